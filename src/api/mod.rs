@@ -1,0 +1,166 @@
+//! The HTTP API without its state: which routes there are, who may use them, and what answers
+//! look like. `docs/api.yaml` describes it; a test holds the two together.
+
+pub mod metrics;
+pub mod origin;
+pub mod page;
+pub mod problem;
+
+use crate::http::{Method, RequestHead};
+use problem::Problem;
+
+/// Every route with its methods. HEAD goes wherever GET does, OPTIONS everywhere.
+pub const ROUTES: &[(&str, &[&str])] = &[
+    ("/", &["GET"]),
+    ("/app.js", &["GET"]),
+    ("/style.css", &["GET"]),
+    ("/sessions", &["GET", "POST"]),
+    ("/sessions/{id}", &["GET", "PATCH", "DELETE"]),
+    ("/endpoints", &["GET"]),
+    ("/endpoints/{name}", &["GET"]),
+    ("/events", &["GET"]),
+    ("/healthz", &["GET"]),
+    ("/readyz", &["GET"]),
+    ("/metrics", &["GET"]),
+];
+
+/// What a path names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the variants are the routes")]
+pub enum Resource {
+    Page(page::Asset),
+    Sessions,
+    Session(String),
+    Endpoints,
+    Endpoint(String),
+    Events,
+    Health,
+    Ready,
+    Metrics,
+    /// `OPTIONS *`
+    Everything,
+}
+
+/// What is asked of a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    missing_docs,
+    reason = "the names are those of RFC 9110 §9.3 and RFC 5789"
+)]
+pub enum Action {
+    Get,
+    Post,
+    Patch,
+    Delete,
+    Options,
+}
+
+impl Resource {
+    /// Finds what a request's path names.
+    pub fn resolve(head: &RequestHead) -> Result<Self, Problem> {
+        if head.path == "*" {
+            return Ok(Self::Everything);
+        }
+        let segments = head.segments().map_err(|error| {
+            Problem::new(error.status(), "the path is not properly percent-encoded").at("path")
+        })?;
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        match segments.as_slice() {
+            [] | [""] => Ok(Self::Page(page::Asset::Html)),
+            ["app.js"] => Ok(Self::Page(page::Asset::Script)),
+            ["style.css"] => Ok(Self::Page(page::Asset::Style)),
+            ["sessions"] => Ok(Self::Sessions),
+            ["sessions", id] => Ok(Self::Session((*id).to_owned())),
+            ["endpoints"] => Ok(Self::Endpoints),
+            ["endpoints", name] => Ok(Self::Endpoint((*name).to_owned())),
+            ["events"] => Ok(Self::Events),
+            ["healthz"] => Ok(Self::Health),
+            ["readyz"] => Ok(Self::Ready),
+            ["metrics"] => Ok(Self::Metrics),
+            _ => Err(Problem::new(404, "there is nothing at this path").at("path")),
+        }
+    }
+
+    /// The path as [`ROUTES`] has it.
+    pub fn template(&self) -> &'static str {
+        match self {
+            Self::Page(page::Asset::Html) => "/",
+            Self::Page(page::Asset::Script) => "/app.js",
+            Self::Page(page::Asset::Style) => "/style.css",
+            Self::Sessions => "/sessions",
+            Self::Session(_) => "/sessions/{id}",
+            Self::Endpoints => "/endpoints",
+            Self::Endpoint(_) => "/endpoints/{name}",
+            Self::Events => "/events",
+            Self::Health => "/healthz",
+            Self::Ready => "/readyz",
+            Self::Metrics => "/metrics",
+            Self::Everything => "*",
+        }
+    }
+
+    /// The value of `Allow`.
+    pub fn allow(&self) -> String {
+        let row = ROUTES
+            .iter()
+            .find(|(template, _)| *template == self.template());
+        let mut methods: Vec<&str> = row.map_or_else(Vec::new, |(_, methods)| methods.to_vec());
+        if methods.contains(&"GET") {
+            methods.insert(1, "HEAD");
+        }
+        methods.push("OPTIONS");
+        methods.join(", ")
+    }
+
+    /// What a method asks of this resource.
+    pub fn action(&self, method: &Method) -> Result<Action, Problem> {
+        let row = ROUTES
+            .iter()
+            .find(|(template, _)| *template == self.template());
+        let allowed = |name| row.is_some_and(|(_, methods)| methods.contains(&name));
+        match method {
+            Method::Get | Method::Head if allowed("GET") => Ok(Action::Get),
+            Method::Post if allowed("POST") => Ok(Action::Post),
+            Method::Patch if allowed("PATCH") => Ok(Action::Patch),
+            Method::Delete if allowed("DELETE") => Ok(Action::Delete),
+            Method::Options => Ok(Action::Options),
+            Method::Get
+            | Method::Head
+            | Method::Post
+            | Method::Put
+            | Method::Patch
+            | Method::Delete
+            | Method::Other(_) => {
+                let allow = self.allow();
+                let detail = format!("this resource takes {allow}");
+                Err(Problem::new(405, &detail)
+                    .at("method")
+                    .header("Allow", &allow))
+            }
+        }
+    }
+}
+
+/// Checks a request's media type (RFC 9110 §8.3), parameters aside.
+pub fn check_content_type(
+    head: &RequestHead,
+    wanted: &'static str,
+    accept_header: &'static str,
+) -> Result<(), Problem> {
+    let given = head.header("Content-Type").unwrap_or_default();
+    let essence = given.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case(wanted) {
+        return Ok(());
+    }
+    let detail = if essence.is_empty() {
+        format!("a body of type {wanted} is expected")
+    } else {
+        format!(
+            "the body must be {wanted}, not {}",
+            crate::util::redact::Redacted(essence)
+        )
+    };
+    Err(Problem::new(415, &detail)
+        .at("Content-Type")
+        .header(accept_header, wanted))
+}

@@ -1,0 +1,197 @@
+//! Nobody's page but ours: the checks of `Host` and `Origin` that stand before every route.
+//!
+//! A loopback port can be reached by any page in the user's browser. A foreign page names itself
+//! in `Origin` (RFC 6454); one that had its DNS name rebound to us names itself in `Host`.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::problem::Problem;
+use crate::http::{RequestHead, Response};
+use crate::util::redact::Redacted;
+
+/// Which names and origins are ours or allowed.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    hosts: Vec<String>,
+    allowed_origins: Vec<String>,
+}
+
+/// Whose page asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// No page, or one of ours.
+    Own,
+    /// A page of an allowed origin, which needs CORS headers.
+    Allowed(String),
+}
+
+impl Policy {
+    /// `hosts`: names of this machine and those of the config, in lower case.
+    pub fn new(hosts: Vec<String>, allowed_origins: Vec<String>) -> Self {
+        Self {
+            hosts,
+            allowed_origins,
+        }
+    }
+
+    /// Checks one request; `local` is our address of its connection.
+    pub fn check(&self, head: &RequestHead, local: SocketAddr) -> Result<Caller, Problem> {
+        // HTTP/1.0 has no Host, and no browser speaks it.
+        let host = head.host().unwrap_or_default().to_ascii_lowercase();
+        if !host.is_empty() && !self.is_ours(&host, local.ip()) {
+            let detail = format!(
+                "{} is not a name of this gateway; add it to http.hosts if it is",
+                Redacted(&host)
+            );
+            return Err(Problem::new(421, &detail).at("Host"));
+        }
+        let mut origins = head.headers.all("Origin");
+        let (origin, second) = (origins.next(), origins.next());
+        let Some(origin) = origin else {
+            return Ok(Caller::Own);
+        };
+        let origin = std::str::from_utf8(origin)
+            .unwrap_or("not text")
+            .to_ascii_lowercase();
+        if second.is_none() {
+            let own = origin
+                .strip_prefix("http://")
+                .or_else(|| origin.strip_prefix("https://"));
+            if own == Some(host.as_str()) {
+                return Ok(Caller::Own);
+            }
+            if self.allowed_origins.contains(&origin) {
+                return Ok(Caller::Allowed(origin));
+            }
+        }
+        let detail = format!(
+            "pages of {} may not use this gateway; add the origin to http.allowed_origins if \
+             they should",
+            Redacted(&origin)
+        );
+        Err(Problem::new(403, &detail).at("Origin"))
+    }
+
+    fn is_ours(&self, host: &str, local: IpAddr) -> bool {
+        let name = without_port(host);
+        if let Ok(ip) = name
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse::<IpAddr>()
+        {
+            // An address cannot be rebound, so any that got here will do if it is the
+            // connection's own or loopback.
+            return ip == local || ip.is_loopback();
+        }
+        let name = name.strip_suffix('.').unwrap_or(name);
+        name == "localhost" || self.hosts.iter().any(|ours| ours == name)
+    }
+}
+
+/// `name:port`, `[v6]:port` or neither. Any port: it may have been forwarded.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port))
+            if port.bytes().all(|b| b.is_ascii_digit())
+                && (!name.contains(':') || name.ends_with(']')) =>
+        {
+            name
+        }
+        _ => host,
+    }
+}
+
+impl Caller {
+    /// Adds what an allowed page needs to read the answer (Fetch standard, CORS protocol).
+    #[must_use]
+    pub fn dress(&self, response: Response) -> Response {
+        match self {
+            Self::Own => response,
+            Self::Allowed(origin) => response
+                .header("Access-Control-Allow-Origin", origin)
+                .header("Access-Control-Expose-Headers", "Location, ETag, Link")
+                .header("Vary", "Origin"),
+        }
+    }
+
+    /// Adds what a preflight asks for.
+    #[must_use]
+    pub fn dress_preflight(&self, response: Response, allow: &str) -> Response {
+        match self {
+            Self::Own => response,
+            Self::Allowed(_) => response
+                .header("Access-Control-Allow-Methods", allow)
+                .header("Access-Control-Allow-Headers", "content-type, if-match")
+                .header("Access-Control-Max-Age", "600"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(lines: &str) -> Result<Caller, u16> {
+        let policy = Policy::new(
+            vec!["board".into(), "board.local".into()],
+            vec!["https://ok.example".into()],
+        );
+        let request = format!("GET / HTTP/1.1\r\n{lines}\r\n\r\n");
+        let head = RequestHead::parse(request.as_bytes()).expect("a head");
+        let local = "192.0.2.7:8000".parse().unwrap();
+        policy
+            .check(&head, local)
+            .map_err(|problem| problem.status())
+    }
+
+    #[test]
+    fn hosts_that_are_ours() {
+        for host in [
+            "127.0.0.1:8000",
+            "localhost",
+            "LOCALHOST:9000",
+            "[::1]:8000",
+            "[::1]",
+            "192.0.2.7:8000",
+            "board",
+            "board.local.:80",
+        ] {
+            assert_eq!(check(&format!("Host: {host}")), Ok(Caller::Own), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "192.0.2.8",
+            "localhost.evil.example",
+            "boardx",
+        ] {
+            assert_eq!(check(&format!("Host: {host}")), Err(421), "{host}");
+        }
+    }
+
+    #[test]
+    fn origins_that_may() {
+        let own = "Host: localhost:8000\r\nOrigin: ";
+        assert_eq!(
+            check(&format!("{own}http://localhost:8000")),
+            Ok(Caller::Own)
+        );
+        assert_eq!(
+            check(&format!("{own}https://LocalHost:8000")),
+            Ok(Caller::Own)
+        );
+        let allowed = Caller::Allowed("https://ok.example".into());
+        assert_eq!(check(&format!("{own}https://ok.example")), Ok(allowed));
+        for origin in [
+            "null",
+            "http://localhost:8001",
+            "http://127.0.0.1:8000",
+            "http://ok.example",
+            "https://ok.example.evil.example",
+            "https://evil.example",
+            "",
+            "http://localhost:8000\r\nOrigin: https://ok.example",
+        ] {
+            assert_eq!(check(&format!("{own}{origin}")), Err(403), "{origin}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The command line.
+
+use std::net::SocketAddr;
+
+use argh::FromArgs;
+use log::LevelFilter;
+
+use crate::config::check_listen;
+use crate::error::Fatal;
+
+/// Carries WebRTC DataChannels of any browser to serial lines and UDP programs.
+#[derive(Debug, FromArgs)]
+pub struct Args {
+    /// read the configuration from this file ("-": standard input)
+    #[argh(option)]
+    pub config: Option<String>,
+
+    /// listen for HTTP here, instead of what the configuration says
+    #[argh(option)]
+    pub listen: Option<String>,
+
+    /// error, warn, info (default), debug or trace
+    #[argh(option)]
+    pub log: Option<String>,
+
+    /// print the version and exit
+    #[argh(switch)]
+    pub version: bool,
+
+    /// what to do instead of running
+    #[argh(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do instead of running.
+#[derive(Debug, FromArgs)]
+#[argh(subcommand)]
+pub enum Command {
+    /// `thingway check`
+    Check(Check),
+    /// `thingway fingerprint`
+    Fingerprint(Fingerprint),
+}
+
+/// Check the configuration, print every fault as file:line: message, and exit.
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "check")]
+pub struct Check {
+    /// the file to check
+    #[argh(option)]
+    pub config: Option<String>,
+}
+
+/// Print the fingerprint of the DTLS certificate, which is made if there is none.
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "fingerprint")]
+pub struct Fingerprint {}
+
+/// What came of the command line.
+#[derive(Debug)]
+pub enum Parsed {
+    /// Go on with these.
+    Run(Args),
+    /// Print this and exit: help.
+    Print(String),
+}
+
+impl Args {
+    /// Parses the arguments after the program's name.
+    pub fn parse(arguments: &[String]) -> Result<Parsed, Fatal> {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        match Self::from_args(&["thingway"], &arguments) {
+            Ok(args) => Ok(Parsed::Run(args)),
+            Err(exit) if exit.status.is_ok() => Ok(Parsed::Print(exit.output)),
+            Err(exit) => Err(Fatal::Usage(exit.output.trim_end().to_owned())),
+        }
+    }
+
+    /// `--listen`, checked.
+    pub fn listen(&self) -> Result<Option<SocketAddr>, Fatal> {
+        let Some(text) = &self.listen else {
+            return Ok(None);
+        };
+        let addr = text.parse::<SocketAddr>().map_err(|_| {
+            Fatal::Usage(format!(
+                "--listen: {text:?} is not an address like 127.0.0.1:8000"
+            ))
+        })?;
+        let checked = check_listen(addr).map_err(|why| Fatal::Usage(format!("--listen: {why}")))?;
+        Ok(Some(checked))
+    }
+
+    /// `--log`, checked.
+    pub fn log_level(&self) -> Result<LevelFilter, Fatal> {
+        let Some(text) = &self.log else {
+            return Ok(LevelFilter::Info);
+        };
+        text.parse().map_err(|_| {
+            Fatal::Usage(format!(
+                "--log: {text:?} is none of error, warn, info, debug, trace, off"
+            ))
+        })
+    }
+}

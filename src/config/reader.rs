@@ -1,0 +1,233 @@
+//! Walks a TOML document key by key, and keeps a list of everything that is wrong with it.
+
+use std::ops::{Range, RangeInclusive};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::Fault;
+
+/// A parsed file with the faults found so far.
+pub(super) struct Document<'a> {
+    text: &'a str,
+    table: Option<DeTable<'a>>,
+    faults: Vec<Fault>,
+}
+
+/// One table of the file; keys are taken out of it, and what is left at the end is unknown.
+pub(super) struct Section<'a> {
+    path: String,
+    line: usize,
+    table: DeTable<'a>,
+}
+
+impl<'a> Document<'a> {
+    pub(super) fn parse(text: &'a str) -> Self {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let mut document = Self {
+            text,
+            table: Some(table.into_inner()),
+            faults: Vec::new(),
+        };
+        for error in errors {
+            let line = document.line(&error.span().unwrap_or_default());
+            document.fault_at(line, error.message().to_owned());
+        }
+        document
+    }
+
+    /// The whole file as a section; it can be taken once.
+    pub(super) fn root(&mut self) -> Section<'a> {
+        Section {
+            path: String::new(),
+            line: 1,
+            table: self.table.take().unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn fault_at(&mut self, line: usize, message: String) {
+        self.faults.push(Fault { line, message });
+    }
+
+    /// How many faults there are so far.
+    pub(super) fn fault_count(&self) -> usize {
+        self.faults.len()
+    }
+
+    /// `value`, unless there were faults.
+    pub(super) fn finish<T>(mut self, value: T) -> Result<T, Vec<Fault>> {
+        self.faults.sort();
+        self.faults.dedup();
+        if self.faults.is_empty() {
+            Ok(value)
+        } else {
+            Err(self.faults)
+        }
+    }
+
+    fn line(&self, span: &Range<usize>) -> usize {
+        let before = self
+            .text
+            .as_bytes()
+            .get(..span.start)
+            .unwrap_or(self.text.as_bytes());
+        1 + before.iter().filter(|byte| **byte == b'\n').count()
+    }
+
+    fn wrong_type(&mut self, key: &str, span: &Range<usize>, wanted: &str, found: &DeValue<'_>) {
+        let line = self.line(span);
+        self.fault_at(
+            line,
+            format!("{key} must be {wanted}, not {}", found.type_str()),
+        );
+    }
+}
+
+impl<'a> Section<'a> {
+    /// Where the section begins.
+    pub(super) fn line(&self) -> usize {
+        self.line
+    }
+
+    fn take(&mut self, key: &str) -> Option<(Range<usize>, DeValue<'a>)> {
+        let value = self.table.remove(key)?;
+        Some((value.span(), value.into_inner()))
+    }
+
+    fn name(&self, key: &str) -> String {
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
+    }
+
+    /// A table below this one.
+    pub(super) fn table(&mut self, key: &str, document: &mut Document<'a>) -> Option<Self> {
+        let (span, value) = self.take(key)?;
+        let path = self.name(key);
+        match value {
+            DeValue::Table(table) => Some(Section {
+                path,
+                line: document.line(&span),
+                table,
+            }),
+            other => {
+                document.wrong_type(&path, &span, &format!("a table, as in [{path}]"), &other);
+                None
+            }
+        }
+    }
+
+    /// An array of tables, as `[[key]]` makes it.
+    pub(super) fn tables(&mut self, key: &str, document: &mut Document<'a>) -> Vec<Self> {
+        let Some((span, value)) = self.take(key) else {
+            return Vec::new();
+        };
+        let path = self.name(key);
+        let wanted = format!("a list of tables, as in [[{path}]]");
+        let DeValue::Array(array) = value else {
+            document.wrong_type(&path, &span, &wanted, &value);
+            return Vec::new();
+        };
+        let mut sections = Vec::new();
+        for item in array {
+            let span = item.span();
+            match item.into_inner() {
+                DeValue::Table(table) => {
+                    let line = document.line(&span);
+                    sections.push(Section {
+                        path: path.clone(),
+                        line,
+                        table,
+                    });
+                }
+                other => document.wrong_type(&path, &span, &wanted, &other),
+            }
+        }
+        sections
+    }
+
+    /// A string, with its line.
+    pub(super) fn string(
+        &mut self,
+        key: &str,
+        document: &mut Document<'a>,
+    ) -> Option<(usize, String)> {
+        let (span, value) = self.take(key)?;
+        match value {
+            DeValue::String(text) => Some((document.line(&span), text.into_owned())),
+            other => {
+                document.wrong_type(&self.name(key), &span, "a string", &other);
+                None
+            }
+        }
+    }
+
+    /// A list of strings, each with its line.
+    pub(super) fn strings(
+        &mut self,
+        key: &str,
+        document: &mut Document<'a>,
+    ) -> Option<Vec<(usize, String)>> {
+        let (span, value) = self.take(key)?;
+        let name = self.name(key);
+        let DeValue::Array(array) = value else {
+            document.wrong_type(&name, &span, "a list of strings", &value);
+            return Some(Vec::new());
+        };
+        let mut strings = Vec::new();
+        for item in array {
+            let span = item.span();
+            match item.into_inner() {
+                DeValue::String(text) => strings.push((document.line(&span), text.into_owned())),
+                other => document.wrong_type(&name, &span, "a list of strings", &other),
+            }
+        }
+        Some(strings)
+    }
+
+    /// A whole number within a range.
+    pub(super) fn integer(
+        &mut self,
+        key: &str,
+        range: RangeInclusive<i64>,
+        document: &mut Document<'a>,
+    ) -> Option<i64> {
+        let (span, value) = self.take(key)?;
+        let name = self.name(key);
+        let DeValue::Integer(number) = &value else {
+            document.wrong_type(&name, &span, "a whole number", &value);
+            return None;
+        };
+        let parsed = i64::from_str_radix(&number.as_str().replace('_', ""), number.radix());
+        match parsed {
+            Ok(n) if range.contains(&n) => Some(n),
+            Ok(_) | Err(_) => {
+                let line = document.line(&span);
+                let (from, to) = (range.start(), range.end());
+                document.fault_at(
+                    line,
+                    format!(
+                        "{name} must be from {from} to {to}, not {}",
+                        number.as_str()
+                    ),
+                );
+                None
+            }
+        }
+    }
+
+    /// Whatever has not been taken is unknown.
+    pub(super) fn finish(self, document: &mut Document<'a>) {
+        for key in self.table.keys() {
+            let line = document.line(&Spanned::span(key));
+            let name = if self.path.is_empty() {
+                key.get_ref().to_string()
+            } else {
+                format!("{}.{}", self.path, key.get_ref())
+            };
+            document.fault_at(line, format!("unknown key {name}"));
+        }
+    }
+}

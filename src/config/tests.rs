@@ -1,0 +1,133 @@
+//! What a file may say and how it is told off.
+
+use super::*;
+
+fn faults(text: &str) -> Vec<String> {
+    Config::parse(text)
+        .expect_err("faults")
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+#[test]
+fn an_empty_file_listens_on_loopback_and_has_no_endpoint() {
+    let config = Config::parse("").expect("nothing wrong");
+    assert_eq!(
+        config,
+        Config {
+            endpoints: Vec::new(),
+            ..Config::default()
+        }
+    );
+}
+
+#[test]
+fn the_example_of_the_readme_is_understood() {
+    let config = Config::parse(
+        r#"
+        [http]
+        listen = ["127.0.0.1:8000", "[::1]:8000"]
+        hosts = ["Board.Example"]
+        allowed_origins = ["https://panel.example:8443"]
+        [ice]
+        port = 40_000
+        [limits]
+        sessions = 2
+        connect_timeout_s = 5
+        [[endpoint]]
+        name = "arm"
+        kind = "serial"
+        path = "/dev/serial/by-id/usb-x"
+        baud = 115200
+        [[endpoint]]
+        name = "rover"
+        kind = "udp"
+        remote = "[::1]:14550"
+        messages = "text"
+        "#,
+    )
+    .expect("nothing wrong");
+    assert_eq!(config.http.listen.len(), 2);
+    assert_eq!(config.http.hosts, ["board.example"]);
+    assert_eq!(config.ice.port, 40_000);
+    assert_eq!(config.limits.sessions, 2);
+    assert_eq!(config.limits.connect_timeout, Duration::from_secs(5));
+    let [arm, rover] = config.endpoints.as_slice() else {
+        panic!("two endpoints")
+    };
+    let kind = EndpointKind::Serial {
+        path: "/dev/serial/by-id/usb-x".into(),
+        baud: 115_200,
+    };
+    assert_eq!((arm.name.as_str(), &arm.kind), ("arm", &kind));
+    assert_eq!(rover.messages, MessageType::Text);
+}
+
+#[test]
+fn all_faults_come_at_once_with_their_lines() {
+    let text = "[http]\n\
+                listen = [\"0.0.0.0:8000\", \"nonsense\"]\n\
+                hots = []\n\
+                allowed_origins = [\"*\", \"https://a.example/path\"]\n\
+                [ice]\n\
+                port = 70000\n\
+                [[endpoint]]\n\
+                name = \"thingway\"\n\
+                kind = \"serial\"\n\
+                path = \"ttyUSB0\"\n\
+                baud = \"fast\"\n\
+                [[endpoint]]\n\
+                name = \"a b\"\n\
+                kind = \"telepathy\"\n\
+                [[endpoint]]\n\
+                kind = \"udp\"\n\
+                remote = \"localhost:1\"\n";
+    let faults = faults(text);
+    let expected = [
+        "2: http.listen: \"nonsense\" is not an address",
+        "2: http.listen: 0.0.0.0:8000 is beyond loopback",
+        "3: unknown key http.hots",
+        "4: http.allowed_origins: \"*\" is not an origin",
+        "4: http.allowed_origins: \"https://a.example/path\"",
+        "6: ice.port must be from 0 to 65535, not 70000",
+        "8: endpoint.name \"thingway\" is reserved",
+        "10: endpoint.path \"ttyUSB0\" must begin with /",
+        "11: endpoint.baud must be a whole number, not string",
+        "13: endpoint.name \"a b\" may have letters",
+        "14: endpoint.kind must be serial, udp or demo, not \"telepathy\"",
+        "15: endpoint without name",
+        "17: endpoint.remote \"localhost:1\" is not an address",
+    ];
+    assert_eq!(faults.len(), expected.len(), "{faults:#?}");
+    for (fault, start) in faults.iter().zip(expected) {
+        assert!(
+            fault.starts_with(start),
+            "{fault} should start with {start}"
+        );
+    }
+}
+
+#[test]
+fn syntax_errors_and_wrong_shapes_have_lines_too() {
+    assert!(
+        faults("[http\nlisten = []")
+            .first()
+            .unwrap()
+            .starts_with("1: ")
+    );
+    assert_eq!(
+        faults("\nendpoint = 3"),
+        ["2: endpoint must be a list of tables, as in [[endpoint]], not integer"]
+    );
+    assert_eq!(
+        faults("http = []"),
+        ["1: http must be a table, as in [http], not array"]
+    );
+}
+
+#[test]
+fn a_name_may_be_there_once() {
+    let one = "[[endpoint]]\nname = \"x\"\nkind = \"demo\"\n";
+    assert_eq!(faults(&one.repeat(2)), ["4: endpoint \"x\" is there twice"]);
+}

@@ -1,0 +1,206 @@
+//! Datagrams on their way in and out: what is known of them, and the queue in which they wait for
+//! the end of a turn.
+//!
+//! The queue is one growing buffer. Datagrams of one flow stand next to each other in it, so a run
+//! of equal size goes to the kernel as one segmented send (GSO) without being copied again.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::ids::SourceId;
+
+/// What the kernel told about received datagrams.
+#[derive(Debug, Clone, Copy)]
+pub struct Meta {
+    /// The address of ours that they were sent to.
+    pub local: SocketAddr,
+    /// Who sent them.
+    pub remote: SocketAddr,
+    /// Bytes per datagram in the buffer; the last one may be shorter. Never 0.
+    pub stride: usize,
+}
+
+/// One or several datagrams to be sent by one system call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransmitBatch<'a> {
+    /// The socket to send on.
+    pub socket: SourceId,
+    /// The address of ours to send from; pinned, because the socket is bound to all.
+    pub source: Option<IpAddr>,
+    /// Where to.
+    pub destination: SocketAddr,
+    /// All the bytes, one datagram after the other.
+    pub contents: &'a [u8],
+    /// Bytes per datagram; the last one may be shorter.
+    pub segment: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    socket: SourceId,
+    source: Option<IpAddr>,
+    destination: SocketAddr,
+    len: usize,
+}
+
+impl Entry {
+    fn same_flow(&self, other: &Self) -> bool {
+        self.socket == other.socket
+            && self.destination == other.destination
+            && self.source == other.source
+    }
+}
+
+/// The datagrams of one turn of the loop.
+#[derive(Debug)]
+pub struct TransmitQueue {
+    bytes: Vec<u8>,
+    entries: VecDeque<Entry>,
+    /// Where the first entry begins in `bytes`.
+    start: usize,
+    /// The socket for ICE over IPv4 and over IPv6.
+    ice: [Option<SourceId>; 2],
+    refused: u64,
+}
+
+/// More than a turn can produce within its budgets; beyond it datagrams are dropped, as UDP may.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// The kernel takes at most 64 segments and 65,507 bytes in one send.
+const MAX_SEGMENTS: usize = 64;
+const MAX_BATCH: usize = 65_000;
+
+impl TransmitQueue {
+    /// An empty queue.
+    pub fn new() -> Self {
+        Self {
+            bytes: Vec::new(),
+            entries: VecDeque::new(),
+            start: 0,
+            ice: [None; 2],
+            refused: 0,
+        }
+    }
+
+    /// Names the socket that carries ICE for the address family of `local`.
+    pub fn set_ice_socket(&mut self, local: SocketAddr, socket: SourceId) {
+        let [v4, v6] = &mut self.ice;
+        *(if local.is_ipv4() { v4 } else { v6 }) = Some(socket);
+    }
+
+    /// Queues a datagram of a session, from its local candidate's address. Returns false, and
+    /// counts, when it had to be dropped.
+    pub fn push_ice(&mut self, local: SocketAddr, remote: SocketAddr, contents: &[u8]) -> bool {
+        let [v4, v6] = self.ice;
+        if let Some(socket) = if local.is_ipv4() { v4 } else { v6 } {
+            self.push(socket, Some(local.ip()), remote, contents)
+        } else {
+            self.refused += 1;
+            false
+        }
+    }
+
+    /// Queues a datagram. Returns false, and counts, when it had to be dropped.
+    pub fn push(
+        &mut self,
+        socket: SourceId,
+        source: Option<IpAddr>,
+        destination: SocketAddr,
+        contents: &[u8],
+    ) -> bool {
+        if self.bytes.len() + contents.len() > MAX_BYTES {
+            self.refused += 1;
+            return false;
+        }
+        self.bytes.extend_from_slice(contents);
+        self.entries.push_back(Entry {
+            socket,
+            source,
+            destination,
+            len: contents.len(),
+        });
+        true
+    }
+
+    /// Datagrams dropped because no socket or no room was there, since start.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// The next datagrams that fit one system call; they count as sent.
+    pub fn pop(&mut self) -> Option<TransmitBatch<'_>> {
+        let Some(first) = self.entries.pop_front() else {
+            self.bytes.clear();
+            self.start = 0;
+            return None;
+        };
+        let mut len = first.len;
+        let mut segments = 1;
+        while let Some(next) = self.entries.front() {
+            let fits = segments < MAX_SEGMENTS && len + next.len <= MAX_BATCH;
+            // Only the last segment may be shorter; an empty datagram cannot be a segment at all.
+            if !fits || !next.same_flow(&first) || next.len > first.len || next.len == 0 {
+                break;
+            }
+            len += next.len;
+            segments += 1;
+            let shorter = next.len < first.len;
+            self.entries.pop_front();
+            if shorter {
+                break;
+            }
+        }
+        let start = self.start;
+        self.start += len;
+        Some(TransmitBatch {
+            socket: first.socket,
+            source: first.source,
+            destination: first.destination,
+            contents: self.bytes.get(start..start + len).unwrap_or_default(),
+            segment: first.len,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::util::slab::Id;
+
+    fn lengths(queue: &mut TransmitQueue) -> Vec<(usize, usize)> {
+        std::iter::from_fn(|| queue.pop().map(|b| (b.contents.len(), b.segment))).collect()
+    }
+
+    #[test]
+    fn runs_of_equal_size_to_one_peer_become_one_batch() {
+        let mut queue = TransmitQueue::new();
+        let (socket, a) = (Id::from_bits(0), "127.0.0.1:1".parse().unwrap());
+        let b = "127.0.0.1:2".parse().unwrap();
+        for len in [100, 100, 60, 100] {
+            assert!(queue.push(socket, None, a, &vec![7; len]));
+        }
+        assert!(queue.push(socket, None, b, &[8; 100]));
+        assert!(queue.push(socket, None, b, &[8; 101]));
+        assert!(queue.push(socket, None, b, &[]));
+        assert_eq!(
+            lengths(&mut queue),
+            [(260, 100), (100, 100), (100, 100), (101, 101), (0, 0)]
+        );
+        assert_eq!(lengths(&mut queue), []);
+    }
+
+    #[test]
+    fn batches_hold_at_most_64_segments_and_the_queue_is_bounded() {
+        let mut queue = TransmitQueue::new();
+        let (socket, a) = (Id::from_bits(0), "127.0.0.1:1".parse().unwrap());
+        for _ in 0..65 {
+            assert!(queue.push(socket, None, a, &[1; 10]));
+        }
+        assert_eq!(lengths(&mut queue), [(640, 10), (10, 10)]);
+        let fitted = (0..100)
+            .filter(|_| queue.push(socket, None, a, &[1; 65_000]))
+            .count();
+        assert_eq!(fitted, MAX_BYTES / 65_000);
+        assert_eq!(queue.refused(), 100 - fitted as u64);
+        assert!(!queue.push_ice(a, a, b"x"), "no ICE socket yet");
+    }
+}

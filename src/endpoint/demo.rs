@@ -1,0 +1,307 @@
+//! A small simulated device behind a line shell, so that thingway can be tried without hardware.
+//!
+//! Every route has a shell of its own; the LED and the thermometer are shared, as on a real board.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::{
+    Action, Count, DeviceState, DropReason, Endpoint, LagPolicy, Message, Outgoing, Unaccepted,
+};
+use crate::ids::RouteId;
+
+/// One reading a second, while somebody asked for them.
+const READING_INTERVAL: Duration = Duration::from_secs(1);
+/// A shell line longer than this is refused.
+const MAX_LINE: usize = 256;
+/// Answers waiting for a peer that does not read.
+const MAX_WAITING: usize = 256;
+
+const GREETING: &str = "thingway demo device. Type help.\n> ";
+const HELP: &str = "help           this text\n\
+                    led on|off     switch the LED\n\
+                    temp           one temperature reading\n\
+                    temp on|off    a reading each second\n";
+
+/// The endpoint kind `demo`.
+#[derive(Debug)]
+pub struct Demo {
+    shells: BTreeMap<RouteId, Shell>,
+    led: bool,
+    /// Steps of the noise so far; the readings repeat from start to start.
+    noise: u32,
+    next_reading: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Shell {
+    line: Vec<u8>,
+    waiting: VecDeque<Vec<u8>>,
+    lost: Count,
+    readings: bool,
+}
+
+impl Shell {
+    fn print(&mut self, text: String) {
+        if self.waiting.len() == MAX_WAITING {
+            self.lost.add(Count::one(text.len()));
+        } else {
+            self.waiting.push_back(text.into_bytes());
+        }
+    }
+}
+
+impl Demo {
+    /// A device with its LED off.
+    pub fn new() -> Self {
+        Self {
+            shells: BTreeMap::new(),
+            led: false,
+            noise: 0,
+            next_reading: None,
+        }
+    }
+
+    fn reading(&mut self) -> String {
+        // A linear congruential generator (Knuth's constants) is noise enough for a thermometer.
+        self.noise = self
+            .noise
+            .wrapping_mul(1_664_525)
+            .wrapping_add(1_013_904_223);
+        let tenths = (self.noise >> 24) % 11;
+        format!("temp {}.{} C\n", 21 + tenths / 10, tenths % 10)
+    }
+
+    fn run(&mut self, now: Instant, line: &str) -> (String, Option<bool>) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            [] => (String::new(), None),
+            ["help"] => (HELP.to_owned(), None),
+            ["led"] => (
+                format!("led is {}\n", if self.led { "on" } else { "off" }),
+                None,
+            ),
+            ["led", state @ ("on" | "off")] => {
+                self.led = *state == "on";
+                (format!("led is {state}\n"), None)
+            }
+            ["temp"] => (self.reading(), None),
+            ["temp", "on"] => {
+                self.next_reading.get_or_insert(now + READING_INTERVAL);
+                (
+                    "a reading each second; temp off ends it\n".to_owned(),
+                    Some(true),
+                )
+            }
+            ["temp", "off"] => ("no more readings\n".to_owned(), Some(false)),
+            [other, ..] => (
+                format!("{}: unknown command, try help\n", other.escape_debug()),
+                None,
+            ),
+        }
+    }
+
+    fn stop_when_nobody_reads(&mut self) {
+        if !self.shells.values().any(|shell| shell.readings) {
+            self.next_reading = None;
+        }
+    }
+}
+
+impl Endpoint for Demo {
+    fn attach(&mut self, _now: Instant, route: RouteId) {
+        let mut shell = Shell::default();
+        shell.print(GREETING.to_owned());
+        self.shells.insert(route, shell);
+    }
+
+    fn detach(&mut self, route: RouteId) {
+        self.shells.remove(&route);
+        self.stop_when_nobody_reads();
+    }
+
+    fn handle_message(
+        &mut self,
+        now: Instant,
+        route: RouteId,
+        message: Message<'_>,
+    ) -> Result<(), Unaccepted> {
+        let Some(shell) = self.shells.get_mut(&route) else {
+            return Ok(());
+        };
+        if shell.line.len() + message.bytes.len() > MAX_LINE {
+            shell.line.clear();
+            shell.print(format!("a line has at most {MAX_LINE} bytes\n> "));
+            return Err(Unaccepted::Refused(DropReason::TooLarge));
+        }
+        let mut line = std::mem::take(&mut shell.line);
+        for &byte in message.bytes {
+            match byte {
+                b'\n' | b'\r' => {
+                    let text = String::from_utf8_lossy(&line).into_owned();
+                    line.clear();
+                    // The second half of CR LF ends no line of its own.
+                    if byte == b'\n' && text.is_empty() {
+                        continue;
+                    }
+                    let (answer, readings) = self.run(now, &text);
+                    if let Some(shell) = self.shells.get_mut(&route) {
+                        shell.readings = readings.unwrap_or(shell.readings);
+                        shell.print(format!("{answer}> "));
+                    }
+                }
+                other => line.push(other),
+            }
+        }
+        if let Some(shell) = self.shells.get_mut(&route) {
+            shell.line = line;
+        }
+        self.stop_when_nobody_reads();
+        Ok(())
+    }
+
+    fn message(&self, route: RouteId) -> Option<Outgoing<'_>> {
+        let shell = self.shells.get(&route)?;
+        match shell.waiting.front() {
+            Some(text) => Some(Outgoing::Message(Message {
+                binary: false,
+                bytes: text,
+            })),
+            None if shell.lost != Count::default() => Some(Outgoing::Lagged(shell.lost)),
+            None => None,
+        }
+    }
+
+    fn consume_message(&mut self, route: RouteId) {
+        if let Some(shell) = self.shells.get_mut(&route)
+            && shell.waiting.pop_front().is_none()
+        {
+            shell.lost = Count::default();
+        }
+    }
+
+    fn lag_policy(&self) -> LagPolicy {
+        LagPolicy::Skip
+    }
+
+    fn state(&self) -> DeviceState {
+        DeviceState::Open
+    }
+
+    fn poll_action(&mut self) -> Option<Action> {
+        None
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.next_reading
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        let Some(due) = self.next_reading.filter(|due| *due <= now) else {
+            return;
+        };
+        // After a long sleep one reading is enough.
+        self.next_reading = Some((due + READING_INTERVAL).max(now));
+        let text = self.reading();
+        for shell in self.shells.values_mut().filter(|shell| shell.readings) {
+            shell.print(text.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::util::slab::Id;
+
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    fn send(demo: &mut Demo, now: Instant, route: RouteId, text: &str) -> String {
+        let message = Message {
+            binary: false,
+            bytes: text.as_bytes(),
+        };
+        demo.handle_message(now, route, message).expect("taken");
+        read(demo, route)
+    }
+
+    fn read(demo: &mut Demo, route: RouteId) -> String {
+        let mut all = String::new();
+        while let Some(Outgoing::Message(message)) = demo.message(route) {
+            assert!(!message.binary);
+            all.push_str(std::str::from_utf8(message.bytes).unwrap());
+            demo.consume_message(route);
+        }
+        all
+    }
+
+    #[test]
+    fn the_shell_answers_line_by_line_however_it_is_cut() {
+        let (mut demo, now) = (Demo::new(), start());
+        let (a, b) = (Id::from_bits(1), Id::from_bits(2));
+        demo.attach(now, a);
+        demo.attach(now, b);
+        assert_eq!(read(&mut demo, a), GREETING);
+        assert_eq!(send(&mut demo, now, a, "le"), "");
+        assert_eq!(send(&mut demo, now, a, "d on\r\n"), "led is on\n> ");
+        assert_eq!(
+            send(&mut demo, now, b, "led\n"),
+            format!("{GREETING}led is on\n> ")
+        );
+        assert_eq!(
+            send(&mut demo, now, a, "wat\n"),
+            "wat: unknown command, try help\n> "
+        );
+        assert!(send(&mut demo, now, a, "help\n").contains("led on|off"));
+        assert!(send(&mut demo, now, a, "temp\n").starts_with("temp 2"));
+        let long = Message {
+            binary: true,
+            bytes: &[b'x'; MAX_LINE + 1],
+        };
+        let refused = Err(Unaccepted::Refused(DropReason::TooLarge));
+        assert_eq!(demo.handle_message(now, a, long), refused);
+    }
+
+    #[test]
+    fn readings_come_each_second_to_who_asked_and_then_end() {
+        let (mut demo, mut now) = (Demo::new(), start());
+        let (a, b) = (Id::from_bits(1), Id::from_bits(2));
+        demo.attach(now, a);
+        demo.attach(now, b);
+        read(&mut demo, b);
+        assert_eq!(demo.poll_timeout(), None, "nobody asked, nothing ticks");
+        send(&mut demo, now, a, "temp on\n");
+        for _ in 0..3 {
+            now = demo.poll_timeout().expect("a tick");
+            demo.handle_timeout(now);
+            assert!(read(&mut demo, a).starts_with("temp 2"));
+            assert_eq!(read(&mut demo, b), "");
+        }
+        send(&mut demo, now, a, "temp off\n");
+        assert_eq!(demo.poll_timeout(), None);
+        send(&mut demo, now, a, "temp on\n");
+        demo.detach(a);
+        assert_eq!(demo.poll_timeout(), None, "whoever asked has left");
+    }
+
+    #[test]
+    fn a_peer_that_does_not_read_loses_readings_and_is_told() {
+        let (mut demo, now) = (Demo::new(), start());
+        let a = Id::from_bits(1);
+        demo.attach(now, a);
+        for _ in 0..MAX_WAITING + 4 {
+            let message = Message {
+                binary: false,
+                bytes: b"led\n",
+            };
+            demo.handle_message(now, a, message).unwrap();
+        }
+        read(&mut demo, a);
+        assert!(matches!(
+            demo.message(a),
+            Some(Outgoing::Lagged(Count { messages: 5, .. }))
+        ));
+    }
+}

@@ -1,0 +1,158 @@
+//! A ring of whole messages with absolute numbers, for endpoints that receive datagrams.
+//!
+//! Like [`super::ring::Ring`], but a message never lies across the end of the buffer, because a
+//! channel wants it in one piece.
+
+use std::collections::VecDeque;
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    at: usize,
+    len: usize,
+}
+
+/// The newest messages that fit a fixed number of bytes.
+#[derive(Debug)]
+pub struct MessageRing {
+    bytes: Box<[u8]>,
+    entries: VecDeque<Entry>,
+    /// The absolute number of the first entry.
+    first: u64,
+    /// Where the next message is written if there is room up to the end.
+    head: usize,
+    /// Bytes of all messages ever evicted, so that a cursor can tell what it lost.
+    evicted_bytes: u64,
+    total_bytes: u64,
+}
+
+/// A bound for floods of tiny (even empty) messages.
+const MAX_ENTRIES: usize = 4096;
+
+impl MessageRing {
+    /// An empty ring for `capacity` bytes.
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            bytes: vec![0; capacity.max(1)].into_boxed_slice(),
+            entries: VecDeque::new(),
+            first: 0,
+            head: 0,
+            evicted_bytes: 0,
+            total_bytes: 0,
+        }
+    }
+
+    /// The absolute number of the oldest message that is still there.
+    pub fn start(&self) -> u64 {
+        self.first
+    }
+
+    /// The absolute number of the next message to come.
+    pub fn end(&self) -> u64 {
+        self.first + self.entries.len() as u64
+    }
+
+    /// Bytes of all messages before [`Self::start`].
+    pub fn bytes_before_start(&self) -> u64 {
+        self.evicted_bytes
+    }
+
+    /// Bytes of all messages before [`Self::end`].
+    pub fn bytes_before_end(&self) -> u64 {
+        self.total_bytes
+    }
+
+    /// Appends a message over the oldest ones. False: it is larger than the whole ring.
+    #[must_use]
+    pub fn push(&mut self, message: &[u8]) -> bool {
+        let len = message.len();
+        if len > self.bytes.len() {
+            return false;
+        }
+        let occupied = occupied(len);
+        let at = if self.head + occupied <= self.bytes.len() {
+            self.head
+        } else {
+            0
+        };
+        if at == 0 && self.head != 0 {
+            // What lies between the head and the end is skipped, so it must go first: the
+            // entries there are the oldest.
+            self.evict(self.head, self.bytes.len());
+        }
+        self.evict(at, at + occupied);
+        if self.entries.len() == MAX_ENTRIES {
+            self.evict_first();
+        }
+        if let Some(room) = self.bytes.get_mut(at..at + len) {
+            room.copy_from_slice(message);
+        }
+        self.entries.push_back(Entry { at, len });
+        self.head = at + occupied;
+        self.total_bytes += len as u64;
+        true
+    }
+
+    /// The message with absolute number `index`, if it is still there.
+    pub fn get(&self, index: u64) -> Option<&[u8]> {
+        let n = usize::try_from(index.checked_sub(self.first)?).ok()?;
+        let entry = self.entries.get(n)?;
+        self.bytes.get(entry.at..entry.at + entry.len)
+    }
+
+    /// Evicts from the oldest on whatever lies in `from..to`.
+    fn evict(&mut self, from: usize, to: usize) {
+        while self
+            .entries
+            .front()
+            .is_some_and(|e| e.at < to && e.at + occupied(e.len) > from)
+        {
+            self.evict_first();
+        }
+    }
+
+    fn evict_first(&mut self) {
+        if let Some(entry) = self.entries.pop_front() {
+            self.first += 1;
+            self.evicted_bytes += entry.len as u64;
+        }
+    }
+}
+
+/// An empty message takes a place of its own too, so that places stay in the order of age.
+fn occupied(len: usize) -> usize {
+    len.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_there_is_intact_and_newest(
+            lengths in proptest::collection::vec(0usize..70, 1..200),
+        ) {
+            let mut ring = MessageRing::new(64);
+            let mut all: Vec<Vec<u8>> = Vec::new();
+            for (i, len) in lengths.into_iter().enumerate() {
+                let message = vec![(i % 256) as u8; len];
+                let fitted = ring.push(&message);
+                prop_assert_eq!(fitted, len <= 64);
+                if fitted {
+                    all.push(message);
+                }
+                prop_assert_eq!(ring.end(), all.len() as u64);
+                for index in ring.start()..ring.end() {
+                    prop_assert_eq!(ring.get(index).unwrap(), all[index as usize].as_slice());
+                }
+                let before: usize = all.iter().take(ring.start() as usize).map(Vec::len).sum();
+                prop_assert_eq!(ring.bytes_before_start(), before as u64);
+                prop_assert_eq!(ring.get(ring.end()), None);
+            }
+            if !all.is_empty() {
+                prop_assert!(ring.start() < ring.end(), "the newest message is always kept");
+            }
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The local, device side of routes.
+//!
+//! An endpoint knows nothing of sessions: messages come in from a route and go out by a route's
+//! own cursor, bytes or datagrams come in from its device and go out to it. A new kind is one file
+//! and a line in [`new`].
+
+pub mod demo;
+pub mod message_ring;
+pub mod ring;
+pub mod serial;
+pub mod stream;
+pub mod udp;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::config::{EndpointConfig, EndpointKind, MessageType};
+use crate::ids::RouteId;
+use crate::limits::Limits;
+
+/// A message of a channel, borrowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// Binary or text frame (RFC 8831 §6.6); devices do not care, peers do.
+    pub binary: bool,
+    /// The payload.
+    pub bytes: &'a [u8],
+}
+
+/// Why an endpoint did not take a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unaccepted {
+    /// No room now: the route keeps the message and offers it again.
+    Full,
+    /// Never: the message is gone, and counted under this reason.
+    Refused(DropReason),
+}
+
+/// Why a message did not arrive. Every dropped byte is counted under one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DropReason {
+    /// The device is not there; nothing is kept for its return.
+    Absent,
+    /// The device vanished, or the daemon stopped, with this still in the queue.
+    Unwritten,
+    /// The route's queue was full.
+    Overflow,
+    /// An empty message towards the peer: str0m 0.24 would number it and not send it, and every
+    /// later message of an ordered channel would wait for it.
+    Empty,
+    /// More bytes than the device or the peer takes in one message.
+    TooLarge,
+    /// The peer read too slowly and the ring went on without it.
+    Lagged,
+    /// The channel closed first.
+    Closed,
+    /// The operating system would not send the datagram.
+    SendFailed,
+}
+
+impl DropReason {
+    /// The name in API and control channel.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Unwritten => "unwritten",
+            Self::Overflow => "overflow",
+            Self::Empty => "empty",
+            Self::TooLarge => "too-large",
+            Self::Lagged => "lagged",
+            Self::Closed => "closed",
+            Self::SendFailed => "send-failed",
+        }
+    }
+}
+
+/// What a route's cursor points at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outgoing<'a> {
+    /// The next message for the peer.
+    Message(Message<'a>),
+    /// The cursor fell off the ring's tail: this much is lost to this route. Consuming it moves
+    /// the cursor to the oldest that is still there.
+    Lagged(Count),
+}
+
+/// Messages and their bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Count {
+    /// How many messages. A byte stream counts reads or writes.
+    pub messages: u64,
+    /// How many payload bytes.
+    pub bytes: u64,
+}
+
+impl Count {
+    /// One message of `bytes` bytes.
+    pub fn one(bytes: usize) -> Self {
+        Self {
+            messages: 1,
+            bytes: bytes as u64,
+        }
+    }
+
+    /// Adds another count to this one.
+    pub fn add(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.bytes += other.bytes;
+    }
+}
+
+/// What becomes of a route that fell off the ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LagPolicy {
+    /// Its channel is closed: a gap in a byte stream must not pass unseen.
+    Close,
+    /// It goes on with what is there; the gap is counted. Datagrams may be lost anyway.
+    Skip,
+}
+
+/// Whether the device is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeviceState {
+    /// Being opened.
+    Opening,
+    /// There and usable.
+    Open,
+    /// Not there; it is looked for again. The text says what is missing.
+    Absent(String),
+    /// There, but not for us. The text says why and what to do; it is tried again.
+    Failed(String),
+}
+
+impl DeviceState {
+    /// The name in API, events and control channel.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Opening => "opening",
+            Self::Open => "open",
+            Self::Absent(_) => "absent",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// What is missing or wrong; empty when nothing is.
+    pub fn detail(&self) -> &str {
+        match self {
+            Self::Opening | Self::Open => "",
+            Self::Absent(detail) | Self::Failed(detail) => detail,
+        }
+    }
+}
+
+/// Why a device could not be opened, or went away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Whether the thing does not exist, as opposed to being refused to us.
+    pub absent: bool,
+    /// What the operating system said, with a hint where there is one.
+    pub detail: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+/// What an endpoint asks of its owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Open a tty in raw mode.
+    OpenTty {
+        /// Its path, followed through symbolic links at each try.
+        path: PathBuf,
+        /// Bits per second.
+        baud: u32,
+    },
+    /// Open a UDP socket whose one remote is this.
+    OpenUdp {
+        /// The device's address.
+        remote: SocketAddr,
+    },
+    /// Send one datagram, which is [`Endpoint::output`]; consume it then.
+    SendDatagram,
+    /// The state changed: tell everybody.
+    StateChanged,
+}
+
+/// The device side of routes. The gateway pairs it with no source (demo), one stream or one socket.
+pub trait Endpoint {
+    /// A channel was bound to this endpoint.
+    fn attach(&mut self, now: Instant, route: RouteId);
+    /// The channel is gone, and with it the route's cursor.
+    fn detach(&mut self, route: RouteId);
+    /// A message of a peer. Refused messages are the caller's to count: endpoints drop nothing by
+    /// themselves.
+    fn handle_message(
+        &mut self,
+        now: Instant,
+        route: RouteId,
+        message: Message<'_>,
+    ) -> Result<(), Unaccepted>;
+    /// The next message for this route, by the route's own cursor; it stays until consumed.
+    fn message(&self, route: RouteId) -> Option<Outgoing<'_>>;
+    /// The message that [`Self::message`] showed has been sent (or the gap counted).
+    fn consume_message(&mut self, route: RouteId);
+
+    /// What becomes of a route that falls off the ring.
+    fn lag_policy(&self) -> LagPolicy;
+    /// Whether the device is there.
+    fn state(&self) -> DeviceState;
+    /// The next thing the endpoint wants done. Called until `None` after every input.
+    fn poll_action(&mut self) -> Option<Action>;
+
+    /// What [`Action::OpenTty`] or [`Action::OpenUdp`] asked for is there.
+    fn handle_opened(&mut self, _now: Instant) {}
+    /// It could not be opened, or has vanished. Returns what was queued for it and is lost.
+    fn handle_failed(&mut self, _now: Instant, _failure: &Failure) -> Count {
+        Count::default()
+    }
+    /// Bytes of a stream, or one datagram, from the device.
+    fn handle_input(&mut self, _now: Instant, _input: &[u8]) {}
+    /// Bytes to write to the device next. Empty: nothing to do.
+    fn output(&self) -> &[u8] {
+        &[]
+    }
+    /// Where [`Action::SendDatagram`] sends to.
+    fn remote(&self) -> Option<SocketAddr> {
+        None
+    }
+    /// The first `n` bytes of [`Self::output`] are written.
+    fn consume(&mut self, _n: usize) {}
+    /// When [`Self::handle_timeout`] wants to be called.
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+    /// A deadline has passed.
+    fn handle_timeout(&mut self, _now: Instant) {}
+}
+
+/// Makes the endpoint that a config entry describes.
+pub fn new(config: &EndpointConfig, limits: &Limits) -> Box<dyn Endpoint> {
+    let binary = config.messages == MessageType::Binary;
+    match &config.kind {
+        EndpointKind::Serial { path, baud } => {
+            Box::new(serial::Serial::new(path.clone(), *baud, binary, limits))
+        }
+        EndpointKind::Udp { remote } => Box::new(udp::Udp::new(*remote, binary, limits)),
+        EndpointKind::Demo => Box::new(demo::Demo::new()),
+    }
+}

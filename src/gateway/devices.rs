@@ -1,0 +1,261 @@
+//! Endpoints and what is paired with them.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::source::{Command, Source};
+use super::stats::{Direction, Drops};
+use super::timers::TimerKey;
+use super::{Gateway, Routing};
+use crate::config::EndpointConfig;
+use crate::endpoint::{self, Action, Count, DropReason, Endpoint, Failure, Message, Unaccepted};
+use crate::ids::{EndpointId, RouteId, SourceId};
+
+/// An endpoint with its routes and counters.
+pub(super) struct Device {
+    pub(super) config: EndpointConfig,
+    pub(super) endpoint: Box<dyn Endpoint>,
+    /// The stream or socket it is paired with, while there is one.
+    source: Option<SourceId>,
+    /// The channels bound to it.
+    pub(super) routes: Vec<RouteId>,
+    /// Routes whose messages wait for room, in turn.
+    waiting: VecDeque<RouteId>,
+    pub(super) from_device: Count,
+    pub(super) to_device: Count,
+    /// What was lost beyond the routes: queued for a device that vanished.
+    pub(super) drops: Drops,
+}
+
+/// What became of a message on its way to the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offered {
+    Taken,
+    Full,
+    Refused(DropReason),
+}
+
+impl Routing {
+    /// Offers a message to a route's endpoint.
+    pub(super) fn offer(
+        &mut self,
+        now: Instant,
+        route: RouteId,
+        endpoint: EndpointId,
+        message: Message<'_>,
+    ) -> Offered {
+        let Some(device) = self.endpoints.get_mut(endpoint) else {
+            return Offered::Refused(DropReason::Absent);
+        };
+        match device.endpoint.handle_message(now, route, message) {
+            Ok(()) => {
+                device.to_device.add(Count::one(message.bytes.len()));
+                Offered::Taken
+            }
+            Err(Unaccepted::Full) => Offered::Full,
+            Err(Unaccepted::Refused(reason)) => Offered::Refused(reason),
+        }
+    }
+}
+
+impl Device {
+    /// A route waits for room.
+    pub(super) fn wait(&mut self, route: RouteId) {
+        if !self.waiting.contains(&route) {
+            self.waiting.push_back(route);
+        }
+    }
+
+    /// Whether nothing is on its way to the device.
+    pub(super) fn is_drained(&self) -> bool {
+        self.waiting.is_empty() && self.endpoint.output().is_empty()
+    }
+}
+
+impl Gateway {
+    pub(super) fn add_endpoint(&mut self, now: Instant, config: EndpointConfig) {
+        let device = Device {
+            endpoint: endpoint::new(&config, &self.limits),
+            config,
+            source: None,
+            routes: Vec::new(),
+            waiting: VecDeque::new(),
+            from_device: Count::default(),
+            to_device: Count::default(),
+            drops: Drops::default(),
+        };
+        let name = device.config.name.clone();
+        let id = self.routing.endpoints.insert(device);
+        self.routing.endpoint_names.insert(name, id);
+        self.after_endpoint(now, id);
+    }
+
+    pub(super) fn handle_device_opened(&mut self, now: Instant, id: EndpointId) {
+        if let Some(device) = self.routing.endpoints.get_mut(id) {
+            device.endpoint.handle_opened(now);
+            self.after_endpoint(now, id);
+        }
+    }
+
+    pub(super) fn handle_device_failed(&mut self, now: Instant, id: EndpointId, why: &Failure) {
+        let Some(device) = self.routing.endpoints.get_mut(id) else {
+            return;
+        };
+        if let Some(source) = device.source.take() {
+            self.sources.remove(source);
+            self.commands.push_back(Command::Close { source });
+        }
+        let lost = device.endpoint.handle_failed(now, why);
+        device
+            .drops
+            .add(Direction::FromPeer, DropReason::Unwritten, lost);
+        if lost != Count::default() {
+            let name = &device.config.name;
+            log::warn!(
+                "endpoint {name}: {} bytes queued for it are lost",
+                lost.bytes
+            );
+            self.tell_unwritten(id, lost);
+        }
+        self.after_endpoint(now, id);
+        self.offer_waiting(now, id);
+    }
+
+    pub(super) fn handle_device_timeout(&mut self, now: Instant, id: EndpointId) {
+        if let Some(device) = self.routing.endpoints.get_mut(id) {
+            device.endpoint.handle_timeout(now);
+            self.after_endpoint(now, id);
+            self.touch_routes(id);
+        }
+    }
+
+    pub(super) fn handle_device_input(&mut self, now: Instant, id: EndpointId, bytes: &[u8]) {
+        if let Some(device) = self.routing.endpoints.get_mut(id) {
+            device.from_device.add(Count::one(bytes.len()));
+            device.endpoint.handle_input(now, bytes);
+            self.touch_routes(id);
+        }
+    }
+
+    /// The device took bytes: there is room for what waits.
+    pub(super) fn handle_device_written(&mut self, now: Instant, id: EndpointId, n: usize) {
+        if let Some(device) = self.routing.endpoints.get_mut(id) {
+            device.endpoint.consume(n);
+            self.offer_waiting(now, id);
+        }
+    }
+
+    /// Offers waiting messages, one of each route in turn, until the device has no room.
+    pub(super) fn offer_waiting(&mut self, now: Instant, id: EndpointId) {
+        while let Some(device) = self.routing.endpoints.get_mut(id) {
+            let Some(route_id) = device.waiting.pop_front() else {
+                break;
+            };
+            let Some(route) = self.routing.routes.get_mut(route_id) else {
+                continue;
+            };
+            let Some(waiting) = route.dequeue() else {
+                continue;
+            };
+            let message = Message {
+                binary: waiting.binary,
+                bytes: &waiting.data,
+            };
+            let offered = self.routing.offer(now, route_id, id, message);
+            let Some(route) = self.routing.routes.get_mut(route_id) else {
+                continue;
+            };
+            match offered {
+                Offered::Taken => {}
+                Offered::Full => {
+                    route.put_back(waiting);
+                    if let Some(device) = self.routing.endpoints.get_mut(id) {
+                        device.waiting.push_front(route_id);
+                    }
+                    break;
+                }
+                Offered::Refused(reason) => {
+                    let count = Count::one(waiting.data.len());
+                    route.drops.add(Direction::FromPeer, reason, count);
+                }
+            }
+            let (session, more) = (route.session, !route.is_empty());
+            if more && let Some(device) = self.routing.endpoints.get_mut(id) {
+                device.waiting.push_back(route_id);
+            }
+            self.grant(route_id);
+            self.touch_session(session);
+        }
+        self.after_endpoint(now, id);
+    }
+
+    /// Does what an endpoint wants after any call into it.
+    pub(super) fn after_endpoint(&mut self, now: Instant, id: EndpointId) {
+        while let Some(action) = {
+            let device = self.routing.endpoints.get_mut(id);
+            device.and_then(|device| device.endpoint.poll_action())
+        } {
+            self.act(now, id, action);
+        }
+        let Some(device) = self.routing.endpoints.get_mut(id) else {
+            return;
+        };
+        let source = device
+            .source
+            .filter(|_| !device.endpoint.output().is_empty());
+        self.timers
+            .set(TimerKey::Endpoint(id), device.endpoint.poll_timeout());
+        if let Some(source) = source {
+            self.touch_source(source);
+        }
+    }
+
+    fn act(&mut self, now: Instant, id: EndpointId, action: Action) {
+        let Some(device) = self.routing.endpoints.get_mut(id) else {
+            return;
+        };
+        match action {
+            Action::OpenTty { path, baud } => {
+                let source = self.sources.insert(Source::Device(id));
+                device.source = Some(source);
+                self.commands
+                    .push_back(Command::OpenTty { source, path, baud });
+            }
+            Action::OpenUdp { remote } => {
+                let source = self.sources.insert(Source::Device(id));
+                device.source = Some(source);
+                self.commands.push_back(Command::OpenUdp { source, remote });
+            }
+            Action::SendDatagram => {
+                let remote = device.endpoint.remote();
+                let datagram = device.endpoint.output();
+                if let (Some(source), Some(remote)) = (device.source, remote)
+                    && !self.routing.transmits.push(source, None, remote, datagram)
+                {
+                    let count = Count::one(datagram.len());
+                    device
+                        .drops
+                        .add(Direction::FromPeer, DropReason::SendFailed, count);
+                }
+                let len = datagram.len();
+                device.endpoint.consume(len);
+            }
+            Action::StateChanged => self.announce_endpoint(now, id),
+        }
+    }
+
+    /// Sessions that read from this endpoint may have something to be sent.
+    fn touch_routes(&mut self, id: EndpointId) {
+        let Some(device) = self.routing.endpoints.get(id) else {
+            return;
+        };
+        for route in &device.routes {
+            if let Some(route) = self.routing.routes.get(*route)
+                && let Some(entry) = self.sessions.get_mut(route.session)
+                && !std::mem::replace(&mut entry.touched, true)
+            {
+                self.touched_sessions.push_back(route.session);
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The event stream: what comes, goes and fails, told to whoever listens at `/events`.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::Gateway;
+use super::KEEP_ALIVE;
+use super::source::Source;
+use super::timers::TimerKey;
+use crate::ids::SourceId;
+
+/// Who listens, and what they are still to be told.
+#[derive(Debug, Default)]
+pub(super) struct Hub {
+    subscribers: Vec<Subscriber>,
+    news: Vec<(&'static str, Value)>,
+    last_id: u64,
+}
+
+#[derive(Debug)]
+struct Subscriber {
+    source: SourceId,
+    /// Events that did not fit since the last one that did.
+    lost: u64,
+}
+
+impl Hub {
+    /// Something has happened; it is told at the end of the turn.
+    pub(super) fn push(&mut self, kind: &'static str, data: &Value) {
+        if !self.subscribers.is_empty() {
+            self.news.push((kind, data.clone()));
+        }
+    }
+
+    pub(super) fn remove(&mut self, source: SourceId) {
+        self.subscribers
+            .retain(|subscriber| subscriber.source != source);
+    }
+
+    /// How many listen.
+    pub(super) fn len(&self) -> usize {
+        self.subscribers.len()
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+}
+
+impl Gateway {
+    /// A connection listens from now on; it is told first how things stand.
+    pub(super) fn subscribe(&mut self, now: Instant, source: SourceId) {
+        let mut current = Vec::new();
+        for view in self.endpoint_states() {
+            current.push(("endpoint", view.event()));
+        }
+        for (_, entry) in self.sessions.iter() {
+            let (name, state) = (entry.session.name(), entry.session.state().as_str());
+            current.push(("session", json!({"id": name, "state": state})));
+        }
+        let mut subscriber = Subscriber { source, lost: 0 };
+        for (kind, data) in &current {
+            let id = self.events.next_id();
+            self.send_event(now, &mut subscriber, id, kind, data);
+        }
+        self.events.subscribers.push(subscriber);
+        if !self.timers.is_set(TimerKey::KeepAlive) {
+            self.timers.set(TimerKey::KeepAlive, Some(now + KEEP_ALIVE));
+        }
+        self.touch_source(source);
+    }
+
+    pub(super) fn flush_events(&mut self, now: Instant) {
+        if self.events.news.is_empty() {
+            return;
+        }
+        let news = std::mem::take(&mut self.events.news);
+        let mut subscribers = std::mem::take(&mut self.events.subscribers);
+        for (kind, data) in &news {
+            let id = self.events.next_id();
+            for subscriber in &mut subscribers {
+                self.send_event(now, subscriber, id, kind, data);
+            }
+        }
+        for subscriber in &subscribers {
+            self.schedule_source(subscriber.source);
+        }
+        self.events.subscribers = subscribers;
+    }
+
+    /// Sends one event, whole or not at all; a reader that is too slow is told how many it lost.
+    fn send_event(
+        &mut self,
+        now: Instant,
+        subscriber: &mut Subscriber,
+        id: u64,
+        kind: &str,
+        data: &Value,
+    ) {
+        if subscriber.lost > 0 {
+            let lost = json!({"events": subscriber.lost});
+            if self.send_one(now, subscriber.source, id, "lost", &lost) {
+                subscriber.lost = 0;
+            }
+        }
+        if subscriber.lost > 0 || !self.send_one(now, subscriber.source, id, kind, data) {
+            subscriber.lost += 1;
+            self.stats.events_lost += 1;
+        }
+    }
+
+    fn send_one(
+        &mut self,
+        now: Instant,
+        source: SourceId,
+        id: u64,
+        kind: &str,
+        data: &Value,
+    ) -> bool {
+        match self.sources.get_mut(source) {
+            Some(Source::Http(http)) => {
+                let text = format!("event: {kind}\nid: {id}\ndata: {data}\n\n");
+                http.connection.push(now, text.as_bytes()).is_ok()
+            }
+            Some(Source::WebSocket(socket)) => {
+                let text = json!({"event": kind, "id": id, "data": data}).to_string();
+                socket.send_text(now, &text).is_ok()
+            }
+            Some(Source::Listener { .. } | Source::Device(_) | Source::Ice) | None => true,
+        }
+    }
+
+    pub(super) fn keep_event_streams_alive(&mut self, now: Instant) {
+        let sources: Vec<_> = self.events.subscribers.iter().map(|s| s.source).collect();
+        for source in &sources {
+            if let Some(Source::Http(http)) = self.sources.get_mut(*source) {
+                // A reader whose buffer is full needs no keeping awake.
+                let _full = http.connection.push(now, b": still here\n\n");
+                self.schedule_source(*source);
+            }
+        }
+        let next = (!sources.is_empty()).then(|| now + KEEP_ALIVE);
+        self.timers.set(TimerKey::KeepAlive, next);
+    }
+
+    pub(super) fn end_event_streams(&mut self, now: Instant) {
+        let sources: Vec<_> = self
+            .events
+            .subscribers
+            .drain(..)
+            .map(|s| s.source)
+            .collect();
+        for source in sources {
+            match self.sources.get_mut(source) {
+                Some(Source::Http(http)) => http.connection.end_stream(now),
+                Some(Source::WebSocket(socket)) => socket.close(now, 1001, "shutting down"),
+                Some(Source::Listener { .. } | Source::Device(_) | Source::Ice) | None => {}
+            }
+            self.schedule_source(source);
+        }
+    }
+}

@@ -1,0 +1,421 @@
+//! The whole daemon as one sans-IO machine: it owns every part and routes between them.
+//!
+//! Time and bytes go in through `handle_*`, commands, bytes and a deadline come out. This file
+//! holds the order of calls; what happens in them is in the files beside it.
+
+mod demux;
+mod devices;
+mod drain;
+mod events;
+mod offers;
+mod pump;
+mod routes;
+mod sessions;
+pub mod source;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod timers;
+mod views;
+mod web;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use crate::api::origin::Policy;
+use crate::config::Config;
+use crate::datagram::{Meta, TransmitBatch, TransmitQueue};
+use crate::endpoint::{Count, DropReason, Failure};
+use crate::ice::gatherer::Ports;
+use crate::ids::{
+    EndpointId, EndpointKind, RouteKind, SessionId, SessionKind, SourceId, SourceKind,
+};
+use crate::limits::{self, Limits};
+use crate::session::crypto::Identity;
+use crate::util::slab::Slab;
+use demux::Demux;
+use devices::Device;
+use drain::Drain;
+use offers::PendingOffer;
+use routes::Route;
+use sessions::Entry;
+use source::{Command, Exit, Source};
+use stats::{Direction, Stats};
+use timers::{TimerKey, Timers};
+
+/// How often an idle event stream gets a comment, so that proxies keep it open.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// The daemon. One owner drives it: `io::EventLoop` for real, a simulated world in tests.
+pub struct Gateway {
+    limits: Limits,
+    identity: Identity,
+    policy: Policy,
+    random: StdRng,
+    http_limits: crate::http::Limits,
+    ports: Ports,
+    sources: Slab<SourceKind, Source>,
+    /// HTTP and WebSocket connections among the sources.
+    connections: usize,
+    /// Listeners and ICE sockets that have not been opened yet.
+    opening: Vec<SourceId>,
+    sessions: Slab<SessionKind, Entry>,
+    /// Sessions by their name in the API.
+    names: HashMap<String, SessionId>,
+    routing: Routing,
+    demux: Demux,
+    timers: Timers,
+    commands: VecDeque<Command>,
+    /// Sources whose output or interest may have changed.
+    touched_sources: VecDeque<SourceId>,
+    /// Sessions that have had input or may be written to.
+    touched_sessions: VecDeque<SessionId>,
+    offers: Vec<PendingOffer>,
+    events: events::Hub,
+    stats: Stats,
+    drain: Option<Drain>,
+    exit: Option<Exit>,
+}
+
+/// What a session's turn needs beside the session itself.
+struct Routing {
+    endpoints: Slab<EndpointKind, Device>,
+    endpoint_names: BTreeMap<String, EndpointId>,
+    routes: Slab<RouteKind, Route>,
+    transmits: TransmitQueue,
+}
+
+impl Gateway {
+    /// The daemon at its start. `hosts`: this machine's names; `seed`: for ids that nobody may
+    /// guess.
+    pub fn new(
+        now: Instant,
+        config: Config,
+        identity: Identity,
+        hosts: Vec<String>,
+        seed: [u8; 32],
+    ) -> Self {
+        let mut names = hosts;
+        names.extend(config.http.hosts);
+        let mut gateway = Self {
+            limits: config.limits,
+            identity,
+            policy: Policy::new(names, config.http.allowed_origins),
+            random: StdRng::from_seed(seed),
+            http_limits: crate::http::Limits {
+                body: limits::SDP,
+                ..Default::default()
+            },
+            ports: Ports::default(),
+            sources: Slab::new(),
+            connections: 0,
+            opening: Vec::new(),
+            sessions: Slab::new(),
+            names: HashMap::new(),
+            routing: Routing {
+                endpoints: Slab::new(),
+                endpoint_names: BTreeMap::new(),
+                routes: Slab::new(),
+                transmits: TransmitQueue::new(),
+            },
+            demux: Demux::default(),
+            timers: Timers::default(),
+            commands: VecDeque::new(),
+            touched_sources: VecDeque::new(),
+            touched_sessions: VecDeque::new(),
+            offers: Vec::new(),
+            events: events::Hub::default(),
+            stats: Stats::default(),
+            drain: None,
+            exit: None,
+        };
+        gateway.open_ice(config.ice.port);
+        for addr in config.http.listen {
+            let source = gateway.sources.insert(Source::Listener { local: None });
+            gateway.opening.push(source);
+            gateway.commands.push_back(Command::Listen { source, addr });
+        }
+        for endpoint in config.endpoints {
+            gateway.add_endpoint(now, endpoint);
+        }
+        gateway
+    }
+
+    fn open_ice(&mut self, port: u16) {
+        let v4 = SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, port));
+        let v6 = SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, port));
+        for addr in [v4, v6] {
+            let source = self.sources.insert(Source::Ice);
+            self.opening.push(source);
+            self.commands.push_back(Command::OpenIce { source, addr });
+        }
+    }
+
+    // ---- answers to commands ----
+
+    /// A listener is there; `local` is its real address.
+    pub fn handle_listening(&mut self, source: SourceId, local: SocketAddr) {
+        self.opening.retain(|id| *id != source);
+        if let Some(Source::Listener { local: known }) = self.sources.get_mut(source) {
+            *known = Some(local);
+            log::info!("listening on http://{local}/");
+        }
+    }
+
+    /// A stream or socket is there; `local` is a socket's real address.
+    pub fn handle_opened(&mut self, now: Instant, source: SourceId, local: Option<SocketAddr>) {
+        self.opening.retain(|id| *id != source);
+        match (self.sources.get(source), local) {
+            (Some(Source::Device(endpoint)), _) => self.handle_device_opened(now, *endpoint),
+            (Some(Source::Ice), Some(local)) => {
+                let ports = &mut self.ports;
+                *(if local.is_ipv4() {
+                    &mut ports.v4
+                } else {
+                    &mut ports.v6
+                }) = Some(local.port());
+                self.routing.transmits.set_ice_socket(local, source);
+                log::info!("sessions use UDP port {} ({local})", local.port());
+            }
+            (Some(_) | None, _) => {}
+        }
+    }
+
+    /// A source could not be opened, or has failed and is closed.
+    pub fn handle_failed(&mut self, now: Instant, source: SourceId, failure: &Failure) {
+        self.opening.retain(|id| *id != source);
+        match self.sources.get(source) {
+            Some(Source::Device(endpoint)) => self.handle_device_failed(now, *endpoint, failure),
+            Some(Source::Listener { .. }) => {
+                self.exit = Some(Exit::Failed(failure.to_string()));
+            }
+            Some(Source::Ice) => self.handle_ice_failed(source, failure),
+            Some(Source::Http(_) | Source::WebSocket(_)) => self.remove_connection(source),
+            None => {}
+        }
+    }
+
+    /// One family may be missing (a kernel without IPv6); both may not.
+    fn handle_ice_failed(&mut self, source: SourceId, failure: &Failure) {
+        self.sources.remove(source);
+        let other_is_coming = self
+            .opening
+            .iter()
+            .any(|id| matches!(self.sources.get(*id), Some(Source::Ice)));
+        if other_is_coming || self.ports.v4.is_some() || self.ports.v6.is_some() {
+            log::warn!("sessions over one address family only: {failure}");
+        } else {
+            self.exit = Some(Exit::Failed(failure.to_string()));
+        }
+    }
+
+    /// The answer to [`Command::ListAddresses`].
+    pub fn handle_addresses(&mut self, now: Instant, addresses: &[IpAddr]) {
+        self.answer_offers(now, addresses);
+    }
+
+    // ---- streams ----
+
+    /// A listener accepted a connection. `None`: there are too many, close it.
+    pub fn handle_accept(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Option<SourceId> {
+        self.accept_connection(now, local, remote)
+    }
+
+    /// Bytes of a stream.
+    pub fn handle_data(&mut self, now: Instant, source: SourceId, bytes: &[u8]) {
+        if let Some(Source::Device(endpoint)) = self.sources.get(source) {
+            let endpoint = *endpoint;
+            self.handle_device_input(now, endpoint, bytes);
+        } else if let Some(connection) = self
+            .sources
+            .get_mut(source)
+            .and_then(|s| s.connection_mut())
+        {
+            connection.handle_input(now, bytes);
+            self.service(now, source);
+        }
+    }
+
+    /// The peer of a connection will send no more.
+    pub fn handle_closed(&mut self, now: Instant, source: SourceId) {
+        if let Some(connection) = self
+            .sources
+            .get_mut(source)
+            .and_then(|s| s.connection_mut())
+        {
+            connection.handle_closed(now);
+            self.service(now, source);
+        }
+    }
+
+    /// What is to be written to a stream. Empty: nothing.
+    pub fn output(&self, source: SourceId) -> &[u8] {
+        match self.sources.get(source) {
+            Some(Source::Device(endpoint)) => self
+                .routing
+                .endpoints
+                .get(*endpoint)
+                .map_or(&[], |device| device.endpoint.output()),
+            Some(other) => other
+                .connection()
+                .map_or(&[], |connection| connection.output()),
+            None => &[],
+        }
+    }
+
+    /// The first `n` bytes of [`Self::output`] have been written.
+    pub fn consume(&mut self, now: Instant, source: SourceId, n: usize) {
+        if let Some(Source::Device(endpoint)) = self.sources.get(source) {
+            let endpoint = *endpoint;
+            self.handle_device_written(now, endpoint, n);
+        } else if let Some(connection) = self
+            .sources
+            .get_mut(source)
+            .and_then(|s| s.connection_mut())
+        {
+            connection.consume(n);
+            self.service(now, source);
+        }
+    }
+
+    /// Whether a stream may be read now. A tty always may.
+    pub fn wants_input(&self, source: SourceId) -> bool {
+        let connection = self.sources.get(source).and_then(Source::connection);
+        connection.is_none_or(|connection| connection.wants_input())
+    }
+
+    // ---- datagrams ----
+
+    /// Datagrams of one flow, `meta.stride` bytes each.
+    pub fn handle_datagrams(&mut self, now: Instant, socket: SourceId, meta: &Meta, buf: &[u8]) {
+        // An empty datagram has no chunk, yet it is one.
+        let whole = [buf];
+        let mut chunks = buf.chunks(meta.stride.max(1));
+        let datagrams: &mut dyn Iterator<Item = &[u8]> = if buf.is_empty() {
+            &mut whole.into_iter()
+        } else {
+            &mut chunks
+        };
+        match self.sources.get(socket) {
+            Some(Source::Device(endpoint)) => {
+                let endpoint = *endpoint;
+                for datagram in datagrams {
+                    self.handle_device_input(now, endpoint, datagram);
+                }
+            }
+            Some(Source::Ice) => {
+                for datagram in datagrams {
+                    self.handle_ice_datagram(now, meta, datagram);
+                }
+            }
+            Some(Source::Listener { .. } | Source::Http(_) | Source::WebSocket(_)) | None => {}
+        }
+    }
+
+    /// The operating system would not send datagrams of [`Self::poll_transmit`].
+    pub fn handle_send_failed(&mut self, socket: SourceId, count: Count) {
+        self.stats.send_failed.add(count);
+        if let Some(Source::Device(endpoint)) = self.sources.get(socket)
+            && let Some(device) = self.routing.endpoints.get_mut(*endpoint)
+        {
+            device
+                .drops
+                .add(Direction::FromPeer, DropReason::SendFailed, count);
+        }
+    }
+
+    // ---- time ----
+
+    /// Deadlines have passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(key) = self.timers.pop_expired(now) {
+            match key {
+                TimerKey::Session(session) => self.handle_session_timeout(now, session),
+                TimerKey::Endpoint(endpoint) => self.handle_device_timeout(now, endpoint),
+                TimerKey::Source(source) => {
+                    let connection = self
+                        .sources
+                        .get_mut(source)
+                        .and_then(|s| s.connection_mut());
+                    if let Some(connection) = connection {
+                        connection.handle_timeout(now);
+                        self.service(now, source);
+                    }
+                }
+                TimerKey::Reports => self.report_drops(now),
+                TimerKey::KeepAlive => self.keep_event_streams_alive(now),
+                TimerKey::Drain => self.step_drain(now),
+            }
+        }
+    }
+
+    /// The first call drains and ends; the second ends at once.
+    pub fn handle_shutdown(&mut self, now: Instant) {
+        if self.drain.is_some() {
+            log::warn!("told to stop a second time: stopping at once");
+            self.exit = Some(Exit::Done);
+            return;
+        }
+        self.start_drain(now);
+    }
+
+    /// Brings everything that was touched to rest. The loop calls it once per turn, after all
+    /// inputs, so that a session is written to once for many of them.
+    pub fn settle(&mut self, now: Instant) {
+        while let Some(session) = self.touched_sessions.pop_front() {
+            self.pump_session(now, session);
+        }
+        self.flush_events(now);
+        if self.drain.is_some() {
+            self.step_drain(now);
+        }
+    }
+
+    // ---- outputs ----
+
+    /// The next thing the loop is to do.
+    pub fn poll_command(&mut self) -> Option<Command> {
+        self.commands.pop_front()
+    }
+
+    /// The next datagrams to send; they count as sent.
+    pub fn poll_transmit(&mut self) -> Option<TransmitBatch<'_>> {
+        self.routing.transmits.pop()
+    }
+
+    /// The next source whose output or interest may have changed.
+    pub fn poll_touched(&mut self) -> Option<SourceId> {
+        self.touched_sources.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Whether and how the process is to end.
+    pub fn poll_exit(&self) -> Option<&Exit> {
+        self.exit.as_ref()
+    }
+
+    /// Whether every listener and socket is there: the daemon is ready.
+    pub fn is_ready(&self) -> bool {
+        self.opening.is_empty() && self.exit.is_none() && self.drain.is_none()
+    }
+
+    fn touch_source(&mut self, source: SourceId) {
+        // Twice in a row is common, twice in a turn harmless.
+        if self.touched_sources.back() != Some(&source) {
+            self.touched_sources.push_back(source);
+        }
+    }
+}

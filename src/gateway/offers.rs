@@ -1,0 +1,196 @@
+//! Offers become sessions. Our addresses are listed anew for each, so that one that came after
+//! boot is offered; the request is parked while the loop lists them.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use rand::RngCore;
+use serde_json::json;
+
+use super::Gateway;
+use super::sessions::Entry;
+use super::source::Command;
+use super::timers::TimerKey;
+use crate::api::origin::Caller;
+use crate::api::problem::Problem;
+use crate::http::Response;
+use crate::ice::gatherer::{Peer, host_addresses};
+use crate::ids::{SessionId, SourceId};
+use crate::session::{Session, sdp};
+use crate::signaling::whip::{self, Fragment};
+
+/// An offer that waits for the list of our addresses.
+pub(super) struct PendingOffer {
+    /// The connection to answer.
+    source: SourceId,
+    caller: Caller,
+    peer: Peer,
+    body: Vec<u8>,
+}
+
+impl PendingOffer {
+    /// Whether it came over another connection.
+    pub(super) fn is_not_of(&self, source: SourceId) -> bool {
+        self.source != source
+    }
+}
+
+impl Gateway {
+    /// Whether another session may be made; said before the offer is read.
+    pub(super) fn check_session_limit(&mut self) -> Result<(), Problem> {
+        let busy = if self.drain.is_some() {
+            Some("the gateway is shutting down".to_owned())
+        } else if self.sessions.len() + self.offers.len() >= self.limits.sessions {
+            Some(format!(
+                "there are {} sessions, which is the limit",
+                self.limits.sessions
+            ))
+        } else {
+            None
+        };
+        let Some(detail) = busy else { return Ok(()) };
+        self.stats.sessions_refused += 1;
+        Err(Problem::new(503, &detail).header("Retry-After", "5"))
+    }
+
+    pub(super) fn park_offer(
+        &mut self,
+        source: SourceId,
+        caller: Caller,
+        peer: Peer,
+        body: Vec<u8>,
+    ) {
+        self.offers.push(PendingOffer {
+            source,
+            caller,
+            peer,
+            body,
+        });
+        self.commands.push_back(Command::ListAddresses);
+    }
+
+    pub(super) fn answer_offers(&mut self, now: Instant, addresses: &[IpAddr]) {
+        for offer in std::mem::take(&mut self.offers) {
+            let response = match self.create_session(now, &offer, addresses) {
+                Ok(response) => response,
+                Err(problem) => {
+                    self.stats.sessions_refused += 1;
+                    problem.response()
+                }
+            };
+            self.answer(now, offer.source, &offer.caller, response);
+            // The next request may have waited behind this one.
+            self.service(now, offer.source);
+        }
+    }
+
+    fn create_session(
+        &mut self,
+        now: Instant,
+        offer: &PendingOffer,
+        addresses: &[IpAddr],
+    ) -> Result<Response, Problem> {
+        let checked = sdp::check_offer(&offer.body)?;
+        let local = host_addresses(addresses, self.ports, offer.peer);
+        let name = self.random_name();
+        // str0m 0.24 may panic on SDP it does not expect; that is the offer's end and no more.
+        let accepted = catch_unwind(AssertUnwindSafe(|| {
+            Session::accept(
+                now,
+                name.clone(),
+                &checked,
+                &local,
+                &self.identity,
+                &self.limits,
+            )
+        }));
+        let (session, answer) = match accepted {
+            Ok(accepted) => accepted?,
+            Err(_) => {
+                self.stats.sessions_panicked += 1;
+                log::error!("an offer met a bug, please report it");
+                return Err(Problem::new(400, "the offer is not understood"));
+            }
+        };
+        let etag = etag(&session);
+        let ufrag = session.local_ufrag().to_owned();
+        let id = self.sessions.insert(Entry {
+            session,
+            routes: Vec::new(),
+            turn: 0,
+            touched: false,
+            closed: VecDeque::new(),
+        });
+        if !self.demux.insert_ufrag(&ufrag, id) {
+            self.sessions.remove(id);
+            return Err(Problem::new(503, "please try again").header("Retry-After", "0"));
+        }
+        self.names.insert(name.clone(), id);
+        self.stats.sessions_created += 1;
+        log::info!(
+            "session {name}: answered an offer with {} host addresses",
+            local.len()
+        );
+        self.events
+            .push("session", &json!({"id": name, "state": "new"}));
+        self.timers.set(TimerKey::Session(id), Some(now));
+        self.touch_session(id);
+        Ok(Response::new(201)
+            .header("Location", &format!("/sessions/{name}"))
+            .header("ETag", &etag)
+            .header("Accept-Patch", whip::FRAGMENT)
+            .header("Cache-Control", "no-store")
+            .body(whip::SDP, answer.into_bytes()))
+    }
+
+    /// 128 random bits: whoever knows a session's name may end it.
+    fn random_name(&mut self) -> String {
+        let (high, low) = (self.random.next_u64(), self.random.next_u64());
+        format!("{high:016x}{low:016x}")
+    }
+
+    /// Adds trickled candidates (RFC 8838).
+    pub(super) fn patch_session(
+        &mut self,
+        id: SessionId,
+        if_match: Option<&str>,
+        body: &[u8],
+    ) -> Result<Response, Problem> {
+        let fragment = Fragment::parse(body)?;
+        let Some(entry) = self.sessions.get_mut(id) else {
+            return Err(Problem::new(404, "the session has ended").at("path"));
+        };
+        // RFC 9725 §4.3.1: the entity tag names the ICE session that a fragment is for.
+        if let Some(tag) = if_match
+            && tag != "*"
+            && tag != etag(&entry.session)
+        {
+            let detail = "the fragment is for another ICE session than the current one";
+            return Err(Problem::new(412, detail).at("If-Match"));
+        }
+        if fragment
+            .ufrag
+            .is_some_and(|ufrag| ufrag != entry.session.remote_ufrag())
+        {
+            let detail = "an ICE restart is not supported yet; make a new session";
+            return Err(Problem::new(501, detail).at("a=ice-ufrag"));
+        }
+        let added = self.with_session(id, |entry, _| {
+            let mut added = Ok(());
+            for (line, candidate) in &fragment.candidates {
+                added = added.and(entry.session.add_remote_candidate(*line, candidate));
+            }
+            added
+        });
+        self.touch_session(id);
+        added.unwrap_or(Ok(()))?;
+        Ok(Response::new(204))
+    }
+}
+
+/// One per ICE session.
+fn etag(session: &Session) -> String {
+    format!("\"{}\"", session.local_ufrag())
+}

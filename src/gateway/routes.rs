@@ -1,0 +1,229 @@
+//! The binding of a channel to an endpoint: what waits on it, what it may still be sent, and what
+//! became of everything.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::stats::{Direction, Drops};
+use crate::endpoint::{Count, DropReason};
+use crate::ids::{EndpointId, SessionId};
+use crate::session::channels::ChannelKey;
+
+/// A message of the peer that its endpoint had no room for yet.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// Its frame type.
+    pub(super) binary: bool,
+    /// Its payload.
+    pub(super) data: Vec<u8>,
+}
+
+/// One channel bound to one endpoint.
+#[derive(Debug)]
+pub(super) struct Route {
+    /// The channel's session.
+    pub(super) session: SessionId,
+    /// The channel.
+    pub(super) channel: ChannelKey,
+    /// The SCTP stream id.
+    pub(super) stream: u16,
+    /// The channel's label.
+    pub(super) label: String,
+    /// The device side.
+    pub(super) endpoint: EndpointId,
+    /// Whether every message arrives or the channel fails.
+    pub(super) reliable: bool,
+    /// Messages that arrived.
+    pub(super) from_peer: Count,
+    /// Messages that were sent.
+    pub(super) to_peer: Count,
+    /// Messages that were not, and why.
+    pub(super) drops: Drops,
+    /// What has been told of the drops, and when.
+    pub(super) reported: (Count, Option<Instant>),
+    /// What the peer's turn in this session still may send, in bytes (deficit round robin).
+    pub(super) deficit: usize,
+    queue: VecDeque<Waiting>,
+    queued_bytes: usize,
+    /// The most that [`Self::queue`] may hold, and the credit window.
+    window: usize,
+    granted: u64,
+}
+
+/// The largest number that every JSON parser reads exactly (RFC 8259 §6).
+const UNLIMITED: u64 = (1 << 53) - 1;
+
+/// Empty messages weigh nothing, so their number is bounded too.
+const MAX_WAITING: usize = 4096;
+
+impl Route {
+    /// A route over which nothing has gone yet.
+    pub(super) fn new(
+        session: SessionId,
+        channel: ChannelKey,
+        (stream, label): (u16, String),
+        endpoint: EndpointId,
+        reliable: bool,
+        window: usize,
+    ) -> Self {
+        Self {
+            session,
+            channel,
+            stream,
+            label,
+            endpoint,
+            reliable,
+            from_peer: Count::default(),
+            to_peer: Count::default(),
+            drops: Drops::default(),
+            reported: (Count::default(), None),
+            deficit: 0,
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            window,
+            granted: 0,
+        }
+    }
+
+    /// Whether a message may go straight to the endpoint, nothing being before it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Bytes that wait for the device.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.queued_bytes
+    }
+
+    /// Keeps a message until the device takes it. False: no room, and a reliable channel must
+    /// not lose it. An unreliable one drops its oldest instead, counted.
+    #[must_use]
+    pub(super) fn enqueue(&mut self, binary: bool, data: Vec<u8>) -> bool {
+        while self.queued_bytes + data.len() > self.window || self.queue.len() >= MAX_WAITING {
+            if self.reliable {
+                return false;
+            }
+            let Some(oldest) = self.dequeue() else { break };
+            let count = Count::one(oldest.data.len());
+            self.drops
+                .add(Direction::FromPeer, DropReason::Overflow, count);
+        }
+        self.queued_bytes += data.len();
+        self.queue.push_back(Waiting { binary, data });
+        true
+    }
+
+    /// Takes the oldest message out.
+    pub(super) fn dequeue(&mut self) -> Option<Waiting> {
+        let waiting = self.queue.pop_front()?;
+        self.queued_bytes -= waiting.data.len();
+        Some(waiting)
+    }
+
+    /// Puts the message back that [`Self::dequeue`] just took out.
+    pub(super) fn put_back(&mut self, waiting: Waiting) {
+        self.queued_bytes += waiting.data.len();
+        self.queue.push_front(waiting);
+    }
+
+    /// Drops what waits, because the channel has ended.
+    pub(super) fn forget(&mut self, reason: DropReason) {
+        while let Some(waiting) = self.dequeue() {
+            self.drops
+                .add(Direction::FromPeer, reason, Count::one(waiting.data.len()));
+        }
+    }
+
+    /// How many bytes the peer may have sent in all: what has left the queue, and a window more.
+    /// On an unreliable channel nobody can tell what was lost on the way from what is still to
+    /// come, so its credit never runs out; its queue is bounded by dropping the oldest.
+    pub(super) fn credit(&self) -> u64 {
+        if !self.reliable {
+            return UNLIMITED;
+        }
+        self.from_peer.bytes - self.queued_bytes as u64 + self.window as u64
+    }
+
+    /// A new grant, when it is worth a message: a quarter of the window has become free.
+    pub(super) fn grant(&mut self) -> Option<u64> {
+        let credit = self.credit();
+        if credit < self.granted + self.window as u64 / 4 {
+            return None;
+        }
+        self.granted = credit;
+        Some(credit)
+    }
+
+    /// The grant again, for a control channel that opened after the route.
+    pub(super) fn grant_again(&mut self) -> u64 {
+        self.granted = self.credit();
+        self.granted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::util::slab::Id;
+
+    fn route(reliable: bool) -> Route {
+        let channel = (1, "x".to_owned());
+        Route::new(
+            Id::from_bits(0),
+            Id::from_bits(0),
+            channel,
+            Id::from_bits(0),
+            reliable,
+            1000,
+        )
+    }
+
+    fn arrive(route: &mut Route, len: usize) -> bool {
+        route.from_peer.add(Count::one(len));
+        route.enqueue(true, vec![0; len])
+    }
+
+    #[test]
+    fn credit_is_a_window_beyond_what_left_the_queue() {
+        let mut route = route(true);
+        assert_eq!(route.grant(), Some(1000));
+        assert!(arrive(&mut route, 600) && arrive(&mut route, 400));
+        assert_eq!((route.credit(), route.grant()), (1000, None));
+        route.dequeue();
+        assert_eq!(route.grant(), Some(1600));
+        assert_eq!(route.grant_again(), 1600);
+        // A peer within its credit always fits.
+        assert!(arrive(&mut route, 600));
+        assert!(
+            !arrive(&mut route, 1),
+            "beyond it, a reliable channel fails"
+        );
+    }
+
+    #[test]
+    fn an_unreliable_route_drops_its_oldest_and_counts() {
+        let mut route = route(false);
+        assert_eq!((route.grant(), route.grant()), (Some(UNLIMITED), None));
+        for _ in 0..3 {
+            assert!(arrive(&mut route, 400));
+        }
+        assert_eq!(route.queued_bytes(), 800);
+        assert_eq!(
+            route.drops.total(),
+            Count {
+                messages: 1,
+                bytes: 400
+            }
+        );
+        route.forget(DropReason::Closed);
+        assert_eq!(
+            route.drops.total(),
+            Count {
+                messages: 3,
+                bytes: 1200
+            }
+        );
+        assert!((0..MAX_WAITING + 2).all(|_| route.enqueue(true, Vec::new())));
+        assert_eq!(route.drops.total().messages, 5);
+    }
+}

@@ -1,0 +1,114 @@
+//! What is counted: nothing that arrives may vanish without a number going up.
+
+use std::collections::BTreeMap;
+
+use crate::endpoint::{Count, DropReason};
+
+/// Which way a message went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Direction {
+    /// From the browser to the device.
+    FromPeer,
+    /// From the device to the browser.
+    ToPeer,
+}
+
+impl Direction {
+    /// The name in API and control channel.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::FromPeer => "from_peer",
+            Self::ToPeer => "to_peer",
+        }
+    }
+}
+
+/// Dropped messages by direction and reason.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Drops(BTreeMap<(Direction, DropReason), Count>);
+
+impl Drops {
+    /// Counts what was dropped.
+    pub(super) fn add(&mut self, direction: Direction, reason: DropReason, count: Count) {
+        if count != Count::default() {
+            self.0.entry((direction, reason)).or_default().add(count);
+        }
+    }
+
+    /// Adds all of another's counts.
+    pub(super) fn add_all(&mut self, other: &Self) {
+        for ((direction, reason), count) in other.iter() {
+            self.add(direction, reason, count);
+        }
+    }
+
+    /// Each direction and reason with its count.
+    pub(super) fn iter(&self) -> impl Iterator<Item = ((Direction, DropReason), Count)> {
+        self.0.iter().map(|(key, count)| (*key, *count))
+    }
+
+    /// Messages and bytes of all of them, to see whether anything is new.
+    pub(super) fn total(&self) -> Count {
+        let mut total = Count::default();
+        for (_, count) in self.iter() {
+            total.add(count);
+        }
+        total
+    }
+}
+
+/// Why a datagram on the ICE socket was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stray {
+    /// No session knows the pair, and it names none.
+    Stranger,
+    /// It names a session whose password it does not have (RFC 8489 §9.1.3).
+    Unauthenticated,
+    /// Neither STUN nor DTLS nor anything else known.
+    Malformed,
+}
+
+impl Stray {
+    /// The name in the metrics.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Stranger => "stranger",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Malformed => "malformed",
+        }
+    }
+}
+
+/// Counters of the whole daemon since its start.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stats {
+    /// Datagrams that came on the ICE sockets.
+    pub(super) datagrams_received: Count,
+    /// Those of them that nobody took.
+    pub(super) strays: BTreeMap<Stray, u64>,
+    /// Datagrams that the operating system would not send.
+    pub(super) send_failed: Count,
+    /// Offers answered.
+    pub(super) sessions_created: u64,
+    /// Offers refused.
+    pub(super) sessions_refused: u64,
+    /// Sessions lost to a panic: bugs.
+    pub(super) sessions_panicked: u64,
+    /// Requests by status class (2 for 2xx …).
+    pub(super) requests: BTreeMap<u16, u64>,
+    /// Connections turned away because there were too many.
+    pub(super) connections_refused: u64,
+    /// Drops of channels that have ended; those of open ones are with them.
+    pub(super) drops: Drops,
+    /// Messages of channels that have ended, from and to their peers.
+    pub(super) ended: [Count; 2],
+    /// Events that a slow reader missed.
+    pub(super) events_lost: u64,
+}
+
+impl Stats {
+    /// Counts a datagram that nobody took.
+    pub(super) fn stray(&mut self, kind: Stray) {
+        *self.strays.entry(kind).or_default() += 1;
+    }
+}

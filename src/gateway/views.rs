@@ -1,0 +1,351 @@
+//! What the API shows of sessions, endpoints and counters.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::Gateway;
+use super::sessions::Entry;
+use super::stats::{Direction, Drops};
+use crate::api::metrics::{self, Family};
+use crate::config::{EndpointConfig, EndpointKind};
+use crate::endpoint::{Count, DeviceState};
+use crate::ids::EndpointId;
+use crate::session::channels::{Binding, Reliability};
+use crate::session::control::EndpointState;
+
+/// An endpoint's state, apart from the gateway.
+pub(super) struct EndpointView {
+    pub(super) config: EndpointConfig,
+    pub(super) state: DeviceState,
+}
+
+impl EndpointView {
+    /// For the control channel.
+    pub(super) fn control(&self) -> EndpointState<'_> {
+        EndpointState {
+            name: &self.config.name,
+            kind: self.config.kind.as_str(),
+            state: self.state.as_str(),
+            detail: self.state.detail(),
+        }
+    }
+
+    /// For the event stream.
+    pub(super) fn event(&self) -> Value {
+        json!(self.control())
+    }
+}
+
+impl Gateway {
+    pub(super) fn endpoint_view(&self, id: EndpointId) -> Option<EndpointView> {
+        let device = self.routing.endpoints.get(id)?;
+        Some(EndpointView {
+            config: device.config.clone(),
+            state: device.endpoint.state(),
+        })
+    }
+
+    /// All endpoints, in the order of their names.
+    pub(super) fn endpoint_states(&self) -> Vec<EndpointView> {
+        let ids = self.routing.endpoint_names.values();
+        ids.filter_map(|id| self.endpoint_view(*id)).collect()
+    }
+
+    pub(super) fn endpoint_json(&self, name: &str) -> Option<Value> {
+        let id = *self.routing.endpoint_names.get(name)?;
+        let device = self.routing.endpoints.get(id)?;
+        let state = device.endpoint.state();
+        let queued: usize = device
+            .routes
+            .iter()
+            .filter_map(|route| self.routing.routes.get(*route))
+            .map(|route| route.queued_bytes())
+            .sum();
+        let mut json = json!({
+            "name": name,
+            "kind": device.config.kind.as_str(),
+            "state": state.as_str(),
+            "detail": state.detail(),
+            "messages": device.config.messages.as_str(),
+            "routes": device.routes.len(),
+            "from_device": count(device.from_device),
+            "to_device": count(device.to_device),
+            "queued_bytes": queued + device.endpoint.output().len(),
+            "drops": drops(&device.drops),
+        });
+        match &device.config.kind {
+            EndpointKind::Serial { path, baud } => {
+                json["path"] = json!(path.to_string_lossy());
+                json["baud"] = json!(baud);
+            }
+            EndpointKind::Udp { remote } => json["remote"] = json!(remote.to_string()),
+            EndpointKind::Demo => {}
+        }
+        Some(json)
+    }
+
+    pub(super) fn endpoints_json(&self) -> Value {
+        let names = self.routing.endpoint_names.keys();
+        let all: Vec<Value> = names.filter_map(|name| self.endpoint_json(name)).collect();
+        json!({"endpoints": all})
+    }
+
+    pub(super) fn sessions_json(&self, now: Instant) -> Value {
+        let all: Vec<Value> = self
+            .sessions
+            .iter()
+            .map(|(_, entry)| self.session_json(now, entry))
+            .collect();
+        json!({"sessions": all})
+    }
+
+    pub(super) fn session_json(&self, now: Instant, entry: &Entry) -> Value {
+        let session = &entry.session;
+        let (sent, received) = session.datagram_bytes();
+        let path = session.path();
+        let pair = path.map(|path| {
+            json!({
+                "local": path.local.to_string(),
+                "remote": path.remote.to_string(),
+                "protocol": "udp",
+            })
+        });
+        let round_trip = path.and_then(|path| path.round_trip);
+        let closed: Vec<Value> = entry
+            .closed
+            .iter()
+            .map(|c| json!({"id": c.stream, "label": c.label, "reason": c.reason, "detail": c.detail}))
+            .collect();
+        let age = now.saturating_duration_since(session.created()).as_millis();
+        json!({
+            "id": session.name(),
+            "state": session.state().as_str(),
+            "age_ms": u64::try_from(age).unwrap_or(u64::MAX),
+            "control": session.has_control(),
+            "candidate_pair": pair,
+            "round_trip_time_ms": round_trip.map(|rtt| rtt.as_secs_f64() * 1000.0),
+            "bytes_sent": sent,
+            "bytes_received": received,
+            "channels": self.channels_json(entry),
+            "closed_channels": closed,
+        })
+    }
+
+    fn channels_json(&self, entry: &Entry) -> Vec<Value> {
+        let channels = entry.session.channels().iter();
+        let open = channels.filter(|(_, channel)| channel.binding != Binding::Closing);
+        open.map(|(_, channel)| {
+            let (max_retransmits, max_packet_life_time) = match channel.reliability {
+                Reliability::Reliable => (None, None),
+                Reliability::MaxRetransmits { retransmits } => (Some(retransmits), None),
+                Reliability::MaxPacketLifetime { lifetime } => (None, Some(lifetime)),
+            };
+            let route = match channel.binding {
+                Binding::Route(route) => self.routing.routes.get(route),
+                Binding::Unbound | Binding::Control | Binding::Closing => None,
+            };
+            let mut json = json!({
+                "id": channel.stream,
+                "label": channel.label,
+                "endpoint": route.map(|route| route.label.as_str()),
+                "ordered": channel.ordered,
+                "max_retransmits": max_retransmits,
+                "max_packet_life_time": max_packet_life_time,
+                "protocol": channel.protocol,
+            });
+            if let Some(route) = route {
+                json["from_peer"] = count(route.from_peer);
+                json["to_peer"] = count(route.to_peer);
+                json["queued_bytes"] = json!(route.queued_bytes());
+                json["credit"] = json!(route.credit());
+                json["drops"] = drops(&route.drops);
+            }
+            json
+        })
+        .collect()
+    }
+
+    pub(super) fn metrics_text(&self) -> String {
+        let stats = &self.stats;
+        let gauge = |name, help, value: usize| Family {
+            name,
+            help,
+            is_counter: false,
+            values: vec![(Vec::new(), value as u64)],
+        };
+        let counter = |name, help, values| Family {
+            name,
+            help,
+            is_counter: true,
+            values,
+        };
+        let single = |value| vec![(Vec::new(), value)];
+        let strays = stats.strays.iter();
+        let strays = strays.map(|(kind, n)| (vec![("reason", kind.as_str().to_owned())], *n));
+        let requests = stats.requests.iter();
+        let requests = requests.map(|(class, n)| (vec![("code", format!("{class}xx"))], *n));
+        let (pairs, _) = self.demux.len();
+        let mut families = vec![
+            gauge("sessions", "Sessions", self.sessions.len()),
+            gauge(
+                "channels",
+                "Channels bound to endpoints",
+                self.routing.routes.len(),
+            ),
+            gauge(
+                "connections",
+                "HTTP and WebSocket connections",
+                self.connections,
+            ),
+            gauge(
+                "event_readers",
+                "Readers of the event stream",
+                self.events.len(),
+            ),
+            gauge("address_pairs", "Address pairs learned", pairs),
+            counter(
+                "sessions_created",
+                "Offers answered",
+                single(stats.sessions_created),
+            ),
+            counter(
+                "sessions_refused",
+                "Offers refused",
+                single(stats.sessions_refused),
+            ),
+            counter(
+                "sessions_panicked",
+                "Sessions lost to a bug",
+                single(stats.sessions_panicked),
+            ),
+            counter("requests", "HTTP answers", requests.collect()),
+            counter(
+                "connections_refused",
+                "Connections turned away",
+                single(stats.connections_refused),
+            ),
+            counter(
+                "events_lost",
+                "Events not told to slow readers",
+                single(stats.events_lost),
+            ),
+            counter(
+                "datagrams_received",
+                "Datagrams on the ICE sockets",
+                single(stats.datagrams_received.messages),
+            ),
+            counter(
+                "datagrams_stray",
+                "Datagrams that nobody took",
+                strays.collect(),
+            ),
+            counter(
+                "datagrams_not_sent",
+                "Datagrams that could not be sent",
+                single(stats.send_failed.messages + self.routing.transmits.refused()),
+            ),
+        ];
+        families.extend(self.payload_families());
+        metrics::render(families)
+    }
+
+    fn payload_families(&self) -> Vec<Family> {
+        let mut all = self.stats.drops.clone();
+        let [mut from_peer, mut to_peer] = self.stats.ended;
+        for (_, route) in self.routing.routes.iter() {
+            all.add_all(&route.drops);
+            from_peer.add(route.from_peer);
+            to_peer.add(route.to_peer);
+        }
+        let mut endpoints = [Vec::new(), Vec::new(), Vec::new()];
+        let [open, from_device, to_device] = &mut endpoints;
+        for (_, device) in self.routing.endpoints.iter() {
+            all.add_all(&device.drops);
+            let labels = vec![("endpoint", device.config.name.clone())];
+            open.push((
+                labels.clone(),
+                u64::from(device.endpoint.state() == DeviceState::Open),
+            ));
+            from_device.push((labels.clone(), device.from_device.bytes));
+            to_device.push((labels, device.to_device.bytes));
+        }
+        let way = |direction: Direction| vec![("direction", direction.as_str().to_owned())];
+        let both = |of: fn(Count) -> u64| {
+            vec![
+                (way(Direction::FromPeer), of(from_peer)),
+                (way(Direction::ToPeer), of(to_peer)),
+            ]
+        };
+        let dropped = |of: fn(Count) -> u64| -> Vec<_> {
+            let rows = all.iter().map(|((direction, reason), count)| {
+                let mut labels = way(direction);
+                labels.push(("reason", reason.as_str().to_owned()));
+                (labels, of(count))
+            });
+            rows.collect()
+        };
+        let [open, from_device, to_device] = endpoints;
+        let family = |name, help, is_counter, values| Family {
+            name,
+            help,
+            is_counter,
+            values,
+        };
+        vec![
+            family("endpoint_open", "1 when the device is there", false, open),
+            family(
+                "device_received_bytes",
+                "Bytes from devices",
+                true,
+                from_device,
+            ),
+            family(
+                "device_sent_bytes",
+                "Bytes accepted for devices",
+                true,
+                to_device,
+            ),
+            family(
+                "messages",
+                "Messages of channels",
+                true,
+                both(|c| c.messages),
+            ),
+            family(
+                "message_bytes",
+                "Bytes of those messages",
+                true,
+                both(|c| c.bytes),
+            ),
+            family(
+                "dropped_messages",
+                "Messages dropped",
+                true,
+                dropped(|c| c.messages),
+            ),
+            family(
+                "dropped_bytes",
+                "Bytes of those messages",
+                true,
+                dropped(|c| c.bytes),
+            ),
+        ]
+    }
+}
+
+fn count(count: Count) -> Value {
+    json!({"messages": count.messages, "bytes": count.bytes})
+}
+
+fn drops(drops: &Drops) -> Value {
+    let rows = drops.iter().map(|((direction, reason), count)| {
+        json!({
+            "direction": direction.as_str(),
+            "reason": reason.as_str(),
+            "messages": count.messages,
+            "bytes": count.bytes,
+        })
+    });
+    rows.collect()
+}

@@ -1,0 +1,338 @@
+//! HTTP requests become answers: who may ask, what is asked, and what comes back.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::Gateway;
+use super::source::{Command, Source};
+use super::timers::TimerKey;
+use crate::api::origin::Caller;
+use crate::api::problem::Problem;
+use crate::api::{Action, Resource, check_content_type};
+use crate::http::{HttpConnection, HttpEvent, Method, RequestHead, Response};
+use crate::ice::gatherer::Peer;
+use crate::ids::SourceId;
+use crate::limits;
+use crate::signaling::whip;
+use crate::websocket::{WebSocketConnection, accept_key};
+
+/// An HTTP connection with the request that it is at.
+pub(super) struct HttpSource {
+    pub(super) connection: HttpConnection,
+    local: SocketAddr,
+    remote: SocketAddr,
+    /// A request whose body is still to come.
+    request: Option<Request>,
+    /// It becomes a WebSocket as soon as its 101 is written.
+    upgrading: bool,
+}
+
+struct Request {
+    resource: Resource,
+    action: Action,
+    caller: Caller,
+    if_match: Option<String>,
+}
+
+impl Gateway {
+    pub(super) fn accept_connection(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Option<SourceId> {
+        if self.connections >= limits::HTTP_CONNECTIONS {
+            self.stats.connections_refused += 1;
+            return None;
+        }
+        self.connections += 1;
+        let connection = HttpConnection::new(now, &self.http_limits);
+        let http = HttpSource {
+            connection,
+            local,
+            remote,
+            request: None,
+            upgrading: false,
+        };
+        let source = self.sources.insert(Source::Http(Box::new(http)));
+        self.schedule_source(source);
+        Some(source)
+    }
+
+    /// Acts on what a connection has to say.
+    pub(super) fn service(&mut self, now: Instant, source: SourceId) {
+        loop {
+            match self.sources.get_mut(source) {
+                Some(Source::Http(http)) => match http.connection.poll_event() {
+                    Some(HttpEvent::Head(head)) => self.handle_head(now, source, &head),
+                    Some(HttpEvent::Body(body)) => self.handle_body(now, source, body),
+                    Some(HttpEvent::Gone) => {
+                        http.connection.close_after_output();
+                        self.events.remove(source);
+                        self.offers.retain(|offer| offer.is_not_of(source));
+                    }
+                    None => break,
+                },
+                // Readers of events have nothing to say; what they send is read and ignored.
+                Some(Source::WebSocket(socket)) => {
+                    if socket.poll_message().is_none() {
+                        break;
+                    }
+                }
+                Some(Source::Listener { .. } | Source::Device(_) | Source::Ice) | None => break,
+            }
+        }
+        self.finish_upgrade(now, source);
+        self.schedule_source(source);
+    }
+
+    /// Sets a connection's timer, and ends it when it is finished.
+    pub(super) fn schedule_source(&mut self, source: SourceId) {
+        let Some(connection) = self.sources.get(source).and_then(Source::connection) else {
+            return;
+        };
+        if connection.is_finished() {
+            self.remove_connection(source);
+        } else {
+            self.timers
+                .set(TimerKey::Source(source), connection.poll_timeout());
+            self.touch_source(source);
+        }
+    }
+
+    pub(super) fn remove_connection(&mut self, source: SourceId) {
+        if self.sources.remove(source).is_some() {
+            self.connections -= 1;
+            self.events.remove(source);
+            self.offers.retain(|offer| offer.is_not_of(source));
+            self.timers.set(TimerKey::Source(source), None);
+            self.commands.push_back(Command::Close { source });
+        }
+    }
+
+    /// Answers a request, unless its connection has gone.
+    pub(super) fn answer(
+        &mut self,
+        now: Instant,
+        source: SourceId,
+        caller: &Caller,
+        response: Response,
+    ) {
+        *self
+            .stats
+            .requests
+            .entry(response.status() / 100)
+            .or_default() += 1;
+        if let Some(Source::Http(http)) = self.sources.get_mut(source) {
+            http.connection.respond(now, caller.dress(response));
+            self.schedule_source(source);
+        }
+    }
+
+    /// A head decides whether the body is read at all.
+    fn handle_head(&mut self, now: Instant, source: SourceId, head: &RequestHead) {
+        let Some(Source::Http(http)) = self.sources.get(source) else {
+            return;
+        };
+        let caller = match self.policy.check(head, http.local) {
+            Ok(caller) => caller,
+            Err(problem) => {
+                log::warn!("{}: refused: {}", http.remote, problem.detail());
+                return self.answer(now, source, &Caller::Own, problem.response());
+            }
+        };
+        let begun = Resource::resolve(head).and_then(|resource| {
+            resource
+                .action(&head.method)
+                .map(|action| (resource, action))
+        });
+        let done = begun.and_then(|(resource, action)| match action {
+            Action::Get => self.get(now, source, &resource, head, &caller),
+            Action::Delete => self.delete(now, &resource).map(Some),
+            Action::Options => Ok(Some(options(&resource, &caller))),
+            Action::Post | Action::Patch => {
+                self.check_body(&resource, action, head)?;
+                let if_match = head.header("If-Match").map(str::to_owned);
+                let caller = caller.clone();
+                if let Some(Source::Http(http)) = self.sources.get_mut(source) {
+                    http.request = Some(Request {
+                        resource,
+                        action,
+                        caller,
+                        if_match,
+                    });
+                    http.connection.accept_body(now);
+                }
+                Ok(None)
+            }
+        });
+        match done {
+            Ok(Some(response)) => self.answer(now, source, &caller, response),
+            Ok(None) => {}
+            Err(problem) => self.answer(now, source, &caller, problem.response()),
+        }
+    }
+
+    /// What can be said against a request before its body has come.
+    fn check_body(
+        &mut self,
+        resource: &Resource,
+        action: Action,
+        head: &RequestHead,
+    ) -> Result<(), Problem> {
+        match (resource, action) {
+            (Resource::Sessions, Action::Post) => {
+                check_content_type(head, whip::SDP, "Accept-Post")?;
+                self.check_session_limit()
+            }
+            (Resource::Session(name), Action::Patch) => {
+                self.find_session(name)?;
+                check_content_type(head, whip::FRAGMENT, "Accept-Patch")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn handle_body(&mut self, now: Instant, source: SourceId, body: Vec<u8>) {
+        let Some(Source::Http(http)) = self.sources.get_mut(source) else {
+            return;
+        };
+        let Some(request) = http.request.take() else {
+            return;
+        };
+        let is_local = http.remote.ip().is_loopback();
+        let result = match (&request.resource, request.action) {
+            (Resource::Sessions, Action::Post) => {
+                let peer = if is_local { Peer::Local } else { Peer::Remote };
+                return self.park_offer(source, request.caller, peer, body);
+            }
+            (Resource::Session(name), Action::Patch) => self
+                .find_session(name)
+                .and_then(|id| self.patch_session(id, request.if_match.as_deref(), &body)),
+            _ => Err(Problem::new(404, "there is nothing at this path").at("path")),
+        };
+        let response = result.unwrap_or_else(|problem| problem.response());
+        self.answer(now, source, &request.caller, response);
+    }
+
+    fn get(
+        &mut self,
+        now: Instant,
+        source: SourceId,
+        resource: &Resource,
+        head: &RequestHead,
+        caller: &Caller,
+    ) -> Result<Option<Response>, Problem> {
+        let json = |value: serde_json::Value| {
+            let body = value.to_string().into_bytes();
+            let fresh = Response::new(200).header("Cache-Control", "no-store");
+            Ok(Some(fresh.body("application/json", body)))
+        };
+        let text = |text: String| {
+            Ok(Some(
+                Response::new(200).body("text/plain; charset=utf-8", text.into_bytes()),
+            ))
+        };
+        match resource {
+            Resource::Page(asset) => Ok(Some(asset.response())),
+            Resource::Sessions => json(self.sessions_json(now)),
+            Resource::Session(name) => {
+                let id = self.find_session(name)?;
+                let entry = self.sessions.get(id).expect("entry for found id");
+                json(self.session_json(now, entry))
+            }
+            Resource::Endpoints => json(self.endpoints_json()),
+            Resource::Endpoint(name) => match self.endpoint_json(name) {
+                Some(value) => json(value),
+                None => Err(Problem::new(404, "no endpoint has this name").at("path")),
+            },
+            Resource::Events => self.get_events(now, source, head, caller),
+            Resource::Health => text("ok\n".to_owned()),
+            Resource::Ready if self.is_ready() => text("ready\n".to_owned()),
+            Resource::Ready => Err(Problem::new(503, "starting or shutting down")),
+            Resource::Metrics => {
+                let body = self.metrics_text().into_bytes();
+                let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+                Ok(Some(Response::new(200).body(kind, body)))
+            }
+            Resource::Everything => Ok(Some(Response::new(204))),
+        }
+    }
+
+    /// A stream of server-sent events, or the same over a WebSocket.
+    fn get_events(
+        &mut self,
+        now: Instant,
+        source: SourceId,
+        head: &RequestHead,
+        caller: &Caller,
+    ) -> Result<Option<Response>, Problem> {
+        let key = match head.wants_websocket() {
+            Ok(key) => key.map(str::to_owned),
+            Err(error) => return Ok(Some(error.response())),
+        };
+        let Some(Source::Http(http)) = self.sources.get_mut(source) else {
+            return Ok(None);
+        };
+        let Some(key) = key else {
+            let response = Response::new(200)
+                .header("Cache-Control", "no-store")
+                .header("X-Accel-Buffering", "no")
+                .header("Content-Type", "text/event-stream");
+            if head.method == Method::Head {
+                return Ok(Some(response));
+            }
+            *self.stats.requests.entry(2).or_default() += 1;
+            http.connection.start_stream(now, caller.dress(response));
+            self.subscribe(now, source);
+            return Ok(None);
+        };
+        let response = Response::new(101)
+            .header("Upgrade", "websocket")
+            .header("Sec-WebSocket-Accept", &accept_key(&key));
+        *self.stats.requests.entry(1).or_default() += 1;
+        http.connection.upgrade(now, response);
+        http.upgrading = true;
+        Ok(None)
+    }
+
+    /// Once the 101 is written, the bytes of a connection are WebSocket frames.
+    fn finish_upgrade(&mut self, now: Instant, source: SourceId) {
+        let Some(place) = self.sources.get_mut(source) else {
+            return;
+        };
+        if let Source::Http(http) = place
+            && http.upgrading
+            && http.connection.is_upgraded()
+        {
+            let socket = WebSocketConnection::new(now, &http.connection.take_upgraded_input());
+            *place = Source::WebSocket(Box::new(socket));
+            self.subscribe(now, source);
+        }
+    }
+
+    fn delete(&mut self, now: Instant, resource: &Resource) -> Result<Response, Problem> {
+        let Resource::Session(name) = resource else {
+            return Err(Problem::new(404, "there is nothing at this path").at("path"));
+        };
+        let id = self.find_session(name)?;
+        self.close_session(now, id, "closed over the API");
+        Ok(Response::new(200))
+    }
+
+    fn find_session(&self, name: &str) -> Result<crate::ids::SessionId, Problem> {
+        let found = self.names.get(name).copied();
+        found.ok_or_else(|| Problem::new(404, "there is no session with this id").at("path"))
+    }
+}
+
+fn options(resource: &Resource, caller: &Caller) -> Response {
+    let allow = resource.allow();
+    let response = Response::new(204).header("Allow", &allow);
+    let response = match resource {
+        Resource::Sessions => response.header("Accept-Post", whip::SDP),
+        Resource::Session(_) => response.header("Accept-Patch", whip::FRAGMENT),
+        _ => response,
+    };
+    caller.dress_preflight(response, &allow)
+}

@@ -1,0 +1,3 @@
+//! Candidates of ours. str0m gathers nothing by itself.
+
+pub mod gatherer;

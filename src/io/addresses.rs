@@ -1,0 +1,28 @@
+//! What this machine is called and which addresses it has.
+
+use std::io;
+use std::net::IpAddr;
+
+/// All addresses of interfaces that are up, loopback included.
+pub fn list() -> io::Result<Vec<IpAddr>> {
+    let interfaces = if_addrs::get_if_addrs()?;
+    Ok(interfaces
+        .iter()
+        .filter(|interface| interface.is_oper_up())
+        .map(|i| i.ip())
+        .collect())
+}
+
+/// The host name, and with `.local` as mDNS has it (RFC 6762), in lower case.
+pub fn host_names() -> Vec<String> {
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .to_ascii_lowercase();
+    let local = format!("{name}.local");
+    if name.is_empty() {
+        Vec::new()
+    } else {
+        vec![name, local]
+    }
+}

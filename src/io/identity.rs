@@ -1,0 +1,104 @@
+//! Where the identity is kept: one PEM file in the state directory, readable by us alone.
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::plain;
+use crate::session::crypto::{Identity, IdentityError};
+
+const FILE: &str = "dtls.pem";
+
+/// Why there is no identity.
+#[derive(Debug)]
+pub enum StateError {
+    /// None of `STATE_DIRECTORY`, `XDG_STATE_HOME` and `HOME` is set.
+    NoDirectory,
+    /// A file or folder could not be used.
+    Io(PathBuf, io::Error),
+    /// The file is there and of no use. It is not replaced by itself: the fingerprint would
+    /// change behind the operator's back.
+    Identity(PathBuf, IdentityError),
+}
+
+impl fmt::Display for StateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoDirectory => {
+                f.write_str("no state directory: set STATE_DIRECTORY, XDG_STATE_HOME or HOME")
+            }
+            Self::Io(path, error) => write!(f, "{}: {}", path.display(), plain(error)),
+            Self::Identity(path, error) => write!(
+                f,
+                "{}: {error}; remove the file to have a new identity made (its fingerprint will \
+                 be another)",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for StateError {}
+
+impl StateError {
+    /// Whether it is a matter of permissions.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Io(_, error) if error.kind() == io::ErrorKind::PermissionDenied)
+    }
+}
+
+/// `$STATE_DIRECTORY` (systemd), else the XDG state folder.
+pub fn state_directory() -> Result<PathBuf, StateError> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(list) = set("STATE_DIRECTORY") {
+        // systemd separates several by colons.
+        let list = list.to_string_lossy().into_owned();
+        return Ok(PathBuf::from(list.split(':').next().unwrap_or_default()));
+    }
+    if let Some(home) = set("XDG_STATE_HOME") {
+        return Ok(PathBuf::from(home).join("thingway"));
+    }
+    let home = set("HOME").ok_or(StateError::NoDirectory)?;
+    Ok(PathBuf::from(home).join(".local/state/thingway"))
+}
+
+/// The identity of this machine, made at the first start.
+pub fn load(now: Instant) -> Result<Identity, StateError> {
+    let directory = state_directory()?;
+    let path = directory.join(FILE);
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            Identity::from_pem(now, &text).map_err(|error| StateError::Identity(path, error))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let identity =
+                Identity::generate().map_err(|error| StateError::Identity(path.clone(), error))?;
+            store(&directory, &path, &identity.to_pem())
+                .map_err(|error| StateError::Io(path, error))?;
+            Ok(identity)
+        }
+        Err(error) => Err(StateError::Io(path, error)),
+    }
+}
+
+/// Written beside and renamed, so that a power cut leaves the old file or the new one.
+fn store(directory: &Path, path: &Path, text: &str) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)?;
+    let beside = path.with_extension("new");
+    let mut options = fs::OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&beside)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&beside, path)
+}

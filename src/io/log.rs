@@ -1,0 +1,59 @@
+//! Where log lines go: standard error, as the journal or a person wants to see them.
+
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::time::Instant;
+
+use log::{Level, LevelFilter};
+
+/// Starts logging. `level` is for us; the crates below us only report errors, unless `RUST_LOG`
+/// says otherwise: a peer can make them warn as often as it likes, and in detail they would show
+/// addresses and credentials.
+pub fn start(level: LevelFilter) {
+    let mut builder = env_logger::Builder::new();
+    builder
+        .filter_level(level.min(LevelFilter::Error))
+        .filter_module("thingway", level);
+    builder.parse_default_env();
+    if is_journal() {
+        // sd-daemon(3): the journal reads a priority in front of each line, and knows the time.
+        builder
+            .format(|out, record| writeln!(out, "<{}>{}", priority(record.level()), record.args()));
+    } else {
+        #[expect(clippy::disallowed_methods, reason = "the shell reads the clock")]
+        let start = Instant::now();
+        builder.format(move |out, record| {
+            let seconds = start.elapsed().as_secs_f64();
+            writeln!(out, "{seconds:9.3} {:5} {}", record.level(), record.args())
+        });
+    }
+    // Only a second start can fail, and then the first goes on.
+    let _already = builder.try_init();
+    std::panic::set_hook(Box::new(|info| {
+        let place = info
+            .location()
+            .map_or_else(String::new, ToString::to_string);
+        log::error!("a bug: panic at {place}");
+    }));
+}
+
+/// syslog(3)
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::Error => 3,
+        Level::Warn => 4,
+        Level::Info => 6,
+        Level::Debug | Level::Trace => 7,
+    }
+}
+
+/// Whether standard error is the journal: `JOURNAL_STREAM` has its device and inode.
+fn is_journal() -> bool {
+    let Some(stream) = std::env::var_os("JOURNAL_STREAM") else {
+        return false;
+    };
+    let Ok(stat) = rustix::fs::fstat(rustix::stdio::stderr()) else {
+        return false;
+    };
+    stream.as_bytes() == format!("{}:{}", stat.st_dev, stat.st_ino).as_bytes()
+}

@@ -1,0 +1,35 @@
+//! thingway carries the DataChannels of any browser to hardware that cannot speak WebRTC.
+//!
+//! The whole daemon is one sans-IO machine, [`gateway::Gateway`]: time and bytes go in, bytes,
+//! commands and a deadline come out. Only [`io`] makes system calls and reads the clock.
+//! `ARCHITECTURE.md` is the map.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        clippy::cast_possible_truncation,
+        reason = "tests begin at some instant and count small numbers"
+    )
+)]
+
+pub mod api;
+pub mod cli;
+pub mod config;
+pub mod connection;
+pub mod datagram;
+pub mod endpoint;
+pub mod error;
+pub mod gateway;
+pub mod http;
+pub mod ice;
+pub mod ids;
+#[expect(
+    clippy::disallowed_types,
+    reason = "the shell is where sockets and files live"
+)]
+pub mod io;
+pub mod limits;
+pub mod session;
+pub mod signaling;
+pub mod util;
+pub mod websocket;

@@ -1,0 +1,75 @@
+//! Every bound in one place: what can grow, how far, and why that far.
+
+use std::time::Duration;
+
+/// The largest message taken from or given to a peer, in bytes. str0m cannot be told to announce
+/// it, so our answers are rewritten; browsers keep to what is announced (RFC 8841 §6).
+pub const MAX_MESSAGE: usize = 65_536;
+
+/// A message cut from a byte stream. With SCTP and DTLS around it, it stays one datagram.
+pub const STREAM_MESSAGE: usize = 1_100;
+
+/// What a session may have in flight, in bytes. The send side scans what is in flight at every
+/// packet: with more, throughput falls (64 KiB was the best of 64 KiB to 1 MiB).
+pub const SEND_LIMIT: usize = 64 * 1024;
+
+/// A blocked session goes on when less than this is in flight.
+pub const SEND_LOW: usize = SEND_LIMIT / 2;
+
+/// How many address pairs are learned per session. A browser has a handful; a spoofer who saw a
+/// ufrag must not grow the table.
+pub const PAIRS_PER_SESSION: usize = 32;
+
+/// Bytes of a byte endpoint that a route may lag behind.
+pub const RING: usize = 256 * 1024;
+
+/// Bytes queued for a tty: about 11 s at 115,200 baud. A message of the largest size fits twice.
+pub const STREAM_OUTPUT: usize = 128 * 1024;
+
+/// Messages waiting on the control channel for a peer that does not read.
+pub const CONTROL_QUEUE: usize = 256;
+
+/// Channels whose end a session remembers, for `GET /sessions/{id}`.
+pub const CLOSED_CHANNELS: usize = 16;
+
+/// The longest label that can be an endpoint's name, in bytes.
+pub const LABEL: usize = 64;
+
+/// Candidates taken from one offer or fragment.
+pub const REMOTE_CANDIDATES: usize = 64;
+
+/// Parallel HTTP connections.
+pub const HTTP_CONNECTIONS: usize = 128;
+
+/// The largest offer or fragment, in bytes; Chromium's with every codec has about 10 KiB.
+pub const SDP: usize = 64 * 1024;
+
+/// How long SIGTERM may take.
+pub const DRAIN: Duration = Duration::from_secs(5);
+
+/// The bounds that a config may change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Sessions at a time.
+    pub sessions: usize,
+    /// Channels of one session at a time, the control channel included.
+    pub channels_per_session: usize,
+    /// Bytes waiting for the device per route; also the credit window.
+    pub route_queue: usize,
+    /// From the offer to connected.
+    pub connect_timeout: Duration,
+    /// From `disconnected` to given up.
+    pub disconnected_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sessions: 64,
+            channels_per_session: 64,
+            route_queue: 256 * 1024,
+            connect_timeout: Duration::from_secs(30),
+            disconnected_timeout: Duration::from_secs(30),
+        }
+    }
+}

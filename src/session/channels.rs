@@ -1,0 +1,127 @@
+//! The DataChannels of one session: who they are and what they are bound to.
+
+use std::collections::HashMap;
+
+use str0m::channel::{ChannelConfig, ChannelId};
+
+pub use str0m::channel::Reliability;
+
+use crate::ids::RouteId;
+use crate::util::slab::{Id, Slab};
+
+/// Tells [`ChannelKey`] from other ids.
+#[derive(Debug)]
+pub enum ChannelKind {}
+/// A channel within its session.
+pub type ChannelKey = Id<ChannelKind>;
+
+/// What a channel's messages are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Binding {
+    /// Just opened; the owner decides.
+    Unbound,
+    /// The control channel.
+    Control,
+    /// An endpoint.
+    Route(RouteId),
+    /// Being closed: what still comes is ignored.
+    Closing,
+}
+
+/// One open channel.
+#[derive(Debug)]
+pub struct Channel {
+    pub(super) id: ChannelId,
+    /// The SCTP stream id, which is `RTCDataChannel.id`.
+    pub stream: u16,
+    /// As the peer chose it; any text at all.
+    pub label: String,
+    /// As the peer chose it.
+    pub protocol: String,
+    /// Whether messages come in the order they were sent.
+    pub ordered: bool,
+    /// Whether and how long messages are sent again.
+    pub reliability: Reliability,
+    /// What it is for.
+    pub binding: Binding,
+}
+
+impl Channel {
+    /// Whether every message arrives or the channel fails.
+    pub fn is_reliable(&self) -> bool {
+        self.reliability == Reliability::Reliable
+    }
+}
+
+/// All channels of a session. Keys are ours, because str0m's ids cannot be ordered or indexed.
+#[derive(Debug)]
+pub struct Channels {
+    slab: Slab<ChannelKind, Channel>,
+    keys: HashMap<ChannelId, ChannelKey>,
+}
+
+impl Channels {
+    /// No channel.
+    pub(super) fn new() -> Self {
+        Self {
+            slab: Slab::new(),
+            keys: HashMap::new(),
+        }
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        id: ChannelId,
+        stream: u16,
+        label: String,
+        config: &ChannelConfig,
+    ) -> ChannelKey {
+        let key = self.slab.insert(Channel {
+            id,
+            stream,
+            label,
+            protocol: config.protocol.clone(),
+            ordered: config.ordered,
+            reliability: config.reliability,
+            binding: Binding::Unbound,
+        });
+        self.keys.insert(id, key);
+        key
+    }
+
+    pub(super) fn remove(&mut self, id: ChannelId) -> Option<(ChannelKey, Channel)> {
+        let key = self.keys.remove(&id)?;
+        Some((key, self.slab.remove(key)?))
+    }
+
+    pub(super) fn key(&self, id: ChannelId) -> Option<ChannelKey> {
+        self.keys.get(&id).copied()
+    }
+
+    /// A channel that is still open.
+    pub fn get(&self, key: ChannelKey) -> Option<&Channel> {
+        self.slab.get(key)
+    }
+
+    /// Binds a channel.
+    pub fn bind(&mut self, key: ChannelKey, binding: Binding) {
+        if let Some(channel) = self.slab.get_mut(key) {
+            channel.binding = binding;
+        }
+    }
+
+    /// How many there are, those being closed included.
+    pub fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.slab.is_empty()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (ChannelKey, &Channel)> {
+        self.slab.iter()
+    }
+}

@@ -1,0 +1,327 @@
+//! The control channel: what gateway and peer tell each other beside the payload.
+//!
+//! Label `thingway`, reliable, ordered, one JSON object per text message; `docs/control.md` is
+//! the description for those who write pages. HTTP shows the same facts to those who have no
+//! channel.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::limits;
+
+/// The label that no endpoint may have.
+pub const LABEL: &str = "thingway";
+
+/// The version of the protocol; it changes when an old peer would misunderstand.
+pub const VERSION: u32 = 1;
+
+/// An endpoint as peers see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EndpointState<'a> {
+    /// What to open.
+    pub name: &'a str,
+    /// `serial`, `udp`, `demo` …
+    pub kind: &'a str,
+    /// `open`, `opening`, `absent`, `failed`.
+    pub state: &'a str,
+    /// Why it is not open.
+    pub detail: &'a str,
+}
+
+/// Gateway to peer.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Reply<'a> {
+    /// Always first.
+    Hello {
+        /// [`VERSION`].
+        v: u32,
+        /// As in `GET /sessions/{id}`.
+        session: &'a str,
+        /// Name and version of the program.
+        server: &'a str,
+        /// All of them.
+        endpoints: Vec<EndpointState<'a>>,
+    },
+    /// An endpoint has changed.
+    Endpoint {
+        /// Its new state.
+        #[serde(flatten)]
+        endpoint: EndpointState<'a>,
+    },
+    /// The answer to `endpoints`.
+    Endpoints {
+        /// All of them.
+        endpoints: Vec<EndpointState<'a>>,
+    },
+    /// A channel has been bound.
+    Opened {
+        /// `RTCDataChannel.id`.
+        channel: u16,
+        /// Its label.
+        label: &'a str,
+        /// The endpoint's name.
+        endpoint: &'a str,
+    },
+    /// A channel has not been bound and is being closed.
+    Refused {
+        /// `RTCDataChannel.id`.
+        channel: u16,
+        /// Its label.
+        label: &'a str,
+        /// One word.
+        reason: &'a str,
+        /// One sentence.
+        detail: &'a str,
+    },
+    /// A bound channel is being closed by us.
+    Closed {
+        /// `RTCDataChannel.id`.
+        channel: u16,
+        /// Its label.
+        label: &'a str,
+        /// One word.
+        reason: &'a str,
+        /// One sentence.
+        detail: &'a str,
+    },
+    /// How many bytes the peer may have sent on a channel in all.
+    Credit {
+        /// `RTCDataChannel.id`.
+        channel: u16,
+        /// An absolute offset, so that a repeated grant changes nothing.
+        limit: u64,
+    },
+    /// Messages did not arrive.
+    Dropped {
+        /// `RTCDataChannel.id`.
+        channel: u16,
+        /// Its label.
+        label: &'a str,
+        /// `from_peer` or `to_peer`.
+        direction: &'a str,
+        /// One word.
+        reason: &'a str,
+        /// Since the channel opened.
+        messages: u64,
+        /// Since the channel opened.
+        bytes: u64,
+    },
+    /// The answer to `ping`.
+    Pong {
+        /// As it came.
+        id: Option<&'a RawValue>,
+    },
+    /// A request was not understood.
+    Error {
+        /// One word.
+        reason: &'a str,
+        /// One sentence.
+        detail: &'a str,
+    },
+}
+
+/// A request that was understood.
+#[derive(Debug)]
+pub enum Request<'a> {
+    /// The peer speaks our version.
+    Hello,
+    /// Answer with `pong`.
+    Ping {
+        /// To be sent back as it is.
+        id: Option<&'a RawValue>,
+    },
+    /// Answer with `endpoints`.
+    Endpoints,
+}
+
+/// Why a request was not understood.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BadRequest {
+    /// One word.
+    pub reason: &'static str,
+    /// One sentence.
+    pub detail: String,
+    /// Nothing the peer says can be understood: the channel is closed.
+    pub fatal: bool,
+}
+
+/// Longer requests are not parsed, and longer ping ids not sent back.
+const MAX_REQUEST: usize = 4096;
+const MAX_PING_ID: usize = 256;
+
+impl<'a> Request<'a> {
+    /// Parses one message of the control channel.
+    pub fn parse(message: &'a [u8]) -> Result<Self, BadRequest> {
+        let bad = |reason, detail: String| BadRequest {
+            reason,
+            detail,
+            fatal: false,
+        };
+        if message.len() > MAX_REQUEST {
+            return Err(bad(
+                "too-large",
+                format!("a request has at most {MAX_REQUEST} bytes"),
+            ));
+        }
+        let text = std::str::from_utf8(message)
+            .map_err(|error| bad("bad-json", format!("not UTF-8: {error}")))?;
+        // One struct for all requests: a tagged enum would be buffered by serde, and a raw value
+        // cannot be had from that buffer.
+        #[derive(Deserialize)]
+        struct Fields<'t> {
+            #[serde(rename = "type")]
+            kind: String,
+            #[serde(default)]
+            v: Option<u32>,
+            #[serde(borrow, default)]
+            id: Option<&'t RawValue>,
+        }
+        let fields: Fields<'a> =
+            serde_json::from_str(text).map_err(|error| bad("bad-json", error.to_string()))?;
+        match fields.kind.as_str() {
+            "hello" if fields.v == Some(VERSION) => Ok(Self::Hello),
+            "hello" => Err(BadRequest {
+                reason: "unsupported-version",
+                detail: format!("this gateway speaks version {VERSION}"),
+                fatal: true,
+            }),
+            "ping" if fields.id.is_some_and(|id| id.get().len() > MAX_PING_ID) => Err(bad(
+                "too-large",
+                format!("a ping id has at most {MAX_PING_ID} bytes"),
+            )),
+            "ping" => Ok(Self::Ping { id: fields.id }),
+            "endpoints" => Ok(Self::Endpoints),
+            other => {
+                let shown: String = other.chars().take(40).collect();
+                Err(bad(
+                    "unknown-type",
+                    format!("no request has the type {shown:?}"),
+                ))
+            }
+        }
+    }
+}
+
+/// Replies on their way to one peer.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    waiting: VecDeque<String>,
+}
+
+impl Outbox {
+    /// Queues a reply. False: the peer does not read, and the queue is full.
+    #[must_use]
+    pub fn push(&mut self, reply: &Reply<'_>) -> bool {
+        if self.waiting.len() >= limits::CONTROL_QUEUE {
+            return false;
+        }
+        let text = serde_json::to_string(reply).expect("replies are plain JSON");
+        self.waiting.push_back(text);
+        true
+    }
+
+    /// Half of the queue is kept for what matters.
+    pub fn has_room_for_pongs(&self) -> bool {
+        self.waiting.len() < limits::CONTROL_QUEUE / 2
+    }
+
+    /// The oldest reply.
+    pub fn front(&self) -> Option<&str> {
+        self.waiting.front().map(String::as_str)
+    }
+
+    /// The oldest reply has been written.
+    pub fn pop(&mut self) {
+        self.waiting.pop_front();
+    }
+}
+
+/// Plain function for the fuzzer: no message makes the parser panic.
+pub fn fuzz_control(data: &[u8]) {
+    match Request::parse(data) {
+        Ok(Request::Ping { id }) => {
+            let text = serde_json::to_string(&Reply::Pong { id }).expect("what came in goes out");
+            assert!(text.len() <= MAX_PING_ID + 64);
+        }
+        Ok(Request::Hello | Request::Endpoints) => {}
+        Err(error) => assert!(!error.detail.is_empty()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_understood_or_told_off() {
+        assert!(matches!(
+            Request::parse(br#"{"v":1,"type":"hello"}"#),
+            Ok(Request::Hello)
+        ));
+        assert!(matches!(
+            Request::parse(br#"{"type":"endpoints"}"#),
+            Ok(Request::Endpoints)
+        ));
+        let Ok(Request::Ping { id }) = Request::parse(br#"{"id": 1.50,"type":"p\u0069ng"}"#) else {
+            panic!("a ping, however it is spelled")
+        };
+        let pong = serde_json::to_string(&Reply::Pong { id }).unwrap();
+        assert_eq!(pong, r#"{"type":"pong","id":1.50}"#, "sent back as it came");
+        for (text, reason, fatal) in [
+            (&b"{"[..], "bad-json", false),
+            (b"[]", "bad-json", false),
+            (b"\xff", "bad-json", false),
+            (br#"{"type":"fly"}"#, "unknown-type", false),
+            (br#"{"type":"hello","v":2}"#, "unsupported-version", true),
+            (br#"{"type":"hello"}"#, "unsupported-version", true),
+        ] {
+            let error = Request::parse(text).expect_err("an error");
+            assert_eq!((error.reason, error.fatal), (reason, fatal), "{error:?}");
+        }
+        let long = format!(r#"{{"type":"ping","id":"{}"}}"#, "x".repeat(300));
+        assert_eq!(
+            Request::parse(long.as_bytes())
+                .expect_err("too long")
+                .reason,
+            "too-large"
+        );
+        let giant = vec![b' '; MAX_REQUEST + 1];
+        assert_eq!(
+            Request::parse(&giant).expect_err("too long").reason,
+            "too-large"
+        );
+    }
+
+    #[test]
+    fn replies_have_the_documented_shape() {
+        let arm = EndpointState {
+            name: "arm",
+            kind: "serial",
+            state: "absent",
+            detail: "gone",
+        };
+        let text = serde_json::to_string(&Reply::Endpoint { endpoint: arm }).unwrap();
+        let expected =
+            r#"{"type":"endpoint","name":"arm","kind":"serial","state":"absent","detail":"gone"}"#;
+        assert_eq!(text, expected);
+        let text = serde_json::to_string(&Reply::Credit {
+            channel: 1,
+            limit: 9,
+        })
+        .unwrap();
+        assert_eq!(text, r#"{"type":"credit","channel":1,"limit":9}"#);
+    }
+
+    #[test]
+    fn a_peer_that_does_not_read_fills_a_bounded_queue() {
+        let mut outbox = Outbox::default();
+        let pong = Reply::Pong { id: None };
+        assert!((0..limits::CONTROL_QUEUE).all(|_| outbox.push(&pong)));
+        assert!(!outbox.push(&pong));
+        outbox.pop();
+        assert!(outbox.push(&pong));
+    }
+}

@@ -1,0 +1,158 @@
+//! Who we are to a peer: one DTLS certificate for all sessions, kept across restarts, so that its
+//! fingerprint can be written down and compared.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use pem_rfc7468::LineEnding;
+use str0m::Rtc;
+use str0m::config::{CryptoProvider, DtlsCert};
+
+/// A certificate with its key, and the crypto that goes with it.
+pub struct Identity {
+    pub(super) cert: DtlsCert,
+    /// `Arc` because str0m's builder asks for one; made once, at start.
+    pub(super) provider: Arc<CryptoProvider>,
+    fingerprint: String,
+}
+
+/// Why a stored identity cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdentityError {
+    /// Not the two PEM blocks that [`Identity::to_pem`] writes.
+    Malformed,
+    /// The certificate and the key are not usable together.
+    Unusable,
+    /// No certificate could be made.
+    Generation,
+}
+
+impl fmt::Display for IdentityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "not a CERTIFICATE and a PRIVATE KEY in PEM",
+            Self::Unusable => "the certificate and the key do not work together",
+            Self::Generation => "no certificate could be made",
+        })
+    }
+}
+
+impl std::error::Error for IdentityError {}
+
+const CERTIFICATE: &str = "CERTIFICATE";
+const PRIVATE_KEY: &str = "PRIVATE KEY";
+
+impl Identity {
+    /// A new self-signed certificate (RFC 8827 §6.5).
+    pub fn generate() -> Result<Self, IdentityError> {
+        let provider = Arc::new(str0m::crypto::from_feature_flags());
+        let cert = provider.dtls_provider.generate_certificate();
+        Ok(Self::new(provider, cert.ok_or(IdentityError::Generation)?))
+    }
+
+    /// Reads what [`Self::to_pem`] wrote, and tries it: str0m would panic at the first peer.
+    pub fn from_pem(now: Instant, text: &str) -> Result<Self, IdentityError> {
+        let second = text.rfind("-----BEGIN").ok_or(IdentityError::Malformed)?;
+        let (first, second) = text
+            .split_at_checked(second)
+            .ok_or(IdentityError::Malformed)?;
+        let certificate = decode(first, CERTIFICATE)?;
+        let private_key = decode(second, PRIVATE_KEY)?;
+        let provider = Arc::new(str0m::crypto::from_feature_flags());
+        let identity = Self::new(
+            provider,
+            DtlsCert {
+                certificate,
+                private_key,
+            },
+        );
+        let trial = catch_unwind(AssertUnwindSafe(|| drop(identity.builder().build(now))));
+        trial.map_err(|_| IdentityError::Unusable)?;
+        Ok(identity)
+    }
+
+    /// The certificate and the private key; for a file that nobody else may read.
+    pub fn to_pem(&self) -> String {
+        let encode = |label, der: &[u8]| {
+            pem_rfc7468::encode_string(label, LineEnding::LF, der).expect("a label of our own")
+        };
+        encode(CERTIFICATE, &self.cert.certificate) + &encode(PRIVATE_KEY, &self.cert.private_key)
+    }
+
+    /// SHA-256 of the certificate, as in `a=fingerprint` (RFC 8122 §5).
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// What every session of ours starts from.
+    pub(super) fn builder(&self) -> str0m::RtcConfig {
+        Rtc::builder()
+            .set_crypto_provider(Arc::clone(&self.provider))
+            .set_dtls_cert(self.cert.clone())
+    }
+
+    fn new(provider: Arc<CryptoProvider>, cert: DtlsCert) -> Self {
+        let digest = provider.sha256_provider.sha256(&cert.certificate);
+        let pairs: Vec<String> = digest.iter().map(|byte| format!("{byte:02X}")).collect();
+        Self {
+            cert,
+            provider,
+            fingerprint: format!("sha-256 {}", pairs.join(":")),
+        }
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identity({})", self.fingerprint)
+    }
+}
+
+fn decode(pem: &str, wanted: &str) -> Result<Vec<u8>, IdentityError> {
+    match pem_rfc7468::decode_vec(pem.trim().as_bytes()) {
+        Ok((label, der)) if label == wanted => Ok(der),
+        Ok(_) | Err(_) => Err(IdentityError::Malformed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_survives_being_written_and_read() {
+        let now = Instant::now();
+        let identity = Identity::generate().expect("one");
+        let again = Identity::from_pem(now, &identity.to_pem()).expect("the same");
+        assert_eq!(identity.fingerprint(), again.fingerprint());
+        assert!(
+            identity.fingerprint().starts_with("sha-256 "),
+            "{identity:?}"
+        );
+        assert_eq!(identity.fingerprint().len(), "sha-256 ".len() + 32 * 3 - 1);
+        assert_ne!(
+            Identity::generate().expect("another").fingerprint(),
+            again.fingerprint()
+        );
+        assert!(!format!("{identity:?}").contains("KEY"));
+    }
+
+    #[test]
+    fn rubbish_is_refused() {
+        let now = Instant::now();
+        let pem = Identity::generate().expect("one").to_pem();
+        let key_only = &pem[pem.rfind("-----BEGIN").unwrap()..];
+        let empty_key = pem_rfc7468::encode_string(PRIVATE_KEY, LineEnding::LF, b"no").unwrap();
+        let mixed = pem[..pem.rfind("-----BEGIN").unwrap()].to_owned() + &empty_key;
+        for (text, error) in [
+            ("", IdentityError::Malformed),
+            ("-----BEGIN nothing", IdentityError::Malformed),
+            (key_only, IdentityError::Malformed),
+            (&mixed, IdentityError::Unusable),
+        ] {
+            assert_eq!(Identity::from_pem(now, text).err(), Some(error), "{text}");
+        }
+    }
+}

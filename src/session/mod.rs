@@ -1,0 +1,748 @@
+//! One peer association: str0m's `Rtc` with its channels, and the order in which it is driven.
+//!
+//! str0m's rule is that after every mutation its outputs are drained to the next time-out;
+//! [`Session::drive`] is the one place that does it. Everything here may panic, because str0m
+//! does; the gateway catches that and drops the session.
+
+pub mod channels;
+pub mod control;
+pub mod crypto;
+pub mod sdp;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use str0m::change::SdpOffer;
+use str0m::net::{Protocol, Receive};
+use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcError};
+
+use crate::datagram::TransmitQueue;
+use crate::limits::{self, Limits};
+use channels::{Binding, ChannelKey, Channels};
+use control::{Outbox, Reply};
+use crypto::Identity;
+use sdp::{CheckedOffer, SdpError};
+
+/// The words of W3C's `RTCPeerConnectionState`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// Answered; nothing has come yet.
+    New,
+    /// ICE and DTLS are at it.
+    Connecting,
+    /// Messages flow.
+    Connected,
+    /// The path is lost; it may come back.
+    Disconnected,
+    /// Given up.
+    Failed,
+    /// Ended by one side.
+    Closed,
+}
+
+impl ConnectionState {
+    /// The name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::Disconnected => "disconnected",
+            Self::Failed => "failed",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// What a session tells its owner.
+#[derive(Debug)]
+pub enum SessionEvent {
+    /// The connection state has changed.
+    State(ConnectionState),
+    /// A channel is open; it is to be bound or closed.
+    ChannelOpen(ChannelKey),
+    /// A channel has closed, whoever did it.
+    ChannelClosed {
+        /// What it was bound to.
+        binding: Binding,
+        /// Its label.
+        label: String,
+        /// Its SCTP stream id.
+        stream: u16,
+    },
+    /// A message of the peer.
+    Message {
+        /// The channel it came on.
+        channel: ChannelKey,
+        /// Its frame type.
+        binary: bool,
+        /// Its payload, as str0m allocated it.
+        data: Vec<u8>,
+    },
+    /// Datagrams between these two addresses are this session's.
+    PairLearned {
+        /// Ours.
+        local: SocketAddr,
+        /// The peer's.
+        remote: SocketAddr,
+    },
+    /// No longer.
+    PairForgotten {
+        /// Ours.
+        local: SocketAddr,
+        /// The peer's.
+        remote: SocketAddr,
+    },
+    /// It is over; drop it.
+    Ended(EndReason),
+}
+
+/// Why a session is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndReason {
+    /// The peer closed it.
+    PeerClosed,
+    /// We closed it, for this reason.
+    Closed(&'static str),
+    /// It did not connect within the limit.
+    ConnectTimeout,
+    /// It stayed disconnected for longer than the limit.
+    DisconnectedTimeout,
+    /// A protocol error, in str0m's words.
+    Protocol(String),
+    /// A bug of ours or of str0m's; the rest of the daemon is unharmed.
+    Panicked,
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PeerClosed => f.write_str("closed by the peer"),
+            Self::Closed(why) => f.write_str(why),
+            Self::ConnectTimeout => f.write_str("not connected in time"),
+            Self::DisconnectedTimeout => f.write_str("disconnected for too long"),
+            Self::Protocol(what) => write!(f, "protocol error: {what}"),
+            Self::Panicked => f.write_str("internal error"),
+        }
+    }
+}
+
+/// What became of a message to the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// It is on its way.
+    Accepted,
+    /// Too much is in flight: keep it until [`Session::is_writable`].
+    Blocked,
+    /// Larger than the peer takes: it will never go.
+    TooLarge,
+    /// Nothing in it: str0m 0.24 cannot send that.
+    Empty,
+    /// The channel is gone.
+    Gone,
+}
+
+/// What became of a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handled {
+    /// The session took it.
+    Taken,
+    /// It is not the session's, whatever its ufrag says.
+    NotOurs,
+    /// Neither STUN nor DTLS nor anything else known.
+    Malformed,
+}
+
+/// The measured round trip and the pair it was measured on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Path {
+    /// Our address.
+    pub local: SocketAddr,
+    /// The peer's.
+    pub remote: SocketAddr,
+    /// Of the last STUN check, once there was one.
+    pub round_trip: Option<Duration>,
+}
+
+/// A session of ours, always the answerer.
+pub struct Session {
+    rtc: Box<Rtc>,
+    name: String,
+    created: Instant,
+    state: ConnectionState,
+    events: VecDeque<SessionEvent>,
+    channels: Channels,
+    control: Option<(ChannelKey, Outbox)>,
+    remote_ufrag: String,
+    local_ufrag: String,
+    max_message: usize,
+    remote_candidates: usize,
+    /// Address pairs already told to the owner, oldest first.
+    pairs: VecDeque<(SocketAddr, SocketAddr)>,
+    path: Option<Path>,
+    bytes_sent: u64,
+    bytes_received: u64,
+    /// str0m's deadline.
+    timeout: Instant,
+    /// Ours: connected by then, or no longer disconnected.
+    give_up: Option<(Instant, EndReason)>,
+    disconnected_timeout: Duration,
+    /// A write did not fit; cleared when enough has been acknowledged.
+    blocked: bool,
+    /// Something was written or closed since str0m was drained last.
+    dirty: bool,
+    ended: bool,
+}
+
+/// How often str0m reports the round trip; each report is a wake-up.
+const STATS_INTERVAL: Duration = Duration::from_secs(2);
+
+impl Session {
+    /// Answers an offer. `local`: our host addresses, with the port of the ICE socket.
+    pub fn accept(
+        now: Instant,
+        name: String,
+        offer: &CheckedOffer<'_>,
+        local: &[SocketAddr],
+        identity: &Identity,
+        limits: &Limits,
+    ) -> Result<(Self, String), SdpError> {
+        let parsed = SdpOffer::from_sdp_string(offer.text)
+            .map_err(|error| SdpError::whole(one_line(&error.to_string())))?;
+        let mut rtc = identity
+            .builder()
+            .clear_codecs()
+            .set_sctp_max_buffered_amount(limits::SEND_LIMIT)
+            .set_stats_interval(Some(STATS_INTERVAL))
+            .build(now);
+        for addr in local {
+            // Refused are kinds of addresses that ICE cannot use, such as 169.254.0.0/16.
+            match Candidate::host(*addr, "udp") {
+                Ok(candidate) => drop(rtc.add_local_candidate(candidate)),
+                Err(error) => log::debug!("{name}: no candidate for {addr}: {error}"),
+            }
+        }
+        let answer = rtc
+            .sdp_api()
+            .accept_offer(parsed)
+            .map_err(|error| SdpError::whole(one_line(&error.to_string())))?;
+        let answer = sdp::mend_answer(&answer.to_sdp_string());
+        let local_ufrag = rtc.direct_api().local_ice_credentials().ufrag;
+        let session = Self {
+            rtc: Box::new(rtc),
+            name,
+            created: now,
+            state: ConnectionState::New,
+            events: VecDeque::new(),
+            channels: Channels::new(),
+            control: None,
+            remote_ufrag: offer.ufrag.to_owned(),
+            local_ufrag,
+            max_message: offer.max_message,
+            remote_candidates: 0,
+            pairs: VecDeque::new(),
+            path: None,
+            bytes_sent: 0,
+            bytes_received: 0,
+            timeout: now,
+            give_up: Some((now + limits.connect_timeout, EndReason::ConnectTimeout)),
+            disconnected_timeout: limits.disconnected_timeout,
+            blocked: false,
+            dirty: true,
+            ended: false,
+        };
+        Ok((session, answer))
+    }
+
+    // ---- input: each ends with `drive`, called by the owner through the same method ----
+
+    /// A datagram that the demultiplexer thinks is ours. `known`: its pair was learned before.
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        remote: SocketAddr,
+        known: bool,
+        datagram: &[u8],
+        transmits: &mut TransmitQueue,
+    ) -> Handled {
+        let Ok(receive) = Receive::new(Protocol::Udp, remote, local, datagram) else {
+            return Handled::Malformed;
+        };
+        let input = Input::Receive(now, receive);
+        // For an unknown pair this verifies MESSAGE-INTEGRITY (RFC 8489 §14.5).
+        if !known && !self.rtc.accepts(&input) {
+            return Handled::NotOurs;
+        }
+        self.bytes_received += datagram.len() as u64;
+        self.learn(local, remote);
+        let result = self.rtc.handle_input(input);
+        self.settle(now, result, transmits);
+        Handled::Taken
+    }
+
+    /// A deadline has passed.
+    pub fn handle_timeout(&mut self, now: Instant, transmits: &mut TransmitQueue) {
+        let result = self.rtc.handle_input(Input::Timeout(now));
+        self.settle(now, result, transmits);
+        if let Some((_, reason)) = self.give_up.take_if(|(at, _)| *at <= now) {
+            self.set_state(ConnectionState::Failed);
+            self.end(reason);
+        }
+    }
+
+    /// A candidate that the peer trickled; the attribute's value, `candidate:…`.
+    pub fn add_remote_candidate(&mut self, line: usize, candidate: &str) -> Result<(), SdpError> {
+        self.remote_candidates += 1;
+        if self.remote_candidates > limits::REMOTE_CANDIDATES {
+            let detail = format!("more than {} candidates", limits::REMOTE_CANDIDATES);
+            return Err(SdpError::line(line, detail));
+        }
+        // An mDNS name (RFC 8828) cannot be resolved from here; the peer's own checks reach us.
+        // TCP candidates have nothing of ours to pair with.
+        let mut words = candidate.split_ascii_whitespace();
+        let transport = words.nth(2).unwrap_or_default();
+        let address = words.nth(1).unwrap_or_default();
+        if address.ends_with(".local") || transport.eq_ignore_ascii_case("tcp") {
+            return Ok(());
+        }
+        let candidate = Candidate::from_sdp_string(candidate)
+            .map_err(|error| SdpError::line(line, one_line(&error.to_string())))?;
+        self.rtc.add_remote_candidate(candidate);
+        self.dirty = true;
+        Ok(())
+    }
+
+    /// Drains what writing and closing caused, if anything was written or closed.
+    pub fn flush(&mut self, now: Instant, transmits: &mut TransmitQueue) {
+        if self.dirty {
+            self.settle(now, Ok(()), transmits);
+        }
+    }
+
+    // ---- messages ----
+
+    /// Sends a message, whole or not at all. The owner calls [`Self::flush`] after the last one.
+    pub fn write(&mut self, key: ChannelKey, binary: bool, bytes: &[u8]) -> Written {
+        let Some(channel) = self.channels.get(key) else {
+            return Written::Gone;
+        };
+        if self.blocked {
+            return Written::Blocked;
+        }
+        // A text frame must be UTF-8 (RFC 8831 §6.6); only a device's rubbish is copied for that.
+        let text;
+        let bytes = if binary {
+            bytes
+        } else {
+            text = String::from_utf8_lossy(bytes);
+            text.as_bytes()
+        };
+        if bytes.len() > self.max_message {
+            return Written::TooLarge;
+        }
+        // It would take a sequence number and send no chunk: RFC 8831 §6.6 wants one zero byte
+        // under a protocol identifier that str0m chooses by itself.
+        if bytes.is_empty() {
+            return Written::Empty;
+        }
+        let Some(mut channel) = self.rtc.channel(channel.id) else {
+            return Written::Gone;
+        };
+        match channel.write(binary, bytes) {
+            Ok(true) => {
+                self.dirty = true;
+                Written::Accepted
+            }
+            Ok(false) => {
+                self.blocked = true;
+                Written::Blocked
+            }
+            Err(error) => {
+                log::debug!("{}: write: {error}", self.name);
+                Written::Gone
+            }
+        }
+    }
+
+    /// Whether [`Self::write`] is worth trying.
+    pub fn is_writable(&self) -> bool {
+        !self.blocked && !self.ended
+    }
+
+    /// Whether everything written has been acknowledged.
+    pub fn is_flushed(&mut self) -> bool {
+        let waiting = self
+            .control
+            .as_ref()
+            .is_some_and(|(_, outbox)| outbox.front().is_some());
+        self.ended || (!waiting && self.in_flight() == 0)
+    }
+
+    /// Closes one channel; its event follows.
+    pub fn close_channel(&mut self, key: ChannelKey) {
+        if let Some(channel) = self.channels.get(key) {
+            let id = channel.id;
+            self.channels.bind(key, Binding::Closing);
+            self.rtc.direct_api().close_data_channel(id);
+            self.dirty = true;
+        }
+        if self
+            .control
+            .as_ref()
+            .is_some_and(|(control, _)| *control == key)
+        {
+            self.control = None;
+        }
+    }
+
+    /// Makes a channel the control channel. False: there is one already.
+    #[must_use]
+    pub fn set_control(&mut self, key: ChannelKey) -> bool {
+        if self.control.is_some() {
+            return false;
+        }
+        self.channels.bind(key, Binding::Control);
+        self.control = Some((key, Outbox::default()));
+        true
+    }
+
+    /// Whether the peer has a control channel.
+    pub fn has_control(&self) -> bool {
+        self.control.is_some()
+    }
+
+    /// Answers a ping, unless so much waits that the peer pings faster than it reads.
+    pub fn tell_pong(&mut self, pong: &Reply<'_>) {
+        if self
+            .control
+            .as_ref()
+            .is_some_and(|(_, outbox)| outbox.has_room_for_pongs())
+        {
+            self.tell(pong);
+        }
+    }
+
+    /// Queues a message on the control channel, if there is one. A peer that does not read it
+    /// loses it.
+    pub fn tell(&mut self, reply: &Reply<'_>) {
+        let Some((key, outbox)) = &mut self.control else {
+            return;
+        };
+        if !outbox.push(reply) {
+            log::warn!(
+                "{}: does not read its control channel, which is closed",
+                self.name
+            );
+            let key = *key;
+            self.close_channel(key);
+        }
+    }
+
+    /// Writes what waits on the control channel, before any payload.
+    pub fn write_control(&mut self) {
+        let Some((key, mut outbox)) = self.control.take() else {
+            return;
+        };
+        while let Some(text) = outbox.front() {
+            match self.write(key, false, text.as_bytes()) {
+                Written::Blocked => break,
+                Written::Accepted => outbox.pop(),
+                Written::TooLarge | Written::Empty | Written::Gone => {
+                    log::debug!("{}: a control message could not be sent", self.name);
+                    outbox.pop();
+                }
+            }
+        }
+        self.control = Some((key, outbox));
+    }
+
+    /// Ends the session politely: SCTP and DTLS say so to the peer.
+    pub fn close(&mut self, now: Instant, why: &'static str, transmits: &mut TransmitQueue) {
+        if self.ended {
+            return;
+        }
+        let result = self.rtc.close();
+        self.settle(now, result, transmits);
+        self.set_state(ConnectionState::Closed);
+        self.end(EndReason::Closed(why));
+    }
+
+    // ---- output ----
+
+    /// The next event; called until `None` after every input.
+    pub fn poll_event(&mut self) -> Option<SessionEvent> {
+        self.events.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.ended {
+            return None;
+        }
+        let ours = self.give_up.as_ref().map_or(self.timeout, |(at, _)| *at);
+        Some(self.timeout.min(ours))
+    }
+
+    // ---- what it is ----
+
+    /// The id in the API: unguessable.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// When the offer came.
+    pub fn created(&self) -> Instant {
+        self.created
+    }
+
+    /// As W3C counts them.
+    pub fn state(&self) -> ConnectionState {
+        self.state
+    }
+
+    /// The channels that are open.
+    pub fn channels(&self) -> &Channels {
+        &self.channels
+    }
+
+    /// The same, to bind them.
+    pub fn channels_mut(&mut self) -> &mut Channels {
+        &mut self.channels
+    }
+
+    /// Our ICE user name fragment, by which unknown pairs are told apart (RFC 8445 §5.3).
+    pub fn local_ufrag(&self) -> &str {
+        &self.local_ufrag
+    }
+
+    /// The peer's.
+    pub fn remote_ufrag(&self) -> &str {
+        &self.remote_ufrag
+    }
+
+    /// The chosen candidate pair, once there is one.
+    pub fn path(&self) -> Option<Path> {
+        self.path
+    }
+
+    /// Bytes of datagrams, sent and received.
+    pub fn datagram_bytes(&self) -> (u64, u64) {
+        (self.bytes_sent, self.bytes_received)
+    }
+
+    /// All learned pairs, for the owner to forget them.
+    pub fn pairs(&self) -> impl Iterator<Item = (SocketAddr, SocketAddr)> {
+        self.pairs.iter().copied()
+    }
+
+    // ---- inside ----
+
+    /// Drains str0m after a mutation and draws the conclusions.
+    fn settle(
+        &mut self,
+        now: Instant,
+        result: Result<(), RtcError>,
+        transmits: &mut TransmitQueue,
+    ) {
+        self.dirty = false;
+        let result = result.and_then(|()| self.drive(now, transmits));
+        if let Err(error) = result {
+            self.end(EndReason::Protocol(one_line(&error.to_string())));
+        } else if !self.rtc.is_alive() {
+            self.end(EndReason::PeerClosed);
+        }
+        // The low threshold. str0m's own event is per channel and misses when a message larger
+        // than the threshold waits, so the sum is looked at; only when something waits.
+        if self.blocked && self.in_flight() <= limits::SEND_LOW {
+            self.blocked = false;
+        }
+    }
+
+    /// The one place that polls str0m, always to its time-out.
+    fn drive(&mut self, now: Instant, transmits: &mut TransmitQueue) -> Result<(), RtcError> {
+        loop {
+            match self.rtc.poll_output()? {
+                Output::Timeout(at) => {
+                    // str0m's past deadlines mean "now".
+                    self.timeout = at.max(now);
+                    return Ok(());
+                }
+                Output::Transmit(transmit) => {
+                    let (local, remote) = (transmit.source, transmit.destination);
+                    self.learn(local, remote);
+                    self.bytes_sent += transmit.contents.len() as u64;
+                    transmits.push_ice(local, remote, &transmit.contents);
+                }
+                Output::Event(event) => self.handle_event(now, event),
+            }
+        }
+    }
+
+    fn handle_event(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::Connected => {
+                self.give_up = None;
+                self.set_state(ConnectionState::Connected);
+            }
+            Event::IceConnectionStateChange(state) => self.handle_ice_state(now, state),
+            Event::ChannelOpen(id, label) => self.handle_channel_open(id, label),
+            Event::ChannelData(data) => {
+                if let Some(channel) = self.channels.key(data.id) {
+                    let (binary, data) = (data.binary, data.data);
+                    self.events.push_back(SessionEvent::Message {
+                        channel,
+                        binary,
+                        data,
+                    });
+                }
+            }
+            Event::ChannelClose(id) => {
+                if let Some((key, channel)) = self.channels.remove(id) {
+                    if self
+                        .control
+                        .as_ref()
+                        .is_some_and(|(control, _)| *control == key)
+                    {
+                        self.control = None;
+                    }
+                    self.events.push_back(SessionEvent::ChannelClosed {
+                        binding: channel.binding,
+                        label: channel.label,
+                        stream: channel.stream,
+                    });
+                }
+            }
+            Event::PeerStats(stats) => {
+                if let Some(pair) = stats.selected_candidate_pair {
+                    let round_trip = pair.current_round_trip_time;
+                    let (local, remote) = (pair.local.addr, pair.remote.addr);
+                    self.path = Some(Path {
+                        local,
+                        remote,
+                        round_trip,
+                    });
+                }
+            }
+            Event::Closed => {
+                self.set_state(ConnectionState::Closed);
+                self.end(EndReason::PeerClosed);
+            }
+            // Media events: no codec is negotiated yet.
+            other => log::trace!("{}: {other:?} ignored", self.name),
+        }
+    }
+
+    fn handle_ice_state(&mut self, now: Instant, state: IceConnectionState) {
+        match state {
+            IceConnectionState::New => {}
+            IceConnectionState::Checking => {
+                if self.state == ConnectionState::New {
+                    self.set_state(ConnectionState::Connecting);
+                }
+            }
+            IceConnectionState::Connected | IceConnectionState::Completed => {
+                if self.state == ConnectionState::Disconnected {
+                    self.give_up = None;
+                    self.set_state(ConnectionState::Connected);
+                }
+            }
+            IceConnectionState::Disconnected => {
+                if self.state == ConnectionState::Connected {
+                    let at = now + self.disconnected_timeout;
+                    self.give_up = Some((at, EndReason::DisconnectedTimeout));
+                    self.set_state(ConnectionState::Disconnected);
+                }
+            }
+        }
+    }
+
+    fn handle_channel_open(&mut self, id: str0m::channel::ChannelId, label: String) {
+        let stream = self.rtc.direct_api().sctp_stream_id_by_channel_id(id);
+        let config = self
+            .rtc
+            .channel(id)
+            .and_then(|channel| channel.config().cloned());
+        if let (Some(stream), Some(config)) = (stream, config) {
+            let key = self.channels.insert(id, stream, label, &config);
+            self.events.push_back(SessionEvent::ChannelOpen(key));
+        }
+    }
+
+    /// Remembers that a pair of addresses is ours, and tells the owner about news.
+    fn learn(&mut self, local: SocketAddr, remote: SocketAddr) {
+        // Nearly every datagram is of the newest pair.
+        if self.pairs.back() == Some(&(local, remote)) || self.pairs.contains(&(local, remote)) {
+            return;
+        }
+        if self.pairs.len() >= limits::PAIRS_PER_SESSION {
+            let chosen = self.path.map(|path| (path.local, path.remote));
+            let oldest = self.pairs.iter().position(|pair| Some(*pair) != chosen);
+            if let Some((local, remote)) = oldest.and_then(|at| self.pairs.remove(at)) {
+                self.events
+                    .push_back(SessionEvent::PairForgotten { local, remote });
+            }
+        }
+        self.pairs.push_back((local, remote));
+        self.events
+            .push_back(SessionEvent::PairLearned { local, remote });
+    }
+
+    #[cfg(test)]
+    pub(crate) fn assume_path(&mut self, local: SocketAddr, remote: SocketAddr) {
+        self.path = Some(Path {
+            local,
+            remote,
+            round_trip: None,
+        });
+    }
+
+    #[cfg(test)]
+    pub(crate) fn learn_for_test(&mut self, local: SocketAddr, remote: SocketAddr) {
+        self.learn(local, remote);
+    }
+
+    fn in_flight(&mut self) -> usize {
+        let ids: Vec<_> = self
+            .channels
+            .iter()
+            .map(|(_, channel)| channel.id)
+            .collect();
+        let buffered = ids
+            .into_iter()
+            .filter_map(|id| self.rtc.channel(id).map(|mut c| c.buffered_amount()));
+        buffered.sum()
+    }
+
+    fn set_state(&mut self, state: ConnectionState) {
+        if self.state != state && !self.ended {
+            self.state = state;
+            self.events.push_back(SessionEvent::State(state));
+        }
+    }
+
+    fn end(&mut self, reason: EndReason) {
+        if !self.ended {
+            self.ended = true;
+            self.events.push_back(SessionEvent::Ended(reason));
+        }
+    }
+}
+
+/// Looks up the ufrag of ours that a STUN request names in its USERNAME (RFC 8445 §7.2.2), if the
+/// datagram is one.
+pub fn by_stun_ufrag<R>(datagram: &[u8], find: impl FnOnce(&str) -> Option<R>) -> Option<R> {
+    // RFC 7983: the first byte tells STUN from DTLS and RTP.
+    if !datagram.first().is_some_and(|byte| *byte < 4) {
+        return None;
+    }
+    let message = str0m::ice::StunMessage::parse(datagram).ok()?;
+    find(message.split_username()?.0)
+}
+
+/// str0m's parser explains itself over several lines.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

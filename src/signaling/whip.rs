@@ -1,0 +1,80 @@
+//! The native dialect, shaped like WHIP (RFC 9725): an offer is POSTed, its answer comes back, and
+//! candidates follow as fragments (RFC 8840).
+
+use crate::session::sdp::SdpError;
+
+/// The media type of offers and answers.
+pub const SDP: &str = "application/sdp";
+/// The media type of fragments.
+pub const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
+
+/// What a fragment says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Fragment<'a> {
+    /// The ICE generation that it is about; none means the current one.
+    pub ufrag: Option<&'a str>,
+    /// `candidate:…` values with their lines, counted from 1.
+    pub candidates: Vec<(usize, &'a str)>,
+}
+
+impl<'a> Fragment<'a> {
+    /// Parses a fragment. `a=end-of-candidates` asks nothing of us: we never wait for an end.
+    pub fn parse(body: &'a [u8]) -> Result<Self, SdpError> {
+        let text = std::str::from_utf8(body).map_err(|error| {
+            let before = body.get(..error.valid_up_to()).unwrap_or_default();
+            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+            SdpError::line(line, "not UTF-8")
+        })?;
+        let mut fragment = Self::default();
+        let mut lines = 0;
+        for (index, line) in text.lines().enumerate() {
+            let number = index + 1;
+            lines += usize::from(!line.trim().is_empty());
+            if let Some(value) = line.strip_prefix("a=") {
+                if value.starts_with("candidate:") {
+                    fragment.candidates.push((number, value));
+                } else if let Some(ufrag) = value.strip_prefix("ice-ufrag:") {
+                    fragment.ufrag = Some(ufrag.trim());
+                }
+            } else if !line.starts_with("m=") && !line.trim().is_empty() {
+                // RFC 8840 §9 allows these two kinds of lines only.
+                return Err(SdpError::line(number, "neither an a= nor an m= line"));
+            }
+        }
+        if lines == 0 {
+            return Err(SdpError::line(1, "the fragment is empty"));
+        }
+        Ok(fragment)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fragment_names_its_candidates_with_their_lines() {
+        let text = "a=ice-ufrag:abcd\r\na=ice-pwd:x\r\nm=application 9 UDP/DTLS/SCTP 0\r\n\
+                    a=mid:0\r\na=candidate:1 1 udp 1 192.0.2.1 5 typ host\r\na=end-of-candidates\r\n";
+        let fragment = Fragment::parse(text.as_bytes()).expect("good");
+        assert_eq!(fragment.ufrag, Some("abcd"));
+        assert_eq!(
+            fragment.candidates,
+            [(5, "candidate:1 1 udp 1 192.0.2.1 5 typ host")]
+        );
+    }
+
+    #[test]
+    fn rubbish_is_told_its_line() {
+        for (body, message) in [
+            (&b""[..], "line 1: the fragment is empty"),
+            (
+                b"a=mid:0\r\nhello\r\n",
+                "line 2: neither an a= nor an m= line",
+            ),
+            (b"a=mid:0\r\n\xff", "line 2: not UTF-8"),
+        ] {
+            assert_eq!(Fragment::parse(body).expect_err("bad").to_string(), message);
+        }
+    }
+}

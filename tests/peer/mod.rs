@@ -1,0 +1,247 @@
+//! A peer as a browser page is one: str0m as the offerer, channels by label, and the control
+//! channel with its credit. Sans-IO, so that the simulator and the end-to-end tests share it.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use serde_json::Value;
+use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::channel::{ChannelConfig, ChannelId, Reliability};
+use str0m::net::{Protocol, Receive};
+use str0m::{Candidate, Event, Input, Output, Rtc};
+
+/// One channel of the peer.
+#[derive(Debug, Default)]
+pub struct Channel {
+    pub open: bool,
+    pub closed: bool,
+    pub stream: Option<u16>,
+    /// Messages that came: binary or text, and payload.
+    pub received: VecDeque<(bool, Vec<u8>)>,
+    /// All payload that ever came.
+    pub bytes: Vec<u8>,
+    /// Bytes written so far.
+    pub sent: u64,
+    /// The gateway's grant; `None` without a control channel.
+    pub credit: Option<u64>,
+}
+
+pub struct Peer {
+    pub rtc: Rtc,
+    pending: Option<SdpPendingOffer>,
+    ids: BTreeMap<String, ChannelId>,
+    pub channels: BTreeMap<String, Channel>,
+    /// What came on the control channel, in order.
+    pub control: Vec<Value>,
+    pub connected: bool,
+    pub closed: bool,
+    pub out: VecDeque<(SocketAddr, Vec<u8>)>,
+    pub timeout: Instant,
+    local: SocketAddr,
+}
+
+pub fn reliable(label: &str) -> ChannelConfig {
+    ChannelConfig {
+        label: label.to_owned(),
+        ..Default::default()
+    }
+}
+
+pub fn unreliable(label: &str) -> ChannelConfig {
+    let reliability = Reliability::MaxRetransmits { retransmits: 0 };
+    ChannelConfig {
+        label: label.to_owned(),
+        ordered: false,
+        reliability,
+        ..Default::default()
+    }
+}
+
+impl Peer {
+    /// A peer at an address, with its offer.
+    pub fn offer(now: Instant, local: SocketAddr, channels: &[ChannelConfig]) -> (Self, String) {
+        let mut rtc = Rtc::builder().clear_codecs().build(now);
+        rtc.add_local_candidate(Candidate::host(local, "udp").expect("an address for ICE"));
+        let mut api = rtc.sdp_api();
+        let mut ids = BTreeMap::new();
+        let mut states = BTreeMap::new();
+        for config in channels {
+            let key = config.label.clone();
+            ids.insert(key.clone(), api.add_channel_with_config(config.clone()));
+            states.insert(key, Channel::default());
+        }
+        let (offer, pending) = api.apply().expect("something to offer");
+        let peer = Self {
+            rtc,
+            pending: Some(pending),
+            ids,
+            channels: states,
+            control: Vec::new(),
+            connected: false,
+            closed: false,
+            out: VecDeque::new(),
+            timeout: now,
+            local,
+        };
+        (peer, offer.to_sdp_string())
+    }
+
+    pub fn answer(&mut self, now: Instant, sdp: &str) {
+        let answer = SdpAnswer::from_sdp_string(sdp).expect("an answer");
+        let pending = self.pending.take().expect("one answer");
+        self.rtc
+            .sdp_api()
+            .accept_answer(pending, answer)
+            .expect("a good answer");
+        self.drain(now);
+    }
+
+    pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+        let Ok(receive) = Receive::new(Protocol::Udp, from, self.local, bytes) else {
+            return;
+        };
+        if self.rtc.handle_input(Input::Receive(now, receive)).is_err() {
+            self.closed = true;
+        }
+        self.drain(now);
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.rtc.handle_input(Input::Timeout(now)).is_err() {
+            self.closed = true;
+        }
+        self.drain(now);
+    }
+
+    /// Opens another channel while connected.
+    pub fn open(&mut self, now: Instant, config: ChannelConfig) {
+        let key = config.label.clone();
+        let id = self.rtc.direct_api().create_data_channel(config);
+        self.ids.insert(key.clone(), id);
+        self.channels.insert(key, Channel::default());
+        self.handle_timeout(now);
+    }
+
+    pub fn close_channel(&mut self, now: Instant, label: &str) {
+        let id = self.ids[label];
+        self.rtc.direct_api().close_data_channel(id);
+        self.drain(now);
+    }
+
+    pub fn close(&mut self, now: Instant) {
+        drop(self.rtc.close());
+        self.drain(now);
+    }
+
+    /// Sends if the channel takes it now, whatever the credit. Returns whether it did.
+    pub fn send(&mut self, now: Instant, label: &str, binary: bool, bytes: &[u8]) -> bool {
+        let Some(mut channel) = self.rtc.channel(self.ids[label]) else {
+            return false;
+        };
+        let written = channel.write(binary, bytes).unwrap_or(false);
+        if written {
+            self.channels.get_mut(label).expect("its state").sent += bytes.len() as u64;
+            self.drain(now);
+        }
+        written
+    }
+
+    /// Sends if the credit allows it, as the client library does.
+    pub fn send_within_credit(&mut self, now: Instant, label: &str, bytes: &[u8]) -> bool {
+        let channel = &self.channels[label];
+        let allowed = channel.credit.unwrap_or(0);
+        channel.open
+            && channel.sent + bytes.len() as u64 <= allowed
+            && self.send(now, label, true, bytes)
+    }
+
+    /// Messages on the control channel of one type.
+    pub fn told(&self, kind: &str) -> Vec<&Value> {
+        self.control
+            .iter()
+            .filter(|message| message["type"] == kind)
+            .collect()
+    }
+
+    /// Text of a channel so far.
+    pub fn text(&self, label: &str) -> String {
+        String::from_utf8_lossy(&self.channels[label].bytes).into_owned()
+    }
+
+    fn drain(&mut self, now: Instant) {
+        loop {
+            match self.rtc.poll_output() {
+                Ok(Output::Timeout(at)) => {
+                    self.timeout = at.max(now);
+                    break;
+                }
+                Ok(Output::Transmit(t)) => self.out.push_back((t.destination, t.contents.to_vec())),
+                Ok(Output::Event(event)) => self.handle_event(event),
+                Err(_) => {
+                    self.closed = true;
+                    break;
+                }
+            }
+        }
+        self.closed |= !self.rtc.is_alive();
+    }
+
+    fn label_of(&self, id: ChannelId) -> Option<String> {
+        self.ids
+            .iter()
+            .find(|(_, other)| **other == id)
+            .map(|(label, _)| label.clone())
+    }
+
+    fn handle_event(&mut self, event: Event) {
+        match event {
+            Event::Connected => self.connected = true,
+            Event::Closed => self.closed = true,
+            Event::ChannelOpen(id, _) => {
+                let stream = self.rtc.direct_api().sctp_stream_id_by_channel_id(id);
+                if let Some(label) = self.label_of(id) {
+                    let channel = self.channels.get_mut(&label).expect("its state");
+                    (channel.open, channel.stream) = (true, stream);
+                    self.apply_credit();
+                }
+            }
+            Event::ChannelClose(id) => {
+                if let Some(label) = self.label_of(id) {
+                    let channel = self.channels.get_mut(&label).expect("its state");
+                    (channel.open, channel.closed) = (false, true);
+                }
+            }
+            Event::ChannelData(data) => {
+                let Some(label) = self.label_of(data.id) else {
+                    return;
+                };
+                if label == "thingway" {
+                    let message = serde_json::from_slice(&data.data).expect("control is JSON");
+                    self.control.push(message);
+                    self.apply_credit();
+                    return;
+                }
+                let channel = self.channels.get_mut(&label).expect("its state");
+                channel.bytes.extend_from_slice(&data.data);
+                channel.received.push_back((data.binary, data.data));
+            }
+            _ => {}
+        }
+    }
+
+    /// Grants name a stream id, which is known when the channel is open.
+    fn apply_credit(&mut self) {
+        for message in &self.control {
+            if message["type"] == "credit" {
+                let stream = message["channel"].as_u64();
+                let limit = message["limit"].as_u64().expect("a number");
+                let mut channels = self.channels.values_mut();
+                if let Some(channel) = channels.find(|c| c.stream.map(u64::from) == stream) {
+                    channel.credit = Some(channel.credit.unwrap_or(0).max(limit));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Peers and strangers who mean harm, or are only broken.
+
+use std::time::Duration;
+
+use str0m::channel::ChannelConfig;
+
+use crate::peer::{reliable, unreliable};
+use crate::sessions::{ARM, DEMO, ROVER, good};
+use crate::world::World;
+
+const SOON: Duration = Duration::from_secs(5);
+
+#[test]
+fn labels_of_every_kind_close_their_channel_and_nothing_else() {
+    let mut world = World::new(1, DEMO);
+    let labels = [
+        "".to_owned(),
+        "x".repeat(1_000),
+        "../etc/passwd".into(),
+        "demo\0".into(),
+        "démo".into(),
+    ];
+    let mut channels = vec![reliable("thingway"), reliable("demo")];
+    channels.extend(labels.iter().map(|label| reliable(label)));
+    let n = world.connect(&channels, good(), 1);
+    world.until("all closed", SOON, |w| {
+        labels.iter().all(|l| w.peer(n).channels[l].closed)
+    });
+    world.until("all told", SOON, |w| {
+        w.peer(n).told("refused").len() == labels.len()
+    });
+    let now = world.now;
+    assert!(world.peer(n).send(now, "demo", false, b"led\n"));
+    world.until("answer", SOON, |w| {
+        w.peer(n).text("demo").contains("led is off")
+    });
+}
+
+#[test]
+fn too_many_channels_are_refused_and_the_first_ones_work() {
+    let mut world = World::new(2, &format!("[limits]\nchannels_per_session = 4\n{DEMO}"));
+    let mut channels = vec![reliable("thingway"), reliable("demo")];
+    // Labels of one endpoint must differ here, because the peer finds its channels by label.
+    channels.extend((0..6).map(|i| reliable(&format!("other-{i}"))));
+    let n = world.connect(&channels, good(), 2);
+    world.until("all told", SOON, |w| w.peer(n).told("refused").len() == 6);
+    let reasons: Vec<_> = world
+        .peer(n)
+        .told("refused")
+        .iter()
+        .map(|m| m["reason"].clone())
+        .collect();
+    assert!(reasons.contains(&"unknown-endpoint".into()), "{reasons:?}");
+    world.until("greeting", SOON, |w| w.peer(n).text("demo").ends_with("> "));
+}
+
+#[test]
+fn a_second_or_unreliable_control_channel_is_refused() {
+    let mut world = World::new(3, DEMO);
+    let wrong = ChannelConfig {
+        ordered: false,
+        ..reliable("thingway")
+    };
+    let n = world.connect(&[wrong, reliable("demo")], good(), 3);
+    world.until("closed", SOON, |w| w.peer(n).channels["thingway"].closed);
+    world.until("greeting", SOON, |w| w.peer(n).text("demo").ends_with("> "));
+    assert!(world.peer(n).control.is_empty());
+}
+
+#[test]
+fn channels_negotiated_behind_our_back_are_ignored() {
+    let mut world = World::new(4, DEMO);
+    // Both ends of such a channel must know of it (RFC 8832 §4); we do not.
+    let hidden = ChannelConfig {
+        negotiated: Some(4),
+        ..reliable("hidden")
+    };
+    let n = world.connect(&[hidden, reliable("demo")], good(), 4);
+    world.until("open", SOON, |w| w.peer(n).channels["demo"].open);
+    let now = world.now;
+    for _ in 0..50 {
+        world.peer(n).send(now, "hidden", true, &[1; 1000]);
+    }
+    assert!(world.peer(n).send(now, "demo", false, b"led\n"));
+    world.until("answer", SOON, |w| {
+        w.peer(n).text("demo").contains("led is off")
+    });
+}
+
+#[test]
+fn messages_too_large_are_refused_counted_and_told() {
+    let mut world = World::new(5, &format!("{ARM}{ROVER}"));
+    let n = world.connect(
+        &[reliable("thingway"), reliable("arm"), reliable("rover")],
+        good(),
+        5,
+    );
+    world.until("open", SOON, |w| {
+        w.peer(n).channels.values().all(|c| c.open)
+    });
+    let now = world.now;
+    // What we announce is 65,536; UDP takes 65,507.
+    assert!(world.peer(n).send(now, "rover", true, &vec![1; 65_520]));
+    world.until("told", SOON, |w| !w.peer(n).told("dropped").is_empty());
+    let dropped = world.peer(n).told("dropped")[0].clone();
+    assert_eq!(
+        (&dropped["label"], &dropped["reason"]),
+        (&"rover".into(), &"too-large".into())
+    );
+    assert!(world.peer(n).channels["rover"].open);
+    assert!(
+        world.peer(n).send(now, "arm", true, &vec![1; 65_536]),
+        "the largest is taken"
+    );
+    world.until("written", SOON, |w| {
+        w.tty("/dev/arm").written.len() == 65_536
+    });
+}
+
+#[test]
+fn flooding_without_credit_closes_a_reliable_channel_and_thins_an_unreliable_one() {
+    for reliable_channel in [true, false] {
+        let mut world = World::new(6, ARM);
+        let channel = if reliable_channel {
+            reliable("arm")
+        } else {
+            unreliable("arm")
+        };
+        let n = world.connect(&[reliable("thingway"), channel], good(), 6);
+        world.until("open", SOON, |w| w.peer(n).channels["arm"].credit.is_some());
+        world.tty("/dev/arm").rate = 0;
+        let end = world.now + Duration::from_secs(8);
+        let mut sent = 0_u64;
+        while world.now < end && !world.peer(n).channels["arm"].closed && sent < 900_000 {
+            let now = world.now;
+            if world.peer(n).send(now, "arm", true, &[7; 1_000]) {
+                sent += 1_000;
+            } else {
+                world.step();
+            }
+        }
+        world.run(Duration::from_secs(1));
+        let peer = world.peer(n);
+        if reliable_channel {
+            assert!(peer.channels["arm"].closed);
+            assert_eq!(peer.told("closed")[0]["reason"], "overflow");
+        } else {
+            assert!(peer.channels["arm"].open);
+            let reasons: Vec<_> = peer
+                .told("dropped")
+                .iter()
+                .map(|m| m["reason"].clone())
+                .collect();
+            assert!(reasons.contains(&"overflow".into()), "{reasons:?}");
+            let name = world.clients[n].session.clone();
+            let json = world.get(&format!("/sessions/{name}"));
+            let arm = json["channels"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|c| c["label"] == "arm");
+            let arm = arm.expect("its channel");
+            assert!(arm["queued_bytes"].as_u64().unwrap() <= 256 * 1024, "{arm}");
+        }
+    }
+}
+
+#[test]
+fn strangers_datagrams_are_counted_and_disturb_nobody() {
+    let mut world = World::new(7, DEMO);
+    let n = world.connect(&[reliable("demo")], good(), 7);
+    world.until("open", SOON, |w| w.peer(n).channels["demo"].open);
+    let stun = |user: &[u8]| {
+        // A binding request with a USERNAME and nothing that proves it.
+        let padded = user.len().div_ceil(4) * 4;
+        let mut bytes = vec![0, 1, 0, (padded + 4) as u8, 0x21, 0x12, 0xa4, 0x42];
+        bytes.extend([7; 12]);
+        bytes.extend([0, 6, 0, user.len() as u8]);
+        bytes.extend(user);
+        bytes.resize(20 + 4 + padded, 0);
+        bytes
+    };
+    let name = world.clients[n].session.clone();
+    let patch = world.request(
+        format!(
+            "PATCH /sessions/{name} HTTP/1.1\r\nHost: board\r\nIf-Match: \"x\"\r\nContent-Type: \
+                 application/trickle-ice-sdpfrag\r\nContent-Length: 7\r\n\r\na=mid:0"
+        )
+        .as_bytes(),
+    );
+    assert!(patch.starts_with("HTTP/1.1 412"), "{patch}");
+    for i in 0..3_000_u32 {
+        let remote = format!("203.0.113.9:{}", 1024 + i).parse().unwrap();
+        let datagrams = [
+            stun(b"zzzz:yyyy"),
+            vec![22; 60],
+            vec![128; 40],
+            vec![255],
+            vec![],
+            vec![0; 19],
+        ];
+        world.stranger(remote, &datagrams[i as usize % datagrams.len()]);
+    }
+    let now = world.now;
+    assert!(world.peer(n).send(now, "demo", false, b"led\n"));
+    world.until("answer", SOON, |w| {
+        w.peer(n).text("demo").contains("led is off")
+    });
+    let metrics = world.request(b"GET /metrics HTTP/1.1\r\nHost: board\r\n\r\n");
+    assert!(
+        metrics.contains("thingway_datagrams_stray_total{reason=\"stranger\"} 3000\n"),
+        "{metrics}"
+    );
+    assert!(metrics.contains("thingway_address_pairs 1\n"), "{metrics}");
+}
+
+#[test]
+fn the_session_limit_answers_503_and_frees_up() {
+    let mut world = World::new(8, &format!("[limits]\nsessions = 2\n{DEMO}"));
+    for n in 0..2 {
+        world.connect(&[reliable("demo")], good(), n);
+    }
+    let (_, offer) = crate::peer::Peer::offer(
+        world.now,
+        "198.51.100.9:1".parse().unwrap(),
+        &[reliable("demo")],
+    );
+    let request = format!(
+        "POST /sessions HTTP/1.1\r\nHost: board\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{offer}",
+        offer.len()
+    );
+    let answer = world.request(request.as_bytes());
+    assert!(
+        answer.starts_with("HTTP/1.1 503") && answer.contains("Retry-After"),
+        "{answer}"
+    );
+    let name = world.clients[0].session.clone();
+    world.request(format!("DELETE /sessions/{name} HTTP/1.1\r\nHost: board\r\n\r\n").as_bytes());
+    assert!(
+        world
+            .request(request.as_bytes())
+            .starts_with("HTTP/1.1 201")
+    );
+}
