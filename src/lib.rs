@@ -8,6 +8,8 @@
     allow(
         clippy::disallowed_methods,
         clippy::cast_possible_truncation,
+        clippy::unwrap_in_result,
+        clippy::cloned_ref_to_slice_refs,
         reason = "tests begin at some instant and count small numbers"
     )
 )]

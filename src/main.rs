@@ -104,9 +104,10 @@ fn read_config(path: &str) -> Result<Config, Fatal> {
     };
     let text = text.map_err(|error| {
         let text = format!("{path}: {error}");
-        match error.kind() {
-            io::ErrorKind::PermissionDenied => Fatal::Permission(text),
-            _ => Fatal::Config(text),
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            Fatal::Permission(text)
+        } else {
+            Fatal::Config(text)
         }
     })?;
     Config::parse(&text).map_err(|faults| {

@@ -73,7 +73,7 @@ impl Device {
 }
 
 impl Gateway {
-    pub(super) fn add_endpoint(&mut self, now: Instant, config: EndpointConfig) {
+    pub(super) fn add_endpoint(&mut self, config: EndpointConfig) {
         let device = Device {
             endpoint: endpoint::new(&config, &self.limits),
             config,
@@ -87,13 +87,13 @@ impl Gateway {
         let name = device.config.name.clone();
         let id = self.routing.endpoints.insert(device);
         self.routing.endpoint_names.insert(name, id);
-        self.after_endpoint(now, id);
+        self.after_endpoint(id);
     }
 
     pub(super) fn handle_device_opened(&mut self, now: Instant, id: EndpointId) {
         if let Some(device) = self.routing.endpoints.get_mut(id) {
             device.endpoint.handle_opened(now);
-            self.after_endpoint(now, id);
+            self.after_endpoint(id);
         }
     }
 
@@ -117,14 +117,14 @@ impl Gateway {
             );
             self.tell_unwritten(id, lost);
         }
-        self.after_endpoint(now, id);
+        self.after_endpoint(id);
         self.offer_waiting(now, id);
     }
 
     pub(super) fn handle_device_timeout(&mut self, now: Instant, id: EndpointId) {
         if let Some(device) = self.routing.endpoints.get_mut(id) {
             device.endpoint.handle_timeout(now);
-            self.after_endpoint(now, id);
+            self.after_endpoint(id);
             self.touch_routes(id);
         }
     }
@@ -186,16 +186,16 @@ impl Gateway {
             self.grant(route_id);
             self.touch_session(session);
         }
-        self.after_endpoint(now, id);
+        self.after_endpoint(id);
     }
 
     /// Does what an endpoint wants after any call into it.
-    pub(super) fn after_endpoint(&mut self, now: Instant, id: EndpointId) {
+    pub(super) fn after_endpoint(&mut self, id: EndpointId) {
         while let Some(action) = {
             let device = self.routing.endpoints.get_mut(id);
             device.and_then(|device| device.endpoint.poll_action())
         } {
-            self.act(now, id, action);
+            self.act(id, action);
         }
         let Some(device) = self.routing.endpoints.get_mut(id) else {
             return;
@@ -210,7 +210,7 @@ impl Gateway {
         }
     }
 
-    fn act(&mut self, now: Instant, id: EndpointId, action: Action) {
+    fn act(&mut self, id: EndpointId, action: Action) {
         let Some(device) = self.routing.endpoints.get_mut(id) else {
             return;
         };
@@ -240,7 +240,7 @@ impl Gateway {
                 let len = datagram.len();
                 device.endpoint.consume(len);
             }
-            Action::StateChanged => self.announce_endpoint(now, id),
+            Action::StateChanged => self.announce_endpoint(id),
         }
     }
 

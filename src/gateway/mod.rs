@@ -3,6 +3,8 @@
 //! Time and bytes go in through `handle_*`, commands, bytes and a deadline come out. This file
 //! holds the order of calls; what happens in them is in the files beside it.
 
+mod channels;
+mod control;
 mod demux;
 mod devices;
 mod drain;
@@ -36,6 +38,7 @@ use crate::ids::{
 };
 use crate::limits::{self, Limits};
 use crate::session::crypto::Identity;
+use crate::util::rate_limit::RateLimit;
 use crate::util::slab::Slab;
 use demux::Demux;
 use devices::Device;
@@ -77,6 +80,8 @@ pub struct Gateway {
     offers: Vec<PendingOffer>,
     events: events::Hub,
     stats: Stats,
+    /// For the log lines about pages that may not use us.
+    refusals: RateLimit,
     drain: Option<Drain>,
     exit: Option<Exit>,
 }
@@ -130,6 +135,7 @@ impl Gateway {
             offers: Vec::new(),
             events: events::Hub::default(),
             stats: Stats::default(),
+            refusals: RateLimit::new(5, Duration::from_secs(60)),
             drain: None,
             exit: None,
         };
@@ -140,7 +146,7 @@ impl Gateway {
             gateway.commands.push_back(Command::Listen { source, addr });
         }
         for endpoint in config.endpoints {
-            gateway.add_endpoint(now, endpoint);
+            gateway.add_endpoint(endpoint);
         }
         gateway
     }

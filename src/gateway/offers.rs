@@ -178,11 +178,8 @@ impl Gateway {
             return Err(Problem::new(501, detail).at("a=ice-ufrag"));
         }
         let added = self.with_session(id, |entry, _| {
-            let mut added = Ok(());
-            for (line, candidate) in &fragment.candidates {
-                added = added.and(entry.session.add_remote_candidate(*line, candidate));
-            }
-            added
+            let mut candidates = fragment.candidates.iter();
+            candidates.try_for_each(|(line, text)| entry.session.add_remote_candidate(*line, text))
         });
         self.touch_session(id);
         added.unwrap_or(Ok(()))?;

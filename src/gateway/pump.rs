@@ -14,9 +14,9 @@ use super::{Gateway, Routing};
 use crate::endpoint::{Count, DropReason, LagPolicy, Message, Outgoing};
 use crate::ids::{RouteId, SessionId};
 use crate::limits;
-use crate::session::Written;
 use crate::session::channels::{Binding, ChannelKey};
 use crate::session::control::Reply;
+use crate::session::event::Written;
 
 /// What a channel may send per turn, in bytes: two messages of a byte stream.
 const QUANTUM: usize = 2 * limits::STREAM_MESSAGE;
@@ -108,7 +108,7 @@ impl Gateway {
             Offered::Refused(reason) => route.drops.add(Direction::FromPeer, reason, count),
         }
         self.grant(id);
-        self.after_endpoint(now, endpoint);
+        self.after_endpoint(endpoint);
         // The endpoint may have answered.
         self.touch_session(session);
     }

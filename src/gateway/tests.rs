@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::*;
-use crate::session::EndReason;
+use crate::session::event::EndReason;
 
 const OFFER: &[u8] = include_bytes!("../../tests/golden/offers/chromium-156-trickle.sdp");
 

@@ -137,7 +137,10 @@ impl Gateway {
         let caller = match self.policy.check(head, http.local) {
             Ok(caller) => caller,
             Err(problem) => {
-                log::warn!("{}: refused: {}", http.remote, problem.detail());
+                if let Some(held_back) = self.refusals.pass(now) {
+                    let (remote, detail) = (http.remote, problem.detail());
+                    log::warn!("{remote}: refused: {detail} ({held_back} more before)");
+                }
                 return self.answer(now, source, &Caller::Own, problem.response());
             }
         };
@@ -329,10 +332,12 @@ impl Gateway {
 fn options(resource: &Resource, caller: &Caller) -> Response {
     let allow = resource.allow();
     let response = Response::new(204).header("Allow", &allow);
-    let response = match resource {
-        Resource::Sessions => response.header("Accept-Post", whip::SDP),
-        Resource::Session(_) => response.header("Accept-Patch", whip::FRAGMENT),
-        _ => response,
+    let response = if *resource == Resource::Sessions {
+        response.header("Accept-Post", whip::SDP)
+    } else if matches!(resource, Resource::Session(_)) {
+        response.header("Accept-Patch", whip::FRAGMENT)
+    } else {
+        response
     };
     caller.dress_preflight(response, &allow)
 }

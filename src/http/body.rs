@@ -238,7 +238,6 @@ const MAX_CHUNK_LINE: usize = 256;
 const MAX_TRAILERS: usize = 8 * 1024;
 
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, reason = "a test may panic")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

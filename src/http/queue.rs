@@ -66,7 +66,6 @@ const COMPACT_AT: usize = 4 * 1024;
 const KEEP_CAPACITY: usize = 16 * 1024;
 
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, reason = "a test may panic")]
 mod tests {
     use super::*;
 

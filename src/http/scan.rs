@@ -95,7 +95,6 @@ impl HeadScanner {
 pub(super) const MAX_TARGET: usize = 8 * 1024;
 
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, reason = "a test may panic")]
 mod tests {
     use super::*;
 

@@ -216,3 +216,82 @@ impl Receiver {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::util::slab::Id;
+    use std::collections::BTreeMap;
+
+    /// What arrives within a moment, by length.
+    fn receive_all(udp: &Udp, expected: usize) -> BTreeMap<usize, usize> {
+        let mut receiver = Receiver::new();
+        let (mut seen, mut total) = (BTreeMap::new(), 0);
+        for _ in 0..200 {
+            while receiver.receive(udp, |meta, bytes| {
+                assert!(
+                    meta.local.ip().is_loopback(),
+                    "packet info tells our address"
+                );
+                for datagram in bytes.chunks(meta.stride) {
+                    *seen.entry(datagram.len()).or_default() += 1;
+                    total += 1;
+                }
+            }) {}
+            if total >= expected {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        seen
+    }
+
+    #[test]
+    fn batches_arrive_the_same_with_and_without_segmentation() {
+        for (any, loopback) in [("0.0.0.0:0", "127.0.0.1"), ("[::]:0", "::1")] {
+            let to = Udp::bind_ice(any.parse().unwrap()).expect("a socket");
+            let from = Udp::bind_ice(any.parse().unwrap()).expect("another");
+            let loopback: IpAddr = loopback.parse().unwrap();
+            let contents = vec![7; 1_100 * 20 + 300];
+            let batch = TransmitBatch {
+                socket: Id::from_bits(0),
+                source: Some(loopback),
+                destination: SocketAddr::new(loopback, to.local().port()),
+                contents: &contents,
+                segment: 1_100,
+            };
+            assert!(matches!(from.send(&batch), Sent::All));
+            let with = receive_all(&to, 21);
+            // What an old kernel gets: one system call per datagram.
+            assert!(matches!(
+                from.send_in_parts(&batch, batch.segment),
+                Sent::All
+            ));
+            let without = receive_all(&to, 21);
+            assert_eq!(with, BTreeMap::from([(300, 1), (1_100, 20)]));
+            assert_eq!(with, without);
+        }
+    }
+
+    #[test]
+    fn a_datagram_that_cannot_go_is_counted() {
+        let from = Udp::connect("127.0.0.1:9".parse().unwrap()).expect("a socket");
+        let batch = TransmitBatch {
+            socket: Id::from_bits(0),
+            source: None,
+            destination: "127.0.0.1:9".parse().unwrap(),
+            contents: &[0; 65_508],
+            segment: 65_508,
+        };
+        let Sent::Lost(count) = from.send(&batch) else {
+            panic!("larger than UDP can carry")
+        };
+        assert_eq!(
+            count,
+            Count {
+                messages: 1,
+                bytes: 65_508
+            }
+        );
+    }
+}

@@ -7,10 +7,11 @@
 pub mod channels;
 pub mod control;
 pub mod crypto;
+pub mod event;
+mod messages;
 pub mod sdp;
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -20,151 +21,11 @@ use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcError};
 
 use crate::datagram::TransmitQueue;
 use crate::limits::{self, Limits};
-use channels::{Binding, ChannelKey, Channels};
-use control::{Outbox, Reply};
+use channels::{ChannelKey, Channels};
+use control::Outbox;
 use crypto::Identity;
+use event::{ConnectionState, EndReason, Handled, Path, SessionEvent};
 use sdp::{CheckedOffer, SdpError};
-
-/// The words of W3C's `RTCPeerConnectionState`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConnectionState {
-    /// Answered; nothing has come yet.
-    New,
-    /// ICE and DTLS are at it.
-    Connecting,
-    /// Messages flow.
-    Connected,
-    /// The path is lost; it may come back.
-    Disconnected,
-    /// Given up.
-    Failed,
-    /// Ended by one side.
-    Closed,
-}
-
-impl ConnectionState {
-    /// The name in the API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::New => "new",
-            Self::Connecting => "connecting",
-            Self::Connected => "connected",
-            Self::Disconnected => "disconnected",
-            Self::Failed => "failed",
-            Self::Closed => "closed",
-        }
-    }
-}
-
-/// What a session tells its owner.
-#[derive(Debug)]
-pub enum SessionEvent {
-    /// The connection state has changed.
-    State(ConnectionState),
-    /// A channel is open; it is to be bound or closed.
-    ChannelOpen(ChannelKey),
-    /// A channel has closed, whoever did it.
-    ChannelClosed {
-        /// What it was bound to.
-        binding: Binding,
-        /// Its label.
-        label: String,
-        /// Its SCTP stream id.
-        stream: u16,
-    },
-    /// A message of the peer.
-    Message {
-        /// The channel it came on.
-        channel: ChannelKey,
-        /// Its frame type.
-        binary: bool,
-        /// Its payload, as str0m allocated it.
-        data: Vec<u8>,
-    },
-    /// Datagrams between these two addresses are this session's.
-    PairLearned {
-        /// Ours.
-        local: SocketAddr,
-        /// The peer's.
-        remote: SocketAddr,
-    },
-    /// No longer.
-    PairForgotten {
-        /// Ours.
-        local: SocketAddr,
-        /// The peer's.
-        remote: SocketAddr,
-    },
-    /// It is over; drop it.
-    Ended(EndReason),
-}
-
-/// Why a session is over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EndReason {
-    /// The peer closed it.
-    PeerClosed,
-    /// We closed it, for this reason.
-    Closed(&'static str),
-    /// It did not connect within the limit.
-    ConnectTimeout,
-    /// It stayed disconnected for longer than the limit.
-    DisconnectedTimeout,
-    /// A protocol error, in str0m's words.
-    Protocol(String),
-    /// A bug of ours or of str0m's; the rest of the daemon is unharmed.
-    Panicked,
-}
-
-impl fmt::Display for EndReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::PeerClosed => f.write_str("closed by the peer"),
-            Self::Closed(why) => f.write_str(why),
-            Self::ConnectTimeout => f.write_str("not connected in time"),
-            Self::DisconnectedTimeout => f.write_str("disconnected for too long"),
-            Self::Protocol(what) => write!(f, "protocol error: {what}"),
-            Self::Panicked => f.write_str("internal error"),
-        }
-    }
-}
-
-/// What became of a message to the peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Written {
-    /// It is on its way.
-    Accepted,
-    /// Too much is in flight: keep it until [`Session::is_writable`].
-    Blocked,
-    /// Larger than the peer takes: it will never go.
-    TooLarge,
-    /// Nothing in it: str0m 0.24 cannot send that.
-    Empty,
-    /// The channel is gone.
-    Gone,
-}
-
-/// What became of a datagram.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Handled {
-    /// The session took it.
-    Taken,
-    /// It is not the session's, whatever its ufrag says.
-    NotOurs,
-    /// Neither STUN nor DTLS nor anything else known.
-    Malformed,
-}
-
-/// The measured round trip and the pair it was measured on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Path {
-    /// Our address.
-    pub local: SocketAddr,
-    /// The peer's.
-    pub remote: SocketAddr,
-    /// Of the last STUN check, once there was one.
-    pub round_trip: Option<Duration>,
-}
 
 /// A session of ours, always the answerer.
 pub struct Session {
@@ -322,143 +183,6 @@ impl Session {
         }
     }
 
-    // ---- messages ----
-
-    /// Sends a message, whole or not at all. The owner calls [`Self::flush`] after the last one.
-    pub fn write(&mut self, key: ChannelKey, binary: bool, bytes: &[u8]) -> Written {
-        let Some(channel) = self.channels.get(key) else {
-            return Written::Gone;
-        };
-        if self.blocked {
-            return Written::Blocked;
-        }
-        // A text frame must be UTF-8 (RFC 8831 §6.6); only a device's rubbish is copied for that.
-        let text;
-        let bytes = if binary {
-            bytes
-        } else {
-            text = String::from_utf8_lossy(bytes);
-            text.as_bytes()
-        };
-        if bytes.len() > self.max_message {
-            return Written::TooLarge;
-        }
-        // It would take a sequence number and send no chunk: RFC 8831 §6.6 wants one zero byte
-        // under a protocol identifier that str0m chooses by itself.
-        if bytes.is_empty() {
-            return Written::Empty;
-        }
-        let Some(mut channel) = self.rtc.channel(channel.id) else {
-            return Written::Gone;
-        };
-        match channel.write(binary, bytes) {
-            Ok(true) => {
-                self.dirty = true;
-                Written::Accepted
-            }
-            Ok(false) => {
-                self.blocked = true;
-                Written::Blocked
-            }
-            Err(error) => {
-                log::debug!("{}: write: {error}", self.name);
-                Written::Gone
-            }
-        }
-    }
-
-    /// Whether [`Self::write`] is worth trying.
-    pub fn is_writable(&self) -> bool {
-        !self.blocked && !self.ended
-    }
-
-    /// Whether everything written has been acknowledged.
-    pub fn is_flushed(&mut self) -> bool {
-        let waiting = self
-            .control
-            .as_ref()
-            .is_some_and(|(_, outbox)| outbox.front().is_some());
-        self.ended || (!waiting && self.in_flight() == 0)
-    }
-
-    /// Closes one channel; its event follows.
-    pub fn close_channel(&mut self, key: ChannelKey) {
-        if let Some(channel) = self.channels.get(key) {
-            let id = channel.id;
-            self.channels.bind(key, Binding::Closing);
-            self.rtc.direct_api().close_data_channel(id);
-            self.dirty = true;
-        }
-        if self
-            .control
-            .as_ref()
-            .is_some_and(|(control, _)| *control == key)
-        {
-            self.control = None;
-        }
-    }
-
-    /// Makes a channel the control channel. False: there is one already.
-    #[must_use]
-    pub fn set_control(&mut self, key: ChannelKey) -> bool {
-        if self.control.is_some() {
-            return false;
-        }
-        self.channels.bind(key, Binding::Control);
-        self.control = Some((key, Outbox::default()));
-        true
-    }
-
-    /// Whether the peer has a control channel.
-    pub fn has_control(&self) -> bool {
-        self.control.is_some()
-    }
-
-    /// Answers a ping, unless so much waits that the peer pings faster than it reads.
-    pub fn tell_pong(&mut self, pong: &Reply<'_>) {
-        if self
-            .control
-            .as_ref()
-            .is_some_and(|(_, outbox)| outbox.has_room_for_pongs())
-        {
-            self.tell(pong);
-        }
-    }
-
-    /// Queues a message on the control channel, if there is one. A peer that does not read it
-    /// loses it.
-    pub fn tell(&mut self, reply: &Reply<'_>) {
-        let Some((key, outbox)) = &mut self.control else {
-            return;
-        };
-        if !outbox.push(reply) {
-            log::warn!(
-                "{}: does not read its control channel, which is closed",
-                self.name
-            );
-            let key = *key;
-            self.close_channel(key);
-        }
-    }
-
-    /// Writes what waits on the control channel, before any payload.
-    pub fn write_control(&mut self) {
-        let Some((key, mut outbox)) = self.control.take() else {
-            return;
-        };
-        while let Some(text) = outbox.front() {
-            match self.write(key, false, text.as_bytes()) {
-                Written::Blocked => break,
-                Written::Accepted => outbox.pop(),
-                Written::TooLarge | Written::Empty | Written::Gone => {
-                    log::debug!("{}: a control message could not be sent", self.name);
-                    outbox.pop();
-                }
-            }
-        }
-        self.control = Some((key, outbox));
-    }
-
     /// Ends the session politely: SCTP and DTLS say so to the peer.
     pub fn close(&mut self, now: Instant, why: &'static str, transmits: &mut TransmitQueue) {
         if self.ended {
@@ -581,6 +305,10 @@ impl Session {
         }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the other events are about media"
+    )]
     fn handle_event(&mut self, now: Instant, event: Event) {
         match event {
             Event::Connected => {
@@ -735,7 +463,7 @@ impl Session {
 /// datagram is one.
 pub fn by_stun_ufrag<R>(datagram: &[u8], find: impl FnOnce(&str) -> Option<R>) -> Option<R> {
     // RFC 7983: the first byte tells STUN from DTLS and RTP.
-    if !datagram.first().is_some_and(|byte| *byte < 4) {
+    if datagram.first().is_none_or(|byte| *byte >= 4) {
         return None;
     }
     let message = str0m::ice::StunMessage::parse(datagram).ok()?;

@@ -156,7 +156,7 @@ impl<'a> Found<'a> {
                 .map_err(|_| SdpError::line(number, "not a number"))?;
             self.max_message = Some(size);
         } else if let Some(value) = line.strip_prefix("a=ice-ufrag:") {
-            self.ufrag = self.ufrag.or(Some(value.trim()));
+            self.ufrag = self.ufrag.or_else(|| Some(value.trim()));
         } else if line.starts_with("a=candidate:") {
             self.candidates += 1;
             if self.candidates > limits::REMOTE_CANDIDATES {

@@ -2,5 +2,6 @@
 
 pub mod backoff;
 pub mod byte_queue;
+pub mod rate_limit;
 pub mod redact;
 pub mod slab;

@@ -1,0 +1,160 @@
+//! What is said on control channels.
+
+use super::Gateway;
+use super::stats::Direction;
+use super::views::EndpointView;
+use crate::config::EndpointConfig;
+use crate::endpoint::{Count, DropReason};
+use crate::ids::{EndpointId, RouteId, SessionId};
+use crate::session::channels::ChannelKey;
+use crate::session::control::{self, BadRequest, Reply, Request};
+
+impl Gateway {
+    pub(super) fn open_control(&mut self, id: SessionId, key: ChannelKey) {
+        let Some(entry) = self.sessions.get_mut(id) else {
+            return;
+        };
+        let well_made = entry
+            .session
+            .channels()
+            .get(key)
+            .is_some_and(|channel| channel.is_reliable() && channel.ordered);
+        if !well_made {
+            let detail = "the control channel must be reliable and ordered";
+            return self.refuse_channel(id, key, "bad-control-channel", detail);
+        }
+        if !entry.session.set_control(key) {
+            let detail = "the session has a control channel already";
+            return self.refuse_channel(id, key, "duplicate-control-channel", detail);
+        }
+        let name = entry.session.name().to_owned();
+        let states: Vec<_> = self.endpoint_states();
+        let endpoints = states.iter().map(EndpointView::control).collect();
+        let server = concat!("thingway/", env!("CARGO_PKG_VERSION"));
+        let hello = Reply::Hello {
+            v: control::VERSION,
+            session: &name,
+            server,
+            endpoints,
+        };
+        let Some(entry) = self.sessions.get_mut(id) else {
+            return;
+        };
+        entry.session.tell(&hello);
+        // Channels that were there before it.
+        for route_id in &entry.routes {
+            if let Some(route) = self.routing.routes.get_mut(*route_id) {
+                let (channel, label) = (route.stream, route.label.clone());
+                let limit = route.grant_again();
+                let opened = Reply::Opened {
+                    channel,
+                    label: &label,
+                    endpoint: &label,
+                };
+                entry.session.tell(&opened);
+                entry.session.tell(&Reply::Credit { channel, limit });
+            }
+        }
+        log::debug!("session {name}: control channel open");
+        self.touch_session(id);
+    }
+
+    pub(super) fn handle_control(&mut self, id: SessionId, key: ChannelKey, data: &[u8]) {
+        let states = self.endpoint_states();
+        let Some(entry) = self.sessions.get_mut(id) else {
+            return;
+        };
+        match Request::parse(data) {
+            Ok(Request::Hello) => {}
+            Ok(Request::Ping { id }) => entry.session.tell_pong(&Reply::Pong { id }),
+            Ok(Request::Endpoints) => {
+                let endpoints = states.iter().map(EndpointView::control).collect();
+                entry.session.tell(&Reply::Endpoints { endpoints });
+            }
+            Err(BadRequest {
+                reason,
+                detail,
+                fatal,
+            }) => {
+                entry.session.tell(&Reply::Error {
+                    reason,
+                    detail: &detail,
+                });
+                if fatal {
+                    return self.end_channel(id, key, "closed", reason, &detail);
+                }
+            }
+        }
+        self.touch_session(id);
+    }
+
+    /// Tells a peer how much more it may send, when that is worth a message.
+    pub(super) fn grant(&mut self, id: RouteId) {
+        let Some(route) = self.routing.routes.get_mut(id) else {
+            return;
+        };
+        let Some(entry) = self.sessions.get_mut(route.session) else {
+            return;
+        };
+        if !entry.session.has_control() {
+            return;
+        }
+        if let Some(limit) = route.grant() {
+            entry.session.tell(&Reply::Credit {
+                channel: route.stream,
+                limit,
+            });
+            let session = route.session;
+            self.touch_session(session);
+        }
+    }
+
+    /// Messages that were queued for a device which vanished; whose they were is not known.
+    pub(super) fn tell_unwritten(&mut self, id: EndpointId, lost: Count) {
+        let Some(device) = self.routing.endpoints.get(id) else {
+            return;
+        };
+        for route in device.routes.clone() {
+            let Some(route) = self.routing.routes.get(route) else {
+                continue;
+            };
+            let session = route.session;
+            if let Some(entry) = self.sessions.get_mut(session) {
+                entry.session.tell(&Reply::Dropped {
+                    channel: route.stream,
+                    label: &route.label,
+                    direction: Direction::FromPeer.as_str(),
+                    reason: DropReason::Unwritten.as_str(),
+                    messages: lost.messages,
+                    bytes: lost.bytes,
+                });
+                self.touch_session(session);
+            }
+        }
+    }
+
+    /// Tells everybody that an endpoint has changed.
+    pub(super) fn announce_endpoint(&mut self, id: EndpointId) {
+        let Some(view) = self.endpoint_view(id) else {
+            return;
+        };
+        let EndpointConfig { name, .. } = &view.config;
+        let (state, detail) = (view.state.as_str(), view.state.detail());
+        if detail.is_empty() {
+            log::info!("endpoint {name}: {state}");
+        } else {
+            log::warn!("endpoint {name}: {state}: {detail}");
+        }
+        self.events.push("endpoint", &view.event());
+        for session in self.sessions.ids() {
+            if let Some(entry) = self.sessions.get_mut(session)
+                && entry.session.has_control()
+            {
+                entry.session.tell(&Reply::Endpoint {
+                    endpoint: view.control(),
+                });
+                self.touch_session(session);
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What goes to the peer: payload, the control channel, and the closing of channels.
+
+use super::Session;
+use super::channels::{Binding, ChannelKey};
+use super::control::{Outbox, Reply};
+use super::event::Written;
+
+impl Session {
+    /// Sends a message, whole or not at all. The owner calls [`Self::flush`] after the last one.
+    pub fn write(&mut self, key: ChannelKey, binary: bool, bytes: &[u8]) -> Written {
+        let Some(channel) = self.channels.get(key) else {
+            return Written::Gone;
+        };
+        if self.blocked {
+            return Written::Blocked;
+        }
+        // A text frame must be UTF-8 (RFC 8831 §6.6); only a device's rubbish is copied for that.
+        let text;
+        let bytes = if binary {
+            bytes
+        } else {
+            text = String::from_utf8_lossy(bytes);
+            text.as_bytes()
+        };
+        if bytes.len() > self.max_message {
+            return Written::TooLarge;
+        }
+        // It would take a sequence number and send no chunk: RFC 8831 §6.6 wants one zero byte
+        // under a protocol identifier that str0m chooses by itself.
+        if bytes.is_empty() {
+            return Written::Empty;
+        }
+        let Some(mut channel) = self.rtc.channel(channel.id) else {
+            return Written::Gone;
+        };
+        match channel.write(binary, bytes) {
+            Ok(true) => {
+                self.dirty = true;
+                Written::Accepted
+            }
+            Ok(false) => {
+                self.blocked = true;
+                Written::Blocked
+            }
+            Err(error) => {
+                log::debug!("{}: write: {error}", self.name);
+                Written::Gone
+            }
+        }
+    }
+
+    /// Whether [`Self::write`] is worth trying.
+    pub fn is_writable(&self) -> bool {
+        !self.blocked && !self.ended
+    }
+
+    /// Whether everything written has been acknowledged.
+    pub fn is_flushed(&mut self) -> bool {
+        let waiting = self
+            .control
+            .as_ref()
+            .is_some_and(|(_, outbox)| outbox.front().is_some());
+        self.ended || (!waiting && self.in_flight() == 0)
+    }
+
+    /// Closes one channel; its event follows.
+    pub fn close_channel(&mut self, key: ChannelKey) {
+        if let Some(channel) = self.channels.get(key) {
+            let id = channel.id;
+            self.channels.bind(key, Binding::Closing);
+            self.rtc.direct_api().close_data_channel(id);
+            self.dirty = true;
+        }
+        if self
+            .control
+            .as_ref()
+            .is_some_and(|(control, _)| *control == key)
+        {
+            self.control = None;
+        }
+    }
+
+    /// Makes a channel the control channel. False: there is one already.
+    #[must_use]
+    pub fn set_control(&mut self, key: ChannelKey) -> bool {
+        if self.control.is_some() {
+            return false;
+        }
+        self.channels.bind(key, Binding::Control);
+        self.control = Some((key, Outbox::default()));
+        true
+    }
+
+    /// Whether the peer has a control channel.
+    pub fn has_control(&self) -> bool {
+        self.control.is_some()
+    }
+
+    /// Answers a ping, unless so much waits that the peer pings faster than it reads.
+    pub fn tell_pong(&mut self, pong: &Reply<'_>) {
+        if self
+            .control
+            .as_ref()
+            .is_some_and(|(_, outbox)| outbox.has_room_for_pongs())
+        {
+            self.tell(pong);
+        }
+    }
+
+    /// Queues a message on the control channel, if there is one. A peer that does not read it
+    /// loses it.
+    pub fn tell(&mut self, reply: &Reply<'_>) {
+        let Some((key, outbox)) = &mut self.control else {
+            return;
+        };
+        if !outbox.push(reply) {
+            log::warn!(
+                "{}: does not read its control channel, which is closed",
+                self.name
+            );
+            let key = *key;
+            self.close_channel(key);
+        }
+    }
+
+    /// Writes what waits on the control channel, before any payload.
+    pub fn write_control(&mut self) {
+        let Some((key, mut outbox)) = self.control.take() else {
+            return;
+        };
+        while let Some(text) = outbox.front() {
+            match self.write(key, false, text.as_bytes()) {
+                Written::Blocked => break,
+                Written::Accepted => outbox.pop(),
+                Written::TooLarge | Written::Empty | Written::Gone => {
+                    log::debug!("{}: a control message could not be sent", self.name);
+                    outbox.pop();
+                }
+            }
+        }
+        self.control = Some((key, outbox));
+    }
+}
