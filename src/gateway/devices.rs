@@ -7,7 +7,7 @@ use super::source::{Command, Source};
 use super::stats::{Direction, Drops};
 use super::timers::TimerKey;
 use super::{Gateway, Routing};
-use crate::config::EndpointConfig;
+use crate::config::{EndpointConfig, EndpointKind};
 use crate::endpoint::{self, Action, Count, DropReason, Endpoint, Failure, Message, Unaccepted};
 use crate::ids::{EndpointId, RouteId, SourceId};
 
@@ -17,6 +17,8 @@ pub(super) struct Device {
     pub(super) endpoint: Box<dyn Endpoint>,
     /// The stream or socket it is paired with, while there is one.
     source: Option<SourceId>,
+    /// While draining: whether its driver has sent everything it took.
+    pub(super) driver_is_empty: bool,
     /// The channels bound to it.
     pub(super) routes: Vec<RouteId>,
     /// Routes whose messages wait for room, in turn.
@@ -68,16 +70,31 @@ impl Device {
 
     /// Whether nothing is on its way to the device.
     pub(super) fn is_drained(&self) -> bool {
-        self.waiting.is_empty() && self.endpoint.output().is_empty()
+        let is_tty = matches!(self.config.kind, EndpointKind::Serial { .. });
+        let driver_is_empty = !is_tty || self.source.is_none() || self.driver_is_empty;
+        self.waiting.is_empty() && self.endpoint.output().is_empty() && driver_is_empty
     }
 }
 
 impl Gateway {
+    /// Asks what the drivers still hold; a device that has been given more is asked again.
+    pub(super) fn count_unsent(&mut self) {
+        for (_, device) in self.routing.endpoints.iter_mut() {
+            if let Some(source) = device.source
+                && device.endpoint.output().is_empty()
+                && !device.driver_is_empty
+            {
+                self.commands.push_back(Command::CountUnsent { source });
+            }
+        }
+    }
+
     pub(super) fn add_endpoint(&mut self, config: EndpointConfig) {
         let device = Device {
             endpoint: endpoint::new(&config, &self.limits),
             config,
             source: None,
+            driver_is_empty: false,
             routes: Vec::new(),
             waiting: VecDeque::new(),
             from_device: Count::default(),
@@ -141,6 +158,7 @@ impl Gateway {
     pub(super) fn handle_device_written(&mut self, now: Instant, id: EndpointId, n: usize) {
         if let Some(device) = self.routing.endpoints.get_mut(id) {
             device.endpoint.consume(n);
+            device.driver_is_empty = false;
             self.offer_waiting(now, id);
         }
     }

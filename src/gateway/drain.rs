@@ -44,6 +44,9 @@ impl Gateway {
         let Some(Drain { deadline, phase }) = self.drain else {
             return;
         };
+        if phase == Phase::Flushing && !self.timers.is_set(TimerKey::Drain) {
+            self.count_unsent();
+        }
         let next = match phase {
             Phase::Flushing if self.sessions.is_empty() && self.devices_are_drained() => {
                 self.finish_drain(now)

@@ -61,6 +61,7 @@ pub struct Gateway {
     random: StdRng,
     http_limits: crate::http::Limits,
     ports: Ports,
+    started: Instant,
     sources: Slab<SourceKind, Source>,
     /// HTTP and WebSocket connections among the sources.
     connections: usize,
@@ -116,6 +117,7 @@ impl Gateway {
                 ..Default::default()
             },
             ports: Ports::default(),
+            started: now,
             sources: Slab::new(),
             connections: 0,
             opening: Vec::new(),
@@ -222,6 +224,15 @@ impl Gateway {
     /// The answer to [`Command::ListAddresses`].
     pub fn handle_addresses(&mut self, now: Instant, addresses: &[IpAddr]) {
         self.answer_offers(now, addresses);
+    }
+
+    /// The answer to [`Command::CountUnsent`].
+    pub fn handle_unsent(&mut self, source: SourceId, bytes: usize) {
+        if let Some(Source::Device(endpoint)) = self.sources.get(source)
+            && let Some(device) = self.routing.endpoints.get_mut(*endpoint)
+        {
+            device.driver_is_empty = bytes == 0;
+        }
     }
 
     // ---- streams ----

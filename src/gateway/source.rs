@@ -84,6 +84,11 @@ pub enum Command {
         /// Its id.
         source: SourceId,
     },
+    /// Tell how many bytes a tty's driver holds unsent, with `handle_unsent`.
+    CountUnsent {
+        /// Its id.
+        source: SourceId,
+    },
     /// List this machine's addresses now and answer with `handle_addresses`.
     ListAddresses,
 }

@@ -22,6 +22,7 @@ fn gateway() -> (Gateway, SourceId) {
             Command::Listen { source, addr } => gateway.handle_listening(source, addr),
             Command::OpenUdp { .. }
             | Command::OpenTty { .. }
+            | Command::CountUnsent { .. }
             | Command::Close { .. }
             | Command::ListAddresses => {}
         }

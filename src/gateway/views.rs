@@ -167,7 +167,7 @@ impl Gateway {
         .collect()
     }
 
-    pub(super) fn metrics_text(&self) -> String {
+    pub(super) fn metrics_text(&self, now: Instant) -> String {
         let stats = &self.stats;
         let gauge = |name, help, value: usize| Family {
             name,
@@ -187,7 +187,9 @@ impl Gateway {
         let requests = stats.requests.iter();
         let requests = requests.map(|(class, n)| (vec![("code", format!("{class}xx"))], *n));
         let (pairs, _) = self.demux.len();
+        let uptime = now.saturating_duration_since(self.started).as_secs();
         let mut families = vec![
+            counter("uptime_seconds", "Seconds since the start", single(uptime)),
             gauge("sessions", "Sessions", self.sessions.len()),
             gauge(
                 "channels",

@@ -67,9 +67,12 @@ impl Gateway {
                     Some(HttpEvent::Head(head)) => self.handle_head(now, source, &head),
                     Some(HttpEvent::Body(body)) => self.handle_body(now, source, body),
                     Some(HttpEvent::Gone) => {
-                        http.connection.close_after_output();
+                        // A parked offer is still answered: its peer may only have closed its
+                        // sending side, and ours is told in this very turn.
+                        if self.offers.iter().all(|offer| offer.is_not_of(source)) {
+                            http.connection.close_after_output();
+                        }
                         self.events.remove(source);
-                        self.offers.retain(|offer| offer.is_not_of(source));
                     }
                     None => break,
                 },
@@ -254,7 +257,7 @@ impl Gateway {
             Resource::Ready if self.is_ready() => text("ready\n".to_owned()),
             Resource::Ready => Err(Problem::new(503, "starting or shutting down")),
             Resource::Metrics => {
-                let body = self.metrics_text().into_bytes();
+                let body = self.metrics_text(now).into_bytes();
                 let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
                 Ok(Some(Response::new(200).body(kind, body)))
             }

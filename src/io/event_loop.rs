@@ -375,6 +375,16 @@ impl EventLoop {
                     }
                     Err(failure) => self.gateway.handle_failed(now, source, &failure),
                 },
+                Command::CountUnsent { source } => {
+                    let unsent = match self.slot(source) {
+                        Some(Slot {
+                            io: Io::Stream(Stream::Tty(tty)),
+                            ..
+                        }) => tty.unsent(),
+                        Some(_) | None => 0,
+                    };
+                    self.gateway.handle_unsent(source, unsent);
+                }
                 Command::Close { source } => self.close(source),
                 Command::ListAddresses => {
                     let addresses = addresses::list().unwrap_or_else(|error| {

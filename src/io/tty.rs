@@ -9,6 +9,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use rustix::fs::{Access, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::ioctl::{self, Getter, Opcode};
 use rustix::termios::{self, ControlModes, OptionalActions, QueueSelector};
 
 use super::{failure, plain};
@@ -63,6 +64,17 @@ impl Tty {
         termios::tcsetattr(fd, OptionalActions::Now, &settings)
     }
 
+    /// Bytes that the driver has taken and not sent yet; 0 if it cannot tell, or has vanished.
+    #[expect(unsafe_code, reason = "rustix has no call for this ioctl")]
+    pub(super) fn unsent(&self) -> usize {
+        // SAFETY: TIOCOUTQ is a valid opcode of a tty and writes one C int.
+        let unsent = unsafe { ioctl::ioctl(&self.fd, Getter::<TIOCOUTQ, i32>::new()) };
+        unsent
+            .ok()
+            .and_then(|n| usize::try_from(n).ok())
+            .unwrap_or(0)
+    }
+
     pub(super) fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         Ok(rustix::io::read(&self.fd, buf)?)
     }
@@ -74,11 +86,17 @@ impl Tty {
 
 impl Drop for Tty {
     fn drop(&mut self) {
-        // What the driver still holds would keep close(2) waiting for up to 30 s. A vanished
-        // line cannot be flushed, and needs not.
-        let _gone = termios::tcflush(&self.fd, QueueSelector::OFlush);
+        // What the driver still holds would keep close(2) waiting for up to 30 s. Where it holds
+        // nothing (a pty hands over at once), nothing may be thrown away either.
+        if self.unsent() > 0 {
+            let _gone = termios::tcflush(&self.fd, QueueSelector::OFlush);
+        }
     }
 }
+
+/// Writes the number of bytes in the driver's output queue; the same number on x86, ARM and
+/// RISC-V (asm-generic/ioctls.h).
+const TIOCOUTQ: Opcode = 0x5411;
 
 impl Source for Tty {
     fn register(

@@ -189,9 +189,9 @@ impl Session {
             return;
         }
         let result = self.rtc.close();
-        self.settle(now, result, transmits);
         self.set_state(ConnectionState::Closed);
         self.end(EndReason::Closed(why));
+        self.settle(now, result, transmits);
     }
 
     // ---- output ----
@@ -276,6 +276,7 @@ impl Session {
         if let Err(error) = result {
             self.end(EndReason::Protocol(one_line(&error.to_string())));
         } else if !self.rtc.is_alive() {
+            self.set_state(ConnectionState::Closed);
             self.end(EndReason::PeerClosed);
         }
         // The low threshold. str0m's own event is per channel and misses when a message larger

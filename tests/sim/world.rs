@@ -375,12 +375,12 @@ impl World {
 
     fn write(&mut self, source: SourceId) -> bool {
         let output = self.gateway.output(source).to_vec();
-        if let Some(http) = self.http.get_mut(&source) {
-            if !output.is_empty() {
-                http.extend_from_slice(&output);
-                self.gateway.consume(self.now, source, output.len());
-                return true;
-            }
+        if let Some(http) = self.http.get_mut(&source)
+            && !output.is_empty()
+        {
+            http.extend_from_slice(&output);
+            self.gateway.consume(self.now, source, output.len());
+            return true;
         }
         false
     }
@@ -452,6 +452,7 @@ impl World {
                         self.gateway.handle_failed(self.now, source, &failure);
                     }
                 }
+                Command::CountUnsent { source } => self.gateway.handle_unsent(source, 0),
                 Command::Close { source } => drop(self.http.remove(&source)),
                 Command::ListAddresses => {
                     self.gateway
