@@ -198,16 +198,26 @@ impl Gateway {
         self.touch_session(id);
     }
 
-    /// The peer closed a channel: what it had sent before still goes to the device if there is
-    /// room for it now.
-    fn deliver_then_remove(&mut self, now: Instant, route: RouteId) {
-        if let Some(endpoint) = self.routing.routes.get(route).map(|route| route.endpoint) {
-            self.offer_waiting(now, endpoint);
+    /// The peer closed a channel. What it had sent before still goes to the device: closing a
+    /// channel sends everything first (W3C), and a printer must get its last page.
+    fn deliver_then_remove(&mut self, now: Instant, id: RouteId) {
+        let Some(route) = self.routing.routes.get_mut(id) else {
+            return;
+        };
+        let endpoint = route.endpoint;
+        self.offer_waiting(now, endpoint);
+        match self.routing.routes.get_mut(id) {
+            Some(route) if !route.is_empty() => {
+                route.lingers = true;
+                self.detach_route(id);
+            }
+            Some(_) | None => self.remove_route(id, DropReason::Closed),
         }
-        self.remove_route(route, DropReason::Closed);
     }
 
+    /// Ends a route; what still waits is dropped for this reason, counted.
     pub(super) fn remove_route(&mut self, id: RouteId, reason: DropReason) {
+        self.detach_route(id);
         let Some(mut route) = self.routing.routes.remove(id) else {
             return;
         };
@@ -216,16 +226,21 @@ impl Gateway {
         let [from_peer, to_peer] = &mut self.stats.ended;
         from_peer.add(route.from_peer);
         to_peer.add(route.to_peer);
+    }
+
+    /// Takes a route off its session and its endpoint's cursors.
+    fn detach_route(&mut self, id: RouteId) {
+        let Some(route) = self.routing.routes.get(id) else {
+            return;
+        };
         if let Some(entry) = self.sessions.get_mut(route.session) {
             entry.routes.retain(|other| *other != id);
         }
         if let Some(device) = self.routing.endpoints.get_mut(route.endpoint) {
             device.routes.retain(|other| *other != id);
             device.endpoint.detach(id);
-            self.timers.set(
-                TimerKey::Endpoint(route.endpoint),
-                device.endpoint.poll_timeout(),
-            );
+            let timer = TimerKey::Endpoint(route.endpoint);
+            self.timers.set(timer, device.endpoint.poll_timeout());
         }
     }
 }

@@ -60,26 +60,29 @@ impl Gateway {
     }
 
     pub(super) fn handle_control(&mut self, id: SessionId, key: ChannelKey, data: &[u8]) {
-        let states = self.endpoint_states();
-        let Some(entry) = self.sessions.get_mut(id) else {
-            return;
-        };
         match Request::parse(data) {
             Ok(Request::Hello) => {}
-            Ok(Request::Ping { id }) => entry.session.tell_pong(&Reply::Pong { id }),
+            Ok(Request::Ping { id: ping }) => {
+                if let Some(entry) = self.sessions.get_mut(id) {
+                    entry.session.tell_pong(&Reply::Pong { id: ping });
+                }
+            }
             Ok(Request::Endpoints) => {
+                let states = self.endpoint_states();
                 let endpoints = states.iter().map(EndpointView::control).collect();
-                entry.session.tell(&Reply::Endpoints { endpoints });
+                if let Some(entry) = self.sessions.get_mut(id) {
+                    entry.session.tell(&Reply::Endpoints { endpoints });
+                }
             }
             Err(BadRequest {
                 reason,
                 detail,
                 fatal,
             }) => {
-                entry.session.tell(&Reply::Error {
-                    reason,
-                    detail: &detail,
-                });
+                if let Some(entry) = self.sessions.get_mut(id) {
+                    let detail = detail.as_str();
+                    entry.session.tell(&Reply::Error { reason, detail });
+                }
                 if fatal {
                     return self.end_channel(id, key, "closed", reason, &detail);
                 }
@@ -96,7 +99,7 @@ impl Gateway {
         let Some(entry) = self.sessions.get_mut(route.session) else {
             return;
         };
-        if !entry.session.has_control() {
+        if !entry.session.has_control() || route.lingers {
             return;
         }
         if let Some(limit) = route.grant() {

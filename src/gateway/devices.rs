@@ -198,6 +198,10 @@ impl Gateway {
                 }
             }
             let (session, more) = (route.session, !route.is_empty());
+            if route.lingers && !more {
+                self.remove_route(route_id, DropReason::Closed);
+                continue;
+            }
             if more && let Some(device) = self.routing.endpoints.get_mut(id) {
                 device.waiting.push_back(route_id);
             }

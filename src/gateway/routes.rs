@@ -41,6 +41,9 @@ pub(super) struct Route {
     pub(super) drops: Drops,
     /// What has been told of the drops, and when.
     pub(super) reported: (Count, Option<Instant>),
+    /// The peer closed the channel with messages still waiting: they are delivered, then the
+    /// route ends.
+    pub(super) lingers: bool,
     /// What the peer's turn in this session still may send, in bytes (deficit round robin).
     pub(super) deficit: usize,
     queue: VecDeque<Waiting>,
@@ -77,6 +80,7 @@ impl Route {
             to_peer: Count::default(),
             drops: Drops::default(),
             reported: (Count::default(), None),
+            lingers: false,
             deficit: 0,
             queue: VecDeque::new(),
             queued_bytes: 0,

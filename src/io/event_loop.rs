@@ -182,10 +182,12 @@ impl EventLoop {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return self.drained(id);
                 }
-                // One connection's end, or no file descriptors: try again in the next turn.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                // No file descriptors, most likely. Trying on would spin; the next connection
+                // is told again, and then those before it are taken too.
                 Err(error) => {
                     log::warn!("accept: {}", plain(&error));
-                    break;
+                    return self.drained(id);
                 }
             }
         }

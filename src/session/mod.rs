@@ -433,16 +433,15 @@ impl Session {
         self.learn(local, remote);
     }
 
+    /// Bytes written to all channels and not acknowledged yet.
     fn in_flight(&mut self) -> usize {
-        let ids: Vec<_> = self
-            .channels
-            .iter()
-            .map(|(_, channel)| channel.id)
-            .collect();
-        let buffered = ids
-            .into_iter()
-            .filter_map(|id| self.rtc.channel(id).map(|mut c| c.buffered_amount()));
-        buffered.sum()
+        let mut total = 0;
+        for (_, channel) in self.channels.iter() {
+            if let Some(mut channel) = self.rtc.channel(channel.id) {
+                total += channel.buffered_amount();
+            }
+        }
+        total
     }
 
     fn set_state(&mut self, state: ConnectionState) {

@@ -248,6 +248,37 @@ fn stopping_delivers_what_is_on_its_way_then_closes_with_a_reason() {
 }
 
 #[test]
+fn a_closed_channel_still_delivers_what_was_sent_before() {
+    let mut world = World::new(11, ARM);
+    let n = world.connect(&[reliable("thingway"), reliable("arm")], good(), 11);
+    world.until("open", SOON, |w| w.peer(n).channels["arm"].credit.is_some());
+    world.tty("/dev/arm").rate = 40;
+    let mut sent = 0;
+    while sent < 200_000 {
+        let now = world.now;
+        if world.peer(n).send_within_credit(now, "arm", &[7; 1_000]) {
+            sent += 1_000;
+        } else {
+            world.step();
+        }
+    }
+    let now = world.now;
+    world.peer(n).close_channel(now, "arm");
+    world.until("no route", Duration::from_secs(10), |w| {
+        w.get("/endpoints/arm")["routes"] == 0
+    });
+    assert!(
+        world.tty("/dev/arm").written.len() < 200_000,
+        "or it shows nothing"
+    );
+    world.until("the last page", Duration::from_secs(20), |w| {
+        w.tty("/dev/arm").written.len() == 200_000
+    });
+    let metrics = world.request(b"GET /metrics HTTP/1.1\r\nHost: board\r\n\r\n");
+    assert!(metrics.contains("thingway_channels 0\n"), "{metrics}");
+}
+
+#[test]
 fn a_session_that_never_connects_is_dropped_in_time() {
     let mut world = World::new(9, &format!("[limits]\nconnect_timeout_s = 3\n{DEMO}"));
     let n = world.connect(&[reliable("demo")], good(), 9);
