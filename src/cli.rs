@@ -72,7 +72,7 @@ impl Args {
         match Self::from_args(&["thingway"], &arguments) {
             Ok(args) => Ok(Parsed::Run(args)),
             Err(exit) if exit.status.is_ok() => Ok(Parsed::Print(exit.output)),
-            Err(exit) => Err(Fatal::Usage(exit.output.trim_end().to_owned())),
+            Err(exit) => Err(usage(exit.output.trim_end())),
         }
     }
 
@@ -82,11 +82,11 @@ impl Args {
             return Ok(None);
         };
         let addr = text.parse::<SocketAddr>().map_err(|_| {
-            Fatal::Usage(format!(
+            usage(&format!(
                 "--listen: {text:?} is not an address like 127.0.0.1:8000"
             ))
         })?;
-        let checked = check_listen(addr).map_err(|why| Fatal::Usage(format!("--listen: {why}")))?;
+        let checked = check_listen(addr).map_err(|why| usage(&format!("--listen: {why}")))?;
         Ok(Some(checked))
     }
 
@@ -96,9 +96,14 @@ impl Args {
             return Ok(LevelFilter::Info);
         };
         text.parse().map_err(|_| {
-            Fatal::Usage(format!(
+            usage(&format!(
                 "--log: {text:?} is none of error, warn, info, debug, trace, off"
             ))
         })
     }
+}
+
+/// What is wrong, and where to look for what is right.
+pub fn usage(what: &str) -> Fatal {
+    Fatal::Usage(format!("{what}\nRun thingway --help for more."))
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rand::TryRngCore;
 
-use thingway::cli::{Args, Command, Parsed};
+use thingway::cli::{self, Args, Command, Parsed};
 use thingway::config::{Config, EndpointKind};
 use thingway::error::Fatal;
 use thingway::gateway::Gateway;
@@ -40,7 +40,7 @@ fn run(arguments: &[String]) -> Result<(), Fatal> {
     match &args.command {
         Some(Command::Check(check)) => {
             let path = check.config.as_ref().or(args.config.as_ref());
-            let path = path.ok_or_else(|| Fatal::Usage("check: --config FILE is needed".into()))?;
+            let path = path.ok_or_else(|| cli::usage("check: --config FILE is needed"))?;
             read_config(path)?;
             print(&format!("{path}: good\n"))
         }
