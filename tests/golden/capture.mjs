@@ -49,10 +49,11 @@ try {
   const complete = new Promise((done) => {
     peer.onGatheringStateChange((state) => { if (state === 'complete') done(); });
   });
-  peer.createDataChannel('demo');
+  const channel = peer.createDataChannel('demo');
   keep(`node-datachannel-${version}-trickle`, await trickle);
   await complete;
   keep(`node-datachannel-${version}-gathered`, peer.localDescription().sdp);
+  channel.close();
   peer.close();
   library.cleanup();
 } finally {

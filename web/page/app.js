@@ -22,16 +22,8 @@ const copy = (template) => $(template).content.firstElementChild.cloneNode(true)
 const joined = (separator, ...parts) => parts.filter(Boolean).join(separator);
 const reason = ({ reason, detail }) => joined(': ', reason, detail || REASONS[reason]);
 
-/** Backoff with jitter, so that the pages of one building do not come back in the same instant. */
-class Backoff {
-  #next = 500;
-  delay(least = 0) {
-    const delay = Math.max(least, this.#next * (0.75 + Math.random() / 2));
-    this.#next = Math.min(this.#next * 2, 5000);
-    return delay;
-  }
-  reset() { this.#next = 500; }
-}
+/** How long to wait before another attempt; not the same for all pages, or they would all come back at once. */
+const backoff = (attempt) => Math.min(500 * 2 ** attempt, 5000) * (0.75 + Math.random() / 2);
 
 // --- notices: one per topic, so a trouble that repeats does not fill the page
 
@@ -129,7 +121,7 @@ class Panel {
     const endpoint = endpoints.get(this.name);
     const state = this.#element.dataset.state = open ? 'open' : this.channel ? 'opening' : 'closed';
     const device = endpoint && endpoint.state !== 'open'
-      && `device ${joined(', ', endpoint.state, endpoint.detail)}: this goes on by itself when it is there`;
+      && `device ${endpoint.state}: this goes on by itself when it is there`;
     const waiting = this.#waiting() && `waiting for the device: ${this.#waiting()} bytes`;
     fill(this.#element, { '.state': joined(' · ', state, device, waiting) });
     $('form button', this.#element).disabled = !open;
@@ -218,7 +210,6 @@ class Session {
   #timer = setInterval(() => this.#ping(), PING_EVERY);
   url = null;
   roundTrip = null;
-  reachedHello = false;
 
   constructor() {
     this.#control.onmessage = ({ data }) => this.#heard(JSON.parse(data));
@@ -285,7 +276,7 @@ class Session {
     if (target?.channel && target.channel.id !== message.channel) target = null; // that was an earlier channel
     switch (message.type) {
       case 'hello':
-        this.reachedHello = true;
+        attempts = 0;
         settle('path'); settle('refused');
         this.#ping();
         // falls through
@@ -305,7 +296,8 @@ class Session {
         return target?.trouble(`The gateway has ${message.type} this: ${reason(message)}. Press Open to try again.`);
       case 'dropped': {
         const where = message.direction === 'to_peer' ? 'from the device did not get here' : 'did not reach the device';
-        return target?.trouble(`${message.messages} messages (${message.bytes} bytes) ${where}: ${reason(message)}.`);
+        const count = message.messages === 1 ? '1 message' : `${message.messages} messages`;
+        return target?.trouble(`${count} (${message.bytes} bytes) ${where}: ${reason(message)}.`);
       }
       case 'error':
         return notice('control', 'The gateway did not understand this page:',
@@ -329,7 +321,7 @@ async function refusal(response) {
 
 let session = null;
 let retry = null;
-const sessionBackoff = new Backoff();
+let attempts = 0; // since the last session that worked
 
 async function connect() {
   clearTimeout(retry);
@@ -353,13 +345,12 @@ function disconnect() {
   session = null;
   showSession();
 }
-function lost(which, retryAfter) {
+function lost(which, retryAfter = 0) {
   if (session !== which) return;
-  if (which.reachedHello) sessionBackoff.reset();
   disconnect();
   panels.forEach((panel) => panel.detach());
   // Without a gateway there is nothing to retry: the watch connects when it is back.
-  if (gatewayThere && panels.size) retry = setTimeout(connect, sessionBackoff.delay(retryAfter));
+  if (gatewayThere && panels.size) retry = setTimeout(connect, Math.max(retryAfter, backoff(attempts++)));
   showSession();
 }
 function showSession() {
@@ -379,7 +370,7 @@ function showSession() {
 // --- the watch: is the gateway there, and what are its endpoints?
 
 let gatewayThere = true;
-const watchBackoff = new Backoff();
+let unanswered = 0;
 
 /** The whole list first (names may have gone), then its changes. Without a stream, only the list, again and again. */
 async function watch() {
@@ -395,7 +386,7 @@ async function watch() {
     notice('gateway', 'The gateway does not answer.', error.hint ? `${error.message}. ${error.hint}`
       : 'It may be restarting, or the network is down. This page tries again by itself.');
     showSession();
-    return setTimeout(watch, watchBackoff.delay(error.retryAfter));
+    return setTimeout(watch, Math.max(error.retryAfter ?? 0, backoff(unanswered++)));
   }
   gatewayIsThere();
   const events = new EventSource('events');
@@ -407,7 +398,7 @@ async function watch() {
 async function gatewayIsThere() {
   const mine = session;
   gatewayThere = true;
-  watchBackoff.reset();
+  unanswered = 0;
   settle('gateway');
   showSession();
   if (!mine) return panels.size && !retry && connect();

@@ -1,0 +1,85 @@
+// The real binary, as a child process with a configuration and a state directory of its own.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { until } from './until.js';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+const binary = resolve(root, process.env.THINGWAY_BIN ?? 'target/debug/thingway');
+
+/** A directory that goes away when this process ends: later than everything that a test has running in it. */
+export function temporaryDirectory() {
+  const path = mkdtempSync(join(tmpdir(), 'thingway-test-'));
+  directories.push(path);
+  return path;
+}
+const directories = [];
+process.on('exit', () => {
+  for (const path of directories) rmSync(path, { recursive: true, force: true, maxRetries: 5 });
+});
+
+export const demoEndpoint = '[[endpoint]]\nname = "demo"\nkind = "demo"\n';
+export const serialEndpoint = (name, path) =>
+  `[[endpoint]]\nname = "${name}"\nkind = "serial"\npath = "${path}"\nbaud = 115200\n`;
+
+export class Daemon {
+  /** `config` is TOML. The port is the system's choice and stays the same over `restart`. */
+  static async start(t, config = demoEndpoint) {
+    const daemon = new Daemon(temporaryDirectory(), config);
+    t.after(() => daemon.stop());
+    await daemon.start();
+    return daemon;
+  }
+
+  url = null;
+  log = '';
+  #child = null;
+  #directory;
+
+  constructor(directory, config) {
+    this.#directory = directory;
+    this.configure(config);
+  }
+
+  /** For the next start. */
+  configure(config) { writeFileSync(join(this.#directory, 'thingway.toml'), config); }
+
+  async start() {
+    const listen = this.url ? new URL(this.url).host : '127.0.0.1:0';
+    const { STATE_DIRECTORY, ...environment } = process.env; // would win over XDG_STATE_HOME
+    const child = spawn(binary, ['--config', join(this.#directory, 'thingway.toml'), '--listen', listen], {
+      env: { ...environment, XDG_STATE_HOME: join(this.#directory, 'state') },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let output = '';
+    child.stderr.setEncoding('utf8').on('data', (text) => { output += text; this.log += text; });
+    child.on('error', (error) => { this.log += `${error}\n`; });
+    this.#child = child;
+    this.url = await until(`the daemon listens; its log:\n${this.log}`, () => {
+      if (child.exitCode !== null || child.signalCode) throw new Error(`it ended:\n${this.log}`);
+      return output.match(/listening on (http:\/\/\S+?)\/?\s/)?.[1];
+    });
+  }
+
+  /** Ends it as a service manager would: SIGTERM, and SIGKILL only for one that does not listen. */
+  async stop(signal = 'SIGTERM') {
+    const child = this.#child;
+    if (!child || child.exitCode !== null || child.signalCode) return;
+    const ended = once(child, 'exit');
+    child.kill(signal);
+    const impatience = setTimeout(() => child.kill('SIGKILL'), 8000);
+    await ended;
+    clearTimeout(impatience);
+  }
+
+  async get(path) {
+    const response = await fetch(this.url + path, { signal: AbortSignal.timeout(5000) });
+    if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`);
+    return response.json();
+  }
+
+  async sessions() { return (await this.get('/sessions')).sessions; }
+}

@@ -1,0 +1,69 @@
+// A peer that is no browser: libdatachannel, with all its candidates gathered and with none.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Daemon } from './lib/daemon.js';
+import { library } from './lib/datachannel.js';
+import { until } from './lib/until.js';
+
+// The library crashes when one of its objects is collected while its threads still call it, so all are kept and closed
+// together at the end.
+const kept = [];
+
+for (const trickle of [false, true]) {
+  const name = `libdatachannel, ${trickle ? 'candidates by PATCH' : 'all candidates in the offer'}`;
+  test(name, { timeout: 60000 }, async (t) => {
+    const daemon = await Daemon.start(t);
+    const peer = new library.PeerConnection('node', { iceServers: [] });
+    const description = new Promise((done) => { peer.onLocalDescription(done); });
+    const candidates = [];
+    peer.onLocalCandidate((candidate) => candidates.push(candidate));
+    const gathered = new Promise((done) => {
+      peer.onGatheringStateChange((state) => { if (state === 'complete') done(); });
+    });
+    const heard = [];
+    const control = peer.createDataChannel('thingway');
+    control.onMessage((text) => heard.push(JSON.parse(text)));
+    const demo = peer.createDataChannel('demo');
+    kept.push(control, demo, peer);
+    let output = '';
+    demo.onMessage((message) => { output += message; });
+
+    let offer = await description;
+    if (!trickle) {
+      await gathered;
+      offer = peer.localDescription().sdp;
+    }
+    const response = await fetch(`${daemon.url}/sessions`, {
+      method: 'POST', headers: { 'Content-Type': 'application/sdp' }, body: offer,
+    });
+    const answer = await response.text();
+    assert.equal(response.status, 201, answer);
+    const location = response.headers.get('Location');
+    peer.setRemoteDescription(answer, 'answer');
+    if (trickle) {
+      await gathered;
+      const line = (name) => offer.match(`a=${name}:.*`)[0];
+      const lines = [line('ice-ufrag'), line('ice-pwd'), 'm=application 9 UDP/DTLS/SCTP webrtc-datachannel', 'a=mid:0',
+        ...candidates.map((candidate) => candidate.replace(/^(a=)?/, 'a=')), 'a=end-of-candidates', ''];
+      const patched = await fetch(daemon.url + location, {
+        method: 'PATCH', body: lines.join('\r\n'),
+        headers: { 'Content-Type': 'application/trickle-ice-sdpfrag', 'If-Match': response.headers.get('ETag') },
+      });
+      assert.equal(patched.status, 204, await patched.text());
+    }
+
+    await until('hello', () => heard[0]?.type === 'hello');
+    await until('the greeting', () => output.includes('Type help.'));
+    demo.sendMessageBinary(Buffer.from('led on\n'));
+    await until('the answer', () => /led is on/.test(output));
+    assert.equal((await daemon.get(location)).state, 'connected');
+    const deleted = await fetch(daemon.url + location, { method: 'DELETE' });
+    assert.equal(deleted.status, 200);
+    await until('the peer is told', () => !demo.isOpen(), 5000);
+  });
+}
+
+test('the library lets the process end', () => {
+  for (const object of kept) object.close();
+  library.cleanup();
+});
