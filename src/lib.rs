@@ -21,6 +21,8 @@ pub mod connection;
 pub mod datagram;
 pub mod endpoint;
 pub mod error;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod gateway;
 pub mod http;
 pub mod ice;

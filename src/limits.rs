@@ -26,6 +26,10 @@ pub const RING: usize = 256 * 1024;
 /// Bytes queued for a tty: about 11 s at 115,200 baud. A message of the largest size fits twice.
 pub const STREAM_OUTPUT: usize = 128 * 1024;
 
+/// Bytes queued for devices on all routes together. Each route has its own window; this is what a
+/// small board can spare if many peers fill theirs.
+pub const QUEUED_TOTAL: usize = 32 * 1024 * 1024;
+
 /// Messages waiting on the control channel for a peer that does not read.
 pub const CONTROL_QUEUE: usize = 256;
 

@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::Resource;
 use super::problem::Problem;
 use crate::http::{RequestHead, Response};
 use crate::util::redact::Redacted;
@@ -74,18 +75,30 @@ impl Policy {
 
     fn is_ours(&self, host: &str, local: IpAddr) -> bool {
         let name = without_port(host);
-        if let Ok(ip) = name
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .parse::<IpAddr>()
-        {
-            // An address cannot be rebound, so any that got here will do if it is the
-            // connection's own or loopback.
-            return ip == local || ip.is_loopback();
-        }
         let name = name.strip_suffix('.').unwrap_or(name);
-        name == "localhost" || self.hosts.iter().any(|ours| ours == name)
+        if name == "localhost" || self.hosts.iter().any(|ours| ours == name) {
+            return true;
+        }
+        // An address cannot be rebound, so any that got here will do if it is the connection's
+        // own or loopback.
+        let address = name.trim_start_matches('[').trim_end_matches(']');
+        let address = address.parse::<IpAddr>();
+        address.is_ok_and(|ip| ip == local || ip.is_loopback())
     }
+}
+
+/// Browsers send no `Origin` with a request whose answer the page may not read, and yet it would
+/// hold an event stream open. They do say where it comes from (Fetch Metadata). The page itself
+/// may be linked to from anywhere.
+pub fn check_fetch_site(head: &RequestHead, resource: &Resource) -> Result<(), Problem> {
+    let site = head.header("Sec-Fetch-Site").unwrap_or_default();
+    let foreign = site == "cross-site" || site == "same-site";
+    let is_page = matches!(resource, Resource::Page(_));
+    if !foreign || is_page || head.headers.first("Origin").is_some() {
+        return Ok(());
+    }
+    let detail = "pages of other origins may not use this gateway";
+    Err(Problem::new(403, detail).at("Sec-Fetch-Site"))
 }
 
 /// `name:port`, `[v6]:port` or neither. Any port: it may have been forwarded.
@@ -105,8 +118,9 @@ impl Caller {
     /// Adds what an allowed page needs to read the answer (Fetch standard, CORS protocol).
     #[must_use]
     pub fn dress(&self, response: Response) -> Response {
+        let response = response.header("X-Content-Type-Options", "nosniff");
         match self {
-            Self::Own => response,
+            Self::Own => response.header("Cross-Origin-Resource-Policy", "same-origin"),
             Self::Allowed(origin) => response
                 .header("Access-Control-Allow-Origin", origin)
                 .header("Access-Control-Expose-Headers", "Location, ETag, Link")
@@ -133,7 +147,7 @@ mod tests {
 
     fn check(lines: &str) -> Result<Caller, u16> {
         let policy = Policy::new(
-            vec!["board".into(), "board.local".into()],
+            vec!["board".into(), "board.local".into(), "203.0.113.5".into()],
             vec!["https://ok.example".into()],
         );
         let request = format!("GET / HTTP/1.1\r\n{lines}\r\n\r\n");
@@ -155,6 +169,7 @@ mod tests {
             "192.0.2.7:8000",
             "board",
             "board.local.:80",
+            "203.0.113.5:8000",
         ] {
             assert_eq!(check(&format!("Host: {host}")), Ok(Caller::Own), "{host}");
         }
@@ -165,6 +180,35 @@ mod tests {
             "boardx",
         ] {
             assert_eq!(check(&format!("Host: {host}")), Err(421), "{host}");
+        }
+    }
+
+    #[test]
+    fn requests_that_browsers_make_for_foreign_pages() {
+        let head = |lines: &str| {
+            let request = format!("GET /events HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n\r\n");
+            RequestHead::parse(request.as_bytes()).expect("a head")
+        };
+        let events = Resource::Events;
+        for lines in ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site"] {
+            let problem = check_fetch_site(&head(lines), &events).expect_err("foreign");
+            assert_eq!(problem.status(), 403);
+            let page = Resource::Page(crate::api::page::Asset::Html);
+            assert_eq!(
+                check_fetch_site(&head(lines), &page),
+                Ok(()),
+                "a link to us"
+            );
+            // With an Origin, that one is what counts.
+            let lines = format!("{lines}\r\nOrigin: https://ok.example");
+            assert_eq!(check_fetch_site(&head(&lines), &events), Ok(()));
+        }
+        for lines in [
+            "Sec-Fetch-Site: same-origin",
+            "Sec-Fetch-Site: none",
+            "Accept: */*",
+        ] {
+            assert_eq!(check_fetch_site(&head(lines), &events), Ok(()), "{lines}");
         }
     }
 

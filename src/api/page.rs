@@ -30,7 +30,6 @@ impl Asset {
         };
         Response::new(200)
             .header("Content-Security-Policy", POLICY)
-            .header("X-Content-Type-Options", "nosniff")
             .header("Referrer-Policy", "no-referrer")
             // A new version of the daemon must not meet an old script.
             .header("Cache-Control", "no-cache")

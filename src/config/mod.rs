@@ -216,14 +216,33 @@ impl HttpConfig {
                 Err(message) => document.fault_at(*line, format!("http.listen: {message}")),
             }
         }
-        if given.is_none() {
-            listen = Config::default().http.listen;
+        match &given {
+            None => listen = Config::default().http.listen,
+            Some(list) if list.is_empty() => {
+                let message = "http.listen is empty: nothing could reach the gateway".to_owned();
+                document.fault_at(section.line(), message);
+            }
+            Some(_) => {}
         }
-        let hosts = section.strings("hosts", document).unwrap_or_default();
-        let hosts = hosts
-            .into_iter()
-            .map(|(_, host)| host.to_ascii_lowercase())
-            .collect();
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = listen.iter().find(|a| a.port() != 0 && !seen.insert(**a)) {
+            document.fault_at(
+                section.line(),
+                format!("http.listen: {twice} is there twice"),
+            );
+        }
+        let mut hosts = Vec::new();
+        for (line, host) in section.strings("hosts", document).unwrap_or_default() {
+            if is_host(&host) {
+                hosts.push(host.to_ascii_lowercase());
+            } else {
+                let message = format!(
+                    "http.hosts: {host:?} is not a host like \"board.example\", \"192.0.2.1\" or \
+                     \"[2001:db8::1]\" (without scheme and port)"
+                );
+                document.fault_at(line, message);
+            }
+        }
         let mut allowed_origins = Vec::new();
         for (line, origin) in section
             .strings("allowed_origins", document)
@@ -255,8 +274,27 @@ fn is_origin(text: &str) -> bool {
         .or_else(|| text.strip_prefix("https://"));
     rest.is_some_and(|host| {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
-        !host.is_empty() && host.chars().all(allowed)
+        // A browser leaves its scheme's own port out, so with it nothing would ever match.
+        let default_port = if text.starts_with("https") {
+            ":443"
+        } else {
+            ":80"
+        };
+        !host.is_empty() && host.chars().all(allowed) && !host.ends_with(default_port)
     })
+}
+
+fn is_host(text: &str) -> bool {
+    let bracketed = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    if let Some(address) = bracketed {
+        return address.parse::<std::net::Ipv6Addr>().is_ok();
+    }
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
 }
 
 fn read_limits<'a>(mut section: Section<'a>, document: &mut Document<'a>) -> Limits {

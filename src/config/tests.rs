@@ -131,3 +131,25 @@ fn a_name_may_be_there_once() {
     let one = "[[endpoint]]\nname = \"x\"\nkind = \"demo\"\n";
     assert_eq!(faults(&one.repeat(2)), ["4: endpoint \"x\" is there twice"]);
 }
+
+#[test]
+fn hosts_and_origins_that_could_never_match_are_faults() {
+    let faults = faults(
+        "[http]\nlisten = []\nhosts = [\"board:80\", \"http://x\"]\n\
+         allowed_origins = [\"https://a.example:443\"]\n",
+    );
+    let starts = [
+        "1: http.listen is empty",
+        "3: http.hosts: \"board:80\"",
+        "3: http.hosts: \"http://x\"",
+        "4: http.allowed_origins",
+    ];
+    assert_eq!(faults.len(), starts.len(), "{faults:?}");
+    for (fault, start) in faults.iter().zip(starts) {
+        assert!(fault.starts_with(start), "{fault}");
+    }
+    let good = "[http]\nhosts = [\"192.0.2.1\", \"[2001:db8::1]\", \"a.example\"]\n";
+    assert!(Config::parse(good).is_ok());
+    let twice = "[http]\nlisten = [\"127.0.0.1:1\", \"127.0.0.1:1\"]\n";
+    assert!(Config::parse(twice).is_err());
+}

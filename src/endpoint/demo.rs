@@ -27,6 +27,7 @@ const HELP: &str = "help           this text\n\
 #[derive(Debug)]
 pub struct Demo {
     shells: BTreeMap<RouteId, Shell>,
+    binary: bool,
     led: bool,
     /// Steps of the noise so far; the readings repeat from start to start.
     noise: u32,
@@ -52,10 +53,11 @@ impl Shell {
 }
 
 impl Demo {
-    /// A device with its LED off.
-    pub fn new() -> Self {
+    /// A device with its LED off. `binary`: the frame type of its answers.
+    pub fn new(binary: bool) -> Self {
         Self {
             shells: BTreeMap::new(),
+            binary,
             led: false,
             noise: 0,
             next_reading: None,
@@ -164,7 +166,7 @@ impl Endpoint for Demo {
         let shell = self.shells.get(&route)?;
         match shell.waiting.front() {
             Some(text) => Some(Outgoing::Message(Message {
-                binary: false,
+                binary: self.binary,
                 bytes: text,
             })),
             None if shell.lost != Count::default() => Some(Outgoing::Lagged(shell.lost)),
@@ -201,7 +203,12 @@ impl Endpoint for Demo {
             return;
         };
         // After a long sleep one reading is enough.
-        self.next_reading = Some((due + READING_INTERVAL).max(now));
+        let next = due + READING_INTERVAL;
+        self.next_reading = Some(if next > now {
+            next
+        } else {
+            now + READING_INTERVAL
+        });
         let text = self.reading();
         for shell in self.shells.values_mut().filter(|shell| shell.readings) {
             shell.print(text.clone());
@@ -239,7 +246,7 @@ mod tests {
 
     #[test]
     fn the_shell_answers_line_by_line_however_it_is_cut() {
-        let (mut demo, now) = (Demo::new(), start());
+        let (mut demo, now) = (Demo::new(false), start());
         let (a, b) = (Id::from_bits(1), Id::from_bits(2));
         demo.attach(now, a);
         demo.attach(now, b);
@@ -266,7 +273,7 @@ mod tests {
 
     #[test]
     fn readings_come_each_second_to_who_asked_and_then_end() {
-        let (mut demo, mut now) = (Demo::new(), start());
+        let (mut demo, mut now) = (Demo::new(false), start());
         let (a, b) = (Id::from_bits(1), Id::from_bits(2));
         demo.attach(now, a);
         demo.attach(now, b);
@@ -288,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_does_not_read_loses_readings_and_is_told() {
-        let (mut demo, now) = (Demo::new(), start());
+        let (mut demo, now) = (Demo::new(false), start());
         let a = Id::from_bits(1);
         demo.attach(now, a);
         for _ in 0..MAX_WAITING + 4 {

@@ -208,6 +208,10 @@ pub trait Endpoint {
     /// The message that [`Self::message`] showed has been sent (or the gap counted).
     fn consume_message(&mut self, route: RouteId);
 
+    /// Whether message boundaries mean nothing to the device.
+    fn is_stream(&self) -> bool {
+        false
+    }
     /// What becomes of a route that falls off the ring.
     fn lag_policy(&self) -> LagPolicy;
     /// Whether the device is there.
@@ -249,6 +253,6 @@ pub fn new(config: &EndpointConfig, limits: &Limits) -> Box<dyn Endpoint> {
             Box::new(serial::Serial::new(path.clone(), *baud, binary, limits))
         }
         EndpointKind::Udp { remote } => Box::new(udp::Udp::new(*remote, binary, limits)),
-        EndpointKind::Demo => Box::new(demo::Demo::new()),
+        EndpointKind::Demo => Box::new(demo::Demo::new(binary)),
     }
 }

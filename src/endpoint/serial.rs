@@ -89,6 +89,10 @@ impl Endpoint for Serial {
         self.stream.consume_message(route);
     }
 
+    fn is_stream(&self) -> bool {
+        true
+    }
+
     fn lag_policy(&self) -> LagPolicy {
         LagPolicy::Close
     }

@@ -26,6 +26,8 @@ pub struct Udp {
     output: Vec<u8>,
     binary: bool,
     state: State,
+    /// What has been told, until it works.
+    last_failure: Option<String>,
     backoff: Backoff,
     actions: VecDeque<Action>,
 }
@@ -54,6 +56,7 @@ impl Udp {
             output: Vec::new(),
             binary,
             state: State::Opening,
+            last_failure: None,
             backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(10)),
             actions: VecDeque::from([Action::OpenUdp { remote }]),
         }
@@ -143,17 +146,23 @@ impl Endpoint for Udp {
 
     fn handle_opened(&mut self, _now: Instant) {
         self.state = State::Open;
+        self.last_failure = None;
         self.backoff.reset();
         self.actions.push_back(Action::StateChanged);
     }
 
     fn handle_failed(&mut self, now: Instant, failure: &Failure) -> Count {
+        // A try that fails as the one before did is no news.
+        let news = self.last_failure.as_ref() != Some(&failure.detail);
         let retry = now + self.backoff.delay();
         self.state = State::Waiting {
             retry,
             detail: failure.detail.clone(),
         };
-        self.actions.push_back(Action::StateChanged);
+        self.last_failure = Some(failure.detail.clone());
+        if news {
+            self.actions.push_back(Action::StateChanged);
+        }
         Count::default()
     }
 

@@ -6,10 +6,9 @@ use serde_json::json;
 
 use super::Gateway;
 use super::routes::Route;
-use super::sessions::ClosedChannel;
-use super::timers::TimerKey;
+use super::sessions::{ClosedChannel, Entry};
 use crate::endpoint::DropReason;
-use crate::ids::{RouteId, SessionId};
+use crate::ids::SessionId;
 use crate::limits;
 use crate::session::channels::{Binding, ChannelKey};
 use crate::session::control::{self, Reply};
@@ -63,10 +62,9 @@ impl Gateway {
                 label,
                 endpoint: label,
             });
-            log::info!(
-                "session {}: channel {stream} opened {label}",
-                entry.session.name()
-            );
+            let level = entry.log_level();
+            let name = entry.session.name();
+            log::log!(level, "session {name}: channel {stream} opened {label}");
             self.events.push(
                 "channel",
                 &json!({
@@ -87,15 +85,26 @@ impl Gateway {
         reason: &'static str,
         detail: &str,
     ) {
-        self.end_channel(id, key, "refused", reason, detail);
+        self.end(id, key, Ending::Refused, reason, detail);
     }
 
-    /// Closes a channel and says why, in every place where somebody may look.
+    /// Closes a channel that was bound.
     pub(super) fn end_channel(
         &mut self,
         id: SessionId,
         key: ChannelKey,
-        state: &'static str,
+        reason: &'static str,
+        detail: &str,
+    ) {
+        self.end(id, key, Ending::Closed, reason, detail);
+    }
+
+    /// Closes a channel and says why, in every place where somebody may look.
+    fn end(
+        &mut self,
+        id: SessionId,
+        key: ChannelKey,
+        ending: Ending,
         reason: &'static str,
         detail: &str,
     ) {
@@ -108,40 +117,17 @@ impl Gateway {
         if channel.binding == Binding::Closing {
             return;
         }
-        let (stream, label) = (channel.stream, channel.label.clone());
-        let shown: String = label.chars().take(limits::LABEL).collect();
-        let binding = channel.binding;
-        let name = entry.session.name().to_owned();
-        log::info!(
-            "session {name}: channel {stream} {} {state}: {reason}",
-            Redacted(&label)
-        );
-        let (channel, label) = (stream, shown.as_str());
-        let reply = if state == "refused" {
-            Reply::Refused {
-                channel,
-                label,
-                reason,
-                detail,
-            }
-        } else {
-            Reply::Closed {
-                channel,
-                label,
-                reason,
-                detail,
-            }
-        };
-        entry.session.tell(&reply);
-        let endpoint = match binding {
-            Binding::Route(_) => Some(label.to_owned()),
-            Binding::Unbound | Binding::Control | Binding::Closing => None,
-        };
+        let (stream, binding) = (channel.stream, channel.binding);
+        // A label may have 64 KiB.
+        let label: String = channel.label.chars().take(limits::LABEL).collect();
+        ending.tell(entry, stream, &label, reason, detail);
+        let name = entry.session.name();
+        let endpoint = matches!(binding, Binding::Route(_)).then_some(label.as_str());
         self.events.push(
             "channel",
             &json!({
                 "session": name, "channel": stream, "label": label, "endpoint": endpoint,
-                "state": state, "reason": reason, "detail": detail,
+                "state": ending.as_str(), "reason": reason, "detail": detail,
             }),
         );
         if entry.closed.len() >= limits::CLOSED_CHANNELS {
@@ -149,7 +135,7 @@ impl Gateway {
         }
         entry.closed.push_back(ClosedChannel {
             stream,
-            label: shown.clone(),
+            label,
             reason,
             detail: detail.to_owned(),
         });
@@ -172,16 +158,15 @@ impl Gateway {
         label: &str,
         stream: u16,
     ) {
-        let Some(entry) = self.sessions.get(id) else {
+        let Some(entry) = self.sessions.get_mut(id) else {
             return;
         };
+        let level = entry.log_level();
         let name = entry.session.name();
         match binding {
             Binding::Route(route) => {
-                log::info!(
-                    "session {name}: channel {stream} {} closed",
-                    Redacted(label)
-                );
+                let shown = Redacted(label);
+                log::log!(level, "session {name}: channel {stream} {shown} closed");
                 self.events.push(
                     "channel",
                     &json!({
@@ -197,50 +182,46 @@ impl Gateway {
         }
         self.touch_session(id);
     }
+}
 
-    /// The peer closed a channel. What it had sent before still goes to the device: closing a
-    /// channel sends everything first (W3C), and a printer must get its last page.
-    fn deliver_then_remove(&mut self, now: Instant, id: RouteId) {
-        let Some(route) = self.routing.routes.get_mut(id) else {
-            return;
-        };
-        let endpoint = route.endpoint;
-        self.offer_waiting(now, endpoint);
-        match self.routing.routes.get_mut(id) {
-            Some(route) if !route.is_empty() => {
-                route.lingers = true;
-                self.detach_route(id);
-            }
-            Some(_) | None => self.remove_route(id, DropReason::Closed),
+/// How a channel ends when it is our doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// It was never bound.
+    Refused,
+    /// It was.
+    Closed,
+}
+
+impl Ending {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Closed => "closed",
         }
     }
 
-    /// Ends a route; what still waits is dropped for this reason, counted.
-    pub(super) fn remove_route(&mut self, id: RouteId, reason: DropReason) {
-        self.detach_route(id);
-        let Some(mut route) = self.routing.routes.remove(id) else {
-            return;
-        };
-        route.forget(reason);
-        self.stats.drops.add_all(&route.drops);
-        let [from_peer, to_peer] = &mut self.stats.ended;
-        from_peer.add(route.from_peer);
-        to_peer.add(route.to_peer);
-    }
-
-    /// Takes a route off its session and its endpoint's cursors.
-    fn detach_route(&mut self, id: RouteId) {
-        let Some(route) = self.routing.routes.get(id) else {
-            return;
-        };
-        if let Some(entry) = self.sessions.get_mut(route.session) {
-            entry.routes.retain(|other| *other != id);
-        }
-        if let Some(device) = self.routing.endpoints.get_mut(route.endpoint) {
-            device.routes.retain(|other| *other != id);
-            device.endpoint.detach(id);
-            let timer = TimerKey::Endpoint(route.endpoint);
-            self.timers.set(timer, device.endpoint.poll_timeout());
-        }
+    /// In the log and on the control channel.
+    fn tell(self, entry: &mut Entry, channel: u16, label: &str, reason: &str, detail: &str) {
+        let (level, what) = (entry.log_level(), self.as_str());
+        let (name, shown) = (entry.session.name(), Redacted(label));
+        log::log!(
+            level,
+            "session {name}: channel {channel} {shown} {what}: {reason}"
+        );
+        entry.session.tell(&match self {
+            Self::Refused => Reply::Refused {
+                channel,
+                label,
+                reason,
+                detail,
+            },
+            Self::Closed => Reply::Closed {
+                channel,
+                label,
+                reason,
+                detail,
+            },
+        });
     }
 }

@@ -1,7 +1,8 @@
 //! What is said on control channels.
 
+use std::collections::BTreeSet;
+
 use super::Gateway;
-use super::stats::Direction;
 use super::views::EndpointView;
 use crate::config::EndpointConfig;
 use crate::endpoint::{Count, DropReason};
@@ -64,14 +65,14 @@ impl Gateway {
             Ok(Request::Hello) => {}
             Ok(Request::Ping { id: ping }) => {
                 if let Some(entry) = self.sessions.get_mut(id) {
-                    entry.session.tell_pong(&Reply::Pong { id: ping });
+                    entry.session.answer(&Reply::Pong { id: ping });
                 }
             }
             Ok(Request::Endpoints) => {
                 let states = self.endpoint_states();
                 let endpoints = states.iter().map(EndpointView::control).collect();
                 if let Some(entry) = self.sessions.get_mut(id) {
-                    entry.session.tell(&Reply::Endpoints { endpoints });
+                    entry.session.answer(&Reply::Endpoints { endpoints });
                 }
             }
             Err(BadRequest {
@@ -81,10 +82,10 @@ impl Gateway {
             }) => {
                 if let Some(entry) = self.sessions.get_mut(id) {
                     let detail = detail.as_str();
-                    entry.session.tell(&Reply::Error { reason, detail });
+                    entry.session.answer(&Reply::Error { reason, detail });
                 }
                 if fatal {
-                    return self.end_channel(id, key, "closed", reason, &detail);
+                    return self.end_channel(id, key, reason, &detail);
                 }
             }
         }
@@ -112,27 +113,28 @@ impl Gateway {
         }
     }
 
-    /// Messages that were queued for a device which vanished; whose they were is not known.
-    pub(super) fn tell_unwritten(&mut self, id: EndpointId, lost: Count) {
+    /// Bytes that were queued for a device which vanished: every session with a channel to it
+    /// is told, once.
+    pub(super) fn tell_lost(&mut self, id: EndpointId, lost: Count) {
         let Some(device) = self.routing.endpoints.get(id) else {
             return;
         };
-        for route in device.routes.clone() {
-            let Some(route) = self.routing.routes.get(route) else {
-                continue;
-            };
-            let session = route.session;
-            if let Some(entry) = self.sessions.get_mut(session) {
-                entry.session.tell(&Reply::Dropped {
-                    channel: route.stream,
-                    label: &route.label,
-                    direction: Direction::FromPeer.as_str(),
-                    reason: DropReason::Unwritten.as_str(),
-                    messages: lost.messages,
+        let endpoint = device.config.name.as_str();
+        let routes = device.routes.iter();
+        let sessions = routes.filter_map(|id| Some(self.routing.routes.get(*id)?.session));
+        let sessions: BTreeSet<SessionId> = sessions.collect();
+        let reason = DropReason::Unwritten.as_str();
+        for session in &sessions {
+            if let Some(entry) = self.sessions.get_mut(*session) {
+                entry.session.tell(&Reply::Lost {
+                    endpoint,
+                    reason,
                     bytes: lost.bytes,
                 });
-                self.touch_session(session);
             }
+        }
+        for session in sessions {
+            self.touch_session(session);
         }
     }
 

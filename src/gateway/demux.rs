@@ -35,7 +35,7 @@ impl Demux {
         self.ufrags.remove(ufrag);
     }
 
-    /// Learns a pair; the newest session that uses it has it.
+    /// Gives a pair to a session.
     pub(super) fn insert_pair(
         &mut self,
         local: SocketAddr,

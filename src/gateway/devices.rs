@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::delivery::QUANTUM;
+use super::routes::Waiting;
 use super::source::{Command, Source};
 use super::stats::{Direction, Drops};
 use super::timers::TimerKey;
@@ -10,6 +12,7 @@ use super::{Gateway, Routing};
 use crate::config::{EndpointConfig, EndpointKind};
 use crate::endpoint::{self, Action, Count, DropReason, Endpoint, Failure, Message, Unaccepted};
 use crate::ids::{EndpointId, RouteId, SourceId};
+use crate::limits;
 
 /// An endpoint with its routes and counters.
 pub(super) struct Device {
@@ -23,6 +26,8 @@ pub(super) struct Device {
     pub(super) routes: Vec<RouteId>,
     /// Routes whose messages wait for room, in turn.
     waiting: VecDeque<RouteId>,
+    /// Those of closed channels among them, oldest first.
+    pub(super) lingering: VecDeque<RouteId>,
     pub(super) from_device: Count,
     pub(super) to_device: Count,
     /// What was lost beyond the routes: queued for a device that vanished.
@@ -58,14 +63,85 @@ impl Routing {
             Err(Unaccepted::Refused(reason)) => Offered::Refused(reason),
         }
     }
+
+    /// Whether messages wait for this endpoint; a new one must not pass them.
+    pub(super) fn somebody_waits(&self, endpoint: EndpointId) -> bool {
+        let device = self.endpoints.get(endpoint);
+        device.is_some_and(|device| !device.waiting.is_empty())
+    }
+
+    /// Keeps a message on its route. False: there is no room, and it is gone.
+    pub(super) fn keep(&mut self, id: RouteId, binary: bool, data: Vec<u8>) -> bool {
+        let Some(route) = self.routes.get_mut(id) else {
+            return false;
+        };
+        let Some(device) = self.endpoints.get_mut(route.endpoint) else {
+            return false;
+        };
+        if self.queued + data.len() > limits::QUEUED_TOTAL {
+            return false;
+        }
+        let before = route.queued_bytes();
+        let kept = route.enqueue(binary, data, device.endpoint.is_stream());
+        // An unreliable route may have dropped more than it took.
+        self.queued = self.queued + route.queued_bytes() - before;
+        if kept && !device.waiting.contains(&id) {
+            route.deficit_in = QUANTUM;
+            device.waiting.push_back(id);
+        }
+        kept
+    }
+
+    /// The waiting route whose turn it is: one that may deliver its oldest message.
+    pub(super) fn next_waiting(&mut self, endpoint: EndpointId) -> Option<RouteId> {
+        let device = self.endpoints.get_mut(endpoint)?;
+        loop {
+            let id = *device.waiting.front()?;
+            let route = self.routes.get_mut(id)?;
+            if route.front_len().is_none_or(|len| len <= route.deficit_in) {
+                return Some(id);
+            }
+            route.deficit_in += QUANTUM;
+            device.waiting.rotate_left(1);
+        }
+    }
+
+    /// Takes a route's oldest message out.
+    pub(super) fn take(&mut self, id: RouteId) -> Option<Waiting> {
+        let route = self.routes.get_mut(id)?;
+        let waiting = route.dequeue()?;
+        route.deficit_in = route.deficit_in.saturating_sub(waiting.data.len());
+        self.queued -= waiting.data.len();
+        Some(waiting)
+    }
+
+    /// Puts the message back that [`Self::take`] took out, its turn included.
+    pub(super) fn put_back(&mut self, id: RouteId, waiting: Waiting) {
+        if let Some(route) = self.routes.get_mut(id) {
+            route.deficit_in += waiting.data.len();
+            self.queued += waiting.data.len();
+            route.put_back(waiting);
+        }
+    }
+
+    /// A route has nothing left that waits.
+    pub(super) fn stop_waiting(&mut self, endpoint: EndpointId, route: RouteId) {
+        if let Some(device) = self.endpoints.get_mut(endpoint) {
+            device.stop_waiting(route);
+        }
+    }
+
+    /// Bytes that wait on some routes.
+    pub(super) fn queued_of<'a>(&self, routes: impl IntoIterator<Item = &'a RouteId>) -> usize {
+        let routes = routes.into_iter().filter_map(|id| self.routes.get(*id));
+        routes.map(|route| route.queued_bytes()).sum()
+    }
 }
 
 impl Device {
-    /// A route waits for room.
-    pub(super) fn wait(&mut self, route: RouteId) {
-        if !self.waiting.contains(&route) {
-            self.waiting.push_back(route);
-        }
+    /// A route waits no longer.
+    pub(super) fn stop_waiting(&mut self, route: RouteId) {
+        self.waiting.retain(|other| *other != route);
     }
 
     /// Whether nothing is on its way to the device.
@@ -97,6 +173,7 @@ impl Gateway {
             driver_is_empty: false,
             routes: Vec::new(),
             waiting: VecDeque::new(),
+            lingering: VecDeque::new(),
             from_device: Count::default(),
             to_device: Count::default(),
             drops: Drops::default(),
@@ -132,7 +209,7 @@ impl Gateway {
                 "endpoint {name}: {} bytes queued for it are lost",
                 lost.bytes
             );
-            self.tell_unwritten(id, lost);
+            self.tell_lost(id, lost);
         }
         self.after_endpoint(id);
         self.offer_waiting(now, id);
@@ -161,54 +238,6 @@ impl Gateway {
             device.driver_is_empty = false;
             self.offer_waiting(now, id);
         }
-    }
-
-    /// Offers waiting messages, one of each route in turn, until the device has no room.
-    pub(super) fn offer_waiting(&mut self, now: Instant, id: EndpointId) {
-        while let Some(device) = self.routing.endpoints.get_mut(id) {
-            let Some(route_id) = device.waiting.pop_front() else {
-                break;
-            };
-            let Some(route) = self.routing.routes.get_mut(route_id) else {
-                continue;
-            };
-            let Some(waiting) = route.dequeue() else {
-                continue;
-            };
-            let message = Message {
-                binary: waiting.binary,
-                bytes: &waiting.data,
-            };
-            let offered = self.routing.offer(now, route_id, id, message);
-            let Some(route) = self.routing.routes.get_mut(route_id) else {
-                continue;
-            };
-            match offered {
-                Offered::Taken => {}
-                Offered::Full => {
-                    route.put_back(waiting);
-                    if let Some(device) = self.routing.endpoints.get_mut(id) {
-                        device.waiting.push_front(route_id);
-                    }
-                    break;
-                }
-                Offered::Refused(reason) => {
-                    let count = Count::one(waiting.data.len());
-                    route.drops.add(Direction::FromPeer, reason, count);
-                }
-            }
-            let (session, more) = (route.session, !route.is_empty());
-            if route.lingers && !more {
-                self.remove_route(route_id, DropReason::Closed);
-                continue;
-            }
-            if more && let Some(device) = self.routing.endpoints.get_mut(id) {
-                device.waiting.push_back(route_id);
-            }
-            self.grant(route_id);
-            self.touch_session(session);
-        }
-        self.after_endpoint(id);
     }
 
     /// Does what an endpoint wants after any call into it.

@@ -101,7 +101,7 @@ impl Gateway {
             let channels: Vec<_> = routes.map(|route| route.channel).collect();
             for channel in channels {
                 let detail = "the gateway is shutting down";
-                self.end_channel(id, channel, "closed", "shutdown", detail);
+                self.end_channel(id, channel, "shutdown", detail);
             }
         }
     }

@@ -5,6 +5,7 @@
 
 mod channels;
 mod control;
+mod delivery;
 mod demux;
 mod devices;
 mod drain;
@@ -93,6 +94,8 @@ struct Routing {
     endpoint_names: BTreeMap<String, EndpointId>,
     routes: Slab<RouteKind, Route>,
     transmits: TransmitQueue,
+    /// Bytes that wait for devices, on all routes.
+    queued: usize,
 }
 
 impl Gateway {
@@ -128,6 +131,7 @@ impl Gateway {
                 endpoint_names: BTreeMap::new(),
                 routes: Slab::new(),
                 transmits: TransmitQueue::new(),
+                queued: 0,
             },
             demux: Demux::default(),
             timers: Timers::default(),
@@ -368,6 +372,7 @@ impl Gateway {
                         self.service(now, source);
                     }
                 }
+                TimerKey::Linger(route) => self.remove_route(route, DropReason::Closed),
                 TimerKey::Reports => self.report_drops(now),
                 TimerKey::KeepAlive => self.keep_event_streams_alive(now),
                 TimerKey::Drain => self.step_drain(now),

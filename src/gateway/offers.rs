@@ -42,7 +42,7 @@ impl Gateway {
     pub(super) fn check_session_limit(&mut self) -> Result<(), Problem> {
         let busy = if self.drain.is_some() {
             Some("the gateway is shutting down".to_owned())
-        } else if self.sessions.len() + self.offers.len() >= self.limits.sessions {
+        } else if self.sessions.len() >= self.limits.sessions {
             Some(format!(
                 "there are {} sessions, which is the limit",
                 self.limits.sessions
@@ -76,7 +76,8 @@ impl Gateway {
             let response = match self.create_session(now, &offer, addresses) {
                 Ok(response) => response,
                 Err(problem) => {
-                    self.stats.sessions_refused += 1;
+                    // A full house has counted already.
+                    self.stats.sessions_refused += u64::from(problem.status() != 503);
                     problem.response()
                 }
             };
@@ -92,6 +93,8 @@ impl Gateway {
         offer: &PendingOffer,
         addresses: &[IpAddr],
     ) -> Result<Response, Problem> {
+        // Many heads may have been let in before the first body came.
+        self.check_session_limit()?;
         let checked = sdp::check_offer(&offer.body)?;
         let local = host_addresses(addresses, self.ports, offer.peer);
         let name = self.random_name();
@@ -122,6 +125,7 @@ impl Gateway {
             turn: 0,
             touched: false,
             closed: VecDeque::new(),
+            log_lines: CHANNEL_LOG_LINES,
         });
         if !self.demux.insert_ufrag(&ufrag, id) {
             self.sessions.remove(id);
@@ -174,8 +178,9 @@ impl Gateway {
             .ufrag
             .is_some_and(|ufrag| ufrag != entry.session.remote_ufrag())
         {
+            // RFC 9725 §4.3: 422 where only trickle is supported.
             let detail = "an ICE restart is not supported yet; make a new session";
-            return Err(Problem::new(501, detail).at("a=ice-ufrag"));
+            return Err(Problem::new(422, detail).at("a=ice-ufrag"));
         }
         let added = self.with_session(id, |entry, _| {
             let mut candidates = fragment.candidates.iter();
@@ -186,6 +191,9 @@ impl Gateway {
         Ok(Response::new(204))
     }
 }
+
+/// Lines in the log about the channels of one session.
+const CHANNEL_LOG_LINES: u32 = 200;
 
 /// One per ICE session.
 fn etag(session: &Session) -> String {

@@ -1,20 +1,16 @@
-//! Messages on their way, both ways.
-//!
-//! Towards the device a message is offered at once, and waits on its route when there is no room.
-//! Towards the peers each session serves its channels in turns of equal bytes (deficit round
-//! robin), until too much is in flight.
+//! Messages on their way to peers: each session serves its channels in turns of equal bytes
+//! (deficit round robin), until too much is in flight.
 
 use std::time::{Duration, Instant};
 
-use super::devices::Offered;
 use super::sessions::Entry;
 use super::stats::Direction;
 use super::timers::TimerKey;
 use super::{Gateway, Routing};
-use crate::endpoint::{Count, DropReason, LagPolicy, Message, Outgoing};
+use crate::endpoint::{Count, DropReason, LagPolicy, Outgoing};
 use crate::ids::{RouteId, SessionId};
 use crate::limits;
-use crate::session::channels::{Binding, ChannelKey};
+use crate::session::channels::ChannelKey;
 use crate::session::control::Reply;
 use crate::session::event::Written;
 
@@ -25,110 +21,42 @@ const QUANTUM: usize = 2 * limits::STREAM_MESSAGE;
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Gateway {
-    /// A message of a peer.
-    pub(super) fn handle_message(
-        &mut self,
-        now: Instant,
-        session: SessionId,
-        key: ChannelKey,
-        binary: bool,
-        data: Vec<u8>,
-    ) {
-        let Some(entry) = self.sessions.get(session) else {
-            return;
-        };
-        match entry
-            .session
-            .channels()
-            .get(key)
-            .map(|channel| channel.binding)
-        {
-            Some(Binding::Route(route)) => self.carry(now, route, binary, data),
-            Some(Binding::Control) => self.handle_control(session, key, &data),
-            Some(Binding::Unbound | Binding::Closing) | None => {
-                let count = Count::one(data.len());
-                self.stats
-                    .drops
-                    .add(Direction::FromPeer, DropReason::Closed, count);
-            }
-        }
-    }
-
-    /// Carries a peer's message to its endpoint, or keeps it on the route.
-    fn carry(&mut self, now: Instant, id: RouteId, binary: bool, data: Vec<u8>) {
-        let Some(route) = self.routing.routes.get_mut(id) else {
-            return;
-        };
-        let (session, endpoint, count) = (route.session, route.endpoint, Count::one(data.len()));
-        route.from_peer.add(count);
-        if data.len() > limits::MAX_MESSAGE {
-            route
-                .drops
-                .add(Direction::FromPeer, DropReason::TooLarge, count);
-            if route.reliable {
-                let detail = format!("a message has at most {} bytes", limits::MAX_MESSAGE);
-                let channel = route.channel;
-                self.end_channel(session, channel, "closed", "too-large", &detail);
-            }
-            return;
-        }
-        let offered = if self.drain.is_some() {
-            Offered::Refused(DropReason::Closed)
-        } else if route.is_empty() {
-            self.routing.offer(
-                now,
-                id,
-                endpoint,
-                Message {
-                    binary,
-                    bytes: &data,
-                },
-            )
-        } else {
-            Offered::Full
-        };
-        let Some(route) = self.routing.routes.get_mut(id) else {
-            return;
-        };
-        match offered {
-            Offered::Taken => {}
-            Offered::Full if route.enqueue(binary, data) => {
-                if let Some(device) = self.routing.endpoints.get_mut(endpoint) {
-                    device.wait(id);
-                }
-            }
-            Offered::Full => {
-                route
-                    .drops
-                    .add(Direction::FromPeer, DropReason::Overflow, count);
-                let channel = route.channel;
-                let detail = "more was sent than the device takes; keep to the credit";
-                return self.end_channel(session, channel, "closed", "overflow", detail);
-            }
-            Offered::Refused(reason) => route.drops.add(Direction::FromPeer, reason, count),
-        }
-        self.grant(id);
-        self.after_endpoint(endpoint);
-        // The endpoint may have answered.
-        self.touch_session(session);
-    }
-
     /// A session's turn: what waits for the peer is written, then str0m is drained once.
     pub(super) fn pump_session(&mut self, now: Instant, id: SessionId) {
-        let mut lagged = Vec::new();
+        let mut gaps = Vec::new();
         // While draining, only what is on its way already arrives.
         let draining = self.drain.is_some();
         self.with_session(id, |entry, routing| {
             entry.touched = false;
             entry.session.write_control();
             if entry.session.is_writable() && !draining {
-                write_routes(entry, routing, &mut lagged);
+                write_routes(entry, routing, &mut gaps);
             }
             entry.session.flush(now, &mut routing.transmits);
         });
-        for (channel, count) in lagged {
-            let detail = format!("the peer read too slowly and missed {} bytes", count.bytes);
-            self.end_channel(id, channel, "closed", "lagged", &detail);
+        for Gap {
+            channel,
+            reason,
+            count,
+        } in gaps
+        {
+            let detail = match reason {
+                DropReason::TooLarge => "the peer takes smaller messages than the device sends",
+                DropReason::Absent
+                | DropReason::Unwritten
+                | DropReason::Overflow
+                | DropReason::Empty
+                | DropReason::Lagged
+                | DropReason::Closed
+                | DropReason::SendFailed => "the peer read too slowly",
+            };
+            let detail = format!("{detail} and missed {} bytes", count.bytes);
+            self.end_channel(id, channel, reason.as_str(), &detail);
+        }
+        let unread = self.sessions.get(id);
+        if let Some(control) = unread.and_then(|entry| entry.session.overflowed_control()) {
+            let detail = "the peer does not read its control channel";
+            self.end_channel(id, control, DropReason::Lagged.as_str(), detail);
         }
         self.schedule_reports(now, id);
         self.handle_session_events(now, id);
@@ -188,16 +116,22 @@ impl Gateway {
     }
 }
 
-/// Writes messages of all routes in turn until nothing waits or too much is in flight. Routes
-/// that have to be closed because they lagged are added to `lagged`.
-fn write_routes(entry: &mut Entry, routing: &mut Routing, lagged: &mut Vec<(ChannelKey, Count)>) {
+/// A hole in what a route's peer got of a byte stream: its channel must be closed.
+struct Gap {
+    channel: ChannelKey,
+    reason: DropReason,
+    count: Count,
+}
+
+/// Writes messages of all routes in turn until nothing waits or too much is in flight.
+fn write_routes(entry: &mut Entry, routing: &mut Routing, gaps: &mut Vec<Gap>) {
     let mut idle = 0;
     while idle < entry.routes.len() && entry.session.is_writable() {
         let at = entry.turn % entry.routes.len();
         let Some(id) = entry.routes.get(at).copied() else {
             return;
         };
-        match write_route(entry, routing, id, lagged) {
+        match write_route(entry, routing, id, gaps) {
             Turn::Idle => idle += 1,
             Turn::Used => idle = 0,
             // It goes on from here when there is room again.
@@ -208,7 +142,7 @@ fn write_routes(entry: &mut Entry, routing: &mut Routing, lagged: &mut Vec<(Chan
 }
 
 enum Turn {
-    /// Nothing waits.
+    /// Nothing waits, or nothing may go.
     Idle,
     /// It sent its share; more may wait.
     Used,
@@ -216,65 +150,57 @@ enum Turn {
     Blocked,
 }
 
-fn write_route(
-    entry: &mut Entry,
-    routing: &mut Routing,
-    id: RouteId,
-    lagged: &mut Vec<(ChannelKey, Count)>,
-) -> Turn {
+fn write_route(entry: &mut Entry, routing: &mut Routing, id: RouteId, gaps: &mut Vec<Gap>) -> Turn {
     let Some(route) = routing.routes.get_mut(id) else {
         return Turn::Idle;
     };
     let Some(device) = routing.endpoints.get_mut(route.endpoint) else {
         return Turn::Idle;
     };
+    if gaps.iter().any(|gap| gap.channel == route.channel) {
+        return Turn::Idle;
+    }
     route.deficit = (route.deficit + QUANTUM).min(limits::MAX_MESSAGE + QUANTUM);
     loop {
-        match device.endpoint.message(id) {
+        let lost = match device.endpoint.message(id) {
             None => {
                 route.deficit = 0;
                 return Turn::Idle;
             }
-            Some(Outgoing::Lagged(count)) => {
-                let close = device.endpoint.lag_policy() == LagPolicy::Close;
-                if close && lagged.iter().any(|(channel, _)| *channel == route.channel) {
-                    return Turn::Idle;
-                }
-                route
-                    .drops
-                    .add(Direction::ToPeer, DropReason::Lagged, count);
-                if close {
-                    lagged.push((route.channel, count));
-                    return Turn::Idle;
-                }
-                device.endpoint.consume_message(id);
-            }
+            Some(Outgoing::Lagged(count)) => (DropReason::Lagged, count),
             Some(Outgoing::Message(message)) => {
-                let len = message.bytes.len();
-                if len > route.deficit {
+                let count = Count::one(message.bytes.len());
+                if message.bytes.len() > route.deficit {
                     return Turn::Used;
                 }
                 match entry
                     .session
                     .write(route.channel, message.binary, message.bytes)
                 {
-                    Written::Accepted => route.to_peer.add(Count::one(len)),
+                    Written::Accepted => {
+                        route.to_peer.add(count);
+                        route.deficit -= message.bytes.len();
+                        device.endpoint.consume_message(id);
+                        continue;
+                    }
                     Written::Blocked => return Turn::Blocked,
-                    Written::TooLarge => {
-                        route
-                            .drops
-                            .add(Direction::ToPeer, DropReason::TooLarge, Count::one(len));
-                    }
-                    Written::Empty => {
-                        route
-                            .drops
-                            .add(Direction::ToPeer, DropReason::Empty, Count::one(len));
-                    }
                     Written::Gone => return Turn::Idle,
+                    Written::TooLarge => (DropReason::TooLarge, count),
+                    Written::Empty => (DropReason::Empty, count),
                 }
-                route.deficit -= len;
-                device.endpoint.consume_message(id);
             }
+        };
+        let (reason, count) = lost;
+        route.drops.add(Direction::ToPeer, reason, count);
+        if device.endpoint.lag_policy() == LagPolicy::Close {
+            let channel = route.channel;
+            gaps.push(Gap {
+                channel,
+                reason,
+                count,
+            });
+            return Turn::Idle;
         }
+        device.endpoint.consume_message(id);
     }
 }

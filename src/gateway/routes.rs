@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::delivery::QUANTUM;
 use super::stats::{Direction, Drops};
 use crate::endpoint::{Count, DropReason};
 use crate::ids::{EndpointId, SessionId};
@@ -41,6 +42,8 @@ pub(super) struct Route {
     pub(super) drops: Drops,
     /// What has been told of the drops, and when.
     pub(super) reported: (Count, Option<Instant>),
+    /// What the route may still deliver in its device's turn, in bytes.
+    pub(super) deficit_in: usize,
     /// The peer closed the channel with messages still waiting: they are delivered, then the
     /// route ends.
     pub(super) lingers: bool,
@@ -58,6 +61,9 @@ const UNLIMITED: u64 = (1 << 53) - 1;
 
 /// Empty messages weigh nothing, so their number is bounded too.
 const MAX_WAITING: usize = 4096;
+
+/// Small messages to a byte stream are merged up to this size, one turn of the device.
+const MERGED: usize = QUANTUM;
 
 impl Route {
     /// A route over which nothing has gone yet.
@@ -80,6 +86,7 @@ impl Route {
             to_peer: Count::default(),
             drops: Drops::default(),
             reported: (Count::default(), None),
+            deficit_in: 0,
             lingers: false,
             deficit: 0,
             queue: VecDeque::new(),
@@ -100,9 +107,10 @@ impl Route {
     }
 
     /// Keeps a message until the device takes it. False: no room, and a reliable channel must
-    /// not lose it. An unreliable one drops its oldest instead, counted.
+    /// not lose it. An unreliable one drops its oldest instead, counted. Messages to a byte
+    /// stream need not stay apart, so that only their bytes count, however small they are.
     #[must_use]
-    pub(super) fn enqueue(&mut self, binary: bool, data: Vec<u8>) -> bool {
+    pub(super) fn enqueue(&mut self, binary: bool, data: Vec<u8>, is_stream: bool) -> bool {
         while self.queued_bytes + data.len() > self.window || self.queue.len() >= MAX_WAITING {
             if self.reliable {
                 return false;
@@ -113,8 +121,21 @@ impl Route {
                 .add(Direction::FromPeer, DropReason::Overflow, count);
         }
         self.queued_bytes += data.len();
-        self.queue.push_back(Waiting { binary, data });
+        if let Some(newest) = self.queue.back_mut()
+            && is_stream
+            && self.reliable
+            && newest.data.len() + data.len() <= MERGED
+        {
+            newest.data.extend_from_slice(&data);
+        } else {
+            self.queue.push_back(Waiting { binary, data });
+        }
         true
+    }
+
+    /// How long the oldest message is.
+    pub(super) fn front_len(&self) -> Option<usize> {
+        self.queue.front().map(|waiting| waiting.data.len())
     }
 
     /// Takes the oldest message out.
@@ -184,7 +205,7 @@ mod tests {
 
     fn arrive(route: &mut Route, len: usize) -> bool {
         route.from_peer.add(Count::one(len));
-        route.enqueue(true, vec![0; len])
+        route.enqueue(true, vec![0; len], false)
     }
 
     #[test]
@@ -202,6 +223,31 @@ mod tests {
             !arrive(&mut route, 1),
             "beyond it, a reliable channel fails"
         );
+    }
+
+    #[test]
+    fn many_small_messages_to_a_stream_cost_their_bytes_only() {
+        let mut route = Route::new(
+            Id::from_bits(0),
+            Id::from_bits(0),
+            (1, "x".to_owned()),
+            Id::from_bits(0),
+            true,
+            1_000_000,
+        );
+        for i in 0..1_000_000_u32 {
+            assert!(route.enqueue(true, vec![i as u8], true));
+        }
+        assert!(!route.enqueue(true, vec![0], true), "the window is full");
+        let mut next = 0_u32;
+        while let Some(waiting) = route.dequeue() {
+            assert!(waiting.data.len() <= MERGED);
+            for byte in waiting.data {
+                assert_eq!(byte, next as u8);
+                next += 1;
+            }
+        }
+        assert_eq!(next, 1_000_000);
     }
 
     #[test]
@@ -227,7 +273,7 @@ mod tests {
                 bytes: 1200
             }
         );
-        assert!((0..MAX_WAITING + 2).all(|_| route.enqueue(true, Vec::new())));
+        assert!((0..MAX_WAITING + 2).all(|_| route.enqueue(true, Vec::new(), false)));
         assert_eq!(route.drops.total().messages, 5);
     }
 }

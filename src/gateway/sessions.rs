@@ -1,6 +1,7 @@
 //! The life of sessions: what reaches them, what they say, and how they end.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
@@ -25,6 +26,20 @@ pub(super) struct Entry {
     pub(super) touched: bool,
     /// The channels that ended last, for the API.
     pub(super) closed: VecDeque<ClosedChannel>,
+    /// Lines that its channels may still put into the log; then they are for debugging only.
+    pub(super) log_lines: u32,
+}
+
+impl Entry {
+    /// The level for one more line about a channel: a peer must not fill the disk by opening
+    /// channels in a loop.
+    pub(super) fn log_level(&mut self) -> log::Level {
+        if self.log_lines == 0 {
+            return log::Level::Debug;
+        }
+        self.log_lines -= 1;
+        log::Level::Info
+    }
 }
 
 /// Why a channel ended.
@@ -68,15 +83,15 @@ impl Gateway {
         self.stats
             .datagrams_received
             .add(Count::one(datagram.len()));
-        let pair = self.demux.by_pair(meta.local, meta.remote);
-        let found = pair.map(|id| (id, true)).or_else(|| {
-            let id = by_stun_ufrag(datagram, |ufrag| self.demux.by_ufrag(ufrag))?;
-            Some((id, false))
-        });
-        let Some((id, known)) = found else {
+        let by_pair = self.demux.by_pair(meta.local, meta.remote);
+        // A request names its session, whoever had the pair before: a peer that was killed comes
+        // back from the same port. Everything else has only its pair.
+        let by_name = by_stun_ufrag(datagram, |ufrag| Some(self.demux.by_ufrag(ufrag)));
+        let Some(id) = by_name.unwrap_or(by_pair) else {
             self.stats.stray(Stray::Stranger);
             return;
         };
+        let known = by_pair == Some(id);
         let handled = self.with_session(id, |entry, routing| {
             let Routing { transmits, .. } = routing;
             let (local, remote) = (meta.local, meta.remote);
@@ -120,9 +135,12 @@ impl Gateway {
         {
             match event {
                 SessionEvent::State(state) => self.handle_state(id, state),
-                SessionEvent::PairLearned { local, remote } => {
-                    self.demux.insert_pair(local, remote, id);
-                }
+                SessionEvent::PairLearned {
+                    local,
+                    remote,
+                    proved,
+                } => self.handle_pair(id, local, remote, proved),
+                SessionEvent::Unbound { bytes } => self.count_unbound(bytes),
                 SessionEvent::PairForgotten { local, remote } => {
                     self.demux.remove_pair(local, remote, id);
                 }
@@ -143,6 +161,22 @@ impl Gateway {
                 }
                 SessionEvent::Ended(reason) => self.end_session(id, &reason),
             }
+        }
+    }
+
+    /// A vacant pair is taken by whoever sends to it; one that is taken moves only to who proved
+    /// our password from there.
+    fn handle_pair(&mut self, id: SessionId, local: SocketAddr, remote: SocketAddr, proved: bool) {
+        let loser = match self.demux.by_pair(local, remote) {
+            Some(owner) if owner == id => return,
+            Some(_) if !proved => Some(id),
+            owner => {
+                self.demux.insert_pair(local, remote, id);
+                owner
+            }
+        };
+        if let Some(entry) = loser.and_then(|loser| self.sessions.get_mut(loser)) {
+            entry.session.forget_pair(local, remote);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
-use crate::ids::{EndpointId, SessionId, SourceId};
+use crate::ids::{EndpointId, RouteId, SessionId, SourceId};
 
 /// Whose deadline it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,6 +14,8 @@ pub(super) enum TimerKey {
     Endpoint(EndpointId),
     /// An HTTP or WebSocket connection's.
     Source(SourceId),
+    /// The end of a closed channel's messages.
+    Linger(RouteId),
     /// Reports of dropped messages that were held back.
     Reports,
     /// The comment that keeps event streams open.

@@ -57,12 +57,9 @@ impl Gateway {
         let id = *self.routing.endpoint_names.get(name)?;
         let device = self.routing.endpoints.get(id)?;
         let state = device.endpoint.state();
-        let queued: usize = device
-            .routes
-            .iter()
-            .filter_map(|route| self.routing.routes.get(*route))
-            .map(|route| route.queued_bytes())
-            .sum();
+        let queued = self
+            .routing
+            .queued_of(device.routes.iter().chain(&device.lingering));
         let mut json = json!({
             "name": name,
             "kind": device.config.kind.as_str(),
@@ -195,6 +192,11 @@ impl Gateway {
                 "channels",
                 "Channels bound to endpoints",
                 self.routing.routes.len(),
+            ),
+            gauge(
+                "queued_bytes",
+                "Bytes waiting for devices",
+                self.routing.queued,
             ),
             gauge(
                 "connections",

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::Gateway;
 use super::source::{Command, Source};
 use super::timers::TimerKey;
-use crate::api::origin::Caller;
+use crate::api::origin::{Caller, check_fetch_site};
 use crate::api::problem::Problem;
 use crate::api::{Action, Resource, check_content_type};
 use crate::http::{HttpConnection, HttpEvent, Method, RequestHead, Response};
@@ -85,7 +85,10 @@ impl Gateway {
                 Some(Source::Listener { .. } | Source::Device(_) | Source::Ice) | None => break,
             }
         }
-        self.finish_upgrade(now, source);
+        if self.finish_upgrade(now, source) {
+            // A frame may have come right behind the request.
+            return self.service(now, source);
+        }
         self.schedule_source(source);
     }
 
@@ -148,6 +151,7 @@ impl Gateway {
             }
         };
         let begun = Resource::resolve(head).and_then(|resource| {
+            check_fetch_site(head, &resource)?;
             resource
                 .action(&head.method)
                 .map(|action| (resource, action))
@@ -303,9 +307,9 @@ impl Gateway {
     }
 
     /// Once the 101 is written, the bytes of a connection are WebSocket frames.
-    fn finish_upgrade(&mut self, now: Instant, source: SourceId) {
+    fn finish_upgrade(&mut self, now: Instant, source: SourceId) -> bool {
         let Some(place) = self.sources.get_mut(source) else {
-            return;
+            return false;
         };
         if let Source::Http(http) = place
             && http.upgrading
@@ -314,7 +318,9 @@ impl Gateway {
             let socket = WebSocketConnection::new(now, &http.connection.take_upgraded_input());
             *place = Source::WebSocket(Box::new(socket));
             self.subscribe(now, source);
+            return true;
         }
+        false
     }
 
     fn delete(&mut self, now: Instant, resource: &Resource) -> Result<Response, Problem> {

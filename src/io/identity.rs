@@ -91,11 +91,16 @@ fn store(directory: &Path, path: &Path, text: &str) -> io::Result<()> {
         .mode(0o700)
         .create(directory)?;
     let beside = path.with_extension("new");
+    // One left by a power cut may have other permissions than a new file gets.
+    if let Err(error) = fs::remove_file(&beside)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error);
+    }
     let mut options = fs::OpenOptions::new();
     let mut file = options
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(&beside)?;
     file.write_all(text.as_bytes())?;

@@ -40,6 +40,11 @@ impl ConnectionState {
 /// What a session tells its owner.
 #[derive(Debug)]
 pub enum SessionEvent {
+    /// A message that belongs to no channel we know was dropped.
+    Unbound {
+        /// Its size.
+        bytes: usize,
+    },
     /// The connection state has changed.
     State(ConnectionState),
     /// A channel is open; it is to be bound or closed.
@@ -62,12 +67,15 @@ pub enum SessionEvent {
         /// Its payload, as str0m allocated it.
         data: Vec<u8>,
     },
-    /// Datagrams between these two addresses are this session's.
+    /// Datagrams between these two addresses seem to be this session's.
     PairLearned {
         /// Ours.
         local: SocketAddr,
         /// The peer's.
         remote: SocketAddr,
+        /// Whether the peer has shown from there that it knows our password. What we send to
+        /// shows nothing: anybody may name anybody's address as a candidate.
+        proved: bool,
     },
     /// No longer.
     PairForgotten {

@@ -87,7 +87,8 @@ impl Session {
             return false;
         }
         self.channels.bind(key, Binding::Control);
-        self.control = Some((key, Outbox::default()));
+        self.control = Some((key, Outbox::new(self.max_channels)));
+        self.control_overflowed = false;
         true
     }
 
@@ -96,31 +97,29 @@ impl Session {
         self.control.is_some()
     }
 
-    /// Answers a ping, unless so much waits that the peer pings faster than it reads.
-    pub fn tell_pong(&mut self, pong: &Reply<'_>) {
+    /// Answers a request, unless so much waits that the peer asks faster than it reads.
+    pub fn answer(&mut self, reply: &Reply<'_>) {
         if self
             .control
             .as_ref()
-            .is_some_and(|(_, outbox)| outbox.has_room_for_pongs())
+            .is_some_and(|(_, outbox)| outbox.has_room_for_answers())
         {
-            self.tell(pong);
+            self.tell(reply);
         }
     }
 
-    /// Queues a message on the control channel, if there is one. A peer that does not read it
-    /// loses it.
+    /// Queues a message on the control channel, if there is one.
     pub fn tell(&mut self, reply: &Reply<'_>) {
-        let Some((key, outbox)) = &mut self.control else {
-            return;
-        };
-        if !outbox.push(reply) {
-            log::warn!(
-                "{}: does not read its control channel, which is closed",
-                self.name
-            );
-            let key = *key;
-            self.close_channel(key);
+        if let Some((_, outbox)) = &mut self.control {
+            self.control_overflowed |= !outbox.push(reply);
         }
+    }
+
+    /// The control channel, if its peer does not read it: it has missed something and must be
+    /// closed.
+    pub fn overflowed_control(&self) -> Option<ChannelKey> {
+        let (key, _) = self.control.as_ref()?;
+        self.control_overflowed.then_some(*key)
     }
 
     /// Writes what waits on the control channel, before any payload.

@@ -36,6 +36,8 @@ pub struct Session {
     events: VecDeque<SessionEvent>,
     channels: Channels,
     control: Option<(ChannelKey, Outbox)>,
+    control_overflowed: bool,
+    max_channels: usize,
     remote_ufrag: String,
     local_ufrag: String,
     max_message: usize,
@@ -99,6 +101,8 @@ impl Session {
             events: VecDeque::new(),
             channels: Channels::new(),
             control: None,
+            control_overflowed: false,
+            max_channels: limits.channels_per_session,
             remote_ufrag: offer.ufrag.to_owned(),
             local_ufrag,
             max_message: offer.max_message,
@@ -138,7 +142,9 @@ impl Session {
             return Handled::NotOurs;
         }
         self.bytes_received += datagram.len() as u64;
-        self.learn(local, remote);
+        if !known {
+            self.learn(local, remote, true);
+        }
         let result = self.rtc.handle_input(input);
         self.settle(now, result, transmits);
         Handled::Taken
@@ -297,7 +303,7 @@ impl Session {
                 }
                 Output::Transmit(transmit) => {
                     let (local, remote) = (transmit.source, transmit.destination);
-                    self.learn(local, remote);
+                    self.learn(local, remote, false);
                     self.bytes_sent += transmit.contents.len() as u64;
                     transmits.push_ice(local, remote, &transmit.contents);
                 }
@@ -319,14 +325,15 @@ impl Session {
             Event::IceConnectionStateChange(state) => self.handle_ice_state(now, state),
             Event::ChannelOpen(id, label) => self.handle_channel_open(id, label),
             Event::ChannelData(data) => {
-                if let Some(channel) = self.channels.key(data.id) {
-                    let (binary, data) = (data.binary, data.data);
-                    self.events.push_back(SessionEvent::Message {
+                let (binary, data, key) = (data.binary, data.data, self.channels.key(data.id));
+                self.events.push_back(match key {
+                    Some(channel) => SessionEvent::Message {
                         channel,
                         binary,
                         data,
-                    });
-                }
+                    },
+                    None => SessionEvent::Unbound { bytes: data.len() },
+                });
             }
             Event::ChannelClose(id) => {
                 if let Some((key, channel)) = self.channels.remove(id) {
@@ -400,8 +407,13 @@ impl Session {
         }
     }
 
+    /// The owner gave a pair to another session, or did not give it to this one.
+    pub fn forget_pair(&mut self, local: SocketAddr, remote: SocketAddr) {
+        self.pairs.retain(|pair| *pair != (local, remote));
+    }
+
     /// Remembers that a pair of addresses is ours, and tells the owner about news.
-    fn learn(&mut self, local: SocketAddr, remote: SocketAddr) {
+    fn learn(&mut self, local: SocketAddr, remote: SocketAddr, proved: bool) {
         // Nearly every datagram is of the newest pair.
         if self.pairs.back() == Some(&(local, remote)) || self.pairs.contains(&(local, remote)) {
             return;
@@ -415,8 +427,11 @@ impl Session {
             }
         }
         self.pairs.push_back((local, remote));
-        self.events
-            .push_back(SessionEvent::PairLearned { local, remote });
+        self.events.push_back(SessionEvent::PairLearned {
+            local,
+            remote,
+            proved,
+        });
     }
 
     #[cfg(test)]
@@ -430,7 +445,7 @@ impl Session {
 
     #[cfg(test)]
     pub(crate) fn learn_for_test(&mut self, local: SocketAddr, remote: SocketAddr) {
-        self.learn(local, remote);
+        self.learn(local, remote, false);
     }
 
     /// Bytes written to all channels and not acknowledged yet.

@@ -71,6 +71,9 @@ pub struct CheckedOffer<'a> {
 /// More media sections than any browser offers.
 const MAX_SECTIONS: usize = 32;
 
+/// Chromium's offer with every codec has about 300; the time to parse grows with them.
+const MAX_LINES: usize = 2_000;
+
 /// Checks an offer's shape, line by line.
 pub fn check_offer(body: &[u8]) -> Result<CheckedOffer<'_>, SdpError> {
     let text = std::str::from_utf8(body).map_err(|error| {
@@ -85,6 +88,10 @@ pub fn check_offer(body: &[u8]) -> Result<CheckedOffer<'_>, SdpError> {
     }
     let mut found = Found::default();
     for (index, line) in text.lines().enumerate() {
+        if index == MAX_LINES {
+            let detail = format!("more than {MAX_LINES} lines");
+            return Err(SdpError::line(index + 1, detail));
+        }
         found.read(index + 1, line)?;
     }
     if found.sections == 0 {
@@ -218,6 +225,11 @@ mod tests {
                 OFFER.to_owned() + &"a=candidate:x\r\n".repeat(65),
                 "line 73",
                 "more than 64",
+            ),
+            (
+                OFFER.to_owned() + &"a=x\r\n".repeat(2_000),
+                "line 2001",
+                "more than 2000 lines",
             ),
             (
                 OFFER.to_owned() + &"m=audio 9 X\r\n".repeat(32),

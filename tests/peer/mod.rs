@@ -118,6 +118,12 @@ impl Peer {
     /// Opens another channel while connected.
     pub fn open(&mut self, now: Instant, config: ChannelConfig) {
         let key = config.label.clone();
+        self.open_as(now, &key, config);
+    }
+
+    /// The same under a name of the test's own, for several channels with one label.
+    pub fn open_as(&mut self, now: Instant, name: &str, config: ChannelConfig) {
+        let key = name.to_owned();
         let id = self.rtc.direct_api().create_data_channel(config);
         self.ids.insert(key.clone(), id);
         self.channels.insert(key, Channel::default());

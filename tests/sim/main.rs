@@ -9,9 +9,11 @@
     reason = "a test may fail by panicking; a virtual clock starts somewhere"
 )]
 
+mod fairness;
 mod hostile;
 mod links;
 #[path = "../peer/mod.rs"]
 mod peer;
 mod sessions;
+mod takeover;
 mod world;

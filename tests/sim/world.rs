@@ -32,7 +32,7 @@ pub struct Tty {
 /// A peer with its two links.
 pub struct Client {
     pub peer: Peer,
-    addr: SocketAddr,
+    pub addr: SocketAddr,
     up: Netem<Vec<u8>>,
     down: Netem<Vec<u8>>,
     /// A page that does nothing: neither reads nor answers.
@@ -130,20 +130,85 @@ impl World {
         link: NetemConfig,
         seed: u64,
     ) -> usize {
-        let n = self.clients.len();
-        let addr = SocketAddr::new(IpAddr::from([198, 51, 100, (n + 1) as u8]), 6000);
+        let n = self.clients.len() + 1;
+        let addr = SocketAddr::new(IpAddr::from([198, 51, 100, n as u8]), 6000);
+        self.connect_from(addr, channels, link, seed)
+    }
+
+    /// The peer is killed, and another one has its address from now on.
+    pub fn replace(&mut self, n: usize, channels: &[str0m::channel::ChannelConfig]) -> usize {
+        let client = &mut self.clients[n];
+        client.frozen = true;
+        let addr = std::mem::replace(&mut client.addr, "0.0.0.0:0".parse().unwrap());
+        self.connect_from(addr, channels, NetemConfig::new(), 0)
+    }
+
+    /// Somebody makes an offer that names an address, and is never heard of again.
+    pub fn offer_only(&mut self, addr: SocketAddr) -> String {
+        let channels = [crate::peer::reliable("demo")];
+        let (_, offer) = Peer::offer(self.now, addr, &channels);
+        self.request(post(&offer).as_bytes())
+    }
+
+    fn connect_from(
+        &mut self,
+        addr: SocketAddr,
+        channels: &[str0m::channel::ChannelConfig],
+        link: NetemConfig,
+        seed: u64,
+    ) -> usize {
+        self.connect_with(addr, channels, link, seed, str::to_owned)
+    }
+
+    /// As [`Self::connect`], with an offer that says something else than the peer.
+    pub fn connect_editing(
+        &mut self,
+        addr: SocketAddr,
+        channels: &[str0m::channel::ChannelConfig],
+        edit: impl FnOnce(&str) -> String,
+    ) -> usize {
+        self.connect_with(addr, channels, NetemConfig::new(), 0, edit)
+    }
+
+    /// Many connections send their heads, then all their bodies.
+    pub fn heads_then_bodies(&mut self, n: usize, head: &[u8], body: &[u8]) -> Vec<String> {
+        let local = "127.0.0.1:8000".parse().unwrap();
+        let remote = "192.0.2.9:40000".parse().unwrap();
+        let mut sources = Vec::new();
+        for _ in 0..n {
+            let source = self
+                .gateway
+                .handle_accept(self.now, local, remote)
+                .expect("accepted");
+            self.http.insert(source, Vec::new());
+            self.gateway.handle_data(self.now, source, head);
+            sources.push(source);
+        }
+        for source in &sources {
+            self.gateway.handle_data(self.now, *source, body);
+        }
+        self.settle();
+        let answers = sources
+            .iter()
+            .map(|source| String::from_utf8_lossy(&self.http[source]));
+        answers.map(|answer| answer.into_owned()).collect()
+    }
+
+    fn connect_with(
+        &mut self,
+        addr: SocketAddr,
+        channels: &[str0m::channel::ChannelConfig],
+        link: NetemConfig,
+        seed: u64,
+        edit: impl FnOnce(&str) -> String,
+    ) -> usize {
         let (mut peer, offer) = Peer::offer(self.now, addr, channels);
-        let request = format!(
-            "POST /sessions HTTP/1.1\r\nHost: board\r\nContent-Type: application/sdp\r\n\
-             Content-Length: {}\r\n\r\n{offer}",
-            offer.len()
-        );
-        let answer = self.request(request.as_bytes());
+        let offer = edit(&offer);
+        let answer = self.request(post(&offer).as_bytes());
         assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
         let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
-        let location = head
-            .lines()
-            .find_map(|line| line.strip_prefix("Location: /sessions/"));
+        let mut lines = head.lines();
+        let location = lines.find_map(|line| line.strip_prefix("Location: /sessions/"));
         peer.answer(self.now, body);
         self.clients.push(Client {
             peer,
@@ -154,7 +219,7 @@ impl World {
             arrived: VecDeque::new(),
             session: location.expect("a location").to_owned(),
         });
-        n
+        self.clients.len() - 1
     }
 
     pub fn peer(&mut self, n: usize) -> &mut Peer {
@@ -462,4 +527,13 @@ impl World {
         }
         any
     }
+}
+
+/// The request that makes a session.
+pub fn post(offer: &str) -> String {
+    format!(
+        "POST /sessions HTTP/1.1\r\nHost: board\r\nContent-Type: application/sdp\r\n\
+         Content-Length: {}\r\n\r\n{offer}",
+        offer.len()
+    )
 }

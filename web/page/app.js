@@ -299,6 +299,10 @@ class Session {
         const count = message.messages === 1 ? '1 message' : `${message.messages} messages`;
         return target?.trouble(`${count} (${message.bytes} bytes) ${where}: ${reason(message)}.`);
       }
+      case 'lost': {
+        const panel = panels.get(message.endpoint);
+        return panel?.trouble(`${message.bytes} bytes queued for the device are lost: ${reason(message)}.`);
+      }
       case 'error':
         return notice('control', 'The gateway did not understand this page:',
           `${reason(message)}. Reload the page: it may be older than the gateway.`);

@@ -1,0 +1,349 @@
+//! A small world around a gateway, in which everything that can be counted is bounded.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use super::peer::Peer;
+use crate::config::Config;
+use crate::datagram::Meta;
+use crate::endpoint::Failure;
+use crate::gateway::Gateway;
+use crate::gateway::source::{Command, Exit};
+use crate::ids::SourceId;
+use crate::limits;
+use crate::session::crypto::Identity;
+
+const CONFIG: &str = "[http]\nallowed_origins = [\"https://a.example\"]\n\
+    [limits]\nsessions = 3\nchannels_per_session = 4\nconnect_timeout_s = 5\n\
+    disconnected_timeout_s = 5\n\
+    [[endpoint]]\nname = \"demo\"\nkind = \"demo\"\n\
+    [[endpoint]]\nname = \"arm\"\nkind = \"serial\"\npath = \"/dev/arm\"\nbaud = 9600\n\
+    messages = \"text\"\n\
+    [[endpoint]]\nname = \"rover\"\nkind = \"udp\"\nremote = \"127.0.0.1:9\"\n";
+
+/// Rounds of anything that must come to rest by itself.
+const ROUNDS: usize = 2_000;
+
+/// Output that waits on one connection: a stream's limit and one whole answer.
+const MAX_OUTPUT: usize = 512 * 1024;
+
+/// An HTTP client.
+pub(super) struct Client {
+    pub(super) source: SourceId,
+    /// One that does not read.
+    pub(super) stuck: bool,
+    pub(super) received: Vec<u8>,
+}
+
+pub(super) struct World {
+    pub(super) gateway: Gateway,
+    pub(super) now: Instant,
+    pub(super) clients: Vec<Client>,
+    pub(super) peers: Vec<Peer>,
+    ice: Option<SourceId>,
+    rover: Option<SourceId>,
+    arm: Option<SourceId>,
+    /// Whether the line is there, and takes bytes.
+    pub(super) plugged: bool,
+    pub(super) blocked: bool,
+}
+
+impl World {
+    pub(super) fn new(now: Instant) -> Self {
+        let config = Config::parse(CONFIG).expect("a good config");
+        let identity = Identity::generate().expect("an identity");
+        let gateway = Gateway::new(now, config, identity, Vec::new(), [7; 32]);
+        let mut world = Self {
+            gateway,
+            now,
+            clients: Vec::new(),
+            peers: Vec::new(),
+            ice: None,
+            rover: None,
+            arm: None,
+            plugged: true,
+            blocked: false,
+        };
+        world.settle();
+        assert!(world.gateway.is_ready());
+        world
+    }
+
+    pub(super) fn ice_addr() -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, 1], 5000))
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.gateway.poll_exit().is_some()
+    }
+
+    // ---- HTTP ----
+
+    pub(super) fn connect(&mut self, stuck: bool) {
+        let local = SocketAddr::from(([127, 0, 0, 1], 8000));
+        let remote = SocketAddr::from(([127, 0, 0, 1], 40_000));
+        if let Some(source) = self.gateway.handle_accept(self.now, local, remote) {
+            self.clients.push(Client {
+                source,
+                stuck,
+                received: Vec::new(),
+            });
+        }
+        assert!(self.clients.len() <= limits::HTTP_CONNECTIONS);
+    }
+
+    /// Bytes of a client, if its connection may be read.
+    pub(super) fn feed(&mut self, client: usize, bytes: &[u8]) {
+        if let Some(client) = self.clients.get(client)
+            && self.gateway.wants_input(client.source)
+        {
+            self.gateway.handle_data(self.now, client.source, bytes);
+        }
+        self.settle();
+    }
+
+    /// A request on a connection of its own, and all that comes back.
+    pub(super) fn request(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let before = self.clients.len();
+        self.connect(false);
+        let source = self.clients.get(before)?.source;
+        self.feed(before, bytes);
+        let at = self
+            .clients
+            .iter()
+            .position(|client| client.source == source)?;
+        let client = self.clients.remove(at);
+        self.gateway.handle_closed(self.now, source);
+        self.settle();
+        Some(client.received)
+    }
+
+    // ---- datagrams and devices ----
+
+    pub(super) fn datagram(&mut self, remote: SocketAddr, bytes: &[u8]) {
+        if let Some(ice) = self.ice {
+            let meta = Meta {
+                local: Self::ice_addr(),
+                remote,
+                stride: bytes.len().max(1),
+            };
+            self.gateway.handle_datagrams(self.now, ice, &meta, bytes);
+        }
+    }
+
+    pub(super) fn rover_sends(&mut self, bytes: &[u8]) {
+        if let Some(source) = self.rover {
+            let (local, remote) = (Self::ice_addr(), SocketAddr::from(([127, 0, 0, 1], 9)));
+            let meta = Meta {
+                local,
+                remote,
+                stride: bytes.len().max(1),
+            };
+            self.gateway
+                .handle_datagrams(self.now, source, &meta, bytes);
+        }
+        self.settle();
+    }
+
+    pub(super) fn arm_sends(&mut self, bytes: &[u8]) {
+        if let Some(source) = self.arm {
+            self.gateway.handle_data(self.now, source, bytes);
+        }
+        self.settle();
+    }
+
+    pub(super) fn unplug(&mut self) {
+        self.plugged = false;
+        if let Some(source) = self.arm.take() {
+            let failure = Failure {
+                absent: true,
+                detail: "it vanished".to_owned(),
+            };
+            self.gateway.handle_failed(self.now, source, &failure);
+        }
+        self.settle();
+    }
+
+    // ---- time ----
+
+    /// Lets time pass, stopping wherever somebody wants to be woken.
+    pub(super) fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        for _ in 0..20 * ROUNDS {
+            let peers = self
+                .peers
+                .iter()
+                .filter(|peer| !peer.ended)
+                .map(|peer| peer.timeout);
+            let next = peers
+                .chain(self.gateway.poll_timeout())
+                .min()
+                .unwrap_or(end);
+            self.now = next.clamp(self.now, end);
+            self.gateway.handle_timeout(self.now);
+            let later = self.gateway.poll_timeout().is_none_or(|at| at >= self.now);
+            assert!(later, "a deadline that has passed is kept");
+            let now = self.now;
+            for peer in self
+                .peers
+                .iter_mut()
+                .filter(|peer| !peer.ended && peer.timeout <= now)
+            {
+                peer.handle_timeout(now);
+            }
+            self.settle();
+            if self.now >= end || self.has_ended() {
+                return;
+            }
+            // Deadlines of now, again and again, would be a loop that spins.
+            self.now += Duration::from_millis(1);
+        }
+        panic!("no rest within {time:?}");
+    }
+
+    /// Does everything that wants to be done, until nothing does.
+    pub(super) fn settle(&mut self) {
+        for _ in 0..ROUNDS {
+            self.gateway.settle(self.now);
+            let mut busy = self.run_commands();
+            busy |= self.write();
+            busy |= self.exchange();
+            if !busy {
+                return self.check();
+            }
+        }
+        panic!("it does not come to rest");
+    }
+
+    fn check(&self) {
+        for client in &self.clients {
+            let waiting = self.gateway.output(client.source).len();
+            assert!(waiting <= MAX_OUTPUT, "{waiting} bytes wait for a client");
+        }
+        if let Some(arm) = self.arm {
+            assert!(self.gateway.output(arm).len() <= limits::STREAM_OUTPUT);
+        }
+    }
+
+    fn write(&mut self) -> bool {
+        let mut busy = false;
+        for _ in 0..ROUNDS {
+            if self.gateway.poll_touched().is_none() {
+                break;
+            }
+            busy = true;
+        }
+        assert_eq!(
+            self.gateway.poll_touched(),
+            None,
+            "sources are touched without end"
+        );
+        for client in self.clients.iter_mut().filter(|client| !client.stuck) {
+            let output = self.gateway.output(client.source);
+            let n = output.len();
+            if n > 0 {
+                client.received.extend_from_slice(output);
+                self.gateway.consume(self.now, client.source, n);
+                busy = true;
+            }
+        }
+        if let Some(arm) = self.arm.filter(|_| !self.blocked) {
+            let n = self.gateway.output(arm).len();
+            if n > 0 {
+                self.gateway.consume(self.now, arm, n);
+                busy = true;
+            }
+        }
+        busy
+    }
+
+    /// Datagrams both ways.
+    fn exchange(&mut self) -> bool {
+        let mut busy = false;
+        while let Some(batch) = self.gateway.poll_transmit() {
+            for datagram in batch.contents.chunks(batch.segment.max(1)) {
+                let mut peers = self.peers.iter_mut();
+                if let Some(peer) = peers.find(|peer| peer.local == batch.destination)
+                    && !peer.ended
+                {
+                    peer.handle_datagram(self.now, Self::ice_addr(), datagram);
+                    busy = true;
+                }
+            }
+        }
+        for n in 0..self.peers.len() {
+            while let Some(peer) = self.peers.get_mut(n)
+                && let Some(datagram) = peer.out.pop_front()
+            {
+                let remote = peer.local;
+                self.datagram(remote, &datagram);
+                busy = true;
+            }
+        }
+        busy
+    }
+
+    fn run_commands(&mut self) -> bool {
+        for round in 0..ROUNDS {
+            let Some(command) = self.gateway.poll_command() else {
+                return round > 0;
+            };
+            self.run_command(command);
+        }
+        panic!("commands without end");
+    }
+
+    fn run_command(&mut self, command: Command) {
+        let absent = Failure {
+            absent: true,
+            detail: "not here".to_owned(),
+        };
+        match command {
+            Command::Listen { source, addr } => self.gateway.handle_listening(source, addr),
+            Command::OpenIce { source, addr } if addr.is_ipv4() => {
+                self.ice = Some(source);
+                self.gateway
+                    .handle_opened(self.now, source, Some(Self::ice_addr()));
+            }
+            Command::OpenIce { source, .. } => {
+                self.gateway.handle_failed(self.now, source, &absent);
+            }
+            Command::OpenUdp { source, .. } => {
+                self.rover = Some(source);
+                self.gateway
+                    .handle_opened(self.now, source, Some(Self::ice_addr()));
+            }
+            Command::OpenTty { source, .. } if self.plugged => {
+                self.arm = Some(source);
+                self.gateway.handle_opened(self.now, source, None);
+            }
+            Command::OpenTty { source, .. } => {
+                self.gateway.handle_failed(self.now, source, &absent);
+            }
+            Command::CountUnsent { source } => self.gateway.handle_unsent(source, 0),
+            Command::Close { source } => self.clients.retain(|client| client.source != source),
+            Command::ListAddresses => {
+                let addresses: [IpAddr; 2] = [[127, 0, 0, 1].into(), [192, 0, 2, 1].into()];
+                self.gateway.handle_addresses(self.now, &addresses);
+            }
+        }
+    }
+
+    /// Ends every session, connection and peer, as nothing more than time does.
+    pub(super) fn come_to_an_end(&mut self) -> Option<Exit> {
+        self.peers.clear();
+        for client in std::mem::take(&mut self.clients) {
+            self.gateway.handle_closed(self.now, client.source);
+            // Stuck or not: its socket is gone.
+            let failure = Failure {
+                absent: true,
+                detail: "reset".to_owned(),
+            };
+            self.gateway
+                .handle_failed(self.now, client.source, &failure);
+        }
+        self.settle();
+        self.run(Duration::from_secs(120));
+        self.gateway.poll_exit().cloned()
+    }
+}

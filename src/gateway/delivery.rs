@@ -1,0 +1,222 @@
+//! Messages on their way to devices.
+//!
+//! A message is offered at once, and waits on its route when its device has no room. Waiting
+//! routes are served in turns of equal bytes (deficit round robin), and nothing passes them.
+
+use std::time::{Duration, Instant};
+
+use super::Gateway;
+use super::devices::Offered;
+use super::stats::Direction;
+use super::timers::TimerKey;
+use crate::endpoint::{Count, DropReason, Message};
+use crate::ids::{EndpointId, RouteId, SessionId};
+use crate::limits;
+use crate::session::channels::{Binding, ChannelKey};
+
+/// What a waiting route may have delivered per turn, in bytes.
+pub(super) const QUANTUM: usize = 4 * 1024;
+
+/// How long what a peer sent before it closed its channel is kept for a slow device. After that
+/// it counts as stale.
+const LINGER: Duration = Duration::from_secs(60);
+
+/// Closed channels per device that may still have something to be delivered.
+const MAX_LINGERING: usize = 64;
+
+impl Gateway {
+    /// A message of a peer.
+    pub(super) fn handle_message(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        key: ChannelKey,
+        binary: bool,
+        data: Vec<u8>,
+    ) {
+        let Some(entry) = self.sessions.get(session) else {
+            return;
+        };
+        let channel = entry.session.channels().get(key);
+        match channel.map(|channel| channel.binding) {
+            Some(Binding::Route(route)) => self.carry(now, route, binary, data),
+            Some(Binding::Control) => self.handle_control(session, key, &data),
+            Some(Binding::Unbound | Binding::Closing) | None => self.count_unbound(data.len()),
+        }
+    }
+
+    /// A message on a channel that is not bound (any more).
+    pub(super) fn count_unbound(&mut self, bytes: usize) {
+        let (direction, reason) = (Direction::FromPeer, DropReason::Closed);
+        self.stats.drops.add(direction, reason, Count::one(bytes));
+    }
+
+    /// Carries a peer's message to its endpoint, or keeps it on the route.
+    fn carry(&mut self, now: Instant, id: RouteId, binary: bool, data: Vec<u8>) {
+        let Some(route) = self.routing.routes.get_mut(id) else {
+            return;
+        };
+        let (session, endpoint, count) = (route.session, route.endpoint, Count::one(data.len()));
+        route.from_peer.add(count);
+        let is_giant = data.len() > limits::MAX_MESSAGE;
+        let offered = if is_giant {
+            Offered::Refused(DropReason::TooLarge)
+        } else if self.drain.is_some() {
+            Offered::Refused(DropReason::Closed)
+        } else if self.routing.somebody_waits(endpoint) {
+            Offered::Full
+        } else {
+            let bytes = data.as_slice();
+            self.routing
+                .offer(now, id, endpoint, Message { binary, bytes })
+        };
+        match offered {
+            Offered::Taken => {}
+            Offered::Full if self.routing.keep(id, binary, data) => {}
+            Offered::Full => {
+                self.drop_from_peer(id, DropReason::Overflow, count);
+                let detail = "more was sent than the device takes; keep to the credit";
+                return self.fail_reliable(id, "overflow", detail);
+            }
+            Offered::Refused(reason) => {
+                self.drop_from_peer(id, reason, count);
+                if is_giant {
+                    let detail = format!("a message has at most {} bytes", limits::MAX_MESSAGE);
+                    return self.fail_reliable(id, "too-large", &detail);
+                }
+            }
+        }
+        self.grant(id);
+        self.after_endpoint(endpoint);
+        // The endpoint may have answered.
+        self.touch_session(session);
+    }
+
+    fn drop_from_peer(&mut self, id: RouteId, reason: DropReason, count: Count) {
+        if let Some(route) = self.routing.routes.get_mut(id) {
+            route.drops.add(Direction::FromPeer, reason, count);
+            let session = route.session;
+            self.touch_session(session);
+        }
+    }
+
+    /// A reliable channel that lost something is closed; an unreliable one goes on.
+    fn fail_reliable(&mut self, id: RouteId, reason: &'static str, detail: &str) {
+        if let Some(route) = self.routing.routes.get(id)
+            && route.reliable
+        {
+            let (session, channel) = (route.session, route.channel);
+            self.end_channel(session, channel, reason, detail);
+        }
+    }
+
+    /// Offers what waits until the device has no room.
+    pub(super) fn offer_waiting(&mut self, now: Instant, id: EndpointId) {
+        while let Some(route_id) = self.routing.next_waiting(id) {
+            let Some(waiting) = self.routing.take(route_id) else {
+                self.routing.stop_waiting(id, route_id);
+                continue;
+            };
+            let message = Message {
+                binary: waiting.binary,
+                bytes: &waiting.data,
+            };
+            match self.routing.offer(now, route_id, id, message) {
+                Offered::Taken => {}
+                Offered::Full => {
+                    self.routing.put_back(route_id, waiting);
+                    break;
+                }
+                Offered::Refused(reason) => {
+                    self.drop_from_peer(route_id, reason, Count::one(waiting.data.len()));
+                }
+            }
+            let Some(route) = self.routing.routes.get(route_id) else {
+                continue;
+            };
+            if !route.is_empty() {
+                self.grant(route_id);
+            } else if route.lingers {
+                self.remove_route(route_id, DropReason::Closed);
+            } else {
+                self.routing.stop_waiting(id, route_id);
+                self.grant(route_id);
+            }
+        }
+        self.after_endpoint(id);
+    }
+
+    /// The peer closed a channel. What it had sent before still goes to the device: closing a
+    /// channel sends everything first (W3C), and a printer must get its last page. A page that
+    /// is simply gone gets no such service.
+    pub(super) fn deliver_then_remove(&mut self, now: Instant, id: RouteId) {
+        let Some(route) = self.routing.routes.get(id) else {
+            return;
+        };
+        let endpoint = route.endpoint;
+        self.offer_waiting(now, endpoint);
+        match self.routing.routes.get_mut(id) {
+            Some(route) if !route.is_empty() => {
+                route.lingers = true;
+                self.detach_route(id);
+                self.timers.set(TimerKey::Linger(id), Some(now + LINGER));
+                self.linger(endpoint, id);
+            }
+            Some(_) | None => self.remove_route(id, DropReason::Closed),
+        }
+    }
+
+    /// Keeps a closed channel's bytes, within one window for all such channels of a device.
+    fn linger(&mut self, endpoint: EndpointId, id: RouteId) {
+        let Some(device) = self.routing.endpoints.get_mut(endpoint) else {
+            return;
+        };
+        device.lingering.push_back(id);
+        while let Some(device) = self.routing.endpoints.get(endpoint) {
+            let bytes = self.routing.queued_of(&device.lingering);
+            let fits = bytes <= self.limits.route_queue && device.lingering.len() <= MAX_LINGERING;
+            let Some(oldest) = device.lingering.front().copied() else {
+                break;
+            };
+            if fits {
+                break;
+            }
+            self.remove_route(oldest, DropReason::Closed);
+        }
+    }
+
+    /// Ends a route; what still waits is dropped for this reason, counted.
+    pub(super) fn remove_route(&mut self, id: RouteId, reason: DropReason) {
+        self.detach_route(id);
+        self.timers.set(TimerKey::Linger(id), None);
+        let Some(mut route) = self.routing.routes.remove(id) else {
+            return;
+        };
+        self.routing.queued -= route.queued_bytes();
+        route.forget(reason);
+        self.stats.drops.add_all(&route.drops);
+        let [from_peer, to_peer] = &mut self.stats.ended;
+        from_peer.add(route.from_peer);
+        to_peer.add(route.to_peer);
+        if let Some(device) = self.routing.endpoints.get_mut(route.endpoint) {
+            device.lingering.retain(|other| *other != id);
+            device.stop_waiting(id);
+        }
+    }
+
+    /// Takes a route off its session and its endpoint's cursors.
+    fn detach_route(&mut self, id: RouteId) {
+        let Some(route) = self.routing.routes.get(id) else {
+            return;
+        };
+        if let Some(entry) = self.sessions.get_mut(route.session) {
+            entry.routes.retain(|other| *other != id);
+        }
+        if let Some(device) = self.routing.endpoints.get_mut(route.endpoint) {
+            device.routes.retain(|other| *other != id);
+            device.endpoint.detach(id);
+            let timer = TimerKey::Endpoint(route.endpoint);
+            self.timers.set(timer, device.endpoint.poll_timeout());
+        }
+    }
+}

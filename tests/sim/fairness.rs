@@ -1,0 +1,195 @@
+//! Who gets how much of a line, and what waits for it.
+
+use std::time::Duration;
+
+use crate::peer::reliable;
+use crate::sessions::{ARM, DEMO, good};
+use crate::world::{World, post};
+
+const SOON: Duration = Duration::from_secs(5);
+
+fn metric(world: &mut World, name: &str) -> u64 {
+    let answer = world.request(b"GET /metrics HTTP/1.1\r\nHost: board\r\n\r\n");
+    let line = answer
+        .lines()
+        .find(|line| line.starts_with(name))
+        .expect(name);
+    line.rsplit(' ').next().unwrap().parse().expect("a number")
+}
+
+#[test]
+fn two_writers_share_a_slow_line_by_bytes() {
+    let mut world = World::new(1, ARM);
+    let big = world.connect(&[reliable("thingway"), reliable("arm")], good(), 1);
+    let small = world.connect(&[reliable("thingway"), reliable("arm")], good(), 2);
+    world.until("open", SOON, |w| {
+        (0..2).all(|n| w.peer(n).channels["arm"].credit.is_some())
+    });
+    world.tty("/dev/arm").rate = 20;
+    let end = world.now + Duration::from_secs(60);
+    while world.now < end {
+        let now = world.now;
+        world
+            .peer(big)
+            .send_within_credit(now, "arm", &[b'B'; 60_000]);
+        for _ in 0..20 {
+            world
+                .peer(small)
+                .send_within_credit(now, "arm", &[b's'; 100]);
+        }
+        world.step();
+    }
+    let written = &world.tty("/dev/arm").written;
+    let of_big = written.iter().filter(|byte| **byte == b'B').count();
+    let share = of_big as f64 / written.len() as f64;
+    assert!(written.len() > 1_000_000, "the line was busy");
+    assert!(
+        (0.35..0.65).contains(&share),
+        "{share} of {} bytes",
+        written.len()
+    );
+}
+
+#[test]
+fn small_messages_within_the_credit_all_arrive() {
+    let mut world = World::new(2, &format!("[limits]\nroute_queue = 131072\n{ARM}"));
+    let n = world.connect(&[reliable("thingway"), reliable("arm")], good(), 3);
+    world.until("open", SOON, |w| w.peer(n).channels["arm"].credit.is_some());
+    world.tty("/dev/arm").rate = 0;
+    let mut sent = 0_u32;
+    let mut quiet = 0;
+    while quiet < 200 {
+        let now = world.now;
+        if world
+            .peer(n)
+            .send_within_credit(now, "arm", &[sent as u8; 20])
+        {
+            sent += 1;
+            quiet = 0;
+        } else {
+            quiet += 1;
+            world.step();
+        }
+    }
+    assert!(sent * 20 > 220_000, "the credit was used: {sent}");
+    assert!(world.peer(n).channels["arm"].open);
+    world.tty("/dev/arm").rate = 10_000;
+    world.until("all of it", SOON, |w| {
+        w.tty("/dev/arm").written.len() as u32 == sent * 20
+    });
+    let written = &world.tty("/dev/arm").written;
+    let in_order = written
+        .chunks(7)
+        .enumerate()
+        .all(|(i, c)| c == [i as u8; 20]);
+    assert!(in_order);
+}
+
+#[test]
+fn closing_and_opening_again_piles_nothing_up() {
+    let mut world = World::new(3, ARM);
+    let n = world.connect(&[reliable("thingway")], good(), 4);
+    world.until("hello", SOON, |w| !w.peer(n).control.is_empty());
+    world.tty("/dev/arm").rate = 0;
+    for _ in 0..12 {
+        let now = world.now;
+        world.peer(n).open(now, reliable("arm"));
+        world.until("credit", SOON, |w| {
+            w.peer(n).channels["arm"].credit.is_some()
+        });
+        let mut sent = 0;
+        while sent < 200_000 {
+            let now = world.now;
+            if world.peer(n).send_within_credit(now, "arm", &[7; 1_000]) {
+                sent += 1_000;
+            } else {
+                world.step();
+            }
+        }
+        world.run(Duration::from_secs(1));
+        let now = world.now;
+        world.peer(n).close_channel(now, "arm");
+        world.until("closed", SOON, |w| w.get("/endpoints/arm")["routes"] == 0);
+    }
+    let queued = metric(&mut world, "thingway_queued_bytes ");
+    assert!(queued <= 256 * 1024, "{queued}");
+    assert!(queued > 0, "or it shows nothing");
+    let shown = world.get("/endpoints/arm")["queued_bytes"]
+        .as_u64()
+        .unwrap();
+    assert!(shown >= queued, "{shown} includes them");
+    // What nobody took within a minute is stale.
+    world.run(Duration::from_secs(61));
+    assert_eq!(metric(&mut world, "thingway_queued_bytes "), 0);
+    let dropped = metric(
+        &mut world,
+        "thingway_dropped_bytes_total{direction=\"from_peer\",reason=\"closed\"}",
+    );
+    assert!(dropped > 2_000_000, "{dropped}");
+}
+
+#[test]
+fn the_session_limit_holds_however_the_requests_come() {
+    let mut world = World::new(4, &format!("[limits]\nsessions = 2\n{DEMO}"));
+    let addr = "198.51.100.9:1".parse().unwrap();
+    let (_, offer) = crate::peer::Peer::offer(world.now, addr, &[reliable("demo")]);
+    let request = post(&offer);
+    let (head, body) = request.split_at(request.find("\r\n\r\n").unwrap() + 4);
+    let answers = world.heads_then_bodies(20, head.as_bytes(), body.as_bytes());
+    let created = answers
+        .iter()
+        .filter(|a| a.starts_with("HTTP/1.1 201"))
+        .count();
+    let refused = answers
+        .iter()
+        .filter(|a| a.starts_with("HTTP/1.1 503"))
+        .count();
+    assert_eq!((created, refused), (2, 18));
+}
+
+#[test]
+fn a_peer_that_takes_small_messages_only_gets_no_holes_in_a_stream() {
+    let mut world = World::new(5, ARM);
+    let addr = "198.51.100.9:1".parse().unwrap();
+    let channels = [reliable("thingway"), reliable("arm")];
+    let n = world.connect_editing(addr, &channels, |offer| {
+        let mut lines: Vec<String> = offer.lines().map(str::to_owned).collect();
+        lines.retain(|line| !line.starts_with("a=max-message-size"));
+        lines.push("a=max-message-size:700".into());
+        lines.join("\r\n") + "\r\n"
+    });
+    world.until("open", SOON, |w| w.peer(n).channels["arm"].open);
+    world.device_sends("/dev/arm", &[1; 100]);
+    world.run(Duration::from_millis(200));
+    world.device_sends("/dev/arm", &[2; 3_000]);
+    world.until("closed", SOON, |w| w.peer(n).channels["arm"].closed);
+    assert_eq!(world.peer(n).channels["arm"].bytes, [1; 100]);
+    let reasons: Vec<_> = world
+        .peer(n)
+        .told("closed")
+        .iter()
+        .map(|m| m["reason"].clone())
+        .collect();
+    assert_eq!(reasons, ["too-large"]);
+}
+
+#[test]
+fn a_control_channel_that_opens_last_hears_of_every_channel() {
+    let mut world = World::new(6, &format!("[limits]\nchannels_per_session = 300\n{DEMO}"));
+    let names: Vec<String> = (0..200).map(|i| format!("d{i}")).collect();
+    let n = world.connect(&[reliable("demo")], good(), 6);
+    world.until("open", SOON, |w| w.peer(n).channels["demo"].open);
+    for name in &names {
+        let now = world.now;
+        world.peer(n).open_as(now, name, reliable("demo"));
+    }
+    world.until("all open", SOON, |w| {
+        names.iter().all(|name| w.peer(n).channels[name].open)
+    });
+    let now = world.now;
+    world.peer(n).open(now, reliable("thingway"));
+    world.until("told of all", SOON, |w| {
+        w.peer(n).told("opened").len() == 201
+    });
+    assert!(world.peer(n).channels["thingway"].open);
+}
