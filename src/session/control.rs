@@ -160,13 +160,16 @@ pub struct BadRequest {
 /// Longer requests are not parsed, and longer ping ids not sent back.
 const MAX_REQUEST: usize = 4096;
 const MAX_PING_ID: usize = 256;
+/// The longest sentence about a request, in characters.
+const MAX_DETAIL: usize = 160;
 
 impl<'a> Request<'a> {
     /// Parses one message of the control channel.
     pub fn parse(message: &'a [u8]) -> Result<Self, BadRequest> {
+        // A parser's message may quote all of the request.
         let bad = |reason, detail: String| BadRequest {
             reason,
-            detail,
+            detail: detail.chars().take(MAX_DETAIL).collect(),
             fatal: false,
         };
         if message.len() > MAX_REQUEST {

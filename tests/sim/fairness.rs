@@ -79,7 +79,7 @@ fn small_messages_within_the_credit_all_arrive() {
     });
     let written = &world.tty("/dev/arm").written;
     let in_order = written
-        .chunks(7)
+        .chunks(20)
         .enumerate()
         .all(|(i, c)| c == [i as u8; 20]);
     assert!(in_order);

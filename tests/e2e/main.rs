@@ -1,0 +1,35 @@
+//! End to end: the real process, real sockets, real pseudo terminals, nothing simulated.
+//!
+//! Every test has a daemon and a folder of its own and waits with a limit, so all run side by
+//! side. What needs a virtual clock or a bad link is in `tests/sim`.
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_in_result,
+    clippy::wildcard_enum_match_arm,
+    clippy::disallowed_types,
+    clippy::cast_possible_truncation,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test may fail by panicking; the real process needs the real clock, sockets and files"
+)]
+
+#[path = "../peer/mod.rs"]
+mod peer;
+
+mod api;
+mod body;
+mod command_line;
+mod crowd;
+mod daemon;
+mod events;
+mod http;
+mod idle;
+mod logs;
+mod origins;
+mod page;
+mod pty;
+mod serial;
+mod shutdown;
+mod state;
+mod udp;

@@ -1,0 +1,171 @@
+//! Whose page may ask what: `Host` and `Origin` on every route, over a real socket.
+
+use thingway::api::ROUTES;
+
+use crate::daemon::Daemon;
+use crate::http::{Answer, Http, request};
+use crate::peer::{Peer, reliable};
+
+const CONFIG: &str = "[http]\nhosts = [\"board.example\"]\n\
+                      allowed_origins = [\"https://panel.example:8443\"]\n\
+                      [[endpoint]]\nname = \"demo\"\nkind = \"demo\"\n";
+
+/// Every route with every method it has, as requests.
+fn everything() -> Vec<(&'static str, String)> {
+    let mut all = Vec::new();
+    for (template, methods) in ROUTES {
+        let path = template.replace("{id}", "0").replace("{name}", "demo");
+        for method in methods.iter().chain(&["OPTIONS"]) {
+            all.push((*method, path.clone()));
+            if *method == "GET" {
+                all.push(("HEAD", path.clone()));
+            }
+        }
+    }
+    all.push(("GET", "/nowhere".to_owned()));
+    all.push(("DELETE", "/endpoints".to_owned()));
+    all
+}
+
+/// The head of the answer only: an event stream has no end.
+fn ask(daemon: &Daemon, method: &str, path: &str, lines: &str) -> Answer {
+    let mut http = Http::connect(daemon.addr);
+    let length = if matches!(method, "POST" | "PATCH") {
+        "Content-Length: 0\r\n"
+    } else {
+        ""
+    };
+    http.send(format!("{method} {path} HTTP/1.1\r\n{lines}{length}\r\n"));
+    http.head()
+}
+
+const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+#[test]
+fn a_foreign_page_gets_nothing_on_any_route() {
+    let daemon = Daemon::start(CONFIG);
+    for origin in [
+        "https://evil.example",
+        "null",
+        "http://panel.example:8443",
+        "http://localhost:1",
+    ] {
+        for (method, path) in everything() {
+            let lines = format!("Host: localhost\r\nOrigin: {origin}\r\n");
+            let answer = ask(&daemon, method, &path, &lines);
+            assert_eq!(answer.status, 403, "{origin} {method} {path}");
+            assert_eq!(
+                answer.header("Access-Control-Allow-Origin"),
+                None,
+                "{origin} {method} {path}"
+            );
+        }
+        let lines = format!("Host: localhost\r\nOrigin: {origin}\r\n{UPGRADE}");
+        assert_eq!(
+            ask(&daemon, "GET", "/events", &lines).status,
+            403,
+            "{origin}: the WebSocket"
+        );
+    }
+    let sessions = daemon.get("/sessions");
+    assert_eq!(sessions["sessions"].as_array().map(Vec::len), Some(0));
+}
+
+#[test]
+fn a_name_that_is_not_ours_is_misdirected_on_every_route() {
+    let daemon = Daemon::start(CONFIG);
+    for (method, path) in everything() {
+        for host in ["evil.example", "203.0.113.1", "localhost.evil.example:8000"] {
+            let answer = ask(&daemon, method, &path, &format!("Host: {host}\r\n"));
+            assert_eq!(answer.status, 421, "{host} {method} {path}");
+        }
+    }
+    // A page whose name was rebound to us thinks that we are its own origin.
+    let lines = "Host: evil.example\r\nOrigin: http://evil.example\r\n";
+    assert_eq!(ask(&daemon, "GET", "/sessions", lines).status, 421);
+    let lines = format!("{lines}{UPGRADE}");
+    assert_eq!(ask(&daemon, "GET", "/events", &lines).status, 421);
+    for host in [
+        "localhost",
+        "127.0.0.1",
+        "[::1]:1",
+        "board.example",
+        "BOARD.example.:80",
+    ] {
+        let answer = ask(&daemon, "GET", "/healthz", &format!("Host: {host}\r\n"));
+        assert_eq!(answer.status, 200, "{host}");
+    }
+    for lines in [
+        "",
+        "Host: localhost\r\nHost: localhost\r\n",
+        "Host: local host\r\n",
+    ] {
+        assert_eq!(
+            ask(&daemon, "GET", "/healthz", lines).status,
+            400,
+            "{lines:?}"
+        );
+    }
+}
+
+#[test]
+fn our_own_page_needs_no_cors_headers() {
+    let daemon = Daemon::start(CONFIG);
+    for host in [daemon.addr.to_string(), "board.example".to_owned()] {
+        for scheme in ["http", "https"] {
+            let lines = format!("Host: {host}\r\nOrigin: {scheme}://{host}\r\n");
+            let answer = ask(&daemon, "GET", "/endpoints", &lines);
+            assert_eq!(answer.status, 200, "{lines}");
+            assert_eq!(answer.header("Access-Control-Allow-Origin"), None);
+        }
+    }
+}
+
+#[test]
+fn an_allowed_page_may_ask_and_read_the_headers_it_needs() {
+    let daemon = Daemon::start(CONFIG);
+    let origin = "https://panel.example:8443";
+    let lines = format!("Host: localhost\r\nOrigin: {origin}\r\n");
+    for (method, path) in everything() {
+        let answer = ask(&daemon, method, &path, &lines);
+        assert_ne!(answer.status, 403, "{method} {path}");
+        let allowed = answer.header("Access-Control-Allow-Origin");
+        assert_eq!(
+            allowed,
+            Some(origin),
+            "{method} {path}: errors can be read, too"
+        );
+        assert_eq!(answer.header("Vary"), Some("Origin"), "{method} {path}");
+    }
+    let preflight = format!(
+        "{lines}Access-Control-Request-Method: PATCH\r\nAccess-Control-Request-Headers: \
+         content-type,if-match\r\n"
+    );
+    let answer = ask(&daemon, "OPTIONS", "/sessions/0", &preflight);
+    assert_eq!(answer.status, 204);
+    let methods = answer
+        .header("Access-Control-Allow-Methods")
+        .expect("methods");
+    assert!(
+        methods.contains("PATCH") && methods.contains("DELETE"),
+        "{methods}"
+    );
+    let headers = answer
+        .header("Access-Control-Allow-Headers")
+        .expect("headers");
+    assert_eq!(headers, "content-type, if-match");
+
+    let local = "127.0.0.1:9".parse().expect("an address");
+    let (_, offer) = Peer::offer(std::time::Instant::now(), local, &[reliable("demo")]);
+    let lines = format!("{lines}Content-Type: application/sdp\r\n");
+    let answer = request(daemon.addr, "POST", "/sessions", &lines, &offer);
+    assert_eq!(answer.status, 201);
+    let exposed = answer
+        .header("Access-Control-Expose-Headers")
+        .expect("exposed");
+    for name in ["Location", "ETag", "Link"] {
+        assert!(exposed.split(", ").any(|other| other == name), "{exposed}");
+    }
+    assert!(answer.header("Location").is_some() && answer.header("ETag").is_some());
+}

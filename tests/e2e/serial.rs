@@ -1,0 +1,188 @@
+//! Serial lines: a lot of bytes, and a device that comes and goes.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{Rng, RngCore, SeedableRng};
+
+use crate::daemon::{Daemon, Folder};
+use crate::page::Page;
+use crate::peer::reliable;
+use crate::pty::Pty;
+
+pub fn config(line: &Path) -> String {
+    format!(
+        "[[endpoint]]\nname = \"arm\"\nkind = \"serial\"\npath = \"{}\"\nbaud = 115200\n",
+        line.display()
+    )
+}
+
+/// A daemon with a line and the device at it.
+pub fn daemon_with_line() -> (Daemon, Pty) {
+    let folder = std::sync::Arc::new(Folder::new());
+    let line = folder.join("arm");
+    let pty = Pty::plug(&line);
+    let daemon = Daemon::start_in(folder, &config(&line), &["--listen", "127.0.0.1:0"]);
+    daemon.until("open", |d| d.get("/endpoints/arm")["state"] == "open");
+    (daemon, pty)
+}
+
+const TOTAL: usize = 16 * 1024 * 1024;
+/// The daemon always reads a line, and a reader may fall 256 KiB behind; a real line is slower
+/// than any reader, a pseudo terminal is not.
+const AHEAD: usize = 128 * 1024;
+
+fn random_bytes(seed: u64, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    StdRng::seed_from_u64(seed).fill_bytes(&mut bytes);
+    bytes
+}
+
+/// Takes a piece of a stream that must be like this.
+fn take(piece: &[u8], at: &mut usize, expected: &[u8]) {
+    let right = expected.get(*at..*at + piece.len());
+    assert!(
+        right == Some(piece),
+        "other bytes than were sent, from {at} on"
+    );
+    *at += piece.len();
+}
+
+#[test]
+fn sixteen_megabytes_each_way_arrive_as_they_were_sent() {
+    let (daemon, pty) = daemon_with_line();
+    let mut page = Page::connect(&daemon, &[reliable("thingway"), reliable("arm")]);
+    page.until("credit", |page| page.peer.channels["arm"].credit.is_some());
+    let (up, down) = (random_bytes(1, TOTAL), random_bytes(2, TOTAL));
+    let (mut up_sent, mut up_taken, mut down_sent, mut down_taken) = (0, 0, 0, 0);
+    let mut sizes = StdRng::seed_from_u64(3);
+    let mut size = 1;
+    let end = Instant::now() + Duration::from_secs(100);
+    while up_taken < TOTAL || down_taken < TOTAL {
+        let counts = (up_sent, up_taken, down_sent, down_taken);
+        assert!(
+            Instant::now() < end,
+            "too slow: {counts:?} {:?}",
+            page.peer.control.last()
+        );
+        assert!(
+            page.peer.channels["arm"].open,
+            "closed: {:?}",
+            page.peer.told("closed")
+        );
+        page.turn(Duration::from_millis(1));
+        for (binary, message) in std::mem::take(&mut channel(&mut page).received) {
+            assert!(binary);
+            take(&message, &mut down_taken, &down);
+        }
+        channel(&mut page).bytes.clear();
+        while up_sent < TOTAL {
+            let piece = &up[up_sent..TOTAL.min(up_sent + size)];
+            if !page.peer.send_within_credit(Instant::now(), "arm", piece) {
+                break;
+            }
+            up_sent += piece.len();
+            size = sizes.random_range(1..=16_384);
+        }
+        take(&pty.read_all(), &mut up_taken, &up);
+        let limit = TOTAL.min(down_taken + AHEAD);
+        while down_sent < limit {
+            let n = pty.write(&down[down_sent..limit.min(down_sent + 4096)]);
+            if n == 0 {
+                break;
+            }
+            down_sent += n;
+        }
+    }
+    let arm = &page.shown(&daemon)["channels"];
+    let arm = arm
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|c| c["label"] == "arm")
+        .unwrap();
+    assert_eq!(
+        (&arm["from_peer"]["bytes"], &arm["to_peer"]["bytes"]),
+        (&TOTAL.into(), &TOTAL.into())
+    );
+    assert_eq!(arm["drops"].as_array().map(Vec::len), Some(0), "{arm}");
+    assert!(arm["credit"].as_u64().unwrap() >= TOTAL as u64);
+    assert!(page.peer.told("dropped").is_empty());
+}
+
+fn channel(page: &mut Page) -> &mut crate::peer::Channel {
+    page.peer.channels.get_mut("arm").expect("its channel")
+}
+
+#[test]
+fn a_device_that_vanishes_and_returns_finds_its_channel_open() {
+    let (daemon, pty) = daemon_with_line();
+    let mut page = Page::connect(&daemon, &[reliable("thingway"), reliable("arm")]);
+    page.until("credit", |page| page.peer.channels["arm"].credit.is_some());
+    page.send("arm", b"before\n");
+    page.until("written", |_| pty.read_all() == b"before\n");
+
+    let line = daemon.folder.join("arm");
+    drop(pty);
+    page.until("absence told", |page| state_told(page, "absent"));
+    assert_eq!(daemon.get("/endpoints/arm")["state"], "absent");
+    page.send("arm", b"stale\n");
+    page.send("arm", b"stale too\n");
+    page.until("drops told", |page| {
+        let dropped = page.peer.told("dropped");
+        dropped.last().is_some_and(|last| last["messages"] == 2)
+    });
+    let dropped = page.peer.told("dropped")[0].clone();
+    assert_eq!(
+        (&dropped["reason"], &dropped["label"]),
+        (&"absent".into(), &"arm".into())
+    );
+    assert_eq!(dropped["direction"], "from_peer");
+
+    let pty = Pty::plug(&line);
+    page.until("return told", |page| state_told(page, "open"));
+    page.send("arm", b"after\n");
+    let mut written = Vec::new();
+    page.until("written", |_| {
+        written.extend(pty.read_all());
+        !written.is_empty()
+    });
+    assert_eq!(written, b"after\n", "what was sent meanwhile is not kept");
+    pty.write(b"ok\n");
+    page.until("read", |page| page.peer.text("arm") == "ok\n");
+    assert!(page.peer.channels["arm"].open && !page.peer.channels["arm"].closed);
+    assert!(page.peer.told("closed").is_empty());
+}
+
+/// Whether the last that was told of the device is this.
+fn state_told(page: &Page, state: &str) -> bool {
+    page.peer
+        .told("endpoint")
+        .last()
+        .is_some_and(|last| last["state"] == state)
+}
+
+#[test]
+fn a_line_that_is_absent_at_start_is_opened_when_it_comes() {
+    let folder = std::sync::Arc::new(Folder::new());
+    let line = folder.join("arm");
+    let daemon = Daemon::start_in(folder, &config(&line), &["--listen", "127.0.0.1:0"]);
+    let endpoint = daemon.get("/endpoints/arm");
+    assert_eq!(endpoint["state"], "absent");
+    assert!(
+        endpoint["detail"]
+            .as_str()
+            .unwrap()
+            .contains("No such file"),
+        "{endpoint}"
+    );
+    let pty = Pty::plug(&line);
+    daemon.until("open", |d| d.get("/endpoints/arm")["state"] == "open");
+    let mut page = Page::connect(&daemon, &[reliable("arm")]);
+    page.until("open", |page| page.peer.channels["arm"].open);
+    // A channel that has only just opened hears from the device what comes from now on.
+    daemon.until("bound", |d| d.get("/endpoints/arm")["routes"] == 1);
+    pty.write(b"hello\n");
+    page.until("read", |page| page.peer.text("arm") == "hello\n");
+}

@@ -1,0 +1,164 @@
+//! The state folder, and what is denied to us: as another user where we are root.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use rustix::process::getuid;
+
+use crate::daemon::Folder;
+
+/// Nobody, who is in no group.
+const NOBODY: &str = "65534";
+
+fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).expect("ours to change");
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).expect("it is there").mode() & 0o7777
+}
+
+/// The program as a user to whom something can be denied; `None` where that cannot be arranged.
+fn as_nobody(folder: &Folder) -> Option<Command> {
+    if !getuid().is_root() {
+        return Some(folder.program());
+    }
+    let program = folder.join("thingway");
+    // The build's folder may be closed to others.
+    fs::copy(env!("CARGO_BIN_EXE_thingway"), &program).expect("a copy");
+    chmod(folder.path(), 0o755);
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"])
+        .arg(&program);
+    command
+        .env("XDG_STATE_HOME", folder.join("state"))
+        .stdin(Stdio::null());
+    let works = Command::new("setpriv").arg("--version").output().is_ok();
+    if !works {
+        eprintln!("skipped: as root, setpriv is needed to be somebody else");
+    }
+    works.then_some(command)
+}
+
+fn code_and_reason(command: &mut Command) -> (Option<i32>, String) {
+    let output = command.output().expect("it runs");
+    (
+        output.status.code(),
+        String::from_utf8(output.stderr).expect("text"),
+    )
+}
+
+#[test]
+fn the_identity_is_readable_by_its_owner_alone() {
+    let folder = Folder::new();
+    assert!(
+        folder
+            .program()
+            .arg("fingerprint")
+            .output()
+            .expect("it runs")
+            .status
+            .success()
+    );
+    assert_eq!(mode(&folder.pem()), 0o600);
+    assert_eq!(mode(folder.pem().parent().expect("a folder")), 0o700);
+    let left = fs::read_dir(folder.join("state/thingway"))
+        .expect("a folder")
+        .count();
+    assert_eq!(left, 1, "nothing half-written beside it");
+}
+
+#[test]
+fn a_damaged_identity_is_an_error_and_is_left_alone() {
+    let folder = Folder::new();
+    assert!(
+        folder
+            .program()
+            .arg("fingerprint")
+            .output()
+            .expect("it runs")
+            .status
+            .success()
+    );
+    let good = fs::read(folder.pem()).expect("the identity");
+    let truncated = good[..good.len() / 2].to_vec();
+    let mut flipped = good.clone();
+    // Within the base64 of the certificate.
+    flipped[100] = if flipped[100] == b'A' { b'B' } else { b'A' };
+    for damaged in [Vec::new(), b"rubbish".to_vec(), truncated, vec![0xff; 100]] {
+        fs::write(folder.pem(), &damaged).expect("written");
+        for arguments in [&["fingerprint"][..], &["--listen", "127.0.0.1:0"]] {
+            let (code, reason) = code_and_reason(folder.program().args(arguments));
+            assert_eq!(code, Some(1), "{arguments:?}: {reason}");
+            assert!(reason.contains("dtls.pem"), "{reason}");
+        }
+        assert_eq!(fs::read(folder.pem()).expect("still there"), damaged);
+    }
+    fs::write(folder.pem(), &good).expect("written");
+    assert!(
+        folder
+            .program()
+            .arg("fingerprint")
+            .output()
+            .expect("it runs")
+            .status
+            .success()
+    );
+}
+
+#[test]
+fn a_state_folder_that_is_denied_is_77() {
+    let folder = Folder::new();
+    let Some(mut command) = as_nobody(&folder) else {
+        return;
+    };
+    fs::create_dir(folder.join("state")).expect("a folder");
+    chmod(&folder.join("state"), 0o500);
+    let (code, reason) = code_and_reason(command.args(["--listen", "127.0.0.1:0"]));
+    assert_eq!(code, Some(77), "{reason}");
+    let folder_shown = folder.join("state").display().to_string();
+    assert!(
+        reason.contains(&folder_shown) && reason.contains("denied"),
+        "{reason}"
+    );
+    chmod(&folder.join("state"), 0o700);
+}
+
+#[test]
+fn a_line_that_is_denied_is_77_and_says_what_to_do() {
+    let folder = Folder::new();
+    let Some(mut command) = as_nobody(&folder) else {
+        return;
+    };
+    fs::create_dir(folder.join("state")).expect("a folder");
+    chmod(&folder.join("state"), 0o777);
+    let line = folder.write("line", "");
+    chmod(&line, 0o000);
+    let config = folder.write("config.toml", &crate::serial::config(&line));
+    let (code, reason) = code_and_reason(
+        command
+            .args(["--listen", "127.0.0.1:0", "--config"])
+            .arg(&config),
+    );
+    assert_eq!(code, Some(77), "{reason}");
+    assert!(
+        reason.contains("arm") && reason.contains(&line.display().to_string()),
+        "{reason}"
+    );
+    assert!(reason.contains("dialout"), "{reason}");
+}
+
+#[test]
+fn a_config_that_is_denied_is_77() {
+    let folder = Folder::new();
+    let Some(mut command) = as_nobody(&folder) else {
+        return;
+    };
+    let config = folder.write("config.toml", "");
+    chmod(&config, 0o000);
+    let (code, reason) = code_and_reason(command.args(["check", "--config"]).arg(&config));
+    assert_eq!(code, Some(77), "{reason}");
+}

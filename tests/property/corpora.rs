@@ -1,0 +1,45 @@
+//! Every file of every corpus goes through its target.
+
+use std::fs;
+use std::path::Path;
+
+use thingway::fuzz;
+
+/// Runs each file and says which one it was that failed.
+fn replay(target: &str, run: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/corpus")
+        .join(target);
+    let entries = fs::read_dir(&folder).expect("a corpus");
+    let mut paths: Vec<_> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "an empty corpus tests nothing");
+    for path in paths {
+        let data = fs::read(&path).expect("a file");
+        // Shown by the test runner only if this test fails, and then it is the last line.
+        eprintln!("{}", path.display());
+        run(&data);
+    }
+}
+
+#[test]
+fn control() {
+    replay("control", fuzz::control);
+}
+
+#[test]
+fn gateway() {
+    replay("gateway", fuzz::gateway);
+}
+
+#[test]
+fn http() {
+    replay("http", fuzz::http);
+}
+
+#[test]
+fn offer() {
+    replay("offer", fuzz::offer);
+}

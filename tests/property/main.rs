@@ -1,0 +1,11 @@
+//! Properties that hold for any input, and the fuzzers' corpora on a stable compiler.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test may fail by panicking; files are read and time begins somewhere"
+)]
+
+mod chopping;
+mod corpora;
+mod offers;
