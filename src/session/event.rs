@@ -123,7 +123,7 @@ impl fmt::Display for EndReason {
 pub enum Written {
     /// It is on its way.
     Accepted,
-    /// Too much is in flight: keep it until [`Session::is_writable`].
+    /// Too much is in flight: keep it until `Session::is_writable`.
     Blocked,
     /// Larger than the peer takes: it will never go.
     TooLarge,

@@ -1,7 +1,7 @@
 //! One peer association: str0m's `Rtc` with its channels, and the order in which it is driven.
 //!
 //! str0m's rule is that after every mutation its outputs are drained to the next time-out;
-//! [`Session::drive`] is the one place that does it. Everything here may panic, because str0m
+//! `Session::drive` is the one place that does it. Everything here may panic, because str0m
 //! does; the gateway catches that and drops the session.
 
 pub mod channels;
