@@ -4,6 +4,7 @@
 //! deadline. It never learns which protocol it is serving. What a protocol has to say to its owner
 //! (requests, messages) goes through methods of the concrete type, not through this trait.
 
+use std::fmt;
 use std::time::Instant;
 
 /// A protocol state machine attached to exactly one byte stream.
@@ -40,3 +41,15 @@ pub trait Connection {
     /// Time has passed; calling it too early or too often does no harm.
     fn handle_timeout(&mut self, _now: Instant) {}
 }
+
+/// A stream has too much output waiting; nothing was added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the peer does not read fast enough")
+    }
+}
+
+impl std::error::Error for Full {}

@@ -1,7 +1,5 @@
 //! Errors as `application/problem+json` (RFC 9457), saying what was wrong and where.
 
-use serde::Serialize;
-
 use crate::http::Response;
 use crate::session::sdp::SdpError;
 
@@ -12,16 +10,6 @@ pub struct Problem {
     detail: String,
     place: String,
     headers: Vec<(&'static str, String)>,
-}
-
-#[derive(Serialize)]
-struct Body<'a> {
-    r#type: &'a str,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
-    #[serde(rename = "where", skip_serializing_if = "str::is_empty")]
-    place: &'a str,
 }
 
 impl Problem {
@@ -62,19 +50,11 @@ impl Problem {
 
     /// The answer.
     pub fn response(&self) -> Response {
-        let body = Body {
-            r#type: "about:blank",
-            title: title(self.status),
-            status: self.status,
-            detail: &self.detail,
-            place: &self.place,
-        };
-        let json = serde_json::to_vec(&body).expect("strings and a number");
-        let mut response = Response::new(self.status);
-        for (name, value) in &self.headers {
-            response = response.header(name, value);
-        }
-        response.body("application/problem+json", json)
+        let response = crate::http::problem(self.status, &self.detail, &self.place);
+        let headers = self.headers.iter();
+        headers.fold(response, |response, (name, value)| {
+            response.header(name, value)
+        })
     }
 }
 
@@ -82,24 +62,5 @@ impl From<SdpError> for Problem {
     fn from(error: SdpError) -> Self {
         let status = if error.unsupported { 422 } else { 400 };
         Self::new(status, &error.detail).at(&error.place)
-    }
-}
-
-/// RFC 9457 §3.1.3: with `about:blank` the title is the status code's name.
-fn title(status: u16) -> &'static str {
-    match status {
-        400 => "Bad Request",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        412 => "Precondition Failed",
-        413 => "Content Too Large",
-        415 => "Unsupported Media Type",
-        421 => "Misdirected Request",
-        422 => "Unprocessable Content",
-        426 => "Upgrade Required",
-        501 => "Not Implemented",
-        503 => "Service Unavailable",
-        _ => "Error",
     }
 }

@@ -75,9 +75,28 @@ impl HttpError {
         }
     }
 
+    /// The part of the request that it is about.
+    pub fn place(self) -> &'static str {
+        match self {
+            Self::RequestLine | Self::Target | Self::TargetTooLong | Self::Version => {
+                "request line"
+            }
+            Self::ControlByte | Self::HeaderLine | Self::HeadTooLarge => "head",
+            Self::PathEncoding => "path",
+            Self::Host => "Host",
+            Self::ContentLength | Self::LengthAndCoding => "Content-Length",
+            Self::CodingBefore11 | Self::TransferCoding => "Transfer-Encoding",
+            Self::Chunk | Self::BodyTooLarge => "body",
+            Self::WebSocketRequest | Self::WebSocketVersion => "Upgrade",
+            Self::Timeout => "",
+            Self::Expectation => "Expect",
+            Self::Connect => "method",
+        }
+    }
+
     /// The whole answer, with the headers that the status code asks for.
     pub fn response(self) -> Response {
-        let response = problem(self.status(), &self.to_string());
+        let response = problem(self.status(), &self.to_string(), self.place());
         if self == Self::WebSocketVersion {
             // RFC 9110 §15.5.22 and RFC 6455 §4.2.2: say what would have been fine.
             return response
@@ -139,6 +158,7 @@ mod tests {
             "title": "Not Implemented",
             "status": 501,
             "detail": "CONNECT is not implemented",
+            "where": "method",
         });
         assert_eq!(json, wanted);
     }

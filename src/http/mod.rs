@@ -40,9 +40,9 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::time::Duration;
 
+pub use crate::connection::Full;
 pub use body::BodyLength;
 pub use connection::{HttpConnection, HttpEvent};
 pub use error::HttpError;
@@ -82,15 +82,3 @@ impl Default for Limits {
         }
     }
 }
-
-/// A stream has too much output waiting; nothing was added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
-
-impl fmt::Display for Full {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the peer does not read fast enough")
-    }
-}
-
-impl std::error::Error for Full {}

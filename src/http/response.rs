@@ -102,13 +102,20 @@ impl Response {
     }
 }
 
-/// A problem as RFC 9457 has it, without a type of its own.
-pub fn problem(status: u16, detail: &str) -> Response {
-    let title = serde_json::Value::from(reason(status));
-    let detail = serde_json::Value::from(detail);
-    let body =
-        format!(r#"{{"type":"about:blank","title":{title},"status":{status},"detail":{detail}}}"#);
-    Response::new(status).body("application/problem+json", body.into_bytes())
+/// A problem as RFC 9457 has it, without a type of its own. `place` is the part of the request
+/// that it is about; the answer has it as `where` unless it is empty.
+pub fn problem(status: u16, detail: &str, place: &str) -> Response {
+    let mut body = serde_json::json!({
+        "type": "about:blank",
+        // §4.2.1: with `about:blank` the title is the status code's name.
+        "title": reason(status),
+        "status": status,
+        "detail": detail,
+    });
+    if let Some(members) = body.as_object_mut().filter(|_| !place.is_empty()) {
+        members.insert("where".to_owned(), place.into());
+    }
+    Response::new(status).body("application/problem+json", body.to_string().into_bytes())
 }
 
 /// How the end of a response's body is told.
@@ -292,13 +299,14 @@ mod tests {
 
     #[test]
     fn a_problem_is_json_whatever_the_detail() {
-        let response = problem(404, "no \"such\"\nthing");
+        let response = problem(404, "no \"such\"\nthing", "path");
         let json: serde_json::Value = serde_json::from_slice(response.content()).unwrap();
         let wanted = serde_json::json!({
             "type": "about:blank",
             "title": "Not Found",
             "status": 404,
             "detail": "no \"such\"\nthing",
+            "where": "path",
         });
         assert_eq!(json, wanted);
         assert_eq!(

@@ -11,13 +11,14 @@ mod pipe;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, handshake};
+
+pub use crate::connection::Full;
 
 use crate::connection::Connection;
 use pipe::Pipe;
@@ -338,18 +339,6 @@ impl WebSocketConnection {
 fn is_would_block(error: &Error) -> bool {
     matches!(error, Error::Io(error) if error.kind() == ErrorKind::WouldBlock)
 }
-
-/// Too much output is waiting; nothing was added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
-
-impl fmt::Display for Full {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the peer does not read fast enough")
-    }
-}
-
-impl std::error::Error for Full {}
 
 /// tungstenite's own choice is 128 KiB, for every connection and from its beginning.
 const READ_BUFFER: usize = 4 * 1024;
