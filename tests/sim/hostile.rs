@@ -165,21 +165,46 @@ fn flooding_without_credit_closes_a_reliable_channel_and_thins_an_unreliable_one
     }
 }
 
+/// A binding request as ICE sends it (RFC 8445 §7.2.2), with an integrity that proves nothing.
+fn stun(user: &[u8]) -> Vec<u8> {
+    let padded = user.len().div_ceil(4) * 4;
+    let length = 4 + padded + 8 + 24;
+    let mut bytes = vec![0, 1, 0, length as u8, 0x21, 0x12, 0xa4, 0x42];
+    bytes.extend([7; 12]);
+    bytes.extend([0, 6, 0, user.len() as u8]); // USERNAME
+    bytes.extend(user);
+    bytes.resize(20 + 4 + padded, 0);
+    bytes.extend([0, 0x24, 0, 4, 1, 2, 3, 4]); // PRIORITY
+    bytes.extend([0, 8, 0, 20]); // MESSAGE-INTEGRITY
+    bytes.extend([9; 20]);
+    bytes
+}
+
+#[test]
+fn a_flood_of_requests_that_name_a_session_without_its_password_is_counted() {
+    let mut world = World::new(9, DEMO);
+    let n = world.connect(&[reliable("demo")], good(), 9);
+    world.until("open", SOON, |w| w.peer(n).channels["demo"].open);
+    let request = stun(format!("{}:zzzz", world.clients[n].ufrag).as_bytes());
+    for port in 1..=2_000 {
+        world.stranger(format!("203.0.113.9:{port}").parse().unwrap(), &request);
+    }
+    let now = world.now;
+    assert!(world.peer(n).send(now, "demo", false, b"led\n"));
+    world.until("answer", SOON, |w| {
+        w.peer(n).text("demo").contains("led is off")
+    });
+    let metrics = world.request(b"GET /metrics HTTP/1.1\r\nHost: board\r\n\r\n");
+    let counted = "thingway_datagrams_stray_total{reason=\"unauthenticated\"} 2000\n";
+    assert!(metrics.contains(counted), "{metrics}");
+    assert!(metrics.contains("thingway_address_pairs 1\n"), "{metrics}");
+}
+
 #[test]
 fn strangers_datagrams_are_counted_and_disturb_nobody() {
     let mut world = World::new(7, DEMO);
     let n = world.connect(&[reliable("demo")], good(), 7);
     world.until("open", SOON, |w| w.peer(n).channels["demo"].open);
-    let stun = |user: &[u8]| {
-        // A binding request with a USERNAME and nothing that proves it.
-        let padded = user.len().div_ceil(4) * 4;
-        let mut bytes = vec![0, 1, 0, (padded + 4) as u8, 0x21, 0x12, 0xa4, 0x42];
-        bytes.extend([7; 12]);
-        bytes.extend([0, 6, 0, user.len() as u8]);
-        bytes.extend(user);
-        bytes.resize(20 + 4 + padded, 0);
-        bytes
-    };
     let name = world.clients[n].session.clone();
     let patch = world.request(
         format!(

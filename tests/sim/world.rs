@@ -39,6 +39,8 @@ pub struct Client {
     pub frozen: bool,
     arrived: VecDeque<Vec<u8>>,
     pub session: String,
+    /// The gateway's, which its entity tag is.
+    pub ufrag: String,
 }
 
 pub struct World {
@@ -209,6 +211,7 @@ impl World {
         let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
         let mut lines = head.lines();
         let location = lines.find_map(|line| line.strip_prefix("Location: /sessions/"));
+        let etag = head.lines().find_map(|line| line.strip_prefix("ETag: "));
         peer.answer(self.now, body);
         self.clients.push(Client {
             peer,
@@ -218,6 +221,7 @@ impl World {
             frozen: false,
             arrived: VecDeque::new(),
             session: location.expect("a location").to_owned(),
+            ufrag: etag.expect("an entity tag").trim_matches('"').to_owned(),
         });
         self.clients.len() - 1
     }
