@@ -8,6 +8,7 @@ use rand::TryRngCore;
 
 use thingway::cli::{self, Args, Command, Parsed};
 use thingway::config::{Config, EndpointKind};
+use thingway::endpoint::FailureKind;
 use thingway::error::Fatal;
 use thingway::gateway::Gateway;
 use thingway::gateway::source::Exit;
@@ -74,8 +75,10 @@ fn serve(args: &Args) -> Result<(), Fatal> {
     let exit = EventLoop::new(gateway).and_then(EventLoop::run);
     match exit {
         Ok(Exit::Done) => Ok(()),
-        Ok(Exit::Failed(why)) if why.ends_with("Permission denied") => Err(Fatal::Permission(why)),
-        Ok(Exit::Failed(why)) => Err(Fatal::Failed(why)),
+        Ok(Exit::Failed(why)) if why.kind == FailureKind::Denied => {
+            Err(Fatal::Permission(why.detail))
+        }
+        Ok(Exit::Failed(why)) => Err(Fatal::Failed(why.detail)),
         Err(error) => Err(Fatal::Failed(format!("the event loop: {error}"))),
     }
 }

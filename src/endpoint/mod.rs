@@ -153,13 +153,32 @@ impl DeviceState {
     }
 }
 
-/// Why a device could not be opened, or went away.
+/// Why a source could not be opened, or went away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// Whether the thing does not exist, as opposed to being refused to us.
-    pub absent: bool,
+    /// What kind of trouble it is.
+    pub kind: FailureKind,
     /// What the operating system said, with a hint where there is one.
     pub detail: String,
+}
+
+/// What an operator would do about a [`Failure`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// It does not exist: plug it in.
+    Absent,
+    /// It exists and is denied to us: change permissions.
+    Denied,
+    /// Anything else.
+    Other,
+}
+
+impl Failure {
+    /// A failure with what is known of it.
+    pub fn new(kind: FailureKind, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self { kind, detail }
+    }
 }
 
 impl fmt::Display for Failure {

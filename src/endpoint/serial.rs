@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::stream::ByteStream;
 use super::{
-    Action, Count, DeviceState, DropReason, Endpoint, Failure, LagPolicy, Message, Outgoing,
-    Unaccepted,
+    Action, Count, DeviceState, DropReason, Endpoint, Failure, FailureKind, LagPolicy, Message,
+    Outgoing, Unaccepted,
 };
 use crate::ids::RouteId;
 use crate::limits::Limits;
@@ -101,7 +101,7 @@ impl Endpoint for Serial {
         match &self.state {
             State::Opening => DeviceState::Opening,
             State::Open => DeviceState::Open,
-            State::Waiting { failure, .. } if failure.absent => {
+            State::Waiting { failure, .. } if failure.kind == FailureKind::Absent => {
                 DeviceState::Absent(failure.detail.clone())
             }
             State::Waiting { failure, .. } => DeviceState::Failed(failure.detail.clone()),
@@ -196,10 +196,7 @@ mod tests {
         };
         assert_eq!(actions(&mut serial), [open.clone()]);
 
-        let failure = Failure {
-            absent: true,
-            detail: "no such file".into(),
-        };
+        let failure = Failure::new(FailureKind::Absent, "no such file");
         serial.handle_failed(now, &failure);
         assert_eq!(actions(&mut serial), [Action::StateChanged]);
         assert_eq!(serial.state(), DeviceState::Absent("no such file".into()));
@@ -233,10 +230,7 @@ mod tests {
         assert_eq!(serial.output(), b"go");
         assert_eq!(serial.poll_timeout(), None);
 
-        let gone = Failure {
-            absent: true,
-            detail: "it vanished".into(),
-        };
+        let gone = Failure::new(FailureKind::Absent, "it vanished");
         assert_eq!(
             serial.handle_failed(now, &gone),
             Count {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::peer::Peer;
 use crate::config::Config;
 use crate::datagram::Meta;
-use crate::endpoint::Failure;
+use crate::endpoint::{Failure, FailureKind};
 use crate::gateway::Gateway;
 use crate::gateway::source::{Command, Exit};
 use crate::ids::SourceId;
@@ -155,10 +155,7 @@ impl World {
     pub(super) fn unplug(&mut self) {
         self.plugged = false;
         if let Some(source) = self.arm.take() {
-            let failure = Failure {
-                absent: true,
-                detail: "it vanished".to_owned(),
-            };
+            let failure = Failure::new(FailureKind::Absent, "it vanished");
             self.gateway.handle_failed(self.now, source, &failure);
         }
         self.settle();
@@ -294,10 +291,7 @@ impl World {
     }
 
     fn run_command(&mut self, command: Command) {
-        let absent = Failure {
-            absent: true,
-            detail: "not here".to_owned(),
-        };
+        let absent = Failure::new(FailureKind::Absent, "not here");
         match command {
             Command::Listen { source, addr } => self.gateway.handle_listening(source, addr),
             Command::OpenIce { source, addr } if addr.is_ipv4() => {
@@ -335,10 +329,7 @@ impl World {
         for client in std::mem::take(&mut self.clients) {
             self.gateway.handle_closed(self.now, client.source);
             // Stuck or not: its socket is gone.
-            let failure = Failure {
-                absent: true,
-                detail: "reset".to_owned(),
-            };
+            let failure = Failure::new(FailureKind::Absent, "reset");
             self.gateway
                 .handle_failed(self.now, client.source, &failure);
         }

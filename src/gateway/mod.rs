@@ -203,7 +203,7 @@ impl Gateway {
         match self.sources.get(source) {
             Some(Source::Device(endpoint)) => self.handle_device_failed(now, *endpoint, failure),
             Some(Source::Listener { .. }) => {
-                self.exit = Some(Exit::Failed(failure.to_string()));
+                self.exit = Some(Exit::Failed(failure.clone()));
             }
             Some(Source::Ice) => self.handle_ice_failed(source, failure),
             Some(Source::Http(_) | Source::WebSocket(_)) => self.remove_connection(source),
@@ -221,7 +221,7 @@ impl Gateway {
         if other_is_coming || self.ports.v4.is_some() || self.ports.v6.is_some() {
             log::warn!("sessions over one address family only: {failure}");
         } else {
-            self.exit = Some(Exit::Failed(failure.to_string()));
+            self.exit = Some(Exit::Failed(failure.clone()));
         }
     }
 

@@ -221,10 +221,8 @@ impl Gateway {
         }
         let event = json!({"id": name, "state": state.as_str(), "reason": reason.to_string()});
         self.events.push("session", &event);
-        // Dropping it runs str0m's code too; after a panic it is better left alone.
-        if *reason == EndReason::Panicked {
-            std::mem::forget(entry);
-        } else if catch_unwind(AssertUnwindSafe(|| drop(entry))).is_err() {
+        // Dropping it runs str0m's code too, which after a panic may be in any state.
+        if catch_unwind(AssertUnwindSafe(|| drop(entry))).is_err() {
             log::error!("session {name}: a bug at its end, please report it");
         }
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::web::HttpSource;
 use crate::connection::Connection;
+use crate::endpoint::Failure;
 use crate::ids::{EndpointId, SourceId};
 use crate::websocket::WebSocketConnection;
 
@@ -99,5 +100,5 @@ pub enum Exit {
     /// Everything is closed.
     Done,
     /// Something without which it cannot run is missing.
-    Failed(String),
+    Failed(Failure),
 }

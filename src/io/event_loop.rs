@@ -17,7 +17,7 @@ use super::stream::{Progress, Stream};
 use super::tty::Tty;
 use super::udp::{Receiver, Sent, Udp};
 use super::{addresses, failure, plain};
-use crate::endpoint::Failure;
+use crate::endpoint::{Failure, FailureKind};
 use crate::gateway::Gateway;
 use crate::gateway::source::{Command, Exit};
 use crate::ids::SourceId;
@@ -251,10 +251,7 @@ impl EventLoop {
             }) => self.gateway.handle_closed(now, id),
             // A raw tty reads 0 bytes when it has hung up.
             Some(_) => {
-                let gone = Failure {
-                    absent: true,
-                    detail: "the line has hung up".to_owned(),
-                };
+                let gone = Failure::new(FailureKind::Absent, "the line has hung up");
                 self.gateway.handle_failed(now, id, &gone);
             }
             None => {}

@@ -13,17 +13,17 @@ use std::io;
 
 use rustix::io::Errno;
 
-use crate::endpoint::Failure;
+use crate::endpoint::{Failure, FailureKind};
 
-/// Turns an error of the operating system into what an endpoint is told.
+/// Turns an error of the operating system into what the gateway is told.
 pub(crate) fn failure(what: &str, error: &io::Error) -> Failure {
-    let absent = [Errno::NOENT, Errno::NXIO, Errno::NODEV, Errno::IO]
-        .iter()
-        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()));
-    Failure {
-        absent,
-        detail: format!("{what}: {}", plain(error)),
-    }
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    let kind = match errno {
+        Some(Errno::NOENT | Errno::NXIO | Errno::NODEV | Errno::IO) => FailureKind::Absent,
+        Some(Errno::ACCESS | Errno::PERM) => FailureKind::Denied,
+        Some(_) | None => FailureKind::Other,
+    };
+    Failure::new(kind, format!("{what}: {}", plain(error)))
 }
 
 /// An error's text without the number that Rust adds.

@@ -13,7 +13,7 @@ use rustix::ioctl::{self, Getter, Opcode};
 use rustix::termios::{self, ControlModes, OptionalActions, QueueSelector};
 
 use super::{failure, plain};
-use crate::endpoint::Failure;
+use crate::endpoint::{Failure, FailureKind};
 
 /// An open line.
 #[derive(Debug)]
@@ -27,27 +27,20 @@ impl Tty {
         // Without NONBLOCK the open itself may wait for a carrier.
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let shown = path.display().to_string();
-        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| {
-            if errno == Errno::ACCESS {
-                return Failure {
-                    absent: false,
-                    detail: denied(path),
-                };
-            }
-            failure(&shown, &errno.into())
+        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| match errno {
+            Errno::ACCESS => Failure::new(FailureKind::Denied, denied(path)),
+            other => failure(&shown, &other.into()),
         })?;
         if !termios::isatty(&fd) {
-            return Err(Failure {
-                absent: false,
-                detail: format!("{shown}: is not a tty"),
-            });
+            let detail = format!("{shown}: is not a tty");
+            return Err(Failure::new(FailureKind::Other, detail));
         }
         Self::configure(&fd, baud).map_err(|errno| {
-            let error = io::Error::from(errno);
-            Failure {
-                absent: false,
-                detail: format!("{shown}: at {baud} baud: {}", plain(&error)),
-            }
+            let error = plain(&errno.into());
+            Failure::new(
+                FailureKind::Other,
+                format!("{shown}: at {baud} baud: {error}"),
+            )
         })?;
         Ok(Self { fd })
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use str0m_netem::{Input, Netem, NetemConfig, Output};
 use thingway::config::Config;
 use thingway::datagram::Meta;
-use thingway::endpoint::Failure;
+use thingway::endpoint::{Failure, FailureKind};
 use thingway::gateway::Gateway;
 use thingway::gateway::source::{Command, Exit};
 use thingway::ids::SourceId;
@@ -433,10 +433,7 @@ impl World {
         tty.present = false;
         tty.next_write = None;
         if let Some(source) = tty.source.take() {
-            let gone = Failure {
-                absent: true,
-                detail: "it vanished".into(),
-            };
+            let gone = Failure::new(FailureKind::Absent, "it vanished");
             self.gateway.handle_failed(self.now, source, &gone);
         }
         self.settle();
@@ -491,10 +488,7 @@ impl World {
                         .handle_opened(self.now, source, Some(self.ice_addr));
                 }
                 Command::OpenIce { source, .. } => {
-                    let failure = Failure {
-                        absent: true,
-                        detail: "no IPv6 here".into(),
-                    };
+                    let failure = Failure::new(FailureKind::Absent, "no IPv6 here");
                     self.gateway.handle_failed(self.now, source, &failure);
                 }
                 Command::OpenUdp { source, remote } => {
@@ -514,10 +508,7 @@ impl World {
                         tty.opened += 1;
                         self.gateway.handle_opened(self.now, source, None);
                     } else {
-                        let failure = Failure {
-                            absent: true,
-                            detail: "no such file".into(),
-                        };
+                        let failure = Failure::new(FailureKind::Absent, "no such file");
                         self.gateway.handle_failed(self.now, source, &failure);
                     }
                 }
