@@ -157,6 +157,39 @@ fn an_absent_line_keeps_the_channel_open_refuses_and_comes_back() {
 }
 
 #[test]
+fn what_was_queued_for_a_line_that_vanishes_is_counted_and_told() {
+    let mut world = World::new(12, ARM);
+    let n = world.connect(&[reliable("thingway"), reliable("arm")], good(), 12);
+    world.until("credit", SOON, |w| {
+        w.peer(n).channels["arm"].credit.is_some()
+    });
+    world.tty("/dev/arm").rate = 0;
+    let now = world.now;
+    assert!(world.peer(n).send_within_credit(now, "arm", &[7; 5_000]));
+    world.until("queued", SOON, |w| {
+        w.get("/endpoints/arm")["queued_bytes"] == 5_000
+    });
+    world.unplug("/dev/arm");
+    world.until("told", SOON, |w| !w.peer(n).told("lost").is_empty());
+    let lost = world.peer(n).told("lost")[0].clone();
+    assert_eq!(
+        (&lost["endpoint"], &lost["reason"], &lost["bytes"]),
+        (&"arm".into(), &"unwritten".into(), &5_000.into())
+    );
+    let drops = world.get("/endpoints/arm")["drops"].clone();
+    assert_eq!(
+        (&drops[0]["reason"], &drops[0]["bytes"]),
+        (&"unwritten".into(), &5_000.into())
+    );
+    world.tty("/dev/arm").present = true;
+    world.run(Duration::from_secs(3));
+    assert!(
+        world.tty("/dev/arm").written.is_empty(),
+        "nothing stale comes back"
+    );
+}
+
+#[test]
 fn two_peers_share_an_endpoint_each_with_its_own_cursor() {
     let mut world = World::new(5, ARM);
     let a = world.connect(&[reliable("arm")], good(), 5);
