@@ -27,7 +27,8 @@ pub const RING: usize = 256 * 1024;
 pub const STREAM_OUTPUT: usize = 128 * 1024;
 
 /// Bytes queued for devices on all routes together. Each route has its own window; this is what a
-/// small board can spare if many peers fill theirs.
+/// small board can spare if many peers fill theirs. Half of it is for whoever comes first, half is
+/// divided among the sessions, so that nobody's hoard closes another's channel.
 pub const QUEUED_TOTAL: usize = 32 * 1024 * 1024;
 
 /// Messages waiting on the control channel for a peer that does not read.

@@ -150,17 +150,14 @@ impl Gateway {
         self.touch_session(id);
     }
 
-    pub(super) fn handle_channel_closed(
-        &mut self,
-        now: Instant,
-        id: SessionId,
-        binding: Binding,
-        label: &str,
-        stream: u16,
-    ) {
+    pub(super) fn handle_channel_closed(&mut self, now: Instant, id: SessionId, key: ChannelKey) {
         let Some(entry) = self.sessions.get_mut(id) else {
             return;
         };
+        let Some(channel) = entry.session.channels_mut().remove(key) else {
+            return;
+        };
+        let (binding, stream, label) = (channel.binding, channel.stream, channel.label.as_str());
         let level = entry.log_level();
         let name = entry.session.name();
         match binding {

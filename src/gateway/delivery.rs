@@ -21,7 +21,7 @@ pub(super) const QUANTUM: usize = 4 * 1024;
 /// it counts as stale.
 const LINGER: Duration = Duration::from_secs(60);
 
-/// Closed channels per device that may still have something to be delivered.
+/// Closed channels per session that may still have something to be delivered.
 const MAX_LINGERING: usize = 64;
 
 impl Gateway {
@@ -72,7 +72,8 @@ impl Gateway {
         };
         match offered {
             Offered::Taken => {}
-            Offered::Full if self.routing.keep(id, binary, data) => {}
+            Offered::Full
+                if self.may_keep(session, data.len()) && self.routing.keep(id, binary, data) => {}
             Offered::Full => {
                 self.drop_from_peer(id, DropReason::Overflow, count);
                 let detail = "more was sent than the device takes; keep to the credit";
@@ -90,6 +91,21 @@ impl Gateway {
         self.after_endpoint(endpoint);
         // The endpoint may have answered.
         self.touch_session(session);
+    }
+
+    /// Whether a session may have this much more waiting for devices: while half of what there is
+    /// is free, or else up to its share of the other half.
+    fn may_keep(&self, session: SessionId, bytes: usize) -> bool {
+        let shared = limits::QUEUED_TOTAL / 2;
+        if self.routing.queued + bytes <= shared {
+            return true;
+        }
+        let share = (limits::QUEUED_TOTAL - shared) / self.limits.sessions;
+        let Some(entry) = self.sessions.get(session) else {
+            return false;
+        };
+        let routes = entry.routes.iter().chain(&entry.lingering);
+        self.routing.queued_of(routes) + bytes <= share
     }
 
     fn drop_from_peer(&mut self, id: RouteId, reason: DropReason, count: Count) {
@@ -158,24 +174,25 @@ impl Gateway {
         match self.routing.routes.get_mut(id) {
             Some(route) if !route.is_empty() => {
                 route.lingers = true;
+                let session = route.session;
                 self.detach_route(id);
                 self.timers.set(TimerKey::Linger(id), Some(now + LINGER));
-                self.linger(endpoint, id);
+                self.linger(session, id);
             }
             Some(_) | None => self.remove_route(id, DropReason::Closed),
         }
     }
 
-    /// Keeps a closed channel's bytes, within one window for all such channels of a device.
-    fn linger(&mut self, endpoint: EndpointId, id: RouteId) {
-        let Some(device) = self.routing.endpoints.get_mut(endpoint) else {
+    /// Keeps a closed channel's bytes, within one window for all such channels of a session.
+    fn linger(&mut self, session: SessionId, id: RouteId) {
+        let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
-        device.lingering.push_back(id);
-        while let Some(device) = self.routing.endpoints.get(endpoint) {
-            let bytes = self.routing.queued_of(&device.lingering);
-            let fits = bytes <= self.limits.route_queue && device.lingering.len() <= MAX_LINGERING;
-            let Some(oldest) = device.lingering.front().copied() else {
+        entry.lingering.push_back(id);
+        while let Some(entry) = self.sessions.get(session) {
+            let bytes = self.routing.queued_of(&entry.lingering);
+            let fits = bytes <= self.limits.route_queue && entry.lingering.len() <= MAX_LINGERING;
+            let Some(oldest) = entry.lingering.front().copied() else {
                 break;
             };
             if fits {
@@ -198,10 +215,10 @@ impl Gateway {
         let [from_peer, to_peer] = &mut self.stats.ended;
         from_peer.add(route.from_peer);
         to_peer.add(route.to_peer);
-        if let Some(device) = self.routing.endpoints.get_mut(route.endpoint) {
-            device.lingering.retain(|other| *other != id);
-            device.stop_waiting(id);
+        if let Some(entry) = self.sessions.get_mut(route.session) {
+            entry.lingering.retain(|other| *other != id);
         }
+        self.routing.stop_waiting(route.endpoint, id);
     }
 
     /// Takes a route off its session and its endpoint's cursors.

@@ -12,7 +12,6 @@ use super::{Gateway, Routing};
 use crate::config::{EndpointConfig, EndpointKind};
 use crate::endpoint::{self, Action, Count, DropReason, Endpoint, Failure, Message, Unaccepted};
 use crate::ids::{EndpointId, RouteId, SourceId};
-use crate::limits;
 
 /// An endpoint with its routes and counters.
 pub(super) struct Device {
@@ -26,8 +25,6 @@ pub(super) struct Device {
     pub(super) routes: Vec<RouteId>,
     /// Routes whose messages wait for room, in turn.
     waiting: VecDeque<RouteId>,
-    /// Those of closed channels among them, oldest first.
-    pub(super) lingering: VecDeque<RouteId>,
     pub(super) from_device: Count,
     pub(super) to_device: Count,
     /// What was lost beyond the routes: queued for a device that vanished.
@@ -70,7 +67,7 @@ impl Routing {
         device.is_some_and(|device| !device.waiting.is_empty())
     }
 
-    /// Keeps a message on its route. False: there is no room, and it is gone.
+    /// Keeps a message on its route. False: the route is full, and the message is gone.
     pub(super) fn keep(&mut self, id: RouteId, binary: bool, data: Vec<u8>) -> bool {
         let Some(route) = self.routes.get_mut(id) else {
             return false;
@@ -78,9 +75,6 @@ impl Routing {
         let Some(device) = self.endpoints.get_mut(route.endpoint) else {
             return false;
         };
-        if self.queued + data.len() > limits::QUEUED_TOTAL {
-            return false;
-        }
         let before = route.queued_bytes();
         let kept = route.enqueue(binary, data, device.endpoint.is_stream());
         // An unreliable route may have dropped more than it took.
@@ -139,6 +133,11 @@ impl Routing {
 }
 
 impl Device {
+    /// Routes whose messages wait for room.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &RouteId> {
+        self.waiting.iter()
+    }
+
     /// A route waits no longer.
     pub(super) fn stop_waiting(&mut self, route: RouteId) {
         self.waiting.retain(|other| *other != route);
@@ -173,7 +172,6 @@ impl Gateway {
             driver_is_empty: false,
             routes: Vec::new(),
             waiting: VecDeque::new(),
-            lingering: VecDeque::new(),
             from_device: Count::default(),
             to_device: Count::default(),
             drops: Drops::default(),

@@ -52,6 +52,7 @@ impl Gateway {
                 self.finish_drain(now)
             }
             Phase::Flushing if now >= deadline || self.is_flushed() => {
+                self.say_unwritten();
                 self.close_all_channels();
                 Phase::Closing {
                     until: now + CLOSING,
@@ -102,6 +103,21 @@ impl Gateway {
             for channel in channels {
                 let detail = "the gateway is shutting down";
                 self.end_channel(id, channel, "shutdown", detail);
+            }
+        }
+    }
+
+    /// What devices have not taken is lost now, and said, or nobody would learn of it.
+    pub(super) fn say_unwritten(&self) {
+        for (_, device) in self.routing.endpoints.iter() {
+            let bytes = device.endpoint.output().len();
+            let waiting = device
+                .waiting()
+                .filter_map(|id| self.routing.routes.get(*id));
+            let lost = bytes + waiting.map(|route| route.queued_bytes()).sum::<usize>();
+            if lost > 0 {
+                let name = &device.config.name;
+                log::warn!("endpoint {name}: {lost} bytes were not written before the stop");
             }
         }
     }

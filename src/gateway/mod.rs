@@ -384,6 +384,7 @@ impl Gateway {
     pub fn handle_shutdown(&mut self, now: Instant) {
         if self.drain.is_some() {
             log::warn!("told to stop a second time: stopping at once");
+            self.say_unwritten();
             self.exit = Some(Exit::Done);
             return;
         }

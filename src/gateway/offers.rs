@@ -123,6 +123,7 @@ impl Gateway {
             session,
             routes: Vec::new(),
             turn: 0,
+            lingering: VecDeque::new(),
             touched: false,
             closed: VecDeque::new(),
             log_lines: CHANNEL_LOG_LINES,

@@ -59,7 +59,7 @@ pub(super) struct Route {
 /// The largest number that every JSON parser reads exactly (RFC 8259 §6).
 const UNLIMITED: u64 = (1 << 53) - 1;
 
-/// Empty messages weigh nothing, so their number is bounded too.
+/// Empty messages weigh nothing, so their number is bounded too where they must stay apart.
 const MAX_WAITING: usize = 4096;
 
 /// Small messages to a byte stream are merged up to this size, one turn of the device.
@@ -111,7 +111,10 @@ impl Route {
     /// stream need not stay apart, so that only their bytes count, however small they are.
     #[must_use]
     pub(super) fn enqueue(&mut self, binary: bool, data: Vec<u8>, is_stream: bool) -> bool {
-        while self.queued_bytes + data.len() > self.window || self.queue.len() >= MAX_WAITING {
+        let merges = is_stream && self.reliable;
+        while self.queued_bytes + data.len() > self.window
+            || (!merges && self.queue.len() >= MAX_WAITING)
+        {
             if self.reliable {
                 return false;
             }
@@ -122,8 +125,7 @@ impl Route {
         }
         self.queued_bytes += data.len();
         if let Some(newest) = self.queue.back_mut()
-            && is_stream
-            && self.reliable
+            && merges
             && newest.data.len() + data.len() <= MERGED
         {
             newest.data.extend_from_slice(&data);
@@ -248,6 +250,21 @@ mod tests {
             }
         }
         assert_eq!(next, 1_000_000);
+    }
+
+    #[test]
+    fn a_large_window_holds_its_bytes_however_they_are_cut() {
+        let window = 16 * 1024 * 1024;
+        for len in [1, 2_049, 4_097] {
+            let channel = (1, "x".to_owned());
+            let id = Id::from_bits(0);
+            let (session, endpoint) = (Id::from_bits(0), Id::from_bits(0));
+            let mut route = Route::new(session, id, channel, endpoint, true, window);
+            while route.queued_bytes() + len <= window {
+                let kept = route.enqueue(true, vec![0; len], true);
+                assert!(kept, "{len}: {}", route.queued_bytes());
+            }
+        }
     }
 
     #[test]

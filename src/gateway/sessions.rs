@@ -22,6 +22,8 @@ pub(super) struct Entry {
     /// Its channels that are bound to endpoints, and whose turn it is to send.
     pub(super) routes: Vec<RouteId>,
     pub(super) turn: usize,
+    /// The routes of its closed channels whose last messages still wait, oldest first.
+    pub(super) lingering: VecDeque<RouteId>,
     /// Already in the list of touched sessions.
     pub(super) touched: bool,
     /// The channels that ended last, for the API.
@@ -145,12 +147,8 @@ impl Gateway {
                     self.demux.remove_pair(local, remote, id);
                 }
                 SessionEvent::ChannelOpen(channel) => self.handle_channel_open(now, id, channel),
-                SessionEvent::ChannelClosed {
-                    binding,
-                    label,
-                    stream,
-                } => {
-                    self.handle_channel_closed(now, id, binding, &label, stream);
+                SessionEvent::ChannelClosed(channel) => {
+                    self.handle_channel_closed(now, id, channel);
                 }
                 SessionEvent::Message {
                     channel,
@@ -198,7 +196,7 @@ impl Gateway {
             return;
         };
         let name = entry.session.name().to_owned();
-        for route in &entry.routes {
+        for route in entry.routes.iter().chain(&entry.lingering) {
             self.remove_route(*route, DropReason::Closed);
         }
         for (local, remote) in entry.session.pairs() {

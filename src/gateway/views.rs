@@ -57,9 +57,7 @@ impl Gateway {
         let id = *self.routing.endpoint_names.get(name)?;
         let device = self.routing.endpoints.get(id)?;
         let state = device.endpoint.state();
-        let queued = self
-            .routing
-            .queued_of(device.routes.iter().chain(&device.lingering));
+        let queued = self.routing.queued_of(device.waiting());
         let mut json = json!({
             "name": name,
             "kind": device.config.kind.as_str(),

@@ -516,3 +516,16 @@ fn round_up(duration: Duration) -> Duration {
     let millis = duration.as_nanos().div_ceil(1_000_000);
     Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_are_rounded_up() {
+        for (nanos, millis) in [(0, 0), (1, 1), (1_000_000, 1), (1_000_001, 2)] {
+            let rounded = round_up(Duration::from_nanos(nanos));
+            assert_eq!(rounded, Duration::from_millis(millis));
+        }
+    }
+}

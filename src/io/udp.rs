@@ -273,6 +273,56 @@ mod tests {
         }
     }
 
+    fn batch<'a>(source: &str, destination: SocketAddr, contents: &'a [u8]) -> TransmitBatch<'a> {
+        TransmitBatch {
+            socket: Id::from_bits(0),
+            source: source.parse().ok(),
+            destination,
+            contents,
+            segment: contents.len(),
+        }
+    }
+
+    #[test]
+    fn a_datagram_leaves_from_the_address_that_it_names() {
+        let to = Udp::bind_ice("0.0.0.0:0".parse().unwrap()).expect("a socket");
+        let from = Udp::bind_ice("0.0.0.0:0".parse().unwrap()).expect("another");
+        let destination = SocketAddr::from((Ipv4Addr::LOCALHOST, to.local().port()));
+        let mut receiver = Receiver::new();
+        for source in ["127.0.0.2", "127.0.0.3"] {
+            assert!(matches!(
+                from.send(&batch(source, destination, b"x")),
+                Sent::All
+            ));
+            let mut seen = None;
+            while seen.is_none() {
+                receiver.receive(&to, |meta, _| seen = Some(meta.remote));
+            }
+            let expected = SocketAddr::new(source.parse().unwrap(), from.local().port());
+            assert_eq!(seen, Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_refusal_of_the_datagram_before_costs_this_one_nothing() {
+        let vacant = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let remote = vacant.local_addr().expect("an address");
+        drop(vacant);
+        let from = Udp::connect(remote).expect("a socket");
+        assert!(matches!(
+            from.send(&batch("", remote, b"nobody hears")),
+            Sent::All
+        ));
+        // The answer of the kernel, ICMP's port unreachable, is there at once on loopback.
+        let program = std::net::UdpSocket::bind(remote).expect("the port again");
+        assert!(matches!(from.send(&batch("", remote, b"now")), Sent::All));
+        let timeout = std::time::Duration::from_secs(5);
+        program.set_read_timeout(Some(timeout)).expect("a timeout");
+        let mut buffer = [0; 16];
+        let n = program.recv(&mut buffer).expect("a datagram");
+        assert_eq!(buffer.get(..n), Some(&b"now"[..]));
+    }
+
     #[test]
     fn a_datagram_that_cannot_go_is_counted() {
         let from = Udp::connect("127.0.0.1:9".parse().unwrap()).expect("a socket");

@@ -89,9 +89,14 @@ impl Channels {
         key
     }
 
-    pub(super) fn remove(&mut self, id: ChannelId) -> Option<(ChannelKey, Channel)> {
-        let key = self.keys.remove(&id)?;
-        Some((key, self.slab.remove(key)?))
+    /// str0m's channel is gone; ours stays until [`Self::remove`].
+    pub(super) fn release(&mut self, id: ChannelId) -> Option<ChannelKey> {
+        self.keys.remove(&id)
+    }
+
+    /// Takes out a channel whose end has been told.
+    pub fn remove(&mut self, key: ChannelKey) -> Option<Channel> {
+        self.slab.remove(key)
     }
 
     pub(super) fn key(&self, id: ChannelId) -> Option<ChannelKey> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::channels::{Binding, ChannelKey};
+use super::channels::ChannelKey;
 
 /// The words of W3C's `RTCPeerConnectionState`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,15 +49,9 @@ pub enum SessionEvent {
     State(ConnectionState),
     /// A channel is open; it is to be bound or closed.
     ChannelOpen(ChannelKey),
-    /// A channel has closed, whoever did it.
-    ChannelClosed {
-        /// What it was bound to.
-        binding: Binding,
-        /// Its label.
-        label: String,
-        /// Its SCTP stream id.
-        stream: u16,
-    },
+    /// A channel has closed, whoever did it; the owner removes it. Messages that came in the same
+    /// breath are before this in the queue, and still find it.
+    ChannelClosed(ChannelKey),
     /// A message of the peer.
     Message {
         /// The channel it came on.

@@ -336,7 +336,7 @@ impl Session {
                 });
             }
             Event::ChannelClose(id) => {
-                if let Some((key, channel)) = self.channels.remove(id) {
+                if let Some(key) = self.channels.release(id) {
                     if self
                         .control
                         .as_ref()
@@ -344,11 +344,7 @@ impl Session {
                     {
                         self.control = None;
                     }
-                    self.events.push_back(SessionEvent::ChannelClosed {
-                        binding: channel.binding,
-                        label: channel.label,
-                        stream: channel.stream,
-                    });
+                    self.events.push_back(SessionEvent::ChannelClosed(key));
                 }
             }
             Event::PeerStats(stats) => {

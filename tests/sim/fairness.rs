@@ -8,15 +8,6 @@ use crate::world::{World, post};
 
 const SOON: Duration = Duration::from_secs(5);
 
-fn metric(world: &mut World, name: &str) -> u64 {
-    let answer = world.request(b"GET /metrics HTTP/1.1\r\nHost: board\r\n\r\n");
-    let line = answer
-        .lines()
-        .find(|line| line.starts_with(name))
-        .expect(name);
-    line.rsplit(' ').next().unwrap().parse().expect("a number")
-}
-
 #[test]
 fn two_writers_share_a_slow_line_by_bytes() {
     let mut world = World::new(1, ARM);
@@ -111,7 +102,7 @@ fn closing_and_opening_again_piles_nothing_up() {
         world.peer(n).close_channel(now, "arm");
         world.until("closed", SOON, |w| w.get("/endpoints/arm")["routes"] == 0);
     }
-    let queued = metric(&mut world, "thingway_queued_bytes ");
+    let queued = world.metric("thingway_queued_bytes");
     assert!(queued <= 256 * 1024, "{queued}");
     assert!(queued > 0, "or it shows nothing");
     let shown = world.get("/endpoints/arm")["queued_bytes"]
@@ -120,11 +111,8 @@ fn closing_and_opening_again_piles_nothing_up() {
     assert!(shown >= queued, "{shown} includes them");
     // What nobody took within a minute is stale.
     world.run(Duration::from_secs(61));
-    assert_eq!(metric(&mut world, "thingway_queued_bytes "), 0);
-    let dropped = metric(
-        &mut world,
-        "thingway_dropped_bytes_total{direction=\"from_peer\",reason=\"closed\"}",
-    );
+    assert_eq!(world.metric("thingway_queued_bytes"), 0);
+    let dropped = world.dropped("closed");
     assert!(dropped > 2_000_000, "{dropped}");
 }
 

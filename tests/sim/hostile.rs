@@ -37,20 +37,23 @@ fn labels_of_every_kind_close_their_channel_and_nothing_else() {
 }
 
 #[test]
-fn too_many_channels_are_refused_and_the_first_ones_work() {
+fn channels_beyond_the_limit_are_refused_for_that_reason() {
     let mut world = World::new(2, &format!("[limits]\nchannels_per_session = 4\n{DEMO}"));
-    let mut channels = vec![reliable("thingway"), reliable("demo")];
-    // Labels of one endpoint must differ here, because the peer finds its channels by label.
-    channels.extend((0..6).map(|i| reliable(&format!("other-{i}"))));
-    let n = world.connect(&channels, good(), 2);
-    world.until("all told", SOON, |w| w.peer(n).told("refused").len() == 6);
-    let reasons: Vec<_> = world
-        .peer(n)
-        .told("refused")
-        .iter()
-        .map(|m| m["reason"].clone())
-        .collect();
-    assert!(reasons.contains(&"unknown-endpoint".into()), "{reasons:?}");
+    let n = world.connect(&[reliable("thingway"), reliable("demo")], good(), 2);
+    world.until("open", SOON, |w| w.peer(n).channels["demo"].open);
+    for i in 0..5 {
+        let now = world.now;
+        world
+            .peer(n)
+            .open_as(now, &format!("d{i}"), reliable("demo"));
+    }
+    world.until("told", SOON, |w| w.peer(n).told("refused").len() == 3);
+    let refused = world.peer(n).told("refused");
+    assert!(
+        refused.iter().all(|m| m["reason"] == "too-many-channels"),
+        "{refused:?}"
+    );
+    assert_eq!(world.get("/endpoints/demo")["routes"], 3);
     world.until("greeting", SOON, |w| w.peer(n).text("demo").ends_with("> "));
 }
 
@@ -266,4 +269,25 @@ fn the_session_limit_answers_503_and_frees_up() {
             .request(request.as_bytes())
             .starts_with("HTTP/1.1 201")
     );
+}
+
+#[test]
+fn drops_are_told_at_most_once_a_second_and_all_of_them() {
+    let mut world = World::new(12, ROVER);
+    let n = world.connect(&[reliable("thingway"), reliable("rover")], good(), 5);
+    world.until("open", SOON, |w| {
+        w.peer(n).channels["rover"].credit.is_some()
+    });
+    let begun = world.now;
+    for _ in 0..20 {
+        let now = world.now;
+        // More than a UDP datagram takes.
+        assert!(world.peer(n).send(now, "rover", true, &[1; 65_520]));
+        world.run(Duration::from_millis(150));
+    }
+    let seconds = (world.now - begun).as_secs() as usize;
+    world.run(Duration::from_millis(1_200));
+    let told = world.peer(n).told("dropped");
+    assert!(told.len() <= seconds + 2, "{} in {seconds} s", told.len());
+    assert_eq!(told.last().unwrap()["messages"], 20);
 }

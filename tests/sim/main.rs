@@ -9,6 +9,7 @@
     reason = "a test may fail by panicking; a virtual clock starts somewhere"
 )]
 
+mod backlog;
 mod fairness;
 mod hostile;
 mod links;

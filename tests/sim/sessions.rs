@@ -355,3 +355,40 @@ fn idle_sessions_hardly_wake_the_daemon() {
         "{per_session} wake-ups per second and session"
     );
 }
+
+#[test]
+fn fragments_of_another_generation_and_too_many_candidates_are_refused() {
+    let mut world = World::new(14, DEMO);
+    let n = world.connect(&[reliable("demo")], good(), 14);
+    world.until("open", SOON, |w| w.peer(n).channels["demo"].open);
+    let path = format!("/sessions/{}", world.clients[n].session);
+    let mut patch = |body: String| {
+        let head = format!(
+            "PATCH {path} HTTP/1.1\r\nHost: board\r\nContent-Length: {}\r\n\
+             Content-Type: application/trickle-ice-sdpfrag\r\n\r\n",
+            body.len()
+        );
+        let answer = world.request((head + &body).as_bytes());
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    let candidate = "a=candidate:1 1 udp 2113937151 198.51.100.7 6000 typ host\r\n";
+    assert_eq!(patch(candidate.to_owned()), "204");
+    assert_eq!(patch(format!("a=ice-ufrag:other\r\n{candidate}")), "422");
+    assert_eq!(patch(candidate.repeat(65)), "400");
+}
+
+#[test]
+fn a_device_that_speaks_by_itself_wakes_an_idle_session() {
+    let mut world = World::new(15, DEMO);
+    let n = world.connect(&[reliable("demo")], good(), 15);
+    world.until("greeting", SOON, |w| w.peer(n).text("demo").ends_with("> "));
+    let now = world.now;
+    assert!(world.peer(n).send(now, "demo", false, b"temp on\n"));
+    world.run(Duration::from_millis(100));
+    for _ in 0..3 {
+        let before = world.peer(n).text("demo").len();
+        world.run(Duration::from_millis(1_030));
+        let text = world.peer(n).text("demo");
+        assert!(text[before..].contains("temp"), "{text}");
+    }
+}

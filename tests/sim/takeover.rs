@@ -51,3 +51,25 @@ fn a_killed_peer_comes_back_from_the_same_port() {
     let metrics = world.request(b"GET /metrics HTTP/1.1\r\nHost: board\r\n\r\n");
     assert!(metrics.contains("thingway_address_pairs 1\n"), "{metrics}");
 }
+
+#[test]
+fn who_lost_its_pair_gets_it_back_when_it_shows_up_again() {
+    let mut world = World::new(3, DEMO);
+    let old = world.connect(&[reliable("demo")], good(), 2);
+    world.until("open", SOON, |w| w.peer(old).channels["demo"].open);
+    let addr = world.clients[old].addr;
+    let new = world.replace(old, &[reliable("demo")]);
+    world.until("open again", SOON, |w| w.peer(new).channels["demo"].open);
+    world.delete(new);
+    // The second one is silent from now on, and the first is back at its address.
+    world.clients[new].frozen = true;
+    world.clients[new].addr = "0.0.0.0:0".parse().unwrap();
+    world.clients[old].addr = addr;
+    world.clients[old].frozen = false;
+    let before = world.peer(old).channels["demo"].bytes.len();
+    let now = world.now;
+    assert!(world.peer(old).send(now, "demo", false, b"led\n"));
+    world.until("an answer", Duration::from_secs(10), |w| {
+        w.peer(old).channels["demo"].bytes.len() > before
+    });
+}
