@@ -40,6 +40,8 @@ pub enum Command {
     Check(Check),
     /// `thingway fingerprint`
     Fingerprint(Fingerprint),
+    /// `thingway ports`
+    Ports(Ports),
 }
 
 /// Check the configuration, print every fault as file:line: message, and exit.
@@ -55,6 +57,16 @@ pub struct Check {
 #[derive(Debug, FromArgs)]
 #[argh(subcommand, name = "fingerprint")]
 pub struct Fingerprint {}
+
+/// List the serial ports of this machine: what they are, what is wrong, and what to put into a
+/// configuration.
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "ports")]
+pub struct Ports {
+    /// print JSON for programs
+    #[argh(switch)]
+    pub json: bool,
+}
 
 /// What came of the command line.
 #[derive(Debug)]

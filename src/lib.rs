@@ -33,6 +33,7 @@ pub mod ids;
 )]
 pub mod io;
 pub mod limits;
+pub mod ports;
 pub mod session;
 pub mod signaling;
 pub mod util;

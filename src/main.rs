@@ -1,6 +1,7 @@
 //! The program: reads the command line, the configuration and the identity, then runs the loop.
 
 use std::io::{self, Read, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -14,7 +15,8 @@ use thingway::gateway::Gateway;
 use thingway::gateway::source::Exit;
 use thingway::io::event_loop::EventLoop;
 use thingway::io::identity::StateError;
-use thingway::io::{addresses, identity, log as logging, tty};
+use thingway::io::{addresses, identity, log as logging, ports as io_ports, tty};
+use thingway::ports;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args_os()
@@ -49,8 +51,20 @@ fn run(arguments: &[String]) -> Result<(), Fatal> {
             let identity = identity::load(clock()).map_err(state_error)?;
             print(&format!("{}\n", identity.fingerprint()))
         }
+        Some(Command::Ports(ports)) => print(&list_ports(ports.json)?),
         None => serve(&args),
     }
+}
+
+fn list_ports(json: bool) -> Result<String, Fatal> {
+    let listed = io_ports::list(Path::new("/"));
+    let listed = listed.map_err(|error| Fatal::Failed(error.to_string()))?;
+    if !json {
+        return Ok(ports::table(&listed));
+    }
+    let json = serde_json::to_string_pretty(&listed);
+    let json = json.map_err(|error| Fatal::Failed(error.to_string()))?;
+    Ok(json + "\n")
 }
 
 fn serve(args: &Args) -> Result<(), Fatal> {

@@ -4,6 +4,7 @@ pub mod addresses;
 pub mod event_loop;
 pub mod identity;
 pub mod log;
+pub mod ports;
 pub mod signal;
 pub mod stream;
 pub mod tty;

@@ -34,6 +34,7 @@ fn what_is_asked_for_is_printed_to_standard_output() {
         "--version",
         "check",
         "fingerprint",
+        "ports",
     ] {
         assert!(out.contains(word), "{word}: {out}");
     }

@@ -28,6 +28,7 @@ mod idle;
 mod logs;
 mod origins;
 mod page;
+mod ports;
 mod pty;
 mod serial;
 mod shutdown;

@@ -21,7 +21,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 /// The program as a user to whom something can be denied; `None` where that cannot be arranged.
-fn as_nobody(folder: &Folder) -> Option<Command> {
+pub fn as_nobody(folder: &Folder) -> Option<Command> {
     if !getuid().is_root() {
         return Some(folder.program());
     }

@@ -9,3 +9,4 @@
 mod chopping;
 mod corpora;
 mod offers;
+mod ports;

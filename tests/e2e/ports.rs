@@ -1,0 +1,98 @@
+//! `thingway ports` on whatever machine this is, against what the kernel's files say themselves.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::daemon::Folder;
+use crate::state::as_nobody;
+
+/// What a run that must succeed prints.
+fn printed(command: &mut Command) -> String {
+    let output = command.output().expect("it runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), errors.as_ref()), (Some(0), ""));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+fn listed(command: &mut Command) -> Vec<Value> {
+    let text = printed(command.args(["ports", "--json"]));
+    assert!(text.ends_with("]\n"), "{text}");
+    serde_json::from_str(&text).expect("a list")
+}
+
+fn text<'a>(port: &'a Value, key: &str) -> &'a str {
+    port[key].as_str().expect(key)
+}
+
+/// The ttys that have a device, as a shell would look for them.
+fn expected() -> Vec<String> {
+    let entries = fs::read_dir("/sys/class/tty").expect("a list of ttys");
+    let mut devices = Vec::new();
+    for entry in entries {
+        let entry = entry.expect("a tty");
+        let kind = fs::read_to_string(entry.path().join("type")).unwrap_or_default();
+        if entry.path().join("device").exists() && kind != "0\n" {
+            devices.push(format!("/dev/{}", entry.file_name().display()));
+        }
+    }
+    devices.sort();
+    devices
+}
+
+#[test]
+fn the_ports_of_this_machine_are_listed_for_people_and_for_programs() {
+    let folder = Folder::new();
+    let ports = listed(&mut folder.program());
+    let mut devices: Vec<String> = ports
+        .iter()
+        .map(|port| text(port, "device").to_owned())
+        .collect();
+    devices.sort();
+    assert_eq!(devices, expected());
+
+    let table = printed(folder.program().arg("ports"));
+    for port in &ports {
+        let row = format!("{} ", text(port, "device"));
+        assert!(table.lines().any(|line| line.starts_with(&row)), "{table}");
+        let path = format!("path = \"{}\"", text(port, "path"));
+        assert!(table.lines().any(|line| line == path), "{table}");
+        assert!(Path::new(text(port, "path")).is_absolute(), "{port}");
+    }
+    if ports.is_empty() {
+        assert!(table.starts_with("There is no serial port"), "{table}");
+    } else {
+        // What it says to paste is a configuration as it stands.
+        let (_, lines) = table.split_once("\n[[endpoint]]").expect("lines to paste");
+        let path = folder.write("board.toml", &format!("[[endpoint]]{lines}"));
+        let good = printed(folder.program().args(["check", "--config"]).arg(&path));
+        assert_eq!(good, format!("{}: good\n", path.display()));
+    }
+    assert!(!folder.join("state").exists(), "looking changes nothing");
+}
+
+#[test]
+fn who_may_not_open_a_port_is_told_so() {
+    let folder = Folder::new();
+    let Some(mut command) = as_nobody(&folder) else {
+        return;
+    };
+    for port in listed(&mut command) {
+        let device = text(&port, "device");
+        let test = "[ -r \"$1\" ] && [ -w \"$1\" ] || [ ! -e \"$1\" ]";
+        let mut shell = Command::new("setpriv");
+        if rustix::process::getuid().is_root() {
+            shell.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+        }
+        let status = shell.args(["sh", "-c", test, "sh", device]).status();
+        let is_ours = status.expect("a shell").success();
+        let warnings = port["warnings"].as_array().expect("a list");
+        let told = warnings.iter().any(|warning| {
+            let warning = warning.as_str().expect("text");
+            warning.starts_with(device) && warning.contains("permission denied")
+        });
+        assert_eq!(told, !is_ours, "{port}");
+    }
+}

@@ -1,0 +1,55 @@
+//! The lines that `thingway ports` offers are good for a configuration, whatever the ports are
+//! called.
+
+use std::path::Path;
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use thingway::config::{Config, EndpointKind};
+use thingway::ports::{Port, config_lines, suggest_names};
+
+/// Any text, and often what some format gives a meaning to.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        "[\"'\\\\\u{0}-\u{1f}\u{7f}-\u{9f}#=\\[\\]a\u{2028}]{0,8}",
+        "[A-Za-z0-9 ._-]{0,100}",
+        Just("thingway".to_owned()),
+    ]
+}
+
+fn port() -> impl Strategy<Value = Port> {
+    let usb = option::of(text());
+    let texts = (text(), text(), option::of(text()), usb);
+    let more = (option::of(text()), option::of(text()));
+    (texts, more).prop_map(
+        |((device, path, driver, vendor_id), (vendor, serial_number))| Port {
+            device: format!("/dev/{device}"),
+            path: format!("/{path}"),
+            driver,
+            vendor_id,
+            vendor,
+            serial_number,
+            ..Port::default()
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn what_is_to_be_pasted_parses_and_means_the_port(mut ports in vec(port(), 0..8)) {
+        suggest_names(&mut ports);
+        let lines: Vec<String> = ports.iter().map(config_lines).collect();
+        let config = Config::parse(&lines.join("\n"));
+        let config = config.map_err(|faults| TestCaseError::fail(format!("{faults:?}: {lines:?}")))?;
+        prop_assert_eq!(config.endpoints.len(), ports.len());
+        for (endpoint, port) in config.endpoints.iter().zip(&ports) {
+            prop_assert_eq!(&endpoint.name, &port.suggested_name);
+            let EndpointKind::Serial { path, .. } = &endpoint.kind else {
+                return Err(TestCaseError::fail("another kind"));
+            };
+            prop_assert_eq!(path.as_path(), Path::new(&port.path));
+        }
+    }
+}
