@@ -42,6 +42,45 @@ pub enum Command {
     Fingerprint(Fingerprint),
     /// `thingway ports`
     Ports(Ports),
+    /// `thingway status`
+    Status(Status),
+    /// `thingway sessions`
+    Sessions(Sessions),
+    /// `thingway endpoints`
+    Endpoints(Endpoints),
+}
+
+/// Tell how the running daemon does: its endpoints and its sessions.
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "status")]
+pub struct Status {
+    /// the daemon's control socket, if not at its usual place
+    #[argh(option)]
+    pub socket: Option<String>,
+}
+
+/// List the sessions of the running daemon.
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "sessions")]
+pub struct Sessions {
+    /// the daemon's control socket, if not at its usual place
+    #[argh(option)]
+    pub socket: Option<String>,
+    /// print JSON for programs
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// List the endpoints of the running daemon.
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "endpoints")]
+pub struct Endpoints {
+    /// the daemon's control socket, if not at its usual place
+    #[argh(option)]
+    pub socket: Option<String>,
+    /// print JSON for programs
+    #[argh(switch)]
+    pub json: bool,
 }
 
 /// Check the configuration, print every fault as file:line: message, and exit.

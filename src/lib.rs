@@ -7,6 +7,7 @@
     test,
     allow(
         clippy::disallowed_methods,
+        clippy::wildcard_enum_match_arm,
         clippy::cast_possible_truncation,
         clippy::unwrap_in_result,
         clippy::cloned_ref_to_slice_refs,
@@ -21,6 +22,7 @@ pub mod connection;
 pub mod datagram;
 pub mod endpoint;
 pub mod error;
+pub mod framing;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod gateway;
@@ -34,6 +36,7 @@ pub mod ids;
 pub mod io;
 pub mod limits;
 pub mod ports;
+pub mod report;
 pub mod session;
 pub mod signaling;
 pub mod util;

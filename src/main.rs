@@ -1,11 +1,12 @@
 //! The program: reads the command line, the configuration and the identity, then runs the loop.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use rand::TryRngCore;
+use serde_json::Value;
 
 use thingway::cli::{self, Args, Command, Parsed};
 use thingway::config::{Config, EndpointKind};
@@ -13,10 +14,11 @@ use thingway::endpoint::FailureKind;
 use thingway::error::Fatal;
 use thingway::gateway::Gateway;
 use thingway::gateway::source::Exit;
+use thingway::io::config_files::ConfigFiles;
 use thingway::io::event_loop::EventLoop;
 use thingway::io::identity::StateError;
-use thingway::io::{addresses, identity, log as logging, ports as io_ports, tty};
-use thingway::ports;
+use thingway::io::{addresses, control_socket, identity, log as logging, ports as io_ports, tty};
+use thingway::{ports, report};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args_os()
@@ -44,15 +46,44 @@ fn run(arguments: &[String]) -> Result<(), Fatal> {
         Some(Command::Check(check)) => {
             let path = check.config.as_ref().or(args.config.as_ref());
             let path = path.ok_or_else(|| cli::usage("check: --config FILE is needed"))?;
-            read_config(path)?;
+            ConfigFiles::new(Some(path.clone()), None).load()?;
             print(&format!("{path}: good\n"))
         }
         Some(Command::Fingerprint(_)) => {
             let identity = identity::load(clock()).map_err(state_error)?;
             print(&format!("{}\n", identity.fingerprint()))
         }
+        Some(Command::Status(status)) => {
+            let socket = status.socket.as_deref();
+            let (endpoints, sessions) = (ask(socket, "/endpoints")?, ask(socket, "/sessions")?);
+            let (endpoints, sessions) =
+                (report::endpoints(&endpoints), report::sessions(&sessions));
+            print(&format!("{endpoints}\n{sessions}"))
+        }
+        Some(Command::Sessions(list)) => {
+            let answer = ask(list.socket.as_deref(), "/sessions")?;
+            print(&list_or_json(list.json, &answer, report::sessions))
+        }
+        Some(Command::Endpoints(list)) => {
+            let answer = ask(list.socket.as_deref(), "/endpoints")?;
+            print(&list_or_json(list.json, &answer, report::endpoints))
+        }
         Some(Command::Ports(ports)) => print(&list_ports(ports.json)?),
         None => serve(&args),
+    }
+}
+
+/// A resource of the running daemon.
+fn ask(socket: Option<&str>, target: &str) -> Result<Value, Fatal> {
+    let answer = control_socket::get(socket.map(Path::new), target).map_err(Fatal::Failed)?;
+    serde_json::from_str(&answer).map_err(|error| Fatal::Failed(error.to_string()))
+}
+
+fn list_or_json(json: bool, answer: &Value, list: fn(&Value) -> String) -> String {
+    if json {
+        format!("{answer:#}\n")
+    } else {
+        list(answer)
     }
 }
 
@@ -70,13 +101,8 @@ fn list_ports(json: bool) -> Result<String, Fatal> {
 fn serve(args: &Args) -> Result<(), Fatal> {
     let level = args.log_level()?;
     let listen = args.listen()?;
-    let mut config = match &args.config {
-        Some(path) => read_config(path)?,
-        None => Config::default(),
-    };
-    if let Some(addr) = listen {
-        config.http.listen = vec![addr];
-    }
+    let mut files = ConfigFiles::new(args.config.clone(), listen);
+    let config = files.load()?;
     logging::start(level);
     log::info!("thingway {}", env!("CARGO_PKG_VERSION"));
     check_permissions(&config)?;
@@ -85,8 +111,11 @@ fn serve(args: &Args) -> Result<(), Fatal> {
     let mut seed = [0; 32];
     let seeded = rand::rngs::OsRng.try_fill_bytes(&mut seed);
     seeded.map_err(|error| Fatal::Failed(format!("no random numbers: {error}")))?;
-    let gateway = Gateway::new(clock(), config, identity, addresses::host_names(), seed);
-    let exit = EventLoop::new(gateway).and_then(EventLoop::run);
+    let mut gateway = Gateway::new(clock(), config, identity, addresses::host_names(), seed);
+    if let Some(path) = control_socket::own_path() {
+        gateway.listen_control(path);
+    }
+    let exit = EventLoop::new(gateway, files).and_then(EventLoop::run);
     match exit {
         Ok(Exit::Done) => Ok(()),
         Ok(Exit::Failed(why)) if why.kind == FailureKind::Denied => {
@@ -110,30 +139,6 @@ fn check_permissions(config: &Config) -> Result<(), Fatal> {
         }
     }
     Ok(())
-}
-
-fn read_config(path: &str) -> Result<Config, Fatal> {
-    let text = if path == "-" {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text).map(|_| text)
-    } else {
-        std::fs::read_to_string(path)
-    };
-    let text = text.map_err(|error| {
-        let text = format!("{path}: {error}");
-        if error.kind() == io::ErrorKind::PermissionDenied {
-            Fatal::Permission(text)
-        } else {
-            Fatal::Config(text)
-        }
-    })?;
-    Config::parse(&text).map_err(|faults| {
-        let lines: Vec<String> = faults
-            .iter()
-            .map(|fault| format!("{path}:{fault}"))
-            .collect();
-        Fatal::Config(lines.join("\n"))
-    })
 }
 
 fn state_error(error: StateError) -> Fatal {

@@ -1,19 +1,19 @@
-//! `[[endpoint]]`: the keys that all kinds have, and those of each kind.
+//! `[[endpoint]]`: the keys that all kinds have, and the way to those of each kind.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-
-use super::reader::{Document, Section};
-use super::{EndpointConfig, EndpointKind, MessageType};
+use super::reader::{Document, Section, one_of};
+use super::{EndpointConfig, EndpointKind, MessageType, Place, Traffic, serial, sockets, traffic};
 use crate::limits;
 
-const KINDS: &str = "serial, udp or demo";
+const KINDS: [&str; 8] = [
+    "serial", "tcp", "unix", "udp", "demo", "echo", "sink", "source",
+];
 
 /// Reads one section; `None` when it has a fault that leaves no endpoint to speak of.
 pub(super) fn read<'a>(
     mut section: Section<'a>,
     document: &mut Document<'a>,
 ) -> Option<EndpointConfig> {
+    let section_line = section.line();
     let name = required(&mut section, "name", document);
     let name = name.and_then(|(line, name)| match check_name(&name) {
         Ok(()) => Some(name),
@@ -22,91 +22,62 @@ pub(super) fn read<'a>(
             None
         }
     });
-    let messages = section.string("messages", document);
-    let kind = match required(&mut section, "kind", document) {
-        Some((line, kind)) => read_kind(&kind, line, &mut section, document),
-        // Without a kind nobody can tell which other keys are right.
-        None => return None,
+    // Without a kind nobody can tell which other keys are right.
+    let (line, word) = required(&mut section, "kind", document)?;
+    let known = KINDS.contains(&word.as_str());
+    if !known {
+        let message = format!("endpoint.kind must be {}, not {word:?}", one_of(&KINDS));
+        document.fault_at(line, message);
+    }
+    let kind = match word.as_str() {
+        "serial" => serial::read(&mut section, document),
+        "tcp" => sockets::read_tcp(&mut section, document),
+        "unix" => sockets::read_unix(&mut section, document),
+        "udp" => sockets::read_udp(&mut section, document),
+        "demo" => Some(EndpointKind::Demo),
+        "echo" => Some(EndpointKind::Echo),
+        "sink" => Some(EndpointKind::Sink),
+        "source" => Some(EndpointKind::Source),
+        _ => None,
     };
-    let messages = match messages.as_ref().map(|(line, text)| (line, text.as_str())) {
-        None => default_messages(kind.as_ref()),
-        Some((_, "binary")) => MessageType::Binary,
-        Some((_, "text")) => MessageType::Text,
-        Some((line, other)) => {
-            let message = format!("endpoint.messages must be binary or text, not {other:?}");
-            document.fault_at(*line, message);
-            MessageType::Binary
-        }
+    let types = [("binary", MessageType::Binary), ("text", MessageType::Text)];
+    let messages = section.choice("messages", &types, document);
+    let traffic = match word.as_str() {
+        "serial" | "tcp" | "unix" => traffic::read_stream(&mut section, document),
+        "udp" => traffic::read_datagrams(&mut section, document),
+        _ => Traffic::default(),
     };
-    if kind.is_some() {
+    if known {
         section.finish(document);
     }
+    let kind = kind?;
     Some(EndpointConfig {
+        messages: messages.unwrap_or_else(|| default_messages(&kind)),
         name: name?,
-        kind: kind?,
-        messages,
+        kind,
+        traffic,
+        place: Place::File {
+            file: String::new(),
+            line: section_line,
+        },
     })
 }
 
-fn default_messages(kind: Option<&EndpointKind>) -> MessageType {
+fn default_messages(kind: &EndpointKind) -> MessageType {
     match kind {
-        Some(EndpointKind::Demo) => MessageType::Text,
-        Some(EndpointKind::Serial { .. } | EndpointKind::Udp { .. }) | None => MessageType::Binary,
+        EndpointKind::Demo => MessageType::Text,
+        EndpointKind::Serial { .. }
+        | EndpointKind::Tcp(_)
+        | EndpointKind::Unix(_)
+        | EndpointKind::Udp(_)
+        | EndpointKind::Echo
+        | EndpointKind::Sink
+        | EndpointKind::Source => MessageType::Binary,
     }
 }
 
-fn read_kind<'a>(
-    kind: &str,
-    line: usize,
-    section: &mut Section<'a>,
-    document: &mut Document<'a>,
-) -> Option<EndpointKind> {
-    match kind {
-        "serial" => {
-            let path = required(section, "path", document);
-            // The highest rate of any adapter in the kernel; a driver may say no to less.
-            let baud = section
-                .integer("baud", 50..=20_000_000, document)
-                .unwrap_or(115_200);
-            let (line, path) = path?;
-            if !path.starts_with('/') {
-                document.fault_at(line, format!("endpoint.path {path:?} must begin with /"));
-                return None;
-            }
-            let baud = u32::try_from(baud).ok()?;
-            Some(EndpointKind::Serial {
-                path: PathBuf::from(path),
-                baud,
-            })
-        }
-        "udp" => {
-            let (line, text) = required(section, "remote", document)?;
-            match text.parse::<SocketAddr>() {
-                Ok(remote) if remote.port() != 0 && !remote.ip().is_unspecified() => {
-                    Some(EndpointKind::Udp { remote })
-                }
-                Ok(_) | Err(_) => {
-                    let message = format!(
-                        "endpoint.remote {text:?} is not an address like \"127.0.0.1:14550\" or \
-                         \"[::1]:14550\""
-                    );
-                    document.fault_at(line, message);
-                    None
-                }
-            }
-        }
-        "demo" => Some(EndpointKind::Demo),
-        other => {
-            document.fault_at(
-                line,
-                format!("endpoint.kind must be {KINDS}, not {other:?}"),
-            );
-            None
-        }
-    }
-}
-
-fn required<'a>(
+/// A string that must be there.
+pub(super) fn required<'a>(
     section: &mut Section<'a>,
     key: &str,
     document: &mut Document<'a>,
@@ -119,8 +90,21 @@ fn required<'a>(
     value
 }
 
-/// A name becomes a label, a path segment and a metric's label, so it is kept plain.
-fn check_name(name: &str) -> Result<(), String> {
+/// A path from the root; a relative one would depend on where the daemon was started.
+pub(super) fn absolute(
+    key: &str,
+    (line, path): (usize, String),
+    document: &mut Document<'_>,
+) -> Option<std::path::PathBuf> {
+    if path.starts_with('/') && !path.contains('\0') {
+        return Some(path.into());
+    }
+    document.fault_at(line, format!("endpoint.{key} {path:?} must begin with /"));
+    None
+}
+
+/// A name becomes a label, a path segment, a file name and a metric's label, so it is kept plain.
+pub fn check_name(name: &str) -> Result<(), String> {
     if name.is_empty() || name.len() > limits::LABEL {
         return Err(format!("must have 1 to {} bytes", limits::LABEL));
     }
@@ -132,6 +116,9 @@ fn check_name(name: &str) -> Result<(), String> {
         .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
     {
         return Err("may have letters, digits, '-', '_' and '.' only".to_owned());
+    }
+    if name.starts_with('.') {
+        return Err("may not begin with '.'".to_owned());
     }
     Ok(())
 }

@@ -1,21 +1,37 @@
-//! The configuration: what a TOML file may say, parsed once into types that cannot be wrong.
+//! The configuration: what TOML files and the environment may say, parsed once into types that
+//! cannot be wrong.
 //!
-//! All faults of a file are found in one go, each with its line, so that nobody mends a file one
-//! message at a time. Every key is described in `docs/config.md`.
+//! All faults are found in one go, each with its place, so that nobody mends a file one message at
+//! a time. Every key is described in `docs/config.md`.
 
+mod change;
 mod endpoints;
+mod environment;
+mod http;
+mod limits;
 mod reader;
+mod serial;
+mod sockets;
+mod sources;
+mod traffic;
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::endpoint::LagPolicy;
+use crate::endpoint::line::LineSettings;
+use crate::framing::Framing;
 use crate::limits::Limits;
-use reader::{Document, Section};
 
-/// Everything a config file can say, with the defaults in place of what it does not.
+pub use change::{ServedConfig, endpoint_file, endpoint_toml};
+pub use endpoints::check_name;
+pub use environment::VARIABLES;
+pub use http::check_listen;
+pub use sources::{File, Sources};
+
+/// Everything that can be configured, with the defaults in place of what is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// `[http]`
@@ -24,6 +40,10 @@ pub struct Config {
     pub ice: IceConfig,
     /// `[limits]`
     pub limits: Limits,
+    /// `[serial]`
+    pub serial: SerialConfig,
+    /// `[api]`
+    pub api: ApiConfig,
     /// `[[endpoint]]`, each with a name of its own.
     pub endpoints: Vec<EndpointConfig>,
 }
@@ -47,6 +67,20 @@ pub struct IceConfig {
     pub port: u16,
 }
 
+/// `[serial]`: what concerns all serial ports.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SerialConfig {
+    /// Ports that are found become endpoints by themselves.
+    pub discover: bool,
+}
+
+/// `[api]`: what the API may change.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ApiConfig {
+    /// Endpoints may be added and removed; they are written to `conf.d`.
+    pub configure: bool,
+}
+
 /// One `[[endpoint]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointConfig {
@@ -56,6 +90,43 @@ pub struct EndpointConfig {
     pub kind: EndpointKind,
     /// The frame type of what the device sends.
     pub messages: MessageType,
+    /// How bytes and messages pass through it.
+    pub traffic: Traffic,
+    /// Where it was configured.
+    pub place: Place,
+}
+
+impl EndpointConfig {
+    /// Whether another one says the same, wherever it does.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let Self {
+            name,
+            kind,
+            messages,
+            traffic,
+            place: _,
+        } = self;
+        *name == other.name
+            && *kind == other.kind
+            && *messages == other.messages
+            && *traffic == other.traffic
+    }
+}
+
+/// Where an endpoint was configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Nowhere: it is there without a configuration.
+    BuiltIn,
+    /// In a file.
+    File {
+        /// As it is shown in messages.
+        file: String,
+        /// Counted from 1.
+        line: usize,
+    },
+    /// Nowhere: its port was found.
+    Found,
 }
 
 /// The kinds of endpoints.
@@ -65,16 +136,23 @@ pub enum EndpointKind {
     Serial {
         /// Best below `/dev/serial/by-id`, which names the adapter and not the order of plugging.
         path: PathBuf,
-        /// Bits per second.
-        baud: u32,
+        /// How it is opened.
+        line: Box<LineSettings>,
     },
+    /// A program that speaks TCP.
+    Tcp(Meeting<SocketAddr>),
+    /// A program at a Unix socket (stream).
+    Unix(Meeting<PathBuf>),
     /// A program that speaks UDP.
-    Udp {
-        /// Its address.
-        remote: SocketAddr,
-    },
+    Udp(UdpConfig),
     /// The built-in device.
     Demo,
+    /// Sends each message back to where it came from.
+    Echo,
+    /// Takes everything.
+    Sink,
+    /// Sends as much as it is asked for.
+    Source,
 }
 
 impl EndpointKind {
@@ -82,10 +160,115 @@ impl EndpointKind {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Serial { .. } => "serial",
-            Self::Udp { .. } => "udp",
+            Self::Tcp(_) => "tcp",
+            Self::Unix(_) => "unix",
+            Self::Udp(_) => "udp",
             Self::Demo => "demo",
+            Self::Echo => "echo",
+            Self::Sink => "sink",
+            Self::Source => "source",
         }
     }
+}
+
+/// Who calls whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Meeting<A> {
+    /// We connect, and connect again.
+    Remote(A),
+    /// The program connects to us, one at a time.
+    Listen(A),
+}
+
+/// `kind = "udp"`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UdpConfig {
+    /// Where messages go; `None`: to whoever sent last.
+    pub remote: Option<SocketAddr>,
+    /// Where we receive; `None`: any port.
+    pub bind: Option<SocketAddr>,
+    /// Groups that are joined.
+    pub multicast: Vec<IpAddr>,
+}
+
+/// How bytes and messages pass through an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traffic {
+    /// How a byte stream becomes messages and back.
+    pub framing: StreamFraming,
+    /// The largest message, in bytes, either way.
+    pub max_message: usize,
+    /// What who attaches is sent of the past, in bytes.
+    pub scrollback: usize,
+    /// What becomes of a route that reads too slowly.
+    pub lag: LagPolicy,
+    /// Who may write.
+    pub writers: Writers,
+    /// What the device is sent when the writer falls silent.
+    pub deadman: Option<Deadman>,
+    /// Where all that passes is written down.
+    pub capture: Option<Capture>,
+}
+
+/// How a byte stream becomes messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamFraming {
+    /// As it comes. Bytes wait up to `latency` for more, so that messages are few.
+    Raw {
+        /// 0: every read goes out at once.
+        latency: Duration,
+    },
+    /// Message by message.
+    Framed(Framing),
+}
+
+impl StreamFraming {
+    /// The name in config and API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Raw { .. } => "raw",
+            Self::Framed(framing) => framing.as_str(),
+        }
+    }
+}
+
+/// Who may write to an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writers {
+    /// Everybody.
+    All,
+    /// The session that holds the lease.
+    One,
+}
+
+impl Writers {
+    /// The name in config and API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::One => "one",
+        }
+    }
+}
+
+/// `deadman = { … }`: what stops a machine whose driver has gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deadman {
+    /// How long the writing session may be silent.
+    pub timeout: Duration,
+    /// What the device is sent then, before everything else.
+    pub send: Vec<u8>,
+}
+
+/// `capture = { … }`: everything that passes, in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capture {
+    /// The newest file; older ones are `path.1`, `path.2` …
+    pub path: PathBuf,
+    /// How long a file becomes, in bytes.
+    pub max_bytes: u64,
+    /// How many there are, the newest included.
+    pub files: u32,
 }
 
 /// Binary or text frames (RFC 8831 §6.6).
@@ -129,6 +312,8 @@ impl Default for Config {
             name: "demo".to_owned(),
             kind: EndpointKind::Demo,
             messages: MessageType::Text,
+            traffic: Traffic::default(),
+            place: Place::BuiltIn,
         };
         Self {
             http: HttpConfig {
@@ -138,196 +323,17 @@ impl Default for Config {
             },
             ice: IceConfig { port: 0 },
             limits: Limits::default(),
+            serial: SerialConfig::default(),
+            api: ApiConfig::default(),
             endpoints: vec![demo],
         }
     }
 }
 
 impl Config {
-    /// Reads a config file's text. All faults, in the order of their lines, or a config.
+    /// Reads one file's text. All faults, in the order of their lines, or a config.
     pub fn parse(text: &str) -> Result<Self, Vec<Fault>> {
-        let mut document = Document::parse(text);
-        let config = Self::read(&mut document);
-        document.finish(config)
-    }
-
-    fn read(document: &mut Document<'_>) -> Self {
-        let default = Self::default();
-        let mut root = document.root();
-        let http = root
-            .table("http", document)
-            .map_or(default.http, |section| HttpConfig::read(section, document));
-        let ice = root
-            .table("ice", document)
-            .map_or(default.ice, |mut section| {
-                let port = section.integer("port", 0..=65_535, document).unwrap_or(0);
-                section.finish(document);
-                IceConfig {
-                    port: u16::try_from(port).unwrap_or(0),
-                }
-            });
-        let limits = root
-            .table("limits", document)
-            .map_or_else(Limits::default, |section| read_limits(section, document));
-        let mut endpoints = Vec::new();
-        let mut names = BTreeSet::new();
-        for section in root.tables("endpoint", document) {
-            let line = section.line();
-            if let Some(endpoint) = endpoints::read(section, document) {
-                if !names.insert(endpoint.name.clone()) {
-                    let message = format!("endpoint {:?} is there twice", endpoint.name);
-                    document.fault_at(line, message);
-                }
-                endpoints.push(endpoint);
-            }
-        }
-        root.finish(document);
-        Self {
-            http,
-            ice,
-            limits,
-            endpoints,
-        }
-    }
-}
-
-/// Whether an address may be listened on before there are tokens.
-pub fn check_listen(addr: SocketAddr) -> Result<SocketAddr, String> {
-    if addr.ip().is_loopback() {
-        Ok(addr)
-    } else {
-        Err(format!(
-            "{addr} is beyond loopback: this version has no access tokens yet, so it would let \
-             everybody in; listen on 127.0.0.1 or [::1] (and reach it by `ssh -L`)"
-        ))
-    }
-}
-
-impl HttpConfig {
-    fn read<'a>(mut section: Section<'a>, document: &mut Document<'a>) -> Self {
-        let mut listen = Vec::new();
-        let given = section.strings("listen", document);
-        for (line, text) in given.iter().flatten() {
-            let parsed = text
-                .parse::<SocketAddr>()
-                .map_err(|_| format!("{text:?} is not an address like \"127.0.0.1:8000\""));
-            match parsed.and_then(check_listen) {
-                Ok(addr) => listen.push(addr),
-                Err(message) => document.fault_at(*line, format!("http.listen: {message}")),
-            }
-        }
-        match &given {
-            None => listen = Config::default().http.listen,
-            Some(list) if list.is_empty() => {
-                let message = "http.listen is empty: nothing could reach the gateway".to_owned();
-                document.fault_at(section.line(), message);
-            }
-            Some(_) => {}
-        }
-        let mut seen = BTreeSet::new();
-        if let Some(twice) = listen.iter().find(|a| a.port() != 0 && !seen.insert(**a)) {
-            document.fault_at(
-                section.line(),
-                format!("http.listen: {twice} is there twice"),
-            );
-        }
-        let mut hosts = Vec::new();
-        for (line, host) in section.strings("hosts", document).unwrap_or_default() {
-            if is_host(&host) {
-                hosts.push(host.to_ascii_lowercase());
-            } else {
-                let message = format!(
-                    "http.hosts: {host:?} is not a host like \"board.example\", \"192.0.2.1\" or \
-                     \"[2001:db8::1]\" (without scheme and port)"
-                );
-                document.fault_at(line, message);
-            }
-        }
-        let mut allowed_origins = Vec::new();
-        for (line, origin) in section
-            .strings("allowed_origins", document)
-            .unwrap_or_default()
-        {
-            if is_origin(&origin) {
-                allowed_origins.push(origin.to_ascii_lowercase());
-            } else {
-                let message = format!(
-                    "http.allowed_origins: {origin:?} is not an origin like \
-                     \"https://example.org:8443\" (scheme, host and port only)"
-                );
-                document.fault_at(line, message);
-            }
-        }
-        section.finish(document);
-        Self {
-            listen,
-            hosts,
-            allowed_origins,
-        }
-    }
-}
-
-/// RFC 6454 §6.1: scheme, host, port; no path. `*` would defeat the check, `null` is anybody.
-fn is_origin(text: &str) -> bool {
-    let rest = text
-        .strip_prefix("http://")
-        .or_else(|| text.strip_prefix("https://"));
-    rest.is_some_and(|host| {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
-        // A browser leaves its scheme's own port out, so with it nothing would ever match.
-        let default_port = if text.starts_with("https") {
-            ":443"
-        } else {
-            ":80"
-        };
-        !host.is_empty() && host.chars().all(allowed) && !host.ends_with(default_port)
-    })
-}
-
-fn is_host(text: &str) -> bool {
-    let bracketed = text
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'));
-    if let Some(address) = bracketed {
-        return address.parse::<std::net::Ipv6Addr>().is_ok();
-    }
-    !text.is_empty()
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
-}
-
-fn read_limits<'a>(mut section: Section<'a>, document: &mut Document<'a>) -> Limits {
-    let default = Limits::default();
-    let mut number = |key: &str, range: std::ops::RangeInclusive<i64>, default: usize| {
-        let given = section.integer(key, range, document);
-        given
-            .and_then(|n| usize::try_from(n).ok())
-            .unwrap_or(default)
-    };
-    let sessions = number("sessions", 1..=1_000, default.sessions);
-    let channels_per_session = number(
-        "channels_per_session",
-        1..=1_000,
-        default.channels_per_session,
-    );
-    // Three quarters of it may be ungranted at a time, and the largest message must still fit.
-    let route_queue = number("route_queue", 131_072..=16_777_216, default.route_queue);
-    let mut seconds = |key: &str, default: Duration| {
-        let given = section.integer(key, 1..=3_600, document);
-        given
-            .and_then(|n| u64::try_from(n).ok())
-            .map_or(default, Duration::from_secs)
-    };
-    let connect_timeout = seconds("connect_timeout_s", default.connect_timeout);
-    let disconnected_timeout = seconds("disconnected_timeout_s", default.disconnected_timeout);
-    section.finish(document);
-    Limits {
-        sessions,
-        channels_per_session,
-        route_queue,
-        connect_timeout,
-        disconnected_timeout,
+        sources::parse_one(text)
     }
 }
 

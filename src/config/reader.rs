@@ -191,6 +191,34 @@ impl<'a> Section<'a> {
         Some(strings)
     }
 
+    /// `true` or `false`.
+    pub(super) fn boolean(&mut self, key: &str, document: &mut Document<'a>) -> Option<bool> {
+        let (span, value) = self.take(key)?;
+        if let DeValue::Boolean(is) = value {
+            return Some(is);
+        }
+        document.wrong_type(&self.name(key), &span, "true or false", &value);
+        None
+    }
+
+    /// One word of a few.
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        key: &str,
+        choices: &[(&str, T)],
+        document: &mut Document<'a>,
+    ) -> Option<T> {
+        let (line, text) = self.string(key, document)?;
+        let found = choices.iter().find(|(name, _)| *name == text);
+        if found.is_none() {
+            let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+            let name = self.name(key);
+            let message = format!("{name} must be {}, not {text:?}", one_of(&names));
+            document.fault_at(line, message);
+        }
+        found.map(|(_, value)| *value)
+    }
+
     /// A whole number within a range.
     pub(super) fn integer(
         &mut self,
@@ -233,5 +261,14 @@ impl<'a> Section<'a> {
             };
             document.fault_at(line, format!("unknown key {name}"));
         }
+    }
+}
+
+/// `a, b or c`.
+pub(super) fn one_of(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [only] => (*only).to_owned(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
     }
 }

@@ -58,7 +58,7 @@ fn the_example_of_the_readme_is_understood() {
     };
     let kind = EndpointKind::Serial {
         path: "/dev/serial/by-id/usb-x".into(),
-        baud: 115_200,
+        line: Box::new(LineSettings::at(115_200)),
     };
     assert_eq!((arm.name.as_str(), &arm.kind), ("arm", &kind));
     assert_eq!(rover.messages, MessageType::Text);
@@ -95,7 +95,7 @@ fn all_faults_come_at_once_with_their_lines() {
         "10: endpoint.path \"ttyUSB0\" must begin with /",
         "11: endpoint.baud must be a whole number, not string",
         "13: endpoint.name \"a b\" may have letters",
-        "14: endpoint.kind must be serial, udp or demo, not \"telepathy\"",
+        "14: endpoint.kind must be serial, tcp, unix, udp, demo, echo, sink or source, not \"telepathy\"",
         "15: endpoint without name",
         "17: endpoint.remote \"localhost:1\" is not an address",
     ];
@@ -129,7 +129,10 @@ fn syntax_errors_and_wrong_shapes_have_lines_too() {
 #[test]
 fn a_name_may_be_there_once() {
     let one = "[[endpoint]]\nname = \"x\"\nkind = \"demo\"\n";
-    assert_eq!(faults(&one.repeat(2)), ["4: endpoint \"x\" is there twice"]);
+    assert_eq!(
+        faults(&one.repeat(2)),
+        ["4: endpoint \"x\" is there twice, first at line 1"]
+    );
 }
 
 #[test]

@@ -4,10 +4,16 @@
 //! own cursor, bytes or datagrams come in from its device and go out to it. A new kind is one file
 //! and a line in [`new`].
 
+pub mod byte_log;
+pub mod byte_stream;
 pub mod demo;
+pub mod line;
+pub mod message_log;
 pub mod message_ring;
+pub mod probe;
+pub mod recorder;
 pub mod ring;
-pub mod serial;
+pub mod script;
 pub mod stream;
 pub mod udp;
 
@@ -16,9 +22,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::config::{EndpointConfig, EndpointKind, MessageType};
+use crate::config::{EndpointConfig, EndpointKind, Meeting, MessageType, UdpConfig};
+use crate::framing::Faults;
 use crate::ids::RouteId;
-use crate::limits::Limits;
+use line::LineSettings;
 
 /// A message of a channel, borrowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +65,12 @@ pub enum DropReason {
     Closed,
     /// The operating system would not send the datagram.
     SendFailed,
+    /// It fitted no frame of the endpoint's framing.
+    BadFrame,
+    /// Somebody else may write, and this one may not.
+    NoLease,
+    /// The writer had fallen silent, and the device was stopped.
+    Deadman,
 }
 
 impl DropReason {
@@ -72,6 +85,9 @@ impl DropReason {
             Self::Lagged => "lagged",
             Self::Closed => "closed",
             Self::SendFailed => "send-failed",
+            Self::BadFrame => "bad-frame",
+            Self::NoLease => "no-lease",
+            Self::Deadman => "deadman",
         }
     }
 }
@@ -187,21 +203,51 @@ impl fmt::Display for Failure {
     }
 }
 
+/// A byte stream that can be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A tty, in raw mode.
+    Tty {
+        /// Its path, followed through symbolic links at each try.
+        path: PathBuf,
+        /// How it is opened.
+        line: Box<LineSettings>,
+    },
+    /// A program that listens for TCP.
+    Tcp(SocketAddr),
+    /// A program that listens at a Unix socket.
+    Unix(PathBuf),
+    /// A program that connects to us.
+    TcpListener(SocketAddr),
+    /// A program that connects to us here.
+    UnixListener(PathBuf),
+}
+
+impl Target {
+    /// Whether opening it is not enough: somebody must connect.
+    pub fn is_listener(&self) -> bool {
+        matches!(self, Self::TcpListener(_) | Self::UnixListener(_))
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tty { path, .. } | Self::Unix(path) | Self::UnixListener(path) => {
+                write!(f, "{}", path.display())
+            }
+            Self::Tcp(addr) | Self::TcpListener(addr) => write!(f, "{addr}"),
+        }
+    }
+}
+
 /// What an endpoint asks of its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Open a tty in raw mode.
-    OpenTty {
-        /// Its path, followed through symbolic links at each try.
-        path: PathBuf,
-        /// Bits per second.
-        baud: u32,
-    },
-    /// Open a UDP socket whose one remote is this.
-    OpenUdp {
-        /// The device's address.
-        remote: SocketAddr,
-    },
+    /// Open a stream, or a listener for one.
+    Open(Target),
+    /// Open a UDP socket.
+    OpenUdp(UdpConfig),
     /// Send one datagram, which is [`Endpoint::output`]; consume it then.
     SendDatagram,
     /// The state changed: tell everybody.
@@ -231,6 +277,10 @@ pub trait Endpoint {
     fn is_stream(&self) -> bool {
         false
     }
+    /// Whether each route has room of its own, which reading makes: then none waits for another.
+    fn has_room_per_route(&self) -> bool {
+        false
+    }
     /// What becomes of a route that falls off the ring.
     fn lag_policy(&self) -> LagPolicy;
     /// Whether the device is there.
@@ -238,14 +288,21 @@ pub trait Endpoint {
     /// The next thing the endpoint wants done. Called until `None` after every input.
     fn poll_action(&mut self) -> Option<Action>;
 
-    /// What [`Action::OpenTty`] or [`Action::OpenUdp`] asked for is there.
+    /// What [`Action::Open`] or [`Action::OpenUdp`] asked for is there; for a listener, the
+    /// second time, somebody has connected.
     fn handle_opened(&mut self, _now: Instant) {}
     /// It could not be opened, or has vanished. Returns what was queued for it and is lost.
     fn handle_failed(&mut self, _now: Instant, _failure: &Failure) -> Count {
         Count::default()
     }
-    /// Bytes of a stream, or one datagram, from the device.
+    /// Bytes of a stream from the device.
     fn handle_input(&mut self, _now: Instant, _input: &[u8]) {}
+    /// One datagram from the device.
+    fn handle_datagram(&mut self, _now: Instant, _from: SocketAddr, _datagram: &[u8]) {}
+    /// What of the device's bytes fitted no frame.
+    fn faults(&self) -> Option<Faults> {
+        None
+    }
     /// Bytes to write to the device next. Empty: nothing to do.
     fn output(&self) -> &[u8] {
         &[]
@@ -256,6 +313,17 @@ pub trait Endpoint {
     }
     /// The first `n` bytes of [`Self::output`] are written.
     fn consume(&mut self, _n: usize) {}
+    /// How many bytes the device has taken in all.
+    fn written(&self) -> u64 {
+        0
+    }
+    /// Drops what is queued for the device and sends it these bytes first of all. Returns what
+    /// was dropped.
+    fn overtake(&mut self, _bytes: &[u8]) -> Count {
+        Count::default()
+    }
+    /// The device may be there now: try again soon.
+    fn look_again(&mut self, _now: Instant) {}
     /// When [`Self::handle_timeout`] wants to be called.
     fn poll_timeout(&self) -> Option<Instant> {
         None
@@ -265,13 +333,23 @@ pub trait Endpoint {
 }
 
 /// Makes the endpoint that a config entry describes.
-pub fn new(config: &EndpointConfig, limits: &Limits) -> Box<dyn Endpoint> {
+pub fn new(config: &EndpointConfig) -> Box<dyn Endpoint> {
     let binary = config.messages == MessageType::Binary;
+    let stream = |target| Box::new(stream::StreamEndpoint::new(target, binary, &config.traffic));
+    let probe = |role| Box::new(probe::Probe::new(role));
     match &config.kind {
-        EndpointKind::Serial { path, baud } => {
-            Box::new(serial::Serial::new(path.clone(), *baud, binary, limits))
+        EndpointKind::Serial { path, line } => {
+            let (path, line) = (path.clone(), line.clone());
+            stream(Target::Tty { path, line })
         }
-        EndpointKind::Udp { remote } => Box::new(udp::Udp::new(*remote, binary, limits)),
+        EndpointKind::Tcp(Meeting::Remote(addr)) => stream(Target::Tcp(*addr)),
+        EndpointKind::Tcp(Meeting::Listen(addr)) => stream(Target::TcpListener(*addr)),
+        EndpointKind::Unix(Meeting::Remote(path)) => stream(Target::Unix(path.clone())),
+        EndpointKind::Unix(Meeting::Listen(path)) => stream(Target::UnixListener(path.clone())),
+        EndpointKind::Udp(udp) => Box::new(udp::Udp::new(udp.clone(), binary, &config.traffic)),
         EndpointKind::Demo => Box::new(demo::Demo::new(binary)),
+        EndpointKind::Echo => probe(probe::Role::Echo),
+        EndpointKind::Sink => probe(probe::Role::Sink),
+        EndpointKind::Source => probe(probe::Role::Source),
     }
 }

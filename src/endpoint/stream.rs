@@ -1,121 +1,212 @@
-//! What every endpoint over a byte stream shares: one ring that all routes read by cursors of
-//! their own, and one bounded queue towards the device.
+//! A device that is one byte stream: a tty, or a program behind TCP or a Unix socket. It may be
+//! absent at start, vanish and return, while channels stay open.
+//!
+//! This file decides when to open; the system calls are in `io`. Messages to an absent device are
+//! refused, never kept: a stale command must not move a machine minutes later.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
-use super::ring::Ring;
-use super::{Count, DropReason, Message, Outgoing, Unaccepted};
+use super::byte_stream::ByteStream;
+use super::{
+    Action, Count, DeviceState, DropReason, Endpoint, Failure, FailureKind, LagPolicy, Message,
+    Outgoing, Target, Unaccepted,
+};
+use crate::config::Traffic;
+use crate::framing::Faults;
 use crate::ids::RouteId;
-use crate::limits;
-use crate::util::byte_queue::ByteQueue;
+use crate::util::backoff::Backoff;
 
-/// The two directions of a byte stream, with its routes. Framing is raw: bytes are cut into
-/// messages of at most [`limits::STREAM_MESSAGE`], and messages are written one after the other.
+/// A USB adapter is back about a second after a reset, and a program sooner, so the first tries
+/// come quickly.
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+/// Later ones cost a wake-up each. A tty that appears is told at once by the file system.
+const LAST_RETRY: Duration = Duration::from_secs(5);
+/// A new device file exists before udev has given it its permissions.
+const SETTLE: Duration = Duration::from_millis(50);
+
+/// The endpoint kinds `serial`, `tcp` and `unix`.
 #[derive(Debug)]
-pub struct ByteStream {
-    ring: Ring,
-    /// The absolute offset up to which each route has read.
-    cursors: BTreeMap<RouteId, u64>,
-    output: ByteQueue,
-    binary: bool,
+pub struct StreamEndpoint {
+    target: Target,
+    stream: ByteStream,
+    lag: LagPolicy,
+    state: State,
+    backoff: Backoff,
+    actions: VecDeque<Action>,
 }
 
-impl ByteStream {
-    /// A stream without routes. `binary`: the frame type of what goes to the peers.
-    pub fn new(binary: bool) -> Self {
+#[derive(Debug)]
+enum State {
+    Opening,
+    /// Nobody has connected to our listener.
+    Listening,
+    Open,
+    /// Not usable, and looked at again at `retry`.
+    Waiting {
+        retry: Instant,
+        failure: Failure,
+    },
+}
+
+impl StreamEndpoint {
+    /// A device that is opened at once and for as long as the daemon runs.
+    pub fn new(target: Target, binary: bool, traffic: &Traffic) -> Self {
         Self {
-            ring: Ring::new(limits::RING, limits::STREAM_MESSAGE),
-            cursors: BTreeMap::new(),
-            output: ByteQueue::new(limits::STREAM_OUTPUT),
-            binary,
+            stream: ByteStream::new(binary, traffic),
+            lag: traffic.lag,
+            state: State::Opening,
+            backoff: Backoff::new(FIRST_RETRY, LAST_RETRY),
+            actions: VecDeque::from([Action::Open(target.clone())]),
+            target,
         }
     }
 
-    /// A new route reads from here on.
-    pub fn attach(&mut self, route: RouteId) {
-        self.cursors.insert(route, self.ring.end());
-    }
-
-    /// Forgets a route's cursor.
-    pub fn detach(&mut self, route: RouteId) {
-        self.cursors.remove(&route);
-    }
-
-    /// Queues a peer's bytes for the device.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Unaccepted> {
-        if bytes.len() > limits::MAX_MESSAGE {
-            return Err(Unaccepted::Refused(DropReason::TooLarge));
+    fn retry(&self) -> Option<Instant> {
+        match self.state {
+            State::Waiting { retry, .. } => Some(retry),
+            State::Opening | State::Listening | State::Open => None,
         }
-        if self.output.push(bytes) {
-            Ok(())
+    }
+}
+
+impl Endpoint for StreamEndpoint {
+    fn attach(&mut self, _now: Instant, route: RouteId) {
+        self.stream.attach(route);
+    }
+
+    fn detach(&mut self, route: RouteId) {
+        self.stream.detach(route);
+    }
+
+    fn handle_message(
+        &mut self,
+        _now: Instant,
+        _route: RouteId,
+        message: Message<'_>,
+    ) -> Result<(), Unaccepted> {
+        match self.state {
+            State::Open => self.stream.write(message.bytes),
+            State::Opening | State::Listening | State::Waiting { .. } => {
+                Err(Unaccepted::Refused(DropReason::Absent))
+            }
+        }
+    }
+
+    fn message(&self, route: RouteId) -> Option<Outgoing<'_>> {
+        self.stream.message(route)
+    }
+
+    fn consume_message(&mut self, route: RouteId) {
+        self.stream.consume_message(route);
+    }
+
+    fn is_stream(&self) -> bool {
+        self.stream.is_raw()
+    }
+
+    fn lag_policy(&self) -> LagPolicy {
+        self.lag
+    }
+
+    fn state(&self) -> DeviceState {
+        match &self.state {
+            State::Opening => DeviceState::Opening,
+            State::Open => DeviceState::Open,
+            State::Listening => {
+                DeviceState::Absent(format!("{}: nobody has connected", self.target))
+            }
+            State::Waiting { failure, .. } if failure.kind == FailureKind::Absent => {
+                DeviceState::Absent(failure.detail.clone())
+            }
+            State::Waiting { failure, .. } => DeviceState::Failed(failure.detail.clone()),
+        }
+    }
+
+    fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    fn handle_opened(&mut self, _now: Instant) {
+        let waits = self.target.is_listener() && !matches!(self.state, State::Listening);
+        self.state = if waits { State::Listening } else { State::Open };
+        self.backoff.reset();
+        self.actions.push_back(Action::StateChanged);
+    }
+
+    fn handle_failed(&mut self, now: Instant, failure: &Failure) -> Count {
+        if self.target.is_listener() && matches!(self.state, State::Open) {
+            self.state = State::Listening;
+            self.actions.push_back(Action::StateChanged);
         } else {
-            Err(Unaccepted::Full)
+            // A try that fails as the one before did is no news.
+            let news = match &self.state {
+                State::Waiting {
+                    failure: before, ..
+                } => before != failure,
+                State::Opening | State::Listening | State::Open => true,
+            };
+            let retry = now + self.backoff.delay();
+            self.state = State::Waiting {
+                retry,
+                failure: failure.clone(),
+            };
+            if news {
+                self.actions.push_back(Action::StateChanged);
+            }
+        }
+        self.stream.handle_gone();
+        self.stream.forget_output()
+    }
+
+    fn handle_input(&mut self, now: Instant, input: &[u8]) {
+        self.stream.handle_input(now, input);
+    }
+
+    fn faults(&self) -> Option<Faults> {
+        self.stream.faults()
+    }
+
+    fn output(&self) -> &[u8] {
+        self.stream.output()
+    }
+
+    fn consume(&mut self, n: usize) {
+        self.stream.consume(n);
+    }
+
+    fn written(&self) -> u64 {
+        self.stream.written()
+    }
+
+    fn overtake(&mut self, bytes: &[u8]) -> Count {
+        match self.state {
+            State::Open => self.stream.overtake(bytes),
+            State::Opening | State::Listening | State::Waiting { .. } => Count::default(),
         }
     }
 
-    /// Bytes that the device sent.
-    pub fn handle_input(&mut self, input: &[u8]) {
-        // With nobody there, the bytes still go into the ring: who attaches later may want them.
-        self.ring.push(input);
-    }
-
-    /// The next piece for a route.
-    pub fn message(&self, route: RouteId) -> Option<Outgoing<'_>> {
-        let cursor = *self.cursors.get(&route)?;
-        match self.piece(cursor) {
-            Some([]) => None,
-            Some(bytes) => Some(Outgoing::Message(Message {
-                binary: self.binary,
-                bytes,
-            })),
-            None => Some(Outgoing::Lagged(Count {
-                messages: 0,
-                bytes: self.ring.start() - cursor,
-            })),
+    fn look_again(&mut self, now: Instant) {
+        if let State::Waiting { retry, .. } = &mut self.state {
+            *retry = (*retry).min(now + SETTLE);
         }
     }
 
-    /// Moves a route's cursor past what [`Self::message`] showed.
-    pub fn consume_message(&mut self, route: RouteId) {
-        let Some(cursor) = self.cursors.get(&route).copied() else {
-            return;
-        };
-        let next = match self.piece(cursor) {
-            Some(bytes) => cursor + bytes.len() as u64,
-            None => self.ring.start(),
-        };
-        self.cursors.insert(route, next);
+    fn poll_timeout(&self) -> Option<Instant> {
+        [self.retry(), self.stream.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
-    /// What a cursor points at; `None` if that has been written over.
-    fn piece(&self, cursor: u64) -> Option<&[u8]> {
-        let bytes = self.ring.read(cursor, limits::STREAM_MESSAGE)?;
-        if self.binary {
-            return Some(bytes);
-        }
-        // A text frame must not end within a character whose rest is still to come.
-        match std::str::from_utf8(bytes) {
-            Err(error) if error.error_len().is_none() => bytes.get(..error.valid_up_to()),
-            Ok(_) | Err(_) => Some(bytes),
-        }
-    }
-
-    /// What the device is to be sent next.
-    pub fn output(&self) -> &[u8] {
-        self.output.as_slice()
-    }
-
-    /// The device took `n` bytes.
-    pub fn consume(&mut self, n: usize) {
-        self.output.consume(n);
-    }
-
-    /// The device is gone: what was queued for it is lost.
-    pub fn forget_output(&mut self) -> Count {
-        let bytes = self.output.clear() as u64;
-        Count {
-            messages: u64::from(bytes > 0),
-            bytes,
+    fn handle_timeout(&mut self, now: Instant) {
+        self.stream.handle_timeout(now);
+        if let State::Waiting { retry, .. } = &mut self.state
+            && *retry <= now
+        {
+            // Still shown as absent while it is tried, so that its state does not flicker.
+            *retry = now + LAST_RETRY;
+            self.actions.push_back(Action::Open(self.target.clone()));
         }
     }
 }
@@ -123,83 +214,83 @@ impl ByteStream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::endpoint::line::LineSettings;
     use crate::util::slab::Id;
 
-    fn drain(stream: &mut ByteStream, route: RouteId) -> Vec<u8> {
-        let mut all = Vec::new();
-        while let Some(Outgoing::Message(message)) = stream.message(route) {
-            assert!(message.bytes.len() <= limits::STREAM_MESSAGE);
-            all.extend_from_slice(message.bytes);
-            stream.consume_message(route);
+    fn actions(endpoint: &mut StreamEndpoint) -> Vec<Action> {
+        std::iter::from_fn(|| endpoint.poll_action()).collect()
+    }
+
+    fn tty() -> Target {
+        Target::Tty {
+            path: "/dev/x".into(),
+            line: Box::new(LineSettings::at(9600)),
         }
-        all
     }
 
     #[test]
-    fn each_route_reads_by_its_own_cursor_from_where_it_attached() {
-        let mut stream = ByteStream::new(true);
-        let (a, b) = (Id::from_bits(1), Id::from_bits(2));
-        stream.attach(a);
-        stream.handle_input(b"early ");
-        stream.attach(b);
-        stream.handle_input(&[b'x'; 3000]);
-        assert_eq!(drain(&mut stream, a).len(), 3006);
-        assert_eq!(drain(&mut stream, b), vec![b'x'; 3000]);
-        stream.detach(a);
-        assert_eq!(stream.message(a), None);
+    fn an_absent_line_refuses_and_is_tried_again_ever_more_slowly() {
+        let mut now = Instant::now();
+        let mut serial = StreamEndpoint::new(tty(), true, &Traffic::stream());
+        let open = Action::Open(tty());
+        assert_eq!(actions(&mut serial), [open.clone()]);
+
+        let failure = Failure::new(FailureKind::Absent, "no such file");
+        serial.handle_failed(now, &failure);
+        assert_eq!(actions(&mut serial), [Action::StateChanged]);
+        assert_eq!(serial.state(), DeviceState::Absent("no such file".into()));
+        let message = Message {
+            binary: true,
+            bytes: b"go",
+        };
+        let route = Id::from_bits(0);
+        let refused = Err(Unaccepted::Refused(DropReason::Absent));
+        assert_eq!(serial.handle_message(now, route, message), refused);
+
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            let at = serial.poll_timeout().expect("a retry");
+            waits.push(at - now);
+            now = at;
+            serial.handle_timeout(now);
+            let tried = actions(&mut serial);
+            assert_eq!(tried, [open.clone()], "no news, only another try");
+            serial.handle_failed(now, &failure);
+        }
+        assert_eq!(waits.first(), Some(&FIRST_RETRY));
+        assert_eq!(waits.last(), Some(&LAST_RETRY));
+        serial.look_again(now);
+        assert_eq!(serial.poll_timeout(), Some(now + SETTLE));
+
+        serial.handle_opened(now);
+        assert_eq!(actions(&mut serial), [Action::StateChanged]);
+        assert_eq!(serial.handle_message(now, route, message), Ok(()));
+        assert_eq!(serial.output(), b"go");
+        assert_eq!(serial.poll_timeout(), None);
+
+        let gone = Failure::new(FailureKind::Absent, "it vanished");
+        assert_eq!(serial.handle_failed(now, &gone), Count::one(2));
+        assert_eq!(serial.output(), b"", "nothing is kept for its return");
+        assert_eq!(serial.poll_timeout(), Some(now + FIRST_RETRY));
     }
 
     #[test]
-    fn a_route_that_falls_off_the_tail_learns_how_much_it_lost() {
-        let mut stream = ByteStream::new(true);
-        let route = Id::from_bits(1);
-        stream.attach(route);
-        stream.handle_input(&vec![1; limits::RING + 10]);
-        assert_eq!(
-            stream.message(route),
-            Some(Outgoing::Lagged(Count {
-                messages: 0,
-                bytes: 10
-            }))
-        );
-        stream.consume_message(route);
-        assert_eq!(drain(&mut stream, route).len(), limits::RING);
-    }
-
-    #[test]
-    fn text_is_never_cut_within_a_character() {
-        let mut stream = ByteStream::new(false);
-        let route = Id::from_bits(1);
-        stream.attach(route);
-        stream.handle_input("21 °".as_bytes());
-        stream.handle_input(&"°".as_bytes()[..1]);
-        assert_eq!(drain(&mut stream, route), "21 °".as_bytes());
-        stream.handle_input(&"°".as_bytes()[1..]);
-        assert_eq!(drain(&mut stream, route), "°".as_bytes());
-        stream.handle_input(&[0xff, 0xfe]);
-        assert_eq!(
-            drain(&mut stream, route),
-            [0xff, 0xfe],
-            "what is no text at all still passes"
-        );
-        let long = "°".repeat(limits::RING / 2);
-        stream.handle_input(long.as_bytes());
-        assert_eq!(drain(&mut stream, route), long.as_bytes());
-    }
-
-    #[test]
-    fn the_queue_to_the_device_is_bounded_and_a_giant_is_refused() {
-        let mut stream = ByteStream::new(true);
-        let giant = vec![0; limits::MAX_MESSAGE + 1];
-        assert_eq!(
-            stream.write(&giant),
-            Err(Unaccepted::Refused(DropReason::TooLarge))
-        );
-        let big = vec![0; limits::MAX_MESSAGE];
-        assert_eq!(stream.write(&big), Ok(()));
-        assert_eq!(stream.write(&big), Ok(()));
-        assert_eq!(stream.write(b"x"), Err(Unaccepted::Full));
-        assert_eq!(stream.forget_output().bytes, 2 * limits::MAX_MESSAGE as u64);
-        assert_eq!(stream.write(b"x"), Ok(()));
+    fn a_listener_waits_for_one_connection_after_the_other() {
+        let now = Instant::now();
+        let target = Target::TcpListener("127.0.0.1:7".parse().unwrap());
+        let mut endpoint = StreamEndpoint::new(target, true, &Traffic::stream());
+        endpoint.handle_opened(now);
+        let nobody = DeviceState::Absent("127.0.0.1:7: nobody has connected".into());
+        assert_eq!(endpoint.state(), nobody);
+        endpoint.handle_opened(now);
+        assert_eq!(endpoint.state(), DeviceState::Open);
+        let left = Failure::new(FailureKind::Absent, "it has closed the connection");
+        endpoint.handle_failed(now, &left);
+        assert_eq!(endpoint.state(), nobody);
+        assert_eq!(endpoint.poll_timeout(), None, "the listener is still there");
+        let broken = Failure::new(FailureKind::Other, "it is broken");
+        endpoint.handle_failed(now, &broken);
+        assert!(matches!(endpoint.state(), DeviceState::Failed(_)));
+        assert!(endpoint.poll_timeout().is_some());
     }
 }

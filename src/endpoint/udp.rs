@@ -1,16 +1,17 @@
-//! A UDP program: one fixed remote, one datagram = one message, both families.
+//! A UDP program: one datagram = one message, both families. Its address is fixed, or learned from
+//! the last datagram that came.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::message_ring::MessageRing;
+use super::message_log::MessageLog;
 use super::{
     Action, Count, DeviceState, DropReason, Endpoint, Failure, LagPolicy, Message, Outgoing,
     Unaccepted,
 };
+use crate::config::{Traffic, UdpConfig};
 use crate::ids::RouteId;
-use crate::limits::{self, Limits};
 use crate::util::backoff::Backoff;
 
 /// The largest payload of a UDP datagram over IPv4 (65,535 − 8 − 20).
@@ -19,24 +20,18 @@ const MAX_DATAGRAM: usize = 65_507;
 /// The endpoint kind `udp`.
 #[derive(Debug)]
 pub struct Udp {
-    remote: SocketAddr,
-    ring: MessageRing,
-    cursors: BTreeMap<RouteId, Cursor>,
+    config: UdpConfig,
+    /// Who sent last; for an endpoint without a fixed remote.
+    learned: Option<SocketAddr>,
+    log: MessageLog,
+    lag: LagPolicy,
     /// The one datagram on its way out; the owner takes it within the same call.
     output: Vec<u8>,
-    binary: bool,
     state: State,
     /// What has been told, until it works.
     last_failure: Option<String>,
     backoff: Backoff,
     actions: VecDeque<Action>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Cursor {
-    index: u64,
-    /// Bytes of all messages before `index`.
-    bytes: u64,
 }
 
 #[derive(Debug)]
@@ -48,32 +43,34 @@ enum State {
 
 impl Udp {
     /// A socket that is opened at once.
-    pub fn new(remote: SocketAddr, binary: bool, _limits: &Limits) -> Self {
+    pub fn new(config: UdpConfig, binary: bool, traffic: &Traffic) -> Self {
         Self {
-            remote,
-            ring: MessageRing::new(limits::RING),
-            cursors: BTreeMap::new(),
+            learned: None,
+            log: MessageLog::new(binary, traffic.scrollback),
+            lag: traffic.lag,
             output: Vec::new(),
-            binary,
             state: State::Opening,
             last_failure: None,
             backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(10)),
-            actions: VecDeque::from([Action::OpenUdp { remote }]),
+            actions: VecDeque::from([Action::OpenUdp(config.clone())]),
+            config,
         }
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        self.output.clear();
+        self.output.extend_from_slice(bytes);
+        self.actions.push_back(Action::SendDatagram);
     }
 }
 
 impl Endpoint for Udp {
     fn attach(&mut self, _now: Instant, route: RouteId) {
-        let cursor = Cursor {
-            index: self.ring.end(),
-            bytes: self.ring.bytes_before_end(),
-        };
-        self.cursors.insert(route, cursor);
+        self.log.attach(route);
     }
 
     fn detach(&mut self, route: RouteId) {
-        self.cursors.remove(&route);
+        self.log.detach(route);
     }
 
     fn handle_message(
@@ -86,55 +83,34 @@ impl Endpoint for Udp {
             return Err(Unaccepted::Refused(DropReason::TooLarge));
         }
         match self.state {
-            State::Open => {
-                self.output.clear();
-                self.output.extend_from_slice(message.bytes);
-                self.actions.push_back(Action::SendDatagram);
+            State::Open if self.remote().is_some() => {
+                self.send(message.bytes);
                 Ok(())
             }
-            State::Opening | State::Waiting { .. } => Err(Unaccepted::Refused(DropReason::Absent)),
+            State::Open | State::Opening | State::Waiting { .. } => {
+                Err(Unaccepted::Refused(DropReason::Absent))
+            }
         }
     }
 
     fn message(&self, route: RouteId) -> Option<Outgoing<'_>> {
-        let cursor = self.cursors.get(&route)?;
-        let lost = self.ring.start().saturating_sub(cursor.index);
-        if lost > 0 {
-            let bytes = self.ring.bytes_before_start() - cursor.bytes;
-            return Some(Outgoing::Lagged(Count {
-                messages: lost,
-                bytes,
-            }));
-        }
-        let bytes = self.ring.get(cursor.index)?;
-        Some(Outgoing::Message(Message {
-            binary: self.binary,
-            bytes,
-        }))
+        self.log.message(route)
     }
 
     fn consume_message(&mut self, route: RouteId) {
-        let Some(cursor) = self.cursors.get_mut(&route) else {
-            return;
-        };
-        if cursor.index < self.ring.start() {
-            *cursor = Cursor {
-                index: self.ring.start(),
-                bytes: self.ring.bytes_before_start(),
-            };
-        } else if let Some(bytes) = self.ring.get(cursor.index) {
-            cursor.index += 1;
-            cursor.bytes += bytes.len() as u64;
-        }
+        self.log.consume_message(route);
     }
 
     fn lag_policy(&self) -> LagPolicy {
-        LagPolicy::Skip
+        self.lag
     }
 
     fn state(&self) -> DeviceState {
         match &self.state {
             State::Opening => DeviceState::Opening,
+            State::Open if self.remote().is_none() => {
+                DeviceState::Absent("nobody has sent anything yet".to_owned())
+            }
             State::Open => DeviceState::Open,
             State::Waiting { detail, .. } => DeviceState::Failed(detail.clone()),
         }
@@ -166,9 +142,11 @@ impl Endpoint for Udp {
         Count::default()
     }
 
-    fn handle_input(&mut self, _now: Instant, datagram: &[u8]) {
-        let fitted = self.ring.push(datagram);
-        debug_assert!(fitted, "the ring is larger than any datagram");
+    fn handle_datagram(&mut self, _now: Instant, from: SocketAddr, datagram: &[u8]) {
+        if self.config.remote.is_none() && self.learned.replace(from).is_none() {
+            self.actions.push_back(Action::StateChanged);
+        }
+        self.log.push(datagram);
     }
 
     fn output(&self) -> &[u8] {
@@ -179,8 +157,15 @@ impl Endpoint for Udp {
         self.output.clear();
     }
 
+    fn overtake(&mut self, bytes: &[u8]) -> Count {
+        if matches!(self.state, State::Open) && self.remote().is_some() {
+            self.send(bytes);
+        }
+        Count::default()
+    }
+
     fn remote(&self) -> Option<SocketAddr> {
-        Some(self.remote)
+        self.config.remote.or(self.learned)
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
@@ -193,9 +178,7 @@ impl Endpoint for Udp {
     fn handle_timeout(&mut self, now: Instant) {
         if self.poll_timeout().is_some_and(|retry| retry <= now) {
             self.state = State::Opening;
-            self.actions.push_back(Action::OpenUdp {
-                remote: self.remote,
-            });
+            self.actions.push_back(Action::OpenUdp(self.config.clone()));
         }
     }
 }
@@ -205,69 +188,52 @@ mod tests {
     use super::*;
     use crate::util::slab::Id;
 
+    fn send(udp: &mut Udp, bytes: &[u8]) -> Result<(), Unaccepted> {
+        let binary = false;
+        udp.handle_message(Instant::now(), Id::from_bits(3), Message { binary, bytes })
+    }
+
     #[test]
-    fn one_datagram_is_one_message_and_a_lagging_route_learns_its_loss() {
+    fn one_datagram_is_one_message() {
         let now = Instant::now();
-        let remote = "127.0.0.1:14550".parse().unwrap();
-        let mut udp = Udp::new(remote, true, &Limits::default());
-        assert_eq!(udp.poll_action(), Some(Action::OpenUdp { remote }));
-        let route = Id::from_bits(3);
-        let message = Message {
-            binary: false,
-            bytes: b"ping",
+        let config = UdpConfig {
+            remote: Some("127.0.0.1:14550".parse().unwrap()),
+            ..UdpConfig::default()
         };
+        let mut udp = Udp::new(config.clone(), true, &Traffic::default());
+        assert_eq!(udp.poll_action(), Some(Action::OpenUdp(config)));
         let absent = Err(Unaccepted::Refused(DropReason::Absent));
-        assert_eq!(udp.handle_message(now, route, message), absent);
+        assert_eq!(send(&mut udp, b"ping"), absent);
         udp.handle_opened(now);
         assert_eq!(udp.poll_action(), Some(Action::StateChanged));
-
-        assert_eq!(udp.handle_message(now, route, message), Ok(()));
+        assert_eq!(send(&mut udp, b"ping"), Ok(()));
         assert_eq!(udp.poll_action(), Some(Action::SendDatagram));
         assert_eq!(udp.output(), b"ping");
-        let giant = vec![0; MAX_DATAGRAM + 1];
         let too_large = Err(Unaccepted::Refused(DropReason::TooLarge));
-        assert_eq!(
-            udp.handle_message(
-                now,
-                route,
-                Message {
-                    binary: true,
-                    bytes: &giant
-                }
-            ),
-            too_large
-        );
+        assert_eq!(send(&mut udp, &vec![0; MAX_DATAGRAM + 1]), too_large);
+    }
 
-        udp.handle_input(now, b"before");
-        udp.attach(now, route);
-        assert_eq!(udp.message(route), None);
-        udp.handle_input(now, b"");
-        let empty = Outgoing::Message(Message {
-            binary: true,
-            bytes: b"",
-        });
-        assert_eq!(
-            udp.message(route),
-            Some(empty),
-            "an empty datagram is a message too"
-        );
-        udp.consume_message(route);
-
-        let kept = limits::RING / 1000;
-        for _ in 0..kept + 5 {
-            udp.handle_input(now, &[1; 1000]);
+    #[test]
+    fn without_a_fixed_remote_whoever_sent_last_is_answered() {
+        let now = Instant::now();
+        let config = UdpConfig {
+            bind: Some("127.0.0.1:5000".parse().unwrap()),
+            ..UdpConfig::default()
+        };
+        let mut udp = Udp::new(config, true, &Traffic::default());
+        udp.handle_opened(now);
+        while udp.poll_action().is_some() {}
+        assert_eq!(udp.state().as_str(), "absent");
+        let absent = Err(Unaccepted::Refused(DropReason::Absent));
+        assert_eq!(send(&mut udp, b"ping"), absent);
+        for port in [7, 8] {
+            let from = SocketAddr::from(([127, 0, 0, 1], port));
+            udp.handle_datagram(now, from, b"here");
+            assert_eq!(udp.remote(), Some(from));
         }
-        let lost = Outgoing::Lagged(Count {
-            messages: 5,
-            bytes: 5000,
-        });
-        assert_eq!(udp.message(route), Some(lost));
-        udp.consume_message(route);
-        let left = std::iter::from_fn(|| {
-            let there = matches!(udp.message(route), Some(Outgoing::Message(_)));
-            udp.consume_message(route);
-            there.then_some(())
-        });
-        assert_eq!(left.count(), kept);
+        assert_eq!(udp.poll_action(), Some(Action::StateChanged));
+        assert_eq!(udp.poll_action(), None, "the second one is no news");
+        assert_eq!(udp.state(), DeviceState::Open);
+        assert_eq!(send(&mut udp, b"ping"), Ok(()));
     }
 }

@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use crate::api::problem::Problem;
 use crate::datagram::TransmitQueue;
+use crate::endpoint::script::Script;
 use crate::limits::Limits;
 use crate::session::control::{Reply, Request};
 use crate::session::crypto::Identity;
@@ -34,7 +35,14 @@ pub fn control(data: &[u8]) {
             let text = serde_json::to_string(&Reply::Pong { id }).expect("what came in goes out");
             assert!(text.len() <= LONGEST_PONG, "{} bytes", text.len());
         }
-        Ok(Request::Hello | Request::Endpoints) => {}
+        Ok(Request::Line(line)) => {
+            if let Ok(script) = Script::parse(line.script) {
+                assert!(script.steps.len() <= 3 * 64, "{} steps", script.steps.len());
+            }
+        }
+        Ok(
+            Request::Hello | Request::Endpoints | Request::Lease { .. } | Request::Heartbeat { .. },
+        ) => {}
         Err(error) => assert!(
             !error.detail.is_empty() && error.detail.len() <= 400,
             "{error:?}"

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::peer::Peer;
 use crate::config::Config;
 use crate::datagram::Meta;
+use crate::endpoint::line::LineFault;
 use crate::endpoint::{Failure, FailureKind};
 use crate::gateway::Gateway;
 use crate::gateway::source::{Command, Exit};
@@ -307,14 +308,27 @@ impl World {
                 self.gateway
                     .handle_opened(self.now, source, Some(Self::ice_addr()));
             }
-            Command::OpenTty { source, .. } if self.plugged => {
+            Command::Open { source, .. } if self.plugged => {
                 self.arm = Some(source);
                 self.gateway.handle_opened(self.now, source, None);
             }
-            Command::OpenTty { source, .. } => {
+            Command::Open { source, .. } => {
                 self.gateway.handle_failed(self.now, source, &absent);
             }
-            Command::CountUnsent { source } => self.gateway.handle_unsent(source, 0),
+            Command::CountUnsent { source } => self.gateway.handle_unsent(self.now, source, 0),
+            Command::Line { source, .. } => {
+                let fault = LineFault::Unsupported;
+                self.gateway.handle_line(self.now, source, Err(fault));
+            }
+            Command::ListPorts => self.gateway.handle_ports(self.now, &[]),
+            Command::WriteEndpoint { name, .. } => {
+                self.gateway
+                    .handle_endpoint_written(self.now, &name, Ok(()));
+            }
+            Command::OpenCapture { source, .. } => {
+                self.gateway.handle_failed(self.now, source, &absent);
+            }
+            Command::ListenControl { .. } | Command::WatchDevices => {}
             Command::Close { source } => self.clients.retain(|client| client.source != source),
             Command::ListAddresses => {
                 let addresses: [IpAddr; 2] = [[127, 0, 0, 1].into(), [192, 0, 2, 1].into()];

@@ -73,6 +73,7 @@ impl Gateway {
                 }),
             );
         }
+        self.tell_lease(id, endpoint);
         self.grant(route_id);
         self.touch_session(id);
         self.after_endpoint(endpoint);

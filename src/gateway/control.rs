@@ -1,14 +1,17 @@
 //! What is said on control channels.
 
-use std::collections::BTreeSet;
+use std::time::Instant;
 
 use super::Gateway;
+use super::line::{After, Asker};
 use super::views::EndpointView;
+use super::writers::Denied;
 use crate::config::EndpointConfig;
+use crate::endpoint::script::Script;
 use crate::endpoint::{Count, DropReason};
 use crate::ids::{EndpointId, RouteId, SessionId};
 use crate::session::channels::ChannelKey;
-use crate::session::control::{self, BadRequest, Reply, Request};
+use crate::session::control::{self, BadRequest, LineRequest, Reply, Request};
 
 impl Gateway {
     pub(super) fn open_control(&mut self, id: SessionId, key: ChannelKey) {
@@ -60,7 +63,13 @@ impl Gateway {
         self.touch_session(id);
     }
 
-    pub(super) fn handle_control(&mut self, id: SessionId, key: ChannelKey, data: &[u8]) {
+    pub(super) fn handle_control(
+        &mut self,
+        now: Instant,
+        id: SessionId,
+        key: ChannelKey,
+        data: &[u8],
+    ) {
         match Request::parse(data) {
             Ok(Request::Hello) => {}
             Ok(Request::Ping { id: ping }) => {
@@ -75,21 +84,116 @@ impl Gateway {
                     entry.session.answer(&Reply::Endpoints { endpoints });
                 }
             }
+            Ok(Request::Line(request)) => self.handle_line_request(now, id, &request),
+            Ok(Request::Lease { endpoint, wish }) => {
+                let done = self
+                    .find_endpoint(&endpoint)
+                    .and_then(|endpoint| self.wish_lease(Some(id), endpoint, &wish));
+                if let Err((reason, detail)) = done {
+                    self.tell_error(id, reason, &detail);
+                }
+            }
+            Ok(Request::Heartbeat { endpoint, stop }) => {
+                match endpoint.map(|name| self.find_endpoint(&name)).transpose() {
+                    Ok(endpoint) => self.handle_heartbeat(now, id, endpoint, stop),
+                    Err((reason, detail)) => self.tell_error(id, reason, &detail),
+                }
+            }
             Err(BadRequest {
                 reason,
                 detail,
                 fatal,
             }) => {
-                if let Some(entry) = self.sessions.get_mut(id) {
-                    let detail = detail.as_str();
-                    entry.session.answer(&Reply::Error { reason, detail });
-                }
+                self.tell_error(id, reason, &detail);
                 if fatal {
                     return self.end_channel(id, key, reason, &detail);
                 }
             }
         }
         self.touch_session(id);
+    }
+
+    fn tell_error(&mut self, id: SessionId, reason: &str, detail: &str) {
+        if let Some(entry) = self.sessions.get_mut(id) {
+            entry.session.answer(&Reply::Error { reason, detail });
+        }
+    }
+
+    /// An endpoint by its name.
+    pub(super) fn find_endpoint(&self, name: &str) -> Result<EndpointId, Denied> {
+        let found = self.routing.endpoint_names.get(name).copied();
+        found.ok_or_else(|| ("unknown-endpoint", "no endpoint has this name".to_owned()))
+    }
+
+    fn handle_line_request(&mut self, now: Instant, id: SessionId, request: &LineRequest<'_>) {
+        let parsed = self.find_endpoint(&request.endpoint).and_then(|endpoint| {
+            let after = self.line_after(id, endpoint, request)?;
+            let script = Script::parse(request.script).map_err(|bad| {
+                let place = bad
+                    .step
+                    .map_or(String::new(), |step| format!("do[{step}]: "));
+                ("bad-script", format!("{place}{bad}"))
+            })?;
+            Ok((endpoint, script, after))
+        });
+        let request_id = request.id;
+        match parsed {
+            Ok((endpoint, script, after)) => {
+                let asker = Asker::Peer {
+                    session: id,
+                    id: request_id.map(|id| id.get().to_owned()),
+                };
+                self.run_script(now, endpoint, asker, script, after);
+            }
+            Err((reason, detail)) => {
+                if let Some(entry) = self.sessions.get_mut(id) {
+                    entry.session.answer(&Reply::Line {
+                        id: request_id,
+                        endpoint: &request.endpoint,
+                        ok: false,
+                        line: None,
+                        step: None,
+                        reason: Some(reason),
+                        detail: Some(&detail),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Which bytes a script is to follow.
+    fn line_after(
+        &self,
+        id: SessionId,
+        endpoint: EndpointId,
+        request: &LineRequest<'_>,
+    ) -> Result<After, Denied> {
+        let Some(offset) = request.after else {
+            return Ok(After::Now);
+        };
+        let entry = self.sessions.get(id);
+        let routes = entry.into_iter().flat_map(|entry| &entry.routes);
+        let mut matching = routes.filter(|id| {
+            let route = self.routing.routes.get(**id);
+            route.is_some_and(|route| {
+                let asked = request.channel.is_none_or(|stream| stream == route.stream);
+                route.endpoint == endpoint && asked
+            })
+        });
+        match (matching.next(), matching.next()) {
+            (Some(route), None) => Ok(After::Route {
+                route: *route,
+                offset,
+            }),
+            (None, _) => {
+                let detail = "after counts the bytes of a channel, and there is none".to_owned();
+                Err(("no-channel", detail))
+            }
+            (Some(_), Some(_)) => {
+                let detail = "there are several channels: say which, \"channel\"".to_owned();
+                Err(("which-channel", detail))
+            }
+        }
     }
 
     /// Tells a peer how much more it may send, when that is worth a message.
@@ -120,9 +224,7 @@ impl Gateway {
             return;
         };
         let endpoint = device.config.name.as_str();
-        let routes = device.routes.iter();
-        let sessions = routes.filter_map(|id| Some(self.routing.routes.get(*id)?.session));
-        let sessions: BTreeSet<SessionId> = sessions.collect();
+        let sessions = self.sessions_at(id);
         let reason = DropReason::Unwritten.as_str();
         for session in &sessions {
             if let Some(entry) = self.sessions.get_mut(*session) {

@@ -40,7 +40,7 @@ impl Gateway {
         let channel = entry.session.channels().get(key);
         match channel.map(|channel| channel.binding) {
             Some(Binding::Route(route)) => self.carry(now, route, binary, data),
-            Some(Binding::Control) => self.handle_control(session, key, &data),
+            Some(Binding::Control) => self.handle_control(now, session, key, &data),
             Some(Binding::Unbound | Binding::Closing) | None => self.count_unbound(data.len()),
         }
     }
@@ -63,13 +63,18 @@ impl Gateway {
             Offered::Refused(DropReason::TooLarge)
         } else if self.drain.is_some() {
             Offered::Refused(DropReason::Closed)
-        } else if self.routing.somebody_waits(endpoint) {
+        } else if let Err(reason) = self.check_writer(session, endpoint) {
+            Offered::Refused(reason)
+        } else if self.routing.must_wait(endpoint, id) {
             Offered::Full
         } else {
             let bytes = data.as_slice();
             self.routing
                 .offer(now, id, endpoint, Message { binary, bytes })
         };
+        if matches!(offered, Offered::Taken | Offered::Full) {
+            self.note_writer(now, session, endpoint);
+        }
         match offered {
             Offered::Taken => {}
             Offered::Full
@@ -88,7 +93,7 @@ impl Gateway {
             }
         }
         self.grant(id);
-        self.after_endpoint(endpoint);
+        self.after_delivery(now, endpoint);
         // The endpoint may have answered.
         self.touch_session(session);
     }
@@ -106,6 +111,15 @@ impl Gateway {
         };
         let routes = entry.routes.iter().chain(&entry.lingering);
         self.routing.queued_of(routes) + bytes <= share
+    }
+
+    /// A message has gone to a device, or has been dropped: a script may have waited for it.
+    fn after_delivery(&mut self, now: Instant, id: EndpointId) {
+        let device = self.routing.endpoints.get(id);
+        if device.is_some_and(|device| !device.jobs.is_empty()) {
+            self.step_jobs(now, id);
+        }
+        self.after_endpoint(id);
     }
 
     fn drop_from_peer(&mut self, id: RouteId, reason: DropReason, count: Count) {
@@ -128,6 +142,7 @@ impl Gateway {
 
     /// Offers what waits until the device has no room.
     pub(super) fn offer_waiting(&mut self, now: Instant, id: EndpointId) {
+        let mut refusals = 0;
         while let Some(route_id) = self.routing.next_waiting(id) {
             let Some(waiting) = self.routing.take(route_id) else {
                 self.routing.stop_waiting(id, route_id);
@@ -138,15 +153,20 @@ impl Gateway {
                 bytes: &waiting.data,
             };
             match self.routing.offer(now, route_id, id, message) {
-                Offered::Taken => {}
+                Offered::Taken => refusals = 0,
                 Offered::Full => {
                     self.routing.put_back(route_id, waiting);
+                    refusals += 1;
+                    if self.routing.pass_over(id, refusals) {
+                        continue;
+                    }
                     break;
                 }
                 Offered::Refused(reason) => {
                     self.drop_from_peer(route_id, reason, Count::one(waiting.data.len()));
                 }
             }
+            self.after_delivery(now, id);
             let Some(route) = self.routing.routes.get(route_id) else {
                 continue;
             };
@@ -226,7 +246,12 @@ impl Gateway {
         let Some(route) = self.routing.routes.get(id) else {
             return;
         };
-        if let Some(entry) = self.sessions.get_mut(route.session) {
+        let (session, endpoint) = (route.session, route.endpoint);
+        self.release_lease(session, endpoint, id);
+        let Some(route) = self.routing.routes.get(id) else {
+            return;
+        };
+        if let Some(entry) = self.sessions.get_mut(session) {
             entry.routes.retain(|other| *other != id);
         }
         if let Some(device) = self.routing.endpoints.get_mut(route.endpoint) {

@@ -1,16 +1,22 @@
 //! Endpoints and what is paired with them.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::capture::Tape;
 use super::delivery::QUANTUM;
+use super::line::{Expected, Job};
 use super::routes::Waiting;
 use super::source::{Command, Source};
 use super::stats::{Direction, Drops};
 use super::timers::TimerKey;
+use super::writers::Writing;
 use super::{Gateway, Routing};
 use crate::config::{EndpointConfig, EndpointKind};
+use crate::endpoint::recorder::Way;
 use crate::endpoint::{self, Action, Count, DropReason, Endpoint, Failure, Message, Unaccepted};
+use crate::framing::Faults;
 use crate::ids::{EndpointId, RouteId, SourceId};
 
 /// An endpoint with its routes and counters.
@@ -18,9 +24,21 @@ pub(super) struct Device {
     pub(super) config: EndpointConfig,
     pub(super) endpoint: Box<dyn Endpoint>,
     /// The stream or socket it is paired with, while there is one.
-    source: Option<SourceId>,
+    pub(super) source: Option<SourceId>,
+    /// What its program connects to, if it is not us who connect.
+    listener: Option<SourceId>,
+    /// What of its bytes has been counted as fitting no frame.
+    faults: Faults,
     /// While draining: whether its driver has sent everything it took.
     pub(super) driver_is_empty: bool,
+    /// Where all that passes is written down.
+    pub(super) tape: Option<Tape>,
+    /// Who may write, and whose silence counts.
+    pub(super) writing: Writing,
+    /// Scripts for its line; the first one has its turn.
+    pub(super) jobs: VecDeque<Job>,
+    /// What the answers to come from its line are for.
+    pub(super) expected: VecDeque<Expected>,
     /// The channels bound to it.
     pub(super) routes: Vec<RouteId>,
     /// Routes whose messages wait for room, in turn.
@@ -61,10 +79,29 @@ impl Routing {
         }
     }
 
-    /// Whether messages wait for this endpoint; a new one must not pass them.
-    pub(super) fn somebody_waits(&self, endpoint: EndpointId) -> bool {
-        let device = self.endpoints.get(endpoint);
-        device.is_some_and(|device| !device.waiting.is_empty())
+    /// Whether a new message of this route would pass one that waits.
+    pub(super) fn must_wait(&self, endpoint: EndpointId, route: RouteId) -> bool {
+        self.endpoints.get(endpoint).is_some_and(|device| {
+            if device.is_held() {
+                true
+            } else if device.endpoint.has_room_per_route() {
+                device.waiting.contains(&route)
+            } else {
+                !device.waiting.is_empty()
+            }
+        })
+    }
+
+    /// A waiting route has no room: the next one has a try, if its room is another.
+    pub(super) fn pass_over(&mut self, endpoint: EndpointId, refusals: usize) -> bool {
+        let Some(device) = self.endpoints.get_mut(endpoint) else {
+            return false;
+        };
+        if !device.endpoint.has_room_per_route() || refusals >= device.waiting.len() {
+            return false;
+        }
+        device.waiting.rotate_left(1);
+        true
     }
 
     /// Keeps a message on its route. False: the route is full, and the message is gone.
@@ -89,6 +126,9 @@ impl Routing {
     /// The waiting route whose turn it is: one that may deliver its oldest message.
     pub(super) fn next_waiting(&mut self, endpoint: EndpointId) -> Option<RouteId> {
         let device = self.endpoints.get_mut(endpoint)?;
+        if device.is_held() {
+            return None;
+        }
         loop {
             let id = *device.waiting.front()?;
             let route = self.routes.get_mut(id)?;
@@ -138,6 +178,30 @@ impl Device {
         self.waiting.iter()
     }
 
+    /// Nobody waits any more.
+    pub(super) fn take_waiting(&mut self) -> VecDeque<RouteId> {
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Whether a script has its turn, and bytes must wait.
+    fn is_held(&self) -> bool {
+        self.jobs.front().is_some_and(Job::holds)
+    }
+
+    /// Counts what has newly fitted no frame.
+    fn count_faults(&mut self) {
+        let Some(faults) = self.endpoint.faults().filter(|new| *new != self.faults) else {
+            return;
+        };
+        let count = Count {
+            messages: faults.frames - self.faults.frames,
+            bytes: faults.bytes - self.faults.bytes,
+        };
+        self.faults = faults;
+        let (direction, reason) = (Direction::ToPeer, DropReason::BadFrame);
+        self.drops.add(direction, reason, count);
+    }
+
     /// A route waits no longer.
     pub(super) fn stop_waiting(&mut self, route: RouteId) {
         self.waiting.retain(|other| *other != route);
@@ -166,20 +230,59 @@ impl Gateway {
 
     pub(super) fn add_endpoint(&mut self, config: EndpointConfig) {
         let device = Device {
-            endpoint: endpoint::new(&config, &self.limits),
-            config,
+            endpoint: endpoint::new(&config),
             source: None,
+            listener: None,
+            faults: Faults::default(),
             driver_is_empty: false,
+            tape: config.traffic.capture.as_ref().map(Tape::new),
+            writing: Writing::default(),
+            jobs: VecDeque::new(),
+            expected: VecDeque::new(),
             routes: Vec::new(),
             waiting: VecDeque::new(),
             from_device: Count::default(),
             to_device: Count::default(),
             drops: Drops::default(),
+            config,
         };
         let name = device.config.name.clone();
         let id = self.routing.endpoints.insert(device);
         self.routing.endpoint_names.insert(name, id);
+        if self
+            .routing
+            .endpoints
+            .get(id)
+            .is_some_and(|device| device.tape.is_some())
+        {
+            self.routing.captures += 1;
+            self.open_tape(id);
+        }
         self.after_endpoint(id);
+    }
+
+    /// Ends everything about an endpoint but its channels, which are gone already.
+    pub(super) fn cancel_endpoint(&mut self, now: Instant, id: EndpointId) {
+        self.fail_jobs(now, id);
+        let Some(device) = self.routing.endpoints.remove(id) else {
+            return;
+        };
+        // Channels that had closed before may still have had something to be delivered.
+        for route in device.waiting {
+            self.remove_route(route, DropReason::Closed);
+        }
+        let file = device.tape.and_then(|tape| {
+            self.routing.captures -= 1;
+            tape.source
+        });
+        for source in [device.source, device.listener, file].into_iter().flatten() {
+            self.sources.remove(source);
+            self.commands.push_back(Command::Close { source });
+        }
+        self.timers.set(TimerKey::Capture(id), None);
+        self.stats.drops.add_all(&device.drops);
+        self.timers.set(TimerKey::Endpoint(id), None);
+        self.timers.set(TimerKey::Deadman(id), None);
     }
 
     pub(super) fn handle_device_opened(&mut self, now: Instant, id: EndpointId) {
@@ -189,15 +292,38 @@ impl Gateway {
         }
     }
 
-    pub(super) fn handle_device_failed(&mut self, now: Instant, id: EndpointId, why: &Failure) {
+    /// A program has connected to an endpoint's listener. `None`: the one before is still there.
+    pub(super) fn accept_device(&mut self, now: Instant, id: EndpointId) -> Option<SourceId> {
+        let device = self.routing.endpoints.get_mut(id)?;
+        if device.source.is_some() {
+            let name = &device.config.name;
+            log::warn!("endpoint {name}: a second connection was closed: one at a time");
+            return None;
+        }
+        let source = self.sources.insert(Source::Device(id));
+        device.source = Some(source);
+        self.handle_device_opened(now, id);
+        Some(source)
+    }
+
+    pub(super) fn handle_device_failed(
+        &mut self,
+        now: Instant,
+        id: EndpointId,
+        source: SourceId,
+        why: &Failure,
+    ) {
         let Some(device) = self.routing.endpoints.get_mut(id) else {
             return;
         };
-        if let Some(source) = device.source.take() {
+        // Without its listener the connection that it took is as good as gone, too.
+        let listener = device.listener.take_if(|listener| *listener == source);
+        for source in [device.source.take(), listener].into_iter().flatten() {
             self.sources.remove(source);
             self.commands.push_back(Command::Close { source });
         }
         let lost = device.endpoint.handle_failed(now, why);
+        device.driver_is_empty = true;
         device
             .drops
             .add(Direction::FromPeer, DropReason::Unwritten, lost);
@@ -209,6 +335,7 @@ impl Gateway {
             );
             self.tell_lost(id, lost);
         }
+        self.fail_jobs(now, id);
         self.after_endpoint(id);
         self.offer_waiting(now, id);
     }
@@ -225,16 +352,62 @@ impl Gateway {
         if let Some(device) = self.routing.endpoints.get_mut(id) {
             device.from_device.add(Count::one(bytes.len()));
             device.endpoint.handle_input(now, bytes);
+            device.count_faults();
+            self.record(id, Way::In, bytes);
+            self.schedule_endpoint(id);
+            self.touch_routes(id);
+        }
+    }
+
+    pub(super) fn handle_device_datagram(
+        &mut self,
+        now: Instant,
+        id: EndpointId,
+        from: SocketAddr,
+        datagram: &[u8],
+    ) {
+        if let Some(device) = self.routing.endpoints.get_mut(id) {
+            device.from_device.add(Count::one(datagram.len()));
+            device.endpoint.handle_datagram(now, from, datagram);
+            self.record(id, Way::In, datagram);
+            self.after_endpoint(id);
             self.touch_routes(id);
         }
     }
 
     /// The device took bytes: there is room for what waits.
     pub(super) fn handle_device_written(&mut self, now: Instant, id: EndpointId, n: usize) {
+        self.record_output(id, n);
         if let Some(device) = self.routing.endpoints.get_mut(id) {
             device.endpoint.consume(n);
             device.driver_is_empty = false;
+            if !device.jobs.is_empty() {
+                self.step_jobs(now, id);
+            }
             self.offer_waiting(now, id);
+        }
+    }
+
+    fn record(&mut self, id: EndpointId, way: Way, bytes: &[u8]) {
+        if let Some(file) = self.routing.record(id, way, bytes) {
+            self.touch_source(file);
+        }
+    }
+
+    /// Writes down the first `n` bytes of what an endpoint has to send.
+    fn record_output(&mut self, id: EndpointId, n: usize) {
+        let device = self.routing.endpoints.get_mut(id);
+        if let Some(Device {
+            tape: Some(tape),
+            endpoint,
+            ..
+        }) = device
+        {
+            let bytes = endpoint.output().get(..n).unwrap_or_default();
+            tape.recorder.record(self.routing.time, Way::Out, bytes);
+            if let Some(file) = tape.source {
+                self.touch_source(file);
+            }
         }
     }
 
@@ -252,10 +425,16 @@ impl Gateway {
         let source = device
             .source
             .filter(|_| !device.endpoint.output().is_empty());
-        self.timers
-            .set(TimerKey::Endpoint(id), device.endpoint.poll_timeout());
         if let Some(source) = source {
             self.touch_source(source);
+        }
+        self.schedule_endpoint(id);
+    }
+
+    fn schedule_endpoint(&mut self, id: EndpointId) {
+        if let Some(device) = self.routing.endpoints.get(id) {
+            let deadline = device.endpoint.poll_timeout();
+            self.timers.set(TimerKey::Endpoint(id), deadline);
         }
     }
 
@@ -264,16 +443,20 @@ impl Gateway {
             return;
         };
         match action {
-            Action::OpenTty { path, baud } => {
-                let source = self.sources.insert(Source::Device(id));
-                device.source = Some(source);
-                self.commands
-                    .push_back(Command::OpenTty { source, path, baud });
+            Action::Open(target) if target.is_listener() => {
+                let source = self.sources.insert(Source::DeviceListener(id));
+                device.listener = Some(source);
+                self.commands.push_back(Command::Open { source, target });
             }
-            Action::OpenUdp { remote } => {
+            Action::Open(target) => {
                 let source = self.sources.insert(Source::Device(id));
                 device.source = Some(source);
-                self.commands.push_back(Command::OpenUdp { source, remote });
+                self.commands.push_back(Command::Open { source, target });
+            }
+            Action::OpenUdp(udp) => {
+                let source = self.sources.insert(Source::Device(id));
+                device.source = Some(source);
+                self.commands.push_back(Command::OpenUdp { source, udp });
             }
             Action::SendDatagram => {
                 let remote = device.endpoint.remote();
@@ -287,7 +470,10 @@ impl Gateway {
                         .add(Direction::FromPeer, DropReason::SendFailed, count);
                 }
                 let len = datagram.len();
-                device.endpoint.consume(len);
+                self.record_output(id, len);
+                if let Some(device) = self.routing.endpoints.get_mut(id) {
+                    device.endpoint.consume(len);
+                }
             }
             Action::StateChanged => self.announce_endpoint(id),
         }

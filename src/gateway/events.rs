@@ -128,7 +128,15 @@ impl Gateway {
                 let text = json!({"event": kind, "id": id, "data": data}).to_string();
                 socket.send_text(now, &text).is_ok()
             }
-            Some(Source::Listener { .. } | Source::Device(_) | Source::Ice) | None => true,
+            Some(
+                Source::Listener { .. }
+                | Source::ControlSocket
+                | Source::Device(_)
+                | Source::DeviceListener(_)
+                | Source::Capture(_)
+                | Source::Ice,
+            )
+            | None => true,
         }
     }
 
@@ -156,7 +164,15 @@ impl Gateway {
             match self.sources.get_mut(source) {
                 Some(Source::Http(http)) => http.connection.end_stream(now),
                 Some(Source::WebSocket(socket)) => socket.close(now, 1001, "shutting down"),
-                Some(Source::Listener { .. } | Source::Device(_) | Source::Ice) | None => {}
+                Some(
+                    Source::Listener { .. }
+                    | Source::ControlSocket
+                    | Source::Device(_)
+                    | Source::DeviceListener(_)
+                    | Source::Capture(_)
+                    | Source::Ice,
+                )
+                | None => {}
             }
             self.schedule_source(source);
         }

@@ -3,13 +3,16 @@
 //! Time and bytes go in through `handle_*`, commands, bytes and a deadline come out. This file
 //! holds the order of calls; what happens in them is in the files beside it.
 
+mod capture;
 mod channels;
+mod configure;
 mod control;
 mod delivery;
 mod demux;
 mod devices;
 mod drain;
 mod events;
+mod line;
 mod offers;
 mod pump;
 mod routes;
@@ -21,9 +24,11 @@ mod tests;
 mod timers;
 mod views;
 mod web;
+mod writers;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
@@ -32,7 +37,8 @@ use rand::rngs::StdRng;
 use crate::api::origin::Policy;
 use crate::config::Config;
 use crate::datagram::{Meta, TransmitBatch, TransmitQueue};
-use crate::endpoint::{Count, DropReason, Failure};
+use crate::endpoint::line::{LineFault, LineStatus};
+use crate::endpoint::{Count, DropReason, Failure, FailureKind};
 use crate::ice::gatherer::Ports;
 use crate::ids::{
     EndpointId, EndpointKind, RouteKind, SessionId, SessionKind, SourceId, SourceKind,
@@ -41,6 +47,7 @@ use crate::limits::{self, Limits};
 use crate::session::crypto::Identity;
 use crate::util::rate_limit::RateLimit;
 use crate::util::slab::Slab;
+use configure::Configured;
 use demux::Demux;
 use devices::Device;
 use drain::Drain;
@@ -82,6 +89,7 @@ pub struct Gateway {
     offers: Vec<PendingOffer>,
     events: events::Hub,
     stats: Stats,
+    configured: Configured,
     /// For the log lines about pages that may not use us.
     refusals: RateLimit,
     drain: Option<Drain>,
@@ -96,6 +104,9 @@ struct Routing {
     transmits: TransmitQueue,
     /// Bytes that wait for devices, on all routes.
     queued: usize,
+    /// Endpoints that are captured, and the time of day for them, since 1970.
+    captures: usize,
+    time: Duration,
 }
 
 impl Gateway {
@@ -108,9 +119,11 @@ impl Gateway {
         hosts: Vec<String>,
         seed: [u8; 32],
     ) -> Self {
+        let configured = Configured::new(&config, hosts.clone());
         let mut names = hosts;
         names.extend(config.http.hosts);
         let mut gateway = Self {
+            configured,
             limits: config.limits,
             identity,
             policy: Policy::new(names, config.http.allowed_origins),
@@ -132,6 +145,8 @@ impl Gateway {
                 routes: Slab::new(),
                 transmits: TransmitQueue::new(),
                 queued: 0,
+                captures: 0,
+                time: Duration::ZERO,
             },
             demux: Demux::default(),
             timers: Timers::default(),
@@ -154,7 +169,18 @@ impl Gateway {
         for endpoint in config.endpoints {
             gateway.add_endpoint(endpoint);
         }
+        if gateway.configured.discover {
+            gateway.commands.push_back(Command::WatchDevices);
+            gateway.commands.push_back(Command::ListPorts);
+        }
         gateway
+    }
+
+    /// Serves the command line at a Unix socket, too.
+    pub fn listen_control(&mut self, path: PathBuf) {
+        let source = self.sources.insert(Source::ControlSocket);
+        self.commands
+            .push_back(Command::ListenControl { source, path });
     }
 
     fn open_ice(&mut self, port: u16) {
@@ -182,7 +208,10 @@ impl Gateway {
     pub fn handle_opened(&mut self, now: Instant, source: SourceId, local: Option<SocketAddr>) {
         self.opening.retain(|id| *id != source);
         match (self.sources.get(source), local) {
-            (Some(Source::Device(endpoint)), _) => self.handle_device_opened(now, *endpoint),
+            (Some(Source::Device(endpoint) | Source::DeviceListener(endpoint)), _) => {
+                self.handle_device_opened(now, *endpoint);
+            }
+            (Some(Source::Capture(endpoint)), _) => self.handle_tape_opened(*endpoint),
             (Some(Source::Ice), Some(local)) => {
                 let ports = &mut self.ports;
                 *(if local.is_ipv4() {
@@ -201,9 +230,16 @@ impl Gateway {
     pub fn handle_failed(&mut self, now: Instant, source: SourceId, failure: &Failure) {
         self.opening.retain(|id| *id != source);
         match self.sources.get(source) {
-            Some(Source::Device(endpoint)) => self.handle_device_failed(now, *endpoint, failure),
+            Some(Source::Device(endpoint) | Source::DeviceListener(endpoint)) => {
+                self.handle_device_failed(now, *endpoint, source, failure);
+            }
             Some(Source::Listener { .. }) => {
                 self.exit = Some(Exit::Failed(failure.clone()));
+            }
+            Some(Source::Capture(endpoint)) => self.handle_tape_failed(now, *endpoint, failure),
+            Some(Source::ControlSocket) => {
+                self.sources.remove(source);
+                log::warn!("no control socket: {failure}");
             }
             Some(Source::Ice) => self.handle_ice_failed(source, failure),
             Some(Source::Http(_) | Source::WebSocket(_)) => self.remove_connection(source),
@@ -231,11 +267,25 @@ impl Gateway {
     }
 
     /// The answer to [`Command::CountUnsent`].
-    pub fn handle_unsent(&mut self, source: SourceId, bytes: usize) {
-        if let Some(Source::Device(endpoint)) = self.sources.get(source)
-            && let Some(device) = self.routing.endpoints.get_mut(*endpoint)
-        {
+    pub fn handle_unsent(&mut self, now: Instant, source: SourceId, bytes: usize) {
+        let Some(endpoint) = self.device_of(source) else {
+            return;
+        };
+        if let Some(device) = self.routing.endpoints.get_mut(endpoint) {
             device.driver_is_empty = bytes == 0;
+        }
+        self.handle_job_unsent(now, endpoint, bytes);
+    }
+
+    /// The answer to [`Command::Line`].
+    pub fn handle_line(
+        &mut self,
+        now: Instant,
+        source: SourceId,
+        result: Result<LineStatus, LineFault>,
+    ) {
+        if let Some(endpoint) = self.device_of(source) {
+            self.handle_line_result(now, endpoint, result);
         }
     }
 
@@ -249,6 +299,14 @@ impl Gateway {
         remote: SocketAddr,
     ) -> Option<SourceId> {
         self.accept_connection(now, local, remote)
+    }
+
+    /// A listener of a device accepted a connection. `None`: it has one already, close it.
+    pub fn handle_device_accept(&mut self, now: Instant, listener: SourceId) -> Option<SourceId> {
+        let Some(Source::DeviceListener(endpoint)) = self.sources.get(listener) else {
+            return None;
+        };
+        self.accept_device(now, *endpoint)
     }
 
     /// Bytes of a stream.
@@ -266,9 +324,12 @@ impl Gateway {
         }
     }
 
-    /// The peer of a connection will send no more.
+    /// The other side of a stream will send no more.
     pub fn handle_closed(&mut self, now: Instant, source: SourceId) {
-        if let Some(connection) = self
+        if let Some(Source::Device(endpoint)) = self.sources.get(source) {
+            let gone = Failure::new(FailureKind::Absent, "it has closed the connection");
+            self.handle_device_failed(now, *endpoint, source, &gone);
+        } else if let Some(connection) = self
             .sources
             .get_mut(source)
             .and_then(|s| s.connection_mut())
@@ -286,6 +347,11 @@ impl Gateway {
                 .endpoints
                 .get(*endpoint)
                 .map_or(&[], |device| device.endpoint.output()),
+            Some(Source::Capture(endpoint)) => {
+                let device = self.routing.endpoints.get(*endpoint);
+                let tape = device.and_then(|device| device.tape.as_ref());
+                tape.map_or(&[], |tape| tape.recorder.output())
+            }
             Some(other) => other
                 .connection()
                 .map_or(&[], |connection| connection.output()),
@@ -298,6 +364,11 @@ impl Gateway {
         if let Some(Source::Device(endpoint)) = self.sources.get(source) {
             let endpoint = *endpoint;
             self.handle_device_written(now, endpoint, n);
+        } else if let Some(Source::Capture(endpoint)) = self.sources.get(source) {
+            let device = self.routing.endpoints.get_mut(*endpoint);
+            if let Some(tape) = device.and_then(|device| device.tape.as_mut()) {
+                tape.recorder.consume(n);
+            }
         } else if let Some(connection) = self
             .sources
             .get_mut(source)
@@ -330,7 +401,7 @@ impl Gateway {
             Some(Source::Device(endpoint)) => {
                 let endpoint = *endpoint;
                 for datagram in datagrams {
-                    self.handle_device_input(now, endpoint, datagram);
+                    self.handle_device_datagram(now, endpoint, meta.remote, datagram);
                 }
             }
             Some(Source::Ice) => {
@@ -338,7 +409,15 @@ impl Gateway {
                     self.handle_ice_datagram(now, meta, datagram);
                 }
             }
-            Some(Source::Listener { .. } | Source::Http(_) | Source::WebSocket(_)) | None => {}
+            Some(
+                Source::Listener { .. }
+                | Source::ControlSocket
+                | Source::DeviceListener(_)
+                | Source::Capture(_)
+                | Source::Http(_)
+                | Source::WebSocket(_),
+            )
+            | None => {}
         }
     }
 
@@ -372,6 +451,9 @@ impl Gateway {
                         self.service(now, source);
                     }
                 }
+                TimerKey::Deadman(endpoint) => self.fire_deadman(now, endpoint),
+                TimerKey::Capture(endpoint) => self.open_tape(endpoint),
+                TimerKey::Line(endpoint) => self.step_jobs(now, endpoint),
                 TimerKey::Linger(route) => self.remove_route(route, DropReason::Closed),
                 TimerKey::Reports => self.report_drops(now),
                 TimerKey::KeepAlive => self.keep_event_streams_alive(now),

@@ -48,7 +48,10 @@ impl Gateway {
                 | DropReason::Empty
                 | DropReason::Lagged
                 | DropReason::Closed
-                | DropReason::SendFailed => "the peer read too slowly",
+                | DropReason::SendFailed
+                | DropReason::BadFrame
+                | DropReason::NoLease
+                | DropReason::Deadman => "the peer read too slowly",
             };
             let detail = format!("{detail} and missed {} bytes", count.bytes);
             self.end_channel(id, channel, reason.as_str(), &detail);
@@ -58,11 +61,31 @@ impl Gateway {
             let detail = "the peer does not read its control channel";
             self.end_channel(id, control, DropReason::Lagged.as_str(), detail);
         }
+        self.use_freed_room(now, id);
         self.schedule_reports(now, id);
         self.handle_session_events(now, id);
         if let Some(entry) = self.sessions.get(id) {
             self.timers
                 .set(TimerKey::Session(id), entry.session.poll_timeout());
+        }
+    }
+
+    /// Where reading makes room for writing, what waits may go on.
+    fn use_freed_room(&mut self, now: Instant, id: SessionId) {
+        let Some(entry) = self.sessions.get(id) else {
+            return;
+        };
+        let routes = entry
+            .routes
+            .iter()
+            .filter_map(|id| self.routing.routes.get(*id));
+        let waiting = routes.filter(|route| !route.is_empty());
+        let endpoints: Vec<_> = waiting.map(|route| route.endpoint).collect();
+        for endpoint in endpoints {
+            let device = self.routing.endpoints.get(endpoint);
+            if device.is_some_and(|device| device.endpoint.has_room_per_route()) {
+                self.offer_waiting(now, endpoint);
+            }
         }
     }
 

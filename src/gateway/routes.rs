@@ -135,6 +135,12 @@ impl Route {
         true
     }
 
+    /// Bytes of the peer that have gone on to the device, or were dropped: nothing waits before
+    /// the byte after them.
+    pub(super) fn delivered(&self) -> u64 {
+        self.from_peer.bytes - self.queued_bytes as u64
+    }
+
     /// How long the oldest message is.
     pub(super) fn front_len(&self) -> Option<usize> {
         self.queue.front().map(|waiting| waiting.data.len())
@@ -168,7 +174,7 @@ impl Route {
         if !self.reliable {
             return UNLIMITED;
         }
-        self.from_peer.bytes - self.queued_bytes as u64 + self.window as u64
+        self.delivered() + self.window as u64
     }
 
     /// A new grant, when it is worth a message: a quarter of the window has become free.

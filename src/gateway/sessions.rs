@@ -199,6 +199,8 @@ impl Gateway {
         for route in entry.routes.iter().chain(&entry.lingering) {
             self.remove_route(*route, DropReason::Closed);
         }
+        self.forget_jobs_of(id);
+        self.forget_writer(id);
         for (local, remote) in entry.session.pairs() {
             self.demux.remove_pair(local, remote, id);
         }

@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::web::HttpSource;
+use crate::config::{Capture, UdpConfig};
 use crate::connection::Connection;
-use crate::endpoint::Failure;
+use crate::endpoint::line::LineStep;
+use crate::endpoint::{Failure, Target};
 use crate::ids::{EndpointId, SourceId};
 use crate::websocket::WebSocketConnection;
 
@@ -16,12 +18,18 @@ pub(super) enum Source {
         /// Where, once it is known.
         local: Option<SocketAddr>,
     },
+    /// Takes HTTP connections of the command line.
+    ControlSocket,
     /// An HTTP connection.
     Http(Box<HttpSource>),
     /// A connection that was upgraded to WebSocket.
     WebSocket(Box<WebSocketConnection>),
     /// An endpoint's stream or socket.
     Device(EndpointId),
+    /// Takes connections for an endpoint.
+    DeviceListener(EndpointId),
+    /// An endpoint's capture file.
+    Capture(EndpointId),
     /// A socket that carries all sessions of one address family.
     Ice,
 }
@@ -32,7 +40,12 @@ impl Source {
         match self {
             Self::Http(http) => Some(&http.connection),
             Self::WebSocket(connection) => Some(&**connection),
-            Self::Listener { .. } | Self::Device(_) | Self::Ice => None,
+            Self::Listener { .. }
+            | Self::ControlSocket
+            | Self::Device(_)
+            | Self::DeviceListener(_)
+            | Self::Capture(_)
+            | Self::Ice => None,
         }
     }
 
@@ -41,7 +54,12 @@ impl Source {
         match self {
             Self::Http(http) => Some(&mut http.connection),
             Self::WebSocket(connection) => Some(&mut **connection),
-            Self::Listener { .. } | Self::Device(_) | Self::Ice => None,
+            Self::Listener { .. }
+            | Self::ControlSocket
+            | Self::Device(_)
+            | Self::DeviceListener(_)
+            | Self::Capture(_)
+            | Self::Ice => None,
         }
     }
 }
@@ -57,6 +75,15 @@ pub enum Command {
         /// Where; port 0 is any.
         addr: SocketAddr,
     },
+    /// Listen for HTTP at a Unix socket.
+    ListenControl {
+        /// Its id.
+        source: SourceId,
+        /// Where.
+        path: PathBuf,
+    },
+    /// Tell with `handle_devices_changed` when adapters come.
+    WatchDevices,
     /// Open a UDP socket for sessions, bound to all addresses of a family, with packet info.
     OpenIce {
         /// Its id.
@@ -64,21 +91,33 @@ pub enum Command {
         /// The unspecified address with the port; port 0 is any.
         addr: SocketAddr,
     },
-    /// Open a UDP socket connected to a device.
+    /// Open a UDP socket for a device.
     OpenUdp {
         /// Its id.
         source: SourceId,
-        /// The device.
-        remote: SocketAddr,
+        /// Its addresses.
+        udp: UdpConfig,
     },
-    /// Open a tty in raw mode.
-    OpenTty {
+    /// Open a device's stream, or the listener that its program connects to.
+    Open {
         /// Its id.
         source: SourceId,
-        /// The device file.
-        path: PathBuf,
-        /// Bits per second.
-        baud: u32,
+        /// What it is.
+        target: Target,
+    },
+    /// Open a capture file for appending.
+    OpenCapture {
+        /// Its id.
+        source: SourceId,
+        /// Where, and how long it may become.
+        capture: Capture,
+    },
+    /// Do something at a tty and answer with `handle_line`.
+    Line {
+        /// Its id.
+        source: SourceId,
+        /// What is done.
+        step: LineStep,
     },
     /// Close a source; the id is gone already.
     Close {
@@ -89,6 +128,16 @@ pub enum Command {
     CountUnsent {
         /// Its id.
         source: SourceId,
+    },
+    /// Find the serial ports of this machine and answer with `handle_ports`.
+    ListPorts,
+    /// Write (or, without a text, remove) an endpoint's file in `conf.d` and answer with
+    /// `handle_endpoint_written`.
+    WriteEndpoint {
+        /// Its name, which is the file's too.
+        name: String,
+        /// TOML.
+        text: Option<String>,
     },
     /// List this machine's addresses now and answer with `handle_addresses`.
     ListAddresses,

@@ -12,6 +12,12 @@ pub(super) enum TimerKey {
     Session(SessionId),
     /// A retry, or a device that ticks.
     Endpoint(EndpointId),
+    /// The end of a writer's silence.
+    Deadman(EndpointId),
+    /// Another try at a capture file.
+    Capture(EndpointId),
+    /// A script at its line.
+    Line(EndpointId),
     /// An HTTP or WebSocket connection's.
     Source(SourceId),
     /// The end of a closed channel's messages.

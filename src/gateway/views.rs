@@ -6,10 +6,11 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::Gateway;
+use super::devices::Device;
 use super::sessions::Entry;
 use super::stats::{Direction, Drops};
 use crate::api::metrics::{self, Family};
-use crate::config::{EndpointConfig, EndpointKind};
+use crate::config::{EndpointConfig, EndpointKind, Meeting};
 use crate::endpoint::{Count, DeviceState};
 use crate::ids::EndpointId;
 use crate::session::channels::{Binding, Reliability};
@@ -70,15 +71,65 @@ impl Gateway {
             "queued_bytes": queued + device.endpoint.output().len(),
             "drops": drops(&device.drops),
         });
+        self.add_traffic(&mut json, device);
         match &device.config.kind {
-            EndpointKind::Serial { path, baud } => {
+            EndpointKind::Serial { path, line } => {
                 json["path"] = json!(path.to_string_lossy());
-                json["baud"] = json!(baud);
+                json["baud"] = json!(line.baud);
             }
-            EndpointKind::Udp { remote } => json["remote"] = json!(remote.to_string()),
-            EndpointKind::Demo => {}
+            EndpointKind::Tcp(Meeting::Remote(addr)) => json["remote"] = json!(addr.to_string()),
+            EndpointKind::Tcp(Meeting::Listen(addr)) => json["listen"] = json!(addr.to_string()),
+            EndpointKind::Unix(Meeting::Remote(path)) => {
+                json["remote"] = json!(path.to_string_lossy());
+            }
+            EndpointKind::Unix(Meeting::Listen(path)) => {
+                json["listen"] = json!(path.to_string_lossy());
+            }
+            EndpointKind::Udp(udp) => {
+                let remote = device.endpoint.remote();
+                json["remote"] = json!(remote.map(|addr| addr.to_string()));
+                json["bind"] = json!(udp.bind.map(|addr| addr.to_string()));
+            }
+            EndpointKind::Demo | EndpointKind::Echo | EndpointKind::Sink | EndpointKind::Source => {
+            }
         }
         Some(json)
+    }
+
+    /// What the keys about traffic have led to; only those that mean something to the kind.
+    fn add_traffic(&self, json: &mut Value, device: &Device) {
+        let traffic = &device.config.traffic;
+        let is_stream = matches!(
+            device.config.kind,
+            EndpointKind::Serial { .. } | EndpointKind::Tcp(_) | EndpointKind::Unix(_)
+        );
+        if is_stream {
+            json["framing"] = json!(traffic.framing.as_str());
+        }
+        if let Some(faults) = device.endpoint.faults() {
+            json["bad_frames"] = json!(faults.frames);
+            json["cut_frames"] = json!(faults.cut);
+        }
+        if is_stream || matches!(device.config.kind, EndpointKind::Udp(_)) {
+            let holder = device.writing.lease.and_then(|id| self.sessions.get(id));
+            json["writers"] = json!(traffic.writers.as_str());
+            json["lease"] = json!(holder.map(|entry| entry.session.name()));
+            json["scrollback"] = json!(traffic.scrollback);
+        }
+        if let Some(deadman) = &traffic.deadman {
+            json["deadman"] = json!({
+                "timeout_ms": u64::try_from(deadman.timeout.as_millis()).unwrap_or(u64::MAX),
+                "armed": device.writing.is_armed(),
+                "fired": device.writing.fired,
+            });
+        }
+        if let Some(tape) = &device.tape {
+            json["capture"] = json!({
+                "path": tape.config.path.to_string_lossy(),
+                "detail": tape.trouble.as_deref().unwrap_or_default(),
+                "lost_bytes": tape.recorder.lost().bytes,
+            });
+        }
     }
 
     pub(super) fn endpoints_json(&self) -> Value {

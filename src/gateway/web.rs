@@ -3,16 +3,23 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
 use super::Gateway;
+use super::line::{After, Asker};
 use super::source::{Command, Source};
 use super::timers::TimerKey;
+use super::writers::Denied;
 use crate::api::origin::{Caller, check_fetch_site};
 use crate::api::problem::Problem;
 use crate::api::{Action, Resource, check_content_type};
+use crate::endpoint::script::Script;
 use crate::http::{HttpConnection, HttpEvent, Method, RequestHead, Response};
 use crate::ice::gatherer::Peer;
-use crate::ids::SourceId;
+use crate::ids::{EndpointId, SourceId};
 use crate::limits;
+use crate::session::control::Wish;
 use crate::signaling::whip;
 use crate::websocket::{WebSocketConnection, accept_key};
 
@@ -82,7 +89,15 @@ impl Gateway {
                         break;
                     }
                 }
-                Some(Source::Listener { .. } | Source::Device(_) | Source::Ice) | None => break,
+                Some(
+                    Source::Listener { .. }
+                    | Source::ControlSocket
+                    | Source::Device(_)
+                    | Source::DeviceListener(_)
+                    | Source::Capture(_)
+                    | Source::Ice,
+                )
+                | None => break,
             }
         }
         if self.finish_upgrade(now, source) {
@@ -158,9 +173,9 @@ impl Gateway {
         });
         let done = begun.and_then(|(resource, action)| match action {
             Action::Get => self.get(now, source, &resource, head, &caller),
-            Action::Delete => self.delete(now, &resource).map(Some),
+            Action::Delete => self.delete(now, source, &resource, &caller),
             Action::Options => Ok(Some(options(&resource, &caller))),
-            Action::Post | Action::Patch => {
+            Action::Post | Action::Put | Action::Patch => {
                 self.check_body(&resource, action, head)?;
                 let if_match = head.header("If-Match").map(str::to_owned);
                 let caller = caller.clone();
@@ -199,6 +214,14 @@ impl Gateway {
                 self.find_session(name)?;
                 check_content_type(head, whip::FRAGMENT, "Accept-Patch")
             }
+            (Resource::Line(name) | Resource::Lease(name), Action::Post) => {
+                self.find_endpoint(name).map_err(not_found)?;
+                check_content_type(head, JSON, "Accept-Post")
+            }
+            (Resource::Endpoint(name), Action::Put) => {
+                self.check_configurable(name)?;
+                check_content_type(head, JSON, "Accept")
+            }
             _ => Ok(()),
         }
     }
@@ -219,6 +242,24 @@ impl Gateway {
             (Resource::Session(name), Action::Patch) => self
                 .find_session(name)
                 .and_then(|id| self.patch_session(id, request.if_match.as_deref(), &body)),
+            (Resource::Line(name), Action::Post) => {
+                let parsed = self.parse_line_body(name, &body);
+                match parsed {
+                    Ok((endpoint, script, after)) => {
+                        let caller = request.caller;
+                        let asker = Asker::Http { source, caller };
+                        return self.run_script(now, endpoint, asker, script, after);
+                    }
+                    Err(problem) => Err(problem),
+                }
+            }
+            (Resource::Lease(name), Action::Post) => self.post_lease(name, &body),
+            (Resource::Endpoint(name), Action::Put) => {
+                match self.put_endpoint(source, &request.caller, name, &body) {
+                    Ok(()) => return,
+                    Err(problem) => Err(problem),
+                }
+            }
             _ => Err(Problem::new(404, "there is nothing at this path").at("path")),
         };
         let response = result.unwrap_or_else(|problem| problem.response());
@@ -252,10 +293,18 @@ impl Gateway {
                 json(self.session_json(now, entry))
             }
             Resource::Endpoints => json(self.endpoints_json()),
+            Resource::Endpoint(name) if self.look_at_line(name, source, caller) => Ok(None),
             Resource::Endpoint(name) => match self.endpoint_json(name) {
                 Some(value) => json(value),
                 None => Err(Problem::new(404, "no endpoint has this name").at("path")),
             },
+            Resource::Ports => {
+                self.ask_ports(source, caller);
+                Ok(None)
+            }
+            Resource::Line(_) | Resource::Lease(_) => {
+                Err(Problem::new(404, "there is nothing at this path").at("path"))
+            }
             Resource::Events => self.get_events(now, source, head, caller),
             Resource::Health => text("ok\n".to_owned()),
             Resource::Ready if self.is_ready() => text("ready\n".to_owned()),
@@ -323,12 +372,53 @@ impl Gateway {
         false
     }
 
-    fn delete(&mut self, now: Instant, resource: &Resource) -> Result<Response, Problem> {
-        let Resource::Session(name) = resource else {
-            return Err(Problem::new(404, "there is nothing at this path").at("path"));
-        };
-        let id = self.find_session(name)?;
-        self.close_session(now, id, "closed over the API");
+    fn delete(
+        &mut self,
+        now: Instant,
+        source: SourceId,
+        resource: &Resource,
+        caller: &Caller,
+    ) -> Result<Option<Response>, Problem> {
+        if let Resource::Session(name) = resource {
+            let id = self.find_session(name)?;
+            self.close_session(now, id, "closed over the API");
+            return Ok(Some(Response::new(200)));
+        }
+        if let Resource::Endpoint(name) = resource {
+            self.delete_endpoint(source, caller, name)?;
+            return Ok(None);
+        }
+        Err(Problem::new(404, "there is nothing at this path").at("path"))
+    }
+
+    fn parse_line_body(
+        &self,
+        name: &str,
+        body: &[u8],
+    ) -> Result<(EndpointId, Script, After), Problem> {
+        let endpoint = self.find_endpoint(name).map_err(not_found)?;
+        let fields: LineBody<'_> = serde_json::from_slice(body)
+            .map_err(|error| Problem::new(400, &error.to_string()).at("body"))?;
+        let script = Script::parse(fields.script.map_or("[]", RawValue::get)).map_err(|bad| {
+            let place = bad
+                .step
+                .map_or_else(|| "do".to_owned(), |step| format!("do[{step}]"));
+            Problem::new(400, &bad.to_string()).at(&place)
+        })?;
+        let after = fields
+            .after
+            .map_or(After::Now, |offset| After::Device { offset });
+        Ok((endpoint, script, after))
+    }
+
+    fn post_lease(&mut self, name: &str, body: &[u8]) -> Result<Response, Problem> {
+        let endpoint = self.find_endpoint(name).map_err(not_found)?;
+        let fields: LeaseBody = serde_json::from_slice(body)
+            .map_err(|error| Problem::new(400, &error.to_string()).at("body"))?;
+        let wish = Wish::parse(&fields.what, false, fields.to)
+            .map_err(|detail| Problem::new(400, &detail).at("do"))?;
+        self.wish_lease(None, endpoint, &wish)
+            .map_err(|(_, detail)| Problem::new(409, &detail).at("do"))?;
         Ok(Response::new(200))
     }
 
@@ -336,6 +426,30 @@ impl Gateway {
         let found = self.names.get(name).copied();
         found.ok_or_else(|| Problem::new(404, "there is no session with this id").at("path"))
     }
+}
+
+const JSON: &str = "application/json";
+
+/// The body of `POST /endpoints/{name}/line`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineBody<'a> {
+    #[serde(borrow, rename = "do")]
+    script: Option<&'a RawValue>,
+    after: Option<u64>,
+}
+
+/// The body of `POST /endpoints/{name}/lease`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LeaseBody {
+    #[serde(rename = "do")]
+    what: String,
+    to: Option<String>,
+}
+
+fn not_found((_, detail): Denied) -> Problem {
+    Problem::new(404, &detail).at("path")
 }
 
 fn options(resource: &Resource, caller: &Caller) -> Response {

@@ -7,17 +7,22 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
-use mio::net::TcpListener;
+use mio::net::{TcpListener, UnixListener};
 use mio::{Events, Interest, Poll, Token};
 
-use super::signal::Stop;
+use super::capture::CaptureFile;
+use super::config_files::ConfigFiles;
+use super::signal::{Told, Word};
 use super::stream::{Progress, Stream};
 use super::tty::Tty;
 use super::udp::{Receiver, Sent, Udp};
-use super::{addresses, failure, plain};
-use crate::endpoint::{Failure, FailureKind};
+use super::watch::Watch;
+use super::{addresses, control_socket, failure, plain, ports};
+use crate::endpoint::line::LineFault;
+use crate::endpoint::{Failure, FailureKind, Target};
 use crate::gateway::Gateway;
 use crate::gateway::source::{Command, Exit};
 use crate::ids::SourceId;
@@ -31,12 +36,36 @@ const READ: usize = 16 * 1024;
 /// Rounds of settling and writing per turn, each set off by what the one before wrote.
 const ROUNDS: usize = 4;
 
-const STOP: Token = Token(usize::MAX);
+const SIGNALS: Token = Token(usize::MAX);
+const FILES: Token = Token(usize::MAX - 1);
 
 enum Io {
+    /// Of HTTP.
     Listener(TcpListener),
+    /// Of HTTP for the command line; its file is removed with it.
+    ControlSocket(UnixListener, PathBuf),
+    /// Of a device's program.
+    DeviceListener(DeviceListener),
     Stream(Stream),
+    Capture(CaptureFile),
     Udp(Udp),
+}
+
+enum DeviceListener {
+    Tcp(TcpListener),
+    /// Its file is removed with it.
+    Unix(UnixListener, PathBuf),
+}
+
+impl Drop for Io {
+    fn drop(&mut self) {
+        if let Self::ControlSocket(_, path) | Self::DeviceListener(DeviceListener::Unix(_, path)) =
+            self
+            && let Err(error) = std::fs::remove_file(&*path)
+        {
+            log::debug!("{}: {error}", path.display());
+        }
+    }
 }
 
 struct Slot {
@@ -48,13 +77,17 @@ struct Slot {
     queued: bool,
     /// The last write would have blocked.
     write_blocked: bool,
+    /// The connection has been begun and is not there yet.
+    connecting: bool,
 }
 
 /// The real world around a [`Gateway`].
 pub struct EventLoop {
     poll: Poll,
     gateway: Gateway,
-    stop: Stop,
+    signals: Told,
+    files: Watch,
+    config: ConfigFiles,
     /// By the index of their id.
     slots: Vec<Option<Slot>>,
     ready: VecDeque<SourceId>,
@@ -63,14 +96,17 @@ pub struct EventLoop {
 }
 
 impl EventLoop {
-    /// A loop that has not started yet.
-    pub fn new(gateway: Gateway) -> io::Result<Self> {
+    /// A loop that has not started yet. `config`: where it is read again.
+    pub fn new(gateway: Gateway, config: ConfigFiles) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let stop = Stop::new(poll.registry(), STOP)?;
+        let signals = Told::new(poll.registry(), SIGNALS)?;
+        let files = Watch::new(poll.registry(), FILES)?;
         Ok(Self {
             poll,
             gateway,
-            stop,
+            signals,
+            files,
+            config,
             slots: Vec::new(),
             ready: VecDeque::new(),
             receiver: Receiver::new(),
@@ -85,6 +121,9 @@ impl EventLoop {
         loop {
             if self.gateway.poll_timeout().is_some_and(|at| at <= now) {
                 self.gateway.handle_timeout(now);
+            }
+            if self.gateway.wants_clock() {
+                self.gateway.handle_clock(time_of_day());
             }
             self.read_ready(now);
             let busy = self.settle(now);
@@ -106,14 +145,30 @@ impl EventLoop {
             }
             now = clock();
             for event in &events {
-                if event.token() == STOP {
-                    for _ in 0..self.stop.take() {
-                        self.gateway.handle_shutdown(now);
+                if event.token() == SIGNALS {
+                    self.handle_signals(now);
+                } else if event.token() == FILES {
+                    if self.files.take() {
+                        self.gateway.handle_devices_changed(now);
                     }
                 } else {
                     let readable =
                         event.is_readable() || event.is_read_closed() || event.is_error();
                     self.note(event.token(), readable, event.is_writable());
+                }
+            }
+        }
+    }
+
+    fn handle_signals(&mut self, now: Instant) {
+        for word in self.signals.take() {
+            match word {
+                Word::Stop => self.gateway.handle_shutdown(now),
+                Word::Reload => {
+                    let loaded = self.config.load();
+                    let loaded = loaded
+                        .map_err(|fatal| fatal.to_string().lines().map(str::to_owned).collect());
+                    self.gateway.handle_reload(now, loaded);
                 }
             }
         }
@@ -130,7 +185,7 @@ impl EventLoop {
             slot.readable = true;
             look = true;
         }
-        if writable && slot.write_blocked {
+        if writable && (slot.write_blocked || slot.connecting) {
             slot.write_blocked = false;
             look = true;
         }
@@ -149,7 +204,11 @@ impl EventLoop {
             slot.queued = false;
             match &slot.io {
                 Io::Listener(_) => self.accept(now, id),
+                Io::ControlSocket(..) => self.accept_control(now, id),
+                Io::DeviceListener(_) => self.accept_device(now, id),
+                Io::Stream(_) if slot.connecting => self.finish_connecting(now, id),
                 Io::Stream(_) => self.read_stream(now, id),
+                Io::Capture(_) => {}
                 Io::Udp(_) => self.receive(now, id),
             }
             // A device that can be written again is a reason to come by, too.
@@ -176,7 +235,7 @@ impl EventLoop {
                     }
                     // Refused: dropping it closes it.
                     if let Some(source) = self.gateway.handle_accept(now, local, remote) {
-                        self.insert(now, source, Io::Stream(Stream::Tcp(stream)));
+                        self.insert(now, source, Io::Stream(Stream::Tcp(stream)), false);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -192,6 +251,102 @@ impl EventLoop {
             }
         }
         self.again(id);
+    }
+
+    /// A Unix socket has no address; who may open its file is as good as on this machine.
+    fn accept_control(&mut self, now: Instant, id: SourceId) {
+        let here = SocketAddr::from(([127, 0, 0, 1], 0));
+        for _ in 0..ACCEPT_BUDGET {
+            let Some(Slot {
+                io: Io::ControlSocket(listener, _),
+                ..
+            }) = self.slot(id)
+            else {
+                return;
+            };
+            match listener.accept() {
+                Ok((stream, _)) => {
+                    if let Some(source) = self.gateway.handle_accept(now, here, here) {
+                        self.insert(now, source, Io::Stream(Stream::Unix(stream)), false);
+                    }
+                }
+                Err(error) => {
+                    if error.kind() != io::ErrorKind::WouldBlock {
+                        log::warn!("accept: {}", plain(&error));
+                    }
+                    return self.drained(id);
+                }
+            }
+        }
+        self.again(id);
+    }
+
+    fn accept_device(&mut self, now: Instant, id: SourceId) {
+        for _ in 0..ACCEPT_BUDGET {
+            let Some(Slot {
+                io: Io::DeviceListener(listener),
+                ..
+            }) = self.slot(id)
+            else {
+                return;
+            };
+            let accepted = match listener {
+                DeviceListener::Tcp(tcp) => tcp
+                    .accept()
+                    .and_then(|(stream, _)| Stream::accepted_tcp(stream)),
+                DeviceListener::Unix(unix, _) => {
+                    unix.accept().map(|(stream, _)| Stream::Unix(stream))
+                }
+            };
+            match accepted {
+                // Refused: dropping it closes it.
+                Ok(stream) => {
+                    if let Some(source) = self.gateway.handle_device_accept(now, id) {
+                        self.insert(now, source, Io::Stream(stream), false);
+                    }
+                }
+                Err(error) => {
+                    if error.kind() != io::ErrorKind::WouldBlock {
+                        log::warn!("accept: {}", plain(&error));
+                    }
+                    return self.drained(id);
+                }
+            }
+        }
+        self.again(id);
+    }
+
+    fn finish_connecting(&mut self, now: Instant, id: SourceId) {
+        let Some(Slot {
+            io: Io::Stream(stream),
+            connecting,
+            ..
+        }) = self.slot(id)
+        else {
+            return;
+        };
+        match stream.connected() {
+            None => {}
+            Some(Ok(())) => {
+                *connecting = false;
+                self.gateway.handle_opened(now, id, None);
+                self.again(id);
+            }
+            Some(Err(error)) => {
+                self.gateway
+                    .handle_failed(now, id, &failure("connect", &error));
+            }
+        }
+    }
+
+    fn tty(&mut self, id: SourceId) -> Option<&Tty> {
+        match self.slot(id) {
+            Some(Slot {
+                io: Io::Stream(Stream::Tty(tty)),
+                ..
+            }) => Some(tty),
+            Some(_) | None => None,
+        }
     }
 
     fn read_stream(&mut self, now: Instant, id: SourceId) {
@@ -246,7 +401,7 @@ impl EventLoop {
     fn stream_ended(&mut self, now: Instant, id: SourceId) {
         match self.slot(id) {
             Some(Slot {
-                io: Io::Stream(Stream::Tcp(_)),
+                io: Io::Stream(Stream::Tcp(_) | Stream::Unix(_)),
                 ..
             }) => self.gateway.handle_closed(now, id),
             // A raw tty reads 0 bytes when it has hung up.
@@ -301,10 +456,14 @@ impl EventLoop {
             let Some(Some(slot)) = self.slots.get_mut(id.index()) else {
                 return wrote;
             };
+            if let Io::Capture(_) = &slot.io {
+                self.write_capture(now, id);
+                return wrote;
+            }
             let Io::Stream(stream) = &mut slot.io else {
                 return wrote;
             };
-            if slot.id != id {
+            if slot.id != id || slot.connecting {
                 return wrote;
             }
             let output = self.gateway.output(id);
@@ -326,6 +485,27 @@ impl EventLoop {
                     self.gateway
                         .handle_failed(now, id, &failure("the line has vanished", &error));
                     return true;
+                }
+            }
+        }
+    }
+
+    /// Files are always ready, and epoll knows none.
+    fn write_capture(&mut self, now: Instant, id: SourceId) {
+        while let Some(Some(Slot {
+            io: Io::Capture(file),
+            ..
+        })) = self.slots.get_mut(id.index())
+        {
+            let output = self.gateway.output(id);
+            if output.is_empty() {
+                return;
+            }
+            match file.write(output) {
+                Ok(n) => self.gateway.consume(now, id, n),
+                Err(error) => {
+                    let failure = failure("the capture file", &error);
+                    return self.gateway.handle_failed(now, id, &failure);
                 }
             }
         }
@@ -362,27 +542,67 @@ impl EventLoop {
                     let opened = Udp::bind_ice(self.same_port(addr));
                     self.open_udp(now, source, opened, &format!("UDP {addr}"));
                 }
-                Command::OpenUdp { source, remote } => {
-                    let opened = Udp::connect(remote);
-                    self.open_udp(now, source, opened, &format!("UDP to {remote}"));
+                Command::OpenUdp { source, udp } => {
+                    let opened = Udp::open_device(&udp);
+                    self.open_udp(now, source, opened, "UDP");
                 }
-                Command::OpenTty { source, path, baud } => match Tty::open(&path, baud) {
-                    Ok(tty) => {
-                        if self.insert(now, source, Io::Stream(Stream::Tty(tty))) {
+                Command::ListenControl { source, path } => {
+                    remove_stale(&path);
+                    match control_socket::listen(&path) {
+                        Ok(listener) => {
+                            let io = Io::ControlSocket(listener, path);
+                            self.insert(now, source, io, false);
+                        }
+                        Err(error) => {
+                            let failure = failure(&path.display().to_string(), &error);
+                            self.gateway.handle_failed(now, source, &failure);
+                        }
+                    }
+                }
+                Command::OpenCapture { source, capture } => {
+                    let shown = capture.path.display().to_string();
+                    match CaptureFile::open(capture) {
+                        Ok(file) => {
+                            self.insert(now, source, Io::Capture(file), false);
+                            self.gateway.handle_opened(now, source, None);
+                        }
+                        Err(error) => {
+                            let failure = failure(&shown, &error);
+                            self.gateway.handle_failed(now, source, &failure);
+                        }
+                    }
+                }
+                Command::ListPorts => {
+                    let found = ports::list(Path::new("/")).unwrap_or_else(|error| {
+                        log::warn!("no list of ports: {}", plain(&error));
+                        Vec::new()
+                    });
+                    self.gateway.handle_ports(now, &found);
+                }
+                Command::WatchDevices => {
+                    self.files.add(Path::new("/dev/serial/by-id/*"));
+                }
+                Command::WriteEndpoint { name, text } => {
+                    let written = self.config.write_endpoint(&name, text.as_deref());
+                    self.gateway.handle_endpoint_written(now, &name, written);
+                }
+                Command::Open { source, target } => match self.open(&target) {
+                    Ok(io) => {
+                        let connecting = matches!(target, Target::Tcp(_));
+                        if self.insert(now, source, io, connecting) && !connecting {
                             self.gateway.handle_opened(now, source, None);
                         }
                     }
                     Err(failure) => self.gateway.handle_failed(now, source, &failure),
                 },
                 Command::CountUnsent { source } => {
-                    let unsent = match self.slot(source) {
-                        Some(Slot {
-                            io: Io::Stream(Stream::Tty(tty)),
-                            ..
-                        }) => tty.unsent(),
-                        Some(_) | None => 0,
-                    };
-                    self.gateway.handle_unsent(source, unsent);
+                    let unsent = self.tty(source).map_or(0, Tty::unsent);
+                    self.gateway.handle_unsent(now, source, unsent);
+                }
+                Command::Line { source, step } => {
+                    let tty = self.tty(source).ok_or(LineFault::Absent);
+                    let result = tty.and_then(|tty| tty.step(step));
+                    self.gateway.handle_line(now, source, result);
                 }
                 Command::Close { source } => self.close(source),
                 Command::ListAddresses => {
@@ -396,11 +616,19 @@ impl EventLoop {
         }
     }
 
+    fn open(&mut self, target: &Target) -> Result<Io, Failure> {
+        if let Target::Tty { path, .. } = target {
+            // Before the try: what comes right after it is not missed.
+            self.files.add(path);
+        }
+        open(target)
+    }
+
     fn listen(&mut self, now: Instant, source: SourceId, addr: SocketAddr) {
         let listener = TcpListener::bind(addr);
         match listener.and_then(|listener| Ok((listener.local_addr()?, listener))) {
             Ok((local, listener)) => {
-                if self.insert(now, source, Io::Listener(listener)) {
+                if self.insert(now, source, Io::Listener(listener), false) {
                     self.gateway.handle_listening(source, local);
                 }
             }
@@ -418,7 +646,12 @@ impl EventLoop {
                 Io::Udp(udp) if udp.local().is_ipv4() && udp.local().ip().is_unspecified() => {
                     Some(udp.local().port())
                 }
-                Io::Udp(_) | Io::Listener(_) | Io::Stream(_) => None,
+                Io::Udp(_)
+                | Io::Listener(_)
+                | Io::ControlSocket(..)
+                | Io::DeviceListener(_)
+                | Io::Capture(_)
+                | Io::Stream(_) => None,
             });
             addr.set_port(port.unwrap_or(0));
         }
@@ -429,7 +662,7 @@ impl EventLoop {
         match opened {
             Ok(udp) => {
                 let local = udp.local();
-                if self.insert(now, source, Io::Udp(udp)) {
+                if self.insert(now, source, Io::Udp(udp), false) {
                     self.gateway.handle_opened(now, source, Some(local));
                 }
             }
@@ -440,13 +673,22 @@ impl EventLoop {
     }
 
     /// Registers for reading and writing, once and for all. False: it failed and was reported.
-    fn insert(&mut self, now: Instant, id: SourceId, mut io: Io) -> bool {
+    fn insert(&mut self, now: Instant, id: SourceId, mut io: Io, connecting: bool) -> bool {
         let (token, both) = (Token(id.index()), Interest::READABLE | Interest::WRITABLE);
         let registry = self.poll.registry();
         let registered = match &mut io {
             Io::Listener(listener) => registry.register(listener, token, Interest::READABLE),
-            Io::Stream(Stream::Tcp(tcp)) => registry.register(tcp, token, both),
-            Io::Stream(Stream::Tty(tty)) => registry.register(tty, token, both),
+            Io::ControlSocket(listener, _) => {
+                registry.register(listener, token, Interest::READABLE)
+            }
+            Io::DeviceListener(DeviceListener::Tcp(listener)) => {
+                registry.register(listener, token, Interest::READABLE)
+            }
+            Io::DeviceListener(DeviceListener::Unix(listener, _)) => {
+                registry.register(listener, token, Interest::READABLE)
+            }
+            Io::Stream(stream) => stream.register(registry, token, both),
+            Io::Capture(_) => Ok(()),
             // What cannot be sent at once is dropped, so nobody waits for room.
             Io::Udp(udp) => registry.register(&mut udp.socket, token, Interest::READABLE),
         };
@@ -466,6 +708,7 @@ impl EventLoop {
                 readable: true,
                 queued: true,
                 write_blocked: false,
+                connecting,
             });
             self.ready.push_back(id);
         }
@@ -503,12 +746,51 @@ impl EventLoop {
     }
 }
 
+/// Opens a device's stream, or the listener that its program connects to.
+fn open(target: &Target) -> Result<Io, Failure> {
+    let said = |error: io::Error| failure(&target.to_string(), &error);
+    let device = |listener| Ok(Io::DeviceListener(listener));
+    match target {
+        Target::Tty { path, line } => Tty::open(path, line).map(|tty| Io::Stream(Stream::Tty(tty))),
+        Target::Tcp(remote) => Stream::connect_tcp(*remote).map(Io::Stream).map_err(said),
+        Target::Unix(path) => Stream::connect_unix(path).map(Io::Stream).map_err(said),
+        Target::TcpListener(addr) => {
+            device(DeviceListener::Tcp(TcpListener::bind(*addr).map_err(said)?))
+        }
+        Target::UnixListener(path) => {
+            remove_stale(path);
+            let listener = control_socket::listen(path).map_err(said)?;
+            device(DeviceListener::Unix(listener, path.clone()))
+        }
+    }
+}
+
+/// A socket file that a killed process left behind would keep us from listening there. One that
+/// somebody listens at is left alone.
+fn remove_stale(path: &Path) {
+    let refused = match std::os::unix::net::UnixStream::connect(path) {
+        Ok(_) => false,
+        Err(error) => error.kind() == io::ErrorKind::ConnectionRefused,
+    };
+    if refused && let Err(error) = std::fs::remove_file(path) {
+        log::debug!("{}: {error}", path.display());
+    }
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the one place that reads the clock"
 )]
 fn clock() -> Instant {
     Instant::now()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the clock"
+)]
+fn time_of_day() -> SystemTime {
+    SystemTime::now()
 }
 
 /// epoll sleeps in whole milliseconds: rounded down, the loop would spin until the deadline.

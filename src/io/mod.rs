@@ -1,6 +1,9 @@
 //! The shell: the only code that makes system calls, owns file descriptors and reads the clock.
 
 pub mod addresses;
+mod capture;
+pub mod config_files;
+pub mod control_socket;
 pub mod event_loop;
 pub mod identity;
 pub mod log;
@@ -9,6 +12,7 @@ pub mod signal;
 pub mod stream;
 pub mod tty;
 pub mod udp;
+pub mod watch;
 
 use std::io;
 
@@ -20,7 +24,17 @@ use crate::endpoint::{Failure, FailureKind};
 pub(crate) fn failure(what: &str, error: &io::Error) -> Failure {
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
     let kind = match errno {
-        Some(Errno::NOENT | Errno::NXIO | Errno::NODEV | Errno::IO) => FailureKind::Absent,
+        Some(
+            Errno::NOENT
+            | Errno::NXIO
+            | Errno::NODEV
+            | Errno::IO
+            | Errno::CONNREFUSED
+            | Errno::CONNRESET
+            | Errno::PIPE
+            | Errno::TIMEDOUT
+            | Errno::HOSTUNREACH,
+        ) => FailureKind::Absent,
         Some(Errno::ACCESS | Errno::PERM) => FailureKind::Denied,
         Some(_) | None => FailureKind::Other,
     };

@@ -7,6 +7,7 @@ use mio::net::UdpSocket;
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
+use crate::config::UdpConfig;
 use crate::datagram::{Meta, TransmitBatch};
 use crate::endpoint::Count;
 
@@ -50,23 +51,50 @@ impl Udp {
         Self::new(UdpSocket::from_std(fd.into()))
     }
 
-    /// A socket that only talks to one remote.
-    pub(super) fn connect(remote: SocketAddr) -> io::Result<Self> {
-        let any: IpAddr = match remote {
-            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    /// A device's socket. With a fixed remote it is connected, so that the kernel keeps others
+    /// out; except where groups are joined, because their datagrams come from anybody.
+    pub(super) fn open_device(config: &UdpConfig) -> io::Result<Self> {
+        let is_v4 = config
+            .bind
+            .or(config.remote)
+            .is_none_or(|addr| addr.is_ipv4());
+        let any: IpAddr = if is_v4 {
+            Ipv4Addr::UNSPECIFIED.into()
+        } else {
+            Ipv6Addr::UNSPECIFIED.into()
         };
-        let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
-        socket.connect(remote)?;
-        let udp = Self::new(socket)?;
+        let bind = config.bind.unwrap_or_else(|| SocketAddr::new(any, 0));
+        let family = if is_v4 {
+            AddressFamily::INET
+        } else {
+            AddressFamily::INET6
+        };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let fd = rustix::net::socket_with(family, SocketType::DGRAM, flags, None)?;
+        if !config.multicast.is_empty() {
+            // Other programs of this machine may listen to the same group.
+            sockopt::set_socket_reuseaddr(&fd, true)?;
+        }
+        rustix::net::bind(&fd, &bind)?;
+        for group in &config.multicast {
+            match group {
+                IpAddr::V4(group) => {
+                    sockopt::set_ip_add_membership(&fd, group, &Ipv4Addr::UNSPECIFIED)?;
+                }
+                IpAddr::V6(group) => sockopt::set_ipv6_add_membership(&fd, group, 0)?,
+            }
+        }
+        if let Some(remote) = config.remote
+            && config.multicast.is_empty()
+        {
+            rustix::net::connect(&fd, &remote)?;
+        }
+        let udp = Self::new(UdpSocket::from_std(fd.into()))?;
         // A device's datagram may be larger than the path takes at once; a session's never is.
-        match remote {
-            SocketAddr::V4(_) => {
-                sockopt::set_ip_mtu_discover(&udp.socket, sockopt::Ipv4PathMtuDiscovery::DONT)?;
-            }
-            SocketAddr::V6(_) => {
-                sockopt::set_ipv6_mtu_discover(&udp.socket, sockopt::Ipv6PathMtuDiscovery::DONT)?;
-            }
+        if is_v4 {
+            sockopt::set_ip_mtu_discover(&udp.socket, sockopt::Ipv4PathMtuDiscovery::DONT)?;
+        } else {
+            sockopt::set_ipv6_mtu_discover(&udp.socket, sockopt::Ipv6PathMtuDiscovery::DONT)?;
         }
         Ok(udp)
     }
@@ -273,6 +301,13 @@ mod tests {
         }
     }
 
+    fn to(remote: SocketAddr) -> UdpConfig {
+        UdpConfig {
+            remote: Some(remote),
+            ..UdpConfig::default()
+        }
+    }
+
     fn batch<'a>(source: &str, destination: SocketAddr, contents: &'a [u8]) -> TransmitBatch<'a> {
         TransmitBatch {
             socket: Id::from_bits(0),
@@ -308,7 +343,7 @@ mod tests {
         let vacant = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
         let remote = vacant.local_addr().expect("an address");
         drop(vacant);
-        let from = Udp::connect(remote).expect("a socket");
+        let from = Udp::open_device(&to(remote)).expect("a socket");
         assert!(matches!(
             from.send(&batch("", remote, b"nobody hears")),
             Sent::All
@@ -325,7 +360,7 @@ mod tests {
 
     #[test]
     fn a_datagram_that_cannot_go_is_counted() {
-        let from = Udp::connect("127.0.0.1:9".parse().unwrap()).expect("a socket");
+        let from = Udp::open_device(&to("127.0.0.1:9".parse().unwrap())).expect("a socket");
         let batch = TransmitBatch {
             socket: Id::from_bits(0),
             source: None,

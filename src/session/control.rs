@@ -118,6 +118,43 @@ pub enum Reply<'a> {
         /// How many.
         bytes: u64,
     },
+    /// The end of a script at a serial line.
+    Line {
+        /// As it came.
+        id: Option<&'a RawValue>,
+        /// The endpoint's name.
+        endpoint: &'a str,
+        /// Whether all of it was done.
+        ok: bool,
+        /// How the line is now.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        line: Option<&'a serde_json::Value>,
+        /// Which step failed, counted from 0.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        step: Option<usize>,
+        /// One word.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'a str>,
+        /// One sentence.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        detail: Option<&'a str>,
+    },
+    /// Who may write to an endpoint with `writers = "one"`.
+    Lease {
+        /// The endpoint's name.
+        endpoint: &'a str,
+        /// The session that may.
+        holder: Option<&'a str>,
+        /// Whether that is this one.
+        yours: bool,
+    },
+    /// A machine was stopped, because who moved it had fallen silent.
+    Deadman {
+        /// The endpoint's name.
+        endpoint: &'a str,
+        /// The session that had moved it, if it is still there.
+        session: Option<&'a str>,
+    },
     /// The answer to `ping`.
     Pong {
         /// As it came.
@@ -144,6 +181,67 @@ pub enum Request<'a> {
     },
     /// Answer with `endpoints`.
     Endpoints,
+    /// Run a script at a serial line.
+    Line(LineRequest<'a>),
+    /// Have, give back or hand over a lease.
+    Lease {
+        /// The endpoint.
+        endpoint: String,
+        /// What is wanted.
+        wish: Wish,
+    },
+    /// The peer is awake.
+    Heartbeat {
+        /// For this endpoint only.
+        endpoint: Option<String>,
+        /// The machine is at rest: silence means nothing any more.
+        stop: bool,
+    },
+}
+
+/// `{"type":"line"}`
+#[derive(Debug)]
+pub struct LineRequest<'a> {
+    /// To be sent back as it is.
+    pub id: Option<&'a RawValue>,
+    /// Whose line.
+    pub endpoint: String,
+    /// Which of the session's channels to it [`Self::after`] counts; its only one if not said.
+    pub channel: Option<u16>,
+    /// The script runs when this many bytes of the channel have left the tty.
+    pub after: Option<u64>,
+    /// The script, as JSON.
+    pub script: &'a str,
+}
+
+/// What a peer wants of a lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// To have it; with force even if somebody else has it.
+    Take {
+        /// Takes it over.
+        force: bool,
+    },
+    /// To give it back.
+    Release,
+    /// To hand it over.
+    Give {
+        /// To this session.
+        to: String,
+    },
+}
+
+impl Wish {
+    /// Reads `take`, `release` or `give`.
+    pub fn parse(word: &str, force: bool, to: Option<String>) -> Result<Self, String> {
+        match (word, to) {
+            ("take", None) => Ok(Self::Take { force }),
+            ("release", None) => Ok(Self::Release),
+            ("give", Some(to)) => Ok(Self::Give { to }),
+            ("give", None) => Err("give says to which session: \"to\"".to_owned()),
+            _ => Err("do is one of take, release, give".to_owned()),
+        }
+    }
 }
 
 /// Why a request was not understood.
@@ -157,9 +255,9 @@ pub struct BadRequest {
     pub fatal: bool,
 }
 
-/// Longer requests are not parsed, and longer ping ids not sent back.
+/// Longer requests are not parsed, and longer ids not sent back.
 const MAX_REQUEST: usize = 4096;
-const MAX_PING_ID: usize = 256;
+const MAX_ID: usize = 256;
 /// The longest sentence about a request, in characters.
 const MAX_DETAIL: usize = 160;
 
@@ -190,6 +288,20 @@ impl<'a> Request<'a> {
             v: Option<u32>,
             #[serde(borrow, default)]
             id: Option<&'t RawValue>,
+            #[serde(default)]
+            endpoint: Option<String>,
+            #[serde(default)]
+            channel: Option<u16>,
+            #[serde(default)]
+            after: Option<u64>,
+            #[serde(borrow, default, rename = "do")]
+            what: Option<&'t RawValue>,
+            #[serde(default)]
+            to: Option<String>,
+            #[serde(default)]
+            force: bool,
+            #[serde(default)]
+            stop: bool,
         }
         let fields: Fields<'a> =
             serde_json::from_str(text).map_err(|error| bad("bad-json", error.to_string()))?;
@@ -200,11 +312,35 @@ impl<'a> Request<'a> {
                 detail: format!("this gateway speaks version {VERSION}"),
                 fatal: true,
             }),
-            "ping" if fields.id.is_some_and(|id| id.get().len() > MAX_PING_ID) => Err(bad(
+            "ping" | "line" if fields.id.is_some_and(|id| id.get().len() > MAX_ID) => Err(bad(
                 "too-large",
-                format!("a ping id has at most {MAX_PING_ID} bytes"),
+                format!("an id has at most {MAX_ID} bytes"),
             )),
             "ping" => Ok(Self::Ping { id: fields.id }),
+            "line" | "lease" if fields.endpoint.is_none() => {
+                let kind = fields.kind;
+                Err(bad("bad-request", format!("{kind} without endpoint")))
+            }
+            "line" => Ok(Self::Line(LineRequest {
+                id: fields.id,
+                endpoint: fields.endpoint.unwrap_or_default(),
+                channel: fields.channel,
+                after: fields.after,
+                script: fields.what.map_or("[]", RawValue::get),
+            })),
+            "lease" => {
+                let word = fields.what.map_or("", RawValue::get).trim_matches('"');
+                let wish = Wish::parse(word, fields.force, fields.to)
+                    .map_err(|detail| bad("bad-request", detail))?;
+                Ok(Self::Lease {
+                    endpoint: fields.endpoint.unwrap_or_default(),
+                    wish,
+                })
+            }
+            "heartbeat" => Ok(Self::Heartbeat {
+                endpoint: fields.endpoint,
+                stop: fields.stop,
+            }),
             "endpoints" => Ok(Self::Endpoints),
             other => {
                 let shown: String = other.chars().take(40).collect();

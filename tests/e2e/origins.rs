@@ -6,7 +6,7 @@ use crate::daemon::Daemon;
 use crate::http::{Answer, Http, request};
 use crate::peer::{Peer, reliable};
 
-const CONFIG: &str = "[http]\nhosts = [\"board.example\"]\n\
+const CONFIG: &str = "[api]\nconfigure = true\n[http]\nhosts = [\"board.example\"]\n\
                       allowed_origins = [\"https://panel.example:8443\"]\n\
                       [[endpoint]]\nname = \"demo\"\nkind = \"demo\"\n";
 

@@ -10,11 +10,15 @@
 )]
 
 mod backlog;
+mod configure;
+mod endpoints;
 mod fairness;
 mod hostile;
+mod line;
 mod links;
 #[path = "../peer/mod.rs"]
 mod peer;
 mod sessions;
 mod takeover;
 mod world;
+mod writers;

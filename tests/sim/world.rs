@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 use str0m_netem::{Input, Netem, NetemConfig, Output};
 use thingway::config::Config;
 use thingway::datagram::Meta;
+use thingway::endpoint::line::{FlowControl, Format, LineFault, LineStatus, LineStep, ModemLines};
 use thingway::endpoint::{Failure, FailureKind};
 use thingway::gateway::Gateway;
 use thingway::gateway::source::{Command, Exit};
 use thingway::ids::SourceId;
+use thingway::ports::Port;
 use thingway::session::crypto::Identity;
 
 use crate::peer::Peer;
@@ -27,6 +29,36 @@ pub struct Tty {
     pub rate: usize,
     next_write: Option<Instant>,
     pub opened: usize,
+    /// What the driver says that it has not sent yet.
+    pub driver_holds: usize,
+    /// What was done at the line: when, after how many bytes, and what.
+    pub steps: Vec<(Instant, usize, LineStep)>,
+    /// Its driver has no modem lines.
+    pub is_pty: bool,
+    baud: u32,
+}
+
+impl Tty {
+    pub fn source(&self) -> Option<SourceId> {
+        self.source
+    }
+
+    fn step(&mut self, step: LineStep) -> Result<LineStatus, LineFault> {
+        match step {
+            LineStep::Modem { .. } if self.is_pty => return Err(LineFault::Unsupported),
+            LineStep::Baud(baud) => self.baud = baud,
+            LineStep::Flush(_) => self.driver_holds = 0,
+            _ => {}
+        }
+        Ok(LineStatus {
+            baud: self.baud,
+            format: Format::default(),
+            flow: FlowControl::None,
+            modem: (!self.is_pty).then(ModemLines::default),
+            counters: None,
+            unsent: self.driver_holds,
+        })
+    }
 }
 
 /// A peer with its two links.
@@ -56,6 +88,10 @@ pub struct World {
     ice_addr: SocketAddr,
     pub http: BTreeMap<SourceId, Vec<u8>>,
     pub exit: Option<Exit>,
+    /// What `GET /ports` finds.
+    pub ports: Vec<Port>,
+    /// What the API wrote to `conf.d`.
+    pub files: BTreeMap<String, Option<String>>,
     /// The last few events, for a failure's report.
     trace: VecDeque<String>,
 }
@@ -82,6 +118,8 @@ impl World {
             ice_addr: SocketAddr::new(GATEWAY.parse().unwrap(), 5000),
             http: BTreeMap::new(),
             exit: None,
+            ports: Vec::new(),
+            files: BTreeMap::new(),
             trace: VecDeque::new(),
         };
         world.settle();
@@ -455,14 +493,20 @@ impl World {
 
     /// A datagram from a UDP device.
     pub fn udp_device_sends(&mut self, remote: &str, bytes: &[u8]) {
-        let remote = remote.parse().expect("an address");
+        self.udp_device_sends_from(remote, remote, bytes);
+    }
+
+    /// A datagram to the socket of the endpoint with this address, from anywhere.
+    pub fn udp_device_sends_from(&mut self, endpoint: &str, from: &str, bytes: &[u8]) {
+        let endpoint: SocketAddr = endpoint.parse().expect("an address");
         let meta = Meta {
             local: self.ice_addr,
-            remote,
+            remote: from.parse().expect("an address"),
             stride: bytes.len().max(1),
         };
+        let source = self.udp[&endpoint];
         self.gateway
-            .handle_datagrams(self.now, self.udp[&remote], &meta, bytes);
+            .handle_datagrams(self.now, source, &meta, bytes);
         self.settle();
     }
 
@@ -530,12 +574,14 @@ impl World {
                     let failure = Failure::new(FailureKind::Absent, "no IPv6 here");
                     self.gateway.handle_failed(self.now, source, &failure);
                 }
-                Command::OpenUdp { source, remote } => {
-                    self.udp.insert(remote, source);
+                Command::OpenUdp { source, udp } => {
+                    let addr = udp.remote.or(udp.bind).expect("one of the two");
+                    self.udp.insert(addr, source);
                     self.gateway
                         .handle_opened(self.now, source, Some(self.ice_addr));
                 }
-                Command::OpenTty { source, path, .. } => {
+                Command::Open { source, target } => {
+                    let path = PathBuf::from(target.to_string());
                     let fresh = Tty {
                         present: true,
                         rate: 1_000,
@@ -551,8 +597,40 @@ impl World {
                         self.gateway.handle_failed(self.now, source, &failure);
                     }
                 }
-                Command::CountUnsent { source } => self.gateway.handle_unsent(source, 0),
-                Command::Close { source } => drop(self.http.remove(&source)),
+                Command::CountUnsent { source } => {
+                    let tty = self.ttys.values().find(|tty| tty.source == Some(source));
+                    let unsent = tty.map_or(0, |tty| tty.driver_holds);
+                    self.gateway.handle_unsent(self.now, source, unsent);
+                }
+                Command::Line { source, step } => {
+                    let tty = self
+                        .ttys
+                        .values_mut()
+                        .find(|tty| tty.source == Some(source));
+                    let tty = tty.expect("a line that is open");
+                    if step != LineStep::Look {
+                        tty.steps.push((self.now, tty.written.len(), step));
+                    }
+                    let status = tty.step(step);
+                    self.gateway.handle_line(self.now, source, status);
+                }
+                Command::Close { source } => {
+                    self.http.remove(&source);
+                    for tty in self.ttys.values_mut() {
+                        tty.source = tty.source.filter(|other| *other != source);
+                    }
+                }
+                Command::OpenCapture { source, .. } => {
+                    let failure = Failure::new(FailureKind::Absent, "no files here");
+                    self.gateway.handle_failed(self.now, source, &failure);
+                }
+                Command::ListPorts => self.gateway.handle_ports(self.now, &self.ports.clone()),
+                Command::WriteEndpoint { name, text } => {
+                    self.files.insert(name.clone(), text);
+                    self.gateway
+                        .handle_endpoint_written(self.now, &name, Ok(()));
+                }
+                Command::ListenControl { .. } | Command::WatchDevices => {}
                 Command::ListAddresses => {
                     self.gateway
                         .handle_addresses(self.now, &[GATEWAY.parse().unwrap()]);

@@ -1,0 +1,85 @@
+//! What changes while the daemon runs, and what only a restart changes.
+
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+
+use super::Config;
+
+/// What is fixed when the daemon starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServedConfig {
+    listen: Vec<SocketAddr>,
+    ice_port: u16,
+}
+
+impl ServedConfig {
+    /// The keys whose values differ.
+    pub fn differences(&self, new: &Self) -> Vec<&'static str> {
+        let mut keys = Vec::new();
+        if self.listen != new.listen {
+            keys.push("http.listen");
+        }
+        if self.ice_port != new.ice_port {
+            keys.push("ice.port");
+        }
+        keys
+    }
+}
+
+impl Config {
+    /// What only a restart changes.
+    pub fn served(&self) -> ServedConfig {
+        ServedConfig {
+            listen: self.http.listen.clone(),
+            ice_port: self.ice.port,
+        }
+    }
+}
+
+/// The file that the API writes an endpoint to, below the configuration's directory.
+pub fn endpoint_file(name: &str) -> String {
+    format!("conf.d/{name}.toml")
+}
+
+/// An endpoint as JSON, in the words of the file, becomes that file's text.
+pub fn endpoint_toml(name: &str, value: &Value) -> Result<String, String> {
+    let Value::Object(given) = value else {
+        return Err("an endpoint is a JSON object with the keys of [[endpoint]]".to_owned());
+    };
+    if given.get("name").is_some_and(|given| given != name) {
+        return Err("name differs from the one in the path".to_owned());
+    }
+    let mut fields = given.clone();
+    fields.insert("name".to_owned(), Value::from(name));
+    toml::to_string(&json!({"endpoint": [fields]})).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::EndpointKind;
+
+    #[test]
+    fn an_endpoint_of_json_is_one_of_toml() {
+        let value = json!({
+            "kind": "serial", "path": "/dev/tty \"x\"", "baud": 9600, "exclusive": false,
+            "deadman": {"timeout_ms": 500, "send": "stop\r\n"},
+        });
+        let text = endpoint_toml("arm", &value).expect("TOML");
+        let config = Config::parse(&text).expect(&text);
+        let [arm] = config.endpoints.as_slice() else {
+            panic!("one endpoint")
+        };
+        assert_eq!(arm.name, "arm");
+        let EndpointKind::Serial { path, line } = &arm.kind else {
+            panic!("a serial line")
+        };
+        assert_eq!((path.to_str(), line.baud), (Some("/dev/tty \"x\""), 9600));
+        let deadman = arm.traffic.deadman.as_ref().expect("a dead man");
+        assert_eq!(deadman.send, b"stop\r\n");
+        for wrong in [json!([]), json!({"name": "leg"}), json!({"path": null})] {
+            assert!(endpoint_toml("arm", &wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Variables such as `THINGWAY_HTTP_LISTEN`, which win over the files.
+
+/// How a variable's text becomes a TOML value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// Strings with commas between them.
+    List,
+    /// A number, or `true` or `false`: as it stands.
+    Plain,
+}
+
+/// Each variable with the table and key that it stands for.
+pub const VARIABLES: &[(&str, &str, &str)] = &[
+    ("THINGWAY_HTTP_LISTEN", "http", "listen"),
+    ("THINGWAY_HTTP_HOSTS", "http", "hosts"),
+    ("THINGWAY_HTTP_ALLOWED_ORIGINS", "http", "allowed_origins"),
+    ("THINGWAY_ICE_PORT", "ice", "port"),
+    ("THINGWAY_LIMITS_SESSIONS", "limits", "sessions"),
+    (
+        "THINGWAY_LIMITS_CHANNELS_PER_SESSION",
+        "limits",
+        "channels_per_session",
+    ),
+    ("THINGWAY_LIMITS_ROUTE_QUEUE", "limits", "route_queue"),
+    (
+        "THINGWAY_LIMITS_CONNECT_TIMEOUT_S",
+        "limits",
+        "connect_timeout_s",
+    ),
+    (
+        "THINGWAY_LIMITS_DISCONNECTED_TIMEOUT_S",
+        "limits",
+        "disconnected_timeout_s",
+    ),
+    ("THINGWAY_SERIAL_DISCOVER", "serial", "discover"),
+    ("THINGWAY_API_CONFIGURE", "api", "configure"),
+];
+
+/// A variable as the file that would say the same.
+pub(super) fn as_toml(name: &str, value: &str) -> Result<String, String> {
+    let known = VARIABLES.iter().find(|(variable, ..)| *variable == name);
+    let Some((_, table, key)) = known else {
+        return Err("there is no such key; docs/config.md lists those there are".to_owned());
+    };
+    let shape = if *table == "http" {
+        Shape::List
+    } else {
+        Shape::Plain
+    };
+    // Strings of JSON are strings of TOML.
+    let quote = |text: &str| serde_json::Value::from(text).to_string();
+    let value = match shape {
+        Shape::List => {
+            let parts = value.split(',').map(str::trim).filter(|p| !p.is_empty());
+            format!("[{}]", parts.map(quote).collect::<Vec<_>>().join(", "))
+        }
+        Shape::Plain => {
+            let value = value.trim();
+            let is_plain = matches!(value, "true" | "false")
+                || (!value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()));
+            if is_plain {
+                value.to_owned()
+            } else {
+                quote(value)
+            }
+        }
+    };
+    Ok(format!("[{table}]\n{key} = {value}\n"))
+}

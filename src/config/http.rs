@@ -1,0 +1,115 @@
+//! `[http]`: where the API and the page are served, and to whom.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use super::HttpConfig;
+use super::reader::{Document, Section};
+
+/// Reads the section over what is set already.
+pub(super) fn read<'a>(
+    mut section: Section<'a>,
+    document: &mut Document<'a>,
+    http: &mut HttpConfig,
+) {
+    if let Some(given) = section.strings("listen", document) {
+        http.listen = read_listen(&given, section.line(), document);
+    }
+    if let Some(given) = section.strings("hosts", document) {
+        http.hosts.clear();
+        for (line, host) in given {
+            if is_host(&host) {
+                http.hosts.push(host.to_ascii_lowercase());
+                continue;
+            }
+            let message = format!(
+                "http.hosts: {host:?} is not a host like \"board.example\", \"192.0.2.1\" or \
+                 \"[2001:db8::1]\" (without scheme and port)"
+            );
+            document.fault_at(line, message);
+        }
+    }
+    if let Some(given) = section.strings("allowed_origins", document) {
+        http.allowed_origins.clear();
+        for (line, origin) in given {
+            if is_origin(&origin) {
+                http.allowed_origins.push(origin.to_ascii_lowercase());
+                continue;
+            }
+            let message = format!(
+                "http.allowed_origins: {origin:?} is not an origin like \
+                 \"https://example.org:8443\" (scheme, host and port only)"
+            );
+            document.fault_at(line, message);
+        }
+    }
+    section.finish(document);
+}
+
+fn read_listen(
+    given: &[(usize, String)],
+    line: usize,
+    document: &mut Document<'_>,
+) -> Vec<SocketAddr> {
+    let mut listen = Vec::new();
+    for (line, text) in given {
+        let parsed = text
+            .parse::<SocketAddr>()
+            .map_err(|_| format!("{text:?} is not an address like \"127.0.0.1:8000\""));
+        match parsed.and_then(check_listen) {
+            Ok(addr) => listen.push(addr),
+            Err(message) => document.fault_at(*line, format!("http.listen: {message}")),
+        }
+    }
+    if given.is_empty() {
+        let message = "http.listen is empty: nothing could reach the gateway".to_owned();
+        document.fault_at(line, message);
+    }
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = listen.iter().find(|a| a.port() != 0 && !seen.insert(**a)) {
+        document.fault_at(line, format!("http.listen: {twice} is there twice"));
+    }
+    listen
+}
+
+/// Whether an address may be listened on before there are tokens.
+pub fn check_listen(addr: SocketAddr) -> Result<SocketAddr, String> {
+    if addr.ip().is_loopback() {
+        Ok(addr)
+    } else {
+        Err(format!(
+            "{addr} is beyond loopback: this version has no access tokens yet, so it would let \
+             everybody in; listen on 127.0.0.1 or [::1] (and reach it by `ssh -L`)"
+        ))
+    }
+}
+
+/// RFC 6454 §6.1: scheme, host, port; no path. `*` would defeat the check, `null` is anybody.
+fn is_origin(text: &str) -> bool {
+    let rest = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"));
+    rest.is_some_and(|host| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+        // A browser leaves its scheme's own port out, so with it nothing would ever match.
+        let default_port = if text.starts_with("https") {
+            ":443"
+        } else {
+            ":80"
+        };
+        !host.is_empty() && host.chars().all(allowed) && !host.ends_with(default_port)
+    })
+}
+
+fn is_host(text: &str) -> bool {
+    let bracketed = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    if let Some(address) = bracketed {
+        return address.parse::<std::net::Ipv6Addr>().is_ok();
+    }
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
+}

@@ -1,0 +1,155 @@
+//! Several sources make one configuration: the main file, the files of `conf.d` in the order of
+//! their names, then the environment. What comes later wins key by key; endpoints add up.
+
+use std::collections::BTreeMap;
+
+use super::reader::Document;
+use super::{
+    Config, EndpointConfig, EndpointKind, Fault, Place, endpoints, environment, http, limits,
+};
+
+/// A file with its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// As it is shown in messages.
+    pub name: String,
+    /// TOML.
+    pub text: String,
+}
+
+/// Everything that a configuration is made of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// The main file and those of `conf.d`. Without any the demo device is there.
+    pub files: Vec<File>,
+    /// Variables whose names begin with `THINGWAY_`.
+    pub environment: Vec<(String, String)>,
+}
+
+/// What has been read so far.
+struct Draft {
+    config: Config,
+    /// Where each endpoint stands, to tell of another one with the same name or path.
+    places: BTreeMap<String, String>,
+    paths: BTreeMap<String, String>,
+}
+
+impl Sources {
+    /// Reads all of them. The faults are `file:line: message`.
+    pub fn read(&self) -> Result<Config, Vec<String>> {
+        let mut draft = Draft::new(self.files.is_empty());
+        let mut faults = Vec::new();
+        for File { name, text } in &self.files {
+            let found = draft.read(name, text).err().unwrap_or_default();
+            faults.extend(found.iter().map(|fault| format!("{name}:{fault}")));
+        }
+        for (name, value) in &self.environment {
+            let read = environment::as_toml(name, value).and_then(|text| {
+                let all = draft.read(name, &text).err().unwrap_or_default();
+                all.into_iter()
+                    .next()
+                    .map_or(Ok(()), |fault| Err(fault.message))
+            });
+            if let Err(message) = read {
+                faults.push(format!("{name}: {message}"));
+            }
+        }
+        if faults.is_empty() {
+            Ok(draft.config)
+        } else {
+            Err(faults)
+        }
+    }
+}
+
+pub(super) fn parse_one(text: &str) -> Result<Config, Vec<Fault>> {
+    let mut draft = Draft::new(false);
+    draft.read("", text)?;
+    Ok(draft.config)
+}
+
+impl Draft {
+    fn new(is_bare: bool) -> Self {
+        let mut config = Config::default();
+        if !is_bare {
+            config.endpoints.clear();
+        }
+        Self {
+            config,
+            places: BTreeMap::new(),
+            paths: BTreeMap::new(),
+        }
+    }
+
+    fn read(&mut self, file: &str, text: &str) -> Result<(), Vec<Fault>> {
+        let mut document = Document::parse(text);
+        let mut root = document.root();
+        let config = &mut self.config;
+        if let Some(section) = root.table("http", &mut document) {
+            http::read(section, &mut document, &mut config.http);
+        }
+        if let Some(mut section) = root.table("ice", &mut document) {
+            let port = section.integer("port", 0..=65_535, &mut document);
+            let port = port.and_then(|port| u16::try_from(port).ok());
+            config.ice.port = port.unwrap_or(config.ice.port);
+            section.finish(&mut document);
+        }
+        if let Some(section) = root.table("limits", &mut document) {
+            limits::read(section, &mut document, &mut config.limits);
+        }
+        if let Some(mut section) = root.table("serial", &mut document) {
+            let discover = section.boolean("discover", &mut document);
+            config.serial.discover = discover.unwrap_or(config.serial.discover);
+            section.finish(&mut document);
+        }
+        if let Some(mut section) = root.table("api", &mut document) {
+            let configure = section.boolean("configure", &mut document);
+            config.api.configure = configure.unwrap_or(config.api.configure);
+            section.finish(&mut document);
+        }
+        for section in root.tables("endpoint", &mut document) {
+            let line = section.line();
+            if let Some(endpoint) = endpoints::read(section, &mut document) {
+                self.add(endpoint, file, line, &mut document);
+            }
+        }
+        root.finish(&mut document);
+        document.finish(())
+    }
+
+    fn add(
+        &mut self,
+        mut endpoint: EndpointConfig,
+        file: &str,
+        line: usize,
+        document: &mut Document<'_>,
+    ) {
+        let place = if file.is_empty() {
+            format!("line {line}")
+        } else {
+            format!("{file}:{line}")
+        };
+        let name = &endpoint.name;
+        if let Some(first) = self.places.get(name) {
+            let message = format!("endpoint {name:?} is there twice, first at {first}");
+            document.fault_at(line, message);
+        } else {
+            self.places.insert(name.clone(), place.clone());
+        }
+        if let EndpointKind::Serial { path, .. } = &endpoint.kind {
+            let path = path.to_string_lossy().into_owned();
+            if let Some(first) = self.paths.get(&path) {
+                // Two readers of one line would each get half of the bytes.
+                let message = format!("endpoint {name:?} has the path of the one at {first}");
+                document.fault_at(line, message);
+            } else {
+                self.paths.insert(path, place);
+            }
+        }
+        endpoint.place = Place::File {
+            file: file.to_owned(),
+            line,
+        };
+        self.config.endpoints.push(endpoint);
+    }
+}

@@ -1,0 +1,226 @@
+//! The keys about how bytes and messages pass: framing, scrollback, lag, writers, dead man,
+//! capture.
+
+use std::time::Duration;
+
+use super::endpoints::{absolute, required};
+use super::reader::{Document, Section};
+use super::{Capture, Deadman, StreamFraming, Traffic, Writers};
+use crate::endpoint::LagPolicy;
+use crate::framing::{ByteOrder, Framing, Width};
+use crate::limits;
+
+/// Bytes of the past that who attaches to a byte stream is sent.
+const SCROLLBACK: usize = 64 * 1024;
+/// Long enough for a few bytes of a slow line to become one message, short for a person.
+const LATENCY: Duration = Duration::from_millis(2);
+/// Modbus RTU wants 1.75 ms at least; timers here are good to a millisecond or two.
+const GAP: Duration = Duration::from_millis(5);
+
+const FRAMINGS: [(&str, Shape); 6] = [
+    ("raw", Shape::Raw),
+    ("line", Shape::Line),
+    ("idle-gap", Shape::IdleGap),
+    ("slip", Shape::Slip),
+    ("cobs", Shape::Cobs),
+    ("length", Shape::Length),
+];
+const LAGS: [(&str, LagPolicy); 2] = [("close", LagPolicy::Close), ("skip", LagPolicy::Skip)];
+const WRITERS: [(&str, Writers); 2] = [("all", Writers::All), ("one", Writers::One)];
+const ORDERS: [(&str, ByteOrder); 2] = [("big", ByteOrder::Big), ("little", ByteOrder::Little)];
+
+#[derive(Debug, Clone, Copy)]
+enum Shape {
+    Raw,
+    Line,
+    IdleGap,
+    Slip,
+    Cobs,
+    Length,
+}
+
+impl Default for Traffic {
+    fn default() -> Self {
+        Self {
+            framing: StreamFraming::Raw { latency: LATENCY },
+            max_message: limits::MAX_MESSAGE,
+            scrollback: 0,
+            lag: LagPolicy::Skip,
+            writers: Writers::All,
+            deadman: None,
+            capture: None,
+        }
+    }
+}
+
+impl Traffic {
+    /// The defaults of a byte stream.
+    pub fn stream() -> Self {
+        Self {
+            scrollback: SCROLLBACK,
+            lag: LagPolicy::Close,
+            ..Self::default()
+        }
+    }
+}
+
+/// The keys of kinds that are byte streams.
+pub(super) fn read_stream<'a>(section: &mut Section<'a>, document: &mut Document<'a>) -> Traffic {
+    let mut traffic = Traffic::stream();
+    let shape = section.choice("framing", &FRAMINGS, document);
+    traffic.framing = read_framing(shape.unwrap_or(Shape::Raw), section, document);
+    if matches!(traffic.framing, StreamFraming::Framed(_)) {
+        let max = i64::try_from(limits::MAX_MESSAGE).unwrap_or(i64::MAX);
+        let given = section.integer("max_message", 1..=max, document);
+        let given = given.and_then(|n| usize::try_from(n).ok());
+        traffic.max_message = given.unwrap_or(traffic.max_message);
+    }
+    read_common(section, document, traffic)
+}
+
+/// The keys of kinds whose messages are datagrams.
+pub(super) fn read_datagrams<'a>(
+    section: &mut Section<'a>,
+    document: &mut Document<'a>,
+) -> Traffic {
+    read_common(section, document, Traffic::default())
+}
+
+fn read_framing<'a>(
+    shape: Shape,
+    section: &mut Section<'a>,
+    document: &mut Document<'a>,
+) -> StreamFraming {
+    let mut millis = |key, from| {
+        let given = section.integer(key, from..=10_000, document);
+        let given = given.and_then(|n| u64::try_from(n).ok());
+        given.map(Duration::from_millis)
+    };
+    let framing = match shape {
+        Shape::Raw => {
+            let latency = millis("latency_ms", 0).unwrap_or(LATENCY);
+            return StreamFraming::Raw { latency };
+        }
+        Shape::Line => Framing::Line {
+            gap: millis("gap_ms", 1),
+        },
+        Shape::IdleGap => Framing::IdleGap {
+            gap: millis("gap_ms", 1).unwrap_or(GAP),
+        },
+        Shape::Slip => Framing::Slip,
+        Shape::Cobs => Framing::Cobs,
+        Shape::Length => {
+            let before = document.fault_count();
+            let line = section.line();
+            let width = match section.integer("length_bytes", 1..=4, document) {
+                Some(1) => Width::One,
+                Some(2) => Width::Two,
+                Some(4) => Width::Four,
+                other => {
+                    if document.fault_count() == before {
+                        let found = other.map_or(String::new(), |n| format!(", not {n}"));
+                        let message = format!("endpoint.length_bytes must be 1, 2 or 4{found}");
+                        document.fault_at(line, message);
+                    }
+                    Width::Two
+                }
+            };
+            let order = section.choice("length_order", &ORDERS, document);
+            Framing::Length {
+                width,
+                order: order.unwrap_or(ByteOrder::Big),
+            }
+        }
+    };
+    StreamFraming::Framed(framing)
+}
+
+fn read_common<'a>(
+    section: &mut Section<'a>,
+    document: &mut Document<'a>,
+    mut traffic: Traffic,
+) -> Traffic {
+    let most = i64::try_from(limits::RING).unwrap_or(i64::MAX);
+    let scrollback = section.integer("scrollback", 0..=most, document);
+    let scrollback = scrollback.and_then(|n| usize::try_from(n).ok());
+    traffic.scrollback = scrollback.unwrap_or(traffic.scrollback);
+    let lag = section.choice("lag", &LAGS, document);
+    traffic.lag = lag.unwrap_or(traffic.lag);
+    let writers = section.choice("writers", &WRITERS, document);
+    traffic.writers = writers.unwrap_or(traffic.writers);
+    if let Some(deadman) = section.table("deadman", document) {
+        traffic.deadman = read_deadman(deadman, document);
+    }
+    if let Some(capture) = section.table("capture", document) {
+        traffic.capture = read_capture(capture, document);
+    }
+    traffic
+}
+
+fn read_deadman<'a>(mut section: Section<'a>, document: &mut Document<'a>) -> Option<Deadman> {
+    let before = document.fault_count();
+    let line = section.line();
+    let timeout = section.integer("timeout_ms", 20..=600_000, document);
+    let text = section.string("send", document);
+    let hex = section.string("send_hex", document);
+    let send = match (text, hex) {
+        (Some((_, text)), None) => Some(text.into_bytes()),
+        (None, Some((line, hex))) => {
+            let bytes = from_hex(&hex);
+            if bytes.is_none() {
+                let message = format!("endpoint.deadman.send_hex {hex:?} is not like \"02 ff 03\"");
+                document.fault_at(line, message);
+            }
+            bytes
+        }
+        (Some(_), Some(_)) => {
+            document.fault_at(line, "endpoint.deadman has send and send_hex".to_owned());
+            None
+        }
+        (None, None) => None,
+    };
+    section.finish(document);
+    let timeout = timeout.and_then(|n| u64::try_from(n).ok());
+    let send = send.filter(|bytes| !bytes.is_empty() && bytes.len() <= 1_024);
+    let (Some(timeout), Some(send)) = (timeout, send) else {
+        if document.fault_count() == before {
+            let message = "endpoint.deadman needs timeout_ms and 1 to 1024 bytes of send \
+                           (or send_hex)";
+            document.fault_at(line, message.to_owned());
+        }
+        return None;
+    };
+    Some(Deadman {
+        timeout: Duration::from_millis(timeout),
+        send,
+    })
+}
+
+fn read_capture<'a>(mut section: Section<'a>, document: &mut Document<'a>) -> Option<Capture> {
+    let path = required(&mut section, "path", document);
+    let path = path.and_then(|path| absolute("capture.path", path, document));
+    let max_bytes = section.integer("max_bytes", 4_096..=1 << 40, document);
+    let files = section.integer("files", 1..=100, document);
+    section.finish(document);
+    Some(Capture {
+        path: path?,
+        max_bytes: max_bytes
+            .and_then(|n| u64::try_from(n).ok())
+            .unwrap_or(10_000_000),
+        files: files.and_then(|n| u32::try_from(n).ok()).unwrap_or(3),
+    })
+}
+
+/// Pairs of hexadecimal digits, with spaces between bytes or not.
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u32> = text
+        .chars()
+        .filter(|c| !c.is_ascii_whitespace())
+        .map(|c| c.to_digit(16))
+        .collect::<Option<_>>()?;
+    let pairs = digits.chunks(2).map(|pair| match pair {
+        [high, low] => u8::try_from(high * 16 + low).ok(),
+        _ => None,
+    });
+    pairs.collect()
+}

@@ -1,0 +1,236 @@
+//! What a byte stream has sent, and how far each route has read it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::ring::Ring;
+use super::{Count, Message, Outgoing};
+use crate::ids::RouteId;
+use crate::limits;
+
+/// One ring, a cursor per route. Bytes are cut into messages of at most
+/// [`limits::STREAM_MESSAGE`].
+#[derive(Debug)]
+pub struct ByteLog {
+    ring: Ring,
+    /// The absolute offset up to which each route has read.
+    cursors: BTreeMap<RouteId, u64>,
+    binary: bool,
+    /// What who attaches is shown of the past, in bytes.
+    scrollback: usize,
+    /// How long bytes may wait for more: few full messages cost far less than many small ones.
+    latency: Duration,
+    /// The absolute offset up to which bytes may go out; those behind it wait for more.
+    ripe: u64,
+    /// When they go out even so.
+    deadline: Option<Instant>,
+}
+
+impl ByteLog {
+    /// A log without routes. `binary`: the frame type of its messages.
+    pub fn new(binary: bool, scrollback: usize, latency: Duration) -> Self {
+        Self {
+            ring: Ring::new(limits::RING, limits::STREAM_MESSAGE),
+            cursors: BTreeMap::new(),
+            binary,
+            scrollback,
+            latency,
+            ripe: 0,
+            deadline: None,
+        }
+    }
+
+    /// A new route begins with the scrollback.
+    pub fn attach(&mut self, route: RouteId) {
+        let past = self.ring.end().saturating_sub(self.scrollback as u64);
+        self.cursors.insert(route, past.max(self.ring.start()));
+    }
+
+    /// Forgets a route's cursor.
+    pub fn detach(&mut self, route: RouteId) {
+        self.cursors.remove(&route);
+    }
+
+    /// Bytes that the device sent. With nobody there they still go into the ring: who attaches
+    /// later may want them.
+    pub fn push(&mut self, now: Instant, input: &[u8]) {
+        self.ring.push(input);
+        if self.latency.is_zero() {
+            self.ripe = self.ring.end();
+            return;
+        }
+        let waiting = self.ring.end() - self.ripe;
+        let full = waiting - waiting % limits::STREAM_MESSAGE as u64;
+        if full > 0 {
+            self.ripe += full;
+            self.deadline = None;
+        }
+        if self.ripe < self.ring.end() && self.deadline.is_none() {
+            self.deadline = Some(now + self.latency);
+        }
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// What has waited long enough goes out.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.deadline.is_some_and(|at| at <= now) {
+            self.deadline = None;
+            self.ripe = self.ring.end();
+        }
+    }
+
+    /// The next piece for a route.
+    pub fn message(&self, route: RouteId) -> Option<Outgoing<'_>> {
+        let cursor = *self.cursors.get(&route)?;
+        match self.piece(cursor) {
+            Some([]) => None,
+            Some(bytes) => Some(Outgoing::Message(Message {
+                binary: self.binary,
+                bytes,
+            })),
+            None => Some(Outgoing::Lagged(Count {
+                messages: 0,
+                bytes: self.ring.start() - cursor,
+            })),
+        }
+    }
+
+    /// Moves a route's cursor past what [`Self::message`] showed.
+    pub fn consume_message(&mut self, route: RouteId) {
+        let Some(cursor) = self.cursors.get(&route).copied() else {
+            return;
+        };
+        let next = match self.piece(cursor) {
+            Some(bytes) => cursor + bytes.len() as u64,
+            None => self.ring.start(),
+        };
+        self.cursors.insert(route, next);
+    }
+
+    /// What a cursor points at; `None` if that has been written over.
+    fn piece(&self, cursor: u64) -> Option<&[u8]> {
+        let ripe = usize::try_from(self.ripe.saturating_sub(cursor)).unwrap_or(usize::MAX);
+        let bytes = self.ring.read(cursor, ripe.min(limits::STREAM_MESSAGE))?;
+        if self.binary {
+            return Some(bytes);
+        }
+        // A text frame must not end within a character whose rest is still to come.
+        match std::str::from_utf8(bytes) {
+            Err(error) if error.error_len().is_none() => bytes.get(..error.valid_up_to()),
+            Ok(_) | Err(_) => Some(bytes),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::util::slab::Id;
+
+    fn log(binary: bool) -> ByteLog {
+        ByteLog::new(binary, 0, Duration::ZERO)
+    }
+
+    fn drain(log: &mut ByteLog, route: RouteId) -> Vec<u8> {
+        let mut all = Vec::new();
+        while let Some(Outgoing::Message(message)) = log.message(route) {
+            assert!(message.bytes.len() <= limits::STREAM_MESSAGE);
+            all.extend_from_slice(message.bytes);
+            log.consume_message(route);
+        }
+        all
+    }
+
+    #[test]
+    fn each_route_reads_by_its_own_cursor_from_where_it_attached() {
+        let now = Instant::now();
+        let mut log = log(true);
+        let (a, b) = (Id::from_bits(1), Id::from_bits(2));
+        log.attach(a);
+        log.push(now, b"early ");
+        log.attach(b);
+        log.push(now, &[b'x'; 3000]);
+        assert_eq!(drain(&mut log, a).len(), 3006);
+        assert_eq!(drain(&mut log, b), vec![b'x'; 3000]);
+        log.detach(a);
+        assert_eq!(log.message(a), None);
+    }
+
+    #[test]
+    fn who_attaches_late_sees_the_end_of_the_past() {
+        let now = Instant::now();
+        let mut log = ByteLog::new(true, 1_000, Duration::ZERO);
+        let (a, b) = (Id::from_bits(1), Id::from_bits(2));
+        log.push(now, b"booting");
+        log.attach(a);
+        assert_eq!(drain(&mut log, a), b"booting");
+        log.push(now, &vec![b'.'; 3 * limits::RING]);
+        log.push(now, &[b'x'; 999]);
+        log.attach(b);
+        assert_eq!(drain(&mut log, b), [&b"."[..], &[b'x'; 999]].concat());
+    }
+
+    #[test]
+    fn bytes_wait_for_more_but_not_long() {
+        let now = Instant::now();
+        let latency = Duration::from_millis(2);
+        let mut log = ByteLog::new(true, 0, latency);
+        let route = Id::from_bits(1);
+        log.attach(route);
+        log.push(now, b"ab");
+        log.push(now + latency / 2, b"cd");
+        assert_eq!(
+            (log.message(route), log.poll_timeout()),
+            (None, Some(now + latency))
+        );
+        log.handle_timeout(now + latency);
+        assert_eq!(drain(&mut log, route), b"abcd", "as one message");
+        assert_eq!(log.poll_timeout(), None);
+        // A full message need not wait, and what is beyond it waits from now on.
+        let later = now + latency * 3;
+        log.push(later, &[0; limits::STREAM_MESSAGE + 5]);
+        assert_eq!(drain(&mut log, route).len(), limits::STREAM_MESSAGE);
+        assert_eq!(log.poll_timeout(), Some(later + latency));
+        log.push(later, &[0; limits::STREAM_MESSAGE - 5]);
+        assert_eq!(drain(&mut log, route).len(), limits::STREAM_MESSAGE);
+        assert_eq!(log.poll_timeout(), None);
+    }
+
+    #[test]
+    fn a_route_that_falls_off_the_tail_learns_how_much_it_lost() {
+        let mut log = log(true);
+        let route = Id::from_bits(1);
+        log.attach(route);
+        log.push(Instant::now(), &vec![1; limits::RING + 10]);
+        let count = Count {
+            messages: 0,
+            bytes: 10,
+        };
+        assert_eq!(log.message(route), Some(Outgoing::Lagged(count)));
+        log.consume_message(route);
+        assert_eq!(drain(&mut log, route).len(), limits::RING);
+    }
+
+    #[test]
+    fn text_is_never_cut_within_a_character() {
+        let now = Instant::now();
+        let mut log = log(false);
+        let route = Id::from_bits(1);
+        log.attach(route);
+        log.push(now, "21 °".as_bytes());
+        log.push(now, &"°".as_bytes()[..1]);
+        assert_eq!(drain(&mut log, route), "21 °".as_bytes());
+        log.push(now, &"°".as_bytes()[1..]);
+        assert_eq!(drain(&mut log, route), "°".as_bytes());
+        log.push(now, &[0xff, 0xfe]);
+        let rubbish = drain(&mut log, route);
+        assert_eq!(rubbish, [0xff, 0xfe], "what is no text at all still passes");
+        let long = "°".repeat(limits::RING / 2);
+        log.push(now, long.as_bytes());
+        assert_eq!(drain(&mut log, route), long.as_bytes());
+    }
+}

@@ -1,0 +1,257 @@
+//! The two directions of a byte stream: what came from the device, cut into messages, and one
+//! bounded queue towards it.
+
+use std::time::Instant;
+
+use super::byte_log::ByteLog;
+use super::message_log::MessageLog;
+use super::{Count, DropReason, Outgoing, Unaccepted};
+use crate::config::{StreamFraming, Traffic};
+use crate::framing::{self, Decoder, Faults, Framing};
+use crate::ids::RouteId;
+use crate::limits;
+use crate::util::byte_queue::ByteQueue;
+
+/// What every endpoint over a byte stream shares.
+#[derive(Debug)]
+pub struct ByteStream {
+    inbound: Inbound,
+    max_message: usize,
+    output: ByteQueue,
+    /// How many bytes the device has taken in all.
+    written: u64,
+    /// A message on its way into its frame.
+    frame: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Inbound {
+    Raw(ByteLog),
+    Framed {
+        framing: Framing,
+        decoder: Box<Decoder>,
+        log: MessageLog,
+    },
+}
+
+impl ByteStream {
+    /// A stream without routes. `binary`: the frame type of what goes to the peers.
+    pub fn new(binary: bool, traffic: &Traffic) -> Self {
+        let inbound = match traffic.framing {
+            StreamFraming::Raw { latency } => {
+                Inbound::Raw(ByteLog::new(binary, traffic.scrollback, latency))
+            }
+            StreamFraming::Framed(framing) => Inbound::Framed {
+                framing,
+                decoder: Box::new(Decoder::new(framing, traffic.max_message)),
+                log: MessageLog::new(binary, traffic.scrollback),
+            },
+        };
+        Self {
+            inbound,
+            max_message: traffic.max_message,
+            output: ByteQueue::new(limits::STREAM_OUTPUT),
+            written: 0,
+            frame: Vec::new(),
+        }
+    }
+
+    /// A route begins with the scrollback.
+    pub fn attach(&mut self, route: RouteId) {
+        match &mut self.inbound {
+            Inbound::Raw(log) => log.attach(route),
+            Inbound::Framed { log, .. } => log.attach(route),
+        }
+    }
+
+    /// Forgets a route's cursor.
+    pub fn detach(&mut self, route: RouteId) {
+        match &mut self.inbound {
+            Inbound::Raw(log) => log.detach(route),
+            Inbound::Framed { log, .. } => log.detach(route),
+        }
+    }
+
+    /// Queues a peer's message for the device.
+    pub fn write(&mut self, message: &[u8]) -> Result<(), Unaccepted> {
+        let too_large = Err(Unaccepted::Refused(DropReason::TooLarge));
+        if message.len() > self.max_message {
+            return too_large;
+        }
+        let bytes = match &self.inbound {
+            Inbound::Raw(_) => message,
+            Inbound::Framed { framing, .. } => {
+                self.frame.clear();
+                let encoded = framing::encode(*framing, self.max_message, message, &mut self.frame);
+                if encoded.is_err() {
+                    return too_large;
+                }
+                &self.frame
+            }
+        };
+        if self.output.push(bytes) {
+            Ok(())
+        } else {
+            Err(Unaccepted::Full)
+        }
+    }
+
+    /// Whether message boundaries mean nothing to the device.
+    pub fn is_raw(&self) -> bool {
+        matches!(self.inbound, Inbound::Raw(_))
+    }
+
+    /// Drops what is queued, and puts these bytes in its place as they are.
+    pub fn overtake(&mut self, bytes: &[u8]) -> Count {
+        let dropped = self.forget_output();
+        let fitted = self.output.push(bytes);
+        debug_assert!(fitted, "an empty queue takes anything");
+        dropped
+    }
+
+    /// Bytes that the device sent.
+    pub fn handle_input(&mut self, now: Instant, input: &[u8]) {
+        match &mut self.inbound {
+            Inbound::Raw(log) => log.push(now, input),
+            Inbound::Framed { decoder, log, .. } => {
+                decoder.handle_input(now, input, &mut |message: &[u8]| log.push(message));
+            }
+        }
+    }
+
+    /// The device has gone: nothing is worth waiting for any more.
+    pub fn handle_gone(&mut self) {
+        match &mut self.inbound {
+            Inbound::Raw(log) => {
+                if let Some(deadline) = log.poll_timeout() {
+                    log.handle_timeout(deadline);
+                }
+            }
+            Inbound::Framed { decoder, log, .. } => {
+                decoder.reset(&mut |message: &[u8]| log.push(message));
+            }
+        }
+    }
+
+    /// What fitted no frame.
+    pub fn faults(&self) -> Option<Faults> {
+        match &self.inbound {
+            Inbound::Raw(_) => None,
+            Inbound::Framed { decoder, .. } => Some(decoder.faults()),
+        }
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match &self.inbound {
+            Inbound::Raw(log) => log.poll_timeout(),
+            Inbound::Framed { decoder, .. } => decoder.poll_timeout(),
+        }
+    }
+
+    /// A deadline has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match &mut self.inbound {
+            Inbound::Raw(log) => log.handle_timeout(now),
+            Inbound::Framed { decoder, log, .. } => {
+                decoder.handle_timeout(now, &mut |message: &[u8]| log.push(message));
+            }
+        }
+    }
+
+    /// The next message for a route.
+    pub fn message(&self, route: RouteId) -> Option<Outgoing<'_>> {
+        match &self.inbound {
+            Inbound::Raw(log) => log.message(route),
+            Inbound::Framed { log, .. } => log.message(route),
+        }
+    }
+
+    /// Moves a route's cursor past what [`Self::message`] showed.
+    pub fn consume_message(&mut self, route: RouteId) {
+        match &mut self.inbound {
+            Inbound::Raw(log) => log.consume_message(route),
+            Inbound::Framed { log, .. } => log.consume_message(route),
+        }
+    }
+
+    /// What the device is to be sent next.
+    pub fn output(&self) -> &[u8] {
+        self.output.as_slice()
+    }
+
+    /// The device took `n` bytes.
+    pub fn consume(&mut self, n: usize) {
+        self.written += n.min(self.output.len()) as u64;
+        self.output.consume(n);
+    }
+
+    /// How many bytes the device has taken in all.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Drops what is queued for the device.
+    pub fn forget_output(&mut self) -> Count {
+        let bytes = self.output.clear() as u64;
+        Count {
+            messages: u64::from(bytes > 0),
+            bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::Message;
+    use crate::util::slab::Id;
+
+    #[test]
+    fn the_queue_to_the_device_is_bounded_and_a_giant_is_refused() {
+        let mut stream = ByteStream::new(true, &Traffic::stream());
+        let giant = vec![0; limits::MAX_MESSAGE + 1];
+        let too_large = Err(Unaccepted::Refused(DropReason::TooLarge));
+        assert_eq!(stream.write(&giant), too_large);
+        let big = vec![0; limits::MAX_MESSAGE];
+        assert_eq!(stream.write(&big), Ok(()));
+        assert_eq!(stream.write(&big), Ok(()));
+        assert_eq!(stream.write(b"x"), Err(Unaccepted::Full));
+        stream.consume(10);
+        assert_eq!(stream.written(), 10);
+        let left = 2 * limits::MAX_MESSAGE as u64 - 10;
+        assert_eq!(stream.overtake(b"stop").bytes, left);
+        assert_eq!(stream.output(), b"stop");
+        assert_eq!(stream.write(b"x"), Ok(()));
+    }
+
+    #[test]
+    fn frames_are_messages_both_ways() {
+        let now = Instant::now();
+        let traffic = Traffic {
+            framing: StreamFraming::Framed(Framing::Slip),
+            max_message: 8,
+            ..Traffic::stream()
+        };
+        let mut stream = ByteStream::new(true, &traffic);
+        let route = Id::from_bits(1);
+        stream.attach(route);
+        assert_eq!(stream.write(b"a\xc0b"), Ok(()));
+        let wire = stream.output().to_vec();
+        let too_large = Err(Unaccepted::Refused(DropReason::TooLarge));
+        assert_eq!(stream.write(&[0; 9]), too_large);
+        for byte in wire {
+            stream.handle_input(now, &[byte]);
+        }
+        let message = Outgoing::Message(Message {
+            binary: true,
+            bytes: b"a\xc0b",
+        });
+        assert_eq!(stream.message(route), Some(message));
+        stream.consume_message(route);
+        stream.handle_input(now, &[7; 20]);
+        stream.handle_input(now, &[0xc0]);
+        assert_eq!(stream.message(route), None);
+        assert_eq!(stream.faults().map(|f| f.frames), Some(1));
+    }
+}

@@ -1,0 +1,383 @@
+//! The configuration while the daemon runs: read again on SIGHUP, added to over the API, and
+//! found by itself on the machine.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::Gateway;
+use super::source::Command;
+use crate::api::origin::Caller;
+use crate::api::problem::Problem;
+use crate::config::{
+    Config, EndpointConfig, EndpointKind, Place, ServedConfig, check_name, endpoint_file,
+};
+use crate::http::Response;
+use crate::ids::{EndpointId, SourceId};
+use crate::ports::Port;
+
+/// What of the configuration is kept, to see what a new one changes.
+#[derive(Debug)]
+pub(super) struct Configured {
+    /// What only a restart changes.
+    pub(super) served: ServedConfig,
+    /// Whether the API may add and remove endpoints.
+    pub(super) configure: bool,
+    /// Whether ports become endpoints by themselves.
+    pub(super) discover: bool,
+    /// Requests that wait for a file to be written.
+    writes: Vec<PendingWrite>,
+    /// Requests that wait for the list of ports.
+    port_askers: Vec<(SourceId, Caller)>,
+    /// This machine's names, which are hosts of ours whatever the configuration says.
+    pub(super) own_names: Vec<String>,
+}
+
+#[derive(Debug)]
+struct PendingWrite {
+    source: SourceId,
+    caller: Caller,
+    name: String,
+    /// `None`: it is removed.
+    endpoint: Option<Box<EndpointConfig>>,
+}
+
+impl Configured {
+    pub(super) fn new(config: &Config, own_names: Vec<String>) -> Self {
+        Self {
+            served: config.served(),
+            configure: config.api.configure,
+            discover: config.serial.discover,
+            writes: Vec::new(),
+            port_askers: Vec::new(),
+            own_names,
+        }
+    }
+}
+
+impl Gateway {
+    /// The configuration has been read again. With faults nothing changes.
+    pub fn handle_reload(&mut self, now: Instant, result: Result<Config, Vec<String>>) {
+        let config = match result {
+            Ok(config) => config,
+            Err(faults) => {
+                for fault in &faults {
+                    log::error!("{fault}");
+                }
+                log::error!("the configuration is faulty: nothing has changed");
+                self.events
+                    .push("config", &json!({"ok": false, "faults": faults}));
+                return;
+            }
+        };
+        let restart = self.configured.served.differences(&config.served());
+        for key in &restart {
+            log::warn!("{key} has changed: that needs a restart");
+        }
+        self.limits = config.limits.clone();
+        self.configured.configure = config.api.configure;
+        self.configured.discover = config.serial.discover;
+        let mut hosts = self.configured.own_names.clone();
+        hosts.extend(config.http.hosts.iter().cloned());
+        self.policy = crate::api::origin::Policy::new(hosts, config.http.allowed_origins.clone());
+        let changed = self.apply_endpoints(now, config.endpoints);
+        log::info!("the configuration has been read again: {changed} endpoints have changed");
+        let event = json!({"ok": true, "endpoints_changed": changed, "needs_restart": restart});
+        self.events.push("config", &event);
+        if self.configured.discover {
+            self.commands.push_back(Command::ListPorts);
+        }
+    }
+
+    /// Endpoints that did not change keep their channels.
+    fn apply_endpoints(&mut self, now: Instant, wanted: Vec<EndpointConfig>) -> usize {
+        let mut changed = 0;
+        let names: Vec<_> = self.routing.endpoint_names.clone().into_iter().collect();
+        for (name, id) in names {
+            let Some(device) = self.routing.endpoints.get(id) else {
+                continue;
+            };
+            let new = wanted.iter().find(|endpoint| endpoint.name == name);
+            let is_found = device.config.place == Place::Found && self.configured.discover;
+            let reason = match new {
+                None if is_found => continue,
+                None => "removed",
+                Some(new) if new.is_same(&device.config) => continue,
+                Some(_) => "reconfigured",
+            };
+            changed += 1;
+            self.remove_endpoint(now, id, reason);
+        }
+        for endpoint in wanted {
+            if !self.routing.endpoint_names.contains_key(&endpoint.name) {
+                changed += 1;
+                self.add_endpoint(endpoint);
+            }
+        }
+        changed
+    }
+
+    /// Closes its channels and its device, and forgets it.
+    fn remove_endpoint(&mut self, now: Instant, id: EndpointId, reason: &'static str) {
+        let Some(device) = self.routing.endpoints.get(id) else {
+            return;
+        };
+        let name = device.config.name.clone();
+        let routes: Vec<_> = device.routes.clone();
+        let detail = format!("the endpoint was {reason}");
+        for route in routes {
+            if let Some(route) = self.routing.routes.get(route) {
+                let (session, channel) = (route.session, route.channel);
+                self.end_channel(session, channel, reason, &detail);
+            }
+        }
+        self.cancel_endpoint(now, id);
+        self.routing.endpoint_names.remove(&name);
+        log::info!("endpoint {name}: {reason}");
+        let event = json!({"name": name, "state": reason, "detail": ""});
+        self.events.push("endpoint", &event);
+    }
+
+    // ---- over the API ----
+
+    /// Whether the API may write or remove this endpoint's file.
+    pub(super) fn check_configurable(&self, name: &str) -> Result<(), Problem> {
+        if !self.configured.configure {
+            let detail = "the configuration does not allow this: api.configure is false";
+            return Err(Problem::new(403, detail));
+        }
+        check_name(name).map_err(|why| {
+            let detail = format!("an endpoint's name {why}");
+            Problem::new(400, &detail).at("path")
+        })?;
+        let id = self.routing.endpoint_names.get(name);
+        let device = id.and_then(|id| self.routing.endpoints.get(*id));
+        match device.map(|device| &device.config.place) {
+            None | Some(Place::Found) => Ok(()),
+            Some(Place::File { file, .. }) if file.ends_with(&endpoint_file(name)) => Ok(()),
+            Some(Place::File { file, line }) => {
+                let detail = format!("this endpoint is in {file}, line {line}: change it there");
+                Err(Problem::new(409, &detail).at("path"))
+            }
+            Some(Place::BuiltIn) => {
+                let detail = "this endpoint is built in; with a configuration file it is not there";
+                Err(Problem::new(409, detail).at("path"))
+            }
+        }
+    }
+
+    pub(super) fn put_endpoint(
+        &mut self,
+        source: SourceId,
+        caller: &Caller,
+        name: &str,
+        body: &[u8],
+    ) -> Result<(), Problem> {
+        self.check_configurable(name)?;
+        let value: Value = serde_json::from_slice(body)
+            .map_err(|error| Problem::new(400, &error.to_string()).at("body"))?;
+        let text = crate::config::endpoint_toml(name, &value)
+            .map_err(|detail| Problem::new(400, &detail).at("body"))?;
+        let config = Config::parse(&text).map_err(|faults| {
+            let all: Vec<_> = faults.into_iter().map(|fault| fault.message).collect();
+            Problem::new(422, &all.join("; ")).at("body")
+        })?;
+        let [mut endpoint] = <[_; 1]>::try_from(config.endpoints)
+            .map_err(|_| Problem::new(422, "the body is one endpoint").at("body"))?;
+        endpoint.place = Place::File {
+            file: endpoint_file(name),
+            line: 1,
+        };
+        self.check_path(&endpoint)?;
+        self.configured.writes.push(PendingWrite {
+            source,
+            caller: caller.clone(),
+            name: name.to_owned(),
+            endpoint: Some(Box::new(endpoint)),
+        });
+        let (name, text) = (name.to_owned(), Some(text));
+        self.commands
+            .push_back(Command::WriteEndpoint { name, text });
+        Ok(())
+    }
+
+    /// Two readers of one line would each get half of the bytes.
+    fn check_path(&self, new: &EndpointConfig) -> Result<(), Problem> {
+        let EndpointKind::Serial { path, .. } = &new.kind else {
+            return Ok(());
+        };
+        let mut others = self.routing.endpoints.iter().filter(|(_, device)| {
+            device.config.name != new.name
+                && matches!(&device.config.kind, EndpointKind::Serial { path: other, .. } if other == path)
+        });
+        match others.next() {
+            None => Ok(()),
+            Some((_, other)) => {
+                let detail = format!("endpoint {} has this path", other.config.name);
+                Err(Problem::new(409, &detail).at("path"))
+            }
+        }
+    }
+
+    pub(super) fn delete_endpoint(
+        &mut self,
+        source: SourceId,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<(), Problem> {
+        self.check_configurable(name)?;
+        let is_file = self
+            .routing
+            .endpoint_names
+            .get(name)
+            .and_then(|id| self.routing.endpoints.get(*id))
+            .is_some_and(|device| matches!(device.config.place, Place::File { .. }));
+        if !is_file {
+            let detail = "no endpoint of this name has a file to remove";
+            return Err(Problem::new(404, detail).at("path"));
+        }
+        self.configured.writes.push(PendingWrite {
+            source,
+            caller: caller.clone(),
+            name: name.to_owned(),
+            endpoint: None,
+        });
+        let name = name.to_owned();
+        self.commands
+            .push_back(Command::WriteEndpoint { name, text: None });
+        Ok(())
+    }
+
+    /// The answer to [`Command::WriteEndpoint`].
+    pub fn handle_endpoint_written(
+        &mut self,
+        now: Instant,
+        name: &str,
+        result: Result<(), String>,
+    ) {
+        let at = self.configured.writes.iter().position(|w| w.name == name);
+        let Some(at) = at else { return };
+        let write = self.configured.writes.remove(at);
+        let response = match result {
+            Err(detail) => {
+                log::error!("endpoint {name}: {detail}");
+                Problem::new(409, &detail).response()
+            }
+            Ok(()) => {
+                let before = self.routing.endpoint_names.get(name).copied();
+                let reason = match write.endpoint {
+                    None => "removed",
+                    Some(_) => "reconfigured",
+                };
+                if let Some(id) = before {
+                    self.remove_endpoint(now, id, reason);
+                }
+                match write.endpoint {
+                    None => Response::new(200),
+                    Some(endpoint) => {
+                        self.add_endpoint(*endpoint);
+                        let location = format!("/endpoints/{name}");
+                        let status = if before.is_some() { 200 } else { 201 };
+                        let json = self.endpoint_json(name).unwrap_or_default();
+                        Response::new(status)
+                            .header("Location", &location)
+                            .body("application/json", json.to_string().into_bytes())
+                    }
+                }
+            }
+        };
+        self.answer(now, write.source, &write.caller, response);
+        self.service(now, write.source);
+    }
+
+    // ---- ports ----
+
+    pub(super) fn ask_ports(&mut self, source: SourceId, caller: &Caller) {
+        self.configured.port_askers.push((source, caller.clone()));
+        self.commands.push_back(Command::ListPorts);
+    }
+
+    /// Device files have come or gone.
+    pub fn handle_devices_changed(&mut self, now: Instant) {
+        let ids: Vec<_> = self.routing.endpoint_names.values().copied().collect();
+        for id in ids {
+            if let Some(device) = self.routing.endpoints.get_mut(id) {
+                device.endpoint.look_again(now);
+                self.after_endpoint(id);
+            }
+        }
+        if self.configured.discover {
+            self.commands.push_back(Command::ListPorts);
+        }
+    }
+
+    /// The answer to [`Command::ListPorts`].
+    pub fn handle_ports(&mut self, now: Instant, ports: &[Port]) {
+        for (source, caller) in std::mem::take(&mut self.configured.port_askers) {
+            let list: Vec<Value> = ports
+                .iter()
+                .map(|port| {
+                    let mut json = json!(port);
+                    if let Some(fields) = json.as_object_mut() {
+                        let lines = crate::ports::config_lines(port);
+                        fields.insert("config".to_owned(), Value::from(lines));
+                        let endpoint = self.endpoint_of_port(port);
+                        fields.insert("endpoint".to_owned(), Value::from(endpoint));
+                    }
+                    json
+                })
+                .collect();
+            let body = json!({"ports": list}).to_string().into_bytes();
+            let response = Response::new(200)
+                .header("Cache-Control", "no-store")
+                .body("application/json", body);
+            self.answer(now, source, &caller, response);
+            self.service(now, source);
+        }
+        if self.configured.discover {
+            self.discover(ports);
+        }
+    }
+
+    /// The name of the endpoint that has this port already.
+    fn endpoint_of_port(&self, port: &Port) -> Option<String> {
+        let names = [
+            Some(port.device.as_str()),
+            port.by_id.as_deref(),
+            port.by_path.as_deref(),
+        ];
+        let mut devices = self.routing.endpoints.iter();
+        let found = devices.find(|(_, device)| {
+            let EndpointKind::Serial { path, .. } = &device.config.kind else {
+                return false;
+            };
+            names.iter().flatten().any(|name| path.as_os_str() == *name)
+        });
+        found.map(|(_, device)| device.config.name.clone())
+    }
+
+    /// Makes endpoints of ports that nobody has. They stay when the port goes, absent, like
+    /// others, so that its channels stay too.
+    fn discover(&mut self, ports: &[Port]) {
+        for port in ports {
+            let is_free = port.warnings.is_empty() && port.holders.is_empty();
+            if !is_free || self.endpoint_of_port(port).is_some() {
+                continue;
+            }
+            if self
+                .routing
+                .endpoint_names
+                .contains_key(&port.suggested_name)
+            {
+                continue;
+            }
+            if let Ok(config) = Config::parse(&crate::ports::config_lines(port)) {
+                for mut endpoint in config.endpoints {
+                    log::info!("endpoint {}: found at {}", endpoint.name, port.device);
+                    endpoint.place = Place::Found;
+                    self.add_endpoint(endpoint);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,484 @@
+//! Line control: scripts for serial lines, one after the other per device, each when the byte
+//! that it waits for has left the tty.
+//!
+//! From the moment a script has its turn nobody's bytes go to the device, so that what a peer
+//! sends behind it (at another speed, say) is not overtaken by it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::Gateway;
+use super::source::{Command, Source};
+use super::timers::TimerKey;
+use crate::api::origin::Caller;
+use crate::api::problem::Problem;
+use crate::config::EndpointKind;
+use crate::endpoint::line::{LineFault, LineStatus, LineStep};
+use crate::endpoint::script::{Script, Step};
+use crate::http::Response;
+use crate::ids::{EndpointId, RouteId, SessionId, SourceId};
+use crate::session::control::Reply;
+
+/// Scripts that wait at one device.
+const MAX_JOBS: usize = 16;
+/// A script that still waits for its byte after this will wait for ever.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often a driver is asked what it still holds.
+const POLL: Duration = Duration::from_millis(2);
+
+/// A script on its way.
+#[derive(Debug)]
+pub(super) struct Job {
+    asker: Asker,
+    script: Script,
+    next: usize,
+    phase: Phase,
+    /// When it is given up, if it has not begun.
+    give_up: Instant,
+}
+
+/// Who gets the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// A peer, on its control channel; `id` is JSON of its own.
+    Peer {
+        session: SessionId,
+        id: Option<String>,
+    },
+    /// A request over HTTP.
+    Http { source: SourceId, caller: Caller },
+    /// Nobody: it is the gateway's own doing, or the peer has gone.
+    Nobody,
+}
+
+/// What a script waits for before its first step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum After {
+    /// Nothing.
+    Now,
+    /// This many bytes of a peer's channel.
+    Route { route: RouteId, offset: u64 },
+    /// This many bytes of everybody.
+    Device { offset: u64 },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Its byte has not come yet.
+    Waiting(After),
+    /// It has, and is on its way out, up to this offset of what the device takes.
+    Draining { until: u64 },
+    /// Steps are being done.
+    Running,
+    /// One has been asked for, and its answer is to come.
+    Asked,
+    /// A step of its own doing takes time.
+    Pausing { until: Instant },
+}
+
+/// What an answer to [`Command::Line`] is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// The first job's step.
+    Job,
+    /// `GET /endpoints/{name}`.
+    View { source: SourceId, caller: Caller },
+    /// Nobody looks at it.
+    Ignored,
+}
+
+/// How a script ended: with the line's state, or with the step that failed.
+type Outcome = Result<LineStatus, (Option<usize>, LineFault)>;
+
+impl Gateway {
+    /// Takes a script; the answer goes to `asker`, now or later.
+    pub(super) fn run_script(
+        &mut self,
+        now: Instant,
+        id: EndpointId,
+        asker: Asker,
+        script: Script,
+        after: After,
+    ) {
+        let Some(device) = self.routing.endpoints.get_mut(id) else {
+            return;
+        };
+        let is_serial = matches!(device.config.kind, EndpointKind::Serial { .. });
+        let fault = if !is_serial {
+            Some(LineFault::Unsupported)
+        } else if device.source.is_none() || device.endpoint.state().detail() != "" {
+            Some(LineFault::Absent)
+        } else if device.jobs.len() >= MAX_JOBS {
+            let detail = format!("{MAX_JOBS} scripts wait at this line already");
+            Some(LineFault::Failed(detail))
+        } else {
+            None
+        };
+        if let Some(fault) = fault {
+            return self.answer_script(now, id, &asker, Err((None, fault)));
+        }
+        let phase = match after {
+            After::Now => Phase::Running,
+            After::Route { .. } | After::Device { .. } => Phase::Waiting(after),
+        };
+        device.jobs.push_back(Job {
+            asker,
+            script,
+            next: 0,
+            phase,
+            give_up: now + PATIENCE,
+        });
+        if device.jobs.len() == 1 {
+            self.step_jobs(now, id);
+        }
+    }
+
+    /// Takes the first script of a device as far as it goes now.
+    pub(super) fn step_jobs(&mut self, now: Instant, id: EndpointId) {
+        loop {
+            let Some(device) = self.routing.endpoints.get_mut(id) else {
+                return;
+            };
+            let (written, output) = (device.endpoint.written(), device.endpoint.output().len());
+            let (accepted, source) = (device.to_device.bytes, device.source);
+            let Some(job) = device.jobs.front_mut() else {
+                return self.timers.set(TimerKey::Line(id), None);
+            };
+            let Some(source) = source else {
+                self.finish_job(now, id, Err((None, LineFault::Absent)));
+                continue;
+            };
+            match job.phase {
+                Phase::Waiting(after) => {
+                    let has_come = match after {
+                        After::Now => Some(true),
+                        After::Device { offset } => Some(accepted >= offset),
+                        After::Route { route, offset } => {
+                            let route = self.routing.routes.get(route);
+                            route.map(|route| route.delivered() >= offset)
+                        }
+                    };
+                    match has_come {
+                        Some(true) => {
+                            let until = written + output as u64;
+                            job.phase = Phase::Draining { until };
+                        }
+                        Some(false) if now < job.give_up => {
+                            let at = Some(job.give_up);
+                            return self.timers.set(TimerKey::Line(id), at);
+                        }
+                        Some(false) => {
+                            let detail = "the byte that it was to follow has not come";
+                            let fault = LineFault::Failed(detail.to_owned());
+                            self.finish_job(now, id, Err((None, fault)));
+                        }
+                        None => {
+                            let fault = LineFault::Failed("its channel has closed".to_owned());
+                            self.finish_job(now, id, Err((None, fault)));
+                        }
+                    }
+                }
+                Phase::Draining { .. } if now >= job.give_up => {
+                    let fault = LineFault::Failed("the line takes nothing".to_owned());
+                    self.finish_job(now, id, Err((None, fault)));
+                }
+                Phase::Draining { until } if written < until => {
+                    let at = Some(job.give_up);
+                    return self.timers.set(TimerKey::Line(id), at);
+                }
+                Phase::Draining { .. } => {
+                    self.commands.push_back(Command::CountUnsent { source });
+                    return self.timers.set(TimerKey::Line(id), Some(now + POLL));
+                }
+                Phase::Asked => return,
+                Phase::Pausing { until } if now < until => {
+                    return self.timers.set(TimerKey::Line(id), Some(until));
+                }
+                Phase::Pausing { .. } => job.phase = Phase::Running,
+                Phase::Running => {
+                    let step = job.script.steps.get(job.next).map(|(_, step)| *step);
+                    match step {
+                        Some(Step::Wait(time)) => {
+                            job.next += 1;
+                            let until = now + time;
+                            job.phase = Phase::Pausing { until };
+                        }
+                        // The last look tells how the line is now.
+                        None | Some(Step::Line(_)) => {
+                            let step = match step {
+                                Some(Step::Line(step)) => step,
+                                Some(Step::Wait(_)) | None => LineStep::Look,
+                            };
+                            job.phase = Phase::Asked;
+                            device.expected.push_back(Expected::Job);
+                            self.commands.push_back(Command::Line { source, step });
+                            return self.timers.set(TimerKey::Line(id), None);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The driver holds this much of what it took.
+    pub(super) fn handle_job_unsent(&mut self, now: Instant, id: EndpointId, bytes: usize) {
+        let job = self
+            .routing
+            .endpoints
+            .get_mut(id)
+            .and_then(|device| device.jobs.front_mut());
+        if let Some(job) = job
+            && bytes == 0
+            && matches!(job.phase, Phase::Draining { .. })
+        {
+            job.phase = Phase::Running;
+            self.step_jobs(now, id);
+        }
+    }
+
+    /// The answer to [`Command::Line`].
+    pub(super) fn handle_line_result(
+        &mut self,
+        now: Instant,
+        id: EndpointId,
+        result: Result<LineStatus, LineFault>,
+    ) {
+        let Some(device) = self.routing.endpoints.get_mut(id) else {
+            return;
+        };
+        match device.expected.pop_front() {
+            Some(Expected::View { source, caller }) => {
+                self.answer_view(now, id, source, &caller, result);
+            }
+            Some(Expected::Job) => {
+                let Some(job) = device.jobs.front_mut() else {
+                    return;
+                };
+                let place = job.script.steps.get(job.next).map(|(place, _)| *place);
+                match (result, place) {
+                    (Ok(_), Some(_)) => {
+                        job.next += 1;
+                        job.phase = Phase::Running;
+                    }
+                    (Ok(status), None) => {
+                        self.finish_job(now, id, Ok(status));
+                    }
+                    (Err(fault), place) => {
+                        self.finish_job(now, id, Err((place, fault)));
+                    }
+                }
+                self.step_jobs(now, id);
+                // Its end lets bytes pass again.
+                self.offer_waiting(now, id);
+            }
+            Some(Expected::Ignored) | None => {}
+        }
+    }
+
+    /// The machine is being stopped: nothing else is to happen at its line.
+    pub(super) fn cancel_jobs(&mut self, now: Instant, id: EndpointId) {
+        let detail = "the writer fell silent, and the device was stopped";
+        while self.finish_job(now, id, Err((None, LineFault::Failed(detail.to_owned())))) {}
+        if let Some(device) = self.routing.endpoints.get_mut(id) {
+            for expected in &mut device.expected {
+                if *expected == Expected::Job {
+                    *expected = Expected::Ignored;
+                }
+            }
+        }
+        self.timers.set(TimerKey::Line(id), None);
+    }
+
+    /// The device has gone, and with it what its scripts were for.
+    pub(super) fn fail_jobs(&mut self, now: Instant, id: EndpointId) {
+        while self.finish_job(now, id, Err((None, LineFault::Absent))) {}
+        if let Some(device) = self.routing.endpoints.get_mut(id) {
+            // Answers to what was asked of the old source will not come.
+            let expected = std::mem::take(&mut device.expected);
+            for expected in expected {
+                if let Expected::View { source, caller } = expected {
+                    self.answer_view(now, id, source, &caller, Err(LineFault::Absent));
+                }
+            }
+        }
+        self.timers.set(TimerKey::Line(id), None);
+    }
+
+    /// A session has ended: its scripts that have not begun are forgotten; one that has goes on,
+    /// because a board that is held in reset helps nobody.
+    pub(super) fn forget_jobs_of(&mut self, gone: SessionId) {
+        for (_, device) in self.routing.endpoints.iter_mut() {
+            let is_of =
+                |job: &Job| matches!(job.asker, Asker::Peer { session, .. } if session == gone);
+            let has_begun = |job: &Job| !matches!(job.phase, Phase::Waiting(_));
+            device.jobs.retain_mut(|job| {
+                if is_of(job) {
+                    job.asker = Asker::Nobody;
+                    return has_begun(job) || job.next > 0;
+                }
+                true
+            });
+        }
+    }
+
+    fn finish_job(&mut self, now: Instant, id: EndpointId, outcome: Outcome) -> bool {
+        let Some(device) = self.routing.endpoints.get_mut(id) else {
+            return false;
+        };
+        let Some(job) = device.jobs.pop_front() else {
+            return false;
+        };
+        self.answer_script(now, id, &job.asker, outcome);
+        true
+    }
+
+    fn answer_script(&mut self, now: Instant, id: EndpointId, asker: &Asker, outcome: Outcome) {
+        let Some(device) = self.routing.endpoints.get(id) else {
+            return;
+        };
+        let endpoint = device.config.name.clone();
+        match &outcome {
+            Ok(_) => log::debug!("endpoint {endpoint}: line control done"),
+            Err((_, fault)) => log::info!("endpoint {endpoint}: line control: {fault}"),
+        }
+        match asker {
+            Asker::Nobody => {}
+            Asker::Peer { session, id } => {
+                let id = id.as_deref().and_then(raw);
+                let status = outcome.as_ref().ok().map(status_json);
+                let (step, fault) = match &outcome {
+                    Ok(_) => (None, None),
+                    Err((step, fault)) => (*step, Some(fault)),
+                };
+                let detail = fault.map(ToString::to_string);
+                if let Some(entry) = self.sessions.get_mut(*session) {
+                    entry.session.answer(&Reply::Line {
+                        id,
+                        endpoint: &endpoint,
+                        ok: fault.is_none(),
+                        line: status.as_ref(),
+                        step,
+                        reason: fault.map(LineFault::as_str),
+                        detail: detail.as_deref(),
+                    });
+                }
+                self.touch_session(*session);
+            }
+            Asker::Http { source, caller } => {
+                let response = match outcome {
+                    Ok(status) => ok_json(&json!({"line": status_json(&status)})),
+                    Err((step, fault)) => line_problem(step, &fault).response(),
+                };
+                self.answer(now, *source, caller, response);
+                self.service(now, *source);
+            }
+        }
+    }
+
+    /// Asks how a line is, for `GET /endpoints/{name}`. False: there is nothing to be asked.
+    pub(super) fn look_at_line(&mut self, name: &str, source: SourceId, caller: &Caller) -> bool {
+        let Some(id) = self.routing.endpoint_names.get(name) else {
+            return false;
+        };
+        let Some(device) = self.routing.endpoints.get_mut(*id) else {
+            return false;
+        };
+        let is_serial = matches!(device.config.kind, EndpointKind::Serial { .. });
+        let Some(line) = device.source.filter(|_| is_serial) else {
+            return false;
+        };
+        let caller = caller.clone();
+        device.expected.push_back(Expected::View { source, caller });
+        let step = LineStep::Look;
+        self.commands
+            .push_back(Command::Line { source: line, step });
+        true
+    }
+
+    fn answer_view(
+        &mut self,
+        now: Instant,
+        id: EndpointId,
+        source: SourceId,
+        caller: &Caller,
+        result: Result<LineStatus, LineFault>,
+    ) {
+        let name = self
+            .routing
+            .endpoints
+            .get(id)
+            .map(|d| d.config.name.clone());
+        let Some(mut json) = name.and_then(|name| self.endpoint_json(&name)) else {
+            return;
+        };
+        if let (Ok(status), Some(fields)) = (result, json.as_object_mut()) {
+            fields.insert("line".to_owned(), status_json(&status));
+        }
+        self.answer(now, source, caller, ok_json(&json));
+        self.service(now, source);
+    }
+
+    /// The device behind a source, for answers to commands.
+    pub(super) fn device_of(&self, source: SourceId) -> Option<EndpointId> {
+        match self.sources.get(source) {
+            Some(Source::Device(endpoint)) => Some(*endpoint),
+            Some(_) | None => None,
+        }
+    }
+}
+
+impl Job {
+    /// Whether the bytes of peers must stay behind this script.
+    pub(super) fn holds(&self) -> bool {
+        !matches!(self.phase, Phase::Waiting(_))
+    }
+}
+
+fn raw(text: &str) -> Option<&serde_json::value::RawValue> {
+    serde_json::from_str(text).ok()
+}
+
+fn ok_json(value: &Value) -> Response {
+    let fresh = Response::new(200).header("Cache-Control", "no-store");
+    fresh.body("application/json", value.to_string().into_bytes())
+}
+
+fn line_problem(step: Option<usize>, fault: &LineFault) -> Problem {
+    let status = match fault {
+        LineFault::Unsupported => 422,
+        LineFault::Absent => 409,
+        LineFault::Failed(_) => 502,
+    };
+    let problem = Problem::new(status, &fault.to_string());
+    match step {
+        Some(step) => problem.at(&format!("do[{step}]")),
+        None => problem,
+    }
+}
+
+/// A line as JSON. What its driver does not have is `"unsupported"`.
+pub(super) fn status_json(status: &LineStatus) -> Value {
+    let unsupported = || Value::from("unsupported");
+    let modem = status.modem.map_or_else(unsupported, |lines| {
+        json!({
+            "dtr": lines.dtr, "rts": lines.rts, "cts": lines.cts,
+            "dsr": lines.dsr, "dcd": lines.dcd, "ri": lines.ri,
+        })
+    });
+    let counters = status.counters.map_or_else(unsupported, |counters| {
+        json!({
+            "rx": counters.rx, "tx": counters.tx, "frame": counters.frame,
+            "overrun": counters.overrun, "parity": counters.parity, "breaks": counters.breaks,
+            "buffer_overrun": counters.buffer_overrun,
+        })
+    });
+    json!({
+        "baud": status.baud,
+        "format": status.format.to_string(),
+        "flow": status.flow.as_str(),
+        "modem": modem,
+        "counters": counters,
+        "unsent": status.unsent,
+    })
+}

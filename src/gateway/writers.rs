@@ -1,0 +1,309 @@
+//! Who may write to a device, and what happens when the one who does falls silent.
+//!
+//! With `writers = "one"` the lease goes to whoever writes first, and is handed over, taken over
+//! and given back on the control channel. The dead man is a deadline that every message and every
+//! heartbeat of the writing session moves on; when it passes, the machine is stopped.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::Gateway;
+use super::line::Expected;
+use super::source::Command;
+use super::stats::Direction;
+use super::timers::TimerKey;
+use crate::config::{EndpointKind, Writers};
+use crate::endpoint::line::{Flush, LineStep};
+use crate::endpoint::{Count, DropReason};
+use crate::ids::{EndpointId, RouteId, SessionId};
+use crate::session::control::{Reply, Wish};
+
+/// A device's writers.
+#[derive(Debug, Default)]
+pub(super) struct Writing {
+    /// Who holds the lease.
+    pub(super) lease: Option<SessionId>,
+    /// Whose silence stops the machine: the session that wrote last.
+    writer: Option<SessionId>,
+    /// Sessions that were stopped and have not shown since that they are awake. What comes from
+    /// them was sent before.
+    stopped: BTreeSet<SessionId>,
+    /// How often the machine was stopped.
+    pub(super) fired: u64,
+}
+
+impl Writing {
+    /// Whether a silence would stop the machine now.
+    pub(super) fn is_armed(&self) -> bool {
+        self.writer.is_some()
+    }
+}
+
+/// Why a wish was not granted: one word, one sentence.
+pub(super) type Denied = (&'static str, String);
+
+impl Gateway {
+    /// Whether a session may write to a device now. Who writes first gets the lease.
+    pub(super) fn check_writer(
+        &mut self,
+        session: SessionId,
+        id: EndpointId,
+    ) -> Result<(), DropReason> {
+        let Some(device) = self.routing.endpoints.get_mut(id) else {
+            return Err(DropReason::Absent);
+        };
+        if device.writing.stopped.contains(&session) {
+            return Err(DropReason::Deadman);
+        }
+        if device.config.traffic.writers == Writers::One {
+            match device.writing.lease {
+                Some(holder) if holder == session => {}
+                Some(_) => return Err(DropReason::NoLease),
+                None => self.set_lease(id, Some(session)),
+            }
+        }
+        Ok(())
+    }
+
+    /// A session has written: from now on its silence counts.
+    pub(super) fn note_writer(&mut self, now: Instant, session: SessionId, id: EndpointId) {
+        let Some(device) = self.routing.endpoints.get_mut(id) else {
+            return;
+        };
+        if let Some(deadman) = &device.config.traffic.deadman {
+            device.writing.writer = Some(session);
+            let at = now + deadman.timeout;
+            self.timers.set(TimerKey::Deadman(id), Some(at));
+        }
+    }
+
+    /// A heartbeat of a session, for one endpoint or for all. `stop`: the writer has brought the
+    /// machine to rest, and its silence means nothing any more.
+    pub(super) fn handle_heartbeat(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        only: Option<EndpointId>,
+        stop: bool,
+    ) {
+        let all = self.routing.endpoint_names.values().copied();
+        let wanted: Vec<_> = all
+            .filter(|id| only.is_none_or(|only| only == *id))
+            .collect();
+        for id in wanted {
+            let Some(device) = self.routing.endpoints.get_mut(id) else {
+                continue;
+            };
+            device.writing.stopped.remove(&session);
+            if device.writing.writer == Some(session) {
+                if stop {
+                    device.writing.writer = None;
+                    self.timers.set(TimerKey::Deadman(id), None);
+                } else {
+                    self.note_writer(now, session, id);
+                }
+            }
+        }
+    }
+
+    /// The writer has been silent for too long.
+    pub(super) fn fire_deadman(&mut self, now: Instant, id: EndpointId) {
+        let Some(device) = self.routing.endpoints.get_mut(id) else {
+            return;
+        };
+        let Some(deadman) = device.config.traffic.deadman.clone() else {
+            return;
+        };
+        let writer = device.writing.writer.take();
+        device.writing.fired += 1;
+        self.cancel_jobs(now, id);
+        self.drop_waiting(id, DropReason::Deadman);
+        let Some(device) = self.routing.endpoints.get_mut(id) else {
+            return;
+        };
+        let lost = device.endpoint.overtake(&deadman.send);
+        if lost != Count::default() {
+            let (direction, reason) = (Direction::FromPeer, DropReason::Deadman);
+            device.drops.add(direction, reason, lost);
+        }
+        // What the driver holds would go out before.
+        if let Some(source) = device.source
+            && matches!(device.config.kind, EndpointKind::Serial { .. })
+        {
+            device.expected.push_back(Expected::Ignored);
+            let step = LineStep::Flush(Flush::Output);
+            self.commands.push_back(Command::Line { source, step });
+        }
+        // A peer that cannot say that it is awake again would be stopped for ever.
+        let entry = writer.and_then(|writer| self.sessions.get(writer));
+        let name = entry.map(|entry| entry.session.name().to_owned());
+        if let Some(writer) = writer
+            && entry.is_some_and(|entry| entry.session.has_control())
+        {
+            device.writing.stopped.insert(writer);
+        }
+        let endpoint = device.config.name.clone();
+        let millis = u64::try_from(deadman.timeout.as_millis()).unwrap_or(u64::MAX);
+        log::warn!("endpoint {endpoint}: its writer was silent for {millis} ms: stopped");
+        let event = json!({"endpoint": endpoint, "session": name, "timeout_ms": millis});
+        self.events.push("deadman", &event);
+        let session = name.as_deref();
+        for reader in self.sessions_at(id) {
+            if let Some(entry) = self.sessions.get_mut(reader) {
+                entry.session.tell(&Reply::Deadman {
+                    endpoint: &endpoint,
+                    session,
+                });
+                self.touch_session(reader);
+            }
+        }
+        self.after_endpoint(id);
+    }
+
+    /// Drops everything that waits for a device on all routes.
+    fn drop_waiting(&mut self, id: EndpointId, reason: DropReason) {
+        let Some(device) = self.routing.endpoints.get_mut(id) else {
+            return;
+        };
+        for route_id in device.take_waiting() {
+            let Some(route) = self.routing.routes.get_mut(route_id) else {
+                continue;
+            };
+            self.routing.queued -= route.queued_bytes();
+            route.forget(reason);
+            let (session, lingers) = (route.session, route.lingers);
+            if lingers {
+                self.remove_route(route_id, reason);
+            } else {
+                self.grant(route_id);
+                self.touch_session(session);
+            }
+        }
+    }
+
+    /// Sessions with a channel to an endpoint, each once.
+    pub(super) fn sessions_at(&self, id: EndpointId) -> BTreeSet<SessionId> {
+        let device = self.routing.endpoints.get(id);
+        let routes = device.into_iter().flat_map(|device| &device.routes);
+        routes
+            .filter_map(|id| Some(self.routing.routes.get(*id)?.session))
+            .collect()
+    }
+
+    // ---- the lease ----
+
+    /// What a peer (or, with `None`, somebody over HTTP, who may do anything) wants of a lease.
+    pub(super) fn wish_lease(
+        &mut self,
+        asker: Option<SessionId>,
+        id: EndpointId,
+        wish: &Wish,
+    ) -> Result<(), Denied> {
+        let Some(device) = self.routing.endpoints.get(id) else {
+            return Err(("unknown-endpoint", "no endpoint has this name".to_owned()));
+        };
+        if device.config.traffic.writers != Writers::One {
+            let detail = "everybody may write to this endpoint".to_owned();
+            return Err(("no-lease", detail));
+        }
+        let holder = device.writing.lease;
+        let is_holder = asker.is_none() || holder == asker;
+        let held = || {
+            let name = holder.and_then(|id| self.sessions.get(id));
+            let name = name.map_or("nobody", |entry| entry.session.name());
+            ("lease-held", format!("session {name} has the lease"))
+        };
+        let next = match wish {
+            Wish::Take { force } => {
+                let Some(asker) = asker.filter(|asker| self.sessions_at(id).contains(asker)) else {
+                    let detail = "open a channel to the endpoint first".to_owned();
+                    return Err(("no-channel", detail));
+                };
+                if holder.is_some() && !is_holder && !force {
+                    return Err(held());
+                }
+                Some(asker)
+            }
+            Wish::Release | Wish::Give { .. } if !is_holder => return Err(held()),
+            Wish::Release => None,
+            Wish::Give { to } => {
+                let to = self.names.get(to).copied();
+                let to = to.filter(|to| self.sessions_at(id).contains(to));
+                Some(to.ok_or_else(|| {
+                    let detail = "no such session has a channel to the endpoint".to_owned();
+                    ("unknown-session", detail)
+                })?)
+            }
+        };
+        self.set_lease(id, next);
+        Ok(())
+    }
+
+    fn set_lease(&mut self, id: EndpointId, holder: Option<SessionId>) {
+        let Some(device) = self.routing.endpoints.get_mut(id) else {
+            return;
+        };
+        if std::mem::replace(&mut device.writing.lease, holder) == holder {
+            return;
+        }
+        let endpoint = device.config.name.clone();
+        let name = holder.and_then(|id| self.sessions.get(id));
+        let name = name.map(|entry| entry.session.name().to_owned());
+        log::info!(
+            "endpoint {endpoint}: the lease has {}",
+            name.as_deref().unwrap_or("nobody")
+        );
+        let event = json!({"endpoint": endpoint, "holder": name});
+        self.events.push("lease", &event);
+        for reader in self.sessions_at(id) {
+            self.tell_lease(reader, id);
+        }
+    }
+
+    /// Tells a session who may write to an endpoint, if that is one session at a time.
+    pub(super) fn tell_lease(&mut self, reader: SessionId, id: EndpointId) {
+        let Some(device) = self.routing.endpoints.get(id) else {
+            return;
+        };
+        if device.config.traffic.writers != Writers::One {
+            return;
+        }
+        let (endpoint, lease) = (device.config.name.as_str(), device.writing.lease);
+        let holder = lease.and_then(|id| self.sessions.get(id));
+        let holder = holder.map(|entry| entry.session.name().to_owned());
+        if let Some(entry) = self.sessions.get_mut(reader) {
+            entry.session.tell(&Reply::Lease {
+                endpoint,
+                holder: holder.as_deref(),
+                yours: lease == Some(reader),
+            });
+            self.touch_session(reader);
+        }
+    }
+
+    /// A channel to an endpoint has gone; with the session's last one goes its lease.
+    pub(super) fn release_lease(&mut self, session: SessionId, id: EndpointId, gone: RouteId) {
+        let Some(device) = self.routing.endpoints.get_mut(id) else {
+            return;
+        };
+        if device.writing.lease != Some(session) {
+            return;
+        }
+        let mut others = device.routes.iter().filter(|id| **id != gone);
+        let routes = &self.routing.routes;
+        let stays = others.any(|id| routes.get(*id).is_some_and(|r| r.session == session));
+        if !stays {
+            self.set_lease(id, None);
+        }
+    }
+
+    /// A session has ended.
+    pub(super) fn forget_writer(&mut self, session: SessionId) {
+        for (_, device) in self.routing.endpoints.iter_mut() {
+            // The deadline stays: that its writer has gone is no reason not to stop a machine.
+            device.writing.stopped.remove(&session);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Where the configuration is read from, and where the API writes to.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::plain;
+use crate::config::{Config, File, Sources, endpoint_file};
+use crate::error::Fatal;
+
+/// The files of one daemon.
+#[derive(Debug, Clone, Default)]
+pub struct ConfigFiles {
+    /// `--config`; `-` is standard input.
+    main: Option<String>,
+    /// `--listen`, which wins over everything.
+    listen: Option<SocketAddr>,
+    /// What standard input said; it cannot be read twice.
+    stdin: Option<String>,
+}
+
+impl ConfigFiles {
+    /// The files that the command line names.
+    pub fn new(main: Option<String>, listen: Option<SocketAddr>) -> Self {
+        Self {
+            main,
+            listen,
+            stdin: None,
+        }
+    }
+
+    /// Reads everything anew: the main file, `conf.d/*.toml` beside it, the environment, the
+    /// command line. The error has a line for each fault.
+    pub fn load(&mut self) -> Result<Config, Fatal> {
+        let mut sources = Sources {
+            files: Vec::new(),
+            environment: environment(),
+        };
+        if let Some(main) = self.main.clone() {
+            let text = self.read_main(&main)?;
+            sources.files.push(File { name: main, text });
+        }
+        if let Some(folder) = self.folder() {
+            for path in drop_ins(&folder)? {
+                let name = path.display().to_string();
+                let text = fs::read_to_string(&path).map_err(|error| unreadable(&name, &error))?;
+                sources.files.push(File { name, text });
+            }
+        }
+        let mut config = sources
+            .read()
+            .map_err(|faults| Fatal::Config(faults.join("\n")))?;
+        if let Some(addr) = self.listen {
+            config.http.listen = vec![addr];
+        }
+        Ok(config)
+    }
+
+    fn read_main(&mut self, main: &str) -> Result<String, Fatal> {
+        if main != "-" {
+            return fs::read_to_string(main).map_err(|error| unreadable(main, &error));
+        }
+        if let Some(text) = &self.stdin {
+            return Ok(text.clone());
+        }
+        let mut text = String::new();
+        let read = io::stdin().read_to_string(&mut text);
+        read.map_err(|error| unreadable("standard input", &error))?;
+        self.stdin = Some(text.clone());
+        Ok(text)
+    }
+
+    /// `conf.d` beside the main file.
+    fn folder(&self) -> Option<PathBuf> {
+        let main = self.main.as_ref().filter(|main| *main != "-")?;
+        let parent = Path::new(main).parent()?;
+        Some(parent.join("conf.d"))
+    }
+
+    /// Writes (or, without a text, removes) an endpoint's file, so that either all of it is there
+    /// after a power cut or nothing.
+    pub(super) fn write_endpoint(&self, name: &str, text: Option<&str>) -> Result<(), String> {
+        let Some(folder) = self.folder() else {
+            return Err("there is no configuration file to write beside".to_owned());
+        };
+        let path = folder.with_file_name(endpoint_file(name));
+        let said = |error: io::Error| format!("{}: {}", path.display(), plain(&error));
+        let Some(text) = text else {
+            return fs::remove_file(&path).map_err(said);
+        };
+        fs::create_dir_all(&folder).map_err(said)?;
+        // Not ending in .toml: a crash leaves nothing behind that would be read.
+        let new = folder.join(format!(".{name}.new"));
+        let mut file = fs::File::create(&new).map_err(said)?;
+        file.write_all(text.as_bytes()).map_err(said)?;
+        file.sync_all().map_err(said)?;
+        fs::rename(&new, &path).map_err(said)?;
+        let folder = fs::File::open(&folder).map_err(said)?;
+        folder.sync_all().map_err(said)
+    }
+}
+
+/// Our variables, in the order of their names.
+fn environment() -> Vec<(String, String)> {
+    let mut ours: Vec<_> = std::env::vars_os()
+        .filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            let is_ours = name.starts_with("THINGWAY_");
+            is_ours.then(|| (name, value.to_string_lossy().into_owned()))
+        })
+        .collect();
+    ours.sort();
+    ours
+}
+
+/// `*.toml` of a folder, in the order of their names. No folder: none.
+fn drop_ins(folder: &Path) -> Result<Vec<PathBuf>, Fatal> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(unreadable(&folder.display().to_string(), &error)),
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| unreadable(&folder.display().to_string(), &error))?;
+        let path = entry.path();
+        let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
+        if !is_hidden && path.extension().is_some_and(|end| end == "toml") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn unreadable(name: &str, error: &io::Error) -> Fatal {
+    let text = format!("{name}: {}", plain(error));
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        Fatal::Permission(text)
+    } else {
+        Fatal::Config(text)
+    }
+}

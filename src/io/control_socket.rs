@@ -1,0 +1,80 @@
+//! The socket of the command line: the same HTTP, for those whom the file's mode lets in.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mio::net::UnixListener;
+use rustix::fs::Mode;
+
+use super::plain;
+
+/// Where a daemon makes its socket; `None`: nowhere.
+pub fn own_path() -> Option<PathBuf> {
+    let folder = |name| std::env::var_os(name).map(PathBuf::from);
+    // systemd may give several, with colons; the first is ours.
+    let runtime = folder("RUNTIME_DIRECTORY").map(|all| {
+        let all = all.to_string_lossy().into_owned();
+        PathBuf::from(all.split(':').next().unwrap_or_default())
+    });
+    let user = || folder("XDG_RUNTIME_DIR").map(|folder| folder.join("thingway"));
+    Some(runtime.or_else(user)?.join(NAME))
+}
+
+const NAME: &str = "control.sock";
+
+/// Where the command line looks for a daemon: its own place, then that of the system's service.
+fn candidates() -> Vec<PathBuf> {
+    let system = Path::new("/run/thingway").join(NAME);
+    own_path().into_iter().chain([system]).collect()
+}
+
+/// Listens at a path, readable and writable for the owner and the group.
+pub(super) fn listen(path: &Path) -> io::Result<UnixListener> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    // Between bind and a later chmod anybody could connect.
+    let before = rustix::process::umask(Mode::from_raw_mode(0o117));
+    let listener = UnixListener::bind(path);
+    rustix::process::umask(before);
+    listener
+}
+
+/// Asks a running daemon for a resource, and returns its JSON.
+pub fn get(socket: Option<&Path>, target: &str) -> Result<String, String> {
+    let candidates = match socket {
+        Some(path) => vec![path.to_owned()],
+        None => candidates(),
+    };
+    let mut tried = Vec::new();
+    for path in &candidates {
+        match UnixStream::connect(path) {
+            Ok(stream) => return ask(stream, target).map_err(|error| plain(&error)),
+            Err(error) => tried.push(format!("{}: {}", path.display(), plain(&error))),
+        }
+    }
+    Err(format!(
+        "no daemon answers at its control socket ({})",
+        tried.join("; ")
+    ))
+}
+
+fn ask(mut stream: UnixStream, target: &str) -> io::Result<String> {
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let broken = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
+    let (head, body) = answer
+        .split_once("\r\n\r\n")
+        .ok_or_else(|| broken("the daemon's answer is cut"))?;
+    if head.starts_with("HTTP/1.1 200 ") {
+        Ok(body.to_owned())
+    } else {
+        Err(broken(body))
+    }
+}

@@ -1,0 +1,84 @@
+//! UUCP lock files, by which programs that know nothing of TIOCEXCL keep off each other's lines.
+
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::process::{Pid, test_kill_process};
+
+/// Where they are on every Linux of the last decade.
+const DIRECTORY: &str = "/run/lock";
+
+/// A lock file of ours.
+#[derive(Debug)]
+pub(super) struct Lock {
+    path: PathBuf,
+}
+
+impl Lock {
+    /// Takes the lock of a device. `None`: there is no place for lock files, or none for us, and
+    /// TIOCEXCL has to do. The error says who has it.
+    pub(super) fn take(device: &Path) -> Result<Option<Self>, String> {
+        // The lock is the device's, whatever link it was named by. One that is not there has none.
+        let Ok(device) = fs::canonicalize(device) else {
+            return Ok(None);
+        };
+        let Ok(name) = device.strip_prefix("/dev") else {
+            return Ok(None);
+        };
+        let name = name.to_string_lossy().replace('/', "_");
+        let path = Path::new(DIRECTORY).join(format!("LCK..{name}"));
+        for _ in 0..2 {
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(mut file) => {
+                    let lock = Self { path };
+                    return match writeln!(file, "{:10}", std::process::id()) {
+                        Ok(()) => Ok(Some(lock)),
+                        Err(error) => {
+                            log::debug!("{}: {error}", lock.path.display());
+                            Ok(None)
+                        }
+                    };
+                }
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    if let Some(holder) = holder(&path) {
+                        let path = path.display();
+                        return Err(format!("process {holder} has it ({path})"));
+                    }
+                    // Its process has gone without a word.
+                    if fs::remove_file(&path).is_err() {
+                        return Ok(None);
+                    }
+                }
+                Err(error) => {
+                    log::debug!("{}: {error}", path.display());
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.path) {
+            log::debug!("{}: {error}", self.path.display());
+        }
+    }
+}
+
+/// The process that a lock file names, if there is such a process and it is not this one: a
+/// daemon that was killed may come back with the same number.
+fn holder(path: &Path) -> Option<u32> {
+    let text = fs::read(path).ok()?;
+    let text = String::from_utf8_lossy(text.get(..64).unwrap_or(&text)).into_owned();
+    let raw = text.trim().parse::<i32>().ok()?;
+    let pid = Pid::from_raw(raw)?;
+    let id = u32::try_from(raw).ok()?;
+    let is_there = match test_kill_process(pid) {
+        Ok(()) => true,
+        Err(errno) => errno == rustix::io::Errno::PERM,
+    };
+    (is_there && id != std::process::id()).then_some(id)
+}

@@ -1,0 +1,238 @@
+//! A tty in raw mode: opened without waiting, closed without waiting.
+
+mod ioctls;
+mod lock;
+mod settings;
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+
+use mio::event::Source;
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use rustix::fs::{Access, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::termios::{self, QueueSelector};
+
+use super::{failure, plain};
+use crate::endpoint::line::{AtOpen, Flush, LineFault, LineSettings, LineStatus, LineStep};
+use crate::endpoint::{Failure, FailureKind};
+use lock::Lock;
+
+/// An open line.
+#[derive(Debug)]
+pub(super) struct Tty {
+    fd: OwnedFd,
+    /// Removed when the line is closed.
+    _lock: Option<Lock>,
+}
+
+impl Tty {
+    /// Opens a line and sets it up.
+    pub(super) fn open(path: &Path, line: &LineSettings) -> Result<Self, Failure> {
+        let shown = path.display().to_string();
+        let other = |detail: String| Failure::new(FailureKind::Other, format!("{shown}: {detail}"));
+        let lock = if line.exclusive {
+            Lock::take(path).map_err(other)?
+        } else {
+            None
+        };
+        // Without NONBLOCK the open itself may wait for a carrier.
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| match errno {
+            Errno::ACCESS => Failure::new(FailureKind::Denied, denied(path)),
+            Errno::ISDIR => other("is a directory".to_owned()),
+            Errno::BUSY => other("another program has it open for itself alone".to_owned()),
+            errno => failure(&shown, &errno.into()),
+        })?;
+        if !termios::isatty(&fd) {
+            let kind = rustix::fs::fstat(&fd).map(|stat| FileType::from_raw_mode(stat.st_mode));
+            let what = match kind {
+                Ok(FileType::RegularFile) => "is a file and not a tty",
+                Ok(_) | Err(_) => "is not a tty",
+            };
+            return Err(other(what.to_owned()));
+        }
+        let tty = Self { fd, _lock: lock };
+        tty.set_up(line).map_err(other)?;
+        Ok(tty)
+    }
+
+    /// The order matters: alone first, then the format, then the levels that the format's change
+    /// might have touched.
+    fn set_up(&self, line: &LineSettings) -> Result<(), String> {
+        let said = |errno: Errno| plain(&errno.into());
+        if line.exclusive {
+            // Two readers would each get half of the bytes.
+            termios::ioctl_tiocexcl(&self.fd).map_err(said)?;
+        }
+        settings::apply(&self.fd, line)?;
+        if let Some(rs485) = &line.rs485 {
+            ioctls::set_rs485(&self.fd, rs485).map_err(|errno| match fault(errno) {
+                LineFault::Unsupported => "its driver cannot switch RS-485".to_owned(),
+                LineFault::Absent | LineFault::Failed(_) => format!("RS-485: {}", said(errno)),
+            })?;
+        }
+        for (name, level, line) in [
+            ("DTR", line.dtr, ioctls::DTR),
+            ("RTS", line.rts, ioctls::RTS),
+        ] {
+            let result = match level {
+                AtOpen::Keep => Ok(()),
+                AtOpen::On => ioctls::raise(&self.fd, line),
+                AtOpen::Off => ioctls::lower(&self.fd, line),
+            };
+            tolerate(result, name)?;
+        }
+        if line.low_latency {
+            tolerate(ioctls::set_low_latency(&self.fd), "low latency")?;
+        }
+        Ok(())
+    }
+
+    /// Does one thing at the line and tells how it is then.
+    pub(super) fn step(&self, step: LineStep) -> Result<LineStatus, LineFault> {
+        match step {
+            LineStep::Modem { dtr, rts } => set_levels(&self.fd, dtr, rts),
+            LineStep::Break(true) => ioctls::start_break(&self.fd),
+            LineStep::Break(false) => ioctls::stop_break(&self.fd),
+            LineStep::Flush(what) => termios::tcflush(
+                &self.fd,
+                match what {
+                    Flush::Input => QueueSelector::IFlush,
+                    Flush::Output => QueueSelector::OFlush,
+                    Flush::Both => QueueSelector::IOFlush,
+                },
+            ),
+            LineStep::Baud(baud) => {
+                return self.change(|line| line.baud = baud);
+            }
+            LineStep::Format(format) => {
+                return self.change(|line| line.format = format);
+            }
+            LineStep::Flow(flow) => {
+                return self.change(|line| line.flow = flow);
+            }
+            LineStep::Look => Ok(()),
+        }
+        .map_err(fault)?;
+        self.status()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut LineSettings)) -> Result<LineStatus, LineFault> {
+        let mut line = settings::read(&self.fd).map_err(fault)?;
+        change(&mut line);
+        settings::apply(&self.fd, &line).map_err(LineFault::Failed)?;
+        self.status()
+    }
+
+    fn status(&self) -> Result<LineStatus, LineFault> {
+        let line = settings::read(&self.fd).map_err(fault)?;
+        Ok(LineStatus {
+            baud: line.baud,
+            format: line.format,
+            flow: line.flow,
+            modem: ioctls::modem_lines(&self.fd).ok(),
+            counters: ioctls::counters(&self.fd).ok(),
+            unsent: self.unsent(),
+        })
+    }
+
+    /// Bytes that the driver has taken and not sent yet; 0 if it cannot tell, or has vanished.
+    pub(super) fn unsent(&self) -> usize {
+        ioctls::unsent(&self.fd).unwrap_or(0)
+    }
+
+    pub(super) fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::io::read(&self.fd, buf)?)
+    }
+
+    pub(super) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::io::write(&self.fd, bytes)?)
+    }
+}
+
+impl Drop for Tty {
+    fn drop(&mut self) {
+        // What the driver still holds would keep close(2) waiting for up to 30 s. Where it holds
+        // nothing (a pty hands over at once), nothing may be thrown away either.
+        if self.unsent() > 0 {
+            let _gone = termios::tcflush(&self.fd, QueueSelector::OFlush);
+        }
+    }
+}
+
+/// Both at once where both are given: some boards reset on the moment between.
+fn set_levels(fd: &OwnedFd, dtr: Option<bool>, rts: Option<bool>) -> rustix::io::Result<()> {
+    let mask = |wanted: bool| {
+        let of = |line, level: Option<bool>| if level == Some(wanted) { line } else { 0 };
+        of(ioctls::DTR, dtr) | of(ioctls::RTS, rts)
+    };
+    match (mask(true), mask(false)) {
+        (0, 0) => Ok(()),
+        (up, 0) => ioctls::raise(fd, up),
+        (0, down) => ioctls::lower(fd, down),
+        (up, down) => ioctls::set(fd, up, down),
+    }
+}
+
+/// A driver without the thing is a state, not an error: a pty has no modem lines.
+fn tolerate(result: rustix::io::Result<()>, what: &str) -> Result<(), String> {
+    match result.map_err(fault) {
+        Ok(()) => Ok(()),
+        Err(LineFault::Unsupported) => {
+            log::debug!("the line's driver does not support {what}");
+            Ok(())
+        }
+        Err(other) => Err(format!("{what}: {other}")),
+    }
+}
+
+fn fault(errno: Errno) -> LineFault {
+    match errno {
+        Errno::NOTTY | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS => LineFault::Unsupported,
+        Errno::IO | Errno::NODEV | Errno::NXIO => LineFault::Absent,
+        other => LineFault::Failed(plain(&other.into())),
+    }
+}
+
+impl Source for Tty {
+    fn register(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interests: Interest,
+    ) -> io::Result<()> {
+        SourceFd(&self.fd.as_fd().as_raw_fd()).register(registry, token, interests)
+    }
+
+    fn reregister(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interests: Interest,
+    ) -> io::Result<()> {
+        SourceFd(&self.fd.as_fd().as_raw_fd()).reregister(registry, token, interests)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        SourceFd(&self.fd.as_fd().as_raw_fd()).deregister(registry)
+    }
+}
+
+/// Whether a line that exists is denied to us; the message says what to do.
+pub fn denied_to_us(path: &Path) -> Option<String> {
+    match rustix::fs::access(path, Access::READ_OK | Access::WRITE_OK) {
+        Err(Errno::ACCESS) => Some(denied(path)),
+        Ok(()) | Err(_) => None,
+    }
+}
+
+fn denied(path: &Path) -> String {
+    format!(
+        "{}: permission denied: not in group dialout (sudo usermod -aG dialout USER, then log in \
+         again)",
+        path.display()
+    )
+}

@@ -1,0 +1,122 @@
+//! Speed, format and flow control: between our words and termios.
+
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+use rustix::termios::{self, ControlModes, InputModes, OptionalActions, Termios};
+
+use super::plain;
+use crate::endpoint::line::{FlowControl, Format, LineSettings, Parity};
+
+/// "Stick" parity, which is not POSIX.
+const CMSPAR: ControlModes = ControlModes::CMSPAR;
+
+/// Sets a line up in raw mode. The error says what was refused.
+pub(super) fn apply(fd: &OwnedFd, line: &LineSettings) -> Result<(), String> {
+    let said = |errno: Errno| {
+        let (baud, format) = (line.baud, line.format);
+        format!("at {baud} baud, {format}: {}", plain(&errno.into()))
+    };
+    let mut termios = termios::tcgetattr(fd).map_err(said)?;
+    termios.make_raw();
+    let modes = &mut termios.control_modes;
+    *modes |= ControlModes::CREAD | ControlModes::CLOCAL;
+    *modes &= !(ControlModes::CSIZE
+        | ControlModes::CSTOPB
+        | ControlModes::PARENB
+        | ControlModes::PARODD
+        | CMSPAR
+        | ControlModes::CRTSCTS
+        | ControlModes::HUPCL);
+    *modes |= match line.format.data_bits {
+        5 => ControlModes::CS5,
+        6 => ControlModes::CS6,
+        7 => ControlModes::CS7,
+        _ => ControlModes::CS8,
+    };
+    *modes |= match line.format.parity {
+        Parity::None => ControlModes::empty(),
+        Parity::Even => ControlModes::PARENB,
+        Parity::Odd => ControlModes::PARENB | ControlModes::PARODD,
+        Parity::Space => ControlModes::PARENB | CMSPAR,
+        Parity::Mark => ControlModes::PARENB | ControlModes::PARODD | CMSPAR,
+    };
+    if line.format.stop_bits == 2 {
+        *modes |= ControlModes::CSTOPB;
+    }
+    if line.hang_up {
+        *modes |= ControlModes::HUPCL;
+    }
+    let input = &mut termios.input_modes;
+    *input &= !(InputModes::IXON | InputModes::IXOFF);
+    match line.flow {
+        FlowControl::None => {}
+        FlowControl::RtsCts => termios.control_modes |= ControlModes::CRTSCTS,
+        FlowControl::XonXoff => *input |= InputModes::IXON | InputModes::IXOFF,
+    }
+    termios.set_speed(line.baud).map_err(said)?;
+    termios::tcsetattr(fd, OptionalActions::Now, &termios).map_err(said)?;
+    check(fd, line)
+}
+
+/// tcsetattr succeeds when it could do anything at all (POSIX), so what came of it is read back.
+fn check(fd: &OwnedFd, line: &LineSettings) -> Result<(), String> {
+    let found = read(fd).map_err(|errno| plain(&errno.into()))?;
+    let off = found.baud.abs_diff(line.baud);
+    // A UART tolerates about 3 % in all, of both ends.
+    if off > line.baud / 50 {
+        let (wanted, got) = (line.baud, found.baud);
+        return Err(format!("the driver makes {got} baud of {wanted}"));
+    }
+    if found.format != line.format {
+        let (wanted, got) = (line.format, found.format);
+        return Err(format!("the driver makes {got} of {wanted}"));
+    }
+    if found.flow != line.flow {
+        let (wanted, got) = (line.flow.as_str(), found.flow.as_str());
+        return Err(format!("the driver makes flow control {got} of {wanted}"));
+    }
+    Ok(())
+}
+
+/// How a line is set up now, as far as termios knows.
+pub(super) fn read(fd: &OwnedFd) -> rustix::io::Result<LineSettings> {
+    let termios = termios::tcgetattr(fd)?;
+    let mut line = LineSettings::at(termios.output_speed());
+    line.format = format(&termios);
+    line.hang_up = termios.control_modes.contains(ControlModes::HUPCL);
+    line.flow = if termios.control_modes.contains(ControlModes::CRTSCTS) {
+        FlowControl::RtsCts
+    } else if termios.input_modes.contains(InputModes::IXON) {
+        FlowControl::XonXoff
+    } else {
+        FlowControl::None
+    };
+    Ok(line)
+}
+
+fn format(termios: &Termios) -> Format {
+    let modes = termios.control_modes;
+    let size = modes & ControlModes::CSIZE;
+    let odd = modes.contains(ControlModes::PARODD);
+    Format {
+        data_bits: match size {
+            size if size == ControlModes::CS5 => 5,
+            size if size == ControlModes::CS6 => 6,
+            size if size == ControlModes::CS7 => 7,
+            _ => 8,
+        },
+        parity: match (modes.contains(ControlModes::PARENB), modes.contains(CMSPAR)) {
+            (false, _) => Parity::None,
+            (true, false) if odd => Parity::Odd,
+            (true, false) => Parity::Even,
+            (true, true) if odd => Parity::Mark,
+            (true, true) => Parity::Space,
+        },
+        stop_bits: if modes.contains(ControlModes::CSTOPB) {
+            2
+        } else {
+            1
+        },
+    }
+}

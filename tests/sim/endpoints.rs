@@ -1,0 +1,250 @@
+//! Framing, scrollback, lag, probes and sockets, through the whole gateway.
+
+use std::time::Duration;
+
+use thingway::endpoint::{Failure, FailureKind};
+
+use crate::peer::reliable;
+use crate::sessions::{ARM, good};
+use crate::world::World;
+
+const SOON: Duration = Duration::from_secs(5);
+
+fn open(world: &mut World, label: &str, seed: u64) -> usize {
+    let n = world.connect(&[reliable("thingway"), reliable(label)], good(), seed);
+    world.until("open", SOON, |w| w.peer(n).channels[label].credit.is_some());
+    n
+}
+
+fn messages(world: &mut World, n: usize, label: &str) -> Vec<Vec<u8>> {
+    let received = &world.peer(n).channels[label].received;
+    received.iter().map(|(_, bytes)| bytes.clone()).collect()
+}
+
+#[test]
+fn lines_arrive_one_by_one_however_they_came() {
+    let mut world = World::new(1, &format!("{ARM}framing = \"line\"\nmax_message = 10\n"));
+    let n = open(&mut world, "arm", 1);
+    for piece in ["ok\r\nT:2", "1.5\n\nlong", "er than ten\nrest"] {
+        world.device_sends("/dev/arm", piece.as_bytes());
+        world.run(Duration::from_millis(20));
+    }
+    world.run(Duration::from_secs(1));
+    let lines: [&[u8]; 5] = [b"ok\r\n", b"T:21.5\n", b"\n", b"longer tha", b"n ten\n"];
+    assert_eq!(messages(&mut world, n, "arm"), lines);
+    assert_eq!(world.get("/endpoints/arm")["cut_frames"], 1);
+    let now = world.now;
+    assert!(world.peer(n).send(now, "arm", true, b"no newline"));
+    world.until("as it is", SOON, |w| {
+        w.tty("/dev/arm").written == b"no newline"
+    });
+}
+
+#[test]
+fn frames_that_make_no_sense_are_counted_and_the_next_ones_arrive() {
+    let mut world = World::new(2, &format!("{ARM}framing = \"cobs\"\nmax_message = 100\n"));
+    let n = open(&mut world, "arm", 2);
+    let now = world.now;
+    assert!(world.peer(n).send(now, "arm", true, b"a\0b"));
+    world.until("encoded", SOON, |w| {
+        w.tty("/dev/arm").written == b"\x02a\x02b\0"
+    });
+    world.device_sends("/dev/arm", b"\x09bad\0\x02a\x02b\0");
+    world.until("decoded", SOON, |w| messages(w, n, "arm") == [b"a\0b"]);
+    assert_eq!(world.get("/endpoints/arm")["bad_frames"], 1);
+    let labels = "{direction=\"to_peer\",reason=\"bad-frame\"}";
+    assert_eq!(
+        world.metric(&format!("thingway_dropped_bytes_total{labels}")),
+        5
+    );
+    // More than a frame may have: refused, told, and the channel stays.
+    let now = world.now;
+    assert!(world.peer(n).send(now, "arm", true, &[1; 101]));
+    world.until("told", SOON, |w| !w.peer(n).told("dropped").is_empty());
+    assert_eq!(world.peer(n).told("dropped")[0]["reason"], "too-large");
+    assert!(world.peer(n).channels["arm"].open);
+}
+
+#[test]
+fn an_idle_gap_ends_a_message_and_a_few_bytes_wait_for_more() {
+    let gap = format!("{ARM}framing = \"idle-gap\"\ngap_ms = 20\n");
+    for (config, wait) in [(gap, 20), (ARM.to_owned(), 2)] {
+        let mut world = World::new(3, &config);
+        let n = open(&mut world, "arm", 3);
+        world.device_sends("/dev/arm", b"one ");
+        world.device_sends("/dev/arm", b"message");
+        let begun = world.now;
+        world.until("a message", SOON, |w| !messages(w, n, "arm").is_empty());
+        assert_eq!(messages(&mut world, n, "arm"), [b"one message"]);
+        let took = (world.now - begun).as_millis();
+        assert!(
+            (wait..wait + 8).contains(&took),
+            "{took} of {wait} ms and the way"
+        );
+    }
+}
+
+#[test]
+fn who_comes_late_sees_the_end_of_the_past() {
+    let mut world = World::new(4, &format!("{ARM}scrollback = 1000\n"));
+    world.device_sends("/dev/arm", &[b'.'; 5_000]);
+    world.device_sends("/dev/arm", b"login: ");
+    let n = open(&mut world, "arm", 4);
+    world.until("a prompt", SOON, |w| {
+        w.peer(n).text("arm").ends_with("login: ")
+    });
+    assert_eq!(world.peer(n).channels["arm"].bytes.len(), 1_000);
+}
+
+#[test]
+fn a_route_that_lags_is_closed_or_skips_as_it_was_told() {
+    for lag in ["close", "skip"] {
+        let mut world = World::new(5, &format!("{ARM}lag = \"{lag}\"\n"));
+        let n = open(&mut world, "arm", 5);
+        world.clients[n].frozen = true;
+        for _ in 0..50 {
+            world.device_sends("/dev/arm", &[7; 16_000]);
+            world.run(Duration::from_millis(20));
+        }
+        world.device_sends("/dev/arm", b"the end");
+        world.clients[n].frozen = false;
+        if lag == "close" {
+            world.until("closed", SOON, |w| w.peer(n).channels["arm"].closed);
+            let closed = world.peer(n).told("closed");
+            assert_eq!(closed[0]["reason"], "lagged");
+        } else {
+            world.until("the end", Duration::from_secs(20), |w| {
+                w.peer(n).channels["arm"].bytes.ends_with(b"the end")
+            });
+            world.run(Duration::from_secs(2));
+            let bytes = world.peer(n).channels["arm"].bytes.len();
+            let dropped = world.peer(n).told("dropped");
+            let lost = dropped.last().expect("told")["bytes"].as_u64().unwrap();
+            assert_eq!(
+                bytes as u64 + lost,
+                50 * 16_000 + 7,
+                "every byte is one or the other"
+            );
+        }
+    }
+}
+
+#[test]
+fn probes_measure_without_a_device() {
+    let kinds = ["echo", "sink", "source"];
+    let config: String = kinds
+        .iter()
+        .map(|kind| format!("[[endpoint]]\nname = \"{kind}\"\nkind = \"{kind}\"\n"))
+        .collect();
+    let mut world = World::new(6, &config);
+    let channels = ["thingway", "echo", "sink", "source"].map(reliable);
+    let n = world.connect(&channels, good(), 6);
+    world.until("open", SOON, |w| {
+        kinds
+            .iter()
+            .all(|kind| w.peer(n).channels[*kind].credit.is_some())
+    });
+    let now = world.now;
+    assert!(world.peer(n).send(now, "echo", false, b"hello"));
+    assert!(world.peer(n).send(now, "source", false, b"send 1000 300"));
+    world.until("answers", SOON, |w| {
+        w.peer(n).channels["echo"].bytes == b"hello"
+            && w.peer(n).channels["source"].bytes.len() == 300_000
+    });
+    assert_eq!(world.fill(n, "sink", 50_000, 1_000_000), 1_000_000);
+    let now = world.now;
+    assert!(world.peer(n).send(now, "sink", false, b"end"));
+    world.until("counted", SOON, |w| {
+        w.peer(n).text("sink") == "done:1000000"
+    });
+    // A megabyte there and back, under credit.
+    let sent = world.fill(n, "echo", 1_000, 1_000_000);
+    assert_eq!(sent, 1_000_000);
+    world.until("back", SOON, |w| {
+        w.peer(n).channels["echo"].bytes.len() == 1_000_005
+    });
+}
+
+#[test]
+fn who_does_not_read_its_echo_holds_up_nobody_else() {
+    let mut world = World::new(7, "[[endpoint]]\nname = \"echo\"\nkind = \"echo\"\n");
+    let (slow, quick) = (open(&mut world, "echo", 1), open(&mut world, "echo", 2));
+    let sent = world.fill(slow, "echo", 60_000, 120_000);
+    assert_eq!(sent, 120_000);
+    world.clients[slow].frozen = true;
+    for _ in 0..8 {
+        let now = world.now;
+        // It goes on sending, and does not read.
+        world
+            .peer(slow)
+            .send_within_credit(now, "echo", &[1; 60_000]);
+        world.run(Duration::from_millis(200));
+    }
+    assert_eq!(world.fill(quick, "echo", 10_000, 500_000), 500_000);
+    world.until("back", SOON, |w| {
+        w.peer(quick).channels["echo"].bytes.len() == 500_000
+    });
+}
+
+#[test]
+fn a_program_that_closes_its_connection_is_connected_to_again() {
+    let tcp = "[[endpoint]]\nname = \"plc\"\nkind = \"tcp\"\nremote = \"192.0.2.7:502\"\n";
+    let mut world = World::new(8, tcp);
+    let n = open(&mut world, "plc", 8);
+    world.device_sends("192.0.2.7:502", b"hello");
+    world.until("hello", SOON, |w| w.peer(n).text("plc") == "hello");
+    let now = world.now;
+    let source = world.tty("192.0.2.7:502").source().expect("connected");
+    world.gateway.handle_closed(now, source);
+    world.settle();
+    assert_eq!(world.get("/endpoints/plc")["state"], "absent");
+    world.until("again", SOON, |w| w.tty("192.0.2.7:502").opened == 2);
+    assert!(world.peer(n).channels["plc"].open);
+    let now = world.now;
+    assert!(world.peer(n).send(now, "plc", true, b"again"));
+    world.until("written", SOON, |w| {
+        w.tty("192.0.2.7:502").written == b"again"
+    });
+}
+
+#[test]
+fn a_program_connects_to_us_one_at_a_time() {
+    let tcp = "[[endpoint]]\nname = \"plc\"\nkind = \"tcp\"\nlisten = \"127.0.0.1:2000\"\n";
+    let mut world = World::new(9, tcp);
+    let n = open(&mut world, "plc", 9);
+    let listener = world.tty("127.0.0.1:2000").source().expect("listening");
+    assert_eq!(world.get("/endpoints/plc")["state"], "absent");
+    let now = world.now;
+    let program = world
+        .gateway
+        .handle_device_accept(now, listener)
+        .expect("the first");
+    assert_eq!(world.gateway.handle_device_accept(now, listener), None);
+    world.gateway.handle_data(now, program, b"here I am");
+    world.settle();
+    world.until("heard", SOON, |w| w.peer(n).text("plc") == "here I am");
+    assert_eq!(world.get("/endpoints/plc")["state"], "open");
+    let gone = Failure::new(FailureKind::Absent, "it has gone");
+    let now = world.now;
+    world.gateway.handle_failed(now, program, &gone);
+    world.settle();
+    assert_eq!(world.get("/endpoints/plc")["state"], "absent");
+    let now = world.now;
+    assert!(world.gateway.handle_device_accept(now, listener).is_some());
+    assert_eq!(world.tty("127.0.0.1:2000").opened, 1, "the listener stayed");
+}
+
+#[test]
+fn a_udp_program_without_an_address_is_answered_where_it_spoke_last() {
+    let udp = "[[endpoint]]\nname = \"sensor\"\nkind = \"udp\"\nbind = \"127.0.0.1:6000\"\n";
+    let mut world = World::new(10, udp);
+    let n = open(&mut world, "sensor", 10);
+    let now = world.now;
+    assert!(world.peer(n).send(now, "sensor", true, b"anybody?"));
+    world.until("refused", SOON, |w| w.dropped("absent") == 8);
+    world.udp_device_sends_from("127.0.0.1:6000", "127.0.0.9:7000", b"me");
+    world.until("heard", SOON, |w| w.peer(n).text("sensor") == "me");
+    let endpoint = world.get("/endpoints/sensor");
+    assert_eq!(endpoint["remote"], "127.0.0.9:7000");
+    assert_eq!(endpoint["state"], "open");
+}
