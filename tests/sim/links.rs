@@ -13,10 +13,10 @@ use crate::world::World;
 const SEEDS: u64 = 100;
 
 /// Numbers for a scenario, the same for a seed on every machine (SplitMix64).
-struct Draw(u64);
+pub struct Draw(pub u64);
 
 impl Draw {
-    fn below(&mut self, n: u64) -> u64 {
+    pub fn below(&mut self, n: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -24,7 +24,7 @@ impl Draw {
         (z ^ (z >> 31)) % n
     }
 
-    fn bytes(&mut self, len: u64) -> Vec<u8> {
+    pub fn bytes(&mut self, len: u64) -> Vec<u8> {
         (0..len).map(|_| self.below(256) as u8).collect()
     }
 

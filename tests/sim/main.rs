@@ -19,6 +19,7 @@ mod links;
 #[path = "../peer/mod.rs"]
 mod peer;
 mod sessions;
+mod storms;
 mod takeover;
 mod world;
 mod writers;
