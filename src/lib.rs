@@ -21,6 +21,7 @@ pub mod connection;
 pub mod datagram;
 pub mod endpoint;
 pub mod error;
+pub mod framing;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod gateway;

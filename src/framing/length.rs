@@ -1,0 +1,245 @@
+//! A length before each message.
+
+use super::buffer::Buffer;
+use super::{ByteOrder, Faults, Width};
+
+/// The receiving side.
+#[derive(Debug)]
+pub(super) struct Length {
+    width: Width,
+    order: ByteOrder,
+    max: usize,
+    state: State,
+    unfinished: Buffer,
+}
+
+/// Where in the stream the next byte is.
+#[derive(Debug, Clone, Copy)]
+enum State {
+    /// In a length, of which so many bytes have come and are worth so much.
+    Prefix { bytes: usize, value: u32 },
+    /// In a message that ends after so many bytes (at least 1).
+    Message { left: usize },
+    /// In a message that is too long and ends after so many bytes (at least 1).
+    Skip { left: u32 },
+}
+
+const START: State = State::Prefix { bytes: 0, value: 0 };
+
+impl Length {
+    pub(super) fn new(width: Width, order: ByteOrder, max: usize) -> Self {
+        Self {
+            width,
+            order,
+            max,
+            state: START,
+            unfinished: Buffer::new(max),
+        }
+    }
+
+    pub(super) fn handle_input(
+        &mut self,
+        mut input: &[u8],
+        faults: &mut Faults,
+        message: &mut impl FnMut(&[u8]),
+    ) {
+        while let Some((&byte, rest)) = input.split_first() {
+            match self.state {
+                State::Prefix { bytes, value } => {
+                    let value = match self.order {
+                        ByteOrder::Big => value << 8 | u32::from(byte),
+                        ByteOrder::Little => value | u32::from(byte) << (8 * bytes),
+                    };
+                    self.state = self.after_prefix_byte(bytes + 1, value, faults, message);
+                    input = rest;
+                }
+                State::Message { left } => {
+                    let (piece, rest) = input.split_at(left.min(input.len()));
+                    input = rest;
+                    if piece.len() == left {
+                        self.unfinished.finish(piece, message);
+                        self.state = START;
+                    } else {
+                        self.unfinished.push(piece);
+                        let left = left - piece.len();
+                        self.state = State::Message { left };
+                    }
+                }
+                State::Skip { left } => {
+                    let have = u32::try_from(input.len()).unwrap_or(u32::MAX);
+                    let skipped = left.min(have);
+                    faults.bytes += u64::from(skipped);
+                    input = input.get(skipped as usize..).unwrap_or_default();
+                    self.state = match left - skipped {
+                        0 => START,
+                        left => State::Skip { left },
+                    };
+                }
+            }
+        }
+    }
+
+    /// The state after `bytes` bytes of a length, which may have completed it.
+    fn after_prefix_byte(
+        &self,
+        bytes: usize,
+        value: u32,
+        faults: &mut Faults,
+        message: &mut impl FnMut(&[u8]),
+    ) -> State {
+        if bytes < self.width.bytes() {
+            return State::Prefix { bytes, value };
+        }
+        match usize::try_from(value) {
+            Ok(0) => {
+                message(&[]);
+                START
+            }
+            Ok(left) if left <= self.max => State::Message { left },
+            Ok(_) | Err(_) => {
+                faults.frames += 1;
+                faults.bytes += bytes as u64;
+                State::Skip { left: value }
+            }
+        }
+    }
+
+    pub(super) fn reset(&mut self, faults: &mut Faults) {
+        let buffered = self.buffered();
+        if buffered > 0 {
+            faults.frames += 1;
+            faults.bytes += buffered as u64;
+        }
+        self.unfinished.clear();
+        self.state = START;
+    }
+
+    pub(super) fn buffered(&self) -> usize {
+        match self.state {
+            State::Prefix { bytes, .. } => bytes,
+            State::Message { .. } => self.width.bytes() + self.unfinished.len(),
+            State::Skip { .. } => 0,
+        }
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.unfinished.capacity()
+    }
+}
+
+/// Appends the length of a message that is no longer than it can say, and the message.
+pub(super) fn encode(width: Width, order: ByteOrder, message: &[u8], out: &mut Vec<u8>) {
+    let len = message.len() as u64;
+    match order {
+        ByteOrder::Big => out.extend(len.to_be_bytes().iter().skip(8 - width.bytes())),
+        ByteOrder::Little => out.extend(len.to_le_bytes().iter().take(width.bytes())),
+    }
+    out.extend_from_slice(message);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Framing;
+    use super::super::tests::{Receiver, encoded};
+    use super::*;
+
+    fn framing(width: Width, order: ByteOrder) -> Framing {
+        Framing::Length { width, order }
+    }
+
+    #[test]
+    fn the_length_comes_first_in_its_order() {
+        let cases: &[(Width, ByteOrder, &[u8])] = &[
+            (Width::One, ByteOrder::Big, b"\x03"),
+            (Width::One, ByteOrder::Little, b"\x03"),
+            (Width::Two, ByteOrder::Big, b"\0\x03"),
+            (Width::Two, ByteOrder::Little, b"\x03\0"),
+            (Width::Four, ByteOrder::Big, b"\0\0\0\x03"),
+            (Width::Four, ByteOrder::Little, b"\x03\0\0\0"),
+        ];
+        for &(width, order, prefix) in cases {
+            let wire = encoded(framing(width, order), b"abc");
+            assert_eq!(wire, [prefix, b"abc"].concat());
+            let mut receiver = Receiver::new(framing(width, order), 3);
+            assert_eq!(receiver.input(&wire), [b"abc"]);
+        }
+        let long = vec![7; 0x0102];
+        let wire = encoded(framing(Width::Two, ByteOrder::Little), &long);
+        assert_eq!(wire.get(..3), Some(&[2, 1, 7][..]));
+        let mut receiver = Receiver::new(framing(Width::Two, ByteOrder::Little), 0x0102);
+        assert_eq!(receiver.input(&wire), [long]);
+    }
+
+    #[test]
+    fn a_length_can_say_so_much() {
+        let longest = |width| framing(width, ByteOrder::Big).longest(usize::MAX);
+        let widths = [Width::One, Width::Two, Width::Four];
+        assert_eq!(widths.map(longest), [255, 65_535, 65_536]);
+    }
+
+    #[test]
+    fn an_empty_message_is_one_even_at_the_end_of_a_read() {
+        let mut receiver = Receiver::new(framing(Width::Two, ByteOrder::Big), 80);
+        assert_eq!(receiver.input(b"\0"), [b""; 0]);
+        assert_eq!(receiver.decoder.buffered(), 1);
+        assert_eq!(receiver.input(b"\0"), [b""]);
+        assert_eq!(receiver.input(b"\0\0\0\0"), [b"", b""]);
+        assert_eq!(receiver.decoder.buffered(), 0);
+    }
+
+    #[test]
+    fn a_message_too_long_is_skipped_to_its_last_byte() {
+        let mut receiver = Receiver::new(framing(Width::One, ByteOrder::Big), 4);
+        assert_eq!(receiver.input(b"\x041234\x0512"), [b"1234"]);
+        assert_eq!(receiver.dropped(), (1, 3), "counted as it comes");
+        assert_eq!(receiver.decoder.buffered(), 0);
+        assert_eq!(receiver.input(b"345\x02ok\x05"), [b"ok"]);
+        assert_eq!(receiver.dropped(), (2, 7));
+    }
+
+    #[test]
+    fn the_longest_lie_takes_no_memory() {
+        for order in [ByteOrder::Big, ByteOrder::Little] {
+            let mut receiver = Receiver::new(framing(Width::Four, order), 65_536);
+            assert_eq!(receiver.input(b"\xff\xff\xff\xff"), [b""; 0]);
+            let piece = vec![0; 1 << 20];
+            for _ in 0..4095 {
+                assert_eq!(receiver.input(&piece), [b""; 0]);
+            }
+            assert_eq!(receiver.input(&piece[1..]), [b""; 0]);
+            assert_eq!(receiver.dropped(), (1, (1 << 32) + 3));
+            assert_eq!(receiver.decoder.capacity(), 0);
+            assert_eq!(
+                receiver.input(&encoded(framing(Width::Four, order), b"ok")),
+                [b"ok"]
+            );
+        }
+    }
+
+    #[test]
+    fn no_memory_is_taken_before_the_bytes_have_come() {
+        let mut receiver = Receiver::new(framing(Width::Four, ByteOrder::Big), 65_536);
+        assert_eq!(receiver.input(b"\0\x01\0\0"), [b""; 0]);
+        assert_eq!(receiver.decoder.capacity(), 0);
+        assert_eq!(receiver.input(&[1; 100]), [b""; 0]);
+        assert!(receiver.decoder.capacity() < 200);
+        assert_eq!(receiver.decoder.buffered(), 104);
+    }
+
+    #[test]
+    fn what_is_unfinished_is_counted_at_the_end_of_the_stream() {
+        let mut receiver = Receiver::new(framing(Width::Two, ByteOrder::Big), 4);
+        receiver.input(b"\0");
+        assert_eq!(receiver.reset(), [b""; 0]);
+        assert_eq!(receiver.dropped(), (1, 1));
+        receiver.input(b"\0\x03ab");
+        receiver.reset();
+        assert_eq!(receiver.dropped(), (2, 5));
+        receiver.input(b"\xff\xff12");
+        receiver.reset();
+        assert_eq!(receiver.dropped(), (3, 9), "counted as it came");
+        assert_eq!(receiver.input(b"\0\x01x"), [b"x"]);
+        receiver.reset();
+        assert_eq!(receiver.dropped(), (3, 9), "nothing was unfinished");
+    }
+}

@@ -1,0 +1,285 @@
+//! Framings: how messages lie in a stream of bytes, such as a serial line.
+//!
+//! A [`Decoder`] gets what the device sends, in whatever pieces it is read, and says when it wants
+//! to be told the time; [`encode`] appends a message to what the device is to be sent. Nothing
+//! here corrects errors: a damaged message is noticed only as far as it breaks its frame.
+//!
+//! COBS is the `cobs` crate, a byte at a time. SLIP is ours: of the crates for it none takes a
+//! stream in pieces, bounds the frame and finds the next one after a malformed one.
+
+mod buffer;
+mod cobs;
+mod frame;
+mod length;
+mod plain;
+mod slip;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// How bytes of a stream are cut into messages, and messages put into the stream. (Raw is not
+/// here: endpoints do that from their ring.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// A message ends after each `\n`, which stays part of it; towards the device nothing is added.
+    Line {
+        /// An unfinished line is passed on after this silence: a prompt has no `\n`.
+        gap: Option<Duration>,
+    },
+    /// A message ends when the line is silent (Modbus RTU and the like).
+    IdleGap {
+        /// For how long. Silence is what lies between two reads, so it must be longer than the
+        /// delays on the way: a USB adapter may hold bytes back for 16 ms.
+        gap: Duration,
+    },
+    /// RFC 1055, with an END before each message as well as after it, so that noise on an idle
+    /// line spoils no message. No bytes between two ENDs are no message.
+    ///
+    /// ESC before anything but its two escapes makes the frame malformed. (RFC 1055 lets such a
+    /// byte through "for lack of something better to do"; a message that was not sent is worse
+    /// than one that is missing.)
+    Slip,
+    /// Consistent Overhead Byte Stuffing (Cheshire and Baker, 1999), with a zero after each
+    /// message. No bytes between two zeros are no message; a lone code `01` is an empty one.
+    Cobs,
+    /// The number of bytes before each message. 0 is an empty message. Nothing in the stream says
+    /// where a message begins, so a lost byte spoils all that follow until the stream begins anew.
+    Length {
+        /// How many bytes the number has.
+        width: Width,
+        /// In which order.
+        order: ByteOrder,
+    },
+}
+
+/// How many bytes a length has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Width {
+    One,
+    Two,
+    Four,
+}
+
+/// Which byte of a length comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ByteOrder {
+    /// The most significant one.
+    Big,
+    /// The least significant one.
+    Little,
+}
+
+/// The bound for every `max_message`, in bytes: what a channel carries (`limits::MAX_MESSAGE`).
+pub const MAX_MESSAGE: usize = 65_536;
+
+impl Framing {
+    /// The name in configuration and API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Line { .. } => "line",
+            Self::IdleGap { .. } => "idle-gap",
+            Self::Slip => "slip",
+            Self::Cobs => "cobs",
+            Self::Length { .. } => "length",
+        }
+    }
+
+    /// The longest message that [`encode`] takes: `max_message` (1 to [`MAX_MESSAGE`]; anything
+    /// else counts as the nearer of the two), or less if the length cannot say it.
+    pub fn longest(self, max_message: usize) -> usize {
+        let max_message = max_message.clamp(1, MAX_MESSAGE);
+        match self {
+            Self::Line { .. } | Self::IdleGap { .. } | Self::Slip | Self::Cobs => max_message,
+            Self::Length { width, .. } => max_message.min(width.largest()),
+        }
+    }
+}
+
+impl Width {
+    /// How many bytes that are.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Two => 2,
+            Self::Four => 4,
+        }
+    }
+
+    /// The largest number that fits.
+    fn largest(self) -> usize {
+        match self {
+            Self::One => 0xff,
+            Self::Two => 0xffff,
+            Self::Four => 0xffff_ffff,
+        }
+    }
+}
+
+/// What fitted no frame, since the beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Faults {
+    /// Frames that were malformed, too long or unfinished, and dropped whole.
+    pub frames: u64,
+    /// Their bytes as they came on the wire, delimiters and lengths included. Those of a frame
+    /// that is too long are counted as they come.
+    pub bytes: u64,
+    /// How often a line, or what came between two gaps, was longer than a message may be and was
+    /// cut. No byte is lost by that.
+    pub cut: u64,
+}
+
+/// The framing cannot carry a message of this length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooLong {
+    /// The longest message it takes, in bytes.
+    pub longest: usize,
+}
+
+impl fmt::Display for TooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the framing takes at most {} bytes", self.longest)
+    }
+}
+
+impl std::error::Error for TooLong {}
+
+/// Finds the messages in a stream.
+///
+/// It holds no more than one message, and no memory for one before its bytes have come.
+#[derive(Debug)]
+pub struct Decoder {
+    codec: Codec,
+    faults: Faults,
+}
+
+#[derive(Debug)]
+enum Codec {
+    Plain(plain::Plain),
+    Slip(slip::Slip),
+    Cobs(cobs::Cobs),
+    Length(length::Length),
+}
+
+impl Decoder {
+    /// At the beginning of a stream. No message is longer than `max_message` bytes (1 to
+    /// [`MAX_MESSAGE`]; anything else counts as the nearer of the two).
+    pub fn new(framing: Framing, max_message: usize) -> Self {
+        let max = max_message.clamp(1, MAX_MESSAGE);
+        let codec = match framing {
+            Framing::Line { gap } => Codec::Plain(plain::Plain::new(Some(b'\n'), gap, max)),
+            Framing::IdleGap { gap } => Codec::Plain(plain::Plain::new(None, Some(gap), max)),
+            Framing::Slip => Codec::Slip(slip::Slip::new(max)),
+            Framing::Cobs => Codec::Cobs(cobs::Cobs::new(max)),
+            Framing::Length { width, order } => {
+                Codec::Length(length::Length::new(width, order, max))
+            }
+        };
+        Self {
+            codec,
+            faults: Faults::default(),
+        }
+    }
+
+    /// Bytes from the device; each complete message goes to `message`, in order. If a deadline has
+    /// passed unheeded, what was unfinished by then is passed on first.
+    pub fn handle_input(&mut self, now: Instant, input: &[u8], message: &mut impl FnMut(&[u8])) {
+        let faults = &mut self.faults;
+        match &mut self.codec {
+            Codec::Plain(plain) => plain.handle_input(now, input, faults, message),
+            Codec::Slip(slip) => slip.handle_input(input, faults, message),
+            Codec::Cobs(cobs) => cobs.handle_input(input, faults, message),
+            Codec::Length(length) => length.handle_input(input, faults, message),
+        }
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match &self.codec {
+            Codec::Plain(plain) => plain.poll_timeout(),
+            Codec::Slip(_) | Codec::Cobs(_) | Codec::Length(_) => None,
+        }
+    }
+
+    /// The deadline has passed: the line was silent. Too early, it does nothing.
+    pub fn handle_timeout(&mut self, now: Instant, message: &mut impl FnMut(&[u8])) {
+        match &mut self.codec {
+            Codec::Plain(plain) => plain.handle_timeout(now, message),
+            Codec::Slip(_) | Codec::Cobs(_) | Codec::Length(_) => {}
+        }
+    }
+
+    /// The stream has ended or begins anew: what is unfinished is passed on (line, idle gap) or
+    /// counted (the others).
+    pub fn reset(&mut self, message: &mut impl FnMut(&[u8])) {
+        let faults = &mut self.faults;
+        match &mut self.codec {
+            Codec::Plain(plain) => plain.flush(message),
+            Codec::Slip(slip) => slip.reset(faults),
+            Codec::Cobs(cobs) => cobs.reset(faults),
+            Codec::Length(length) => length.reset(faults),
+        }
+    }
+
+    /// What fitted no frame, since the beginning; a reset does not forget it.
+    pub fn faults(&self) -> Faults {
+        self.faults
+    }
+
+    /// How many bytes of the wire belong to a message that is still unfinished. Those of a frame
+    /// that is being dropped are among the faults already.
+    pub fn buffered(&self) -> usize {
+        match &self.codec {
+            Codec::Plain(plain) => plain.buffered(),
+            Codec::Slip(slip) => slip.buffered(),
+            Codec::Cobs(cobs) => cobs.buffered(),
+            Codec::Length(length) => length.buffered(),
+        }
+    }
+
+    /// How many bytes of memory the unfinished message has; never more than `max_message`.
+    pub fn capacity(&self) -> usize {
+        match &self.codec {
+            Codec::Plain(plain) => plain.capacity(),
+            Codec::Slip(slip) => slip.capacity(),
+            Codec::Cobs(cobs) => cobs.capacity(),
+            Codec::Length(length) => length.capacity(),
+        }
+    }
+}
+
+/// Appends the framed message to `out`, or nothing if it is longer than [`Framing::longest`].
+///
+/// For line and idle gap the bytes are written as they are: a line must bring its `\n` along, and
+/// silence is the caller's to keep. An empty message cannot be seen there, nor in SLIP.
+pub fn encode(
+    framing: Framing,
+    max_message: usize,
+    message: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), TooLong> {
+    let longest = framing.longest(max_message);
+    if message.len() > longest {
+        return Err(TooLong { longest });
+    }
+    match framing {
+        Framing::Line { .. } | Framing::IdleGap { .. } => out.extend_from_slice(message),
+        Framing::Slip => slip::encode(message, out),
+        Framing::Cobs => cobs::encode(message, out),
+        Framing::Length { width, order } => length::encode(width, order, message, out),
+    }
+    Ok(())
+}
+
+/// Exactly how many bytes [`encode`] appends for a message that it takes, so that a bounded queue
+/// can say beforehand whether it fits.
+pub fn encoded_len(framing: Framing, message: &[u8]) -> usize {
+    match framing {
+        Framing::Line { .. } | Framing::IdleGap { .. } => message.len(),
+        Framing::Slip => slip::encoded_len(message),
+        Framing::Cobs => cobs::encoded_len(message),
+        Framing::Length { width, .. } => width.bytes() + message.len(),
+    }
+}
