@@ -8,4 +8,5 @@
 
 mod chopping;
 mod corpora;
+mod framing;
 mod offers;
