@@ -3,6 +3,7 @@
 //! Each takes any bytes and panics only when something is wrong with us. The targets in `fuzz/`
 //! are one line each, and `tests/property` replays their corpora.
 
+mod framing;
 mod gateway;
 mod input;
 mod peer;
@@ -21,6 +22,7 @@ use crate::session::crypto::Identity;
 use crate::session::{Session, sdp};
 use crate::signaling::whip::Fragment;
 
+pub use framing::framing;
 pub use gateway::gateway;
 
 /// Feeds an HTTP connection; any chopping must mean the same.

@@ -30,6 +30,11 @@ fn control() {
 }
 
 #[test]
+fn framing() {
+    replay("framing", fuzz::framing);
+}
+
+#[test]
 fn gateway() {
     replay("gateway", fuzz::gateway);
 }

@@ -9,5 +9,6 @@
 
 mod chopping;
 mod corpora;
+mod framing;
 mod offers;
 mod ports;

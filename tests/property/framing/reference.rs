@@ -1,0 +1,161 @@
+//! The framings once more, as plainly as can be: the whole stream lies there and is cut up.
+
+use thingway::framing::{ByteOrder, Faults, Framing, Width};
+
+use super::Outcome;
+
+/// What becomes of a stream that comes at one time and has not ended, and how many of its bytes
+/// are delimiters with nothing before them.
+pub(super) fn reference(framing: Framing, max: usize, stream: &[u8]) -> (Outcome, usize) {
+    match framing {
+        Framing::Line { .. } => (
+            plain(stream.split_inclusive(|byte| *byte == b'\n'), max, true),
+            0,
+        ),
+        Framing::IdleGap { .. } => (plain(std::iter::once(stream), max, false), 0),
+        Framing::Slip => delimited(stream, 0xc0, max, slip),
+        Framing::Cobs => delimited(stream, 0, max, cobs),
+        Framing::Length { width, order } => (length(stream, width, order, max), 0),
+    }
+}
+
+fn plain<'a>(lines: impl Iterator<Item = &'a [u8]>, max: usize, newline: bool) -> Outcome {
+    let mut outcome = Outcome::default();
+    for line in lines {
+        outcome.faults.cut += line.chunks(max).count().saturating_sub(1) as u64;
+        outcome
+            .messages
+            .extend(line.chunks(max).map(<[u8]>::to_vec));
+        if !(newline && line.ends_with(b"\n")) {
+            outcome.buffered = outcome.messages.pop().map_or(0, |message| message.len());
+        }
+    }
+    outcome
+}
+
+/// What a frame, or the beginning of one, holds.
+struct Contents {
+    bytes: Vec<u8>,
+    /// Something in it is wrong already.
+    wrong: bool,
+    /// It may go on, and must not end.
+    incomplete: bool,
+}
+
+fn delimited(
+    stream: &[u8],
+    delimiter: u8,
+    max: usize,
+    contents: fn(&[u8]) -> Contents,
+) -> (Outcome, usize) {
+    let mut outcome = Outcome::default();
+    let mut idle = 0;
+    let mut frames: Vec<&[u8]> = stream.split(|byte| *byte == delimiter).collect();
+    let last = frames.pop().unwrap();
+    for frame in frames {
+        let contents = contents(frame);
+        if frame.is_empty() {
+            idle += 1;
+        } else if contents.wrong || contents.incomplete || contents.bytes.len() > max {
+            outcome.faults.frames += 1;
+            outcome.faults.bytes += frame.len() as u64 + 1;
+        } else {
+            outcome.messages.push(contents.bytes);
+        }
+    }
+    let contents = contents(last);
+    if contents.wrong || contents.bytes.len() > max {
+        outcome.faults.frames += 1;
+        outcome.faults.bytes += last.len() as u64;
+    } else {
+        outcome.buffered = last.len();
+    }
+    (outcome, idle)
+}
+
+fn slip(frame: &[u8]) -> Contents {
+    // Each ESC takes the byte after it along.
+    let mut units: Vec<Vec<u8>> = Vec::new();
+    for byte in frame {
+        match units.last_mut() {
+            Some(unit) if unit == &[0xdb] => unit.push(*byte),
+            _ => units.push(vec![*byte]),
+        }
+    }
+    let incomplete = units.last().is_some_and(|unit| unit == &[0xdb]);
+    if incomplete {
+        units.pop();
+    }
+    let mut bytes = Vec::new();
+    let mut wrong = false;
+    for unit in units {
+        match unit[..] {
+            [0xdb, 0xdc] => bytes.push(0xc0),
+            [0xdb, 0xdd] => bytes.push(0xdb),
+            [byte] => bytes.push(byte),
+            _ => wrong = true,
+        }
+    }
+    Contents {
+        bytes,
+        wrong,
+        incomplete,
+    }
+}
+
+fn cobs(mut frame: &[u8]) -> Contents {
+    let mut bytes = Vec::new();
+    let mut incomplete = false;
+    let mut zero = false;
+    while let Some((code, rest)) = frame.split_first() {
+        if zero {
+            bytes.push(0);
+        }
+        zero = *code != 255;
+        let run = usize::from(*code) - 1;
+        incomplete = rest.len() < run;
+        let (run, rest) = rest.split_at(run.min(rest.len()));
+        bytes.extend(run);
+        frame = rest;
+    }
+    Contents {
+        bytes,
+        wrong: false,
+        incomplete,
+    }
+}
+
+fn length(mut stream: &[u8], width: Width, order: ByteOrder, max: usize) -> Outcome {
+    let mut outcome = Outcome {
+        messages: Vec::new(),
+        faults: Faults::default(),
+        buffered: 0,
+    };
+    loop {
+        let Some((prefix, rest)) = stream.split_at_checked(width.bytes()) else {
+            outcome.buffered = stream.len();
+            return outcome;
+        };
+        let mut prefix = prefix.to_vec();
+        if order == ByteOrder::Little {
+            prefix.reverse();
+        }
+        let len = prefix
+            .iter()
+            .fold(0, |len, byte| len * 256 + u64::from(*byte));
+        let len = usize::try_from(len).unwrap();
+        let come = len.min(rest.len());
+        if len > max {
+            outcome.faults.frames += 1;
+            outcome.faults.bytes += (width.bytes() + come) as u64;
+        } else if come < len {
+            outcome.buffered = stream.len();
+        } else {
+            outcome.messages.push(rest[..len].to_vec());
+        }
+        if come < len {
+            return outcome;
+        }
+        stream = &rest[len..];
+    }
+}
