@@ -264,9 +264,16 @@ impl Gateway {
     /// Ends everything about an endpoint but its channels, which are gone already.
     pub(super) fn cancel_endpoint(&mut self, now: Instant, id: EndpointId) {
         self.fail_jobs(now, id);
-        let Some(device) = self.routing.endpoints.remove(id) else {
+        let Some(mut device) = self.routing.endpoints.remove(id) else {
             return;
         };
+        let unwritten = device.endpoint.output().len();
+        if unwritten > 0 {
+            let (direction, reason) = (Direction::FromPeer, DropReason::Unwritten);
+            device.drops.add(direction, reason, Count::one(unwritten));
+            let name = &device.config.name;
+            log::warn!("endpoint {name}: {unwritten} bytes queued for it are lost");
+        }
         // Channels that had closed before may still have had something to be delivered.
         for route in device.waiting {
             self.remove_route(route, DropReason::Closed);

@@ -12,7 +12,7 @@ use crate::peer::reliable;
 use crate::sessions::{ARM, DEMO, good};
 use crate::world::World;
 
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 700;
 const SOON: Duration = Duration::from_secs(5);
 
 const FILLER: u8 = 7;
