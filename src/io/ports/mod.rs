@@ -1,20 +1,20 @@
 //! Finds the serial ports of this machine: what they are, who uses them, what will go wrong.
 //!
-//! Everything is read from the kernel's and udev's files. Crates that list ports (`serialport`,
-//! `tokio-serial`'s, `udev`) know neither the links to name a port by nor who holds it, and none
-//! can be given another root to look below.
+//! Everything is read from the files of the kernel and of udev. Of the crates for this,
+//! `serialport` knows neither the links to name a port by nor who holds it, `udev` needs its C
+//! library, and neither can be given another root to look below.
 
 mod processes;
 mod sysfs;
 mod warnings;
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use super::plain;
 use crate::ports::{Port, suggest_names};
@@ -89,12 +89,21 @@ fn is_plain(name: &str) -> bool {
 
 /// The beginning of a small file. Nothing is waited for, and no link is followed: lock files lie
 /// where everybody may put what they like.
-fn read(path: &Path, most: u64) -> Option<Vec<u8>> {
+fn read(path: &Path, most: usize) -> Option<Vec<u8>> {
     let flags =
         OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).ok()?);
-    let mut bytes = Vec::new();
-    file.take(most).read_to_end(&mut bytes).ok()?;
+    let file = rustix::fs::open(path, flags, Mode::empty()).ok()?;
+    let mut bytes = vec![0; most];
+    let mut filled = 0;
+    loop {
+        match rustix::io::read(&file, bytes.get_mut(filled..)?) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(Errno::INTR) => {}
+            Err(_) => return None,
+        }
+    }
+    bytes.truncate(filled);
     Some(bytes)
 }
 
@@ -125,7 +134,7 @@ fn link_name(path: &Path) -> Option<String> {
 const PORTS: usize = 256;
 
 /// A file of sysfs has at most a page.
-const LINE: u64 = 4096;
+const LINE: usize = 4096;
 
 #[cfg(test)]
 mod tests;

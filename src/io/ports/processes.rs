@@ -1,6 +1,11 @@
 //! Who uses which port: one walk through /proc, and the lock files.
 
-use super::*;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::sysfs::Found;
+use super::{LINE, read, shown};
 use crate::ports::Holder;
 
 /// Notes for each port who has it open. Returns the process id of ModemManager, if it runs.
@@ -79,7 +84,7 @@ impl Found {
 }
 
 /// Where programs of the old school say that a port is theirs.
-pub(super) fn lock_file(root: &Path, name: &str) -> std::path::PathBuf {
+pub(super) fn lock_file(root: &Path, name: &str) -> PathBuf {
     root.join("run/lock").join(format!("LCK..{name}"))
 }
 
@@ -160,10 +165,11 @@ fn named_devices(folder: &Path, by_device: &BTreeMap<Vec<u8>, usize>) -> Vec<usi
 }
 
 /// A lock file has eleven bytes; some programs add their name and user.
-const LOCK: u64 = 256;
+const LOCK: usize = 256;
 
-/// Looked at in one walk, of all processes together: about 0.2 s if there are as many.
-const DESCRIPTORS: usize = 65_536;
+/// Looked at in one walk, of all processes together: about 0.1 s if there are as many. Holders
+/// beyond that are not found.
+const DESCRIPTORS: usize = 32_768;
 
 /// Told for one port; a login may have as many processes as it likes.
 const HOLDERS: usize = 16;

@@ -1,6 +1,11 @@
 //! What the kernel and udev say of a tty.
 
-use super::*;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use super::{PORTS, is_plain, link_name, read as read_file, read_line, shown};
+use crate::ports::Port;
 
 /// A port, and what only its warnings need.
 pub(super) struct Found {
@@ -24,8 +29,11 @@ pub(super) struct Found {
 /// The tty of that name; `None` if there is no device behind it.
 pub(super) fn read(root: &Path, name: &str) -> Option<Found> {
     let class = root.join("sys/class/tty").join(name);
-    // A virtual console has no such link; an adapter that is being unplugged has a broken one.
-    let device = fs::canonicalize(class.join("device")).ok()?;
+    // A virtual console has no such link, which is found out by one call of the kernel, not ten.
+    // An adapter that is being unplugged has a broken one.
+    let link = class.join("device");
+    fs::read_link(&link).ok()?;
+    let device = fs::canonicalize(link).ok()?;
     // The 8250 driver makes ttys for ports that a board might have; 0 is PORT_UNKNOWN.
     if name.starts_with("ttyS") && read_line(&class.join("type")).as_deref() == Some("0") {
         return None;
@@ -94,7 +102,7 @@ impl Found {
     /// udev's record of a character device, its own or that of the USB device it belongs to.
     fn add_udev(&mut self, root: &Path, (major, minor): (u32, u32)) {
         let record = root.join(format!("run/udev/data/c{major}:{minor}"));
-        let record = super::read(&record, RECORD).unwrap_or_default();
+        let record = read_file(&record, RECORD).unwrap_or_default();
         for line in record.split(|byte| *byte == b'\n') {
             let Some(line) = shown(line) else { continue };
             let property = line
@@ -193,7 +201,7 @@ fn read_number(device: &Path) -> Option<(u32, u32)> {
 const DEPTH: usize = 64;
 
 /// udev's record of a device is about 1 KiB.
-const RECORD: u64 = 65_536;
+const RECORD: usize = 65_536;
 
 /// Each port has about two in each folder.
 const LINKS: usize = 4 * PORTS;

@@ -517,8 +517,8 @@ fn rubbish_is_shown_as_rubbish_or_not_at_all() {
 fn what_is_missing_is_left_out_and_only_the_list_itself_is_needed() {
     let machine = Machine::new();
     assert_eq!(machine.list(), []);
-    let device = machine.0.join("sys/class/tty/ttyX0/device");
-    fs::create_dir_all(device).unwrap();
+    machine.folder("sys/devices/x");
+    machine.link("sys/class/tty/ttyX0/device", "../../../devices/x");
     let port = machine.one();
     assert_eq!((port.bus.as_str(), port.driver), ("unknown", None));
     let [warning] = port.warnings.try_into().unwrap();
@@ -552,9 +552,9 @@ fn a_port_that_is_denied_to_us_says_so() {
 fn more_ports_than_any_machine_has_are_cut() {
     let machine = Machine::new();
     for n in 0..300 {
-        machine.plug(n, n, "ftdi_sio", FTDI);
+        machine.tty(&format!("ttyX{n}"), &format!("x{n}"), (200, n));
     }
     let ports = machine.list();
     assert_eq!(ports.len(), PORTS);
-    assert_eq!(ports[PORTS - 1].device, "/dev/ttyUSB255");
+    assert_eq!(ports[PORTS - 1].device, "/dev/ttyX255");
 }

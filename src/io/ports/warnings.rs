@@ -1,12 +1,16 @@
 //! What is likely to go wrong with a port, in plain words, with what to do about it.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use rustix::fs::Access;
 use rustix::io::Errno;
 
 use super::processes::lock_file;
-use super::*;
+use super::read_line;
+use super::sysfs::Found;
 use crate::io::tty;
-use crate::ports::Holder;
+use crate::ports::{Holder, Port};
 
 /// Adds the warnings of all ports; takes clones by the path that tells them apart.
 pub(super) fn add(root: &Path, found: &mut [Found], modem_manager: Option<u32>) {
