@@ -4,7 +4,7 @@ use super::reader::{Document, Section, one_of};
 use super::{EndpointConfig, EndpointKind, MessageType, Place, Traffic, serial, sockets, traffic};
 use crate::limits;
 
-const KINDS: [&str; 8] = [
+pub(super) const KINDS: [&str; 8] = [
     "serial", "tcp", "unix", "udp", "demo", "echo", "sink", "source",
 ];
 

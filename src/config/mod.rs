@@ -29,7 +29,7 @@ pub use change::{ServedConfig, endpoint_file, endpoint_toml};
 pub use endpoints::check_name;
 pub use environment::VARIABLES;
 pub use http::check_listen;
-pub use sources::{File, Sources};
+pub use sources::{File, Sources, known_keys};
 
 /// Everything that can be configured, with the defaults in place of what is not.
 #[derive(Debug, Clone, PartialEq, Eq)]

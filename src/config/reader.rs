@@ -4,6 +4,7 @@
     reason = "every other type of TOML is as wrong"
 )]
 
+use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
 
 use toml::Spanned;
@@ -16,6 +17,8 @@ pub(super) struct Document<'a> {
     text: &'a str,
     table: Option<DeTable<'a>>,
     faults: Vec<Fault>,
+    /// Every key that was looked for, for a test to hold the documents to.
+    asked: BTreeSet<String>,
 }
 
 /// One table of the file; keys are taken out of it, and what is left at the end is unknown.
@@ -32,6 +35,7 @@ impl<'a> Document<'a> {
             text,
             table: Some(table.into_inner()),
             faults: Vec::new(),
+            asked: BTreeSet::new(),
         };
         for error in errors {
             let line = document.line(&error.span().unwrap_or_default());
@@ -51,6 +55,11 @@ impl<'a> Document<'a> {
 
     pub(super) fn fault_at(&mut self, line: usize, message: String) {
         self.faults.push(Fault { line, message });
+    }
+
+    /// The keys that were looked for, there or not.
+    pub(super) fn into_asked(self) -> BTreeSet<String> {
+        self.asked
     }
 
     /// How many faults there are so far.
@@ -93,7 +102,12 @@ impl<'a> Section<'a> {
         self.line
     }
 
-    fn take(&mut self, key: &str) -> Option<(Range<usize>, DeValue<'a>)> {
+    fn take(
+        &mut self,
+        key: &str,
+        document: &mut Document<'a>,
+    ) -> Option<(Range<usize>, DeValue<'a>)> {
+        document.asked.insert(self.name(key));
         let value = self.table.remove(key)?;
         Some((value.span(), value.into_inner()))
     }
@@ -108,7 +122,7 @@ impl<'a> Section<'a> {
 
     /// A table below this one.
     pub(super) fn table(&mut self, key: &str, document: &mut Document<'a>) -> Option<Self> {
-        let (span, value) = self.take(key)?;
+        let (span, value) = self.take(key, document)?;
         let path = self.name(key);
         match value {
             DeValue::Table(table) => Some(Section {
@@ -125,7 +139,7 @@ impl<'a> Section<'a> {
 
     /// An array of tables, as `[[key]]` makes it.
     pub(super) fn tables(&mut self, key: &str, document: &mut Document<'a>) -> Vec<Self> {
-        let Some((span, value)) = self.take(key) else {
+        let Some((span, value)) = self.take(key, document) else {
             return Vec::new();
         };
         let path = self.name(key);
@@ -158,7 +172,7 @@ impl<'a> Section<'a> {
         key: &str,
         document: &mut Document<'a>,
     ) -> Option<(usize, String)> {
-        let (span, value) = self.take(key)?;
+        let (span, value) = self.take(key, document)?;
         match value {
             DeValue::String(text) => Some((document.line(&span), text.into_owned())),
             other => {
@@ -174,7 +188,7 @@ impl<'a> Section<'a> {
         key: &str,
         document: &mut Document<'a>,
     ) -> Option<Vec<(usize, String)>> {
-        let (span, value) = self.take(key)?;
+        let (span, value) = self.take(key, document)?;
         let name = self.name(key);
         let DeValue::Array(array) = value else {
             document.wrong_type(&name, &span, "a list of strings", &value);
@@ -193,7 +207,7 @@ impl<'a> Section<'a> {
 
     /// `true` or `false`.
     pub(super) fn boolean(&mut self, key: &str, document: &mut Document<'a>) -> Option<bool> {
-        let (span, value) = self.take(key)?;
+        let (span, value) = self.take(key, document)?;
         if let DeValue::Boolean(is) = value {
             return Some(is);
         }
@@ -226,7 +240,7 @@ impl<'a> Section<'a> {
         range: RangeInclusive<i64>,
         document: &mut Document<'a>,
     ) -> Option<i64> {
-        let (span, value) = self.take(key)?;
+        let (span, value) = self.take(key, document)?;
         let name = self.name(key);
         let DeValue::Integer(number) = &value else {
             document.wrong_type(&name, &span, "a whole number", &value);

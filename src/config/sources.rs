@@ -1,11 +1,12 @@
 //! Several sources make one configuration: the main file, the files of `conf.d` in the order of
 //! their names, then the environment. What comes later wins key by key; endpoints add up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::reader::Document;
 use super::{
     Config, EndpointConfig, EndpointKind, Fault, Place, endpoints, environment, http, limits,
+    traffic,
 };
 
 /// A file with its text.
@@ -68,6 +69,27 @@ pub(super) fn parse_one(text: &str) -> Result<Config, Vec<Fault>> {
     Ok(draft.config)
 }
 
+/// Every key that any configuration may have, as in `endpoint.deadman.send`. For tests: what is
+/// documented and what is understood must be the same.
+pub fn known_keys() -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    let tables = "[http]\n[ice]\n[limits]\n[serial]\n[api]\n".to_owned();
+    let endpoints = endpoints::KINDS.iter().flat_map(|kind| {
+        traffic::FRAMINGS.iter().map(move |(framing, _)| {
+            format!(
+                "[[endpoint]]\nkind = \"{kind}\"\nframing = \"{framing}\"\n\
+                 rs485 = {{}}\ndeadman = {{}}\ncapture = {{}}\n"
+            )
+        })
+    });
+    for text in std::iter::once(tables).chain(endpoints) {
+        let mut document = Document::parse(&text);
+        Draft::new(false).walk("", &mut document);
+        keys.extend(document.into_asked());
+    }
+    keys
+}
+
 impl Draft {
     fn new(is_bare: bool) -> Self {
         let mut config = Config::default();
@@ -83,38 +105,42 @@ impl Draft {
 
     fn read(&mut self, file: &str, text: &str) -> Result<(), Vec<Fault>> {
         let mut document = Document::parse(text);
+        self.walk(file, &mut document);
+        document.finish(())
+    }
+
+    fn walk<'a>(&mut self, file: &str, document: &mut Document<'a>) {
         let mut root = document.root();
         let config = &mut self.config;
-        if let Some(section) = root.table("http", &mut document) {
-            http::read(section, &mut document, &mut config.http);
+        if let Some(section) = root.table("http", document) {
+            http::read(section, document, &mut config.http);
         }
-        if let Some(mut section) = root.table("ice", &mut document) {
-            let port = section.integer("port", 0..=65_535, &mut document);
+        if let Some(mut section) = root.table("ice", document) {
+            let port = section.integer("port", 0..=65_535, document);
             let port = port.and_then(|port| u16::try_from(port).ok());
             config.ice.port = port.unwrap_or(config.ice.port);
-            section.finish(&mut document);
+            section.finish(document);
         }
-        if let Some(section) = root.table("limits", &mut document) {
-            limits::read(section, &mut document, &mut config.limits);
+        if let Some(section) = root.table("limits", document) {
+            limits::read(section, document, &mut config.limits);
         }
-        if let Some(mut section) = root.table("serial", &mut document) {
-            let discover = section.boolean("discover", &mut document);
+        if let Some(mut section) = root.table("serial", document) {
+            let discover = section.boolean("discover", document);
             config.serial.discover = discover.unwrap_or(config.serial.discover);
-            section.finish(&mut document);
+            section.finish(document);
         }
-        if let Some(mut section) = root.table("api", &mut document) {
-            let configure = section.boolean("configure", &mut document);
+        if let Some(mut section) = root.table("api", document) {
+            let configure = section.boolean("configure", document);
             config.api.configure = configure.unwrap_or(config.api.configure);
-            section.finish(&mut document);
+            section.finish(document);
         }
-        for section in root.tables("endpoint", &mut document) {
+        for section in root.tables("endpoint", document) {
             let line = section.line();
-            if let Some(endpoint) = endpoints::read(section, &mut document) {
-                self.add(endpoint, file, line, &mut document);
+            if let Some(endpoint) = endpoints::read(section, document) {
+                self.add(endpoint, file, line, document);
             }
         }
-        root.finish(&mut document);
-        document.finish(())
+        root.finish(document);
     }
 
     fn add(

@@ -17,7 +17,7 @@ const LATENCY: Duration = Duration::from_millis(2);
 /// Modbus RTU wants 1.75 ms at least; timers here are good to a millisecond or two.
 const GAP: Duration = Duration::from_millis(5);
 
-const FRAMINGS: [(&str, Shape); 6] = [
+pub(super) const FRAMINGS: [(&str, Shape); 6] = [
     ("raw", Shape::Raw),
     ("line", Shape::Line),
     ("idle-gap", Shape::IdleGap),
@@ -30,7 +30,7 @@ const WRITERS: [(&str, Writers); 2] = [("all", Writers::All), ("one", Writers::O
 const ORDERS: [(&str, ByteOrder); 2] = [("big", ByteOrder::Big), ("little", ByteOrder::Little)];
 
 #[derive(Debug, Clone, Copy)]
-enum Shape {
+pub(super) enum Shape {
     Raw,
     Line,
     IdleGap,
@@ -110,18 +110,14 @@ fn read_framing<'a>(
         Shape::Slip => Framing::Slip,
         Shape::Cobs => Framing::Cobs,
         Shape::Length => {
-            let before = document.fault_count();
             let line = section.line();
             let width = match section.integer("length_bytes", 1..=4, document) {
                 Some(1) => Width::One,
-                Some(2) => Width::Two,
+                None | Some(2) => Width::Two,
                 Some(4) => Width::Four,
-                other => {
-                    if document.fault_count() == before {
-                        let found = other.map_or(String::new(), |n| format!(", not {n}"));
-                        let message = format!("endpoint.length_bytes must be 1, 2 or 4{found}");
-                        document.fault_at(line, message);
-                    }
+                Some(other) => {
+                    let message = format!("endpoint.length_bytes must be 1, 2 or 4, not {other}");
+                    document.fault_at(line, message);
                     Width::Two
                 }
             };

@@ -9,6 +9,7 @@
 
 mod chopping;
 mod corpora;
+mod documents;
 mod framing;
 mod offers;
 mod ports;

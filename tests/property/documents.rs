@@ -1,0 +1,215 @@
+//! The documents about the configuration say what the code understands, and nothing else.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use thingway::config::{Config, File, Sources, VARIABLES, known_keys};
+
+fn read(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// Tables, which are headings and not rows.
+const TABLES: [&str; 6] = ["http", "ice", "limits", "serial", "api", "endpoint"];
+
+#[test]
+fn every_key_is_described_and_no_other() {
+    let mut described = BTreeSet::new();
+    let mut table = String::new();
+    for line in read("docs/config.md").lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            table = heading.trim_matches(|c| "`[]".contains(c)).to_owned();
+        }
+        let key = line
+            .strip_prefix("| `")
+            .and_then(|rest| rest.split_once('`'));
+        if let Some((key, _)) = key
+            && TABLES.contains(&table.as_str())
+        {
+            described.insert(format!("{table}.{key}"));
+        }
+    }
+    let mut known = known_keys();
+    known.retain(|key| !TABLES.contains(&key.as_str()));
+    assert_eq!(described, known);
+}
+
+#[test]
+fn the_commented_file_has_every_key_and_is_right_with_and_without_its_comments() {
+    let text = read("docs/config.toml");
+    Config::parse(&text).expect("as it is");
+    // With all of its keys the line would contradict itself, so they are tried one by one.
+    let mut seen = BTreeSet::new();
+    let mut section = String::new();
+    let mut kind = String::new();
+    for line in text.lines() {
+        let bare = line.trim_start_matches('#');
+        if bare.starts_with('[') {
+            bare.trim_matches(|c| "[]".contains(c))
+                .clone_into(&mut section);
+        }
+        let Some((key, rest)) = bare.split_once(" = ") else {
+            continue;
+        };
+        if key.contains(' ') {
+            continue;
+        }
+        if key == "kind" {
+            rest.split('"').nth(1).unwrap().clone_into(&mut kind);
+        }
+        seen.insert(format!("{section}.{key}"));
+        for inner in ["rs485", "deadman", "capture"] {
+            if key == inner {
+                let words = rest.split([' ', '{', ',']).filter(|word| !word.is_empty());
+                let words: Vec<&str> = words.collect();
+                let names = words.windows(2).filter(|pair| pair[1] == "=");
+                seen.extend(names.map(|pair| format!("{section}.{inner}.{}", pair[0])));
+            }
+        }
+        let framing = match key {
+            "gap_ms" => "framing = \"idle-gap\"\n",
+            "length_bytes" | "length_order" => "framing = \"length\"\n",
+            "max_message" => "framing = \"slip\"\n",
+            _ => "",
+        };
+        let alone = match (section.as_str(), kind.as_str(), key) {
+            ("endpoint", _, "name" | "kind" | "path") => continue,
+            ("endpoint", "serial", _) => format!(
+                "[[endpoint]]\nname = \"x\"\nkind = \"serial\"\npath = \"/dev/x\"\n{framing}{bare}\n"
+            ),
+            ("endpoint", "udp", "multicast") => continue,
+            ("endpoint", kind, _) => {
+                format!("[[endpoint]]\nname = \"x\"\nkind = \"{kind}\"\n{bare}\n")
+            }
+            (table, ..) => format!("[{table}]\n{bare}\n"),
+        };
+        let parsed = Config::parse(&alone);
+        assert!(parsed.is_ok(), "{alone}: {parsed:?}");
+    }
+    let mut known = known_keys();
+    known.retain(|key| !TABLES.contains(&key.as_str()));
+    // In a comment behind another key.
+    for other in ["endpoint.listen", "endpoint.deadman.send_hex"] {
+        let word = other.rsplit('.').next().unwrap();
+        assert!(text.contains(&format!("{word} = ")), "{word}");
+        seen.insert(other.to_owned());
+    }
+    assert_eq!(seen, known);
+}
+
+#[test]
+fn the_examples_of_the_documents_are_understood() {
+    for name in ["README.md", "docs/serial.md", "docs/config.md"] {
+        let text = read(name);
+        let mut blocks = text.split("```toml\n").skip(1);
+        let mut here = text.split("cat > board.toml <<'END'\n").skip(1);
+        let toml = blocks.by_ref().map(|rest| rest.split("```").next());
+        let here = here.by_ref().map(|rest| rest.split("END").next());
+        for block in toml.chain(here) {
+            let block = block.unwrap();
+            let parsed = Config::parse(block);
+            assert!(parsed.is_ok(), "{name}: {parsed:?}\n{block}");
+        }
+    }
+}
+
+#[test]
+fn every_key_outside_endpoints_has_a_variable_that_works() {
+    let keys = known_keys();
+    let wanted: BTreeSet<String> = keys
+        .into_iter()
+        .filter(|key| key.contains('.') && !key.starts_with("endpoint"))
+        .collect();
+    let there: BTreeSet<String> = VARIABLES
+        .iter()
+        .map(|(_, table, key)| format!("{table}.{key}"))
+        .collect();
+    assert_eq!(there, wanted);
+    for (name, table, key) in VARIABLES {
+        assert_eq!(*name, format!("THINGWAY_{table}_{key}").to_uppercase());
+    }
+    let read = |name: &str, value: &str| {
+        let sources = Sources {
+            files: vec![File {
+                name: "a.toml".to_owned(),
+                text: "[limits]\nsessions = 5\n".to_owned(),
+            }],
+            environment: vec![(name.to_owned(), value.to_owned())],
+        };
+        sources.read()
+    };
+    let listen = read("THINGWAY_HTTP_LISTEN", "127.0.0.1:1, [::1]:2").expect("two addresses");
+    assert_eq!(listen.http.listen.len(), 2);
+    assert_eq!(listen.limits.sessions, 5);
+    assert_eq!(
+        read("THINGWAY_LIMITS_SESSIONS", "7")
+            .unwrap()
+            .limits
+            .sessions,
+        7
+    );
+    assert!(
+        read("THINGWAY_SERIAL_DISCOVER", "true")
+            .unwrap()
+            .serial
+            .discover
+    );
+    for (name, value, message) in [
+        ("THINGWAY_LIMITS_SESSIONS", "many", "must be a whole number"),
+        ("THINGWAY_HTTP_LISTEN", "0.0.0.0:1", "beyond loopback"),
+        (
+            "THINGWAY_API_CONFIGURE",
+            "yes\n[api]",
+            "must be true or false",
+        ),
+        ("THINGWAY_NONSENSE", "1", "there is no such key"),
+    ] {
+        let faults = read(name, value).expect_err(name);
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].starts_with(&format!("{name}: ")), "{faults:?}");
+        assert!(faults[0].contains(message), "{faults:?}");
+    }
+}
+
+#[test]
+fn later_files_win_and_faults_name_their_file() {
+    let file = |name: &str, text: &str| File {
+        name: name.to_owned(),
+        text: text.to_owned(),
+    };
+    let endpoint = |name: &str, path: &str| {
+        format!("[[endpoint]]\nname = \"{name}\"\nkind = \"serial\"\npath = \"{path}\"\n")
+    };
+    let mut sources = Sources {
+        files: vec![
+            file(
+                "main.toml",
+                &format!("[limits]\nsessions = 5\n{}", endpoint("a", "/dev/a")),
+            ),
+            file(
+                "conf.d/1.toml",
+                &format!("[limits]\nsessions = 6\n{}", endpoint("b", "/dev/b")),
+            ),
+        ],
+        environment: Vec::new(),
+    };
+    let config = sources.read().expect("nothing wrong");
+    assert_eq!((config.limits.sessions, config.endpoints.len()), (6, 2));
+    sources
+        .files
+        .push(file("conf.d/2.toml", &endpoint("c", "/dev/a")));
+    sources.files.push(file(
+        "conf.d/3.toml",
+        &format!("\n{}x = 1\n", endpoint("b", "/dev/d")),
+    ));
+    let faults = sources.read().expect_err("three faults");
+    assert_eq!(
+        faults,
+        [
+            "conf.d/2.toml:1: endpoint \"c\" has the path of the one at main.toml:3",
+            "conf.d/3.toml:2: endpoint \"b\" is there twice, first at conf.d/1.toml:3",
+            "conf.d/3.toml:6: unknown key endpoint.x",
+        ]
+    );
+}
