@@ -11,11 +11,12 @@ mod world;
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::api::problem::Problem;
+use crate::config::Config;
 use crate::datagram::TransmitQueue;
-use crate::endpoint::script::Script;
+use crate::endpoint::script::{Script, Step};
 use crate::limits::Limits;
 use crate::session::control::{Reply, Request};
 use crate::session::crypto::Identity;
@@ -49,6 +50,49 @@ pub fn control(data: &[u8]) {
             !error.detail.is_empty() && error.detail.len() <= 400,
             "{error:?}"
         ),
+    }
+}
+
+/// Reads a configuration file; what is wrong with it has a place in it.
+pub fn config(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    match Config::parse(text) {
+        Ok(config) => {
+            for endpoint in &config.endpoints {
+                let described = format!("{endpoint:?}");
+                assert!(endpoint.is_same(endpoint), "{described}");
+                drop(crate::endpoint::new(endpoint));
+            }
+        }
+        Err(faults) => {
+            let lines = text.split('\n').count();
+            assert!(!faults.is_empty(), "an error without a fault");
+            for fault in faults {
+                let is_there = (1..=lines + 1).contains(&fault.line);
+                assert!(is_there && !fault.message.is_empty(), "{fault}");
+            }
+        }
+    }
+}
+
+/// Reads a script for a serial line.
+pub fn script(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    match Script::parse(text) {
+        Ok(script) => {
+            let waits = script.steps.iter().map(|(_, step)| match step {
+                Step::Wait(time) => *time,
+                Step::Line(_) => Duration::ZERO,
+            });
+            let time: Duration = waits.sum();
+            assert!(time <= Duration::from_secs(10), "{time:?}");
+            assert!(script.steps.len() <= 3 * 64, "{} steps", script.steps.len());
+        }
+        Err(bad) => assert!(!bad.detail.is_empty() && bad.step.is_none_or(|n| n < 64)),
     }
 }
 

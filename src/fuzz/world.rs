@@ -19,6 +19,9 @@ const CONFIG: &str = "[http]\nallowed_origins = [\"https://a.example\"]\n\
     disconnected_timeout_s = 5\n\
     [[endpoint]]\nname = \"demo\"\nkind = \"demo\"\n\
     [[endpoint]]\nname = \"arm\"\nkind = \"serial\"\npath = \"/dev/arm\"\nbaud = 9600\n\
+    writers = \"one\"\ndeadman = { timeout_ms = 400, send = \"stop\" }\n\
+    [[endpoint]]\nname = \"echo\"\nkind = \"echo\"\n\
+    [[endpoint]]\nname = \"leg\"\nkind = \"serial\"\npath = \"/dev/leg\"\nframing = \"slip\"\n\
     messages = \"text\"\n\
     [[endpoint]]\nname = \"rover\"\nkind = \"udp\"\nremote = \"127.0.0.1:9\"\n";
 
@@ -308,8 +311,10 @@ impl World {
                 self.gateway
                     .handle_opened(self.now, source, Some(Self::ice_addr()));
             }
-            Command::Open { source, .. } if self.plugged => {
-                self.arm = Some(source);
+            Command::Open { source, target } if self.plugged => {
+                if target.to_string() == "/dev/arm" {
+                    self.arm = Some(source);
+                }
                 self.gateway.handle_opened(self.now, source, None);
             }
             Command::Open { source, .. } => {

@@ -25,6 +25,16 @@ fn replay(target: &str, run: fn(&[u8])) {
 }
 
 #[test]
+fn config() {
+    replay("config", fuzz::config);
+}
+
+#[test]
+fn script() {
+    replay("script", fuzz::script);
+}
+
+#[test]
 fn control() {
     replay("control", fuzz::control);
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use proptest::prelude::*;
+use proptest::sample::Index;
 use thingway::config::{Config, File, Sources, VARIABLES, known_keys};
 
 fn read(name: &str) -> String {
@@ -212,4 +214,26 @@ fn later_files_win_and_faults_name_their_file() {
             "conf.d/3.toml:6: unknown key endpoint.x",
         ]
     );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #[test]
+    fn a_damaged_file_is_told_off_and_no_more(
+        cuts in proptest::collection::vec((any::<Index>(), 0usize..12, "[a-z=\"\\[\\]{}0-9#\n é-]{0,6}"), 1..6),
+    ) {
+        let mut text = read("docs/config.toml").replace("\n#", "\n");
+        for (at, len, new) in cuts {
+            let mut from = at.index(text.len());
+            while !text.is_char_boundary(from) {
+                from -= 1;
+            }
+            let mut to = (from + len).min(text.len());
+            while !text.is_char_boundary(to) {
+                to += 1;
+            }
+            text.replace_range(from..to, &new);
+        }
+        thingway::fuzz::config(text.as_bytes());
+    }
 }
