@@ -22,7 +22,7 @@ test-rust:
 
 test-browser:
 	$(CARGO) build --locked
-	cd tests/browser && node --test
+	cd tests/browser && node --test --test-concurrency=2
 
 lint:
 	$(CARGO) fmt --check

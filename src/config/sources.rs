@@ -162,14 +162,25 @@ impl Draft {
         } else {
             self.places.insert(name.clone(), place.clone());
         }
-        if let EndpointKind::Serial { path, .. } = &endpoint.kind {
+        // Two readers of one line would each get half of the bytes, and two writers of one capture
+        // would rotate it under each other.
+        let tty = if let EndpointKind::Serial { path, .. } = &endpoint.kind {
+            Some(path)
+        } else {
+            None
+        };
+        let capture = endpoint.traffic.capture.as_ref();
+        for (path, what) in [
+            (tty, "path"),
+            (capture.map(|capture| &capture.path), "capture.path"),
+        ] {
+            let Some(path) = path else { continue };
             let path = path.to_string_lossy().into_owned();
             if let Some(first) = self.paths.get(&path) {
-                // Two readers of one line would each get half of the bytes.
-                let message = format!("endpoint {name:?} has the path of the one at {first}");
+                let message = format!("endpoint {name:?} has the {what} of the one at {first}");
                 document.fault_at(line, message);
             } else {
-                self.paths.insert(path, place);
+                self.paths.insert(path, place.clone());
             }
         }
         endpoint.place = Place::File {

@@ -201,22 +201,31 @@ impl Gateway {
         Ok(())
     }
 
-    /// Two readers of one line would each get half of the bytes.
+    /// As in a file: no two endpoints have one line, or one capture.
     fn check_path(&self, new: &EndpointConfig) -> Result<(), Problem> {
-        let EndpointKind::Serial { path, .. } = &new.kind else {
-            return Ok(());
+        let paths = |endpoint: &EndpointConfig| {
+            let tty = if let EndpointKind::Serial { path, .. } = &endpoint.kind {
+                Some(path.clone())
+            } else {
+                None
+            };
+            let capture = endpoint.traffic.capture.as_ref();
+            [tty, capture.map(|capture| capture.path.clone())]
         };
-        let mut others = self.routing.endpoints.iter().filter(|(_, device)| {
-            device.config.name != new.name
-                && matches!(&device.config.kind, EndpointKind::Serial { path: other, .. } if other == path)
-        });
-        match others.next() {
-            None => Ok(()),
-            Some((_, other)) => {
-                let detail = format!("endpoint {} has this path", other.config.name);
-                Err(Problem::new(409, &detail).at("path"))
+        let wanted = paths(new);
+        for (_, device) in self.routing.endpoints.iter() {
+            let other = &device.config;
+            let theirs = paths(other);
+            let is_shared = wanted
+                .iter()
+                .flatten()
+                .any(|path| theirs.contains(&Some(path.clone())));
+            if is_shared && other.name != new.name {
+                let detail = format!("endpoint {} has this path", other.name);
+                return Err(Problem::new(409, &detail).at("path"));
             }
         }
+        Ok(())
     }
 
     pub(super) fn delete_endpoint(

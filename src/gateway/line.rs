@@ -14,6 +14,7 @@ use super::timers::TimerKey;
 use crate::api::origin::Caller;
 use crate::api::problem::Problem;
 use crate::config::EndpointKind;
+use crate::endpoint::DeviceState;
 use crate::endpoint::line::{LineFault, LineStatus, LineStep};
 use crate::endpoint::script::{Script, Step};
 use crate::http::Response;
@@ -107,7 +108,7 @@ impl Gateway {
         let is_serial = matches!(device.config.kind, EndpointKind::Serial { .. });
         let fault = if !is_serial {
             Some(LineFault::Unsupported)
-        } else if device.source.is_none() || device.endpoint.state().detail() != "" {
+        } else if device.source.is_none() || device.endpoint.state() != DeviceState::Open {
             Some(LineFault::Absent)
         } else if device.jobs.len() >= MAX_JOBS {
             let detail = format!("{MAX_JOBS} scripts wait at this line already");

@@ -248,3 +248,20 @@ fn a_udp_program_without_an_address_is_answered_where_it_spoke_last() {
     assert_eq!(endpoint["remote"], "127.0.0.9:7000");
     assert_eq!(endpoint["state"], "open");
 }
+
+#[test]
+fn a_device_that_talks_to_nobody_fills_nothing() {
+    let mut world = World::new(11, ARM);
+    for _ in 0..1_000 {
+        world.device_sends("/dev/arm", &[b'.'; 16_000]);
+    }
+    world.device_sends("/dev/arm", b"still here");
+    let endpoint = world.get("/endpoints/arm");
+    assert_eq!(endpoint["from_device"]["bytes"], 16_000_010);
+    assert_eq!(endpoint["queued_bytes"], 0);
+    let n = open(&mut world, "arm", 11);
+    world.until("the scrollback", SOON, |w| {
+        w.peer(n).text("arm").ends_with("still here")
+    });
+    assert_eq!(world.peer(n).channels["arm"].bytes.len(), 65_536);
+}

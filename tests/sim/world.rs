@@ -603,16 +603,17 @@ impl World {
                     self.gateway.handle_unsent(self.now, source, unsent);
                 }
                 Command::Line { source, step } => {
-                    let tty = self
-                        .ttys
-                        .values_mut()
-                        .find(|tty| tty.source == Some(source));
-                    let tty = tty.expect("a line that is open");
-                    if step != LineStep::Look {
-                        tty.steps.push((self.now, tty.written.len(), step));
-                    }
-                    let status = tty.step(step);
-                    self.gateway.handle_line(self.now, source, status);
+                    let now = self.now;
+                    let mut ttys = self.ttys.values_mut();
+                    let tty = ttys.find(|tty| tty.source == Some(source));
+                    // It may have gone since it was asked.
+                    let status = tty.map_or(Err(LineFault::Absent), |tty| {
+                        if step != LineStep::Look {
+                            tty.steps.push((now, tty.written.len(), step));
+                        }
+                        tty.step(step)
+                    });
+                    self.gateway.handle_line(now, source, status);
                 }
                 Command::Close { source } => {
                     self.http.remove(&source);

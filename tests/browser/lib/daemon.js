@@ -1,7 +1,7 @@
 // The real binary, as a child process with a configuration and a state directory of its own.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -49,7 +49,8 @@ export class Daemon {
 
   async start() {
     const listen = this.url ? new URL(this.url).host : '127.0.0.1:0';
-    const { STATE_DIRECTORY, ...environment } = process.env; // would win over XDG_STATE_HOME
+    // The first would win over XDG_STATE_HOME, and the second is no key of a configuration.
+    const { STATE_DIRECTORY, THINGWAY_BIN, ...environment } = process.env;
     const child = spawn(binary, ['--config', join(this.#directory, 'thingway.toml'), '--listen', listen], {
       env: { ...environment, XDG_STATE_HOME: join(this.#directory, 'state') },
       stdio: ['ignore', 'ignore', 'pipe'],
@@ -79,6 +80,12 @@ export class Daemon {
     const response = await fetch(this.url + path, { signal: AbortSignal.timeout(5000) });
     if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`);
     return response.json();
+  }
+
+  /** What of its memory is in RAM (VmRSS). */
+  residentKilobytes() {
+    const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8');
+    return Number(status.match(/^VmRSS:\s+(\d+) kB/m)[1]);
   }
 
   async sessions() { return (await this.get('/sessions')).sessions; }

@@ -1,5 +1,6 @@
 // Devices to talk to: a serial line that is really a pseudo-terminal, and a UDP program.
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -7,15 +8,19 @@ import { until } from './until.js';
 
 /** The far end of a serial line: `path` is what the gateway opens, `write` and `received` are the device's side. */
 export class SerialDevice {
-  /** `echo` sends every byte back, as a loop-back plug does. */
-  static async plugIn(t, path, { echo = false } = {}) {
+  /** `echo` sends every byte back, as a loop-back plug does. `bytesPerSecond`: it takes no more than that. */
+  static async plugIn(t, path, { echo = false, bytesPerSecond = Infinity } = {}) {
     const device = new SerialDevice();
     device.#child = spawn('socat', [`pty,raw,echo=0,link=${path}`, '-'], { stdio: ['pipe', 'pipe', 'ignore'] });
     device.#child.stdin.on('error', () => {}); // unplugged while we write: what the tests do on purpose
-    device.#child.stdout.on('data', (bytes) => {
-      device.received = Buffer.concat([device.received, bytes]);
-      if (echo) device.write(bytes);
-    });
+    if (bytesPerSecond === Infinity) {
+      device.#child.stdout.on('data', (bytes) => {
+        device.received = Buffer.concat([device.received, bytes]);
+        if (echo) device.write(bytes);
+      });
+    } else {
+      device.#pace(t, bytesPerSecond);
+    }
     t.after(() => device.unplug());
     await until(`${path} appears`, () => existsSync(path));
     return device;
@@ -23,6 +28,27 @@ export class SerialDevice {
 
   received = Buffer.alloc(0);
   #child;
+
+  /** Reads as much as a line would carry; what came is counted and hashed, not kept. */
+  #pace(t, bytesPerSecond) {
+    let last = Date.now();
+    let due = 0;
+    const timer = setInterval(() => {
+      const now = Date.now();
+      due = Math.min(due + (now - last) / 1000 * bytesPerSecond, bytesPerSecond / 10); // an idle line saves nothing up
+      last = now;
+      const { stdout } = this.#child;
+      const bytes = stdout.read(Math.min(Math.floor(due), stdout.readableLength));
+      if (!bytes) return;
+      due -= bytes.length;
+      this.taken += bytes.length;
+      this.hash.update(bytes);
+    }, 10);
+    t.after(() => clearInterval(timer));
+  }
+
+  taken = 0;
+  hash = createHash('sha256');
 
   write(bytes) { this.#child.stdin.write(bytes); }
 
