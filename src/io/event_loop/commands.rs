@@ -1,0 +1,196 @@
+//! What the gateway wants done: things to be opened, asked and closed.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Instant;
+
+use mio::net::TcpListener;
+
+use super::{DeviceListener, EventLoop, Io};
+use crate::endpoint::line::LineFault;
+use crate::endpoint::{Failure, Target};
+use crate::gateway::source::Command;
+use crate::ids::SourceId;
+use crate::io::capture::CaptureFile;
+use crate::io::stream::Stream;
+use crate::io::tty::Tty;
+use crate::io::udp::Udp;
+use crate::io::{addresses, control_socket, failure, plain, ports};
+
+impl EventLoop {
+    pub(super) fn run_commands(&mut self, now: Instant) {
+        while let Some(command) = self.gateway.poll_command() {
+            match command {
+                Command::Listen { source, addr } => self.listen(now, source, addr),
+                Command::OpenIce { source, addr } => {
+                    let opened = Udp::bind_ice(self.same_port(addr));
+                    self.open_udp(now, source, opened, &format!("UDP {addr}"));
+                }
+                Command::OpenUdp { source, udp } => {
+                    let opened = Udp::open_device(&udp);
+                    self.open_udp(now, source, opened, "UDP");
+                }
+                Command::ListenControl { source, path } => {
+                    remove_stale(&path);
+                    match control_socket::listen(&path) {
+                        Ok(listener) => {
+                            let io = Io::ControlSocket(listener, path);
+                            self.insert(now, source, io, false);
+                        }
+                        Err(error) => {
+                            let failure = failure(&path.display().to_string(), &error);
+                            self.gateway.handle_failed(now, source, &failure);
+                        }
+                    }
+                }
+                Command::OpenCapture { source, capture } => {
+                    let shown = capture.path.display().to_string();
+                    match CaptureFile::open(capture) {
+                        Ok(file) => {
+                            self.insert(now, source, Io::Capture(file), false);
+                            self.gateway.handle_opened(now, source, None);
+                        }
+                        Err(error) => {
+                            let failure = failure(&shown, &error);
+                            self.gateway.handle_failed(now, source, &failure);
+                        }
+                    }
+                }
+                Command::ListPorts => {
+                    let found = ports::list(Path::new("/")).unwrap_or_else(|error| {
+                        log::warn!("no list of ports: {}", plain(&error));
+                        Vec::new()
+                    });
+                    self.gateway.handle_ports(now, &found);
+                }
+                Command::WatchDevices => {
+                    self.files.add(Path::new("/dev/serial/by-id/*"));
+                }
+                Command::WriteEndpoint { name, text } => {
+                    let written = self.config.write_endpoint(&name, text.as_deref());
+                    self.gateway.handle_endpoint_written(now, &name, written);
+                }
+                Command::Open { source, target } => match self.open(&target) {
+                    Ok(io) => {
+                        let connecting = matches!(target, Target::Tcp(_));
+                        if self.insert(now, source, io, connecting) && !connecting {
+                            self.gateway.handle_opened(now, source, None);
+                        }
+                    }
+                    Err(failure) => self.gateway.handle_failed(now, source, &failure),
+                },
+                Command::CountUnsent { source } => {
+                    let unsent = self.tty(source).map_or(0, Tty::unsent);
+                    self.gateway.handle_unsent(now, source, unsent);
+                }
+                Command::Line { source, step } => {
+                    let tty = self.tty(source).ok_or(LineFault::Absent);
+                    let result = tty.and_then(|tty| tty.step(step));
+                    self.gateway.handle_line(now, source, result);
+                }
+                Command::Close { source } => self.close(source),
+                Command::ListAddresses => {
+                    let addresses = addresses::list().unwrap_or_else(|error| {
+                        log::error!("no list of addresses: {}", plain(&error));
+                        Vec::new()
+                    });
+                    self.gateway.handle_addresses(now, &addresses);
+                }
+            }
+        }
+    }
+
+    pub(super) fn open(&mut self, target: &Target) -> Result<Io, Failure> {
+        if let Target::Tty { path, .. } = target {
+            // Before the try: what comes right after it is not missed.
+            self.files.add(path);
+        }
+        open(target)
+    }
+
+    pub(super) fn listen(&mut self, now: Instant, source: SourceId, addr: SocketAddr) {
+        let listener = TcpListener::bind(addr);
+        match listener.and_then(|listener| Ok((listener.local_addr()?, listener))) {
+            Ok((local, listener)) => {
+                if self.insert(now, source, Io::Listener(listener), false) {
+                    self.gateway.handle_listening(source, local);
+                }
+            }
+            Err(error) => {
+                let failure = failure(&format!("listen on {addr}"), &error);
+                self.gateway.handle_failed(now, source, &failure);
+            }
+        }
+    }
+
+    /// With port 0 the second family takes the port that the first one got.
+    pub(super) fn same_port(&self, mut addr: SocketAddr) -> SocketAddr {
+        if addr.port() == 0 && addr.is_ipv6() {
+            let port = self.slots.iter().flatten().find_map(|slot| match &slot.io {
+                Io::Udp(udp) if udp.local().is_ipv4() && udp.local().ip().is_unspecified() => {
+                    Some(udp.local().port())
+                }
+                Io::Udp(_)
+                | Io::Listener(_)
+                | Io::ControlSocket(..)
+                | Io::DeviceListener(_)
+                | Io::Capture(_)
+                | Io::Stream(_) => None,
+            });
+            addr.set_port(port.unwrap_or(0));
+        }
+        addr
+    }
+
+    pub(super) fn open_udp(
+        &mut self,
+        now: Instant,
+        source: SourceId,
+        opened: io::Result<Udp>,
+        what: &str,
+    ) {
+        match opened {
+            Ok(udp) => {
+                let local = udp.local();
+                if self.insert(now, source, Io::Udp(udp), false) {
+                    self.gateway.handle_opened(now, source, Some(local));
+                }
+            }
+            Err(error) => self
+                .gateway
+                .handle_failed(now, source, &failure(what, &error)),
+        }
+    }
+}
+
+/// Opens a device's stream, or the listener that its program connects to.
+fn open(target: &Target) -> Result<Io, Failure> {
+    let said = |error: io::Error| failure(&target.to_string(), &error);
+    let device = |listener| Ok(Io::DeviceListener(listener));
+    match target {
+        Target::Tty { path, line } => Tty::open(path, line).map(|tty| Io::Stream(Stream::Tty(tty))),
+        Target::Tcp(remote) => Stream::connect_tcp(*remote).map(Io::Stream).map_err(said),
+        Target::Unix(path) => Stream::connect_unix(path).map(Io::Stream).map_err(said),
+        Target::TcpListener(addr) => {
+            device(DeviceListener::Tcp(TcpListener::bind(*addr).map_err(said)?))
+        }
+        Target::UnixListener(path) => {
+            remove_stale(path);
+            let listener = control_socket::listen(path).map_err(said)?;
+            device(DeviceListener::Unix(listener, path.clone()))
+        }
+    }
+}
+
+/// A socket file that a killed process left behind would keep us from listening there. One that
+/// somebody listens at is left alone.
+fn remove_stale(path: &Path) {
+    let refused = match std::os::unix::net::UnixStream::connect(path) {
+        Ok(_) => false,
+        Err(error) => error.kind() == io::ErrorKind::ConnectionRefused,
+    };
+    if refused && let Err(error) = std::fs::remove_file(path) {
+        log::debug!("{}: {error}", path.display());
+    }
+}

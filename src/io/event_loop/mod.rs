@@ -1,0 +1,330 @@
+//! The loop: waits, reads, lets the gateway think, writes. It decides nothing.
+//!
+//! mio is edge-triggered: a source that was not read or written until it would block is not told
+//! again. Such a source goes to the back of a list and the next poll does not sleep, so that each
+//! gets its share of every turn.
+
+mod accept;
+mod commands;
+mod read;
+mod write;
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+use mio::net::{TcpListener, UnixListener};
+use mio::{Events, Interest, Poll, Token};
+
+use super::capture::CaptureFile;
+use super::config_files::ConfigFiles;
+use super::failure;
+use super::signal::{Told, Word};
+use super::stream::Stream;
+use super::tty::Tty;
+use super::udp::{Receiver, Udp};
+use super::watch::Watch;
+use crate::gateway::Gateway;
+use crate::gateway::source::Exit;
+use crate::ids::SourceId;
+
+/// Bytes per read.
+const READ: usize = 16 * 1024;
+
+const SIGNALS: Token = Token(usize::MAX);
+const FILES: Token = Token(usize::MAX - 1);
+
+enum Io {
+    /// Of HTTP.
+    Listener(TcpListener),
+    /// Of HTTP for the command line; its file is removed with it.
+    ControlSocket(UnixListener, PathBuf),
+    /// Of a device's program.
+    DeviceListener(DeviceListener),
+    Stream(Stream),
+    Capture(CaptureFile),
+    Udp(Udp),
+}
+
+enum DeviceListener {
+    Tcp(TcpListener),
+    /// Its file is removed with it.
+    Unix(UnixListener, PathBuf),
+}
+
+impl Drop for Io {
+    fn drop(&mut self) {
+        if let Self::ControlSocket(_, path) | Self::DeviceListener(DeviceListener::Unix(_, path)) =
+            self
+            && let Err(error) = std::fs::remove_file(&*path)
+        {
+            log::debug!("{}: {error}", path.display());
+        }
+    }
+}
+
+struct Slot {
+    id: SourceId,
+    io: Io,
+    /// Not read until it would block.
+    readable: bool,
+    /// In the list of those to be read.
+    queued: bool,
+    /// The last write would have blocked.
+    write_blocked: bool,
+    /// The connection has been begun and is not there yet.
+    connecting: bool,
+}
+
+/// The real world around a [`Gateway`].
+pub struct EventLoop {
+    poll: Poll,
+    gateway: Gateway,
+    signals: Told,
+    files: Watch,
+    config: ConfigFiles,
+    /// By the index of their id.
+    slots: Vec<Option<Slot>>,
+    ready: VecDeque<SourceId>,
+    receiver: Receiver,
+    buffer: Box<[u8]>,
+}
+
+impl EventLoop {
+    /// A loop that has not started yet. `config`: where it is read again.
+    pub fn new(gateway: Gateway, config: ConfigFiles) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let signals = Told::new(poll.registry(), SIGNALS)?;
+        let files = Watch::new(poll.registry(), FILES)?;
+        Ok(Self {
+            poll,
+            gateway,
+            signals,
+            files,
+            config,
+            slots: Vec::new(),
+            ready: VecDeque::new(),
+            receiver: Receiver::new(),
+            buffer: vec![0; READ].into_boxed_slice(),
+        })
+    }
+
+    /// Runs until the gateway is done.
+    pub fn run(mut self) -> io::Result<Exit> {
+        let mut events = Events::with_capacity(256);
+        let mut now = clock();
+        loop {
+            if self.gateway.poll_timeout().is_some_and(|at| at <= now) {
+                self.gateway.handle_timeout(now);
+            }
+            if self.gateway.wants_clock() {
+                self.gateway.handle_clock(time_of_day());
+            }
+            self.read_ready(now);
+            let busy = self.settle(now);
+            self.transmit();
+            if let Some(exit) = self.gateway.poll_exit() {
+                return Ok(exit.clone());
+            }
+            let timeout = if busy || !self.ready.is_empty() {
+                Some(Duration::ZERO)
+            } else {
+                // Measured anew: what was just done took time.
+                self.gateway
+                    .poll_timeout()
+                    .map(|at| round_up(at.saturating_duration_since(clock())))
+            };
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => other?,
+            }
+            now = clock();
+            for event in &events {
+                if event.token() == SIGNALS {
+                    self.handle_signals(now);
+                } else if event.token() == FILES {
+                    if self.files.take() {
+                        self.gateway.handle_devices_changed(now);
+                    }
+                } else {
+                    let readable =
+                        event.is_readable() || event.is_read_closed() || event.is_error();
+                    self.note(event.token(), readable, event.is_writable());
+                }
+            }
+        }
+    }
+
+    fn handle_signals(&mut self, now: Instant) {
+        for word in self.signals.take() {
+            match word {
+                Word::Stop => self.gateway.handle_shutdown(now),
+                Word::Reload => {
+                    let loaded = self.config.load();
+                    let loaded = loaded
+                        .map_err(|fatal| fatal.to_string().lines().map(str::to_owned).collect());
+                    self.gateway.handle_reload(now, loaded);
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, token: Token, readable: bool, writable: bool) {
+        let Some(Some(slot)) = self.slots.get_mut(token.0) else {
+            return;
+        };
+        let mut look = false;
+        if readable {
+            slot.readable = true;
+            look = true;
+        }
+        if writable && (slot.write_blocked || slot.connecting) {
+            slot.write_blocked = false;
+            look = true;
+        }
+        if look && !std::mem::replace(&mut slot.queued, true) {
+            self.ready.push_back(slot.id);
+        }
+    }
+
+    /// Gives every source that is ready one share of this turn.
+    fn read_ready(&mut self, now: Instant) {
+        for _ in 0..self.ready.len() {
+            let Some(id) = self.ready.pop_front() else {
+                return;
+            };
+            let Some(slot) = self.slot(id) else { continue };
+            slot.queued = false;
+            match &slot.io {
+                Io::Listener(_) => self.accept(now, id),
+                Io::ControlSocket(..) => self.accept_control(now, id),
+                Io::DeviceListener(_) => self.accept_device(now, id),
+                Io::Stream(_) if slot.connecting => self.finish_connecting(now, id),
+                Io::Stream(_) => self.read_stream(now, id),
+                Io::Capture(_) => {}
+                Io::Udp(_) => self.receive(now, id),
+            }
+            // A device that can be written again is a reason to come by, too.
+            self.write(now, id);
+        }
+    }
+
+    fn tty(&mut self, id: SourceId) -> Option<&Tty> {
+        match self.slot(id) {
+            Some(Slot {
+                io: Io::Stream(Stream::Tty(tty)),
+                ..
+            }) => Some(tty),
+            Some(_) | None => None,
+        }
+    }
+
+    /// Registers for reading and writing, once and for all. False: it failed and was reported.
+    fn insert(&mut self, now: Instant, id: SourceId, mut io: Io, connecting: bool) -> bool {
+        let (token, both) = (Token(id.index()), Interest::READABLE | Interest::WRITABLE);
+        let registry = self.poll.registry();
+        let registered = match &mut io {
+            Io::Listener(listener) => registry.register(listener, token, Interest::READABLE),
+            Io::ControlSocket(listener, _) => {
+                registry.register(listener, token, Interest::READABLE)
+            }
+            Io::DeviceListener(DeviceListener::Tcp(listener)) => {
+                registry.register(listener, token, Interest::READABLE)
+            }
+            Io::DeviceListener(DeviceListener::Unix(listener, _)) => {
+                registry.register(listener, token, Interest::READABLE)
+            }
+            Io::Stream(stream) => stream.register(registry, token, both),
+            Io::Capture(_) => Ok(()),
+            // What cannot be sent at once is dropped, so nobody waits for room.
+            Io::Udp(udp) => registry.register(&mut udp.socket, token, Interest::READABLE),
+        };
+        if let Err(error) = registered {
+            self.gateway
+                .handle_failed(now, id, &failure("epoll", &error));
+            return false;
+        }
+        if self.slots.len() <= id.index() {
+            self.slots.resize_with(id.index() + 1, || None);
+        }
+        if let Some(place) = self.slots.get_mut(id.index()) {
+            // Bytes may have come before the registration; a first look costs one call.
+            *place = Some(Slot {
+                id,
+                io,
+                readable: true,
+                queued: true,
+                write_blocked: false,
+                connecting,
+            });
+            self.ready.push_back(id);
+        }
+        true
+    }
+
+    fn close(&mut self, id: SourceId) {
+        if let Some(place) = self.slots.get_mut(id.index())
+            && place.as_ref().is_some_and(|slot| slot.id == id)
+        {
+            // Closing the descriptor ends its registration.
+            *place = None;
+        }
+    }
+
+    fn slot(&mut self, id: SourceId) -> Option<&mut Slot> {
+        self.slots
+            .get_mut(id.index())?
+            .as_mut()
+            .filter(|slot| slot.id == id)
+    }
+
+    fn drained(&mut self, id: SourceId) {
+        if let Some(slot) = self.slot(id) {
+            slot.readable = false;
+        }
+    }
+
+    fn again(&mut self, id: SourceId) {
+        if let Some(slot) = self.slot(id)
+            && !std::mem::replace(&mut slot.queued, true)
+        {
+            self.ready.push_back(id);
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the clock"
+)]
+fn clock() -> Instant {
+    Instant::now()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the clock"
+)]
+fn time_of_day() -> SystemTime {
+    SystemTime::now()
+}
+
+/// epoll sleeps in whole milliseconds: rounded down, the loop would spin until the deadline.
+fn round_up(duration: Duration) -> Duration {
+    let millis = duration.as_nanos().div_ceil(1_000_000);
+    Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_are_rounded_up() {
+        for (nanos, millis) in [(0, 0), (1, 1), (1_000_000, 1), (1_000_001, 2)] {
+            let rounded = round_up(Duration::from_nanos(nanos));
+            assert_eq!(rounded, Duration::from_millis(millis));
+        }
+    }
+}

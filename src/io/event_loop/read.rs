@@ -1,0 +1,95 @@
+//! What comes in: bytes and datagrams, to each source its share of a turn.
+
+use std::time::Instant;
+
+use super::{EventLoop, Io, Slot};
+use crate::endpoint::{Failure, FailureKind};
+use crate::ids::SourceId;
+use crate::io::failure;
+use crate::io::stream::{Progress, Stream};
+
+/// Reads of one stream, or receive calls of one socket, per turn.
+const BUDGET: usize = 4;
+
+impl EventLoop {
+    pub(super) fn read_stream(&mut self, now: Instant, id: SourceId) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut more = true;
+        for _ in 0..BUDGET {
+            if !self.gateway.wants_input(id) {
+                // Stays readable; looked at again when it is touched.
+                more = false;
+                break;
+            }
+            let Some(Slot {
+                io: Io::Stream(stream),
+                readable: true,
+                ..
+            }) = self.slot(id)
+            else {
+                more = false;
+                break;
+            };
+            match stream.read(&mut buffer) {
+                Progress::Bytes(n) => {
+                    self.gateway
+                        .handle_data(now, id, buffer.get(..n).unwrap_or_default());
+                }
+                Progress::WouldBlock => {
+                    self.drained(id);
+                    more = false;
+                    break;
+                }
+                Progress::Ended => {
+                    self.drained(id);
+                    self.stream_ended(now, id);
+                    more = false;
+                    break;
+                }
+                Progress::Failed(error) => {
+                    self.drained(id);
+                    self.gateway
+                        .handle_failed(now, id, &failure("the line has vanished", &error));
+                    more = false;
+                    break;
+                }
+            }
+        }
+        self.buffer = buffer;
+        if more {
+            self.again(id);
+        }
+    }
+
+    pub(super) fn stream_ended(&mut self, now: Instant, id: SourceId) {
+        match self.slot(id) {
+            Some(Slot {
+                io: Io::Stream(Stream::Tcp(_) | Stream::Unix(_)),
+                ..
+            }) => self.gateway.handle_closed(now, id),
+            // A raw tty reads 0 bytes when it has hung up.
+            Some(_) => {
+                let gone = Failure::new(FailureKind::Absent, "the line has hung up");
+                self.gateway.handle_failed(now, id, &gone);
+            }
+            None => {}
+        }
+    }
+
+    pub(super) fn receive(&mut self, now: Instant, id: SourceId) {
+        for _ in 0..BUDGET {
+            let Some(Some(Slot {
+                io: Io::Udp(udp), ..
+            })) = self.slots.get(id.index())
+            else {
+                return;
+            };
+            let gateway = &mut self.gateway;
+            let take = |meta: &_, bytes: &[u8]| gateway.handle_datagrams(now, id, meta, bytes);
+            if !self.receiver.receive(udp, take) {
+                return self.drained(id);
+            }
+        }
+        self.again(id);
+    }
+}

@@ -1,0 +1,114 @@
+//! What goes out: what the gateway has to say, until nothing would fit.
+
+use std::time::Instant;
+
+use super::{EventLoop, Io, Slot};
+use crate::ids::SourceId;
+use crate::io::failure;
+use crate::io::stream::Progress;
+use crate::io::udp::Sent;
+
+/// Rounds of settling and writing per turn, each set off by what the one before wrote.
+const ROUNDS: usize = 4;
+
+impl EventLoop {
+    /// Lets the gateway think and writes what comes of it. True: there is more to be done.
+    pub(super) fn settle(&mut self, now: Instant) -> bool {
+        for _ in 0..ROUNDS {
+            self.gateway.settle(now);
+            self.run_commands(now);
+            let mut wrote = false;
+            while let Some(id) = self.gateway.poll_touched() {
+                wrote |= self.write(now, id);
+            }
+            self.run_commands(now);
+            if !wrote {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Writes what a stream has to write, and reads it again if it may be. True: it wrote.
+    pub(super) fn write(&mut self, now: Instant, id: SourceId) -> bool {
+        let mut wrote = false;
+        loop {
+            let Some(Some(slot)) = self.slots.get_mut(id.index()) else {
+                return wrote;
+            };
+            if let Io::Capture(_) = &slot.io {
+                self.write_capture(now, id);
+                return wrote;
+            }
+            let Io::Stream(stream) = &mut slot.io else {
+                return wrote;
+            };
+            if slot.id != id || slot.connecting {
+                return wrote;
+            }
+            let output = self.gateway.output(id);
+            if output.is_empty() || slot.write_blocked {
+                if slot.readable && !slot.queued && self.gateway.wants_input(id) {
+                    slot.queued = true;
+                    self.ready.push_back(id);
+                }
+                return wrote;
+            }
+            match stream.write(output) {
+                Progress::Bytes(n) => {
+                    self.gateway.consume(now, id, n);
+                    wrote = true;
+                }
+                Progress::WouldBlock => slot.write_blocked = true,
+                Progress::Ended => return wrote,
+                Progress::Failed(error) => {
+                    self.gateway
+                        .handle_failed(now, id, &failure("the line has vanished", &error));
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// Files are always ready, and epoll knows none.
+    pub(super) fn write_capture(&mut self, now: Instant, id: SourceId) {
+        while let Some(Some(Slot {
+            io: Io::Capture(file),
+            ..
+        })) = self.slots.get_mut(id.index())
+        {
+            let output = self.gateway.output(id);
+            if output.is_empty() {
+                return;
+            }
+            match file.write(output) {
+                Ok(n) => self.gateway.consume(now, id, n),
+                Err(error) => {
+                    let failure = failure("the capture file", &error);
+                    return self.gateway.handle_failed(now, id, &failure);
+                }
+            }
+        }
+    }
+
+    pub(super) fn transmit(&mut self) {
+        loop {
+            let Some(batch) = self.gateway.poll_transmit() else {
+                return;
+            };
+            let socket = batch.socket;
+            let lost = match self.slots.get(socket.index()) {
+                Some(Some(Slot {
+                    io: Io::Udp(udp),
+                    id,
+                    ..
+                })) if *id == socket => match udp.send(&batch) {
+                    Sent::All => continue,
+                    Sent::Lost(count) => count,
+                },
+                _ => crate::endpoint::Count::one(batch.contents.len()),
+            };
+            self.gateway.handle_send_failed(socket, lost);
+        }
+    }
+}

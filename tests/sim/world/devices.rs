@@ -1,0 +1,218 @@
+//! Simulated devices, and what the gateway asks of the operating system.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use thingway::datagram::Meta;
+use thingway::endpoint::line::{FlowControl, Format, LineFault, LineStatus, LineStep, ModemLines};
+use thingway::endpoint::{Failure, FailureKind};
+use thingway::gateway::source::Command;
+use thingway::ids::SourceId;
+
+use super::{GATEWAY, World};
+
+/// A serial line that may be there or not.
+#[derive(Default)]
+pub struct Tty {
+    pub present: bool,
+    pub(super) source: Option<SourceId>,
+    /// What the device has been sent.
+    pub written: Vec<u8>,
+    /// Bytes per millisecond that the line takes; 0: it is stuck.
+    pub rate: usize,
+    pub(super) next_write: Option<Instant>,
+    pub opened: usize,
+    /// What the driver says that it has not sent yet.
+    pub driver_holds: usize,
+    /// What was done at the line: when, after how many bytes, and what.
+    pub steps: Vec<(Instant, usize, LineStep)>,
+    /// Its driver has no modem lines.
+    pub is_pty: bool,
+    baud: u32,
+}
+
+impl Tty {
+    pub fn source(&self) -> Option<SourceId> {
+        self.source
+    }
+
+    fn step(&mut self, step: LineStep) -> Result<LineStatus, LineFault> {
+        match step {
+            LineStep::Modem { .. } if self.is_pty => return Err(LineFault::Unsupported),
+            LineStep::Baud(baud) => self.baud = baud,
+            LineStep::Flush(_) => self.driver_holds = 0,
+            _ => {}
+        }
+        Ok(LineStatus {
+            baud: self.baud,
+            format: Format::default(),
+            flow: FlowControl::None,
+            modem: (!self.is_pty).then(ModemLines::default),
+            counters: None,
+            unsent: self.driver_holds,
+        })
+    }
+}
+
+impl World {
+    // ---- devices ----
+
+    /// Bytes from a device.
+    pub fn device_sends(&mut self, path: &str, bytes: &[u8]) {
+        if let Some(source) = self.tty(path).source {
+            self.gateway.handle_data(self.now, source, bytes);
+        }
+        self.settle();
+    }
+
+    /// A datagram from a UDP device.
+    pub fn udp_device_sends(&mut self, remote: &str, bytes: &[u8]) {
+        self.udp_device_sends_from(remote, remote, bytes);
+    }
+
+    /// A datagram to the socket of the endpoint with this address, from anywhere.
+    pub fn udp_device_sends_from(&mut self, endpoint: &str, from: &str, bytes: &[u8]) {
+        let endpoint: SocketAddr = endpoint.parse().expect("an address");
+        let meta = Meta {
+            local: self.ice_addr,
+            remote: from.parse().expect("an address"),
+            stride: bytes.len().max(1),
+        };
+        let source = self.udp[&endpoint];
+        self.gateway
+            .handle_datagrams(self.now, source, &meta, bytes);
+        self.settle();
+    }
+
+    /// The adapter is pulled.
+    pub fn unplug(&mut self, path: &str) {
+        let tty = self.tty(path);
+        tty.present = false;
+        tty.next_write = None;
+        if let Some(source) = tty.source.take() {
+            let gone = Failure::new(FailureKind::Absent, "it vanished");
+            self.gateway.handle_failed(self.now, source, &gone);
+        }
+        self.settle();
+    }
+
+    pub(super) fn write(&mut self, source: SourceId) -> bool {
+        let output = self.gateway.output(source).to_vec();
+        if let Some(http) = self.http.get_mut(&source)
+            && !output.is_empty()
+        {
+            http.extend_from_slice(&output);
+            self.gateway.consume(self.now, source, output.len());
+            return true;
+        }
+        false
+    }
+
+    pub(super) fn write_tty(&mut self, path: &PathBuf) -> bool {
+        let Some(tty) = self.ttys.get_mut(path) else {
+            return false;
+        };
+        let Some(source) = tty.source else {
+            return false;
+        };
+        let waiting = self.gateway.output(source);
+        if waiting.is_empty() || tty.rate == 0 {
+            tty.next_write = None;
+            return false;
+        }
+        if tty.next_write.is_some_and(|at| at > self.now) {
+            return false;
+        }
+        let n = waiting.len().min(tty.rate);
+        tty.written.extend_from_slice(&waiting[..n]);
+        tty.next_write = Some(self.now + Duration::from_millis(1));
+        self.gateway.consume(self.now, source, n);
+        true
+    }
+
+    pub(super) fn run_commands(&mut self) -> bool {
+        let mut any = false;
+        while let Some(command) = self.gateway.poll_command() {
+            any = true;
+            self.trace
+                .push_back(format!("{:?} {command:?}", self.elapsed()));
+            self.trace.truncate(40);
+            match command {
+                Command::Listen { source, addr } => self.gateway.handle_listening(source, addr),
+                Command::OpenIce { source, addr } if addr.is_ipv4() => {
+                    self.ice = Some(source);
+                    self.gateway
+                        .handle_opened(self.now, source, Some(self.ice_addr));
+                }
+                Command::OpenIce { source, .. } => {
+                    let failure = Failure::new(FailureKind::Absent, "no IPv6 here");
+                    self.gateway.handle_failed(self.now, source, &failure);
+                }
+                Command::OpenUdp { source, udp } => {
+                    let addr = udp.remote.or(udp.bind).expect("one of the two");
+                    self.udp.insert(addr, source);
+                    self.gateway
+                        .handle_opened(self.now, source, Some(self.ice_addr));
+                }
+                Command::Open { source, target } => {
+                    let path = PathBuf::from(target.to_string());
+                    let fresh = Tty {
+                        present: true,
+                        rate: 1_000,
+                        ..Tty::default()
+                    };
+                    let tty = self.ttys.entry(path).or_insert(fresh);
+                    if tty.present {
+                        tty.source = Some(source);
+                        tty.opened += 1;
+                        self.gateway.handle_opened(self.now, source, None);
+                    } else {
+                        let failure = Failure::new(FailureKind::Absent, "no such file");
+                        self.gateway.handle_failed(self.now, source, &failure);
+                    }
+                }
+                Command::CountUnsent { source } => {
+                    let tty = self.ttys.values().find(|tty| tty.source == Some(source));
+                    let unsent = tty.map_or(0, |tty| tty.driver_holds);
+                    self.gateway.handle_unsent(self.now, source, unsent);
+                }
+                Command::Line { source, step } => {
+                    let now = self.now;
+                    let mut ttys = self.ttys.values_mut();
+                    let tty = ttys.find(|tty| tty.source == Some(source));
+                    // It may have gone since it was asked.
+                    let status = tty.map_or(Err(LineFault::Absent), |tty| {
+                        if step != LineStep::Look {
+                            tty.steps.push((now, tty.written.len(), step));
+                        }
+                        tty.step(step)
+                    });
+                    self.gateway.handle_line(now, source, status);
+                }
+                Command::Close { source } => {
+                    self.http.remove(&source);
+                    for tty in self.ttys.values_mut() {
+                        tty.source = tty.source.filter(|other| *other != source);
+                    }
+                }
+                Command::OpenCapture { source, .. } => {
+                    let failure = Failure::new(FailureKind::Absent, "no files here");
+                    self.gateway.handle_failed(self.now, source, &failure);
+                }
+                Command::ListPorts => self.gateway.handle_ports(self.now, &self.ports.clone()),
+                Command::WriteEndpoint { name, text } => {
+                    self.files.insert(name.clone(), text);
+                    self.gateway
+                        .handle_endpoint_written(self.now, &name, Ok(()));
+                }
+                Command::ListenControl { .. } | Command::WatchDevices => {}
+                Command::ListAddresses => {
+                    self.gateway
+                        .handle_addresses(self.now, &[GATEWAY.parse().unwrap()]);
+                }
+            }
+        }
+        any
+    }
+}

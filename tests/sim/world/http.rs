@@ -1,0 +1,73 @@
+//! HTTP without a network.
+
+use std::time::Duration;
+
+use super::World;
+
+impl World {
+    // ---- HTTP, without a network ----
+
+    /// Sends raw bytes on a new connection and returns what comes back at once.
+    pub fn request(&mut self, bytes: &[u8]) -> String {
+        let local = "127.0.0.1:8000".parse().unwrap();
+        let remote = "192.0.2.9:40000".parse().unwrap();
+        let source = self
+            .gateway
+            .handle_accept(self.now, local, remote)
+            .expect("accepted");
+        self.http.insert(source, Vec::new());
+        self.gateway.handle_data(self.now, source, bytes);
+        self.settle();
+        let output = self.http.get(&source).cloned().unwrap_or_default();
+        self.gateway.handle_closed(self.now, source);
+        self.settle();
+        String::from_utf8_lossy(&output).into_owned()
+    }
+
+    /// The number after a name (with its labels) in `/metrics`; 0 if it is not there.
+    pub fn metric(&mut self, name: &str) -> u64 {
+        let answer = self.request(b"GET /metrics HTTP/1.1\r\nHost: board\r\n\r\n");
+        let numbers = answer
+            .lines()
+            .filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        numbers.map(|n| n.parse::<u64>().expect("a number")).sum()
+    }
+
+    /// Bytes from peers that were dropped for this reason.
+    pub fn dropped(&mut self, reason: &str) -> u64 {
+        let labels = format!("{{direction=\"from_peer\",reason=\"{reason}\"}}");
+        self.metric(&format!("thingway_dropped_bytes_total{labels}"))
+    }
+
+    pub fn delete(&mut self, n: usize) {
+        let session = &self.clients[n].session;
+        let request = format!("DELETE /sessions/{session} HTTP/1.1\r\nHost: board\r\n\r\n");
+        let answer = self.request(request.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+
+    /// Lets a peer send up to `bytes` within its credit, in messages of `piece` bytes. Returns how
+    /// many it could.
+    pub fn fill(&mut self, n: usize, label: &str, piece: usize, bytes: usize) -> usize {
+        let message = vec![7; piece];
+        let (mut sent, mut last) = (0, self.now);
+        while sent < bytes && self.now < last + Duration::from_secs(4) {
+            let now = self.now;
+            if self.peer(n).send_within_credit(now, label, &message) {
+                (sent, last) = (sent + piece, now);
+            } else {
+                self.step();
+            }
+        }
+        self.run(Duration::from_millis(500));
+        sent
+    }
+
+    pub fn get(&mut self, path: &str) -> serde_json::Value {
+        let answer = self.request(format!("GET {path} HTTP/1.1\r\nHost: board\r\n\r\n").as_bytes());
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        serde_json::from_str(body).unwrap_or_else(|_| panic!("{path}: {answer}"))
+    }
+
+    // ---- peers ----
+}
