@@ -1,7 +1,10 @@
 //! `[[endpoint]]`: the keys that all kinds have, and the way to those of each kind.
 
 use super::reader::{Document, Section, one_of};
-use super::{EndpointConfig, EndpointKind, MessageType, Place, Traffic, serial, sockets, traffic};
+use super::{
+    EndpointConfig, EndpointKind, Meeting, MessageType, Place, Traffic, Writers, serial, sockets,
+    traffic,
+};
 use crate::limits;
 
 pub(super) const KINDS: [&str; 8] = [
@@ -51,6 +54,15 @@ pub(super) fn read<'a>(
         section.finish(document);
     }
     let kind = kind?;
+    let is_per_channel = matches!(
+        kind,
+        EndpointKind::Tcp(Meeting::PerChannel(_)) | EndpointKind::Unix(Meeting::PerChannel(_))
+    );
+    if is_per_channel && (traffic.writers == Writers::One || traffic.capture.is_some()) {
+        let message = "endpoint.connection \"channel\" has no use for writers and capture: every \
+                       channel is alone with its connection";
+        document.fault_at(section_line, message.to_owned());
+    }
     Some(EndpointConfig {
         messages: messages.unwrap_or_else(|| default_messages(&kind)),
         name: name?,

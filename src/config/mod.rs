@@ -174,8 +174,10 @@ impl EndpointKind {
 /// Who calls whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Meeting<A> {
-    /// We connect, and connect again.
+    /// We connect, and connect again; all channels share the connection.
     Remote(A),
+    /// We connect for each channel.
+    PerChannel(A),
     /// The program connects to us, one at a time.
     Listen(A),
 }

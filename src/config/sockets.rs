@@ -46,8 +46,20 @@ fn meeting<'a>(
     let before = document.fault_count();
     let to = section.string("remote", document);
     let at = section.string("listen", document);
+    let shared = section.choice(
+        "connection",
+        &[("shared", true), ("channel", false)],
+        document,
+    );
     match (to, at) {
+        (Some(to), None) if shared == Some(false) => Some(Meeting::PerChannel(to)),
         (Some(to), None) => Some(Meeting::Remote(to)),
+        (None, Some(_)) if shared == Some(false) => {
+            let message = "endpoint.connection \"channel\" is for remote: we cannot make a program \
+                           connect to us";
+            document.fault_at(line, message.to_owned());
+            None
+        }
         (None, Some(at)) => Some(Meeting::Listen(at)),
         (Some(_), Some(_)) => {
             let message = "endpoint has remote and listen: it either connects or is connected to";
@@ -70,6 +82,7 @@ pub(super) fn read_tcp<'a>(
 ) -> Option<EndpointKind> {
     match meeting(section, document)? {
         Meeting::Remote(to) => remote("remote", to, document).map(Meeting::Remote),
+        Meeting::PerChannel(to) => remote("remote", to, document).map(Meeting::PerChannel),
         Meeting::Listen(at) => address("listen", at, document).map(Meeting::Listen),
     }
     .map(EndpointKind::Tcp)
@@ -81,6 +94,7 @@ pub(super) fn read_unix<'a>(
 ) -> Option<EndpointKind> {
     match meeting(section, document)? {
         Meeting::Remote(to) => unix_path("remote", to, document).map(Meeting::Remote),
+        Meeting::PerChannel(to) => unix_path("remote", to, document).map(Meeting::PerChannel),
         Meeting::Listen(at) => unix_path("listen", at, document).map(Meeting::Listen),
     }
     .map(EndpointKind::Unix)

@@ -7,6 +7,7 @@
 pub mod byte_log;
 pub mod byte_stream;
 pub mod demo;
+pub mod gate;
 pub mod line;
 pub mod message_log;
 pub mod message_ring;
@@ -346,10 +347,35 @@ pub fn new(config: &EndpointConfig) -> Box<dyn Endpoint> {
         EndpointKind::Tcp(Meeting::Listen(addr)) => stream(Target::TcpListener(*addr)),
         EndpointKind::Unix(Meeting::Remote(path)) => stream(Target::Unix(path.clone())),
         EndpointKind::Unix(Meeting::Listen(path)) => stream(Target::UnixListener(path.clone())),
+        EndpointKind::Tcp(Meeting::PerChannel(_)) | EndpointKind::Unix(Meeting::PerChannel(_)) => {
+            Box::new(gate::Gate)
+        }
         EndpointKind::Udp(udp) => Box::new(udp::Udp::new(udp.clone(), binary, &config.traffic)),
         EndpointKind::Demo => Box::new(demo::Demo::new(binary)),
         EndpointKind::Echo => probe(probe::Role::Echo),
         EndpointKind::Sink => probe(probe::Role::Sink),
         EndpointKind::Source => probe(probe::Role::Source),
     }
+}
+
+/// Makes the connection of one channel to an endpoint where each has its own.
+pub fn new_instance(config: &EndpointConfig) -> Box<dyn Endpoint> {
+    let binary = config.messages == MessageType::Binary;
+    let target = match &config.kind {
+        EndpointKind::Tcp(Meeting::PerChannel(addr)) => Target::Tcp(*addr),
+        EndpointKind::Unix(Meeting::PerChannel(path)) => Target::Unix(path.clone()),
+        EndpointKind::Serial { .. }
+        | EndpointKind::Tcp(_)
+        | EndpointKind::Unix(_)
+        | EndpointKind::Udp(_)
+        | EndpointKind::Demo
+        | EndpointKind::Echo
+        | EndpointKind::Sink
+        | EndpointKind::Source => return new(config),
+    };
+    Box::new(stream::StreamEndpoint::once(
+        target,
+        binary,
+        &config.traffic,
+    ))
 }

@@ -31,6 +31,8 @@ pub struct StreamEndpoint {
     target: Target,
     stream: ByteStream,
     lag: LagPolicy,
+    /// Opened once and for one channel, whose messages wait for that.
+    once: bool,
     state: State,
     backoff: Backoff,
     actions: VecDeque<Action>,
@@ -55,6 +57,7 @@ impl StreamEndpoint {
         Self {
             stream: ByteStream::new(binary, traffic),
             lag: traffic.lag,
+            once: false,
             state: State::Opening,
             backoff: Backoff::new(FIRST_RETRY, LAST_RETRY),
             actions: VecDeque::from([Action::Open(target.clone())]),
@@ -62,10 +65,18 @@ impl StreamEndpoint {
         }
     }
 
+    /// A connection that is made once, for one channel.
+    pub fn once(target: Target, binary: bool, traffic: &Traffic) -> Self {
+        Self {
+            once: true,
+            ..Self::new(target, binary, traffic)
+        }
+    }
+
     fn retry(&self) -> Option<Instant> {
         match self.state {
-            State::Waiting { retry, .. } => Some(retry),
-            State::Opening | State::Listening | State::Open => None,
+            State::Waiting { retry, .. } if !self.once => Some(retry),
+            State::Waiting { .. } | State::Opening | State::Listening | State::Open => None,
         }
     }
 }
@@ -87,6 +98,7 @@ impl Endpoint for StreamEndpoint {
     ) -> Result<(), Unaccepted> {
         match self.state {
             State::Open => self.stream.write(message.bytes),
+            State::Opening if self.once => Err(Unaccepted::Full),
             State::Opening | State::Listening | State::Waiting { .. } => {
                 Err(Unaccepted::Refused(DropReason::Absent))
             }
@@ -203,6 +215,7 @@ impl Endpoint for StreamEndpoint {
         self.stream.handle_timeout(now);
         if let State::Waiting { retry, .. } = &mut self.state
             && *retry <= now
+            && !self.once
         {
             // Still shown as absent while it is tried, so that its state does not flicker.
             *retry = now + LAST_RETRY;

@@ -43,6 +43,7 @@ impl Gateway {
             let detail = "no endpoint has this name; GET /endpoints lists those there are";
             return self.refuse_channel(id, key, "unknown-endpoint", detail);
         };
+        let endpoint = self.device_for_channel(endpoint);
         let window = self.limits.route_queue;
         let route = Route::new(id, key, (stream, label.clone()), endpoint, reliable, window);
         let route_id = self.routing.routes.insert(route);

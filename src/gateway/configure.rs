@@ -123,7 +123,10 @@ impl Gateway {
             return;
         };
         let name = device.config.name.clone();
-        let routes: Vec<_> = device.routes.clone();
+        let family = self.family(id);
+        let routes: Vec<_> = family
+            .flat_map(|(_, device)| device.routes.clone())
+            .collect();
         let detail = format!("the endpoint was {reason}");
         for route in routes {
             if let Some(route) = self.routing.routes.get(route) {

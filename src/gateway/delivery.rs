@@ -239,6 +239,10 @@ impl Gateway {
             entry.lingering.retain(|other| *other != id);
         }
         self.routing.stop_waiting(route.endpoint, id);
+        let device = self.routing.endpoints.get(route.endpoint);
+        if device.is_some_and(|device| device.parent.is_some()) {
+            self.orphans.push(route.endpoint);
+        }
     }
 
     /// Takes a route off its session and its endpoint's cursors.

@@ -25,6 +25,10 @@ pub(super) struct Device {
     pub(super) endpoint: Box<dyn Endpoint>,
     /// The stream or socket it is paired with, while there is one.
     pub(super) source: Option<SourceId>,
+    /// The endpoint whose connection for one channel this is.
+    pub(super) parent: Option<EndpointId>,
+    /// Such a connection is over, for this reason.
+    pub(super) ended: Option<String>,
     /// What its program connects to, if it is not us who connect.
     listener: Option<SourceId>,
     /// What of its bytes has been counted as fitting no frame.
@@ -173,6 +177,29 @@ impl Routing {
 }
 
 impl Device {
+    /// A device to which nothing has happened yet.
+    pub(super) fn new(config: EndpointConfig, endpoint: Box<dyn Endpoint>) -> Self {
+        Self {
+            endpoint,
+            parent: None,
+            ended: None,
+            source: None,
+            listener: None,
+            faults: Faults::default(),
+            driver_is_empty: false,
+            tape: config.traffic.capture.as_ref().map(Tape::new),
+            writing: Writing::default(),
+            jobs: VecDeque::new(),
+            expected: VecDeque::new(),
+            routes: Vec::new(),
+            waiting: VecDeque::new(),
+            from_device: Count::default(),
+            to_device: Count::default(),
+            drops: Drops::default(),
+            config,
+        }
+    }
+
     /// Routes whose messages wait for room.
     pub(super) fn waiting(&self) -> impl Iterator<Item = &RouteId> {
         self.waiting.iter()
@@ -229,23 +256,8 @@ impl Gateway {
     }
 
     pub(super) fn add_endpoint(&mut self, config: EndpointConfig) {
-        let device = Device {
-            endpoint: endpoint::new(&config),
-            source: None,
-            listener: None,
-            faults: Faults::default(),
-            driver_is_empty: false,
-            tape: config.traffic.capture.as_ref().map(Tape::new),
-            writing: Writing::default(),
-            jobs: VecDeque::new(),
-            expected: VecDeque::new(),
-            routes: Vec::new(),
-            waiting: VecDeque::new(),
-            from_device: Count::default(),
-            to_device: Count::default(),
-            drops: Drops::default(),
-            config,
-        };
+        let endpoint = endpoint::new(&config);
+        let device = Device::new(config, endpoint);
         let name = device.config.name.clone();
         let id = self.routing.endpoints.insert(device);
         self.routing.endpoint_names.insert(name, id);
@@ -288,6 +300,14 @@ impl Gateway {
         }
         self.timers.set(TimerKey::Capture(id), None);
         self.stats.drops.add_all(&device.drops);
+        if let Some(parent) = device
+            .parent
+            .and_then(|id| self.routing.endpoints.get_mut(id))
+        {
+            parent.from_device.add(device.from_device);
+            parent.to_device.add(device.to_device);
+        }
+        self.timers.set(TimerKey::Dispose(id), None);
         self.timers.set(TimerKey::Endpoint(id), None);
         self.timers.set(TimerKey::Deadman(id), None);
     }
@@ -296,6 +316,7 @@ impl Gateway {
         if let Some(device) = self.routing.endpoints.get_mut(id) {
             device.endpoint.handle_opened(now);
             self.after_endpoint(id);
+            self.offer_waiting(now, id);
         }
     }
 
@@ -331,6 +352,9 @@ impl Gateway {
         }
         let lost = device.endpoint.handle_failed(now, why);
         device.driver_is_empty = true;
+        if device.parent.is_some() {
+            device.ended = Some(why.detail.clone());
+        }
         device
             .drops
             .add(Direction::FromPeer, DropReason::Unwritten, lost);
@@ -345,6 +369,8 @@ impl Gateway {
         self.fail_jobs(now, id);
         self.after_endpoint(id);
         self.offer_waiting(now, id);
+        self.touch_routes(id);
+        self.dispose_instance(now, id);
     }
 
     pub(super) fn handle_device_timeout(&mut self, now: Instant, id: EndpointId) {
@@ -392,6 +418,7 @@ impl Gateway {
                 self.step_jobs(now, id);
             }
             self.offer_waiting(now, id);
+            self.dispose_instance(now, id);
         }
     }
 
@@ -482,6 +509,8 @@ impl Gateway {
                     device.endpoint.consume(len);
                 }
             }
+            // A connection of one channel is that channel's affair.
+            Action::StateChanged if device.parent.is_some() => {}
             Action::StateChanged => self.announce_endpoint(id),
         }
     }

@@ -12,6 +12,7 @@ mod demux;
 mod devices;
 mod drain;
 mod events;
+mod instances;
 mod line;
 mod offers;
 mod pump;
@@ -87,6 +88,8 @@ pub struct Gateway {
     /// Sessions that have had input or may be written to.
     touched_sessions: VecDeque<SessionId>,
     offers: Vec<PendingOffer>,
+    /// Connections whose channels have gone in this turn.
+    orphans: Vec<EndpointId>,
     events: events::Hub,
     stats: Stats,
     configured: Configured,
@@ -154,6 +157,7 @@ impl Gateway {
             touched_sources: VecDeque::new(),
             touched_sessions: VecDeque::new(),
             offers: Vec::new(),
+            orphans: Vec::new(),
             events: events::Hub::default(),
             stats: Stats::default(),
             refusals: RateLimit::new(5, Duration::from_secs(60)),
@@ -453,6 +457,7 @@ impl Gateway {
                 }
                 TimerKey::Deadman(endpoint) => self.fire_deadman(now, endpoint),
                 TimerKey::Capture(endpoint) => self.open_tape(endpoint),
+                TimerKey::Dispose(endpoint) => self.cancel_endpoint(now, endpoint),
                 TimerKey::Line(endpoint) => self.step_jobs(now, endpoint),
                 TimerKey::Linger(route) => self.remove_route(route, DropReason::Closed),
                 TimerKey::Reports => self.report_drops(now),
@@ -478,6 +483,9 @@ impl Gateway {
     pub fn settle(&mut self, now: Instant) {
         while let Some(session) = self.touched_sessions.pop_front() {
             self.pump_session(now, session);
+        }
+        while let Some(instance) = self.orphans.pop() {
+            self.dispose_instance(now, instance);
         }
         self.flush_events(now);
         if self.drain.is_some() {

@@ -62,6 +62,7 @@ impl Gateway {
             self.end_channel(id, control, DropReason::Lagged.as_str(), detail);
         }
         self.use_freed_room(now, id);
+        self.end_finished_channels(id);
         self.schedule_reports(now, id);
         self.handle_session_events(now, id);
         if let Some(entry) = self.sessions.get(id) {

@@ -16,6 +16,8 @@ pub(super) enum TimerKey {
     Deadman(EndpointId),
     /// Another try at a capture file.
     Capture(EndpointId),
+    /// The end of a connection whose channel has gone.
+    Dispose(EndpointId),
     /// A script at its line.
     Line(EndpointId),
     /// An HTTP or WebSocket connection's.

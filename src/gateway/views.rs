@@ -58,17 +58,24 @@ impl Gateway {
         let id = *self.routing.endpoint_names.get(name)?;
         let device = self.routing.endpoints.get(id)?;
         let state = device.endpoint.state();
-        let queued = self.routing.queued_of(device.waiting());
+        let (mut routes, mut queued) = (0, 0);
+        let [mut from_device, mut to_device] = [Count::default(); 2];
+        for (_, member) in self.family(id) {
+            routes += member.routes.len();
+            from_device.add(member.from_device);
+            to_device.add(member.to_device);
+            queued += self.routing.queued_of(member.waiting()) + member.endpoint.output().len();
+        }
         let mut json = json!({
             "name": name,
             "kind": device.config.kind.as_str(),
             "state": state.as_str(),
             "detail": state.detail(),
             "messages": device.config.messages.as_str(),
-            "routes": device.routes.len(),
-            "from_device": count(device.from_device),
-            "to_device": count(device.to_device),
-            "queued_bytes": queued + device.endpoint.output().len(),
+            "routes": routes,
+            "from_device": count(from_device),
+            "to_device": count(to_device),
+            "queued_bytes": queued,
             "drops": drops(&device.drops),
         });
         self.add_traffic(&mut json, device);
@@ -77,9 +84,11 @@ impl Gateway {
                 json["path"] = json!(path.to_string_lossy());
                 json["baud"] = json!(line.baud);
             }
-            EndpointKind::Tcp(Meeting::Remote(addr)) => json["remote"] = json!(addr.to_string()),
+            EndpointKind::Tcp(Meeting::Remote(addr) | Meeting::PerChannel(addr)) => {
+                json["remote"] = json!(addr.to_string())
+            }
             EndpointKind::Tcp(Meeting::Listen(addr)) => json["listen"] = json!(addr.to_string()),
-            EndpointKind::Unix(Meeting::Remote(path)) => {
+            EndpointKind::Unix(Meeting::Remote(path) | Meeting::PerChannel(path)) => {
                 json["remote"] = json!(path.to_string_lossy());
             }
             EndpointKind::Unix(Meeting::Listen(path)) => {
@@ -314,15 +323,23 @@ impl Gateway {
         }
         let mut endpoints = [Vec::new(), Vec::new(), Vec::new()];
         let [open, from_device, to_device] = &mut endpoints;
-        for (_, device) in self.routing.endpoints.iter() {
+        for (id, device) in self.routing.endpoints.iter() {
             all.add_all(&device.drops);
+            if device.parent.is_some() {
+                continue;
+            }
+            let [mut from, mut to] = [Count::default(); 2];
+            for (_, member) in self.family(id) {
+                from.add(member.from_device);
+                to.add(member.to_device);
+            }
             let labels = vec![("endpoint", device.config.name.clone())];
             open.push((
                 labels.clone(),
                 u64::from(device.endpoint.state() == DeviceState::Open),
             ));
-            from_device.push((labels.clone(), device.from_device.bytes));
-            to_device.push((labels, device.to_device.bytes));
+            from_device.push((labels.clone(), from.bytes));
+            to_device.push((labels, to.bytes));
         }
         let way = |direction: Direction| vec![("direction", direction.as_str().to_owned())];
         let both = |of: fn(Count) -> u64| {

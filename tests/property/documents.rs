@@ -80,7 +80,7 @@ fn the_commented_file_has_every_key_and_is_right_with_and_without_its_comments()
             ("endpoint", "serial", _) => format!(
                 "[[endpoint]]\nname = \"x\"\nkind = \"serial\"\npath = \"/dev/x\"\n{framing}{bare}\n"
             ),
-            ("endpoint", "udp", "multicast") => continue,
+            ("endpoint", "udp", "multicast") | ("endpoint", "tcp", "connection") => continue,
             ("endpoint", kind, _) => {
                 format!("[[endpoint]]\nname = \"x\"\nkind = \"{kind}\"\n{bare}\n")
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use thingway::endpoint::{Failure, FailureKind};
+use thingway::ids::SourceId;
 
 use crate::peer::reliable;
 use crate::sessions::{ARM, good};
@@ -264,4 +265,79 @@ fn a_device_that_talks_to_nobody_fills_nothing() {
         w.peer(n).text("arm").ends_with("still here")
     });
     assert_eq!(world.peer(n).channels["arm"].bytes.len(), 65_536);
+}
+
+const SSH: &str = "[[endpoint]]\nname = \"ssh\"\nkind = \"tcp\"\nremote = \"192.0.2.7:22\"\n\
+                   connection = \"channel\"\n";
+
+/// The last connection that was made to the program, and what it has been sent.
+fn connection(world: &mut World) -> (SourceId, usize) {
+    let tty = world.tty("192.0.2.7:22");
+    (tty.source().expect("connected"), tty.opened)
+}
+
+#[test]
+fn every_channel_has_a_connection_of_its_own_if_that_is_wanted() {
+    let mut world = World::new(12, SSH);
+    assert!(world.ttys.is_empty(), "nobody is called without need");
+    let a = world.connect(&[reliable("thingway"), reliable("ssh")], good(), 1);
+    world.until("connected", SOON, |w| !w.ttys.is_empty());
+    let (first, _) = connection(&mut world);
+    let b = world.connect(&[reliable("thingway"), reliable("ssh")], good(), 2);
+    world.until("connected", SOON, |w| connection(w).1 == 2);
+    let (second, _) = connection(&mut world);
+    assert_ne!(first, second);
+    for (source, banner) in [(first, "one"), (second, "two")] {
+        let now = world.now;
+        world.gateway.handle_data(now, source, banner.as_bytes());
+        world.settle();
+    }
+    world.until("each its own", SOON, |w| {
+        w.peer(a).text("ssh") == "one" && w.peer(b).text("ssh") == "two"
+    });
+    assert_eq!(world.get("/endpoints/ssh")["routes"], 2);
+    assert_eq!(world.get("/endpoints/ssh")["from_device"]["bytes"], 6);
+
+    // The program hangs up: what it had said arrives, then the channel is closed and says why.
+    let now = world.now;
+    world.gateway.handle_data(now, first, b" bye");
+    world.gateway.handle_closed(now, first);
+    world.settle();
+    world.until("closed", SOON, |w| w.peer(a).channels["ssh"].closed);
+    assert_eq!(world.peer(a).text("ssh"), "one bye");
+    assert_eq!(world.peer(a).told("closed")[0]["reason"], "ended");
+    assert!(!world.peer(b).channels["ssh"].closed);
+
+    // The peer hangs up: what it had said is written, then the connection goes.
+    let now = world.now;
+    assert!(world.peer(b).send_within_credit(now, "ssh", b"exit\n"));
+    world.peer(b).close_channel(now, "ssh");
+    world.until("written", SOON, |w| {
+        w.tty("192.0.2.7:22").written == b"exit\n"
+    });
+    world.until("gone", SOON, |w| w.tty("192.0.2.7:22").source().is_none());
+    let endpoint = world.get("/endpoints/ssh");
+    assert_eq!(
+        (&endpoint["routes"], &endpoint["state"]),
+        (&0.into(), &"open".into())
+    );
+    assert_eq!(endpoint["to_device"]["bytes"], 5, "its counters stay");
+    assert_eq!(
+        world.tty("192.0.2.7:22").opened,
+        2,
+        "and nobody is called again"
+    );
+}
+
+#[test]
+fn a_connection_that_cannot_be_made_closes_its_channel() {
+    let mut world = World::new(13, SSH);
+    world.absent("192.0.2.7:22");
+    let n = world.connect(&[reliable("thingway"), reliable("ssh")], good(), 1);
+    world.until("closed", SOON, |w| w.peer(n).channels["ssh"].closed);
+    let closed = world.peer(n).told("closed");
+    assert_eq!(closed[0]["reason"], "ended");
+    assert_eq!(closed[0]["detail"], "no such file");
+    world.run(Duration::from_secs(20));
+    assert_eq!(world.get("/endpoints/ssh")["routes"], 0);
 }

@@ -85,6 +85,11 @@ impl World {
         self.settle();
     }
 
+    /// Nothing is there before anybody has tried.
+    pub fn absent(&mut self, path: &str) {
+        self.ttys.insert(path.into(), Tty::default());
+    }
+
     /// The adapter is pulled.
     pub fn unplug(&mut self, path: &str) {
         let tty = self.tty(path);

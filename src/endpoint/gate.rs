@@ -1,0 +1,45 @@
+//! An endpoint whose every channel gets a connection of its own: what stands for it while nobody
+//! is there. The connections themselves are endpoints that nobody can name.
+
+use std::time::Instant;
+
+use super::{Action, DeviceState, DropReason, Endpoint, LagPolicy, Message, Outgoing, Unaccepted};
+use crate::ids::RouteId;
+
+/// `connection = "channel"`.
+#[derive(Debug)]
+pub struct Gate;
+
+impl Endpoint for Gate {
+    fn attach(&mut self, _now: Instant, _route: RouteId) {}
+
+    fn detach(&mut self, _route: RouteId) {}
+
+    fn handle_message(
+        &mut self,
+        _now: Instant,
+        _route: RouteId,
+        _message: Message<'_>,
+    ) -> Result<(), Unaccepted> {
+        Err(Unaccepted::Refused(DropReason::Absent))
+    }
+
+    fn message(&self, _route: RouteId) -> Option<Outgoing<'_>> {
+        None
+    }
+
+    fn consume_message(&mut self, _route: RouteId) {}
+
+    fn lag_policy(&self) -> LagPolicy {
+        LagPolicy::Close
+    }
+
+    /// Whether the program is there shows when somebody opens a channel.
+    fn state(&self) -> DeviceState {
+        DeviceState::Open
+    }
+
+    fn poll_action(&mut self) -> Option<Action> {
+        None
+    }
+}
