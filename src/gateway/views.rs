@@ -85,7 +85,7 @@ impl Gateway {
                 json["baud"] = json!(line.baud);
             }
             EndpointKind::Tcp(Meeting::Remote(addr) | Meeting::PerChannel(addr)) => {
-                json["remote"] = json!(addr.to_string())
+                json["remote"] = json!(addr.to_string());
             }
             EndpointKind::Tcp(Meeting::Listen(addr)) => json["listen"] = json!(addr.to_string()),
             EndpointKind::Unix(Meeting::Remote(path) | Meeting::PerChannel(path)) => {
