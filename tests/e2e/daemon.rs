@@ -45,7 +45,23 @@ impl Folder {
 
     /// The program, with nothing from this environment but the folder.
     pub fn program(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_thingway"));
+        self.alone(Command::new(env!("CARGO_BIN_EXE_thingway")))
+    }
+
+    /// The program as a tracee: the process is the daemon, what it calls is written to a file.
+    /// `-D` makes the tracer a grandchild, so that signals and the exit code are the daemon's.
+    pub fn traced(&self, calls: &str, trace: &Path) -> Command {
+        let mut command = Command::new("strace");
+        command
+            .args(["-D", "-f", "-ttt", "-v", "-s", "0", "-e"])
+            .arg(format!("trace={calls}"))
+            .arg("-o")
+            .arg(trace)
+            .arg(env!("CARGO_BIN_EXE_thingway"));
+        self.alone(command)
+    }
+
+    fn alone(&self, mut command: Command) -> Command {
         command
             .env_clear()
             .env("XDG_STATE_HOME", self.join("state"))
@@ -90,11 +106,13 @@ impl Daemon {
     pub fn start_in(folder: Arc<Folder>, config: &str, arguments: &[&str]) -> Self {
         let config = folder.write("config.toml", config);
         let mut command = folder.program();
-        command
-            .arg("--config")
-            .arg(config)
-            .args(arguments)
-            .stderr(Stdio::piped());
+        command.arg("--config").arg(config).args(arguments);
+        Self::run(folder, command)
+    }
+
+    /// A daemon started by a command of the test's own making.
+    pub fn run(folder: Arc<Folder>, mut command: Command) -> Self {
+        command.stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let stderr = Arc::new(Mutex::new(String::new()));
         let (pipe, text) = (child.stderr.take().expect("a pipe"), Arc::clone(&stderr));
@@ -209,6 +227,17 @@ impl Daemon {
             .count()
     }
 
+    /// Its lock files, if it was killed: its number will be somebody else's one day.
+    fn forget_locks(&self) {
+        for entry in fs::read_dir("/run/lock").into_iter().flatten().flatten() {
+            let is_lock = entry.file_name().to_string_lossy().starts_with("LCK..");
+            let text = fs::read_to_string(entry.path()).unwrap_or_default();
+            if is_lock && text.trim() == self.pid().to_string() {
+                let _gone = fs::remove_file(entry.path());
+            }
+        }
+    }
+
     fn proc(&self, file: &str) -> String {
         fs::read_to_string(format!("/proc/{}/{file}", self.pid())).expect("proc")
     }
@@ -221,5 +250,6 @@ impl Drop for Daemon {
         }
         let _ended_before = self.child.kill();
         let _reaped = self.child.wait();
+        self.forget_locks();
     }
 }

@@ -150,6 +150,16 @@ impl Page {
         self.flush();
     }
 
+    /// Says something on the control channel.
+    pub fn tell(&mut self, request: &serde_json::Value) {
+        let text = request.to_string();
+        self.until("room to ask", |page| {
+            let peer = &mut page.peer;
+            peer.send(Instant::now(), "thingway", false, text.as_bytes())
+        });
+        self.flush();
+    }
+
     pub fn close(&mut self) {
         self.peer.close(Instant::now());
         self.flush();

@@ -32,6 +32,16 @@ impl Pty {
         }
     }
 
+    /// The device's side, for ioctls that mean the line.
+    pub fn master(&self) -> &OwnedFd {
+        &self.master
+    }
+
+    /// The line itself, like `/dev/pts/7`.
+    pub fn line(&self) -> PathBuf {
+        fs::read_link(&self.link).expect("the link")
+    }
+
     /// What has come over the line, at most one piece.
     pub fn read(&self) -> Vec<u8> {
         self.read_some(4096)

@@ -32,7 +32,9 @@ impl Lock {
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(mut file) => {
                     let lock = Self { path };
-                    return match writeln!(file, "{:10}", std::process::id()) {
+                    // In one call: who reads a part of the number takes it for another process.
+                    let text = format!("{:10}\n", std::process::id());
+                    return match file.write_all(text.as_bytes()) {
                         Ok(()) => Ok(Some(lock)),
                         Err(error) => {
                             log::debug!("{}: {error}", lock.path.display());

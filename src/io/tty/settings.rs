@@ -68,7 +68,8 @@ fn check(fd: &OwnedFd, line: &LineSettings) -> Result<(), String> {
         let (wanted, got) = (line.baud, found.baud);
         return Err(format!("the driver makes {got} baud of {wanted}"));
     }
-    if found.format != line.format {
+    // A pty has no wire and no bits on it: its driver says 8N whatever it is asked for.
+    if found.format != line.format && !is_pseudo_terminal(fd) {
         let (wanted, got) = (line.format, found.format);
         return Err(format!("the driver makes {got} of {wanted}"));
     }
@@ -77,6 +78,14 @@ fn check(fd: &OwnedFd, line: &LineSettings) -> Result<(), String> {
         return Err(format!("the driver makes flow control {got} of {wanted}"));
     }
     Ok(())
+}
+
+/// The device numbers of `/dev/pts/*` (Documentation/admin-guide/devices.txt of Linux).
+const PSEUDO_TERMINALS: std::ops::RangeInclusive<u32> = 136..=143;
+
+fn is_pseudo_terminal(fd: &OwnedFd) -> bool {
+    let stat = rustix::fs::fstat(fd);
+    stat.is_ok_and(|stat| PSEUDO_TERMINALS.contains(&rustix::fs::major(stat.st_rdev)))
 }
 
 /// How a line is set up now, as far as termios knows.
