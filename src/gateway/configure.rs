@@ -15,6 +15,7 @@ use crate::config::{
 use crate::http::Response;
 use crate::ids::{EndpointId, SourceId};
 use crate::ports::Port;
+use crate::session::control::{EndpointState, Reply};
 
 /// What of the configuration is kept, to see what a new one changes.
 #[derive(Debug)]
@@ -111,10 +112,18 @@ impl Gateway {
         for endpoint in wanted {
             if !self.routing.endpoint_names.contains_key(&endpoint.name) {
                 changed += 1;
-                self.add_endpoint(endpoint);
+                self.add_and_announce(endpoint);
             }
         }
         changed
+    }
+
+    fn add_and_announce(&mut self, config: EndpointConfig) {
+        let name = config.name.clone();
+        self.add_endpoint(config);
+        if let Some(id) = self.routing.endpoint_names.get(&name) {
+            self.announce_endpoint(*id);
+        }
     }
 
     /// Closes its channels and its device, and forgets it.
@@ -122,7 +131,7 @@ impl Gateway {
         let Some(device) = self.routing.endpoints.get(id) else {
             return;
         };
-        let name = device.config.name.clone();
+        let (name, kind) = (device.config.name.clone(), device.config.kind.as_str());
         let family = self.family(id);
         let routes: Vec<_> = family
             .flat_map(|(_, device)| device.routes.clone())
@@ -137,8 +146,21 @@ impl Gateway {
         self.cancel_endpoint(now, id);
         self.routing.endpoint_names.remove(&name);
         log::info!("endpoint {name}: {reason}");
-        let event = json!({"name": name, "state": reason, "detail": ""});
-        self.events.push("endpoint", &event);
+        let gone = EndpointState {
+            name: &name,
+            kind,
+            state: reason,
+            detail: "",
+        };
+        self.events.push("endpoint", &json!(gone));
+        for session in self.sessions.ids() {
+            if let Some(entry) = self.sessions.get_mut(session) {
+                entry.session.tell(&Reply::Endpoint {
+                    endpoint: gone.clone(),
+                });
+                self.touch_session(session);
+            }
+        }
     }
 
     // ---- over the API ----
@@ -287,7 +309,7 @@ impl Gateway {
                 match write.endpoint {
                     None => Response::new(200),
                     Some(endpoint) => {
-                        self.add_endpoint(*endpoint);
+                        self.add_and_announce(*endpoint);
                         let location = format!("/endpoints/{name}");
                         let status = if before.is_some() { 200 } else { 201 };
                         let json = self.endpoint_json(name).unwrap_or_default();
@@ -387,7 +409,7 @@ impl Gateway {
                 for mut endpoint in config.endpoints {
                     log::info!("endpoint {}: found at {}", endpoint.name, port.device);
                     endpoint.place = Place::Found;
-                    self.add_endpoint(endpoint);
+                    self.add_and_announce(endpoint);
                 }
             }
         }

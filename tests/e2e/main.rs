@@ -22,6 +22,7 @@ mod body;
 mod command_line;
 mod crowd;
 mod daemon;
+mod document;
 mod events;
 mod http;
 mod idle;

@@ -60,6 +60,19 @@ fn endpoints_that_did_not_change_keep_their_channels() {
     ];
     assert_eq!(closed, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
     assert_eq!(world.tty("/dev/arm").opened, 1, "it was not even closed");
+    let told = world.peer(n).told("endpoint");
+    let told: Vec<_> = told
+        .iter()
+        .map(|told| format!("{} {}", told["name"], told["state"]).replace('"', ""))
+        .collect();
+    for news in [
+        "demo removed",
+        "rover reconfigured",
+        "rover open",
+        "leg open",
+    ] {
+        assert!(told.contains(&news.to_owned()), "{news}: {told:?}");
+    }
     let now = world.now;
     assert!(world.peer(n).send_within_credit(now, "arm", b"still here"));
     world.until("written", SOON, |w| {

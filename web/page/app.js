@@ -44,6 +44,12 @@ function settle(topic) {
 
 const endpoints = new Map();
 function showEndpoint(endpoint) {
+  if (endpoint.state === 'removed') {
+    endpoints.get(endpoint.name)?.item.remove();
+    endpoints.delete(endpoint.name);
+    $('#no-endpoints').hidden = endpoints.size > 0;
+    return;
+  }
   const known = endpoints.get(endpoint.name);
   const item = known?.item ?? copy('#endpoint');
   endpoints.set(endpoint.name, { ...endpoint, item });
