@@ -113,6 +113,26 @@ impl EndpointConfig {
     }
 }
 
+impl EndpointConfig {
+    /// Whether another endpoint has the same line, or captures to the same file: two readers of one
+    /// line would each get half of the bytes.
+    pub fn shares_with(&self, other: &Self) -> bool {
+        let line = |endpoint: &Self| match &endpoint.kind {
+            EndpointKind::Serial { path, .. } => Some(path.clone()),
+            EndpointKind::Tcp(_)
+            | EndpointKind::Unix(_)
+            | EndpointKind::Udp(_)
+            | EndpointKind::Demo
+            | EndpointKind::Echo
+            | EndpointKind::Sink
+            | EndpointKind::Source => None,
+        };
+        let file = |endpoint: &Self| endpoint.traffic.capture.as_ref().map(|c| c.path.clone());
+        let is_same = |a: Option<PathBuf>, b: Option<PathBuf>| a.is_some() && a == b;
+        is_same(line(self), line(other)) || is_same(file(self), file(other))
+    }
+}
+
 /// Where an endpoint was configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::DropReason;
+
 /// How a tty is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineSettings {
@@ -282,6 +284,12 @@ pub enum LineFault {
     Unsupported,
     /// There is no line now.
     Absent,
+    /// The endpoint is no serial line.
+    NoLine,
+    /// Too many scripts wait at the line.
+    Busy,
+    /// Who asks may not do this now.
+    Denied(DropReason),
     /// What the operating system said.
     Failed(String),
 }
@@ -290,8 +298,10 @@ impl LineFault {
     /// One word for programs.
     pub fn as_str(&self) -> &'static str {
         match self {
-            Self::Unsupported => "unsupported",
+            Self::Unsupported | Self::NoLine => "unsupported",
             Self::Absent => "absent",
+            Self::Busy => "busy",
+            Self::Denied(reason) => reason.as_str(),
             Self::Failed(_) => "failed",
         }
     }
@@ -302,6 +312,12 @@ impl fmt::Display for LineFault {
         match self {
             Self::Unsupported => f.write_str("the line's driver does not support this"),
             Self::Absent => f.write_str("the line is not open"),
+            Self::NoLine => f.write_str("this endpoint is no serial line"),
+            Self::Busy => f.write_str("too many scripts wait at this line already"),
+            Self::Denied(DropReason::NoLease) => f.write_str("another session has the lease"),
+            Self::Denied(_) => {
+                f.write_str("the device was stopped; a heartbeat that names it first")
+            }
             Self::Failed(detail) => f.write_str(detail),
         }
     }

@@ -77,6 +77,9 @@ impl Gateway {
         }
         self.limits = config.limits.clone();
         self.configured.configure = config.api.configure;
+        if config.serial.discover && !self.configured.discover {
+            self.commands.push_back(Command::WatchDevices);
+        }
         self.configured.discover = config.serial.discover;
         let mut hosts = self.configured.own_names.clone();
         hosts.extend(config.http.hosts.iter().cloned());
@@ -95,30 +98,50 @@ impl Gateway {
         let mut changed = 0;
         let names: Vec<_> = self.routing.endpoint_names.clone().into_iter().collect();
         for (name, id) in names {
-            let Some(device) = self.routing.endpoints.get(id) else {
+            let Some(device) = self.routing.endpoints.get_mut(id) else {
                 continue;
             };
             let new = wanted.iter().find(|endpoint| endpoint.name == name);
             let is_found = device.config.place == Place::Found && self.configured.discover;
-            let reason = match new {
-                None if is_found => continue,
-                None => "removed",
-                Some(new) if new.is_same(&device.config) => continue,
-                Some(_) => "reconfigured",
-            };
-            changed += 1;
-            self.remove_endpoint(now, id, reason);
+            // A file may have given the port that was found a name of its own.
+            let is_taken = wanted
+                .iter()
+                .any(|endpoint| endpoint.shares_with(&device.config));
+            match new {
+                None if is_found && !is_taken => {}
+                Some(new) if new.is_same(&device.config) => {
+                    device.config.place = new.place.clone();
+                }
+                None => {
+                    changed += 1;
+                    self.remove_endpoint(now, id, "removed");
+                }
+                Some(_) => self.remove_endpoint(now, id, "reconfigured"),
+            }
         }
         for endpoint in wanted {
             if !self.routing.endpoint_names.contains_key(&endpoint.name) {
                 changed += 1;
-                self.add_and_announce(endpoint);
+                self.add_and_announce(now, endpoint);
             }
         }
         changed
     }
 
-    fn add_and_announce(&mut self, config: EndpointConfig) {
+    fn add_and_announce(&mut self, now: Instant, config: EndpointConfig) {
+        // What was found makes way for what is configured.
+        let found: Vec<_> = self
+            .routing
+            .endpoints
+            .iter()
+            .filter(|(_, device)| {
+                device.config.place == Place::Found && config.shares_with(&device.config)
+            })
+            .map(|(id, _)| id)
+            .collect();
+        for id in found {
+            self.remove_endpoint(now, id, "removed");
+        }
         let name = config.name.clone();
         self.add_endpoint(config);
         if let Some(id) = self.routing.endpoint_names.get(&name) {
@@ -177,6 +200,17 @@ impl Gateway {
         })?;
         let id = self.routing.endpoint_names.get(name);
         let device = id.and_then(|id| self.routing.endpoints.get(*id));
+        // Others in the file of this name would go with it.
+        let own_file = endpoint_file(name);
+        let mut others = self.routing.endpoints.iter().filter(|(_, device)| {
+            let place = &device.config.place;
+            let is_there = matches!(place, Place::File { file, .. } if file.ends_with(&own_file));
+            is_there && device.config.name != name
+        });
+        if let Some((_, other)) = others.next() {
+            let detail = format!("{own_file} has endpoint {}, too", other.config.name);
+            return Err(Problem::new(409, &detail).at("path"));
+        }
         match device.map(|device| &device.config.place) {
             None | Some(Place::Found) => Ok(()),
             Some(Place::File { file, .. }) if file.ends_with(&endpoint_file(name)) => Ok(()),
@@ -220,37 +254,33 @@ impl Gateway {
             name: name.to_owned(),
             endpoint: Some(Box::new(endpoint)),
         });
-        let (name, text) = (name.to_owned(), Some(text));
-        self.commands
-            .push_back(Command::WriteEndpoint { name, text });
+        let id = self.routing.endpoint_names.get(name);
+        let device = id.and_then(|id| self.routing.endpoints.get(*id));
+        let replace =
+            device.is_some_and(|device| matches!(device.config.place, Place::File { .. }));
+        self.commands.push_back(Command::WriteEndpoint {
+            name: name.to_owned(),
+            text: Some(text),
+            replace,
+        });
         Ok(())
     }
 
     /// As in a file: no two endpoints have one line, or one capture.
     fn check_path(&self, new: &EndpointConfig) -> Result<(), Problem> {
-        let paths = |endpoint: &EndpointConfig| {
-            let tty = if let EndpointKind::Serial { path, .. } = &endpoint.kind {
-                Some(path.clone())
-            } else {
-                None
-            };
-            let capture = endpoint.traffic.capture.as_ref();
-            [tty, capture.map(|capture| capture.path.clone())]
-        };
-        let wanted = paths(new);
-        for (_, device) in self.routing.endpoints.iter() {
-            let other = &device.config;
-            let theirs = paths(other);
-            let is_shared = wanted
-                .iter()
-                .flatten()
-                .any(|path| theirs.contains(&Some(path.clone())));
-            if is_shared && other.name != new.name {
-                let detail = format!("endpoint {} has this path", other.name);
-                return Err(Problem::new(409, &detail).at("path"));
+        let mut devices = self.routing.endpoints.iter();
+        // One that was found makes way.
+        let other = devices.find(|(_, device)| {
+            let is_kept = device.config.place != Place::Found;
+            is_kept && device.config.name != new.name && new.shares_with(&device.config)
+        });
+        match other {
+            None => Ok(()),
+            Some((_, other)) => {
+                let detail = format!("endpoint {} has this path", other.config.name);
+                Err(Problem::new(409, &detail).at("body"))
             }
         }
-        Ok(())
     }
 
     pub(super) fn delete_endpoint(
@@ -276,9 +306,11 @@ impl Gateway {
             name: name.to_owned(),
             endpoint: None,
         });
-        let name = name.to_owned();
-        self.commands
-            .push_back(Command::WriteEndpoint { name, text: None });
+        self.commands.push_back(Command::WriteEndpoint {
+            name: name.to_owned(),
+            text: None,
+            replace: true,
+        });
         Ok(())
     }
 
@@ -299,17 +331,28 @@ impl Gateway {
             }
             Ok(()) => {
                 let before = self.routing.endpoint_names.get(name).copied();
-                let reason = match write.endpoint {
+                let device = before.and_then(|id| self.routing.endpoints.get_mut(id));
+                let new = write.endpoint.as_deref();
+                let is_same = match (device, new) {
+                    (Some(device), Some(new)) if new.is_same(&device.config) => {
+                        device.config.place = new.place.clone();
+                        true
+                    }
+                    _ => false,
+                };
+                let reason = match new {
                     None => "removed",
                     Some(_) => "reconfigured",
                 };
-                if let Some(id) = before {
+                if let Some(id) = before.filter(|_| !is_same) {
                     self.remove_endpoint(now, id, reason);
                 }
                 match write.endpoint {
                     None => Response::new(200),
                     Some(endpoint) => {
-                        self.add_and_announce(*endpoint);
+                        if !is_same {
+                            self.add_and_announce(now, *endpoint);
+                        }
                         let location = format!("/endpoints/{name}");
                         let status = if before.is_some() { 200 } else { 201 };
                         let json = self.endpoint_json(name).unwrap_or_default();
@@ -369,7 +412,7 @@ impl Gateway {
             self.service(now, source);
         }
         if self.configured.discover {
-            self.discover(ports);
+            self.discover(now, ports);
         }
     }
 
@@ -392,7 +435,7 @@ impl Gateway {
 
     /// Makes endpoints of ports that nobody has. They stay when the port goes, absent, like
     /// others, so that its channels stay too.
-    fn discover(&mut self, ports: &[Port]) {
+    fn discover(&mut self, now: Instant, ports: &[Port]) {
         for port in ports {
             let is_free = port.warnings.is_empty() && port.holders.is_empty();
             if !is_free || self.endpoint_of_port(port).is_some() {
@@ -409,7 +452,7 @@ impl Gateway {
                 for mut endpoint in config.endpoints {
                     log::info!("endpoint {}: found at {}", endpoint.name, port.device);
                     endpoint.place = Place::Found;
-                    self.add_and_announce(endpoint);
+                    self.add_and_announce(now, endpoint);
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! What is said on control channels.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::Gateway;
@@ -59,6 +60,12 @@ impl Gateway {
                 entry.session.tell(&Reply::Credit { channel, limit });
             }
         }
+        let routes = entry.routes.iter();
+        let endpoints = routes.filter_map(|id| Some(self.routing.routes.get(*id)?.endpoint));
+        let endpoints: BTreeSet<_> = endpoints.collect();
+        for endpoint in endpoints {
+            self.tell_lease(id, endpoint);
+        }
         log::debug!("session {name}: control channel open");
         self.touch_session(id);
     }
@@ -93,12 +100,14 @@ impl Gateway {
                     self.tell_error(id, reason, &detail);
                 }
             }
-            Ok(Request::Heartbeat { endpoint, stop }) => {
-                match endpoint.map(|name| self.find_endpoint(&name)).transpose() {
-                    Ok(endpoint) => self.handle_heartbeat(now, id, endpoint, stop),
-                    Err((reason, detail)) => self.tell_error(id, reason, &detail),
-                }
-            }
+            Ok(Request::Heartbeat {
+                endpoint,
+                stop,
+                fired,
+            }) => match endpoint.map(|name| self.find_endpoint(&name)).transpose() {
+                Ok(endpoint) => self.handle_heartbeat(now, id, endpoint, stop, fired),
+                Err((reason, detail)) => self.tell_error(id, reason, &detail),
+            },
             Err(BadRequest {
                 reason,
                 detail,

@@ -78,7 +78,13 @@ impl Gateway {
         match offered {
             Offered::Taken => {}
             Offered::Full
-                if self.may_keep(session, data.len()) && self.routing.keep(id, binary, data) => {}
+                if self.may_keep(session, data.len()) && self.routing.keep(id, binary, data) =>
+            {
+                // It may only have had to wait for a look at where a script stands.
+                if self.routing.has_jobs(endpoint) {
+                    self.offer_waiting(now, endpoint);
+                }
+            }
             Offered::Full => {
                 self.drop_from_peer(id, DropReason::Overflow, count);
                 let detail = "more was sent than the device takes; keep to the credit";
@@ -115,8 +121,7 @@ impl Gateway {
 
     /// A message has gone to a device, or has been dropped: a script may have waited for it.
     fn after_delivery(&mut self, now: Instant, id: EndpointId) {
-        let device = self.routing.endpoints.get(id);
-        if device.is_some_and(|device| !device.jobs.is_empty()) {
+        if self.routing.has_jobs(id) {
             self.step_jobs(now, id);
         }
         self.after_endpoint(id);

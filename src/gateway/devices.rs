@@ -86,7 +86,8 @@ impl Routing {
     /// Whether a new message of this route would pass one that waits.
     pub(super) fn must_wait(&self, endpoint: EndpointId, route: RouteId) -> bool {
         self.endpoints.get(endpoint).is_some_and(|device| {
-            if device.is_held() {
+            // A script may wait for a byte in the middle of the message.
+            if device.is_held() || !device.jobs.is_empty() {
                 true
             } else if device.endpoint.has_room_per_route() {
                 device.waiting.contains(&route)
@@ -94,6 +95,12 @@ impl Routing {
                 !device.waiting.is_empty()
             }
         })
+    }
+
+    /// Whether scripts wait at a device, or one has its turn.
+    pub(super) fn has_jobs(&self, endpoint: EndpointId) -> bool {
+        let device = self.endpoints.get(endpoint);
+        device.is_some_and(|device| !device.jobs.is_empty())
     }
 
     /// A waiting route has no room: the next one has a try, if its room is another.
@@ -147,6 +154,15 @@ impl Routing {
     /// Takes a route's oldest message out.
     pub(super) fn take(&mut self, id: RouteId) -> Option<Waiting> {
         let route = self.routes.get_mut(id)?;
+        let device = self.endpoints.get(route.endpoint);
+        let job = device.and_then(|device| device.jobs.front());
+        if let Some(offset) = job.and_then(|job| job.waits_for(id))
+            && device.is_some_and(|device| device.endpoint.is_stream())
+        {
+            // Up to the byte that the script waits for, and no further.
+            let before = offset.saturating_sub(route.delivered());
+            route.cut_front(usize::try_from(before).unwrap_or(usize::MAX));
+        }
         let waiting = route.dequeue()?;
         route.deficit_in = route.deficit_in.saturating_sub(waiting.data.len());
         self.queued -= waiting.data.len();

@@ -35,8 +35,8 @@ pub(super) struct Job {
     script: Script,
     next: usize,
     phase: Phase,
-    /// When it is given up, if it has not begun.
-    give_up: Instant,
+    /// When it is given up, if it has not begun; counted from when it has its turn.
+    give_up: Option<Instant>,
 }
 
 /// Who gets the answer.
@@ -102,17 +102,26 @@ impl Gateway {
         script: Script,
         after: After,
     ) {
-        let Some(device) = self.routing.endpoints.get_mut(id) else {
+        let Some(device) = self.routing.endpoints.get(id) else {
             return;
         };
         let is_serial = matches!(device.config.kind, EndpointKind::Serial { .. });
+        let looks_only = script.steps.is_empty();
+        let denied = match &asker {
+            Asker::Peer { session, .. } if !looks_only => self.check_writer(*session, id).err(),
+            Asker::Peer { .. } | Asker::Http { .. } | Asker::Nobody => None,
+        };
+        let Some(device) = self.routing.endpoints.get_mut(id) else {
+            return;
+        };
         let fault = if !is_serial {
-            Some(LineFault::Unsupported)
+            Some(LineFault::NoLine)
+        } else if let Some(reason) = denied {
+            Some(LineFault::Denied(reason))
         } else if device.source.is_none() || device.endpoint.state() != DeviceState::Open {
             Some(LineFault::Absent)
         } else if device.jobs.len() >= MAX_JOBS {
-            let detail = format!("{MAX_JOBS} scripts wait at this line already");
-            Some(LineFault::Failed(detail))
+            Some(LineFault::Busy)
         } else {
             None
         };
@@ -128,7 +137,7 @@ impl Gateway {
             script,
             next: 0,
             phase,
-            give_up: now + PATIENCE,
+            give_up: None,
         });
         if device.jobs.len() == 1 {
             self.step_jobs(now, id);
@@ -146,6 +155,7 @@ impl Gateway {
             let Some(job) = device.jobs.front_mut() else {
                 return self.timers.set(TimerKey::Line(id), None);
             };
+            let give_up = *job.give_up.get_or_insert(now + PATIENCE);
             let Some(source) = source else {
                 self.finish_job(now, id, Err((None, LineFault::Absent)));
                 continue;
@@ -164,10 +174,10 @@ impl Gateway {
                         Some(true) => {
                             let until = written + output as u64;
                             job.phase = Phase::Draining { until };
+                            job.give_up = Some(now + PATIENCE);
                         }
-                        Some(false) if now < job.give_up => {
-                            let at = Some(job.give_up);
-                            return self.timers.set(TimerKey::Line(id), at);
+                        Some(false) if now < give_up => {
+                            return self.timers.set(TimerKey::Line(id), Some(give_up));
                         }
                         Some(false) => {
                             let detail = "the byte that it was to follow has not come";
@@ -180,13 +190,12 @@ impl Gateway {
                         }
                     }
                 }
-                Phase::Draining { .. } if now >= job.give_up => {
+                Phase::Draining { .. } if now >= give_up => {
                     let fault = LineFault::Failed("the line takes nothing".to_owned());
                     self.finish_job(now, id, Err((None, fault)));
                 }
                 Phase::Draining { until } if written < until => {
-                    let at = Some(job.give_up);
-                    return self.timers.set(TimerKey::Line(id), at);
+                    return self.timers.set(TimerKey::Line(id), Some(give_up));
                 }
                 Phase::Draining { .. } => {
                     self.commands.push_back(Command::CountUnsent { source });
@@ -279,6 +288,18 @@ impl Gateway {
 
     /// The machine is being stopped: nothing else is to happen at its line.
     pub(super) fn cancel_jobs(&mut self, now: Instant, id: EndpointId) {
+        // One that has begun is ended, without its pauses: no break and no reset is left behind.
+        if let Some(device) = self.routing.endpoints.get_mut(id)
+            && let Some(source) = device.source
+            && let Some(job) = device.jobs.front().filter(|job| job.has_begun())
+        {
+            for (_, step) in job.script.steps.iter().skip(job.next) {
+                if let Step::Line(step) = *step {
+                    device.expected.push_back(Expected::Ignored);
+                    self.commands.push_back(Command::Line { source, step });
+                }
+            }
+        }
         let detail = "the writer fell silent, and the device was stopped";
         while self.finish_job(now, id, Err((None, LineFault::Failed(detail.to_owned())))) {}
         if let Some(device) = self.routing.endpoints.get_mut(id) {
@@ -312,11 +333,10 @@ impl Gateway {
         for (_, device) in self.routing.endpoints.iter_mut() {
             let is_of =
                 |job: &Job| matches!(job.asker, Asker::Peer { session, .. } if session == gone);
-            let has_begun = |job: &Job| !matches!(job.phase, Phase::Waiting(_));
             device.jobs.retain_mut(|job| {
                 if is_of(job) {
                     job.asker = Asker::Nobody;
-                    return has_begun(job) || job.next > 0;
+                    return job.holds();
                 }
                 true
             });
@@ -430,6 +450,27 @@ impl Gateway {
 }
 
 impl Job {
+    /// Whether one of its steps has been taken.
+    fn has_begun(&self) -> bool {
+        match self.phase {
+            Phase::Waiting(_) | Phase::Draining { .. } => false,
+            Phase::Running => self.next > 0,
+            Phase::Asked | Phase::Pausing { .. } => true,
+        }
+    }
+
+    /// How many bytes of a route it waits for, if it does.
+    pub(super) fn waits_for(&self, waiting: RouteId) -> Option<u64> {
+        match self.phase {
+            Phase::Waiting(After::Route { route, offset }) if route == waiting => Some(offset),
+            Phase::Waiting(_)
+            | Phase::Draining { .. }
+            | Phase::Running
+            | Phase::Asked
+            | Phase::Pausing { .. } => None,
+        }
+    }
+
     /// Whether the bytes of peers must stay behind this script.
     pub(super) fn holds(&self) -> bool {
         !matches!(self.phase, Phase::Waiting(_))
@@ -447,8 +488,9 @@ fn ok_json(value: &Value) -> Response {
 
 fn line_problem(step: Option<usize>, fault: &LineFault) -> Problem {
     let status = match fault {
-        LineFault::Unsupported => 422,
-        LineFault::Absent => 409,
+        LineFault::Unsupported | LineFault::NoLine => 422,
+        LineFault::Absent | LineFault::Denied(_) => 409,
+        LineFault::Busy => 503,
         LineFault::Failed(_) => 502,
     };
     let problem = Problem::new(status, &fault.to_string());

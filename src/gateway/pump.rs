@@ -216,7 +216,8 @@ fn write_route(entry: &mut Entry, routing: &mut Routing, id: RouteId, gaps: &mut
         };
         let (reason, count) = lost;
         route.drops.add(Direction::ToPeer, reason, count);
-        if device.endpoint.lag_policy() == LagPolicy::Close {
+        // A message without bytes leaves no hole in a stream.
+        if reason != DropReason::Empty && device.endpoint.lag_policy() == LagPolicy::Close {
             let channel = route.channel;
             gaps.push(Gap {
                 channel,

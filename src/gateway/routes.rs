@@ -153,6 +153,18 @@ impl Route {
         Some(waiting)
     }
 
+    /// Cuts the oldest message of a byte stream in two, after so many of its bytes.
+    pub(super) fn cut_front(&mut self, at: usize) {
+        let Some(front) = self.queue.front_mut() else {
+            return;
+        };
+        if at == 0 || at >= front.data.len() {
+            return;
+        }
+        let (binary, data) = (front.binary, front.data.split_off(at));
+        self.queue.insert(1, Waiting { binary, data });
+    }
+
     /// Puts the message back that [`Self::dequeue`] just took out.
     pub(super) fn put_back(&mut self, waiting: Waiting) {
         self.queued_bytes += waiting.data.len();

@@ -138,6 +138,8 @@ pub enum Command {
         name: String,
         /// TOML.
         text: Option<String>,
+        /// Whether a file that is there is ours to write over.
+        replace: bool,
     },
     /// List this machine's addresses now and answer with `handle_addresses`.
     ListAddresses,

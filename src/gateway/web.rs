@@ -418,7 +418,14 @@ impl Gateway {
         let wish = Wish::parse(&fields.what, false, fields.to)
             .map_err(|detail| Problem::new(400, &detail).at("do"))?;
         self.wish_lease(None, endpoint, &wish)
-            .map_err(|(_, detail)| Problem::new(409, &detail).at("do"))?;
+            .map_err(|(reason, detail)| {
+                let place = if reason == "unknown-session" {
+                    "to"
+                } else {
+                    "do"
+                };
+                Problem::new(409, &detail).at(place)
+            })?;
         Ok(Response::new(200))
     }
 
@@ -457,6 +464,8 @@ fn options(resource: &Resource, caller: &Caller) -> Response {
     let response = Response::new(204).header("Allow", &allow);
     let response = if *resource == Resource::Sessions {
         response.header("Accept-Post", whip::SDP)
+    } else if matches!(resource, Resource::Line(_) | Resource::Lease(_)) {
+        response.header("Accept-Post", JSON)
     } else if matches!(resource, Resource::Session(_)) {
         response.header("Accept-Patch", whip::FRAGMENT)
     } else {

@@ -16,7 +16,7 @@ use super::stats::Direction;
 use super::timers::TimerKey;
 use crate::config::{EndpointKind, Writers};
 use crate::endpoint::line::{Flush, LineStep};
-use crate::endpoint::{Count, DropReason};
+use crate::endpoint::{Count, DeviceState, DropReason};
 use crate::ids::{EndpointId, RouteId, SessionId};
 use crate::session::control::{Reply, Wish};
 
@@ -27,8 +27,8 @@ pub(super) struct Writing {
     pub(super) lease: Option<SessionId>,
     /// Whose silence stops the machine: the session that wrote last.
     writer: Option<SessionId>,
-    /// Sessions that were stopped and have not shown since that they are awake. What comes from
-    /// them was sent before.
+    /// Sessions that were stopped and have not shown since that they know. What comes from them
+    /// was sent before.
     stopped: BTreeSet<SessionId>,
     /// How often the machine was stopped.
     pub(super) fired: u64,
@@ -45,30 +45,35 @@ impl Writing {
 pub(super) type Denied = (&'static str, String);
 
 impl Gateway {
-    /// Whether a session may write to a device now. Who writes first gets the lease.
+    /// Whether a session may write to a device now.
     pub(super) fn check_writer(
-        &mut self,
+        &self,
         session: SessionId,
         id: EndpointId,
     ) -> Result<(), DropReason> {
-        let Some(device) = self.routing.endpoints.get_mut(id) else {
+        let Some(device) = self.routing.endpoints.get(id) else {
             return Err(DropReason::Absent);
         };
         if device.writing.stopped.contains(&session) {
             return Err(DropReason::Deadman);
         }
-        if device.config.traffic.writers == Writers::One {
-            match device.writing.lease {
-                Some(holder) if holder == session => {}
-                Some(_) => return Err(DropReason::NoLease),
-                None => self.set_lease(id, Some(session)),
-            }
+        let holder = device.writing.lease;
+        let is_free = holder.is_none_or(|holder| holder == session);
+        if device.config.traffic.writers == Writers::One && !is_free {
+            return Err(DropReason::NoLease);
         }
         Ok(())
     }
 
-    /// A session has written: from now on its silence counts.
+    /// A session has written: it has the lease, if nobody had, and from now on its silence counts.
     pub(super) fn note_writer(&mut self, now: Instant, session: SessionId, id: EndpointId) {
+        let device = self.routing.endpoints.get(id);
+        let is_first = device.is_some_and(|device| {
+            device.config.traffic.writers == Writers::One && device.writing.lease.is_none()
+        });
+        if is_first {
+            self.set_lease(id, Some(session));
+        }
         let Some(device) = self.routing.endpoints.get_mut(id) else {
             return;
         };
@@ -80,13 +85,15 @@ impl Gateway {
     }
 
     /// A heartbeat of a session, for one endpoint or for all. `stop`: the writer has brought the
-    /// machine to rest, and its silence means nothing any more.
+    /// machine to rest, and its silence means nothing any more. `fired`: the stop that it has heard
+    /// of; a heartbeat without it may have been sent before, and comes with the stale messages.
     pub(super) fn handle_heartbeat(
         &mut self,
         now: Instant,
         session: SessionId,
         only: Option<EndpointId>,
         stop: bool,
+        fired: Option<u64>,
     ) {
         let all = self.routing.endpoint_names.values().copied();
         let wanted: Vec<_> = all
@@ -96,7 +103,9 @@ impl Gateway {
             let Some(device) = self.routing.endpoints.get_mut(id) else {
                 continue;
             };
-            device.writing.stopped.remove(&session);
+            if fired == Some(device.writing.fired) {
+                device.writing.stopped.remove(&session);
+            }
             if device.writing.writer == Some(session) {
                 if stop {
                     device.writing.writer = None;
@@ -117,7 +126,12 @@ impl Gateway {
             return;
         };
         let writer = device.writing.writer.take();
+        if device.endpoint.state() != DeviceState::Open {
+            let name = &device.config.name;
+            return log::warn!("endpoint {name}: its writer is silent, and it is not there");
+        }
         device.writing.fired += 1;
+        let fired = device.writing.fired;
         self.cancel_jobs(now, id);
         self.drop_waiting(id, DropReason::Deadman);
         let Some(device) = self.routing.endpoints.get_mut(id) else {
@@ -147,7 +161,9 @@ impl Gateway {
         let endpoint = device.config.name.clone();
         let millis = u64::try_from(deadman.timeout.as_millis()).unwrap_or(u64::MAX);
         log::warn!("endpoint {endpoint}: its writer was silent for {millis} ms: stopped");
-        let event = json!({"endpoint": endpoint, "session": name, "timeout_ms": millis});
+        let event = json!({
+            "endpoint": endpoint, "session": name, "timeout_ms": millis, "fired": fired,
+        });
         self.events.push("deadman", &event);
         let session = name.as_deref();
         for reader in self.sessions_at(id) {
@@ -155,6 +171,7 @@ impl Gateway {
                 entry.session.tell(&Reply::Deadman {
                     endpoint: &endpoint,
                     session,
+                    fired,
                 });
                 self.touch_session(reader);
             }
@@ -216,6 +233,11 @@ impl Gateway {
             ("lease-held", format!("session {name} has the lease"))
         };
         let next = match wish {
+            Wish::Take { .. } if asker.is_none() => {
+                let detail = "over HTTP a lease is released or given to a session".to_owned();
+                return Err(("no-channel", detail));
+            }
+            Wish::Release if holder.is_none() => None,
             Wish::Take { force } => {
                 let Some(asker) = asker.filter(|asker| self.sessions_at(id).contains(asker)) else {
                     let detail = "open a channel to the endpoint first".to_owned();

@@ -80,7 +80,12 @@ impl ConfigFiles {
 
     /// Writes (or, without a text, removes) an endpoint's file, so that either all of it is there
     /// after a power cut or nothing.
-    pub(super) fn write_endpoint(&self, name: &str, text: Option<&str>) -> Result<(), String> {
+    pub(super) fn write_endpoint(
+        &self,
+        name: &str,
+        text: Option<&str>,
+        replace: bool,
+    ) -> Result<(), String> {
         let Some(folder) = self.folder() else {
             return Err("there is no configuration file to write beside".to_owned());
         };
@@ -89,6 +94,10 @@ impl ConfigFiles {
         let Some(text) = text else {
             return fs::remove_file(&path).map_err(said);
         };
+        if !replace && path.exists() {
+            let path = path.display();
+            return Err(format!("{path} is there already, and has not been read"));
+        }
         fs::create_dir_all(&folder).map_err(said)?;
         // Not ending in .toml: a crash leaves nothing behind that would be read.
         let new = folder.join(format!(".{name}.new"));

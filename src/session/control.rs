@@ -154,6 +154,8 @@ pub enum Reply<'a> {
         endpoint: &'a str,
         /// The session that had moved it, if it is still there.
         session: Option<&'a str>,
+        /// How often that was so; a heartbeat that names it shows that its sender knows.
+        fired: u64,
     },
     /// The answer to `ping`.
     Pong {
@@ -196,6 +198,8 @@ pub enum Request<'a> {
         endpoint: Option<String>,
         /// The machine is at rest: silence means nothing any more.
         stop: bool,
+        /// The stop that the peer has heard of.
+        fired: Option<u64>,
     },
 }
 
@@ -302,6 +306,8 @@ impl<'a> Request<'a> {
             force: bool,
             #[serde(default)]
             stop: bool,
+            #[serde(default)]
+            fired: Option<u64>,
         }
         let fields: Fields<'a> =
             serde_json::from_str(text).map_err(|error| bad("bad-json", error.to_string()))?;
@@ -340,6 +346,7 @@ impl<'a> Request<'a> {
             "heartbeat" => Ok(Self::Heartbeat {
                 endpoint: fields.endpoint,
                 stop: fields.stop,
+                fired: fields.fired,
             }),
             "endpoints" => Ok(Self::Endpoints),
             other => {

@@ -46,12 +46,11 @@ test('chromium: four megabytes over a line of 115,200 baud', { timeout: 480000 }
 
   const memory = [];
   const sample = setInterval(() => memory.push(daemon.residentKilobytes()), 2000);
-  t.after(() => clearInterval(sample));
   await until('the line has taken it all', async () => {
     const failure = await page.evaluate(() => window.failure ?? (window.session.channels[0].closed && 'it was closed'));
     assert.ok(!failure, failure);
     return device.taken >= total;
-  }, 450000);
+  }, 450000).finally(() => clearInterval(sample));
   await page.evaluate(() => window.written);
 
   assert.equal(device.taken, total);

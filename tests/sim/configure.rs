@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use thingway::config::{Config, Place};
+use thingway::config::{Config, File, Place, Sources};
 use thingway::ports::Port;
 
 use crate::peer::reliable;
@@ -191,5 +191,66 @@ fn ports_that_are_found_become_endpoints_if_that_is_wanted() {
     reload(&mut world, &format!("[serial]\ndiscover = true\n{ARM}"));
     assert!(!world.peer(n).channels["ftdi"].closed);
     reload(&mut world, ARM);
+    assert_eq!(names(&mut world), ["arm"]);
+}
+
+fn load(world: &mut World, files: &[(&str, &str)]) {
+    let files = files.iter().map(|(name, text)| File {
+        name: (*name).to_owned(),
+        text: (*text).to_owned(),
+    });
+    let sources = Sources {
+        files: files.collect(),
+        environment: Vec::new(),
+    };
+    let now = world.now;
+    world.gateway.handle_reload(now, sources.read());
+    world.settle();
+}
+
+#[test]
+fn the_api_writes_over_its_own_files_only() {
+    let mut world = World::new(5, "[api]\nconfigure = true\n");
+    let main = "[api]\nconfigure = true\n";
+    let leg = ARM.replace("arm", "leg");
+    let both = format!("{ARM}{leg}");
+    load(
+        &mut world,
+        &[("main.toml", main), ("/etc/conf.d/arm.toml", &both)],
+    );
+    for method in ["PUT", "DELETE"] {
+        let answer = send(&mut world, method, "arm", r#"{"kind":"demo"}"#);
+        assert!(
+            answer.starts_with("409 ") && answer.contains("leg"),
+            "{method}: {answer}"
+        );
+    }
+    // It moves into the main file: then it is no longer the API's.
+    let main = format!("{main}{ARM}");
+    load(&mut world, &[("main.toml", &main)]);
+    let answer = send(&mut world, "PUT", "arm", r#"{"kind":"demo"}"#);
+    assert!(
+        answer.starts_with("409 ") && answer.contains("main.toml"),
+        "{answer}"
+    );
+    // What is there already is left as it is, its channels too.
+    let body = r#"{"kind":"serial","path":"/dev/foot"}"#;
+    assert!(send(&mut world, "PUT", "foot", body).starts_with("201 "));
+    let n = world.connect(&[reliable("foot")], good(), 5);
+    world.until("open", SOON, |w| w.peer(n).channels["foot"].open);
+    assert!(send(&mut world, "PUT", "foot", body).starts_with("200 "));
+    world.run(Duration::from_secs(1));
+    assert!(!world.peer(n).channels["foot"].closed);
+}
+
+#[test]
+fn a_port_that_was_found_makes_way_for_the_file_that_names_it() {
+    let mut world = World::new(6, "[serial]\ndiscover = true\n");
+    world.ports = vec![port("/dev/arm", "ftdi")];
+    let now = world.now;
+    world.gateway.handle_devices_changed(now);
+    world.settle();
+    assert_eq!(names(&mut world), ["ftdi"]);
+    reload(&mut world, &format!("[serial]\ndiscover = true\n{ARM}"));
     assert_eq!(names(&mut world), ["arm"]);
 }

@@ -341,3 +341,18 @@ fn a_connection_that_cannot_be_made_closes_its_channel() {
     world.run(Duration::from_secs(20));
     assert_eq!(world.get("/endpoints/ssh")["routes"], 0);
 }
+
+#[test]
+fn a_frame_without_bytes_is_counted_and_disturbs_nobody() {
+    let mut world = World::new(14, &format!("{ARM}framing = \"cobs\"\n"));
+    let n = open(&mut world, "arm", 14);
+    world.device_sends("/dev/arm", b"\x02a\0\x01\0\x02b\0");
+    world.until("both", SOON, |w| messages(w, n, "arm") == [b"a", b"b"]);
+    world.until("told", SOON, |w| !w.peer(n).told("dropped").is_empty());
+    assert_eq!(world.peer(n).told("dropped")[0]["reason"], "empty");
+    let late = open(&mut world, "arm", 15);
+    world.until("the past", SOON, |w| {
+        messages(w, late, "arm") == [b"a", b"b"]
+    });
+    assert!(world.peer(n).channels["arm"].open && !world.peer(n).channels["arm"].closed);
+}

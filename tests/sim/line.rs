@@ -172,7 +172,7 @@ fn sixteen_scripts_wait_and_no_more() {
             json!({"type": "line", "id": id, "endpoint": "arm", "after": 1, "do": [{"rts": true}]});
         ask(&mut world, n, &request);
     }
-    assert_eq!(answer(&mut world, n, 17)["ok"], false);
+    assert_eq!(answer(&mut world, n, 17)["reason"], "busy");
     let now = world.now;
     assert!(world.peer(n).send_within_credit(now, "arm", b"x"));
     assert_eq!(answer(&mut world, n, 16)["ok"], true);
@@ -264,4 +264,43 @@ fn over_http_it_is_the_same() {
         world.peer(n).told("line").is_empty(),
         "the answer is the asker's"
     );
+}
+
+#[test]
+fn a_script_runs_at_its_very_byte_even_in_the_middle_of_a_message() {
+    let (mut world, n) = at_a_line(9);
+    world.tty("/dev/arm").rate = 10;
+    for (id, after) in [(1, 61_050), (2, 61_051), (3, 100_000)] {
+        let steps = json!([{"baud": 9_600 + id}]);
+        let request =
+            json!({"type": "line", "id": id, "endpoint": "arm", "after": after, "do": steps});
+        ask(&mut world, n, &request);
+    }
+    world.run(Duration::from_millis(50));
+    let now = world.now;
+    assert!(world.peer(n).send_within_credit(now, "arm", &[0; 60_000]));
+    for _ in 0..100 {
+        let now = world.now;
+        assert!(world.peer(n).send_within_credit(now, "arm", &[1; 20]));
+    }
+    world.until("room", SOON, |w| {
+        let now = w.now;
+        w.peer(n).send_within_credit(now, "arm", &[2; 60_000])
+    });
+    for id in [1, 2, 3] {
+        assert_eq!(answer(&mut world, n, id)["ok"], true, "{id}");
+    }
+    let at: Vec<usize> = world
+        .tty("/dev/arm")
+        .steps
+        .iter()
+        .map(|(_, at, _)| *at)
+        .collect();
+    assert_eq!(at, [61_050, 61_051, 100_000]);
+    world.until("all of it", Duration::from_secs(30), |w| {
+        w.tty("/dev/arm").written.len() == 122_000
+    });
+    let written = &world.tty("/dev/arm").written;
+    assert!(written.is_sorted(), "in its order");
+    assert!(world.peer(n).told("dropped").is_empty());
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use thingway::endpoint::line::{Flush, LineStep};
 
 use crate::peer::{reliable, unreliable};
 use crate::sessions::{ARM, good};
@@ -163,15 +164,18 @@ fn a_writer_that_falls_silent_stops_the_machine_to_the_millisecond() {
     assert_eq!(endpoint["deadman"]["fired"], 1);
     assert_eq!(endpoint["deadman"]["armed"], false);
 
-    // What was sent before it shows that it is awake is stale.
+    // What was sent before it knows of the stop is stale, its heartbeats too.
+    assert_eq!(world.peer(n).told("deadman")[0]["fired"], 1);
     write(&mut world, n, b"go on\n");
+    ask(&mut world, n, &json!({"type": "heartbeat"}));
+    write(&mut world, n, b"go on\n");
+    let script = json!({"type": "line", "id": 1, "endpoint": "arm", "do": [{"dtr": true}]});
+    ask(&mut world, n, &script);
+    assert_eq!(world.peer(n).told("line")[0]["reason"], "deadman");
     assert_eq!(written(&mut world), "go\nSTOP\n");
-    assert_eq!(world.dropped("deadman"), 6);
-    ask(
-        &mut world,
-        n,
-        &json!({"type": "heartbeat", "endpoint": "arm"}),
-    );
+    assert_eq!(world.dropped("deadman"), 12);
+    let knows = json!({"type": "heartbeat", "endpoint": "arm", "fired": 1});
+    ask(&mut world, n, &knows);
     write(&mut world, n, b"again\n");
     assert_eq!(written(&mut world), "go\nSTOP\nagain\n");
     ask(
@@ -249,4 +253,77 @@ fn a_datagram_device_is_stopped_as_well() {
     });
     let received = &world.peer(n).channels["rover"].received;
     assert_eq!(received[1].1, b"\x00\xff");
+}
+
+#[test]
+fn a_stop_leaves_no_break_and_no_reset_behind() {
+    let mut world = World::new(7, &dead_man(250));
+    let n = connect(&mut world, 7);
+    write(&mut world, n, b"go\n");
+    let steps = json!([{"dtr": false}, {"break_ms": 3_000}, {"dtr": true}, {"wait_ms": 900}]);
+    ask(
+        &mut world,
+        n,
+        &json!({"type": "line", "id": 1, "endpoint": "arm", "do": steps}),
+    );
+    world.run(Duration::from_millis(500));
+    assert_eq!(world.peer(n).told("line")[0]["ok"], false);
+    let done: Vec<_> = world
+        .tty("/dev/arm")
+        .steps
+        .iter()
+        .map(|(.., step)| *step)
+        .collect();
+    let modem = |on| LineStep::Modem {
+        dtr: Some(on),
+        rts: None,
+    };
+    let expected = [
+        modem(false),
+        LineStep::Break(true),
+        LineStep::Break(false),
+        modem(true),
+        LineStep::Flush(Flush::Output),
+    ];
+    assert_eq!(done, expected);
+    assert_eq!(written(&mut world), "go\nSTOP\n");
+}
+
+#[test]
+fn a_device_that_is_not_there_cannot_be_stopped() {
+    let mut world = World::new(8, &dead_man(250));
+    let n = connect(&mut world, 8);
+    write(&mut world, n, b"go\n");
+    world.unplug("/dev/arm");
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.get("/endpoints/arm")["deadman"]["fired"], 0);
+    assert_eq!(world.get("/endpoints/arm")["deadman"]["armed"], false);
+    assert!(world.peer(n).told("deadman").is_empty());
+}
+
+#[test]
+fn who_has_no_lease_may_look_at_the_line_and_no_more() {
+    let mut world = World::new(9, &one_writer());
+    let (a, b) = (connect(&mut world, 1), connect(&mut world, 2));
+    write(&mut world, a, b"a");
+    for (id, steps, ok) in [(1, json!([]), true), (2, json!([{"baud": 9_600}]), false)] {
+        ask(
+            &mut world,
+            b,
+            &json!({"type": "line", "id": id, "endpoint": "arm", "do": steps}),
+        );
+        let told = world.peer(b).told("line").pop().expect("an answer").clone();
+        assert_eq!(
+            (&told["id"], &told["ok"]),
+            (&id.into(), &ok.into()),
+            "{told}"
+        );
+    }
+    assert_eq!(world.peer(b).told("line")[1]["reason"], "no-lease");
+    assert!(world.tty("/dev/arm").steps.is_empty());
+    // A message to a line that is not there takes no lease.
+    world.delete(a);
+    world.unplug("/dev/arm");
+    write(&mut world, b, b"b");
+    assert!(world.get("/endpoints/arm")["lease"].is_null());
 }

@@ -67,8 +67,12 @@ impl EventLoop {
                 Command::WatchDevices => {
                     self.files.add(Path::new("/dev/serial/by-id/*"));
                 }
-                Command::WriteEndpoint { name, text } => {
-                    let written = self.config.write_endpoint(&name, text.as_deref());
+                Command::WriteEndpoint {
+                    name,
+                    text,
+                    replace,
+                } => {
+                    let written = self.config.write_endpoint(&name, text.as_deref(), replace);
                     self.gateway.handle_endpoint_written(now, &name, written);
                 }
                 Command::Open { source, target } => match self.open(&target) {

@@ -71,7 +71,7 @@ impl Tty {
         if let Some(rs485) = &line.rs485 {
             ioctls::set_rs485(&self.fd, rs485).map_err(|errno| match fault(errno) {
                 LineFault::Unsupported => "its driver cannot switch RS-485".to_owned(),
-                LineFault::Absent | LineFault::Failed(_) => format!("RS-485: {}", said(errno)),
+                _ => format!("RS-485: {}", said(errno)),
             })?;
         }
         for (name, level, line) in [

@@ -206,7 +206,7 @@ impl World {
                     self.gateway.handle_failed(self.now, source, &failure);
                 }
                 Command::ListPorts => self.gateway.handle_ports(self.now, &self.ports.clone()),
-                Command::WriteEndpoint { name, text } => {
+                Command::WriteEndpoint { name, text, .. } => {
                     self.files.insert(name.clone(), text);
                     self.gateway
                         .handle_endpoint_written(self.now, &name, Ok(()));
