@@ -111,10 +111,19 @@ impl Gateway {
         for endpoint in wanted {
             if !self.routing.endpoint_names.contains_key(&endpoint.name) {
                 changed += 1;
-                self.add_endpoint(endpoint);
+                self.introduce(endpoint);
             }
         }
         changed
+    }
+
+    /// Adds an endpoint that sessions have not been greeted with, and tells them.
+    fn introduce(&mut self, endpoint: EndpointConfig) {
+        let name = endpoint.name.clone();
+        self.add_endpoint(endpoint);
+        if let Some(id) = self.routing.endpoint_names.get(&name) {
+            self.announce_endpoint(*id);
+        }
     }
 
     /// Closes its channels and its device, and forgets it.
@@ -275,7 +284,7 @@ impl Gateway {
                 match write.endpoint {
                     None => Response::new(200),
                     Some(endpoint) => {
-                        self.add_endpoint(*endpoint);
+                        self.introduce(*endpoint);
                         let location = format!("/endpoints/{name}");
                         let status = if before.is_some() { 200 } else { 201 };
                         let json = self.endpoint_json(name).unwrap_or_default();
@@ -375,7 +384,7 @@ impl Gateway {
                 for mut endpoint in config.endpoints {
                     log::info!("endpoint {}: found at {}", endpoint.name, port.device);
                     endpoint.place = Place::Found;
-                    self.add_endpoint(endpoint);
+                    self.introduce(endpoint);
                 }
             }
         }
