@@ -20,6 +20,7 @@ mod peer;
 mod api;
 mod body;
 mod command_line;
+mod configure;
 mod crowd;
 mod daemon;
 mod events;
