@@ -19,6 +19,7 @@ mod peer;
 
 mod api;
 mod body;
+mod capture;
 mod command_line;
 mod configure;
 mod crowd;
@@ -34,6 +35,7 @@ mod ports;
 mod pty;
 mod serial;
 mod shutdown;
+mod sockets;
 mod state;
 mod trace;
 mod udp;
