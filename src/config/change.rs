@@ -55,10 +55,42 @@ pub fn endpoint_toml(name: &str, value: &Value) -> Result<String, String> {
     toml::to_string(&json!({"endpoint": [fields]})).map_err(|error| error.to_string())
 }
 
+/// Whether a file's text is one endpoint of this name and nothing else, so that it may be written
+/// anew without the loss of what somebody else put there.
+pub fn holds_only(text: &str, name: &str) -> bool {
+    let Ok(mut root) = text.parse::<toml::Table>() else {
+        return false;
+    };
+    let endpoints = root.remove("endpoint");
+    let Some([only]) = endpoints
+        .as_ref()
+        .and_then(|v| v.as_array())
+        .map(Vec::as_slice)
+    else {
+        return false;
+    };
+    root.is_empty() && only.get("name").and_then(toml::Value::as_str) == Some(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::EndpointKind;
+
+    #[test]
+    fn a_file_of_ones_own_is_one_endpoint() {
+        let one = "[[endpoint]]\nname = \"arm\"\nkind = \"echo\"\n";
+        assert!(holds_only(one, "arm"));
+        assert!(holds_only(
+            &endpoint_toml("leg", &json!({"kind": "sink"})).unwrap(),
+            "leg"
+        ));
+        for other in ["", "endpoint = 1", "nonsense", "[limits]\n", &one.repeat(2)] {
+            assert!(!holds_only(other, "arm"), "{other}");
+        }
+        assert!(!holds_only(one, "leg"));
+        assert!(!holds_only(&format!("{one}[limits]\n"), "arm"));
+    }
 
     #[test]
     fn an_endpoint_of_json_is_one_of_toml() {

@@ -25,7 +25,7 @@ use crate::endpoint::line::LineSettings;
 use crate::framing::Framing;
 use crate::limits::Limits;
 
-pub use change::{ServedConfig, endpoint_file, endpoint_toml};
+pub use change::{ServedConfig, endpoint_file, endpoint_toml, holds_only};
 pub use endpoints::check_name;
 pub use environment::VARIABLES;
 pub use http::check_listen;

@@ -91,6 +91,16 @@ impl ConfigFiles {
         };
         let path = folder.with_file_name(endpoint_file(name));
         let said = |error: io::Error| format!("{}: {}", path.display(), plain(&error));
+        match fs::read_to_string(&path) {
+            Ok(before) if !crate::config::holds_only(&before, name) => {
+                let path = path.display();
+                return Err(format!(
+                    "{path} holds more than this endpoint: change it there"
+                ));
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(said(error)),
+            Ok(_) | Err(_) => {}
+        }
         let Some(text) = text else {
             return fs::remove_file(&path).map_err(said);
         };

@@ -14,14 +14,14 @@ use crate::pty::Pty;
 use crate::serial;
 
 /// A reader of server-sent events (HTML standard §9.2.6, as far as it is needed).
-struct EventSource {
+pub struct EventSource {
     http: Http,
     text: String,
     last_id: u64,
 }
 
 impl EventSource {
-    fn open(daemon: &Daemon) -> Self {
+    pub fn open(daemon: &Daemon) -> Self {
         let mut http = Http::connect(daemon.addr);
         http.send(format!(
             "GET /events HTTP/1.1\r\nHost: {}\r\n\r\n",
@@ -39,7 +39,7 @@ impl EventSource {
         }
     }
 
-    fn next(&mut self) -> (String, Value) {
+    pub fn next(&mut self) -> (String, Value) {
         let event = loop {
             if let Some(at) = self.text.find("\n\n") {
                 let event: String = self.text.drain(..at + 2).collect();
@@ -100,7 +100,7 @@ impl Socket {
 }
 
 /// Reads until an event is like this, and returns it.
-fn find(
+pub fn find(
     mut next: impl FnMut() -> (String, Value),
     what: &str,
     wanted: impl Fn(&str, &Value) -> bool,

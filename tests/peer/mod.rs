@@ -237,14 +237,16 @@ impl Peer {
         }
     }
 
-    /// Grants name a stream id, which is known when the channel is open.
+    /// Grants name a stream id, which is known when the channel is open, and another's afterwards.
     fn apply_credit(&mut self) {
         for message in &self.control {
             if message["type"] == "credit" {
                 let stream = message["channel"].as_u64();
                 let limit = message["limit"].as_u64().expect("a number");
                 let mut channels = self.channels.values_mut();
-                if let Some(channel) = channels.find(|c| c.stream.map(u64::from) == stream) {
+                if let Some(channel) =
+                    channels.find(|c| c.open && c.stream.map(u64::from) == stream)
+                {
                     channel.credit = Some(channel.credit.unwrap_or(0).max(limit));
                 }
             }

@@ -188,8 +188,13 @@ fn open(target: &Target) -> Result<Io, Failure> {
 }
 
 /// A socket file that a killed process left behind would keep us from listening there. One that
-/// somebody listens at is left alone.
+/// somebody listens at is left alone, and so is every other file: those refuse, too.
 fn remove_stale(path: &Path) {
+    let is_socket = std::fs::symlink_metadata(path)
+        .is_ok_and(|found| std::os::unix::fs::FileTypeExt::is_socket(&found.file_type()));
+    if !is_socket {
+        return;
+    }
     let refused = match std::os::unix::net::UnixStream::connect(path) {
         Ok(_) => false,
         Err(error) => error.kind() == io::ErrorKind::ConnectionRefused,

@@ -1,9 +1,10 @@
 //! UUCP lock files, by which programs that know nothing of TIOCEXCL keep off each other's lines.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, test_kill_process};
 
 /// Where they are on every Linux of the last decade.
@@ -13,6 +14,9 @@ const DIRECTORY: &str = "/run/lock";
 #[derive(Debug)]
 pub(super) struct Lock {
     path: PathBuf,
+    /// Locked itself, which tells another endpoint of this process that the number in it is no
+    /// leftover.
+    _file: File,
 }
 
 impl Lock {
@@ -31,10 +35,12 @@ impl Lock {
         for _ in 0..2 {
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(mut file) => {
-                    let lock = Self { path };
                     // In one call: who reads a part of the number takes it for another process.
                     let text = format!("{:10}\n", std::process::id());
-                    return match file.write_all(text.as_bytes()) {
+                    let written = file.write_all(text.as_bytes());
+                    let locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
+                    let lock = Self { path, _file: file };
+                    return match written.and_then(|()| Ok(locked?)) {
                         Ok(()) => Ok(Some(lock)),
                         Err(error) => {
                             log::debug!("{}: {error}", lock.path.display());
@@ -46,6 +52,10 @@ impl Lock {
                     if let Some(holder) = holder(&path) {
                         let path = path.display();
                         return Err(format!("process {holder} has it ({path})"));
+                    }
+                    if is_ours(&path) {
+                        let path = path.display();
+                        return Err(format!("another endpoint has it ({path})"));
                     }
                     // Its process has gone without a word.
                     if fs::remove_file(&path).is_err() {
@@ -68,6 +78,14 @@ impl Drop for Lock {
             log::debug!("{}: {error}", self.path.display());
         }
     }
+}
+
+/// Whether this process holds a lock file for another endpoint: one device may have many names.
+fn is_ours(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| {
+        let locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        locked == Err(rustix::io::Errno::WOULDBLOCK)
+    })
 }
 
 /// The process that a lock file names, if there is such a process and it is not this one: a
