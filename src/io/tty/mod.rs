@@ -69,9 +69,12 @@ impl Tty {
         }
         settings::apply(&self.fd, line)?;
         if let Some(rs485) = &line.rs485 {
-            ioctls::set_rs485(&self.fd, rs485).map_err(|errno| match fault(errno) {
-                LineFault::Unsupported => "its driver cannot switch RS-485".to_owned(),
-                _ => format!("RS-485: {}", said(errno)),
+            ioctls::set_rs485(&self.fd, rs485).map_err(|errno| {
+                if fault(errno) == LineFault::Unsupported {
+                    "its driver cannot switch RS-485".to_owned()
+                } else {
+                    format!("RS-485: {}", said(errno))
+                }
             })?;
         }
         for (name, level, line) in [
