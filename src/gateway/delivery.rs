@@ -6,9 +6,9 @@
 use std::time::{Duration, Instant};
 
 use super::Gateway;
-use super::devices::Offered;
 use super::stats::Direction;
 use super::timers::TimerKey;
+use super::waiting::Offered;
 use crate::endpoint::{Count, DropReason, Message};
 use crate::ids::{EndpointId, RouteId, SessionId};
 use crate::limits;

@@ -6,20 +6,15 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-
 use super::Gateway;
 use super::source::{Command, Source};
 use super::timers::TimerKey;
 use crate::api::origin::Caller;
-use crate::api::problem::Problem;
 use crate::config::EndpointKind;
 use crate::endpoint::DeviceState;
 use crate::endpoint::line::{LineFault, LineStatus, LineStep};
 use crate::endpoint::script::{Script, Step};
-use crate::http::Response;
 use crate::ids::{EndpointId, RouteId, SessionId, SourceId};
-use crate::session::control::Reply;
 
 /// Scripts that wait at one device.
 const MAX_JOBS: usize = 16;
@@ -90,7 +85,7 @@ pub(super) enum Expected {
 }
 
 /// How a script ended: with the line's state, or with the step that failed.
-type Outcome = Result<LineStatus, (Option<usize>, LineFault)>;
+pub(super) type Outcome = Result<LineStatus, (Option<usize>, LineFault)>;
 
 impl Gateway {
     /// Takes a script; the answer goes to `asker`, now or later.
@@ -354,92 +349,6 @@ impl Gateway {
         true
     }
 
-    fn answer_script(&mut self, now: Instant, id: EndpointId, asker: &Asker, outcome: Outcome) {
-        let Some(device) = self.routing.endpoints.get(id) else {
-            return;
-        };
-        let endpoint = device.config.name.clone();
-        match &outcome {
-            Ok(_) => log::debug!("endpoint {endpoint}: line control done"),
-            Err((_, fault)) => log::info!("endpoint {endpoint}: line control: {fault}"),
-        }
-        match asker {
-            Asker::Nobody => {}
-            Asker::Peer { session, id } => {
-                let id = id.as_deref().and_then(raw);
-                let status = outcome.as_ref().ok().map(status_json);
-                let (step, fault) = match &outcome {
-                    Ok(_) => (None, None),
-                    Err((step, fault)) => (*step, Some(fault)),
-                };
-                let detail = fault.map(ToString::to_string);
-                if let Some(entry) = self.sessions.get_mut(*session) {
-                    entry.session.answer(&Reply::Line {
-                        id,
-                        endpoint: &endpoint,
-                        ok: fault.is_none(),
-                        line: status.as_ref(),
-                        step,
-                        reason: fault.map(LineFault::as_str),
-                        detail: detail.as_deref(),
-                    });
-                }
-                self.touch_session(*session);
-            }
-            Asker::Http { source, caller } => {
-                let response = match outcome {
-                    Ok(status) => ok_json(&json!({"line": status_json(&status)})),
-                    Err((step, fault)) => line_problem(step, &fault).response(),
-                };
-                self.answer(now, *source, caller, response);
-                self.service(now, *source);
-            }
-        }
-    }
-
-    /// Asks how a line is, for `GET /endpoints/{name}`. False: there is nothing to be asked.
-    pub(super) fn look_at_line(&mut self, name: &str, source: SourceId, caller: &Caller) -> bool {
-        let Some(id) = self.routing.endpoint_names.get(name) else {
-            return false;
-        };
-        let Some(device) = self.routing.endpoints.get_mut(*id) else {
-            return false;
-        };
-        let is_serial = matches!(device.config.kind, EndpointKind::Serial { .. });
-        let Some(line) = device.source.filter(|_| is_serial) else {
-            return false;
-        };
-        let caller = caller.clone();
-        device.expected.push_back(Expected::View { source, caller });
-        let step = LineStep::Look;
-        self.commands
-            .push_back(Command::Line { source: line, step });
-        true
-    }
-
-    fn answer_view(
-        &mut self,
-        now: Instant,
-        id: EndpointId,
-        source: SourceId,
-        caller: &Caller,
-        result: Result<LineStatus, LineFault>,
-    ) {
-        let name = self
-            .routing
-            .endpoints
-            .get(id)
-            .map(|d| d.config.name.clone());
-        let Some(mut json) = name.and_then(|name| self.endpoint_json(&name)) else {
-            return;
-        };
-        if let (Ok(status), Some(fields)) = (result, json.as_object_mut()) {
-            fields.insert("line".to_owned(), status_json(&status));
-        }
-        self.answer(now, source, caller, ok_json(&json));
-        self.service(now, source);
-    }
-
     /// The device behind a source, for answers to commands.
     pub(super) fn device_of(&self, source: SourceId) -> Option<EndpointId> {
         match self.sources.get(source) {
@@ -475,53 +384,4 @@ impl Job {
     pub(super) fn holds(&self) -> bool {
         !matches!(self.phase, Phase::Waiting(_))
     }
-}
-
-fn raw(text: &str) -> Option<&serde_json::value::RawValue> {
-    serde_json::from_str(text).ok()
-}
-
-fn ok_json(value: &Value) -> Response {
-    let fresh = Response::new(200).header("Cache-Control", "no-store");
-    fresh.body("application/json", value.to_string().into_bytes())
-}
-
-fn line_problem(step: Option<usize>, fault: &LineFault) -> Problem {
-    let status = match fault {
-        LineFault::Unsupported | LineFault::NoLine => 422,
-        LineFault::Absent | LineFault::Denied(_) => 409,
-        LineFault::Busy => 503,
-        LineFault::Failed(_) => 502,
-    };
-    let problem = Problem::new(status, &fault.to_string());
-    match step {
-        Some(step) => problem.at(&format!("do[{step}]")),
-        None => problem,
-    }
-}
-
-/// A line as JSON. What its driver does not have is `"unsupported"`.
-pub(super) fn status_json(status: &LineStatus) -> Value {
-    let unsupported = || Value::from("unsupported");
-    let modem = status.modem.map_or_else(unsupported, |lines| {
-        json!({
-            "dtr": lines.dtr, "rts": lines.rts, "cts": lines.cts,
-            "dsr": lines.dsr, "dcd": lines.dcd, "ri": lines.ri,
-        })
-    });
-    let counters = status.counters.map_or_else(unsupported, |counters| {
-        json!({
-            "rx": counters.rx, "tx": counters.tx, "frame": counters.frame,
-            "overrun": counters.overrun, "parity": counters.parity, "breaks": counters.breaks,
-            "buffer_overrun": counters.buffer_overrun,
-        })
-    });
-    json!({
-        "baud": status.baud,
-        "format": status.format.to_string(),
-        "flow": status.flow.as_str(),
-        "modem": modem,
-        "counters": counters,
-        "unsent": status.unsent,
-    })
 }

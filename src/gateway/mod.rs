@@ -14,6 +14,7 @@ mod drain;
 mod events;
 mod instances;
 mod line;
+mod line_answers;
 mod offers;
 mod pump;
 mod routes;
@@ -24,6 +25,7 @@ mod stats;
 mod tests;
 mod timers;
 mod views;
+mod waiting;
 mod web;
 mod writers;
 

@@ -1,0 +1,148 @@
+//! Messages that a device has no room for: whose turn it is, and what must not pass them.
+
+use std::time::Instant;
+
+use super::Routing;
+use super::delivery::QUANTUM;
+use super::routes::Waiting;
+use crate::endpoint::{Count, DropReason, Message, Unaccepted};
+use crate::ids::{EndpointId, RouteId};
+
+/// What became of a message on its way to the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offered {
+    Taken,
+    Full,
+    Refused(DropReason),
+}
+
+impl Routing {
+    /// Offers a message to a route's endpoint.
+    pub(super) fn offer(
+        &mut self,
+        now: Instant,
+        route: RouteId,
+        endpoint: EndpointId,
+        message: Message<'_>,
+    ) -> Offered {
+        let Some(device) = self.endpoints.get_mut(endpoint) else {
+            return Offered::Refused(DropReason::Absent);
+        };
+        match device.endpoint.handle_message(now, route, message) {
+            Ok(()) => {
+                device.to_device.add(Count::one(message.bytes.len()));
+                Offered::Taken
+            }
+            Err(Unaccepted::Full) => Offered::Full,
+            Err(Unaccepted::Refused(reason)) => Offered::Refused(reason),
+        }
+    }
+
+    /// Whether a new message of this route would pass one that waits.
+    pub(super) fn must_wait(&self, endpoint: EndpointId, route: RouteId) -> bool {
+        self.endpoints.get(endpoint).is_some_and(|device| {
+            // A script may wait for a byte in the middle of the message.
+            if device.is_held() || !device.jobs.is_empty() {
+                true
+            } else if device.endpoint.has_room_per_route() {
+                device.waiting.contains(&route)
+            } else {
+                !device.waiting.is_empty()
+            }
+        })
+    }
+
+    /// Whether scripts wait at a device, or one has its turn.
+    pub(super) fn has_jobs(&self, endpoint: EndpointId) -> bool {
+        let device = self.endpoints.get(endpoint);
+        device.is_some_and(|device| !device.jobs.is_empty())
+    }
+
+    /// A waiting route has no room: the next one has a try, if its room is another.
+    pub(super) fn pass_over(&mut self, endpoint: EndpointId, refusals: usize) -> bool {
+        let Some(device) = self.endpoints.get_mut(endpoint) else {
+            return false;
+        };
+        if !device.endpoint.has_room_per_route() || refusals >= device.waiting.len() {
+            return false;
+        }
+        device.waiting.rotate_left(1);
+        true
+    }
+
+    /// Keeps a message on its route. False: the route is full, and the message is gone.
+    pub(super) fn keep(&mut self, id: RouteId, binary: bool, data: Vec<u8>) -> bool {
+        let Some(route) = self.routes.get_mut(id) else {
+            return false;
+        };
+        let Some(device) = self.endpoints.get_mut(route.endpoint) else {
+            return false;
+        };
+        let before = route.queued_bytes();
+        let kept = route.enqueue(binary, data, device.endpoint.is_stream());
+        // An unreliable route may have dropped more than it took.
+        self.queued = self.queued + route.queued_bytes() - before;
+        if kept && !device.waiting.contains(&id) {
+            route.deficit_in = QUANTUM;
+            device.waiting.push_back(id);
+        }
+        kept
+    }
+
+    /// The waiting route whose turn it is: one that may deliver its oldest message.
+    pub(super) fn next_waiting(&mut self, endpoint: EndpointId) -> Option<RouteId> {
+        let device = self.endpoints.get_mut(endpoint)?;
+        if device.is_held() {
+            return None;
+        }
+        loop {
+            let id = *device.waiting.front()?;
+            let route = self.routes.get_mut(id)?;
+            if route.front_len().is_none_or(|len| len <= route.deficit_in) {
+                return Some(id);
+            }
+            route.deficit_in += QUANTUM;
+            device.waiting.rotate_left(1);
+        }
+    }
+
+    /// Takes a route's oldest message out.
+    pub(super) fn take(&mut self, id: RouteId) -> Option<Waiting> {
+        let route = self.routes.get_mut(id)?;
+        let device = self.endpoints.get(route.endpoint);
+        let job = device.and_then(|device| device.jobs.front());
+        if let Some(offset) = job.and_then(|job| job.waits_for(id))
+            && device.is_some_and(|device| device.endpoint.is_stream())
+        {
+            // Up to the byte that the script waits for, and no further.
+            let before = offset.saturating_sub(route.delivered());
+            route.cut_front(usize::try_from(before).unwrap_or(usize::MAX));
+        }
+        let waiting = route.dequeue()?;
+        route.deficit_in = route.deficit_in.saturating_sub(waiting.data.len());
+        self.queued -= waiting.data.len();
+        Some(waiting)
+    }
+
+    /// Puts the message back that [`Self::take`] took out, its turn included.
+    pub(super) fn put_back(&mut self, id: RouteId, waiting: Waiting) {
+        if let Some(route) = self.routes.get_mut(id) {
+            route.deficit_in += waiting.data.len();
+            self.queued += waiting.data.len();
+            route.put_back(waiting);
+        }
+    }
+
+    /// A route has nothing left that waits.
+    pub(super) fn stop_waiting(&mut self, endpoint: EndpointId, route: RouteId) {
+        if let Some(device) = self.endpoints.get_mut(endpoint) {
+            device.stop_waiting(route);
+        }
+    }
+
+    /// Bytes that wait on some routes.
+    pub(super) fn queued_of<'a>(&self, routes: impl IntoIterator<Item = &'a RouteId>) -> usize {
+        let routes = routes.into_iter().filter_map(|id| self.routes.get(*id));
+        routes.map(|route| route.queued_bytes()).sum()
+    }
+}
