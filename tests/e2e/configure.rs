@@ -184,7 +184,7 @@ fn what_did_not_change_keeps_its_channels() {
 
     fs::remove_file(folder.join("conf.d/gone.toml")).expect("removed");
     // The same endpoint at another place is the same.
-    folder.write("config.toml", &(http.clone() + &endpoint("change", "echo")));
+    folder.write("config.toml", &(http + &endpoint("change", "echo")));
     folder.write("conf.d/more.toml", &(endpoint("new", "echo") + &keep));
     daemon.signal(Signal::HUP);
     page.until("closed", |page| {

@@ -67,7 +67,8 @@ fn run_device(pty: &Pty, rate: f64, bytes: &[u8]) -> (Vec<u8>, Duration) {
             Vec::new()
         };
         let wrote = pty.write(&bytes[sent..due.min(sent + 4_096)]);
-        (taken.extend_from_slice(&piece), sent += wrote);
+        taken.extend_from_slice(&piece);
+        sent += wrote;
         if piece.is_empty() && wrote == 0 {
             thread::sleep(Duration::from_millis(1));
         }
