@@ -50,11 +50,11 @@ impl Folder {
 
     /// The program as a tracee: the process is the daemon, what it calls is written to a file.
     /// `-D` makes the tracer a grandchild, so that signals and the exit code are the daemon's.
-    pub fn traced(&self, calls: &str, trace: &Path) -> Command {
+    pub fn traced(&self, options: &[&str], trace: &Path) -> Command {
         let mut command = Command::new("strace");
         command
-            .args(["-D", "-f", "-ttt", "-v", "-s", "0", "-e"])
-            .arg(format!("trace={calls}"))
+            .args(["-D", "-f", "-ttt", "-v", "-s", "0"])
+            .args(options)
             .arg("-o")
             .arg(trace)
             .arg(env!("CARGO_BIN_EXE_thingway"));

@@ -34,6 +34,11 @@ impl Line {
     }
 
     fn open_after(keys: &str, prepare: impl FnOnce(&Pty)) -> Self {
+        Self::open_with(&[], keys, prepare)
+    }
+
+    /// The same with more options for strace.
+    fn open_with(options: &[&str], keys: &str, prepare: impl FnOnce(&Pty)) -> Self {
         let folder = Arc::new(Folder::new());
         let (path, trace) = (folder.join("arm"), folder.join("trace"));
         let pty = Pty::plug(&path);
@@ -43,7 +48,8 @@ impl Line {
             path.display()
         );
         let config = folder.write("config.toml", &config);
-        let mut command = folder.traced("?open,openat,ioctl,flock,close,write", &trace);
+        let calls = "trace=?open,openat,ioctl,flock,close,write";
+        let mut command = folder.traced(&[&["-e", calls], options].concat(), &trace);
         command.args(["--listen", "127.0.0.1:0", "--config"]);
         command.arg(config);
         let daemon = Daemon::run(folder, command);
@@ -252,6 +258,25 @@ fn a_script_over_http_is_done_in_order_and_in_time() {
         );
         (answer.status == 200, step)
     });
+}
+
+#[test]
+fn a_wait_begins_when_the_step_before_it_is_done() {
+    // Each call takes 10 ms, as with a USB adapter that is asked over the bus.
+    let line = Line::open_with(&["-e", "inject=ioctl:delay_exit=10000"], "", |_| {});
+    let script = json!({"do": [{"baud": 9_600}, {"wait_ms": 30}, {"break_ms": 30}]});
+    let kind = "Content-Type: application/json\r\n";
+    let (addr, path) = (line.daemon.addr, "/endpoints/arm/line");
+    let answer = http::request(addr, "POST", path, kind, &script.to_string());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let calls = line.close();
+    for (n, call) in calls.iter().enumerate() {
+        if call.has(&["TIOCSBRK"]) || call.has(&["TIOCCBRK"]) {
+            let pause = call.at - calls[n - 1].at;
+            assert!(pause > 0.039, "{pause} s after {:?}", calls[n - 1]);
+        }
+    }
+    in_order(&calls, &[&["c_ospeed=9600"], &["TIOCSBRK"], &["TIOCCBRK"]]);
 }
 
 /// So many bytes, a script that changes the speed after them, and as many bytes again, sent at

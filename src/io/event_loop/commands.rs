@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use mio::net::TcpListener;
 
-use super::{DeviceListener, EventLoop, Io};
+use super::{DeviceListener, EventLoop, Io, clock};
 use crate::endpoint::line::LineFault;
 use crate::endpoint::{Failure, Target};
 use crate::gateway::source::Command;
@@ -91,7 +91,8 @@ impl EventLoop {
                 Command::Line { source, step } => {
                     let tty = self.tty(source).ok_or(LineFault::Absent);
                     let result = tty.and_then(|tty| tty.step(step));
-                    self.gateway.handle_line(now, source, result);
+                    // A USB adapter takes milliseconds for a step, and a wait begins after it.
+                    self.gateway.handle_line(clock(), source, result);
                 }
                 Command::Close { source } => self.close(source),
                 Command::ListAddresses => {
