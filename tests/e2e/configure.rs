@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::net::IpAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,12 +13,11 @@ use crate::daemon::{Daemon, Folder};
 use crate::http::{self, Answer};
 use crate::page::Page;
 use crate::peer::reliable;
-use crate::pty::Pty;
 
-const END: Duration = Duration::from_secs(6);
+pub const END: Duration = Duration::from_secs(6);
 
 /// A folder with a file and some drop-ins.
-fn folder(main: &str, drop_ins: &[(&str, &str)]) -> Arc<Folder> {
+pub fn folder(main: &str, drop_ins: &[(&str, &str)]) -> Arc<Folder> {
     let folder = Arc::new(Folder::new());
     fs::create_dir(folder.join("conf.d")).expect("a folder");
     folder.write("config.toml", main);
@@ -30,7 +28,7 @@ fn folder(main: &str, drop_ins: &[(&str, &str)]) -> Arc<Folder> {
 }
 
 /// The program with the folder's configuration.
-fn program(folder: &Folder) -> Command {
+pub fn program(folder: &Folder) -> Command {
     let mut command = folder.program();
     command.arg("--config").arg(folder.join("config.toml"));
     command
@@ -40,11 +38,11 @@ fn start(folder: &Arc<Folder>) -> Daemon {
     Daemon::run(Arc::clone(folder), program(folder))
 }
 
-fn listen(ip: &str) -> String {
+pub fn listen(ip: &str) -> String {
     format!("[http]\nlisten = [\"{ip}:0\"]\n")
 }
 
-fn endpoint(name: &str, kind: &str) -> String {
+pub fn endpoint(name: &str, kind: &str) -> String {
     format!("[[endpoint]]\nname = \"{name}\"\nkind = \"{kind}\"\n")
 }
 
@@ -57,7 +55,7 @@ fn names(daemon: &Daemon) -> Vec<String> {
 }
 
 /// Exit code and standard error.
-fn fails(mut command: Command) -> (Option<i32>, String) {
+pub fn fails(mut command: Command) -> (Option<i32>, String) {
     let output = command.output().expect("it runs");
     assert!(output.stdout.is_empty(), "{output:?}");
     let text = String::from_utf8(output.stderr).expect("text");
@@ -356,135 +354,4 @@ fn without_leave_the_api_changes_nothing() {
     }
     assert_eq!(files(&folder), ["lamp.toml"]);
     assert_eq!(daemon.get("/endpoints/lamp")["kind"], "echo");
-}
-
-// ---- the control socket ----
-
-/// What a command prints about the daemon at the folder's socket.
-fn ask(folder: &Folder, arguments: &[&str]) -> String {
-    let mut command = folder.program();
-    command.env("RUNTIME_DIRECTORY", folder.join("run"));
-    let output = command.args(arguments).output().expect("it runs");
-    assert!(
-        output.status.success() && output.stderr.is_empty(),
-        "{output:?}"
-    );
-    String::from_utf8(output.stdout).expect("text")
-}
-
-#[test]
-fn the_command_line_reaches_the_daemon_by_its_socket() {
-    let folder = folder(&(listen("127.0.0.1") + &endpoint("main", "echo")), &[]);
-    let socket = folder.join("run/control.sock");
-    let with_socket = || {
-        let mut command = program(&folder);
-        command.env("RUNTIME_DIRECTORY", folder.join("run"));
-        Daemon::run(Arc::clone(&folder), command)
-    };
-    // Killed, it leaves its socket behind; the next one takes the place.
-    drop(with_socket());
-    assert!(socket.exists());
-    let mut daemon = with_socket();
-    let mode = fs::metadata(&socket)
-        .expect("a socket")
-        .permissions()
-        .mode();
-    assert_eq!(mode & 0o7777, 0o660);
-
-    let mut page = Page::connect(&daemon, &[reliable("thingway"), reliable("main")]);
-    page.until("open", |page| page.peer.channels["main"].credit.is_some());
-    let status = ask(&folder, &["status"]);
-    assert!(
-        status.contains("main") && status.contains(&page.session[..8]),
-        "{status}"
-    );
-    let json = |text: String| serde_json::from_str::<Value>(&text).expect("JSON");
-    let sessions = json(ask(&folder, &["sessions", "--json"]));
-    assert_eq!(sessions["sessions"][0]["id"], page.session.as_str());
-    let endpoints = json(ask(&folder, &["endpoints", "--json"]));
-    assert_eq!(endpoints["endpoints"][0]["name"], "main");
-    assert_eq!(endpoints["endpoints"][0]["routes"], 1);
-
-    daemon.signal(Signal::TERM);
-    assert!(daemon.ended_within(END).is_some());
-    assert!(!socket.exists(), "gone with the daemon");
-    for what in ["status", "sessions", "endpoints"] {
-        let mut command = folder.program();
-        command.arg(what).arg("--socket").arg(&socket);
-        let (code, err) = fails(command);
-        assert_eq!(code, Some(1), "{err}");
-        let shown = socket.display().to_string();
-        assert!(
-            err.contains("no daemon answers") && err.contains(&shown),
-            "{err}"
-        );
-    }
-}
-
-// ---- what cannot be ----
-
-#[test]
-fn one_device_under_two_names_has_one_reader() {
-    let folder = Arc::new(Folder::new());
-    let pty = Pty::plug(&folder.join("one"));
-    let line = |name: &str, path: std::path::PathBuf| {
-        let path = path.display();
-        format!("[[endpoint]]\nname = \"{name}\"\nkind = \"serial\"\npath = \"{path}\"\n")
-    };
-    let config = line("one", folder.join("one")) + &line("two", pty.line());
-    let daemon = Daemon::start_in(folder, &config, &["--listen", "127.0.0.1:0"]);
-    daemon.until("settled", |d| d.get("/endpoints/two")["state"] == "failed");
-    assert_eq!(daemon.get("/endpoints/one")["state"], "open");
-    let detail = daemon.get("/endpoints/two")["detail"].clone();
-    assert!(
-        detail
-            .as_str()
-            .is_some_and(|text| text.contains("another endpoint has it")),
-        "{detail}"
-    );
-}
-
-#[test]
-fn what_is_no_line_is_not_opened_as_one() {
-    let folder = Arc::new(Folder::new());
-    let file = folder.write("file", "not a tty");
-    let line = |name: &str, path: &std::path::Path| {
-        let path = path.display();
-        format!("[[endpoint]]\nname = \"{name}\"\nkind = \"serial\"\npath = \"{path}\"\n")
-    };
-    let config = line("folder", folder.path()) + &line("file", &file);
-    let daemon = Daemon::start_in(folder, &config, &["--listen", "127.0.0.1:0"]);
-    for (name, word) in [
-        ("folder", "is a directory"),
-        ("file", "is a file and not a tty"),
-    ] {
-        let shown = daemon.get(&format!("/endpoints/{name}"));
-        assert_eq!(shown["state"], "failed", "{shown}");
-        let detail = shown["detail"].as_str().expect("text");
-        assert!(detail.contains(word), "{detail}");
-    }
-    let text = fs::read_to_string(&file).expect("the file");
-    assert_eq!(text, "not a tty");
-}
-
-#[test]
-fn a_label_is_a_name_and_never_a_path() {
-    let folder = Arc::new(Folder::new());
-    let pty = Pty::plug(&folder.join("arm"));
-    let config = crate::serial::config(&folder.join("arm"));
-    let daemon = Daemon::start_in(folder, &config, &["--listen", "127.0.0.1:0"]);
-    let path = pty.line().display().to_string();
-    let labels = [path.as_str(), "../arm", "./arm", "arm/", "arm\0", "ARM"];
-    let mut page = Page::connect(&daemon, &[reliable("thingway")]);
-    page.until("hello", |page| !page.peer.told("hello").is_empty());
-    for label in labels {
-        page.peer.open(Instant::now(), reliable(label));
-    }
-    page.until("refused", |page| {
-        page.peer.told("refused").len() == labels.len()
-    });
-    for told in page.peer.told("refused") {
-        assert_eq!(told["reason"], "unknown-endpoint", "{told}");
-    }
-    assert_eq!(daemon.get("/endpoints/arm")["routes"], 0);
 }

@@ -3,11 +3,9 @@
 //! A pty has neither modem lines nor RS-485 nor a UART, so its driver says ENOTTY to those calls;
 //! that they are made, and when, is seen all the same.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use rustix::termios::{ControlModes, OptionalActions, tcgetattr, tcsetattr};
@@ -15,25 +13,26 @@ use serde_json::{Value, json};
 
 use crate::daemon::{Daemon, Folder};
 use crate::http;
+use crate::locks::lock_of;
 use crate::page::Page;
 use crate::peer::reliable;
 use crate::pty::Pty;
 use crate::trace::{self, Call, any, in_order};
 
-struct Line {
-    daemon: Daemon,
-    pty: Pty,
+pub struct Line {
+    pub daemon: Daemon,
+    pub pty: Pty,
     path: PathBuf,
-    trace: PathBuf,
+    pub trace: PathBuf,
 }
 
 impl Line {
     /// A daemon under strace, with one line that is configured like this.
-    fn open(keys: &str) -> Self {
+    pub fn open(keys: &str) -> Self {
         Self::open_after(keys, |_| {})
     }
 
-    fn open_after(keys: &str, prepare: impl FnOnce(&Pty)) -> Self {
+    pub fn open_after(keys: &str, prepare: impl FnOnce(&Pty)) -> Self {
         Self::open_with(&[], keys, prepare)
     }
 
@@ -62,7 +61,7 @@ impl Line {
         }
     }
 
-    fn shown(&self) -> Value {
+    pub fn shown(&self) -> Value {
         self.daemon.get("/endpoints/arm")
     }
 
@@ -71,7 +70,7 @@ impl Line {
     }
 
     /// Ends the daemon, and returns all calls at the line.
-    fn close(mut self) -> Vec<Call> {
+    pub fn close(mut self) -> Vec<Call> {
         self.daemon.signal(Signal::TERM);
         let ended = self.daemon.ended_within(Duration::from_secs(6));
         assert_eq!(ended.and_then(|status| status.code()), Some(0));
@@ -327,83 +326,4 @@ fn the_speed_changes_after_exactly_the_bytes_that_were_meant() {
 #[test]
 fn the_speed_changes_when_a_sleeping_device_has_taken_those_bytes() {
     changes_speed_between_bytes(30_000, true);
-}
-
-// ---- lock files ----
-
-/// Where a line's lock file is.
-fn lock_of(pty: &Pty) -> PathBuf {
-    let line = pty.line();
-    let name = line.strip_prefix("/dev").expect("below /dev");
-    let name = name.to_string_lossy().replace('/', "_");
-    Path::new("/run/lock").join(format!("LCK..{name}"))
-}
-
-fn lock_text(pid: u32) -> String {
-    format!("{pid:10}\n")
-}
-
-#[test]
-fn a_lock_file_names_the_daemon_while_the_line_is_open() {
-    let line = Line::open("");
-    let lock = lock_of(&line.pty);
-    let text = fs::read_to_string(&lock).expect("a lock file");
-    assert_eq!(text, lock_text(line.daemon.pid()));
-    let writes = trace::at_file(&line.trace, &lock);
-    let lens = writes.iter().map(Call::written).filter(|n| *n > 0);
-    assert_eq!(
-        lens.collect::<Vec<_>>(),
-        [11],
-        "nobody can read half of the number"
-    );
-    assert!(any(&line.close(), &["TIOCEXCL"]));
-    assert!(!lock.exists(), "gone with the daemon");
-}
-
-#[test]
-fn a_line_that_another_process_has_is_left_to_it() {
-    let mut other = Command::new("sleep").arg("60").spawn().expect("a process");
-    let mut lock = PathBuf::new();
-    let line = Line::open_after("", |pty| {
-        lock = lock_of(pty);
-        fs::write(&lock, lock_text(other.id())).expect("written");
-    });
-    let shown = line.shown();
-    other.kill().expect("ours");
-    let _reaped = other.wait();
-    assert_eq!(shown["state"], "failed", "{shown}");
-    let detail = shown["detail"].as_str().expect("text");
-    assert!(
-        detail.contains(&format!("process {} ", other.id())),
-        "{detail}"
-    );
-    assert!(detail.contains(lock.to_str().unwrap()), "{detail}");
-    // Its process has gone, and the line is taken at the next try.
-    let start = Instant::now();
-    line.daemon
-        .until("open", |d| d.get("/endpoints/arm")["state"] == "open");
-    assert!(start.elapsed() < Duration::from_secs(7));
-    let text = fs::read_to_string(&lock).expect("a lock file");
-    assert_eq!(text, lock_text(line.daemon.pid()));
-}
-
-#[test]
-fn the_lock_file_of_a_dead_process_is_taken_over() {
-    let mut lock = PathBuf::new();
-    let line = Line::open_after("", |pty| {
-        lock = lock_of(pty);
-        // Beyond the largest number that Linux gives to a process.
-        fs::write(&lock, lock_text(99_999_999)).expect("written");
-    });
-    assert_eq!(line.shown()["state"], "open");
-    let text = fs::read_to_string(&lock).expect("a lock file");
-    assert_eq!(text, lock_text(line.daemon.pid()));
-}
-
-#[test]
-fn a_line_that_is_shared_is_not_locked() {
-    let line = Line::open("exclusive = false\n");
-    assert_eq!(line.shown()["state"], "open");
-    assert!(!lock_of(&line.pty).exists());
-    assert!(!any(&line.close(), &["TIOCEXCL"]));
 }
