@@ -128,8 +128,11 @@ impl EndpointConfig {
             | EndpointKind::Source => None,
         };
         let file = |endpoint: &Self| endpoint.traffic.capture.as_ref().map(|c| c.path.clone());
-        let is_same = |a: Option<PathBuf>, b: Option<PathBuf>| a.is_some() && a == b;
-        is_same(line(self), line(other)) || is_same(file(self), file(other))
+        let ours = [line(self), file(self)];
+        let theirs = [line(other), file(other)];
+        ours.iter()
+            .flatten()
+            .any(|path| theirs.contains(&Some(path.clone())))
     }
 }
 

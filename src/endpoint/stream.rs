@@ -44,9 +44,9 @@ enum State {
     /// Nobody has connected to our listener.
     Listening,
     Open,
-    /// Not usable, and looked at again at `retry`.
+    /// Not usable, and looked at again at `retry`; `None`: right now.
     Waiting {
-        retry: Instant,
+        retry: Option<Instant>,
         failure: Failure,
     },
 }
@@ -75,7 +75,7 @@ impl StreamEndpoint {
 
     fn retry(&self) -> Option<Instant> {
         match self.state {
-            State::Waiting { retry, .. } if !self.once => Some(retry),
+            State::Waiting { retry, .. } if !self.once => retry,
             State::Waiting { .. } | State::Opening | State::Listening | State::Open => None,
         }
     }
@@ -160,7 +160,7 @@ impl Endpoint for StreamEndpoint {
             };
             let retry = now + self.backoff.delay();
             self.state = State::Waiting {
-                retry,
+                retry: Some(retry),
                 failure: failure.clone(),
             };
             if news {
@@ -199,7 +199,10 @@ impl Endpoint for StreamEndpoint {
     }
 
     fn look_again(&mut self, now: Instant) {
-        if let State::Waiting { retry, .. } = &mut self.state {
+        if let State::Waiting {
+            retry: Some(retry), ..
+        } = &mut self.state
+        {
             *retry = (*retry).min(now + SETTLE);
         }
     }
@@ -214,11 +217,12 @@ impl Endpoint for StreamEndpoint {
     fn handle_timeout(&mut self, now: Instant) {
         self.stream.handle_timeout(now);
         if let State::Waiting { retry, .. } = &mut self.state
-            && *retry <= now
+            && retry.is_some_and(|at| at <= now)
             && !self.once
         {
-            // Still shown as absent while it is tried, so that its state does not flicker.
-            *retry = now + LAST_RETRY;
+            // Still shown as absent while it is tried, so that its state does not flicker. A try
+            // may take its time, and there is one at a time.
+            *retry = None;
             self.actions.push_back(Action::Open(self.target.clone()));
         }
     }

@@ -166,8 +166,9 @@ impl Gateway {
                 self.end_channel(session, channel, reason, &detail);
             }
         }
-        self.cancel_endpoint(now, id);
+        // First of all: whoever asks for it from now on is told that it is not there.
         self.routing.endpoint_names.remove(&name);
+        self.cancel_endpoint(now, id);
         log::info!("endpoint {name}: {reason}");
         let gone = EndpointState {
             name: &name,
@@ -274,10 +275,17 @@ impl Gateway {
             let is_kept = device.config.place != Place::Found;
             is_kept && device.config.name != new.name && new.shares_with(&device.config)
         });
+        // Nor one that is being written down.
+        let mut writes = self.configured.writes.iter();
+        let pending = writes.find_map(|write| {
+            let endpoint = write.endpoint.as_deref();
+            endpoint.filter(|other| other.name != new.name && new.shares_with(other))
+        });
+        let other = other.map(|(_, device)| &device.config).or(pending);
         match other {
             None => Ok(()),
-            Some((_, other)) => {
-                let detail = format!("endpoint {} has this path", other.config.name);
+            Some(other) => {
+                let detail = format!("endpoint {} has this path", other.name);
                 Err(Problem::new(409, &detail).at("body"))
             }
         }

@@ -25,6 +25,8 @@ pub(super) struct Device {
     pub(super) source: Option<SourceId>,
     /// The endpoint whose connection for one channel this is.
     pub(super) parent: Option<EndpointId>,
+    /// What is to be written waits until the driver has been flushed.
+    pub(super) holds_output: bool,
     /// Such a connection is over, for this reason.
     pub(super) ended: Option<String>,
     /// What its program connects to, if it is not us who connect.
@@ -58,6 +60,7 @@ impl Device {
             endpoint,
             parent: None,
             ended: None,
+            holds_output: false,
             source: None,
             listener: None,
             faults: Faults::default(),
@@ -150,10 +153,17 @@ impl Gateway {
 
     /// Ends everything about an endpoint but its channels, which are gone already.
     pub(super) fn cancel_endpoint(&mut self, now: Instant, id: EndpointId) {
+        self.finish_at_once(id);
         self.fail_jobs(now, id);
         let Some(mut device) = self.routing.endpoints.remove(id) else {
             return;
         };
+        // Asked for in the meantime, by a request right behind another.
+        for expected in std::mem::take(&mut device.expected) {
+            if let Expected::View { source, caller } = expected {
+                self.answer_gone(now, source, &caller);
+            }
+        }
         let unwritten = device.endpoint.output().len();
         if unwritten > 0 {
             let (direction, reason) = (Direction::FromPeer, DropReason::Unwritten);
@@ -219,6 +229,11 @@ impl Gateway {
         let Some(device) = self.routing.endpoints.get_mut(id) else {
             return;
         };
+        if device.source != Some(source) && device.listener != Some(source) {
+            // It is not the device's any more.
+            self.sources.remove(source);
+            return self.commands.push_back(Command::Close { source });
+        }
         // Without its listener the connection that it took is as good as gone, too.
         let listener = device.listener.take_if(|listener| *listener == source);
         for source in [device.source.take(), listener].into_iter().flatten() {
@@ -227,6 +242,7 @@ impl Gateway {
         }
         let lost = device.endpoint.handle_failed(now, why);
         device.driver_is_empty = true;
+        device.holds_output = false;
         if device.parent.is_some() {
             device.ended = Some(why.detail.clone());
         }
@@ -290,7 +306,7 @@ impl Gateway {
             device.endpoint.consume(n);
             device.driver_is_empty = false;
             if !device.jobs.is_empty() {
-                self.step_jobs(now, id);
+                self.handle_job_progress(now, id);
             }
             self.offer_waiting(now, id);
             self.dispose_instance(now, id);

@@ -107,6 +107,14 @@ impl Gateway {
         }
     }
 
+    /// What scripts still had to set is set, without their waits.
+    pub(super) fn finish_scripts(&mut self) {
+        let ids: Vec<_> = self.routing.endpoints.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            self.finish_at_once(id);
+        }
+    }
+
     /// What devices have not taken is lost now, and said, or nobody would learn of it.
     pub(super) fn say_unwritten(&self) {
         for (_, device) in self.routing.endpoints.iter() {
@@ -126,6 +134,7 @@ impl Gateway {
         for id in self.sessions.ids() {
             self.close_session(now, id, "the gateway is shutting down");
         }
+        self.finish_scripts();
         self.flush_events(now);
         self.end_event_streams(now);
         for (source, _) in self

@@ -15,6 +15,9 @@ use crate::ids::{EndpointId, SessionId};
 /// How long a program may take for what a channel had sent before it closed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Connections of one endpoint that are still given that time.
+const MAX_ENDING: usize = 64;
+
 /// Whether every channel gets a connection of its own.
 pub(super) fn is_gate(config: &EndpointConfig) -> bool {
     matches!(
@@ -75,7 +78,12 @@ impl Gateway {
         if device.parent.is_none() || is_wanted {
             return;
         }
-        if device.ended.is_some() || device.endpoint.output().is_empty() {
+        let parent = device.parent;
+        let devices = self.routing.endpoints.iter();
+        let ending = devices.filter(|(_, other)| other.parent == parent && other.routes.is_empty());
+        let is_crowded = ending.count() > MAX_ENDING;
+        let is_done = device.ended.is_some() || device.endpoint.output().is_empty();
+        if is_done || is_crowded {
             self.cancel_endpoint(now, id);
         } else {
             let at = Some(now + PATIENCE);

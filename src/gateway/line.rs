@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use super::Gateway;
+use super::routes::Route;
 use super::source::{Command, Source};
 use super::timers::TimerKey;
 use crate::api::origin::Caller;
@@ -14,7 +15,8 @@ use crate::config::EndpointKind;
 use crate::endpoint::DeviceState;
 use crate::endpoint::line::{LineFault, LineStatus, LineStep};
 use crate::endpoint::script::{Script, Step};
-use crate::ids::{EndpointId, RouteId, SessionId, SourceId};
+use crate::ids::{EndpointId, RouteId, RouteKind, SessionId, SourceId};
+use crate::util::slab::Slab;
 
 /// Scripts that wait at one device.
 const MAX_JOBS: usize = 16;
@@ -80,6 +82,8 @@ pub(super) enum Expected {
     Job,
     /// `GET /endpoints/{name}`.
     View { source: SourceId, caller: Caller },
+    /// What the driver held is thrown away: the stop may be written now.
+    Flushed,
     /// Nobody looks at it.
     Ignored,
 }
@@ -139,6 +143,12 @@ impl Gateway {
         }
     }
 
+    /// The same, and whoever stood behind a script that has ended goes on, too.
+    pub(super) fn go_on_with_jobs(&mut self, now: Instant, id: EndpointId) {
+        self.step_jobs(now, id);
+        self.offer_waiting(now, id);
+    }
+
     /// Takes the first script of a device as far as it goes now.
     pub(super) fn step_jobs(&mut self, now: Instant, id: EndpointId) {
         loop {
@@ -173,6 +183,10 @@ impl Gateway {
                         }
                         Some(false) if now < give_up => {
                             return self.timers.set(TimerKey::Line(id), Some(give_up));
+                        }
+                        // They have come, and wait for a slow line.
+                        Some(false) if is_on_its_way(after, &self.routing.routes) => {
+                            job.give_up = None;
                         }
                         Some(false) => {
                             let detail = "the byte that it was to follow has not come";
@@ -226,6 +240,17 @@ impl Gateway {
         }
     }
 
+    /// The line moves: the patience of who waits for it begins anew.
+    pub(super) fn handle_job_progress(&mut self, now: Instant, id: EndpointId) {
+        let device = self.routing.endpoints.get_mut(id);
+        if let Some(job) = device.and_then(|device| device.jobs.front_mut())
+            && matches!(job.phase, Phase::Draining { .. })
+        {
+            job.give_up = Some(now + PATIENCE);
+        }
+        self.step_jobs(now, id);
+    }
+
     /// The driver holds this much of what it took.
     pub(super) fn handle_job_unsent(&mut self, now: Instant, id: EndpointId, bytes: usize) {
         let job = self
@@ -238,7 +263,7 @@ impl Gateway {
             && matches!(job.phase, Phase::Draining { .. })
         {
             job.phase = Phase::Running;
-            self.step_jobs(now, id);
+            self.go_on_with_jobs(now, id);
         }
     }
 
@@ -273,28 +298,40 @@ impl Gateway {
                         self.finish_job(now, id, Err((place, fault)));
                     }
                 }
-                self.step_jobs(now, id);
-                // Its end lets bytes pass again.
-                self.offer_waiting(now, id);
+                self.go_on_with_jobs(now, id);
+            }
+            Some(Expected::Flushed) => {
+                device.holds_output = false;
+                self.after_endpoint(id);
             }
             Some(Expected::Ignored) | None => {}
         }
     }
 
-    /// The machine is being stopped: nothing else is to happen at its line.
-    pub(super) fn cancel_jobs(&mut self, now: Instant, id: EndpointId) {
-        // One that has begun is ended, without its pauses: no break and no reset is left behind.
-        if let Some(device) = self.routing.endpoints.get_mut(id)
-            && let Some(source) = device.source
-            && let Some(job) = device.jobs.front().filter(|job| job.has_begun())
-        {
-            for (_, step) in job.script.steps.iter().skip(job.next) {
-                if let Step::Line(step) = *step {
-                    device.expected.push_back(Expected::Ignored);
-                    self.commands.push_back(Command::Line { source, step });
-                }
+    /// A script that has begun is ended without its pauses: no break and no reset is left behind.
+    pub(super) fn finish_at_once(&mut self, id: EndpointId) {
+        let Some(device) = self.routing.endpoints.get_mut(id) else {
+            return;
+        };
+        let Some(source) = device.source else { return };
+        let Some(job) = device.jobs.front_mut().filter(|job| job.has_begun()) else {
+            return;
+        };
+        let rest = job
+            .script
+            .steps
+            .split_off(job.next.min(job.script.steps.len()));
+        for (_, step) in rest {
+            if let Step::Line(step) = step {
+                device.expected.push_back(Expected::Ignored);
+                self.commands.push_back(Command::Line { source, step });
             }
         }
+    }
+
+    /// The machine is being stopped: nothing else is to happen at its line.
+    pub(super) fn cancel_jobs(&mut self, now: Instant, id: EndpointId) {
+        self.finish_at_once(id);
         let detail = "the writer fell silent, and the device was stopped";
         while self.finish_job(now, id, Err((None, LineFault::Failed(detail.to_owned())))) {}
         if let Some(device) = self.routing.endpoints.get_mut(id) {
@@ -325,15 +362,17 @@ impl Gateway {
     /// A session has ended: its scripts that have not begun are forgotten; one that has goes on,
     /// because a board that is held in reset helps nobody.
     pub(super) fn forget_jobs_of(&mut self, gone: SessionId) {
-        for (_, device) in self.routing.endpoints.iter_mut() {
-            let is_of =
-                |job: &Job| matches!(job.asker, Asker::Peer { session, .. } if session == gone);
+        for (id, device) in self.routing.endpoints.iter_mut() {
+            let mut place = 0;
             device.jobs.retain_mut(|job| {
-                if is_of(job) {
+                let is_front = place == 0;
+                place += 1;
+                let is_of = matches!(job.asker, Asker::Peer { session, .. } if session == gone);
+                if is_of {
                     job.asker = Asker::Nobody;
-                    return job.holds();
+                    self.halted.push(id);
                 }
-                true
+                !is_of || (is_front && job.has_begun())
             });
         }
     }
@@ -384,4 +423,12 @@ impl Job {
     pub(super) fn holds(&self) -> bool {
         !matches!(self.phase, Phase::Waiting(_))
     }
+}
+
+/// Whether bytes of the route that a script waits for wait in the gateway.
+fn is_on_its_way(after: After, routes: &Slab<RouteKind, Route>) -> bool {
+    let After::Route { route, .. } = after else {
+        return false;
+    };
+    routes.get(route).is_some_and(|route| !route.is_empty())
 }

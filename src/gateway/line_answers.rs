@@ -85,6 +85,13 @@ impl Gateway {
         true
     }
 
+    /// The endpoint was removed before it could be looked at.
+    pub(super) fn answer_gone(&mut self, now: Instant, source: SourceId, caller: &Caller) {
+        let problem = Problem::new(404, "no endpoint has this name").at("path");
+        self.answer(now, source, caller, problem.response());
+        self.service(now, source);
+    }
+
     pub(super) fn answer_view(
         &mut self,
         now: Instant,
@@ -99,7 +106,7 @@ impl Gateway {
             .get(id)
             .map(|d| d.config.name.clone());
         let Some(mut json) = name.and_then(|name| self.endpoint_json(&name)) else {
-            return;
+            return self.answer_gone(now, source, caller);
         };
         if let (Ok(status), Some(fields)) = (result, json.as_object_mut()) {
             fields.insert("line".to_owned(), status_json(&status));

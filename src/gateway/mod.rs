@@ -92,6 +92,8 @@ pub struct Gateway {
     offers: Vec<PendingOffer>,
     /// Connections whose channels have gone in this turn.
     orphans: Vec<EndpointId>,
+    /// Devices that lost a script in this turn, because its session has gone.
+    halted: Vec<EndpointId>,
     events: events::Hub,
     stats: Stats,
     configured: Configured,
@@ -160,6 +162,7 @@ impl Gateway {
             touched_sessions: VecDeque::new(),
             offers: Vec::new(),
             orphans: Vec::new(),
+            halted: Vec::new(),
             events: events::Hub::default(),
             stats: Stats::default(),
             refusals: RateLimit::new(5, Duration::from_secs(60)),
@@ -352,6 +355,7 @@ impl Gateway {
                 .routing
                 .endpoints
                 .get(*endpoint)
+                .filter(|device| !device.holds_output)
                 .map_or(&[], |device| device.endpoint.output()),
             Some(Source::Capture(endpoint)) => {
                 let device = self.routing.endpoints.get(*endpoint);
@@ -457,10 +461,11 @@ impl Gateway {
                         self.service(now, source);
                     }
                 }
+                TimerKey::Lease(session) => self.touch_session(session),
                 TimerKey::Deadman(endpoint) => self.fire_deadman(now, endpoint),
                 TimerKey::Capture(endpoint) => self.open_tape(endpoint),
                 TimerKey::Dispose(endpoint) => self.cancel_endpoint(now, endpoint),
-                TimerKey::Line(endpoint) => self.step_jobs(now, endpoint),
+                TimerKey::Line(endpoint) => self.go_on_with_jobs(now, endpoint),
                 TimerKey::Linger(route) => self.remove_route(route, DropReason::Closed),
                 TimerKey::Reports => self.report_drops(now),
                 TimerKey::KeepAlive => self.keep_event_streams_alive(now),
@@ -474,6 +479,7 @@ impl Gateway {
         if self.drain.is_some() {
             log::warn!("told to stop a second time: stopping at once");
             self.say_unwritten();
+            self.finish_scripts();
             self.exit = Some(Exit::Done);
             return;
         }
@@ -488,6 +494,9 @@ impl Gateway {
         }
         while let Some(instance) = self.orphans.pop() {
             self.dispose_instance(now, instance);
+        }
+        while let Some(device) = self.halted.pop() {
+            self.go_on_with_jobs(now, device);
         }
         self.flush_events(now);
         if self.drain.is_some() {

@@ -1,7 +1,7 @@
 //! Offers become sessions. Our addresses are listed anew for each, so that one that came after
 //! boot is offered; the request is parked while the loop lists them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -124,6 +124,8 @@ impl Gateway {
             routes: Vec::new(),
             turn: 0,
             lingering: VecDeque::new(),
+            lease_news: BTreeSet::new(),
+            lease_told: None,
             touched: false,
             closed: VecDeque::new(),
             log_lines: CHANNEL_LOG_LINES,

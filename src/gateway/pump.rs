@@ -23,6 +23,7 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 impl Gateway {
     /// A session's turn: what waits for the peer is written, then str0m is drained once.
     pub(super) fn pump_session(&mut self, now: Instant, id: SessionId) {
+        self.tell_lease_news(now, id);
         let mut gaps = Vec::new();
         // While draining, only what is on its way already arrives.
         let draining = self.drain.is_some();

@@ -1,6 +1,6 @@
 //! The life of sessions: what reaches them, what they say, and how they end.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -12,7 +12,7 @@ use super::timers::TimerKey;
 use super::{Gateway, Routing};
 use crate::datagram::Meta;
 use crate::endpoint::{Count, DropReason};
-use crate::ids::{RouteId, SessionId};
+use crate::ids::{EndpointId, RouteId, SessionId};
 use crate::session::event::{ConnectionState, EndReason, Handled, SessionEvent};
 use crate::session::{Session, by_stun_ufrag};
 
@@ -24,6 +24,9 @@ pub(super) struct Entry {
     pub(super) turn: usize,
     /// The routes of its closed channels whose last messages still wait, oldest first.
     pub(super) lingering: VecDeque<RouteId>,
+    /// Endpoints whose leases it is still to hear of, and when it last did.
+    pub(super) lease_news: BTreeSet<EndpointId>,
+    pub(super) lease_told: Option<Instant>,
     /// Already in the list of touched sessions.
     pub(super) touched: bool,
     /// The channels that ended last, for the API.
@@ -206,6 +209,7 @@ impl Gateway {
         }
         self.demux.remove_ufrag(entry.session.local_ufrag());
         self.timers.set(TimerKey::Session(id), None);
+        self.timers.set(TimerKey::Lease(id), None);
         self.names.remove(&name);
         let state = match (reason, entry.session.state()) {
             (EndReason::Panicked | EndReason::Protocol(_), _) => ConnectionState::Failed,

@@ -12,6 +12,8 @@ pub(super) enum TimerKey {
     Session(SessionId),
     /// A retry, or a device that ticks.
     Endpoint(EndpointId),
+    /// News of leases that were held back.
+    Lease(SessionId),
     /// The end of a writer's silence.
     Deadman(EndpointId),
     /// Another try at a capture file.

@@ -5,7 +5,7 @@
 //! heartbeat of the writing session moves on; when it passes, the machine is stopped.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -19,6 +19,9 @@ use crate::endpoint::line::{Flush, LineStep};
 use crate::endpoint::{Count, DeviceState, DropReason};
 use crate::ids::{EndpointId, RouteId, SessionId};
 use crate::session::control::{Reply, Wish};
+
+/// A session hears of leases at most this often.
+const LEASE_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A device's writers.
 #[derive(Debug, Default)]
@@ -74,6 +77,10 @@ impl Gateway {
         if is_first {
             self.set_lease(id, Some(session));
         }
+        self.arm_deadman(now, session, id);
+    }
+
+    fn arm_deadman(&mut self, now: Instant, session: SessionId, id: EndpointId) {
         let Some(device) = self.routing.endpoints.get_mut(id) else {
             return;
         };
@@ -95,10 +102,11 @@ impl Gateway {
         stop: bool,
         fired: Option<u64>,
     ) {
-        let all = self.routing.endpoint_names.values().copied();
-        let wanted: Vec<_> = all
-            .filter(|id| only.is_none_or(|only| only == *id))
-            .collect();
+        let all = self.routing.endpoints.iter();
+        let wanted = all.filter(|(id, device)| {
+            only.is_none_or(|only| only == *id || device.parent == Some(only))
+        });
+        let wanted: Vec<_> = wanted.map(|(id, _)| id).collect();
         for id in wanted {
             let Some(device) = self.routing.endpoints.get_mut(id) else {
                 continue;
@@ -111,7 +119,7 @@ impl Gateway {
                     device.writing.writer = None;
                     self.timers.set(TimerKey::Deadman(id), None);
                 } else {
-                    self.note_writer(now, session, id);
+                    self.arm_deadman(now, session, id);
                 }
             }
         }
@@ -146,7 +154,8 @@ impl Gateway {
         if let Some(source) = device.source
             && matches!(device.config.kind, EndpointKind::Serial { .. })
         {
-            device.expected.push_back(Expected::Ignored);
+            device.expected.push_back(Expected::Flushed);
+            device.holds_output = true;
             let step = LineStep::Flush(Flush::Output);
             self.commands.push_back(Command::Line { source, step });
         }
@@ -273,7 +282,7 @@ impl Gateway {
         let endpoint = device.config.name.clone();
         let name = holder.and_then(|id| self.sessions.get(id));
         let name = name.map(|entry| entry.session.name().to_owned());
-        log::info!(
+        log::debug!(
             "endpoint {endpoint}: the lease has {}",
             name.as_deref().unwrap_or("nobody")
         );
@@ -284,24 +293,44 @@ impl Gateway {
         }
     }
 
-    /// Tells a session who may write to an endpoint, if that is one session at a time.
+    /// A session is to be told who may write to an endpoint, if that is one session at a time.
     pub(super) fn tell_lease(&mut self, reader: SessionId, id: EndpointId) {
-        let Some(device) = self.routing.endpoints.get(id) else {
+        let device = self.routing.endpoints.get(id);
+        let is_leased = device.is_some_and(|device| device.config.traffic.writers == Writers::One);
+        if let Some(entry) = self.sessions.get_mut(reader).filter(|_| is_leased) {
+            entry.lease_news.insert(id);
+            self.touch_session(reader);
+        }
+    }
+
+    /// Tells a session how leases are now. Somebody may take and release one in a loop, and a peer
+    /// that reads slowly must not pay for it: it is told of the latest, and not too often.
+    pub(super) fn tell_lease_news(&mut self, now: Instant, reader: SessionId) {
+        let Some(entry) = self.sessions.get_mut(reader) else {
             return;
         };
-        if device.config.traffic.writers != Writers::One {
+        if entry.lease_news.is_empty() || !entry.session.has_room_for_answers() {
             return;
         }
-        let (endpoint, lease) = (device.config.name.as_str(), device.writing.lease);
-        let holder = lease.and_then(|id| self.sessions.get(id));
-        let holder = holder.map(|entry| entry.session.name().to_owned());
-        if let Some(entry) = self.sessions.get_mut(reader) {
-            entry.session.tell(&Reply::Lease {
-                endpoint,
-                holder: holder.as_deref(),
-                yours: lease == Some(reader),
-            });
-            self.touch_session(reader);
+        let next = entry.lease_told.map(|at| at + LEASE_INTERVAL);
+        if let Some(at) = next.filter(|at| *at > now) {
+            return self.timers.set(TimerKey::Lease(reader), Some(at));
+        }
+        entry.lease_told = Some(now);
+        for id in std::mem::take(&mut entry.lease_news) {
+            let Some(device) = self.routing.endpoints.get(id) else {
+                continue;
+            };
+            let (endpoint, lease) = (device.config.name.as_str(), device.writing.lease);
+            let holder = lease.and_then(|id| self.sessions.get(id));
+            let holder = holder.map(|entry| entry.session.name().to_owned());
+            if let Some(entry) = self.sessions.get_mut(reader) {
+                entry.session.tell(&Reply::Lease {
+                    endpoint,
+                    holder: holder.as_deref(),
+                    yours: lease == Some(reader),
+                });
+            }
         }
     }
 

@@ -97,13 +97,15 @@ impl Session {
         self.control.is_some()
     }
 
+    /// Whether so little waits on the control channel that more may be said that can wait.
+    pub fn has_room_for_answers(&self) -> bool {
+        let control = self.control.as_ref();
+        control.is_some_and(|(_, outbox)| outbox.has_room_for_answers())
+    }
+
     /// Answers a request, unless so much waits that the peer asks faster than it reads.
     pub fn answer(&mut self, reply: &Reply<'_>) {
-        if self
-            .control
-            .as_ref()
-            .is_some_and(|(_, outbox)| outbox.has_room_for_answers())
-        {
+        if self.has_room_for_answers() {
             self.tell(reply);
         }
     }

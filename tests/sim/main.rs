@@ -21,5 +21,6 @@ mod peer;
 mod sessions;
 mod storms;
 mod takeover;
+mod tangles;
 mod world;
 mod writers;

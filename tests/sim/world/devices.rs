@@ -29,6 +29,10 @@ pub struct Tty {
     pub steps: Vec<(Instant, usize, LineStep)>,
     /// Its driver has no modem lines.
     pub is_pty: bool,
+    /// Connections are begun, and neither made nor refused.
+    pub pending: bool,
+    /// Those.
+    pub tried: Vec<SourceId>,
     baud: u32,
 }
 
@@ -168,7 +172,9 @@ impl World {
                         ..Tty::default()
                     };
                     let tty = self.ttys.entry(path).or_insert(fresh);
-                    if tty.present {
+                    if tty.pending {
+                        tty.tried.push(source);
+                    } else if tty.present {
                         tty.source = Some(source);
                         tty.opened += 1;
                         self.gateway.handle_opened(self.now, source, None);
@@ -197,6 +203,7 @@ impl World {
                 }
                 Command::Close { source } => {
                     self.http.remove(&source);
+                    self.closed.push(source);
                     for tty in self.ttys.values_mut() {
                         tty.source = tty.source.filter(|other| *other != source);
                     }

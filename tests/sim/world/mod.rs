@@ -47,6 +47,8 @@ pub struct World {
     ice_addr: SocketAddr,
     pub http: BTreeMap<SourceId, Vec<u8>>,
     pub exit: Option<Exit>,
+    /// Sources that the gateway wanted closed.
+    pub closed: Vec<SourceId>,
     /// What `GET /ports` finds.
     pub ports: Vec<Port>,
     /// What the API wrote to `conf.d`.
@@ -77,6 +79,7 @@ impl World {
             ice_addr: SocketAddr::new(GATEWAY.parse().unwrap(), 5000),
             http: BTreeMap::new(),
             exit: None,
+            closed: Vec::new(),
             ports: Vec::new(),
             files: BTreeMap::new(),
             trace: VecDeque::new(),
