@@ -13,6 +13,10 @@ pub const STREAM_MESSAGE: usize = 1_100;
 /// packet: with more, throughput falls (64 KiB was the best of 64 KiB to 1 MiB).
 pub const SEND_LIMIT: usize = 64 * 1024;
 
+/// Messages that a session sends in one turn. Tiny ones are few bytes and much work, and others
+/// want their turn; the next one comes with the peer's acknowledgement.
+pub const BURST: usize = 1_024;
+
 /// A blocked session goes on when less than this is in flight.
 pub const SEND_LOW: usize = SEND_LIMIT / 2;
 

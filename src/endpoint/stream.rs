@@ -22,6 +22,8 @@ use crate::util::backoff::Backoff;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 /// Later ones cost a wake-up each. A tty that appears is told at once by the file system.
 const LAST_RETRY: Duration = Duration::from_secs(5);
+/// A program that hangs up sooner than this is not called again ever so quickly.
+const STABLE: Duration = Duration::from_secs(5);
 /// A new device file exists before udev has given it its permissions.
 const SETTLE: Duration = Duration::from_millis(50);
 
@@ -34,6 +36,8 @@ pub struct StreamEndpoint {
     /// Opened once and for one channel, whose messages wait for that.
     once: bool,
     state: State,
+    /// When it was last opened; a device that stays gets quick tries again when it goes.
+    opened: Option<Instant>,
     backoff: Backoff,
     actions: VecDeque<Action>,
 }
@@ -59,6 +63,7 @@ impl StreamEndpoint {
             lag: traffic.lag,
             once: false,
             state: State::Opening,
+            opened: None,
             backoff: Backoff::new(FIRST_RETRY, LAST_RETRY),
             actions: VecDeque::from([Action::Open(target.clone())]),
             target,
@@ -139,14 +144,17 @@ impl Endpoint for StreamEndpoint {
         self.actions.pop_front()
     }
 
-    fn handle_opened(&mut self, _now: Instant) {
+    fn handle_opened(&mut self, now: Instant) {
+        self.opened = Some(now);
         let waits = self.target.is_listener() && !matches!(self.state, State::Listening);
         self.state = if waits { State::Listening } else { State::Open };
-        self.backoff.reset();
         self.actions.push_back(Action::StateChanged);
     }
 
     fn handle_failed(&mut self, now: Instant, failure: &Failure) -> Count {
+        if self.opened.take().is_some_and(|at| now >= at + STABLE) {
+            self.backoff.reset();
+        }
         if self.target.is_listener() && matches!(self.state, State::Open) {
             self.state = State::Listening;
             self.actions.push_back(Action::StateChanged);
@@ -285,6 +293,7 @@ mod tests {
         assert_eq!(serial.output(), b"go");
         assert_eq!(serial.poll_timeout(), None);
 
+        now += STABLE;
         let gone = Failure::new(FailureKind::Absent, "it vanished");
         assert_eq!(serial.handle_failed(now, &gone), Count::one(2));
         assert_eq!(serial.output(), b"", "nothing is kept for its return");

@@ -1,12 +1,13 @@
 //! The configuration while the daemon runs: read again on SIGHUP, added to over the API, and
 //! found by itself on the machine.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::Gateway;
 use super::source::Command;
+use super::timers::TimerKey;
 use crate::api::origin::Caller;
 use crate::api::problem::Problem;
 use crate::config::{
@@ -16,6 +17,9 @@ use crate::http::Response;
 use crate::ids::{EndpointId, SourceId};
 use crate::ports::Port;
 use crate::session::control::{EndpointState, Reply};
+
+/// How long after the first news of device files the ports are listed.
+const LOOK_DELAY: Duration = Duration::from_millis(100);
 
 /// What of the configuration is kept, to see what a new one changes.
 #[derive(Debug)]
@@ -96,6 +100,7 @@ impl Gateway {
     /// Endpoints that did not change keep their channels.
     fn apply_endpoints(&mut self, now: Instant, wanted: Vec<EndpointConfig>) -> usize {
         let mut changed = 0;
+        let mut armed = Vec::new();
         let names: Vec<_> = self.routing.endpoint_names.clone().into_iter().collect();
         for (name, id) in names {
             let Some(device) = self.routing.endpoints.get_mut(id) else {
@@ -116,7 +121,11 @@ impl Gateway {
                     changed += 1;
                     self.remove_endpoint(now, id, "removed");
                 }
-                Some(_) => self.remove_endpoint(now, id, "reconfigured"),
+                Some(_) => {
+                    let writing = std::mem::take(&mut device.writing);
+                    self.remove_endpoint(now, id, "reconfigured");
+                    armed.push((name, writing));
+                }
             }
         }
         for endpoint in wanted {
@@ -124,6 +133,10 @@ impl Gateway {
                 changed += 1;
                 self.add_and_announce(now, endpoint);
             }
+        }
+        // A machine whose writer is watched is watched on.
+        for (name, before) in armed {
+            self.keep_watching(now, &name, before);
         }
         changed
     }
@@ -391,8 +404,9 @@ impl Gateway {
                 self.after_endpoint(id);
             }
         }
-        if self.configured.discover {
-            self.commands.push_back(Command::ListPorts);
+        // An adapter brings a dozen news; one look, when the last links have been made, does.
+        if self.configured.discover && !self.timers.is_set(TimerKey::Ports) {
+            self.timers.set(TimerKey::Ports, Some(now + LOOK_DELAY));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Gateway;
 use super::capture::Tape;
@@ -16,6 +16,7 @@ use crate::endpoint::recorder::Way;
 use crate::endpoint::{self, Action, Count, DropReason, Endpoint, Failure};
 use crate::framing::Faults;
 use crate::ids::{EndpointId, RouteId, SourceId};
+use crate::util::rate_limit::RateLimit;
 
 /// An endpoint with its routes and counters.
 pub(super) struct Device {
@@ -29,6 +30,8 @@ pub(super) struct Device {
     pub(super) holds_output: bool,
     /// Such a connection is over, for this reason.
     pub(super) ended: Option<String>,
+    /// How often it was said that a connection too many was closed.
+    refusals: RateLimit,
     /// What its program connects to, if it is not us who connect.
     listener: Option<SourceId>,
     /// What of its bytes has been counted as fitting no frame.
@@ -62,6 +65,7 @@ impl Device {
             ended: None,
             holds_output: false,
             source: None,
+            refusals: RateLimit::new(1, Duration::from_secs(10)),
             listener: None,
             faults: Faults::default(),
             driver_is_empty: false,
@@ -210,7 +214,12 @@ impl Gateway {
         let device = self.routing.endpoints.get_mut(id)?;
         if device.source.is_some() {
             let name = &device.config.name;
-            log::warn!("endpoint {name}: a second connection was closed: one at a time");
+            if let Some(untold) = device.refusals.pass(now) {
+                log::warn!(
+                    "endpoint {name}: a second connection was closed: one at a time (and {untold} \
+                     more since it was last said)"
+                );
+            }
             return None;
         }
         let source = self.sources.insert(Source::Device(id));

@@ -48,10 +48,19 @@ impl Gateway {
             self.count_unsent();
         }
         let next = match phase {
-            Phase::Flushing if self.sessions.is_empty() && self.devices_are_drained() => {
+            Phase::Flushing
+                if self.sessions.is_empty()
+                    && self.devices_are_drained()
+                    && !self.stop_machines(now) =>
+            {
                 self.finish_drain(now)
             }
+            // What was sent has gone out; the stop goes last.
+            Phase::Flushing if now < deadline && self.is_flushed() && self.stop_machines(now) => {
+                Phase::Flushing
+            }
             Phase::Flushing if now >= deadline || self.is_flushed() => {
+                self.stop_machines(now);
                 self.say_unwritten();
                 self.close_all_channels();
                 Phase::Closing {

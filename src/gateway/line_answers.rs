@@ -29,7 +29,7 @@ impl Gateway {
         let endpoint = device.config.name.clone();
         match &outcome {
             Ok(_) => log::debug!("endpoint {endpoint}: line control done"),
-            Err((_, fault)) => log::info!("endpoint {endpoint}: line control: {fault}"),
+            Err((_, fault)) => log::debug!("endpoint {endpoint}: line control: {fault}"),
         }
         match asker {
             Asker::Nobody => {}

@@ -468,6 +468,7 @@ impl Gateway {
                 TimerKey::Line(endpoint) => self.go_on_with_jobs(now, endpoint),
                 TimerKey::Linger(route) => self.remove_route(route, DropReason::Closed),
                 TimerKey::Reports => self.report_drops(now),
+                TimerKey::Ports => self.commands.push_back(Command::ListPorts),
                 TimerKey::KeepAlive => self.keep_event_streams_alive(now),
                 TimerKey::Drain => self.step_drain(now),
             }

@@ -30,6 +30,8 @@ pub(super) enum TimerKey {
     Reports,
     /// The comment that keeps event streams open.
     KeepAlive,
+    /// A look at which ports there are, after device files have come or gone.
+    Ports,
     /// The end of the draining.
     Drain,
 }

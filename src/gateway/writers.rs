@@ -125,6 +125,33 @@ impl Gateway {
         }
     }
 
+    /// An endpoint was configured anew: the silence of its writer counts from now on.
+    pub(super) fn keep_watching(&mut self, now: Instant, name: &str, before: Writing) {
+        let Some(id) = self.routing.endpoint_names.get(name).copied() else {
+            return;
+        };
+        if let Some(device) = self.routing.endpoints.get_mut(id) {
+            device.writing.fired = before.fired;
+            device.writing.stopped = before.stopped;
+        }
+        if let Some(writer) = before.writer {
+            self.arm_deadman(now, writer, id);
+        }
+    }
+
+    /// Stops every machine whose writer is watched, because nobody will watch it any more. False:
+    /// there is none.
+    pub(super) fn stop_machines(&mut self, now: Instant) -> bool {
+        let devices = self.routing.endpoints.iter();
+        let armed = devices.filter(|(_, device)| device.writing.is_armed());
+        let armed: Vec<_> = armed.map(|(id, _)| id).collect();
+        for id in &armed {
+            self.timers.set(TimerKey::Deadman(*id), None);
+            self.fire_deadman(now, *id);
+        }
+        !armed.is_empty()
+    }
+
     /// The writer has been silent for too long.
     pub(super) fn fire_deadman(&mut self, now: Instant, id: EndpointId) {
         let Some(device) = self.routing.endpoints.get_mut(id) else {

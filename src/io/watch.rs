@@ -52,13 +52,17 @@ impl Watch {
     }
 
     /// Whether something has come since the last call. Folders that came are watched, too.
-    pub(super) fn take(&self) -> bool {
+    pub(super) fn take(&mut self) -> bool {
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut reader = inotify::Reader::new(&self.fd, &mut buffer);
         let mut is_news = false;
         loop {
             match reader.next() {
-                Ok(event) => is_news |= !event.events().contains(ReadFlags::IGNORED),
+                // The folder has gone, and its watch with it.
+                Ok(event) if event.events().contains(ReadFlags::IGNORED) => {
+                    self.folders.retain(|_, number| *number != event.wd());
+                }
+                Ok(_) => is_news = true,
                 Err(Errno::INTR) => {}
                 Err(_) => break,
             }

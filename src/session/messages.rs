@@ -4,6 +4,7 @@ use super::Session;
 use super::channels::{Binding, ChannelKey};
 use super::control::{Outbox, Reply};
 use super::event::Written;
+use crate::limits;
 
 impl Session {
     /// Sends a message, whole or not at all. The owner calls [`Self::flush`] after the last one.
@@ -11,7 +12,7 @@ impl Session {
         let Some(channel) = self.channels.get(key) else {
             return Written::Gone;
         };
-        if self.blocked {
+        if self.blocked || self.burst >= limits::BURST {
             return Written::Blocked;
         }
         // A text frame must be UTF-8 (RFC 8831 §6.6); only a device's rubbish is copied for that.
@@ -36,6 +37,7 @@ impl Session {
         match channel.write(binary, bytes) {
             Ok(true) => {
                 self.dirty = true;
+                self.burst += 1;
                 Written::Accepted
             }
             Ok(false) => {
@@ -51,7 +53,7 @@ impl Session {
 
     /// Whether [`Self::write`] is worth trying.
     pub fn is_writable(&self) -> bool {
-        !self.blocked && !self.ended
+        !self.blocked && !self.ended && self.burst < limits::BURST
     }
 
     /// Whether everything written has been acknowledged.

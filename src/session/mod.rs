@@ -56,6 +56,8 @@ pub struct Session {
     blocked: bool,
     /// Something was written or closed since str0m was drained last.
     dirty: bool,
+    /// How many messages that were.
+    burst: usize,
     ended: bool,
 }
 
@@ -116,6 +118,7 @@ impl Session {
             disconnected_timeout: limits.disconnected_timeout,
             blocked: false,
             dirty: true,
+            burst: 0,
             ended: false,
         };
         Ok((session, answer))
@@ -278,6 +281,7 @@ impl Session {
         transmits: &mut TransmitQueue,
     ) {
         self.dirty = false;
+        self.burst = 0;
         let result = result.and_then(|()| self.drive(now, transmits));
         if let Err(error) = result {
             self.end(EndReason::Protocol(one_line(&error.to_string())));

@@ -183,7 +183,7 @@ fn ports_that_are_found_become_endpoints_if_that_is_wanted() {
     world.ports.push(port("/dev/ttyUSB1", "ch340"));
     let now = world.now;
     world.gateway.handle_devices_changed(now);
-    world.settle();
+    world.run(Duration::from_millis(200));
     assert_eq!(names(&mut world), ["arm", "ch340", "ftdi"]);
     let n = world.connect(&[reliable("ftdi")], good(), 4);
     world.until("open", SOON, |w| w.peer(n).channels["ftdi"].open);
@@ -249,7 +249,7 @@ fn a_port_that_was_found_makes_way_for_the_file_that_names_it() {
     world.ports = vec![port("/dev/arm", "ftdi")];
     let now = world.now;
     world.gateway.handle_devices_changed(now);
-    world.settle();
+    world.run(Duration::from_millis(200));
     assert_eq!(names(&mut world), ["ftdi"]);
     reload(&mut world, &format!("[serial]\ndiscover = true\n{ARM}"));
     assert_eq!(names(&mut world), ["arm"]);

@@ -49,6 +49,22 @@ fn is_prefix(part: &[u8], whole: &[u8]) -> bool {
     whole.len() >= part.len() && &whole[..part.len()] == part
 }
 
+/// Connects, as a page does: again if the first try fails. An INIT that arrives late, when the
+/// association stands, makes the SCTP implementation abort it; that is about one in 4,000 here.
+fn connect_over(world: &mut World, link: NetemConfig, seed: u64) -> usize {
+    let labels = [reliable("thingway"), reliable("arm")];
+    for attempt in 0..3 {
+        let n = world.connect(&labels, link, seed + attempt * SEEDS);
+        world.until("credit", Duration::from_secs(120), |w| {
+            w.peer(n).closed || w.peer(n).channels["arm"].credit.is_some()
+        });
+        if !world.peer(n).closed {
+            return n;
+        }
+    }
+    panic!("seed {seed}: three sessions in a row were aborted");
+}
+
 #[test]
 fn loss_and_reordering_cost_time_and_no_byte() {
     for seed in 0..SEEDS {
@@ -56,11 +72,8 @@ fn loss_and_reordering_cost_time_and_no_byte() {
         // A handshake that loses every other flight may take longer than the 30 s of the default.
         let mut world = World::new(seed, &format!("[limits]\nconnect_timeout_s = 120\n{ARM}"));
         let link = draw.bad_link();
-        let n = world.connect(&[reliable("thingway"), reliable("arm")], link, seed);
         let wait = Duration::from_secs(120);
-        world.until("credit", wait, |w| {
-            w.peer(n).channels["arm"].credit.is_some()
-        });
+        let n = connect_over(&mut world, link, seed);
 
         let (length, rate) = (2_000 + draw.below(20_000), 20 + draw.below(500) as usize);
         let to_device = draw.bytes(length);

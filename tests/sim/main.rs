@@ -16,6 +16,7 @@ mod fairness;
 mod hostile;
 mod line;
 mod links;
+mod lost_writers;
 #[path = "../peer/mod.rs"]
 mod peer;
 mod sessions;

@@ -6,17 +6,18 @@ use crate::world::World;
 use serde_json::{Value, json};
 use std::time::Duration;
 use thingway::config::Config;
-use thingway::endpoint::line::{Flush, LineStep};
+use thingway::endpoint::line::LineStep;
 use thingway::endpoint::{Failure, FailureKind};
 
-const SOON: Duration = Duration::from_secs(5);
+pub const DEAD: &str = "deadman = { timeout_ms = 500, send = \"STOP\\n\" }\n";
+pub const SOON: Duration = Duration::from_secs(5);
 
-fn connect(world: &mut World, label: &str, seed: u64) -> usize {
+pub fn connect(world: &mut World, label: &str, seed: u64) -> usize {
     let n = world.connect(&[reliable("thingway"), reliable(label)], good(), seed);
     world.until("open", SOON, |w| w.peer(n).channels[label].credit.is_some());
     n
 }
-fn ask(world: &mut World, n: usize, request: &Value) {
+pub fn ask(world: &mut World, n: usize, request: &Value) {
     let now = world.now;
     assert!(
         world
@@ -25,38 +26,10 @@ fn ask(world: &mut World, n: usize, request: &Value) {
     );
     world.run(Duration::from_millis(50));
 }
-fn write(world: &mut World, n: usize, label: &str, bytes: &[u8]) {
+pub fn write(world: &mut World, n: usize, label: &str, bytes: &[u8]) {
     let now = world.now;
     assert!(world.peer(n).send_within_credit(now, label, bytes));
     world.run(Duration::from_millis(50));
-}
-
-/// As io::EventLoop does it: timers, then what is ready is read *and written*, then commands.
-#[test]
-fn the_stop_is_not_written_before_the_driver_is_flushed() {
-    let mut world = World::new(
-        1,
-        &format!("{ARM}deadman = {{ timeout_ms = 250, send = \"STOP\\n\" }}\n"),
-    );
-    let n = connect(&mut world, "arm", 1);
-    write(&mut world, n, "arm", b"go\n");
-    world.settle();
-    let at = world.now + Duration::from_secs(1);
-    world.now = at;
-    world.gateway.handle_timeout(at);
-    // read_ready: the tty has sent something, and is written to while it is looked at.
-    let source = world.tty("/dev/arm").source().unwrap();
-    world.gateway.handle_data(at, source, b"telemetry");
-    let output = world.gateway.output(source).to_vec();
-    world.tty("/dev/arm").written.extend_from_slice(&output);
-    world.gateway.consume(at, source, output.len());
-    world.settle();
-    let steps = world.tty("/dev/arm").steps.clone();
-    let flush = steps
-        .iter()
-        .find(|s| s.2 == LineStep::Flush(Flush::Output))
-        .unwrap();
-    assert_eq!(flush.1, 3, "flushed with the stop in the driver");
 }
 
 #[test]
@@ -158,43 +131,6 @@ fn a_script_that_has_not_begun_goes_with_its_session() {
 }
 
 #[test]
-fn a_lease_that_was_given_back_stays_so() {
-    let mut world = World::new(
-        5,
-        &format!("{ARM}writers = \"one\"\ndeadman = {{ timeout_ms = 1000, send = \"STOP\\n\" }}\n"),
-    );
-    let a = connect(&mut world, "arm", 1);
-    write(&mut world, a, "arm", b"go\n");
-    ask(
-        &mut world,
-        a,
-        &json!({"type": "lease", "endpoint": "arm", "do": "release"}),
-    );
-    assert!(world.get("/endpoints/arm")["lease"].is_null());
-    ask(&mut world, a, &json!({"type": "heartbeat"}));
-    assert!(
-        world.get("/endpoints/arm")["lease"].is_null(),
-        "taken again by a heartbeat"
-    );
-}
-
-#[test]
-fn heartbeats_count_for_a_connection_of_ones_own() {
-    let ssh = "[[endpoint]]\nname = \"ssh\"\nkind = \"tcp\"\nremote = \"192.0.2.7:22\"\nconnection = \"channel\"\n\
-               deadman = { timeout_ms = 500, send = \"STOP\\n\" }\n";
-    let mut world = World::new(6, ssh);
-    let n = connect(&mut world, "ssh", 1);
-    write(&mut world, n, "ssh", b"go\n");
-    for _ in 0..20 {
-        ask(&mut world, n, &json!({"type": "heartbeat"}));
-    }
-    assert_eq!(
-        String::from_utf8_lossy(&world.tty("192.0.2.7:22").written),
-        "go\n"
-    );
-}
-
-#[test]
 fn a_reload_leaves_no_reset_behind() {
     let mut world = World::new(7, ARM);
     let n = connect(&mut world, "arm", 7);
@@ -265,27 +201,6 @@ fn connections_of_closed_channels_are_bounded() {
         "{open} of {opened} connections are open for one channel; elapsed {:?}",
         world.elapsed()
     );
-}
-
-#[test]
-fn a_lease_in_a_loop_disturbs_nobody() {
-    let mut world = World::new(9, &format!("{ARM}writers = \"one\"\n"));
-    let (a, b) = (connect(&mut world, "arm", 1), connect(&mut world, "arm", 2));
-    for _ in 0..40 {
-        for i in 0..400 {
-            let what = if i % 2 == 0 { "take" } else { "release" };
-            let text = json!({"type": "lease", "endpoint": "arm", "do": what}).to_string();
-            let now = world.now;
-            world.peer(a).send(now, "thingway", false, text.as_bytes());
-        }
-        world.run(Duration::from_millis(100));
-    }
-    assert!(
-        !world.peer(b).channels["thingway"].closed,
-        "b's control channel was closed"
-    );
-    let told = world.peer(b).told("lease").len();
-    assert!(told < 1000, "b was told {told} times in 4 s");
 }
 
 #[test]
@@ -386,29 +301,6 @@ fn a_pipelined_look_is_answered_when_the_endpoint_goes() {
     assert_eq!(text.matches("HTTP/1.1 ").count(), 2, "{text}");
 }
 
-/// A peer with a poor link reads as it can while another one toys with the lease.
-#[test]
-fn a_lease_in_a_loop_costs_a_slow_reader_nothing() {
-    let mut world = World::new(9, &format!("{ARM}writers = \"one\"\n"));
-    let (a, b) = (connect(&mut world, "arm", 1), connect(&mut world, "arm", 2));
-    world.clients[b].frozen = true;
-    for _ in 0..4 {
-        for i in 0..400 {
-            let what = if i % 2 == 0 { "take" } else { "release" };
-            let text = json!({"type": "lease", "endpoint": "arm", "do": what}).to_string();
-            let now = world.now;
-            world.peer(a).send(now, "thingway", false, text.as_bytes());
-        }
-        world.run(Duration::from_millis(250));
-    }
-    world.clients[b].frozen = false;
-    world.run(Duration::from_secs(10));
-    assert!(
-        !world.peer(b).channels["thingway"].closed,
-        "one second of a stall cost its control channel"
-    );
-}
-
 /// answers of the old source are not taken for those of the new one.
 #[test]
 fn answers_do_not_outlive_their_line() {
@@ -439,24 +331,6 @@ fn answers_do_not_outlive_their_line() {
     assert_eq!(world.peer(n).told("line").len(), 1);
 }
 
-/// only the newest stop is lifted.
-#[test]
-fn an_older_stop_lifts_nothing() {
-    let mut world = World::new(
-        21,
-        &format!("{ARM}deadman = {{ timeout_ms = 250, send = \"STOP\\n\" }}\n"),
-    );
-    let n = connect(&mut world, "arm", 21);
-    write(&mut world, n, "arm", b"a\n");
-    world.run(Duration::from_millis(500));
-    ask(&mut world, n, &json!({"type": "heartbeat", "fired": 1}));
-    write(&mut world, n, "arm", b"b\n");
-    world.run(Duration::from_millis(500));
-    ask(&mut world, n, &json!({"type": "heartbeat", "fired": 1}));
-    write(&mut world, n, "arm", b"c\n");
-    assert_eq!(world.tty("/dev/arm").written, b"a\nSTOP\nb\nSTOP\n");
-}
-
 /// what came before the end is sent, however slowly it is read.
 #[test]
 fn the_last_bytes_arrive_before_the_end() {
@@ -474,39 +348,6 @@ fn the_last_bytes_arrive_before_the_end() {
     assert_eq!(world.peer(n).channels["ssh"].bytes.len(), 192_000);
 }
 
-/// a lease stays while one channel of its session does.
-#[test]
-fn one_of_two_channels_keeps_the_lease() {
-    let mut world = World::new(23, &format!("{ARM}writers = \"one\"\n"));
-    let n = connect(&mut world, "arm", 23);
-    let now = world.now;
-    world.peer(n).open_as(now, "second", reliable("arm"));
-    world.until("open", SOON, |w| w.peer(n).channels["second"].open);
-    write(&mut world, n, "arm", b"go");
-    let now = world.now;
-    world.peer(n).close_channel(now, "second");
-    world.run(Duration::from_millis(200));
-    assert!(!world.get("/endpoints/arm")["lease"].is_null());
-}
-
-/// messages that wait are messages, for the dead man, too.
-#[test]
-fn who_sends_is_not_silent_though_its_bytes_wait() {
-    let mut world = World::new(
-        24,
-        &format!("{ARM}deadman = {{ timeout_ms = 1000, send = \"STOP\\n\" }}\n"),
-    );
-    let n = connect(&mut world, "arm", 24);
-    world.tty("/dev/arm").rate = 0;
-    assert_eq!(world.fill(n, "arm", 1_000, 135_000), 135_000);
-    for _ in 0..6 {
-        let now = world.now;
-        assert!(world.peer(n).send_within_credit(now, "arm", b"x"));
-        world.run(Duration::from_millis(500));
-    }
-    assert!(world.peer(n).told("deadman").is_empty());
-}
-
 /// a line that never drains does not hold its scripts for ever (see f3, too).
 #[test]
 fn a_driver_that_keeps_its_bytes_fails_the_script() {
@@ -521,4 +362,74 @@ fn a_driver_that_keeps_its_bytes_fails_the_script() {
     );
     world.run(Duration::from_secs(31));
     assert_eq!(world.peer(n).told("line")[0]["reason"], "failed");
+}
+
+fn port(device: &str, name: &str) -> thingway::ports::Port {
+    thingway::ports::Port {
+        device: device.to_owned(),
+        path: device.to_owned(),
+        bus: "usb".to_owned(),
+        suggested_name: name.to_owned(),
+        ..Default::default()
+    }
+}
+
+#[test]
+fn a_program_that_hangs_up_at_once_is_tried_ever_more_slowly() {
+    let tcp = "[[endpoint]]\nname = \"arm\"\nkind = \"tcp\"\nremote = \"192.0.2.7:22\"\n";
+    let mut world = World::new(14, tcp);
+    let end = world.now + Duration::from_secs(60);
+    while world.now < end {
+        if let Some(source) = world.tty("192.0.2.7:22").source() {
+            let now = world.now;
+            world.tty("192.0.2.7:22").present = true;
+            world.gateway.handle_closed(now, source);
+        }
+        world.step();
+    }
+    let opened = world.tty("192.0.2.7:22").opened;
+    assert!(opened < 100, "{opened} times in a minute");
+}
+
+#[test]
+fn stopping_waits_for_the_driver() {
+    let mut world = World::new(26, ARM);
+    let n = connect(&mut world, "arm", 26);
+    world.tty("/dev/arm").driver_holds = 3;
+    write(&mut world, n, "arm", b"abc");
+    let begun = world.now;
+    world.gateway.handle_shutdown(world.now);
+    world.run(Duration::from_secs(2));
+    assert!(world.exit.is_none(), "the driver still holds three bytes");
+    world.tty("/dev/arm").driver_holds = 0;
+    world.until("exit", SOON, |w| w.exit.is_some());
+    assert!(world.now - begun < Duration::from_secs(4));
+}
+
+#[test]
+fn a_capture_is_tried_again() {
+    let mut world = World::new(28, &format!("{ARM}capture = {{ path = \"/x\" }}\n"));
+    let before = world.closed.len();
+    world.run(Duration::from_secs(25));
+    assert!(world.closed.len() >= before + 2, "{:?}", world.closed);
+}
+
+#[test]
+fn a_port_in_use_is_not_found() {
+    let mut world = World::new(31, "[serial]\ndiscover = true\n");
+    let mut held = port("/dev/ttyUSB0", "ftdi");
+    held.holders.push(thingway::ports::Holder {
+        pid: 7,
+        name: "minicom".into(),
+    });
+    world.ports = vec![held];
+    world.gateway.handle_devices_changed(world.now);
+    world.settle();
+    assert_eq!(
+        world.get("/endpoints")["endpoints"]
+            .as_array()
+            .unwrap()
+            .len(),
+        0
+    );
 }

@@ -35,16 +35,8 @@ impl EventLoop {
                         self.insert(now, source, Io::Stream(Stream::Tcp(stream)), false);
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return self.drained(id);
-                }
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                // No file descriptors, most likely. Trying on would spin; the next connection
-                // is told again, and then those before it are taken too.
-                Err(error) => {
-                    log::warn!("accept: {}", plain(&error));
-                    return self.drained(id);
-                }
+                Err(error) if is_over(&error) => return self.drained(id),
+                Err(_) => {}
             }
         }
         self.again(id);
@@ -67,12 +59,8 @@ impl EventLoop {
                         self.insert(now, source, Io::Stream(Stream::Unix(stream)), false);
                     }
                 }
-                Err(error) => {
-                    if error.kind() != io::ErrorKind::WouldBlock {
-                        log::warn!("accept: {}", plain(&error));
-                    }
-                    return self.drained(id);
-                }
+                Err(error) if is_over(&error) => return self.drained(id),
+                Err(_) => {}
             }
         }
         self.again(id);
@@ -102,12 +90,8 @@ impl EventLoop {
                         self.insert(now, source, Io::Stream(stream), false);
                     }
                 }
-                Err(error) => {
-                    if error.kind() != io::ErrorKind::WouldBlock {
-                        log::warn!("accept: {}", plain(&error));
-                    }
-                    return self.drained(id);
-                }
+                Err(error) if is_over(&error) => return self.drained(id),
+                Err(_) => {}
             }
         }
         self.again(id);
@@ -135,4 +119,18 @@ impl EventLoop {
             }
         }
     }
+}
+
+/// Whether accepting ends for this turn: nobody waits, or it cannot go on. The latter is for want
+/// of file descriptors, most likely: trying on would spin, and the next connection is told again,
+/// and then those before it are taken too. One that hung up while it waited ends nothing.
+fn is_over(error: &io::Error) -> bool {
+    let kind = error.kind();
+    if kind == io::ErrorKind::ConnectionAborted || kind == io::ErrorKind::Interrupted {
+        return false;
+    }
+    if kind != io::ErrorKind::WouldBlock {
+        log::warn!("accept: {}", plain(error));
+    }
+    true
 }

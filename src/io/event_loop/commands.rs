@@ -18,9 +18,16 @@ use crate::io::tty::Tty;
 use crate::io::udp::Udp;
 use crate::io::{addresses, control_socket, failure, plain, ports};
 
+/// Steps of line control per turn: a USB adapter takes milliseconds for each.
+const STEP_BUDGET: usize = 4;
+
 impl EventLoop {
-    pub(super) fn run_commands(&mut self, now: Instant) {
-        while let Some(command) = self.gateway.poll_command() {
+    /// Does what the gateway asks for. True: there is more, for the next turn.
+    pub(super) fn run_commands(&mut self, now: Instant) -> bool {
+        let mut steps = 0;
+        while steps < STEP_BUDGET
+            && let Some(command) = self.gateway.poll_command()
+        {
             match command {
                 Command::Listen { source, addr } => self.listen(now, source, addr),
                 Command::OpenIce { source, addr } => {
@@ -89,6 +96,7 @@ impl EventLoop {
                     self.gateway.handle_unsent(now, source, unsent);
                 }
                 Command::Line { source, step } => {
+                    steps += 1;
                     let tty = self.tty(source).ok_or(LineFault::Absent);
                     let result = tty.and_then(|tty| tty.step(step));
                     // A USB adapter takes milliseconds for a step, and a wait begins after it.
@@ -104,6 +112,7 @@ impl EventLoop {
                 }
             }
         }
+        steps == STEP_BUDGET
     }
 
     pub(super) fn open(&mut self, target: &Target) -> Result<Io, Failure> {
@@ -196,7 +205,8 @@ fn remove_stale(path: &Path) {
     if !is_socket {
         return;
     }
-    let refused = match std::os::unix::net::UnixStream::connect(path) {
+    // Without waiting: a program whose queue is full is there, too.
+    let refused = match mio::net::UnixStream::connect(path) {
         Ok(_) => false,
         Err(error) => error.kind() == io::ErrorKind::ConnectionRefused,
     };

@@ -16,14 +16,14 @@ impl EventLoop {
     pub(super) fn settle(&mut self, now: Instant) -> bool {
         for _ in 0..ROUNDS {
             self.gateway.settle(now);
-            self.run_commands(now);
+            let mut more = self.run_commands(now);
             let mut wrote = false;
             while let Some(id) = self.gateway.poll_touched() {
                 wrote |= self.write(now, id);
             }
-            self.run_commands(now);
-            if !wrote {
-                return false;
+            more |= self.run_commands(now);
+            if more || !wrote {
+                return more;
             }
         }
         true

@@ -1,10 +1,11 @@
 //! UUCP lock files, by which programs that know nothing of TIOCEXCL keep off each other's lines.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::process::{Pid, test_kill_process};
 
 /// Where they are on every Linux of the last decade.
@@ -82,7 +83,7 @@ impl Drop for Lock {
 
 /// Whether this process holds a lock file for another endpoint: one device may have many names.
 fn is_ours(path: &Path) -> bool {
-    File::open(path).is_ok_and(|file| {
+    open(path).is_some_and(|file| {
         let locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
         locked == Err(rustix::io::Errno::WOULDBLOCK)
     })
@@ -91,8 +92,8 @@ fn is_ours(path: &Path) -> bool {
 /// The process that a lock file names, if there is such a process and it is not this one: a
 /// daemon that was killed may come back with the same number.
 fn holder(path: &Path) -> Option<u32> {
-    let text = fs::read(path).ok()?;
-    let text = String::from_utf8_lossy(text.get(..64).unwrap_or(&text)).into_owned();
+    let mut text = String::new();
+    open(path)?.take(64).read_to_string(&mut text).ok()?;
     let raw = text.trim().parse::<i32>().ok()?;
     let pid = Pid::from_raw(raw)?;
     let id = u32::try_from(raw).ok()?;
@@ -101,4 +102,16 @@ fn holder(path: &Path) -> Option<u32> {
         Err(errno) => errno == rustix::io::Errno::PERM,
     };
     (is_there && id != std::process::id()).then_some(id)
+}
+
+/// A lock file, and nothing else: anybody may put a pipe or a link in its place, and the loop must
+/// not wait for one.
+fn open(path: &Path) -> Option<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+        .ok()?;
+    file.metadata().ok()?.is_file().then_some(file)
 }
