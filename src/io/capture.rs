@@ -99,6 +99,7 @@ fn append(path: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn files_are_rotated_between_lines() {
@@ -125,6 +126,11 @@ mod tests {
             let path = format!("{}{end}", path.display());
             std::fs::read_to_string(path).unwrap_or_default()
         };
+        let mode = std::fs::metadata(&path)
+            .expect("there")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o640, "it holds payload");
         assert_eq!(read(""), "four\nfive\n");
         assert_eq!(read(".1"), "a line that is too long\n");
         assert_eq!(read(".2"), "three\n");

@@ -161,3 +161,45 @@ fn unreadable(name: &str, error: &io::Error) -> Fatal {
         Fatal::Config(text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_of_one_endpoint_are_replaced_or_removed() {
+        let base = std::env::temp_dir().join(format!("thingway-files-{}", std::process::id()));
+        fs::create_dir_all(base.join("conf.d")).expect("a folder");
+        let main = base.join("config.toml").display().to_string();
+        let files = ConfigFiles::new(Some(main), None);
+        let path = base.join(endpoint_file("arm"));
+        let endpoint = |name: &str| format!("[[endpoint]]\nname = \"{name}\"\nkind = \"echo\"\n");
+        let both = format!("{}{}", endpoint("arm"), endpoint("leg"));
+
+        fs::write(&path, &both).expect("written");
+        for (text, replace) in [(Some("x"), true), (Some("x"), false), (None, true)] {
+            let fault = files
+                .write_endpoint("arm", text, replace)
+                .expect_err("refused");
+            assert!(fault.contains("holds more than this endpoint"), "{fault}");
+        }
+        assert_eq!(fs::read_to_string(&path).expect("still there"), both);
+
+        fs::write(&path, endpoint("arm")).expect("written");
+        let fault = files
+            .write_endpoint("arm", Some("x"), false)
+            .expect_err("refused");
+        assert!(fault.contains("is there already"), "{fault}");
+        assert_eq!(
+            fs::read_to_string(&path).expect("still there"),
+            endpoint("arm")
+        );
+        files
+            .write_endpoint("arm", Some("# new\n"), true)
+            .expect("replaced");
+        assert_eq!(fs::read_to_string(&path).expect("there"), "# new\n");
+        let there = fs::read_dir(base.join("conf.d")).expect("a folder").count();
+        assert_eq!(there, 1, "nothing is left beside it");
+        fs::remove_dir_all(&base).expect("removed");
+    }
+}

@@ -115,3 +115,26 @@ fn open(path: &Path) -> Option<File> {
         .ok()?;
     file.metadata().ok()?.is_file().then_some(file)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    #[test]
+    fn two_endpoints_of_one_process_do_not_share_a_line() {
+        let pty = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pty");
+        grantpt(&pty).expect("granted");
+        unlockpt(&pty).expect("unlocked");
+        let name = ptsname(&pty, Vec::new()).expect("its name");
+        let path = Path::new(name.to_str().expect("text"));
+        let Some(first) = Lock::take(path).expect("nobody has it") else {
+            eprintln!("skipped: no lock files may be made in {DIRECTORY}");
+            return;
+        };
+        let fault = Lock::take(path).expect_err("ours already");
+        assert!(fault.contains("another endpoint has it"), "{fault}");
+        drop(first);
+        assert!(Lock::take(path).expect("free again").is_some());
+    }
+}
