@@ -23,7 +23,7 @@ const FIRST_RETRY: Duration = Duration::from_millis(100);
 /// Later ones cost a wake-up each. A tty that appears is told at once by the file system.
 const LAST_RETRY: Duration = Duration::from_secs(5);
 /// A program that hangs up sooner than this is not called again ever so quickly.
-const STABLE: Duration = Duration::from_secs(5);
+const STABLE: Duration = Duration::from_secs(1);
 /// A new device file exists before udev has given it its permissions.
 const SETTLE: Duration = Duration::from_millis(50);
 

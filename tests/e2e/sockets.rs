@@ -62,7 +62,8 @@ fn talks(page: &mut Page, program: &mut (impl Read + Write)) {
     assert_eq!(page.peer.channels["arm"].bytes, down);
 }
 
-/// Takes a connection, which must come within a second.
+/// Takes a connection, which must come within 6 s: who goes at once each time, as here, is tried
+/// ever more slowly, up to 5 s.
 fn comes_soon<S>(page: &mut Page, mut accept: impl FnMut() -> std::io::Result<S>) -> S {
     let start = Instant::now();
     loop {
@@ -70,7 +71,7 @@ fn comes_soon<S>(page: &mut Page, mut accept: impl FnMut() -> std::io::Result<S>
             Ok(stream) => return stream,
             Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}"),
         }
-        assert!(start.elapsed() < Duration::from_secs(1), "nobody connects");
+        assert!(start.elapsed() < Duration::from_secs(6), "nobody connects");
         page.turn(Duration::from_millis(5));
     }
 }
@@ -173,7 +174,8 @@ fn is_met<S: Read + Write>(daemon: &Daemon, page: &mut Page, connect: impl Fn() 
             .log()
             .matches("a second connection was closed")
             .count(),
-        2
+        1,
+        "once in ten seconds"
     );
     assert!(page.peer.channels["arm"].open && page.peer.told("closed").is_empty());
 }
