@@ -15,6 +15,7 @@
     )
 )]
 
+pub mod access;
 pub mod api;
 pub mod cli;
 pub mod config;
@@ -39,5 +40,6 @@ pub mod ports;
 pub mod report;
 pub mod session;
 pub mod signaling;
+pub mod tls;
 pub mod util;
 pub mod websocket;

@@ -1,13 +1,15 @@
 //! The program: reads the command line, the configuration and the identity, then runs the loop.
 
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rand::TryRngCore;
 use serde_json::Value;
 
+use thingway::cli::access::{Token, TokenCommand, setup_text, share_text};
 use thingway::cli::{self, Args, Command, Parsed};
 use thingway::config::{Config, EndpointKind};
 use thingway::endpoint::FailureKind;
@@ -17,7 +19,9 @@ use thingway::gateway::source::Exit;
 use thingway::io::config_files::ConfigFiles;
 use thingway::io::event_loop::EventLoop;
 use thingway::io::identity::StateError;
-use thingway::io::{addresses, control_socket, identity, log as logging, ports as io_ports, tty};
+use thingway::io::{
+    access_file, addresses, control_socket, identity, log as logging, ports as io_ports, tty,
+};
 use thingway::{ports, report};
 
 fn main() -> ExitCode {
@@ -68,9 +72,59 @@ fn run(arguments: &[String]) -> Result<(), Fatal> {
             let answer = ask(list.socket.as_deref(), "/endpoints")?;
             print(&list_or_json(list.json, &answer, report::endpoints))
         }
+        Some(Command::Setup(setup)) => {
+            let body = setup.body()?;
+            let answer = send(setup.socket.as_deref(), "POST", "/setup", &body)?;
+            print(&setup_text(&answer, &own_addresses()?))
+        }
+        Some(Command::Token(token)) => run_token(token),
         Some(Command::Ports(ports)) => print(&list_ports(ports.json)?),
         None => serve(&args),
     }
+}
+
+fn run_token(token: &Token) -> Result<(), Fatal> {
+    let socket = token.socket.as_deref();
+    match &token.command {
+        TokenCommand::Add(add) => {
+            let answer = send(socket, "POST", "/tokens", &add.body()?)?;
+            let text = answer.get("token").and_then(Value::as_str);
+            print(&format!("{}\n", text.unwrap_or_default()))
+        }
+        TokenCommand::Share(share) => {
+            let answer = send(socket, "POST", "/shares", &share.body()?)?;
+            let access = ask(socket, "/access")?;
+            let port = access.get("port").and_then(Value::as_u64);
+            print(&share_text(&answer, &own_addresses()?, port))
+        }
+        TokenCommand::List(list) => {
+            let answer = ask(socket, "/tokens")?;
+            print(&list_or_json(list.json, &answer, report::tokens))
+        }
+        TokenCommand::Revoke(revoke) => {
+            let named = thingway::config::check_name(&revoke.name);
+            named.map_err(|why| cli::usage(&format!("revoke: the name {why}")))?;
+            let target = format!("/tokens/{}", revoke.name);
+            send(socket, "DELETE", &target, &Value::Null)?;
+            print(&format!("{} does not let in any more\n", revoke.name))
+        }
+    }
+}
+
+fn own_addresses() -> Result<Vec<IpAddr>, Fatal> {
+    addresses::list().map_err(|error| Fatal::Failed(format!("no list of addresses: {error}")))
+}
+
+/// Has the running daemon do something; its answer, if it has one.
+fn send(socket: Option<&str>, method: &str, target: &str, body: &Value) -> Result<Value, Fatal> {
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    let answer = control_socket::request(socket.map(Path::new), method, target, &body);
+    let answer = answer.map_err(Fatal::Failed)?;
+    Ok(serde_json::from_str(&answer).unwrap_or_default())
 }
 
 /// A resource of the running daemon.
@@ -111,7 +165,11 @@ fn serve(args: &Args) -> Result<(), Fatal> {
     let mut seed = [0; 32];
     let seeded = rand::rngs::OsRng.try_fill_bytes(&mut seed);
     seeded.map_err(|error| Fatal::Failed(format!("no random numbers: {error}")))?;
+    let mut access = access_file::load().map_err(state_error)?;
+    let time = time_of_day();
+    access_file::apply_boot_file(&mut access, &config.access.boot_file, time);
     let mut gateway = Gateway::new(clock(), config, identity, addresses::host_names(), seed);
+    gateway.use_access(access);
     if let Some(path) = control_socket::own_path() {
         gateway.listen_control(path);
     }
@@ -157,4 +215,10 @@ fn print(text: &str) -> Result<(), Fatal> {
 #[expect(clippy::disallowed_methods, reason = "time enters here, at start")]
 fn clock() -> Instant {
     Instant::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "time enters here, at start")]
+fn time_of_day() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
 }

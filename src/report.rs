@@ -30,14 +30,67 @@ pub fn sessions(answer: &Value) -> String {
         vec![
             text(session, "id"),
             text(session, "state"),
+            text(session, "token"),
             age(session["age_ms"].as_u64().unwrap_or(0)),
             text(&session["candidate_pair"], "remote"),
             rtt.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1} ms")),
             labels.join(" "),
         ]
     });
-    let header = ["SESSION", "STATE", "AGE", "PEER", "ROUND TRIP", "CHANNELS"];
+    let header = [
+        "SESSION",
+        "STATE",
+        "TOKEN",
+        "AGE",
+        "PEER",
+        "ROUND TRIP",
+        "CHANNELS",
+    ];
     table(&header, rows.collect(), "There is no session.")
+}
+
+/// `thingway token list`.
+pub fn tokens(answer: &Value) -> String {
+    let tokens = list(answer, "tokens").iter().map(|token| {
+        vec![
+            text(token, "name"),
+            rights(token),
+            text(token, "created"),
+            text(token, "expires"),
+            text(token, "last_used"),
+        ]
+    });
+    let shares = list(answer, "shares").iter().map(|share| {
+        let none = || "-".to_owned();
+        let what = "a link that was not used".to_owned();
+        vec![
+            text(share, "name"),
+            what,
+            none(),
+            text(share, "expires"),
+            none(),
+        ]
+    });
+    let header = ["TOKEN", "ALLOWS", "MADE", "EXPIRES", "LAST USED"];
+    table(
+        &header,
+        tokens.chain(shares).collect(),
+        "There is no token.",
+    )
+}
+
+fn rights(token: &Value) -> String {
+    if token["admin"].as_bool() == Some(true) {
+        return "everything".to_owned();
+    }
+    let words = |value: &Value, key| {
+        let words = list(value, key).iter().filter_map(Value::as_str);
+        words.collect::<Vec<_>>().join(",")
+    };
+    let scopes = list(token, "scopes").iter();
+    let scopes =
+        scopes.map(|scope| format!("{}: {}", words(scope, "endpoints"), words(scope, "verbs")));
+    scopes.collect::<Vec<_>>().join("; ")
 }
 
 fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
@@ -117,7 +170,8 @@ a-long-name  udp     -       -         -         -     -
             "channels": [{"label": "arm"}, {"label": "\u{1b}[2J"}],
         }]});
         let shown = sessions(&answer);
-        let row = "x        connected  1 h 2 min  192.0.2.1:5  1.3 ms      arm \u{fffd}[2J\n";
+        let row =
+            "x        connected  -      1 h 2 min  192.0.2.1:5  1.3 ms      arm \u{fffd}[2J\n";
         assert!(shown.ends_with(row), "{shown}");
     }
 }

@@ -21,6 +21,13 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/endpoints/{name}/line", &["POST"]),
     ("/endpoints/{name}/lease", &["POST"]),
     ("/ports", &["GET"]),
+    ("/access", &["GET"]),
+    ("/tickets", &["POST"]),
+    ("/tokens", &["GET", "POST"]),
+    ("/tokens/{name}", &["DELETE"]),
+    ("/shares", &["POST"]),
+    ("/shares/redeem", &["POST"]),
+    ("/setup", &["POST"]),
     ("/events", &["GET"]),
     ("/healthz", &["GET"]),
     ("/readyz", &["GET"]),
@@ -39,6 +46,13 @@ pub enum Resource {
     Line(String),
     Lease(String),
     Ports,
+    Access,
+    Tickets,
+    Tokens,
+    Token(String),
+    Shares,
+    Redeem,
+    Setup,
     Events,
     Health,
     Ready,
@@ -83,12 +97,27 @@ impl Resource {
             ["endpoints", name, "line"] => Ok(Self::Line((*name).to_owned())),
             ["endpoints", name, "lease"] => Ok(Self::Lease((*name).to_owned())),
             ["ports"] => Ok(Self::Ports),
+            ["access"] => Ok(Self::Access),
+            ["tickets"] => Ok(Self::Tickets),
+            ["tokens"] => Ok(Self::Tokens),
+            ["tokens", name] => Ok(Self::Token((*name).to_owned())),
+            ["shares"] => Ok(Self::Shares),
+            ["shares", "redeem"] => Ok(Self::Redeem),
+            ["setup"] => Ok(Self::Setup),
             ["events"] => Ok(Self::Events),
             ["healthz"] => Ok(Self::Health),
             ["readyz"] => Ok(Self::Ready),
             ["metrics"] => Ok(Self::Metrics),
             _ => Err(Problem::new(404, "there is nothing at this path").at("path")),
         }
+    }
+
+    /// Whether everybody may have it: it says nothing of this machine, or is how one gets in.
+    pub fn is_public(&self) -> bool {
+        matches!(
+            self,
+            Self::Page(_) | Self::Health | Self::Ready | Self::Redeem | Self::Everything
+        )
     }
 
     /// The path as [`ROUTES`] has it.
@@ -104,6 +133,13 @@ impl Resource {
             Self::Line(_) => "/endpoints/{name}/line",
             Self::Lease(_) => "/endpoints/{name}/lease",
             Self::Ports => "/ports",
+            Self::Access => "/access",
+            Self::Tickets => "/tickets",
+            Self::Tokens => "/tokens",
+            Self::Token(_) => "/tokens/{name}",
+            Self::Shares => "/shares",
+            Self::Redeem => "/shares/redeem",
+            Self::Setup => "/setup",
             Self::Events => "/events",
             Self::Health => "/healthz",
             Self::Ready => "/readyz",

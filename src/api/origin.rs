@@ -135,7 +135,10 @@ impl Caller {
             Self::Own => response,
             Self::Allowed(_) => response
                 .header("Access-Control-Allow-Methods", allow)
-                .header("Access-Control-Allow-Headers", "content-type, if-match")
+                .header(
+                    "Access-Control-Allow-Headers",
+                    "authorization, content-type, if-match",
+                )
                 .header("Access-Control-Max-Age", "600"),
         }
     }

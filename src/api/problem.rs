@@ -9,6 +9,7 @@ pub struct Problem {
     status: u16,
     detail: String,
     place: String,
+    kind: &'static str,
     headers: Vec<(&'static str, String)>,
 }
 
@@ -20,6 +21,7 @@ impl Problem {
             status,
             detail,
             place,
+            kind: "",
             headers: Vec::new(),
         }
     }
@@ -29,6 +31,18 @@ impl Problem {
     pub fn at(mut self, place: &str) -> Self {
         place.clone_into(&mut self.place);
         self
+    }
+
+    /// One word for programs, in `type`.
+    #[must_use]
+    pub fn kind(mut self, kind: &'static str) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Whether somebody may be guessing secrets, so that the answer takes its time.
+    pub fn is_guess(&self) -> bool {
+        matches!(self.kind, "token-unknown" | "share-unknown")
     }
 
     /// A header of the answer.
@@ -50,7 +64,7 @@ impl Problem {
 
     /// The answer.
     pub fn response(&self) -> Response {
-        let response = crate::http::problem(self.status, &self.detail, &self.place);
+        let response = crate::http::problem(self.status, self.kind, &self.detail, &self.place);
         let headers = self.headers.iter();
         headers.fold(response, |response, (name, value)| {
             response.header(name, value)

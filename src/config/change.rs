@@ -10,6 +10,7 @@ use super::Config;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServedConfig {
     listen: Vec<SocketAddr>,
+    plain: bool,
     ice_port: u16,
 }
 
@@ -19,6 +20,9 @@ impl ServedConfig {
         let mut keys = Vec::new();
         if self.listen != new.listen {
             keys.push("http.listen");
+        }
+        if self.plain != new.plain {
+            keys.push("http.plain");
         }
         if self.ice_port != new.ice_port {
             keys.push("ice.port");
@@ -32,6 +36,7 @@ impl Config {
     pub fn served(&self) -> ServedConfig {
         ServedConfig {
             listen: self.http.listen.clone(),
+            plain: self.http.plain,
             ice_port: self.ice.port,
         }
     }

@@ -97,7 +97,7 @@ pub(super) fn required<'a>(
     let before = document.fault_count();
     let value = section.string(key, document);
     if value.is_none() && document.fault_count() == before {
-        document.fault_at(section.line(), format!("endpoint without {key}"));
+        document.fault_at(section.line(), format!("{} without {key}", section.path()));
     }
     value
 }
@@ -108,10 +108,19 @@ pub(super) fn absolute(
     (line, path): (usize, String),
     document: &mut Document<'_>,
 ) -> Option<std::path::PathBuf> {
+    absolute_of(&format!("endpoint.{key}"), (line, path), document)
+}
+
+/// The same, for a key of any table.
+pub(super) fn absolute_of(
+    key: &str,
+    (line, path): (usize, String),
+    document: &mut Document<'_>,
+) -> Option<std::path::PathBuf> {
     if path.starts_with('/') && !path.contains('\0') {
         return Some(path.into());
     }
-    document.fault_at(line, format!("endpoint.{key} {path:?} must begin with /"));
+    document.fault_at(line, format!("{key} {path:?} must begin with /"));
     None
 }
 

@@ -14,6 +14,8 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("THINGWAY_HTTP_LISTEN", "http", "listen"),
     ("THINGWAY_HTTP_HOSTS", "http", "hosts"),
     ("THINGWAY_HTTP_ALLOWED_ORIGINS", "http", "allowed_origins"),
+    ("THINGWAY_HTTP_PLAIN", "http", "plain"),
+    ("THINGWAY_ACCESS_BOOT_FILE", "access", "boot_file"),
     ("THINGWAY_ICE_PORT", "ice", "port"),
     ("THINGWAY_LIMITS_SESSIONS", "limits", "sessions"),
     (
@@ -42,7 +44,7 @@ pub(super) fn as_toml(name: &str, value: &str) -> Result<String, String> {
     let Some((_, table, key)) = known else {
         return Err("there is no such key; docs/config.md lists those there are".to_owned());
     };
-    let shape = if *table == "http" {
+    let shape = if matches!(*key, "listen" | "hosts" | "allowed_origins") {
         Shape::List
     } else {
         Shape::Plain

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use super::HttpConfig;
+use super::endpoints::{absolute_of, required};
 use super::reader::{Document, Section};
+use super::{HttpConfig, TlsFiles};
 
 /// Reads the section over what is set already.
 pub(super) fn read<'a>(
@@ -43,7 +44,30 @@ pub(super) fn read<'a>(
             document.fault_at(line, message);
         }
     }
+    if let Some(tls) = section.table("tls", document) {
+        http.tls = read_tls(tls, document);
+    }
+    http.plain = section.boolean("plain", document).unwrap_or(http.plain);
+    if http.plain && http.tls.is_some() {
+        let message = "http.plain switches TLS off, so http.tls would mean nothing".to_owned();
+        document.fault_at(section.line(), message);
+    }
     section.finish(document);
+}
+
+fn read_tls<'a>(mut section: Section<'a>, document: &mut Document<'a>) -> Option<TlsFiles> {
+    let path = |section: &mut Section<'a>, key: &str, document: &mut Document<'a>| {
+        let given = required(section, key, document);
+        let name = format!("http.tls.{key}");
+        given.and_then(|path| absolute_of(&name, path, document))
+    };
+    let certificate = path(&mut section, "certificate", document);
+    let key = path(&mut section, "key", document);
+    section.finish(document);
+    Some(TlsFiles {
+        certificate: certificate?,
+        key: key?,
+    })
 }
 
 fn read_listen(
@@ -56,7 +80,7 @@ fn read_listen(
         let parsed = text
             .parse::<SocketAddr>()
             .map_err(|_| format!("{text:?} is not an address like \"127.0.0.1:8000\""));
-        match parsed.and_then(check_listen) {
+        match parsed {
             Ok(addr) => listen.push(addr),
             Err(message) => document.fault_at(*line, format!("http.listen: {message}")),
         }
@@ -70,18 +94,6 @@ fn read_listen(
         document.fault_at(line, format!("http.listen: {twice} is there twice"));
     }
     listen
-}
-
-/// Whether an address may be listened on before there are tokens.
-pub fn check_listen(addr: SocketAddr) -> Result<SocketAddr, String> {
-    if addr.ip().is_loopback() {
-        Ok(addr)
-    } else {
-        Err(format!(
-            "{addr} is beyond loopback: this version has no access tokens yet, so it would let \
-             everybody in; listen on 127.0.0.1 or [::1] (and reach it by `ssh -L`)"
-        ))
-    }
 }
 
 /// RFC 6454 §6.1: scheme, host, port; no path. `*` would defeat the check, `null` is anybody.

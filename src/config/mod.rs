@@ -28,7 +28,6 @@ use crate::limits::Limits;
 pub use change::{ServedConfig, endpoint_file, endpoint_toml, holds_only};
 pub use endpoints::check_name;
 pub use environment::VARIABLES;
-pub use http::check_listen;
 pub use sources::{File, Sources, known_keys};
 
 /// Everything that can be configured, with the defaults in place of what is not.
@@ -44,6 +43,8 @@ pub struct Config {
     pub serial: SerialConfig,
     /// `[api]`
     pub api: ApiConfig,
+    /// `[access]`
+    pub access: AccessConfig,
     /// `[[endpoint]]`, each with a name of its own.
     pub endpoints: Vec<EndpointConfig>,
 }
@@ -51,13 +52,41 @@ pub struct Config {
 /// `[http]`: where the API and the first page are served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpConfig {
-    /// Addresses to listen on. Loopback only: access from elsewhere needs tokens first.
+    /// Addresses to listen on. Beyond loopback TLS is spoken and a token needed.
     pub listen: Vec<SocketAddr>,
+    /// The certificate, in place of one of our own.
+    pub tls: Option<TlsFiles>,
+    /// No TLS, for those who have something better in front.
+    pub plain: bool,
     /// Host names, beside our addresses, `localhost` and the machine's name, that a request's
     /// `Host` may have.
     pub hosts: Vec<String>,
     /// Origins, beside our own, whose pages may use the API.
     pub allowed_origins: Vec<String>,
+}
+
+/// `http.tls`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate and those that signed it, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+}
+
+/// `[access]`: who may come in from beyond this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessConfig {
+    /// A file that lets the network in at the start, where there is one.
+    pub boot_file: PathBuf,
+}
+
+impl Default for AccessConfig {
+    fn default() -> Self {
+        Self {
+            boot_file: PathBuf::from("/boot/firmware/thingway.toml"),
+        }
+    }
 }
 
 /// `[ice]`: the UDP port of all sessions.
@@ -343,6 +372,8 @@ impl Default for Config {
         Self {
             http: HttpConfig {
                 listen: vec![SocketAddr::from(([127, 0, 0, 1], 8000))],
+                tls: None,
+                plain: false,
                 hosts: Vec::new(),
                 allowed_origins: Vec::new(),
             },
@@ -350,6 +381,7 @@ impl Default for Config {
             limits: Limits::default(),
             serial: SerialConfig::default(),
             api: ApiConfig::default(),
+            access: AccessConfig::default(),
             endpoints: vec![demo],
         }
     }

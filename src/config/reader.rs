@@ -97,6 +97,11 @@ impl<'a> Document<'a> {
 }
 
 impl<'a> Section<'a> {
+    /// Its table, as in `http.tls`.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Where the section begins.
     pub(super) fn line(&self) -> usize {
         self.line

@@ -73,7 +73,7 @@ pub(super) fn parse_one(text: &str) -> Result<Config, Vec<Fault>> {
 /// documented and what is understood must be the same.
 pub fn known_keys() -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
-    let tables = "[http]\n[ice]\n[limits]\n[serial]\n[api]\n".to_owned();
+    let tables = "[http]\n[ice]\n[limits]\n[serial]\n[api]\n[access]\n[http.tls]\n".to_owned();
     let endpoints = endpoints::KINDS.iter().flat_map(|kind| {
         traffic::FRAMINGS.iter().map(move |(framing, _)| {
             format!(
@@ -132,6 +132,15 @@ impl Draft {
         if let Some(mut section) = root.table("api", document) {
             let configure = section.boolean("configure", document);
             config.api.configure = configure.unwrap_or(config.api.configure);
+            section.finish(document);
+        }
+        if let Some(mut section) = root.table("access", document) {
+            let boot_file = section.string("boot_file", document);
+            let boot_file = boot_file
+                .and_then(|path| endpoints::absolute_of("access.boot_file", path, document));
+            if let Some(path) = boot_file {
+                config.access.boot_file = path;
+            }
             section.finish(document);
         }
         for section in root.tables("endpoint", document) {

@@ -69,6 +69,7 @@ fn all_faults_come_at_once_with_their_lines() {
     let text = "[http]\n\
                 listen = [\"0.0.0.0:8000\", \"nonsense\"]\n\
                 hots = []\n\
+                tls = { key = \"k\" }\n\
                 allowed_origins = [\"*\", \"https://a.example/path\"]\n\
                 [ice]\n\
                 port = 70000\n\
@@ -86,18 +87,19 @@ fn all_faults_come_at_once_with_their_lines() {
     let faults = faults(text);
     let expected = [
         "2: http.listen: \"nonsense\" is not an address",
-        "2: http.listen: 0.0.0.0:8000 is beyond loopback",
         "3: unknown key http.hots",
-        "4: http.allowed_origins: \"*\" is not an origin",
-        "4: http.allowed_origins: \"https://a.example/path\"",
-        "6: ice.port must be from 0 to 65535, not 70000",
-        "8: endpoint.name \"thingway\" is reserved",
-        "10: endpoint.path \"ttyUSB0\" must begin with /",
-        "11: endpoint.baud must be a whole number, not string",
-        "13: endpoint.name \"a b\" may have letters",
-        "14: endpoint.kind must be serial, tcp, unix, udp, demo, echo, sink or source, not \"telepathy\"",
-        "15: endpoint without name",
-        "17: endpoint.remote \"localhost:1\" is not an address",
+        "4: http.tls without certificate",
+        "4: http.tls.key \"k\" must begin with /",
+        "5: http.allowed_origins: \"*\" is not an origin",
+        "5: http.allowed_origins: \"https://a.example/path\"",
+        "7: ice.port must be from 0 to 65535, not 70000",
+        "9: endpoint.name \"thingway\" is reserved",
+        "11: endpoint.path \"ttyUSB0\" must begin with /",
+        "12: endpoint.baud must be a whole number, not string",
+        "14: endpoint.name \"a b\" may have letters",
+        "15: endpoint.kind must be serial, tcp, unix, udp, demo, echo, sink or source, not \"telepathy\"",
+        "16: endpoint without name",
+        "18: endpoint.remote \"localhost:1\" is not an address",
     ];
     assert_eq!(faults.len(), expected.len(), "{faults:#?}");
     for (fault, start) in faults.iter().zip(expected) {

@@ -72,6 +72,10 @@ pub enum DropReason {
     NoLease,
     /// The writer had fallen silent, and the device was stopped.
     Deadman,
+    /// The token of its session does not allow writing.
+    Forbidden,
+    /// The token of its session allows fewer messages per second.
+    RateLimited,
 }
 
 impl DropReason {
@@ -89,6 +93,8 @@ impl DropReason {
             Self::BadFrame => "bad-frame",
             Self::NoLease => "no-lease",
             Self::Deadman => "deadman",
+            Self::Forbidden => "forbidden",
+            Self::RateLimited => "rate-limited",
         }
     }
 }

@@ -50,11 +50,6 @@ impl Gateway {
         self.routing.time = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     }
 
-    /// Whether anything is captured, and [`Self::handle_clock`] wanted.
-    pub fn wants_clock(&self) -> bool {
-        self.routing.captures > 0
-    }
-
     pub(super) fn open_tape(&mut self, id: EndpointId) {
         let Some(device) = self.routing.endpoints.get_mut(id) else {
             return;

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::Gateway;
 use super::routes::Route;
 use super::sessions::{ClosedChannel, Entry};
+use crate::access::scope::Verb;
 use crate::endpoint::DropReason;
 use crate::ids::SessionId;
 use crate::limits;
@@ -39,13 +40,17 @@ impl Gateway {
             let detail = format!("a label has 1 to {} bytes", limits::LABEL);
             return self.refuse_channel(id, key, "bad-label", &detail);
         }
-        let Some(endpoint) = self.routing.endpoint_names.get(&label).copied() else {
+        let may_read = entry.grant.allows(&label, Verb::Read);
+        let may_write = entry.grant.allows(&label, Verb::Write);
+        let found = self.routing.endpoint_names.get(&label).copied();
+        let Some(endpoint) = found.filter(|_| may_read) else {
             let detail = "no endpoint has this name; GET /endpoints lists those there are";
             return self.refuse_channel(id, key, "unknown-endpoint", detail);
         };
         let endpoint = self.device_for_channel(endpoint);
         let window = self.limits.route_queue;
-        let route = Route::new(id, key, (stream, label.clone()), endpoint, reliable, window);
+        let mut route = Route::new(id, key, (stream, label.clone()), endpoint, reliable, window);
+        route.may_write = may_write;
         let route_id = self.routing.routes.insert(route);
         if let Some(device) = self.routing.endpoints.get_mut(endpoint) {
             device.routes.push(route_id);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::Gateway;
 use super::source::Command;
 use super::timers::TimerKey;
+use crate::access::scope::Verb;
 use crate::api::origin::Caller;
 use crate::api::problem::Problem;
 use crate::config::{
@@ -88,6 +89,10 @@ impl Gateway {
         let mut hosts = self.configured.own_names.clone();
         hosts.extend(config.http.hosts.iter().cloned());
         self.policy = crate::api::origin::Policy::new(hosts, config.http.allowed_origins.clone());
+        self.tls_files = config.http.tls.clone();
+        if self.tls.is_some() {
+            self.load_tls();
+        }
         let changed = self.apply_endpoints(now, config.endpoints);
         log::info!("the configuration has been read again: {changed} endpoints have changed");
         let event = json!({"ok": true, "endpoints_changed": changed, "needs_restart": restart});
@@ -191,7 +196,9 @@ impl Gateway {
         };
         self.events.push("endpoint", &json!(gone));
         for session in self.sessions.ids() {
-            if let Some(entry) = self.sessions.get_mut(session) {
+            if let Some(entry) = self.sessions.get_mut(session)
+                && entry.grant.allows(&name, Verb::Read)
+            {
                 entry.session.tell(&Reply::Endpoint {
                     endpoint: gone.clone(),
                 });

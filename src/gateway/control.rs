@@ -7,6 +7,7 @@ use super::Gateway;
 use super::line::{After, Asker};
 use super::views::EndpointView;
 use super::writers::Denied;
+use crate::access::scope::{Grant, Verb};
 use crate::config::EndpointConfig;
 use crate::endpoint::script::Script;
 use crate::endpoint::{Count, DropReason};
@@ -32,8 +33,8 @@ impl Gateway {
             let detail = "the session has a control channel already";
             return self.refuse_channel(id, key, "duplicate-control-channel", detail);
         }
-        let name = entry.session.name().to_owned();
-        let states: Vec<_> = self.endpoint_states();
+        let (name, grant) = (entry.session.name().to_owned(), entry.grant.clone());
+        let states = self.endpoint_states(&grant);
         let endpoints = states.iter().map(EndpointView::control).collect();
         let server = concat!("thingway/", env!("CARGO_PKG_VERSION"));
         let hello = Reply::Hello {
@@ -85,7 +86,8 @@ impl Gateway {
                 }
             }
             Ok(Request::Endpoints) => {
-                let states = self.endpoint_states();
+                let grant = self.grant_of(id);
+                let states = self.endpoint_states(&grant);
                 let endpoints = states.iter().map(EndpointView::control).collect();
                 if let Some(entry) = self.sessions.get_mut(id) {
                     entry.session.answer(&Reply::Endpoints { endpoints });
@@ -94,7 +96,7 @@ impl Gateway {
             Ok(Request::Line(request)) => self.handle_line_request(now, id, &request),
             Ok(Request::Lease { endpoint, wish }) => {
                 let done = self
-                    .find_endpoint(&endpoint)
+                    .find_allowed(id, &endpoint, Verb::Write)
                     .and_then(|endpoint| self.wish_lease(Some(id), endpoint, &wish));
                 if let Err((reason, detail)) = done {
                     self.tell_error(id, reason, &detail);
@@ -104,7 +106,10 @@ impl Gateway {
                 endpoint,
                 stop,
                 fired,
-            }) => match endpoint.map(|name| self.find_endpoint(&name)).transpose() {
+            }) => match endpoint
+                .map(|name| self.find_allowed(id, &name, Verb::Read))
+                .transpose()
+            {
                 Ok(endpoint) => self.handle_heartbeat(now, id, endpoint, stop, fired),
                 Err((reason, detail)) => self.tell_error(id, reason, &detail),
             },
@@ -134,8 +139,31 @@ impl Gateway {
         found.ok_or_else(|| ("unknown-endpoint", "no endpoint has this name".to_owned()))
     }
 
+    /// What a session may do.
+    fn grant_of(&self, id: SessionId) -> Grant {
+        let entry = self.sessions.get(id);
+        entry.map_or_else(Grant::default, |entry| entry.grant.clone())
+    }
+
+    /// An endpoint by its name, if the session may do this with it. Of one that it may not even
+    /// read nothing is said.
+    fn find_allowed(&self, id: SessionId, name: &str, verb: Verb) -> Result<EndpointId, Denied> {
+        let may = |verb| {
+            let entry = self.sessions.get(id);
+            entry.is_some_and(|entry| entry.grant.allows(name, verb))
+        };
+        let name = if may(Verb::Read) { name } else { "" };
+        let endpoint = self.find_endpoint(name)?;
+        if may(verb) {
+            return Ok(endpoint);
+        }
+        let detail = "the token of this session does not allow that".to_owned();
+        Err(("forbidden", detail))
+    }
+
     fn handle_line_request(&mut self, now: Instant, id: SessionId, request: &LineRequest<'_>) {
-        let parsed = self.find_endpoint(&request.endpoint).and_then(|endpoint| {
+        let found = self.find_allowed(id, &request.endpoint, Verb::Read);
+        let parsed = found.and_then(|endpoint| {
             let after = self.line_after(id, endpoint, request)?;
             let script = Script::parse(request.script).map_err(|bad| {
                 let place = bad
@@ -143,6 +171,9 @@ impl Gateway {
                     .map_or(String::new(), |step| format!("do[{step}]: "));
                 ("bad-script", format!("{place}{bad}"))
             })?;
+            if !script.steps.is_empty() {
+                self.find_allowed(id, &request.endpoint, Verb::Line)?;
+            }
             Ok((endpoint, script, after))
         });
         let request_id = request.id;
@@ -265,6 +296,7 @@ impl Gateway {
         for session in self.sessions.ids() {
             if let Some(entry) = self.sessions.get_mut(session)
                 && entry.session.has_control()
+                && entry.grant.allows(name, Verb::Read)
             {
                 entry.session.tell(&Reply::Endpoint {
                     endpoint: view.control(),

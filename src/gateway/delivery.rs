@@ -57,12 +57,17 @@ impl Gateway {
             return;
         };
         let (session, endpoint, count) = (route.session, route.endpoint, Count::one(data.len()));
+        let may_write = route.may_write;
         route.from_peer.add(count);
         let is_giant = data.len() > limits::MAX_MESSAGE;
         let offered = if is_giant {
             Offered::Refused(DropReason::TooLarge)
         } else if self.drain.is_some() {
             Offered::Refused(DropReason::Closed)
+        } else if !may_write {
+            Offered::Refused(DropReason::Forbidden)
+        } else if !self.may_send(now, session) {
+            Offered::Refused(DropReason::RateLimited)
         } else if let Err(reason) = self.check_writer(session, endpoint) {
             Offered::Refused(reason)
         } else if self.routing.must_wait(endpoint, id) {
@@ -102,6 +107,12 @@ impl Gateway {
         self.after_delivery(now, endpoint);
         // The endpoint may have answered.
         self.touch_session(session);
+    }
+
+    /// Whether its token lets a session send one more message now.
+    fn may_send(&mut self, now: Instant, session: SessionId) -> bool {
+        let entry = self.sessions.get(session);
+        entry.is_none_or(|entry| self.access.take_message(now, &entry.grant))
     }
 
     /// Whether a session may have this much more waiting for devices: while half of what there is

@@ -8,6 +8,7 @@ use super::Gateway;
 use super::KEEP_ALIVE;
 use super::source::Source;
 use super::timers::TimerKey;
+use crate::access::scope::Grant;
 use crate::ids::SourceId;
 
 /// Who listens, and what they are still to be told.
@@ -21,6 +22,8 @@ pub(super) struct Hub {
 #[derive(Debug)]
 struct Subscriber {
     source: SourceId,
+    /// The id of the token that let it in.
+    token: Option<String>,
     /// Events that did not fit since the last one that did.
     lost: u64,
 }
@@ -38,6 +41,13 @@ impl Hub {
             .retain(|subscriber| subscriber.source != source);
     }
 
+    /// Who listens with a token.
+    pub(super) fn sources_of(&self, token: &str) -> Vec<SourceId> {
+        let subscribers = self.subscribers.iter();
+        let ours = subscribers.filter(|s| s.token.as_deref() == Some(token));
+        ours.map(|subscriber| subscriber.source).collect()
+    }
+
     /// How many listen.
     pub(super) fn len(&self) -> usize {
         self.subscribers.len()
@@ -51,16 +61,20 @@ impl Hub {
 
 impl Gateway {
     /// A connection listens from now on; it is told first how things stand.
-    pub(super) fn subscribe(&mut self, now: Instant, source: SourceId) {
+    pub(super) fn subscribe(&mut self, now: Instant, source: SourceId, grant: Grant) {
         let mut current = Vec::new();
-        for view in self.endpoint_states() {
+        for view in self.endpoint_states(&grant) {
             current.push(("endpoint", view.event()));
         }
         for (_, entry) in self.sessions.iter() {
             let (name, state) = (entry.session.name(), entry.session.state().as_str());
             current.push(("session", json!({"id": name, "state": state})));
         }
-        let mut subscriber = Subscriber { source, lost: 0 };
+        let mut subscriber = Subscriber {
+            source,
+            token: grant.token.map(|token| token.id),
+            lost: 0,
+        };
         for (kind, data) in &current {
             let id = self.events.next_id();
             self.send_event(now, &mut subscriber, id, kind, data);
@@ -85,7 +99,7 @@ impl Gateway {
             }
         }
         for subscriber in &subscribers {
-            self.schedule_source(subscriber.source);
+            self.schedule_source(now, subscriber.source);
         }
         self.events.subscribers = subscribers;
     }
@@ -146,7 +160,7 @@ impl Gateway {
             if let Some(Source::Http(http)) = self.sources.get_mut(*source) {
                 // A reader whose buffer is full needs no keeping awake.
                 let _full = http.connection.push(now, b": still here\n\n");
-                self.schedule_source(*source);
+                self.schedule_source(now, *source);
             }
         }
         let next = (!sources.is_empty()).then(|| now + KEEP_ALIVE);
@@ -174,7 +188,7 @@ impl Gateway {
                 )
                 | None => {}
             }
-            self.schedule_source(source);
+            self.schedule_source(now, source);
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Time and bytes go in through `handle_*`, commands, bytes and a deadline come out. This file
 //! holds the order of calls; what happens in them is in the files beside it.
 
+mod access;
 mod capture;
 mod channels;
 mod configure;
@@ -18,12 +19,14 @@ mod line_answers;
 mod offers;
 mod pump;
 mod routes;
+mod secured;
 mod sessions;
 pub mod source;
 mod stats;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod tokens;
 mod views;
 mod waiting;
 mod web;
@@ -37,29 +40,35 @@ use std::time::{Duration, Instant};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::api::origin::Policy;
-use crate::config::Config;
+use crate::access::Access;
+use crate::api::origin::{Caller, Policy};
+use crate::config::{Config, TlsFiles};
 use crate::datagram::{Meta, TransmitBatch, TransmitQueue};
 use crate::endpoint::line::{LineFault, LineStatus};
 use crate::endpoint::{Count, DropReason, Failure, FailureKind};
+use crate::http::Response;
 use crate::ice::gatherer::Ports;
 use crate::ids::{
     EndpointId, EndpointKind, RouteKind, SessionId, SessionKind, SourceId, SourceKind,
 };
 use crate::limits::{self, Limits};
 use crate::session::crypto::Identity;
+use crate::tls::TlsIdentity;
 use crate::util::rate_limit::RateLimit;
 use crate::util::slab::Slab;
+use access::{Delayed, Reach};
 use configure::Configured;
 use demux::Demux;
 use devices::Device;
 use drain::Drain;
 use offers::PendingOffer;
 use routes::Route;
+use secured::Guard;
 use sessions::Entry;
 use source::{Command, Exit, Source};
 use stats::{Direction, Stats};
 use timers::{TimerKey, Timers};
+use tokens::Setup;
 
 /// How often an idle event stream gets a comment, so that proxies keep it open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -99,6 +108,23 @@ pub struct Gateway {
     configured: Configured,
     /// For the log lines about pages that may not use us.
     refusals: RateLimit,
+    access: Access,
+    /// Answers to who guesses tokens.
+    delayed: VecDeque<Delayed>,
+    /// Answers that wait for what they say to be stored.
+    storing: VecDeque<(SourceId, Caller, Response)>,
+    /// The listener of `thingway setup`, and the set-up that waits for it.
+    lan: Option<SourceId>,
+    setup: Option<Setup>,
+    /// Whether anything listens beyond loopback, and whether it does so without TLS.
+    serves_network: bool,
+    http_plain: bool,
+    tls: Option<TlsIdentity>,
+    tls_files: Option<TlsFiles>,
+    /// What is between streams from the network and their protocols.
+    guards: HashMap<SourceId, Guard>,
+    /// Bytes of the stream that is read now.
+    plain: Vec<u8>,
     drain: Option<Drain>,
     exit: Option<Exit>,
 }
@@ -166,12 +192,32 @@ impl Gateway {
             events: events::Hub::default(),
             stats: Stats::default(),
             refusals: RateLimit::new(5, Duration::from_secs(60)),
+            access: Access::default(),
+            delayed: VecDeque::new(),
+            storing: VecDeque::new(),
+            lan: None,
+            setup: None,
+            serves_network: config.http.listen.iter().any(|a| !a.ip().is_loopback()),
+            http_plain: config.http.plain,
+            tls: None,
+            tls_files: config.http.tls,
+            guards: HashMap::new(),
+            plain: Vec::new(),
             drain: None,
             exit: None,
         };
         gateway.open_ice(config.ice.port);
+        let is_secure = |addr: &SocketAddr| !config.http.plain && !addr.ip().is_loopback();
+        if config.http.listen.iter().any(is_secure) {
+            gateway.load_tls();
+        }
         for addr in config.http.listen {
-            let source = gateway.sources.insert(Source::Listener { local: None });
+            let secure = !config.http.plain && !addr.ip().is_loopback();
+            let listener = Source::Listener {
+                local: None,
+                secure,
+            };
+            let source = gateway.sources.insert(listener);
             gateway.opening.push(source);
             gateway.commands.push_back(Command::Listen { source, addr });
         }
@@ -205,11 +251,20 @@ impl Gateway {
     // ---- answers to commands ----
 
     /// A listener is there; `local` is its real address.
-    pub fn handle_listening(&mut self, source: SourceId, local: SocketAddr) {
+    pub fn handle_listening(&mut self, now: Instant, source: SourceId, local: SocketAddr) {
         self.opening.retain(|id| *id != source);
-        if let Some(Source::Listener { local: known }) = self.sources.get_mut(source) {
+        let listener = self.sources.get_mut(source);
+        if let Some(Source::Listener {
+            local: known,
+            secure,
+        }) = listener
+        {
             *known = Some(local);
-            log::info!("listening on http://{local}/");
+            let scheme = if *secure { "https" } else { "http" };
+            log::info!("listening on {scheme}://{local}/");
+        }
+        if self.lan == Some(source) {
+            self.finish_setup(now, Ok(local));
         }
     }
 
@@ -241,6 +296,9 @@ impl Gateway {
         match self.sources.get(source) {
             Some(Source::Device(endpoint) | Source::DeviceListener(endpoint)) => {
                 self.handle_device_failed(now, *endpoint, source, failure);
+            }
+            Some(Source::Listener { .. }) if self.lan == Some(source) => {
+                self.handle_lan_failed(now, source, failure);
             }
             Some(Source::Listener { .. }) => {
                 self.exit = Some(Exit::Failed(failure.clone()));
@@ -307,7 +365,39 @@ impl Gateway {
         local: SocketAddr,
         remote: SocketAddr,
     ) -> Option<SourceId> {
-        self.accept_connection(now, local, remote)
+        let reach = if remote.ip().to_canonical().is_loopback() {
+            Reach::Loopback
+        } else {
+            Reach::Network { tls: false }
+        };
+        self.accept_connection(now, local, remote, reach)
+    }
+
+    /// The same, of one of our listeners or the control socket.
+    pub fn handle_accept_at(
+        &mut self,
+        now: Instant,
+        listener: SourceId,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Option<SourceId> {
+        match self.sources.get(listener) {
+            Some(Source::Listener { secure: false, .. }) => self.handle_accept(now, local, remote),
+            Some(Source::Listener { secure: true, .. }) => {
+                let reach = if remote.ip().to_canonical().is_loopback() {
+                    Reach::Loopback
+                } else {
+                    Reach::Network { tls: true }
+                };
+                let source = self.accept_connection(now, local, remote, reach)?;
+                self.guards.insert(source, Guard::Waiting);
+                Some(source)
+            }
+            Some(Source::ControlSocket) => {
+                self.accept_connection(now, local, remote, Reach::ControlSocket)
+            }
+            Some(_) | None => None,
+        }
     }
 
     /// A listener of a device accepted a connection. `None`: it has one already, close it.
@@ -323,6 +413,8 @@ impl Gateway {
         if let Some(Source::Device(endpoint)) = self.sources.get(source) {
             let endpoint = *endpoint;
             self.handle_device_input(now, endpoint, bytes);
+        } else if self.unwrap_input(now, source, bytes) {
+            // It was TLS, and has been read.
         } else if let Some(connection) = self
             .sources
             .get_mut(source)
@@ -362,9 +454,11 @@ impl Gateway {
                 let tape = device.and_then(|device| device.tape.as_ref());
                 tape.map_or(&[], |tape| tape.recorder.output())
             }
-            Some(other) => other
-                .connection()
-                .map_or(&[], |connection| connection.output()),
+            Some(other) => match (self.wrapped_output(source), other.connection()) {
+                (Some(records), _) => records,
+                (None, Some(connection)) => connection.output(),
+                (None, None) => &[],
+            },
             None => &[],
         }
     }
@@ -379,6 +473,8 @@ impl Gateway {
             if let Some(tape) = device.and_then(|device| device.tape.as_mut()) {
                 tape.recorder.consume(n);
             }
+        } else if self.consume_wrapped(now, source, n) {
+            // They were records.
         } else if let Some(connection) = self
             .sources
             .get_mut(source)
@@ -451,6 +547,11 @@ impl Gateway {
             match key {
                 TimerKey::Session(session) => self.handle_session_timeout(now, session),
                 TimerKey::Endpoint(endpoint) => self.handle_device_timeout(now, endpoint),
+                TimerKey::Source(source)
+                    if self.guard_deadline(source).is_some_and(|at| at <= now) =>
+                {
+                    self.remove_connection(source);
+                }
                 TimerKey::Source(source) => {
                     let connection = self
                         .sources
@@ -469,6 +570,8 @@ impl Gateway {
                 TimerKey::Linger(route) => self.remove_route(route, DropReason::Closed),
                 TimerKey::Reports => self.report_drops(now),
                 TimerKey::Ports => self.commands.push_back(Command::ListPorts),
+                TimerKey::Delayed => self.answer_delayed(now),
+                TimerKey::Expiry => self.expire_tokens(now),
                 TimerKey::KeepAlive => self.keep_event_streams_alive(now),
                 TimerKey::Drain => self.step_drain(now),
             }

@@ -11,8 +11,9 @@ use serde_json::json;
 
 use super::Gateway;
 use super::sessions::Entry;
-use super::source::Command;
+use super::source::{Command, Source};
 use super::timers::TimerKey;
+use crate::access::scope::Grant;
 use crate::api::origin::Caller;
 use crate::api::problem::Problem;
 use crate::http::Response;
@@ -27,6 +28,7 @@ pub(super) struct PendingOffer {
     source: SourceId,
     caller: Caller,
     peer: Peer,
+    grant: Grant,
     body: Vec<u8>,
 }
 
@@ -39,7 +41,7 @@ impl PendingOffer {
 
 impl Gateway {
     /// Whether another session may be made; said before the offer is read.
-    pub(super) fn check_session_limit(&mut self) -> Result<(), Problem> {
+    pub(super) fn check_session_limit(&mut self, grant: &Grant) -> Result<(), Problem> {
         let busy = if self.drain.is_some() {
             Some("the gateway is shutting down".to_owned())
         } else if self.sessions.len() >= self.limits.sessions {
@@ -50,9 +52,19 @@ impl Gateway {
         } else {
             None
         };
+        let busy = busy.or_else(|| self.token_is_busy(grant));
         let Some(detail) = busy else { return Ok(()) };
         self.stats.sessions_refused += 1;
         Err(Problem::new(503, &detail).header("Retry-After", "5"))
+    }
+
+    /// A token may have a bound of its own.
+    fn token_is_busy(&self, grant: &Grant) -> Option<String> {
+        let limit = grant.limits.sessions?;
+        let sessions = self.sessions.iter();
+        let ours = sessions.filter(|(_, entry)| entry.grant.token == grant.token);
+        let is_busy = ours.count() >= usize::try_from(limit).unwrap_or(usize::MAX);
+        is_busy.then(|| format!("this token has {limit} sessions, which is its limit"))
     }
 
     pub(super) fn park_offer(
@@ -60,12 +72,14 @@ impl Gateway {
         source: SourceId,
         caller: Caller,
         peer: Peer,
+        grant: Grant,
         body: Vec<u8>,
     ) {
         self.offers.push(PendingOffer {
             source,
             caller,
             peer,
+            grant,
             body,
         });
         self.commands.push_back(Command::ListAddresses);
@@ -94,7 +108,7 @@ impl Gateway {
         addresses: &[IpAddr],
     ) -> Result<Response, Problem> {
         // Many heads may have been let in before the first body came.
-        self.check_session_limit()?;
+        self.check_session_limit(&offer.grant)?;
         let checked = sdp::check_offer(&offer.body)?;
         let local = host_addresses(addresses, self.ports, offer.peer);
         let name = self.random_name();
@@ -117,10 +131,17 @@ impl Gateway {
                 return Err(Problem::new(400, "the offer is not understood"));
             }
         };
+        let remote = match self.sources.get(offer.source) {
+            Some(Source::Http(http)) => Some(http.remote.ip()),
+            _ => None,
+        };
         let etag = etag(&session);
         let ufrag = session.local_ufrag().to_owned();
         let id = self.sessions.insert(Entry {
             session,
+            grant: offer.grant.clone(),
+            remote,
+            created: self.routing.time.as_secs(),
             routes: Vec::new(),
             turn: 0,
             lingering: VecDeque::new(),
@@ -137,7 +158,8 @@ impl Gateway {
         self.names.insert(name.clone(), id);
         self.stats.sessions_created += 1;
         log::info!(
-            "session {name}: answered an offer with {} host addresses",
+            "session {name} of {}: answered an offer with {} host addresses",
+            offer.grant.who(),
             local.len()
         );
         self.events

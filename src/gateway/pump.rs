@@ -52,6 +52,8 @@ impl Gateway {
                 | DropReason::SendFailed
                 | DropReason::BadFrame
                 | DropReason::NoLease
+                | DropReason::Forbidden
+                | DropReason::RateLimited
                 | DropReason::Deadman => "the peer read too slowly",
             };
             let detail = format!("{detail} and missed {} bytes", count.bytes);

@@ -34,6 +34,8 @@ pub(super) struct Route {
     pub(super) endpoint: EndpointId,
     /// Whether every message arrives or the channel fails.
     pub(super) reliable: bool,
+    /// Whether its session's token allows more than looking on.
+    pub(super) may_write: bool,
     /// Messages that arrived.
     pub(super) from_peer: Count,
     /// Messages that were sent.
@@ -82,6 +84,7 @@ impl Route {
             label,
             endpoint,
             reliable,
+            may_write: true,
             from_peer: Count::default(),
             to_peer: Count::default(),
             drops: Drops::default(),

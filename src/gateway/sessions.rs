@@ -1,7 +1,7 @@
 //! The life of sessions: what reaches them, what they say, and how they end.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
@@ -10,6 +10,8 @@ use serde_json::json;
 use super::stats::Stray;
 use super::timers::TimerKey;
 use super::{Gateway, Routing};
+use crate::access::UnixTime;
+use crate::access::scope::Grant;
 use crate::datagram::Meta;
 use crate::endpoint::{Count, DropReason};
 use crate::ids::{EndpointId, RouteId, SessionId};
@@ -19,6 +21,11 @@ use crate::session::{Session, by_stun_ufrag};
 /// A session with what the gateway knows about it.
 pub(super) struct Entry {
     pub(super) session: Session,
+    /// Who made it, and what it may do.
+    pub(super) grant: Grant,
+    /// Where its offer came from, and when, in seconds since 1970.
+    pub(super) remote: Option<IpAddr>,
+    pub(super) created: UnixTime,
     /// Its channels that are bound to endpoints, and whose turn it is to send.
     pub(super) routes: Vec<RouteId>,
     pub(super) turn: usize,
@@ -215,13 +222,16 @@ impl Gateway {
             (EndReason::Panicked | EndReason::Protocol(_), _) => ConnectionState::Failed,
             (_, state) => state,
         };
+        let who = entry.grant.who().to_owned();
         match reason {
             EndReason::Panicked => log::error!("session {name}: ended by a bug, please report it"),
-            EndReason::Protocol(_) => log::warn!("session {name}: ended: {reason}"),
+            EndReason::Protocol(_) => log::warn!("session {name} of {who}: ended: {reason}"),
             EndReason::PeerClosed
             | EndReason::Closed(_)
             | EndReason::ConnectTimeout
-            | EndReason::DisconnectedTimeout => log::info!("session {name}: ended: {reason}"),
+            | EndReason::DisconnectedTimeout => {
+                log::info!("session {name} of {who}: ended: {reason}");
+            }
         }
         let event = json!({"id": name, "state": state.as_str(), "reason": reason.to_string()});
         self.events.push("session", &event);

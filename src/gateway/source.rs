@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::web::HttpSource;
-use crate::config::{Capture, UdpConfig};
+use crate::config::{Capture, TlsFiles, UdpConfig};
 use crate::connection::Connection;
 use crate::endpoint::line::LineStep;
 use crate::endpoint::{Failure, Target};
@@ -17,6 +17,8 @@ pub(super) enum Source {
     Listener {
         /// Where, once it is known.
         local: Option<SocketAddr>,
+        /// TLS is spoken there.
+        secure: bool,
     },
     /// Takes HTTP connections of the command line.
     ControlSocket,
@@ -140,6 +142,16 @@ pub enum Command {
         text: Option<String>,
         /// Whether a file that is there is ours to write over.
         replace: bool,
+    },
+    /// Read or make the certificate for TLS and answer with `handle_tls`.
+    LoadTls {
+        /// `None`: one of our own.
+        files: Option<TlsFiles>,
+    },
+    /// Keep what is known of tokens and answer with `handle_access_stored`.
+    StoreAccess {
+        /// JSON without secrets.
+        text: String,
     },
     /// List this machine's addresses now and answer with `handle_addresses`.
     ListAddresses,

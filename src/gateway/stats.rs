@@ -98,6 +98,8 @@ pub(super) struct Stats {
     pub(super) requests: BTreeMap<u16, u64>,
     /// Connections turned away because there were too many.
     pub(super) connections_refused: u64,
+    /// Tokens, tickets and codes that nobody has.
+    pub(super) tries_failed: u64,
     /// Drops of channels that have ended; those of open ones are with them.
     pub(super) drops: Drops,
     /// Messages of channels that have ended, from and to their peers.

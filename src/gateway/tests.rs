@@ -19,7 +19,7 @@ fn gateway() -> (Gateway, SourceId) {
                 let local = SocketAddr::new(addr.ip(), 5000);
                 gateway.handle_opened(now, source, Some(local));
             }
-            Command::Listen { source, addr } => gateway.handle_listening(source, addr),
+            Command::Listen { source, addr } => gateway.handle_listening(now, source, addr),
             other => panic!("{other:?}: the default has the demo device only"),
         }
     }

@@ -32,6 +32,10 @@ pub(super) enum TimerKey {
     KeepAlive,
     /// A look at which ports there are, after device files have come or gone.
     Ports,
+    /// Answers to who guesses tokens.
+    Delayed,
+    /// The end of a token's time.
+    Expiry,
     /// The end of the draining.
     Drain,
 }

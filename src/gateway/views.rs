@@ -9,6 +9,7 @@ use super::Gateway;
 use super::devices::Device;
 use super::sessions::Entry;
 use super::stats::{Direction, Drops};
+use crate::access::scope::{Grant, Verb};
 use crate::api::metrics::{self, Family};
 use crate::config::{EndpointConfig, EndpointKind, Meeting};
 use crate::endpoint::{Count, DeviceState};
@@ -48,10 +49,11 @@ impl Gateway {
         })
     }
 
-    /// All endpoints, in the order of their names.
-    pub(super) fn endpoint_states(&self) -> Vec<EndpointView> {
-        let ids = self.routing.endpoint_names.values();
-        ids.filter_map(|id| self.endpoint_view(*id)).collect()
+    /// All endpoints that may be read, in the order of their names.
+    pub(super) fn endpoint_states(&self, grant: &Grant) -> Vec<EndpointView> {
+        let all = self.routing.endpoint_names.iter();
+        let seen = all.filter(|(name, _)| grant.allows(name, Verb::Read));
+        seen.filter_map(|(_, id)| self.endpoint_view(*id)).collect()
     }
 
     pub(super) fn endpoint_json(&self, name: &str) -> Option<Value> {
@@ -141,16 +143,18 @@ impl Gateway {
         }
     }
 
-    pub(super) fn endpoints_json(&self) -> Value {
+    pub(super) fn endpoints_json(&self, grant: &Grant) -> Value {
         let names = self.routing.endpoint_names.keys();
-        let all: Vec<Value> = names.filter_map(|name| self.endpoint_json(name)).collect();
+        let seen = names.filter(|name| grant.allows(name, Verb::Read));
+        let all: Vec<Value> = seen.filter_map(|name| self.endpoint_json(name)).collect();
         json!({"endpoints": all})
     }
 
-    pub(super) fn sessions_json(&self, now: Instant) -> Value {
+    pub(super) fn sessions_json(&self, now: Instant, grant: &Grant) -> Value {
         let all: Vec<Value> = self
             .sessions
             .iter()
+            .filter(|(_, entry)| grant.may_see(&entry.grant))
             .map(|(_, entry)| self.session_json(now, entry))
             .collect();
         json!({"sessions": all})
@@ -177,6 +181,9 @@ impl Gateway {
         json!({
             "id": session.name(),
             "state": session.state().as_str(),
+            "token": entry.grant.token.as_ref().map(|token| &token.name),
+            "remote": entry.remote.map(|address| address.to_string()),
+            "created": super::tokens::rfc3339(entry.created),
             "age_ms": u64::try_from(age).unwrap_or(u64::MAX),
             "control": session.has_control(),
             "candidate_pair": pair,
@@ -287,6 +294,11 @@ impl Gateway {
                 "connections_refused",
                 "Connections turned away",
                 single(stats.connections_refused),
+            ),
+            counter(
+                "tries_failed",
+                "Tokens, tickets and share codes that nobody has",
+                single(stats.tries_failed),
             ),
             counter(
                 "events_lost",

@@ -7,10 +7,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Gateway;
+use super::access::{Reach, permit};
 use super::line::{After, Asker};
 use super::source::{Command, Source};
 use super::timers::TimerKey;
 use super::writers::Denied;
+use crate::access::scope::Grant;
 use crate::api::origin::{Caller, check_fetch_site};
 use crate::api::problem::Problem;
 use crate::api::{Action, Resource, check_content_type};
@@ -27,7 +29,11 @@ use crate::websocket::{WebSocketConnection, accept_key};
 pub(super) struct HttpSource {
     pub(super) connection: HttpConnection,
     local: SocketAddr,
-    remote: SocketAddr,
+    pub(super) remote: SocketAddr,
+    /// Where it comes from.
+    pub(super) reach: Reach,
+    /// Whose stream of events it is.
+    pub(super) grant: Grant,
     /// A request whose body is still to come.
     request: Option<Request>,
     /// It becomes a WebSocket as soon as its 101 is written.
@@ -38,6 +44,7 @@ struct Request {
     resource: Resource,
     action: Action,
     caller: Caller,
+    grant: Grant,
     if_match: Option<String>,
 }
 
@@ -47,7 +54,11 @@ impl Gateway {
         now: Instant,
         local: SocketAddr,
         remote: SocketAddr,
+        reach: Reach,
     ) -> Option<SourceId> {
+        // An IPv4 address in IPv6's clothes is that address.
+        let plain = |addr: SocketAddr| SocketAddr::new(addr.ip().to_canonical(), addr.port());
+        let (local, remote) = (plain(local), plain(remote));
         if self.connections >= limits::HTTP_CONNECTIONS {
             self.stats.connections_refused += 1;
             return None;
@@ -58,11 +69,13 @@ impl Gateway {
             connection,
             local,
             remote,
+            reach,
+            grant: Grant::default(),
             request: None,
             upgrading: false,
         };
         let source = self.sources.insert(Source::Http(Box::new(http)));
-        self.schedule_source(source);
+        self.schedule_source(now, source);
         Some(source)
     }
 
@@ -104,19 +117,21 @@ impl Gateway {
             // A frame may have come right behind the request.
             return self.service(now, source);
         }
-        self.schedule_source(source);
+        self.schedule_source(now, source);
     }
 
     /// Sets a connection's timer, and ends it when it is finished.
-    pub(super) fn schedule_source(&mut self, source: SourceId) {
+    pub(super) fn schedule_source(&mut self, now: Instant, source: SourceId) {
         let Some(connection) = self.sources.get(source).and_then(Source::connection) else {
             return;
         };
-        if connection.is_finished() {
+        let deadline = connection.poll_timeout();
+        if self.wrap_output(now, source) {
             self.remove_connection(source);
         } else {
-            self.timers
-                .set(TimerKey::Source(source), connection.poll_timeout());
+            let guard = self.guard_deadline(source);
+            let first = [deadline, guard].into_iter().flatten().min();
+            self.timers.set(TimerKey::Source(source), first);
             self.touch_source(source);
         }
     }
@@ -124,6 +139,7 @@ impl Gateway {
     pub(super) fn remove_connection(&mut self, source: SourceId) {
         if self.sources.remove(source).is_some() {
             self.connections -= 1;
+            self.guards.remove(&source);
             self.events.remove(source);
             self.offers.retain(|offer| offer.is_not_of(source));
             self.timers.set(TimerKey::Source(source), None);
@@ -146,7 +162,7 @@ impl Gateway {
             .or_default() += 1;
         if let Some(Source::Http(http)) = self.sources.get_mut(source) {
             http.connection.respond(now, caller.dress(response));
-            self.schedule_source(source);
+            self.schedule_source(now, source);
         }
     }
 
@@ -171,12 +187,22 @@ impl Gateway {
                 .action(&head.method)
                 .map(|action| (resource, action))
         });
-        let done = begun.and_then(|(resource, action)| match action {
-            Action::Get => self.get(now, source, &resource, head, &caller),
-            Action::Delete => self.delete(now, source, &resource, &caller),
+        let begun = begun.and_then(|(resource, action)| {
+            // A preflight cannot have a token (Fetch standard).
+            let grant = if action == Action::Options {
+                Grant::default()
+            } else {
+                self.authorize(now, source, head, &resource)?
+            };
+            permit(&grant, &resource, action)?;
+            Ok((resource, action, grant))
+        });
+        let done = begun.and_then(|(resource, action, grant)| match action {
+            Action::Get => self.get(now, source, &resource, head, &caller, &grant),
+            Action::Delete => self.delete(now, source, &resource, &caller, &grant),
             Action::Options => Ok(Some(options(&resource, &caller))),
             Action::Post | Action::Put | Action::Patch => {
-                self.check_body(&resource, action, head)?;
+                self.check_body(&resource, action, head, &grant)?;
                 let if_match = head.header("If-Match").map(str::to_owned);
                 let caller = caller.clone();
                 if let Some(Source::Http(http)) = self.sources.get_mut(source) {
@@ -184,6 +210,7 @@ impl Gateway {
                         resource,
                         action,
                         caller,
+                        grant,
                         if_match,
                     });
                     http.connection.accept_body(now);
@@ -194,6 +221,9 @@ impl Gateway {
         match done {
             Ok(Some(response)) => self.answer(now, source, &caller, response),
             Ok(None) => {}
+            Err(problem) if problem.is_guess() => {
+                self.answer_later(now, source, &caller, problem.response());
+            }
             Err(problem) => self.answer(now, source, &caller, problem.response()),
         }
     }
@@ -204,14 +234,15 @@ impl Gateway {
         resource: &Resource,
         action: Action,
         head: &RequestHead,
+        grant: &Grant,
     ) -> Result<(), Problem> {
         match (resource, action) {
             (Resource::Sessions, Action::Post) => {
                 check_content_type(head, whip::SDP, "Accept-Post")?;
-                self.check_session_limit()
+                self.check_session_limit(grant)
             }
             (Resource::Session(name), Action::Patch) => {
-                self.find_session(name)?;
+                self.find_session(name, grant)?;
                 check_content_type(head, whip::FRAGMENT, "Accept-Patch")
             }
             (Resource::Line(name) | Resource::Lease(name), Action::Post) => {
@@ -237,10 +268,10 @@ impl Gateway {
         let result = match (&request.resource, request.action) {
             (Resource::Sessions, Action::Post) => {
                 let peer = if is_local { Peer::Local } else { Peer::Remote };
-                return self.park_offer(source, request.caller, peer, body);
+                return self.park_offer(source, request.caller, peer, request.grant, body);
             }
             (Resource::Session(name), Action::Patch) => self
-                .find_session(name)
+                .find_session(name, &request.grant)
                 .and_then(|id| self.patch_session(id, request.if_match.as_deref(), &body)),
             (Resource::Line(name), Action::Post) => {
                 let parsed = self.parse_line_body(name, &body);
@@ -260,7 +291,15 @@ impl Gateway {
                     Err(problem) => Err(problem),
                 }
             }
-            _ => Err(Problem::new(404, "there is nothing at this path").at("path")),
+            (Resource::Tickets, Action::Post) => self.post_ticket(now, source, request.grant),
+            _ => match self.change_access(now, source, &request.resource, &request.caller, &body) {
+                Ok(()) => return,
+                Err(problem) if problem.is_guess() => {
+                    let response = problem.response();
+                    return self.answer_later(now, source, &request.caller, response);
+                }
+                Err(problem) => Err(problem),
+            },
         };
         let response = result.unwrap_or_else(|problem| problem.response());
         self.answer(now, source, &request.caller, response);
@@ -273,6 +312,7 @@ impl Gateway {
         resource: &Resource,
         head: &RequestHead,
         caller: &Caller,
+        grant: &Grant,
     ) -> Result<Option<Response>, Problem> {
         let json = |value: serde_json::Value| {
             let body = value.to_string().into_bytes();
@@ -286,13 +326,13 @@ impl Gateway {
         };
         match resource {
             Resource::Page(asset) => Ok(Some(asset.response())),
-            Resource::Sessions => json(self.sessions_json(now)),
+            Resource::Sessions => json(self.sessions_json(now, grant)),
             Resource::Session(name) => {
-                let id = self.find_session(name)?;
+                let id = self.find_session(name, grant)?;
                 let entry = self.sessions.get(id).expect("entry for found id");
                 json(self.session_json(now, entry))
             }
-            Resource::Endpoints => json(self.endpoints_json()),
+            Resource::Endpoints => json(self.endpoints_json(grant)),
             Resource::Endpoint(name) if self.look_at_line(name, source, caller) => Ok(None),
             Resource::Endpoint(name) => match self.endpoint_json(name) {
                 Some(value) => json(value),
@@ -302,10 +342,16 @@ impl Gateway {
                 self.ask_ports(source, caller);
                 Ok(None)
             }
-            Resource::Line(_) | Resource::Lease(_) => {
-                Err(Problem::new(404, "there is nothing at this path").at("path"))
-            }
-            Resource::Events => self.get_events(now, source, head, caller),
+            Resource::Access => json(self.access_json(source, grant)),
+            Resource::Tokens => json(self.tokens_json()),
+            Resource::Line(_)
+            | Resource::Lease(_)
+            | Resource::Token(_)
+            | Resource::Tickets
+            | Resource::Shares
+            | Resource::Redeem
+            | Resource::Setup => Err(Problem::new(404, "there is nothing at this path").at("path")),
+            Resource::Events => self.get_events(now, source, head, caller, grant),
             Resource::Health => text("ok\n".to_owned()),
             Resource::Ready if self.is_ready() => text("ready\n".to_owned()),
             Resource::Ready => Err(Problem::new(503, "starting or shutting down")),
@@ -325,6 +371,7 @@ impl Gateway {
         source: SourceId,
         head: &RequestHead,
         caller: &Caller,
+        grant: &Grant,
     ) -> Result<Option<Response>, Problem> {
         let key = match head.wants_websocket() {
             Ok(key) => key.map(str::to_owned),
@@ -333,6 +380,7 @@ impl Gateway {
         let Some(Source::Http(http)) = self.sources.get_mut(source) else {
             return Ok(None);
         };
+        http.grant = grant.clone();
         let Some(key) = key else {
             let response = Response::new(200)
                 .header("Cache-Control", "no-store")
@@ -343,7 +391,8 @@ impl Gateway {
             }
             *self.stats.requests.entry(2).or_default() += 1;
             http.connection.start_stream(now, caller.dress(response));
-            self.subscribe(now, source);
+            let grant = http.grant.clone();
+            self.subscribe(now, source, grant);
             return Ok(None);
         };
         let response = Response::new(101)
@@ -364,9 +413,10 @@ impl Gateway {
             && http.upgrading
             && http.connection.is_upgraded()
         {
+            let grant = std::mem::take(&mut http.grant);
             let socket = WebSocketConnection::new(now, &http.connection.take_upgraded_input());
             *place = Source::WebSocket(Box::new(socket));
-            self.subscribe(now, source);
+            self.subscribe(now, source, grant);
             return true;
         }
         false
@@ -378,14 +428,19 @@ impl Gateway {
         source: SourceId,
         resource: &Resource,
         caller: &Caller,
+        grant: &Grant,
     ) -> Result<Option<Response>, Problem> {
         if let Resource::Session(name) = resource {
-            let id = self.find_session(name)?;
-            self.close_session(now, id, "closed over the API");
+            let id = self.find_session(name, grant)?;
+            self.say_bye(now, id, "disconnected");
             return Ok(Some(Response::new(200)));
         }
         if let Resource::Endpoint(name) = resource {
             self.delete_endpoint(source, caller, name)?;
+            return Ok(None);
+        }
+        if let Resource::Token(name) = resource {
+            self.delete_token(now, source, caller, name)?;
             return Ok(None);
         }
         Err(Problem::new(404, "there is nothing at this path").at("path"))
@@ -429,8 +484,13 @@ impl Gateway {
         Ok(Response::new(200))
     }
 
-    fn find_session(&self, name: &str) -> Result<crate::ids::SessionId, Problem> {
+    /// A session that whoever asks has a right to know of.
+    fn find_session(&self, name: &str, grant: &Grant) -> Result<crate::ids::SessionId, Problem> {
         let found = self.names.get(name).copied();
+        let found = found.filter(|id| {
+            let entry = self.sessions.get(*id);
+            entry.is_some_and(|entry| grant.may_see(&entry.grant))
+        });
         found.ok_or_else(|| Problem::new(404, "there is no session with this id").at("path"))
     }
 }

@@ -96,7 +96,7 @@ impl HttpError {
 
     /// The whole answer, with the headers that the status code asks for.
     pub fn response(self) -> Response {
-        let response = problem(self.status(), &self.to_string(), self.place());
+        let response = problem(self.status(), "", &self.to_string(), self.place());
         if self == Self::WebSocketVersion {
             // RFC 9110 §15.5.22 and RFC 6455 §4.2.2: say what would have been fine.
             return response

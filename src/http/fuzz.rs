@@ -154,7 +154,7 @@ impl Run {
         };
         match self.plan {
             Plan::Echo | Plan::EchoLater | Plan::Stream => self.http.accept_body(now),
-            Plan::Nothing => self.http.respond(now, problem(404, "not here", "")),
+            Plan::Nothing => self.http.respond(now, problem(404, "", "not here", "")),
             Plan::Parked | Plan::Streaming => {}
         }
     }

@@ -102,11 +102,17 @@ impl Response {
     }
 }
 
-/// A problem as RFC 9457 has it, without a type of its own. `place` is the part of the request
+/// A problem as RFC 9457 has it; `kind` is a word for programs, or empty. `place` is the part of the request
 /// that it is about; the answer has it as `where` unless it is empty.
-pub fn problem(status: u16, detail: &str, place: &str) -> Response {
+pub fn problem(status: u16, kind: &str, detail: &str, place: &str) -> Response {
+    // A fragment is the smallest thing that makes it a type of ours.
+    let kind = if kind.is_empty() {
+        "about:blank".to_owned()
+    } else {
+        format!("about:blank#{kind}")
+    };
     let mut body = serde_json::json!({
-        "type": "about:blank",
+        "type": kind,
         // §4.2.1: with `about:blank` the title is the status code's name.
         "title": reason(status),
         "status": status,
@@ -299,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_problem_is_json_whatever_the_detail() {
-        let response = problem(404, "no \"such\"\nthing", "path");
+        let response = problem(404, "", "no \"such\"\nthing", "path");
         let json: serde_json::Value = serde_json::from_slice(response.content()).unwrap();
         let wanted = serde_json::json!({
             "type": "about:blank",

@@ -45,6 +45,17 @@ pub(super) fn listen(path: &Path) -> io::Result<UnixListener> {
 
 /// Asks a running daemon for a resource, and returns its JSON.
 pub fn get(socket: Option<&Path>, target: &str) -> Result<String, String> {
+    request(socket, "GET", target, "")
+}
+
+/// Sends a running daemon a request, and returns what it answers. The error is what it says is
+/// wrong.
+pub fn request(
+    socket: Option<&Path>,
+    method: &str,
+    target: &str,
+    body: &str,
+) -> Result<String, String> {
     let candidates = match socket {
         Some(path) => vec![path.to_owned()],
         None => candidates(),
@@ -52,7 +63,10 @@ pub fn get(socket: Option<&Path>, target: &str) -> Result<String, String> {
     let mut tried = Vec::new();
     for path in &candidates {
         match UnixStream::connect(path) {
-            Ok(stream) => return ask(stream, target).map_err(|error| plain(&error)),
+            Ok(stream) => {
+                return ask(stream, method, target, body)
+                    .unwrap_or_else(|error| Err(plain(&error)));
+            }
             Err(error) => tried.push(format!("{}: {}", path.display(), plain(&error))),
         }
     }
@@ -62,19 +76,27 @@ pub fn get(socket: Option<&Path>, target: &str) -> Result<String, String> {
     ))
 }
 
-fn ask(mut stream: UnixStream, target: &str) -> io::Result<String> {
+fn ask(
+    mut stream: UnixStream,
+    method: &str,
+    target: &str,
+    body: &str,
+) -> io::Result<Result<String, String>> {
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let length = body.len();
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    let broken = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
-    let (head, body) = answer
-        .split_once("\r\n\r\n")
-        .ok_or_else(|| broken("the daemon's answer is cut"))?;
-    if head.starts_with("HTTP/1.1 200 ") {
-        Ok(body.to_owned())
-    } else {
-        Err(broken(body))
+    let cut = || io::Error::new(io::ErrorKind::InvalidData, "the daemon's answer is cut");
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(cut)?;
+    if head.starts_with("HTTP/1.1 2") {
+        return Ok(Ok(body.to_owned()));
     }
+    let problem = serde_json::from_str::<serde_json::Value>(body).unwrap_or_default();
+    let detail = problem.get("detail").and_then(serde_json::Value::as_str);
+    Ok(Err(detail.unwrap_or(body).to_owned()))
 }

@@ -85,7 +85,7 @@ pub fn load(now: Instant) -> Result<Identity, StateError> {
 }
 
 /// Written beside and renamed, so that a power cut leaves the old file or the new one.
-fn store(directory: &Path, path: &Path, text: &str) -> io::Result<()> {
+pub(super) fn store(directory: &Path, path: &Path, text: &str) -> io::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

@@ -1,5 +1,6 @@
 //! The shell: the only code that makes system calls, owns file descriptors and reads the clock.
 
+pub mod access_file;
 pub mod addresses;
 mod capture;
 pub mod config_files;
@@ -10,6 +11,7 @@ pub mod log;
 pub mod ports;
 pub mod signal;
 pub mod stream;
+mod tls_files;
 pub mod tty;
 pub mod udp;
 pub mod watch;

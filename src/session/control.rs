@@ -157,6 +157,11 @@ pub enum Reply<'a> {
         /// How often that was so; a heartbeat that names it shows that its sender knows.
         fired: u64,
     },
+    /// The session is ended by the gateway, for this reason.
+    Bye {
+        /// One word.
+        reason: &'a str,
+    },
     /// The answer to `ping`.
     Pong {
         /// As it came.

@@ -154,7 +154,7 @@ fn an_allowed_page_may_ask_and_read_the_headers_it_needs() {
     let headers = answer
         .header("Access-Control-Allow-Headers")
         .expect("headers");
-    assert_eq!(headers, "content-type, if-match");
+    assert_eq!(headers, "authorization, content-type, if-match");
 
     let local = "127.0.0.1:9".parse().expect("an address");
     let (_, offer) = Peer::offer(std::time::Instant::now(), local, &[reliable("demo")]);

@@ -43,7 +43,7 @@ fn run_commands(gateway: &mut Gateway, now: Instant) {
             Command::OpenIce { source, addr } => {
                 gateway.handle_opened(now, source, Some(SocketAddr::new(addr.ip(), 5000)));
             }
-            Command::Listen { source, addr } => gateway.handle_listening(source, addr),
+            Command::Listen { source, addr } => gateway.handle_listening(now, source, addr),
             Command::ListAddresses => gateway.handle_addresses(now, &[[127, 0, 0, 1].into()]),
             Command::Close { .. } => {}
             other => panic!("{other:?}: the default has the demo device only"),

@@ -262,7 +262,7 @@ fn what_is_put_can_be_read_again() {
 fn two_puts_of_one_turn_do_not_share_a_line() {
     let mut world = World::new(10, "[api]\nconfigure = true\n");
     let local = "127.0.0.1:8000".parse().unwrap();
-    let remote = "192.0.2.9:40000".parse().unwrap();
+    let remote = "127.0.0.1:40000".parse().unwrap();
     for name in ["a", "b"] {
         let source = world
             .gateway
@@ -284,7 +284,7 @@ fn two_puts_of_one_turn_do_not_share_a_line() {
 fn a_pipelined_look_is_answered_when_the_endpoint_goes() {
     let mut world = World::new(12, ARM);
     let local = "127.0.0.1:8000".parse().unwrap();
-    let remote = "192.0.2.9:40000".parse().unwrap();
+    let remote = "127.0.0.1:40000".parse().unwrap();
     let source = world
         .gateway
         .handle_accept(world.now, local, remote)
@@ -306,7 +306,7 @@ fn a_pipelined_look_is_answered_when_the_endpoint_goes() {
 fn answers_do_not_outlive_their_line() {
     let mut world = World::new(20, ARM);
     let local = "127.0.0.1:8000".parse().unwrap();
-    let remote = "192.0.2.9:40000".parse().unwrap();
+    let remote = "127.0.0.1:40000".parse().unwrap();
     let source = world
         .gateway
         .handle_accept(world.now, local, remote)

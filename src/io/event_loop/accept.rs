@@ -31,7 +31,7 @@ impl EventLoop {
                         log::debug!("{remote}: no TCP_NODELAY: {error}");
                     }
                     // Refused: dropping it closes it.
-                    if let Some(source) = self.gateway.handle_accept(now, local, remote) {
+                    if let Some(source) = self.gateway.handle_accept_at(now, id, local, remote) {
                         self.insert(now, source, Io::Stream(Stream::Tcp(stream)), false);
                     }
                 }
@@ -55,7 +55,7 @@ impl EventLoop {
             };
             match listener.accept() {
                 Ok((stream, _)) => {
-                    if let Some(source) = self.gateway.handle_accept(now, here, here) {
+                    if let Some(source) = self.gateway.handle_accept_at(now, id, here, here) {
                         self.insert(now, source, Io::Stream(Stream::Unix(stream)), false);
                     }
                 }

@@ -16,7 +16,7 @@ use crate::io::capture::CaptureFile;
 use crate::io::stream::Stream;
 use crate::io::tty::Tty;
 use crate::io::udp::Udp;
-use crate::io::{addresses, control_socket, failure, plain, ports};
+use crate::io::{access_file, addresses, control_socket, failure, plain, ports, tls_files};
 
 /// Steps of line control per turn: a USB adapter takes milliseconds for each.
 const STEP_BUDGET: usize = 4;
@@ -103,6 +103,14 @@ impl EventLoop {
                     self.gateway.handle_line(clock(), source, result);
                 }
                 Command::Close { source } => self.close(source),
+                Command::LoadTls { files } => {
+                    let loaded = tls_files::load(files.as_ref());
+                    self.gateway.handle_tls(now, loaded);
+                }
+                Command::StoreAccess { text } => {
+                    let stored = access_file::store(&text);
+                    self.gateway.handle_access_stored(now, stored);
+                }
                 Command::ListAddresses => {
                     let addresses = addresses::list().unwrap_or_else(|error| {
                         log::error!("no list of addresses: {}", plain(&error));
@@ -128,7 +136,7 @@ impl EventLoop {
         match listener.and_then(|listener| Ok((listener.local_addr()?, listener))) {
             Ok((local, listener)) => {
                 if self.insert(now, source, Io::Listener(listener), false) {
-                    self.gateway.handle_listening(source, local);
+                    self.gateway.handle_listening(now, source, local);
                 }
             }
             Err(error) => {

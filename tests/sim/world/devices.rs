@@ -148,7 +148,17 @@ impl World {
                 .push_back(format!("{:?} {command:?}", self.elapsed()));
             self.trace.truncate(40);
             match command {
-                Command::Listen { source, addr } => self.gateway.handle_listening(source, addr),
+                Command::Listen { source, addr } => {
+                    self.gateway.handle_listening(self.now, source, addr);
+                }
+                Command::LoadTls { .. } => {
+                    self.gateway
+                        .handle_tls(self.now, Err("no files here".to_owned()));
+                }
+                Command::StoreAccess { text } => {
+                    self.stored = Some(text);
+                    self.gateway.handle_access_stored(self.now, Ok(()));
+                }
                 Command::OpenIce { source, addr } if addr.is_ipv4() => {
                     self.ice = Some(source);
                     self.gateway

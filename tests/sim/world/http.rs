@@ -10,7 +10,7 @@ impl World {
     /// Sends raw bytes on a new connection and returns what comes back at once.
     pub fn request(&mut self, bytes: &[u8]) -> String {
         let local = "127.0.0.1:8000".parse().unwrap();
-        let remote = "192.0.2.9:40000".parse().unwrap();
+        let remote = "127.0.0.1:40000".parse().unwrap();
         let source = self
             .gateway
             .handle_accept(self.now, local, remote)

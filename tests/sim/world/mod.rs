@@ -46,6 +46,8 @@ pub struct World {
     ice: Option<SourceId>,
     ice_addr: SocketAddr,
     pub http: BTreeMap<SourceId, Vec<u8>>,
+    /// What was kept of tokens.
+    pub stored: Option<String>,
     pub exit: Option<Exit>,
     /// Sources that the gateway wanted closed.
     pub closed: Vec<SourceId>,
@@ -78,6 +80,7 @@ impl World {
             ice: None,
             ice_addr: SocketAddr::new(GATEWAY.parse().unwrap(), 5000),
             http: BTreeMap::new(),
+            stored: None,
             exit: None,
             closed: Vec::new(),
             ports: Vec::new(),
@@ -148,7 +151,7 @@ impl World {
     /// Many connections send their heads, then all their bodies.
     pub fn heads_then_bodies(&mut self, n: usize, head: &[u8], body: &[u8]) -> Vec<String> {
         let local = "127.0.0.1:8000".parse().unwrap();
-        let remote = "192.0.2.9:40000".parse().unwrap();
+        let remote = "127.0.0.1:40000".parse().unwrap();
         let mut sources = Vec::new();
         for _ in 0..n {
             let source = self

@@ -1,11 +1,12 @@
 //! The command line.
 
+pub mod access;
+
 use std::net::SocketAddr;
 
 use argh::FromArgs;
 use log::LevelFilter;
 
-use crate::config::check_listen;
 use crate::error::Fatal;
 
 /// Carries WebRTC DataChannels of any browser to serial lines and UDP programs.
@@ -48,6 +49,10 @@ pub enum Command {
     Sessions(Sessions),
     /// `thingway endpoints`
     Endpoints(Endpoints),
+    /// `thingway setup`
+    Setup(access::Setup),
+    /// `thingway token`
+    Token(access::Token),
 }
 
 /// Tell how the running daemon does: its endpoints and its sessions.
@@ -137,8 +142,7 @@ impl Args {
                 "--listen: {text:?} is not an address like 127.0.0.1:8000"
             ))
         })?;
-        let checked = check_listen(addr).map_err(|why| usage(&format!("--listen: {why}")))?;
-        Ok(Some(checked))
+        Ok(Some(addr))
     }
 
     /// `--log`, checked.

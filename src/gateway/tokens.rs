@@ -1,0 +1,434 @@
+//! Tokens, shares and the set-up, over HTTP.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Gateway;
+use super::access::Reach;
+use super::source::{Command, Exit, Source};
+use crate::access::scope::{Grant, Scope, TokenLimits};
+use crate::access::{self, Entry, UnixTime, Wanted, tickets};
+use crate::api::Resource;
+use crate::api::origin::Caller;
+use crate::api::problem::Problem;
+use crate::endpoint::{Failure, FailureKind};
+use crate::http::Response;
+use crate::ids::SourceId;
+
+/// The body of `POST /tokens` and `POST /shares`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenBody {
+    name: String,
+    #[serde(default)]
+    scopes: Vec<Scope>,
+    #[serde(default)]
+    admin: bool,
+    expires_in_s: Option<u64>,
+    #[serde(default)]
+    limits: TokenLimits,
+}
+
+/// The body of `POST /shares/redeem`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RedeemBody {
+    share: String,
+}
+
+/// The body of `POST /setup`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetupBody {
+    listen: Option<SocketAddr>,
+}
+
+/// A set-up that waits for its listener.
+pub(super) struct Setup {
+    source: SourceId,
+    caller: Caller,
+}
+
+impl Gateway {
+    /// `GET /access`: what whoever asks may do.
+    pub(super) fn access_json(&self, source: SourceId, grant: &Grant) -> Value {
+        let reach = match self.sources.get(source) {
+            Some(Source::Http(http)) => http.reach,
+            _ => Reach::Loopback,
+        };
+        let holder = grant.token.as_ref();
+        let mut entries = self.access.tokens();
+        let entry = holder.and_then(|holder| entries.find(|entry| entry.id == holder.id));
+        json!({
+            "token": holder.map(|holder| &holder.name),
+            "loopback": matches!(reach, Reach::Loopback | Reach::ControlSocket),
+            "tls": self.guards.contains_key(&source),
+            "port": self.lan_port(),
+            "admin": grant.admin,
+            "scopes": grant.scopes,
+            "expires": entry.and_then(|entry| entry.expires).map(rfc3339),
+        })
+    }
+
+    /// The port of the first listener that the network reaches.
+    fn lan_port(&self) -> Option<u16> {
+        let listeners = self.sources.iter().filter_map(|(_, source)| match source {
+            Source::Listener { local, .. } => *local,
+            Source::ControlSocket
+            | Source::Http(_)
+            | Source::WebSocket(_)
+            | Source::Device(_)
+            | Source::DeviceListener(_)
+            | Source::Capture(_)
+            | Source::Ice => None,
+        });
+        let mut beyond = listeners.filter(|local| !local.ip().is_loopback());
+        beyond.next().map(|local| local.port())
+    }
+
+    pub(super) fn tokens_json(&self) -> Value {
+        let shares = self.access.shares().map(|share| {
+            json!({"name": share.name, "id": share.id, "expires": share.expires.map(rfc3339)})
+        });
+        json!({
+            "tokens": self.access.tokens().map(token_json).collect::<Vec<_>>(),
+            "shares": shares.collect::<Vec<_>>(),
+        })
+    }
+
+    /// `POST /tokens`. `None`: the answer comes when it is stored.
+    pub(super) fn post_token(
+        &mut self,
+        now: Instant,
+        source: SourceId,
+        caller: &Caller,
+        body: &[u8],
+    ) -> Result<(), Problem> {
+        let wanted = parse_token(body)?;
+        let name = wanted.name.clone();
+        let (time, random) = (self.unix_time(), &mut self.random);
+        let made = self.access.add(time, wanted, random);
+        let secret = made.map_err(|why| Problem::new(409, &why).at("body"))?;
+        log::info!("token {name} was made");
+        let body = json!({"name": name, "id": secret.id, "token": secret.reveal()});
+        self.store_access(now, source, caller, created(&body));
+        Ok(())
+    }
+
+    /// `POST /shares`
+    pub(super) fn post_share(
+        &mut self,
+        now: Instant,
+        source: SourceId,
+        caller: &Caller,
+        body: &[u8],
+    ) -> Result<(), Problem> {
+        let wanted = parse_token(body)?;
+        let name = wanted.name.clone();
+        let (time, random) = (self.unix_time(), &mut self.random);
+        let made = self.access.share(time, wanted, random);
+        let secret = made.map_err(|why| Problem::new(409, &why).at("body"))?;
+        let expires = self.access.shares().find(|share| share.id == secret.id);
+        let expires = expires.and_then(|share| share.expires).map(rfc3339);
+        log::info!("share {name} was made");
+        let body = json!({"name": name, "share": secret.reveal(), "expires": expires});
+        self.store_access(now, source, caller, created(&body));
+        Ok(())
+    }
+
+    /// `POST /shares/redeem`
+    pub(super) fn redeem_share(
+        &mut self,
+        now: Instant,
+        source: SourceId,
+        caller: &Caller,
+        body: &[u8],
+    ) -> Result<(), Problem> {
+        let remote = match self.sources.get(source) {
+            Some(Source::Http(http)) => http.remote.ip(),
+            _ => return Ok(()),
+        };
+        if let Err(wait) = self.access.tries.check(now, remote) {
+            return Err(super::access::too_many_tries(wait));
+        }
+        let body: RedeemBody = serde_json::from_slice(body)
+            .map_err(|error| Problem::new(400, &plain(&error)).at("body"))?;
+        let (time, random) = (self.unix_time(), &mut self.random);
+        let Some((secret, token)) = self.access.redeem(time, &body.share, random) else {
+            self.note_failed_try(now, remote);
+            let detail = "this link has been used, has expired, or never was: ask for another";
+            return Err(Problem::new(404, detail).kind("share-unknown").at("share"));
+        };
+        log::info!("share {} was used from {remote}", token.name);
+        let body = json!({
+            "name": token.name,
+            "token": secret.reveal(),
+            "expires": token.expires.map(rfc3339),
+        });
+        self.store_access(now, source, caller, created(&body));
+        Ok(())
+    }
+
+    /// `DELETE /tokens/{name}`: its sessions end, too.
+    pub(super) fn delete_token(
+        &mut self,
+        now: Instant,
+        source: SourceId,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<(), Problem> {
+        let id = self.access.revoke(name);
+        let id = id.ok_or_else(|| Problem::new(404, "no token has this name").at("path"))?;
+        log::info!("token {name} was revoked");
+        self.end_token(now, &id, "token-revoked");
+        self.store_access(now, source, caller, Response::new(200));
+        Ok(())
+    }
+
+    /// `POST /tickets`
+    pub(super) fn post_ticket(
+        &mut self,
+        now: Instant,
+        source: SourceId,
+        grant: Grant,
+    ) -> Result<Response, Problem> {
+        let remote = match self.sources.get(source) {
+            Some(Source::Http(http)) => http.remote.ip(),
+            _ => return Err(Problem::new(404, "there is nothing at this path").at("path")),
+        };
+        let random = &mut self.random;
+        let ticket = self.access.tickets.issue(now, grant, remote, random);
+        let ticket = ticket.ok_or_else(|| {
+            Problem::new(503, "too many tickets wait to be used").header("Retry-After", "30")
+        })?;
+        let body = json!({"ticket": ticket, "expires_in_s": tickets::LIFETIME.as_secs()});
+        Ok(created(&body))
+    }
+
+    /// `POST /setup`: lets the network in and makes a token for who did it.
+    pub(super) fn post_setup(
+        &mut self,
+        now: Instant,
+        source: SourceId,
+        caller: &Caller,
+        body: &[u8],
+    ) -> Result<(), Problem> {
+        let reach = match self.sources.get(source) {
+            Some(Source::Http(http)) => http.reach,
+            _ => return Ok(()),
+        };
+        if reach != Reach::ControlSocket {
+            let detail = "only over the control socket: run thingway setup on the board";
+            return Err(super::access::forbidden(detail));
+        }
+        if self.setup.is_some() {
+            return Err(Problem::new(409, "another set-up is going on"));
+        }
+        let body: SetupBody = if body.is_empty() {
+            SetupBody { listen: None }
+        } else {
+            serde_json::from_slice(body)
+                .map_err(|error| Problem::new(400, &plain(&error)).at("body"))?
+        };
+        let addr = body.listen.unwrap_or(access::LAN);
+        self.setup = Some(Setup {
+            source,
+            caller: caller.clone(),
+        });
+        match self.lan.and_then(|lan| self.sources.get(lan)) {
+            // It is there already: another token is all that is wanted.
+            Some(Source::Listener {
+                local: Some(local), ..
+            }) if body.listen.is_none() => {
+                let local = *local;
+                self.finish_setup(now, Ok(local));
+            }
+            _ => {
+                if let Some(before) = self.lan.take() {
+                    self.sources.remove(before);
+                    self.commands.push_back(Command::Close { source: before });
+                }
+                self.access.lan = Some(addr);
+                self.open_lan(addr);
+            }
+        }
+        Ok(())
+    }
+
+    /// What a POST without an endpoint changes. `Ok`: it is answered elsewhere.
+    pub(super) fn change_access(
+        &mut self,
+        now: Instant,
+        source: SourceId,
+        resource: &Resource,
+        caller: &Caller,
+        body: &[u8],
+    ) -> Result<(), Problem> {
+        if *resource == Resource::Tokens {
+            self.post_token(now, source, caller, body)
+        } else if *resource == Resource::Shares {
+            self.post_share(now, source, caller, body)
+        } else if *resource == Resource::Redeem {
+            self.redeem_share(now, source, caller, body)
+        } else if *resource == Resource::Setup {
+            self.post_setup(now, source, caller, body)
+        } else {
+            Err(Problem::new(404, "there is nothing at this path").at("path"))
+        }
+    }
+
+    /// The listener of the set-up could not be opened. A kernel without IPv6 has the other family.
+    pub(super) fn handle_lan_failed(&mut self, now: Instant, source: SourceId, failure: &Failure) {
+        self.sources.remove(source);
+        self.lan = None;
+        match self.access.lan {
+            Some(addr) if addr.ip() == Ipv6Addr::UNSPECIFIED => {
+                let addr = SocketAddr::from((Ipv4Addr::UNSPECIFIED, addr.port()));
+                self.access.lan = Some(addr);
+                self.open_lan(addr);
+            }
+            Some(_) | None => {
+                log::error!("the network is not let in: {failure}");
+                self.finish_setup(now, Err(failure.to_string()));
+            }
+        }
+    }
+
+    /// There is no certificate, so there can be no TLS.
+    pub(super) fn fail_secure_listeners(&mut self, now: Instant, why: &str) {
+        let failure = Failure::new(FailureKind::Other, format!("no certificate: {why}"));
+        let sources = self.sources.iter();
+        let secure = sources.filter(|(_, s)| matches!(s, Source::Listener { secure: true, .. }));
+        let secure: Vec<_> = secure.map(|(id, _)| id).collect();
+        for source in secure {
+            if self.lan == Some(source) {
+                self.lan = None;
+                self.sources.remove(source);
+                self.commands.push_back(Command::Close { source });
+                self.finish_setup(now, Err(failure.to_string()));
+            } else {
+                self.exit = Some(Exit::Failed(failure.clone()));
+            }
+        }
+    }
+
+    /// Listens where the network is let in.
+    pub(super) fn open_lan(&mut self, addr: SocketAddr) {
+        if self.tls.is_none() {
+            self.load_tls();
+        }
+        let listener = Source::Listener {
+            local: None,
+            secure: true,
+        };
+        let source = self.sources.insert(listener);
+        self.lan = Some(source);
+        self.serves_network = true;
+        self.commands.push_back(Command::Listen { source, addr });
+    }
+
+    /// The listener of a set-up is there, or cannot be.
+    pub(super) fn finish_setup(&mut self, now: Instant, result: Result<SocketAddr, String>) {
+        let Some(Setup { source, caller }) = self.setup.take() else {
+            return;
+        };
+        let local = match result {
+            Ok(local) => local,
+            Err(why) => {
+                let problem = Problem::new(500, &why);
+                self.answer(now, source, &caller, problem.response());
+                return self.service(now, source);
+            }
+        };
+        let taken: Vec<String> = self.access.tokens().map(|t| t.name.clone()).collect();
+        let mut names = (1..).map(|n| {
+            if n == 1 {
+                "owner".to_owned()
+            } else {
+                format!("owner-{n}")
+            }
+        });
+        let name = names.find(|name| !taken.contains(name)).unwrap_or_default();
+        let wanted = Wanted {
+            name: name.clone(),
+            admin: true,
+            ..Wanted::default()
+        };
+        let (time, random) = (self.unix_time(), &mut self.random);
+        let secret = match self.access.add(time, wanted, random) {
+            Ok(secret) => secret,
+            Err(why) => {
+                let problem = Problem::new(409, &why);
+                self.answer(now, source, &caller, problem.response());
+                return self.service(now, source);
+            }
+        };
+        log::info!("the network is let in at {local}, with token {name}");
+        let fingerprint = self.tls.as_ref().map(|tls| tls.fingerprint.clone());
+        let body = json!({
+            "name": name,
+            "token": secret.reveal(),
+            "listen": local.to_string(),
+            "port": local.port(),
+            "fingerprint": fingerprint,
+            "hosts": self.configured.own_names,
+        });
+        self.store_access(now, source, &caller, created(&body));
+    }
+}
+
+fn token_json(token: &Entry) -> Value {
+    json!({
+        "name": token.name,
+        "id": token.id,
+        "admin": token.admin,
+        "scopes": token.scopes,
+        "limits": token.limits,
+        "created": rfc3339(token.created),
+        "expires": token.expires.map(rfc3339),
+        "last_used": token.last_used.map(rfc3339),
+    })
+}
+
+fn parse_token(body: &[u8]) -> Result<Wanted, Problem> {
+    let body: TokenBody = serde_json::from_slice(body)
+        .map_err(|error| Problem::new(400, &plain(&error)).at("body"))?;
+    Ok(Wanted {
+        name: body.name,
+        scopes: body.scopes,
+        admin: body.admin,
+        lifetime: body.expires_in_s,
+        limits: body.limits,
+    })
+}
+
+/// The place, without what was there: it may be a secret.
+fn plain(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let field = text.starts_with("unknown field") || text.starts_with("missing field");
+    if field {
+        text
+    } else {
+        format!(
+            "not what is expected at line {} column {}",
+            error.line(),
+            error.column()
+        )
+    }
+}
+
+fn created(body: &Value) -> Response {
+    Response::new(201)
+        .header("Cache-Control", "no-store")
+        .body("application/json", body.to_string().into_bytes())
+}
+
+/// RFC 3339, in UTC and whole seconds.
+pub(super) fn rfc3339(time: UnixTime) -> String {
+    // A clock beyond year 9999 is wrong anyway.
+    let time = UNIX_EPOCH + Duration::from_secs(time.min(253_402_300_799));
+    humantime::format_rfc3339_seconds(time).to_string()
+}
