@@ -171,9 +171,7 @@ impl Gateway {
             self.say_bye(now, session, reason);
         }
         // Streams of events are open for as long as they like.
-        for source in self.events.sources_of(id) {
-            self.remove_connection(source);
-        }
+        self.end_event_streams_of(now, id);
     }
 
     /// Ends a session, after telling it why.

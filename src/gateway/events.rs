@@ -42,7 +42,7 @@ impl Hub {
     }
 
     /// Who listens with a token.
-    pub(super) fn sources_of(&self, token: &str) -> Vec<SourceId> {
+    fn sources_of(&self, token: &str) -> Vec<SourceId> {
         let subscribers = self.subscribers.iter();
         let ours = subscribers.filter(|s| s.token.as_deref() == Some(token));
         ours.map(|subscriber| subscriber.source).collect()
@@ -175,20 +175,33 @@ impl Gateway {
             .map(|s| s.source)
             .collect();
         for source in sources {
-            match self.sources.get_mut(source) {
-                Some(Source::Http(http)) => http.connection.end_stream(now),
-                Some(Source::WebSocket(socket)) => socket.close(now, 1001, "shutting down"),
-                Some(
-                    Source::Listener { .. }
-                    | Source::ControlSocket
-                    | Source::Device(_)
-                    | Source::DeviceListener(_)
-                    | Source::Capture(_)
-                    | Source::Ice,
-                )
-                | None => {}
-            }
-            self.schedule_source(now, source);
+            self.end_event_stream(now, source, 1001, "shutting down");
+        }
+    }
+
+    /// Ends one in good order; `code` is for a WebSocket (RFC 6455 §7.4.1).
+    fn end_event_stream(&mut self, now: Instant, source: SourceId, code: u16, why: &str) {
+        match self.sources.get_mut(source) {
+            Some(Source::Http(http)) => http.connection.end_stream(now),
+            Some(Source::WebSocket(socket)) => socket.close(now, code, why),
+            Some(
+                Source::Listener { .. }
+                | Source::ControlSocket
+                | Source::Device(_)
+                | Source::DeviceListener(_)
+                | Source::Capture(_)
+                | Source::Ice,
+            )
+            | None => {}
+        }
+        self.schedule_source(now, source);
+    }
+
+    /// Ends those that a token let in.
+    pub(super) fn end_event_streams_of(&mut self, now: Instant, token: &str) {
+        for source in self.events.sources_of(token) {
+            self.events.remove(source);
+            self.end_event_stream(now, source, 1008, "the token does not hold any more");
         }
     }
 }

@@ -58,7 +58,7 @@ fn a_command_line_that_makes_no_sense_is_2_and_says_why() {
         (&["--nonsense"][..], "--nonsense"),
         (&["--listen"], "--listen"),
         (&["--listen", "nonsense"], "nonsense"),
-        (&["--listen", "0.0.0.0:8000"], "loopback"),
+        (&["--listen", "0.0.0.0"], "0.0.0.0"),
         (&["--log", "loud"], "loud"),
         (&["fly"], "fly"),
         (&["check"], "--config"),
@@ -78,7 +78,7 @@ fn all_faults_of_a_config_are_told_with_their_lines_and_78() {
     let folder = Folder::new();
     let path = folder.write(
         "bad.toml",
-        "[http]\nlisten = [\"0.0.0.0:1\"]\nhots = []\n\n[[endpoint]]\nname = \"x\"\nkind = \"serial\"\nbaud = 0\n",
+        "[http]\nlisten = [\"0.0.0.0\"]\nhots = []\n\n[[endpoint]]\nname = \"x\"\nkind = \"serial\"\nbaud = 0\n",
     );
     let shown = path.display();
     for arguments in [&["check", "--config"][..], &["--config"]] {

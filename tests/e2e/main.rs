@@ -17,6 +17,7 @@
 #[path = "../peer/mod.rs"]
 mod peer;
 
+mod access;
 mod api;
 mod body;
 mod capture;
@@ -33,6 +34,7 @@ mod line;
 mod locks;
 mod logs;
 mod mistakes;
+mod network;
 mod origins;
 mod paced;
 mod page;

@@ -1,20 +1,18 @@
 //! Programs behind TCP, Unix sockets and UDP that come and go.
 
 use std::fs;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::daemon::{Daemon, Folder, SOON};
+use crate::network::Network;
 use crate::page::Page;
 use crate::peer::reliable;
 
@@ -273,42 +271,9 @@ fn who_sent_the_last_datagram_is_answered() {
     assert_eq!(state(&daemon), "open");
 }
 
-/// A network of its own, in which groups live on the loopback interface.
-struct Network(Child);
-
-impl Network {
-    fn new() -> Option<Self> {
-        let script = "ip link set lo up && ip route add 224.0.0.0/4 dev lo && echo up && exec cat";
-        let mut child = Command::new("unshare")
-            .args(["--net", "sh", "-c", script])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .ok()?;
-        let mut line = String::new();
-        let out = child.stdout.take().expect("a pipe");
-        let network = Self(child);
-        BufReader::new(out).read_line(&mut line).ok()?;
-        (line == "up\n").then_some(network)
-    }
-
-    /// What this thread opens and starts from now on is in it.
-    fn enter(&self) {
-        let file = fs::File::open(format!("/proc/{}/ns/net", self.0.id())).expect("its network");
-        move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).expect("allowed");
-    }
-}
-
-impl Drop for Network {
-    fn drop(&mut self) {
-        let _ended_before = self.0.kill();
-        let _reaped = self.0.wait();
-    }
-}
-
 #[test]
 fn datagrams_of_a_group_arrive_and_are_answered() {
-    let Some(network) = Network::new() else {
+    let Some(network) = Network::new("true") else {
         eprintln!("SKIPPED: multicast needs a network namespace, and this user may not make one");
         return;
     };

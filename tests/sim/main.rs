@@ -9,6 +9,7 @@
     reason = "a test may fail by panicking; a virtual clock starts somewhere"
 )]
 
+mod access;
 mod backlog;
 mod configure;
 mod endpoints;

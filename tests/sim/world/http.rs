@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+use thingway::ids::SourceId;
+
 use super::World;
 
 impl World {
@@ -22,6 +25,50 @@ impl World {
         self.gateway.handle_closed(self.now, source);
         self.settle();
         String::from_utf8_lossy(&output).into_owned()
+    }
+
+    /// Opens a connection that stays, and sends this.
+    pub fn open(&mut self, bytes: &[u8]) -> SourceId {
+        let local = "127.0.0.1:8000".parse().unwrap();
+        let remote = "127.0.0.1:40000".parse().unwrap();
+        let source = self.gateway.handle_accept(self.now, local, remote);
+        let source = source.expect("accepted");
+        self.http.insert(source, Vec::new());
+        self.gateway.handle_data(self.now, source, bytes);
+        self.settle();
+        source
+    }
+
+    /// What has come on a connection.
+    pub fn http_text(&self, source: SourceId) -> String {
+        String::from_utf8_lossy(&self.http[&source]).into_owned()
+    }
+
+    /// Asks with the token of [`World::token`], if there is one.
+    pub fn ask(&mut self, method: &str, target: &str, kind: &str, body: &str) -> String {
+        let bearer = self.token.as_ref();
+        let bearer = bearer.map(|token| format!("Authorization: Bearer {token}\r\n"));
+        let head = format!(
+            "{method} {target} HTTP/1.1\r\nHost: board\r\nContent-Type: {kind}\r\n{}\
+             Content-Length: {}\r\n\r\n{body}",
+            bearer.unwrap_or_default(),
+            body.len()
+        );
+        self.request(head.as_bytes())
+    }
+
+    /// The same with a body of JSON: the status, and the JSON that comes back.
+    pub fn ask_json(&mut self, method: &str, target: &str, body: &Value) -> (u16, Value) {
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let answer = self.ask(method, target, "application/json", &body);
+        let status = answer.get(9..12).and_then(|text| text.parse().ok());
+        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
+        let json = serde_json::from_str(body.unwrap_or_default());
+        (status.expect("an answer"), json.unwrap_or_default())
     }
 
     /// The number after a name (with its labels) in `/metrics`; 0 if it is not there.
@@ -63,7 +110,7 @@ impl World {
         sent
     }
 
-    pub fn get(&mut self, path: &str) -> serde_json::Value {
+    pub fn get(&mut self, path: &str) -> Value {
         let answer = self.request(format!("GET {path} HTTP/1.1\r\nHost: board\r\n\r\n").as_bytes());
         let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
         serde_json::from_str(body).unwrap_or_else(|_| panic!("{path}: {answer}"))

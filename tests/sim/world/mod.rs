@@ -48,6 +48,10 @@ pub struct World {
     pub http: BTreeMap<SourceId, Vec<u8>>,
     /// What was kept of tokens.
     pub stored: Option<String>,
+    /// Who asks comes with this token.
+    pub token: Option<String>,
+    /// The time of day at the start, in seconds since 1970.
+    pub epoch: u64,
     pub exit: Option<Exit>,
     /// Sources that the gateway wanted closed.
     pub closed: Vec<SourceId>,
@@ -81,6 +85,8 @@ impl World {
             ice_addr: SocketAddr::new(GATEWAY.parse().unwrap(), 5000),
             http: BTreeMap::new(),
             stored: None,
+            token: None,
+            epoch: 1_800_000_000,
             exit: None,
             closed: Vec::new(),
             ports: Vec::new(),
@@ -182,7 +188,7 @@ impl World {
     ) -> usize {
         let (mut peer, offer) = Peer::offer(self.now, addr, channels);
         let offer = edit(&offer);
-        let answer = self.request(post(&offer).as_bytes());
+        let answer = self.ask("POST", "/sessions", "application/sdp", &offer);
         assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
         let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
         let mut lines = head.lines();
@@ -321,6 +327,8 @@ impl World {
     }
 
     pub fn settle(&mut self) {
+        let time = Duration::from_secs(self.epoch) + self.elapsed();
+        self.gateway.handle_clock(std::time::UNIX_EPOCH + time);
         for _ in 0..50 {
             self.gateway.settle(self.now);
             let mut busy = self.run_commands();
