@@ -12,6 +12,8 @@ use problem::Problem;
 /// Every route with its methods. HEAD goes wherever GET does, OPTIONS everywhere.
 pub const ROUTES: &[(&str, &[&str])] = &[
     ("/", &["GET"]),
+    ("/assets/{name}", &["GET"]),
+    ("/basic", &["GET"]),
     ("/app.js", &["GET"]),
     ("/style.css", &["GET"]),
     ("/sessions", &["GET", "POST"]),
@@ -87,7 +89,11 @@ impl Resource {
         })?;
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         match segments.as_slice() {
-            [] | [""] => Ok(Self::Page(page::Asset::Html)),
+            [] | [""] => Ok(Self::Page(page::Asset::home())),
+            ["basic"] => Ok(Self::Page(page::Asset::Html)),
+            ["assets", name] => page::Asset::of_console(name)
+                .map(Self::Page)
+                .ok_or_else(|| Problem::new(404, "there is nothing at this path").at("path")),
             ["app.js"] => Ok(Self::Page(page::Asset::Script)),
             ["style.css"] => Ok(Self::Page(page::Asset::Style)),
             ["sessions"] => Ok(Self::Sessions),
@@ -123,9 +129,7 @@ impl Resource {
     /// The path as [`ROUTES`] has it.
     pub fn template(&self) -> &'static str {
         match self {
-            Self::Page(page::Asset::Html) => "/",
-            Self::Page(page::Asset::Script) => "/app.js",
-            Self::Page(page::Asset::Style) => "/style.css",
+            Self::Page(asset) => asset.template(),
             Self::Sessions => "/sessions",
             Self::Session(_) => "/sessions/{id}",
             Self::Endpoints => "/endpoints",

@@ -1,14 +1,33 @@
-//! The first page: plain HTML, style and script of ours, inside the binary.
+//! Pages inside the binary: the console, where it has been built, and the first page, which needs
+//! nothing but Rust and is always at `/basic`.
 
-use crate::http::Response;
+use super::problem::Problem;
+use crate::http::{RequestHead, Response};
 
-/// The files of the page.
+/// A file of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "one per file")]
+#[expect(missing_docs, reason = "one per file of the first page")]
 pub enum Asset {
     Html,
     Script,
     Style,
+    /// A file of the console.
+    Console(&'static File),
+}
+
+/// A file of the console, put here by `build.rs`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct File {
+    name: &'static str,
+    content_type: &'static str,
+    /// Of the page only; empty for the rest.
+    plain: &'static [u8],
+    gzip: &'static [u8],
+}
+
+mod console {
+    use super::File;
+    include!(concat!(env!("OUT_DIR"), "/console.rs"));
 }
 
 const HTML: &[u8] = include_bytes!("../../web/page/index.html");
@@ -17,22 +36,138 @@ const STYLE: &[u8] = include_bytes!("../../web/page/style.css");
 
 /// Nothing from anywhere else, nothing inline, and no frame around us.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-    connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; \
-    frame-ancestors 'none'";
+    connect-src 'self'; img-src 'self' data:; font-src 'self'; base-uri 'none'; \
+    form-action 'none'; frame-ancestors 'none'";
+
+const INDEX: &str = "index.html";
 
 impl Asset {
+    /// What is at `/`.
+    pub fn home() -> Self {
+        Self::of_console(INDEX).unwrap_or(Self::Html)
+    }
+
+    /// A file of the console by its name, which has its hash in it.
+    pub fn of_console(name: &str) -> Option<Self> {
+        let mut files = console::FILES.iter();
+        files.find(|file| file.name == name).map(Self::Console)
+    }
+
+    /// The path as [`super::ROUTES`] has it.
+    pub fn template(self) -> &'static str {
+        match self {
+            Self::Html => "/basic",
+            Self::Script => "/app.js",
+            Self::Style => "/style.css",
+            Self::Console(file) if file.name == INDEX => "/",
+            Self::Console(_) => "/assets/{name}",
+        }
+    }
+
     /// The file as an answer.
-    pub fn response(self) -> Response {
+    pub fn response(self, head: &RequestHead) -> Result<Response, Problem> {
         let (content_type, bytes) = match self {
             Self::Html => ("text/html; charset=utf-8", HTML),
             Self::Script => ("text/javascript; charset=utf-8", SCRIPT),
             Self::Style => ("text/css; charset=utf-8", STYLE),
+            Self::Console(file) => return file.response(head),
         };
-        Response::new(200)
-            .header("Content-Security-Policy", POLICY)
-            .header("Referrer-Policy", "no-referrer")
-            // A new version of the daemon must not meet an old script.
-            .header("Cache-Control", "no-cache")
-            .body(content_type, bytes.to_vec())
+        Ok(answer("no-cache").body(content_type, bytes.to_vec()))
+    }
+}
+
+impl File {
+    fn response(&self, head: &RequestHead) -> Result<Response, Problem> {
+        // A new version of the daemon must not meet an old script; a file whose name has its hash
+        // never changes.
+        let caching = if self.name == INDEX {
+            "no-cache"
+        } else {
+            "public, max-age=31536000, immutable"
+        };
+        let response = answer(caching).header("Vary", "Accept-Encoding");
+        if takes_gzip(head) {
+            let packed = response.header("Content-Encoding", "gzip");
+            return Ok(packed.body(self.content_type, self.gzip.to_vec()));
+        }
+        if self.plain.is_empty() {
+            let detail = "this file is here compressed only: send Accept-Encoding: gzip";
+            return Err(Problem::new(406, detail).at("Accept-Encoding"));
+        }
+        Ok(response.body(self.content_type, self.plain.to_vec()))
+    }
+}
+
+fn answer(caching: &str) -> Response {
+    Response::new(200)
+        .header("Content-Security-Policy", POLICY)
+        .header("Referrer-Policy", "no-referrer")
+        .header("Cache-Control", caching)
+}
+
+/// RFC 9110 §12.5.3. A weight of zero is a no; nobody sends other weights to mean one.
+fn takes_gzip(head: &RequestHead) -> bool {
+    let given = head.header("Accept-Encoding").unwrap_or_default();
+    given.split(',').any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let name = name.trim();
+        let is_gzip = name.eq_ignore_ascii_case("gzip") || name == "*";
+        is_gzip && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(encoding: &str) -> RequestHead {
+        let text = format!("GET / HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {encoding}\r\n\r\n");
+        RequestHead::parse(text.as_bytes()).expect("a head")
+    }
+
+    #[test]
+    fn gzip_is_for_who_takes_it() {
+        for yes in ["gzip", "gzip, deflate, br, zstd", "br;q=1, GZIP;q=0.5", "*"] {
+            assert!(takes_gzip(&asked(yes)), "{yes}");
+        }
+        for no in ["", "identity", "br", "gzip;q=0", "gzipped"] {
+            assert!(!takes_gzip(&asked(no)), "{no}");
+        }
+    }
+
+    #[test]
+    fn files_with_a_hash_are_kept_and_the_page_is_asked_for_again() {
+        static PAGE: File = File {
+            name: INDEX,
+            content_type: "text/html",
+            plain: b"<p>",
+            gzip: b"\x1f\x8b",
+        };
+        static SCRIPT: File = File {
+            name: "a-1.js",
+            content_type: "text/javascript",
+            plain: b"",
+            gzip: b"\x1f\x8b",
+        };
+        let get = |file: &'static File, encoding| Asset::Console(file).response(&asked(encoding));
+        let page = get(&PAGE, "gzip").expect("an answer");
+        assert_eq!(page.value("Cache-Control"), Some("no-cache"));
+        assert_eq!(
+            (page.value("Content-Encoding"), page.content()),
+            (Some("gzip"), PAGE.gzip)
+        );
+        let plain = get(&PAGE, "identity").expect("an answer");
+        assert_eq!(
+            (plain.value("Content-Encoding"), plain.content()),
+            (None, PAGE.plain)
+        );
+        let script = get(&SCRIPT, "gzip").expect("an answer");
+        assert!(
+            script
+                .value("Cache-Control")
+                .is_some_and(|value| value.contains("immutable"))
+        );
+        assert!(script.value("Content-Security-Policy").is_some());
+        assert_eq!(get(&SCRIPT, "br").expect_err("none").status(), 406);
     }
 }

@@ -325,7 +325,7 @@ impl Gateway {
             ))
         };
         match resource {
-            Resource::Page(asset) => Ok(Some(asset.response())),
+            Resource::Page(asset) => asset.response(head).map(Some),
             Resource::Sessions => json(self.sessions_json(now, grant)),
             Resource::Session(name) => {
                 let id = self.find_session(name, grant)?;

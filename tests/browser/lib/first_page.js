@@ -8,7 +8,7 @@ export class FirstPage {
     first.page.on('console', (message) => {
       if (/Content.Security.Policy/i.test(message.text())) first.errors.push(message.text());
     });
-    await first.page.goto(`${url}/`);
+    await first.page.goto(`${url}/basic`);
     return first;
   }
 

@@ -1,0 +1,63 @@
+//! Puts the console into the binary, if it has been built (`make console`); else the first page
+//! remains, and nothing but Rust is needed.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let dist = root.join("web/console/dist");
+    println!("cargo::rerun-if-changed=build.rs");
+    let mut table = String::from("pub(super) static FILES: &[File] = &[\n");
+    if dist.join("index.html").is_file() {
+        println!("cargo::rerun-if-changed=web/console/dist");
+        let mut names: Vec<_> = fs::read_dir(dist.join("assets"))?.collect::<Result<_, _>>()?;
+        names.sort_by_key(fs::DirEntry::file_name);
+        embed(&mut table, &out, "index.html", &dist.join("index.html"))?;
+        for entry in names {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            embed(&mut table, &out, &name, &entry.path())?;
+        }
+    }
+    table.push_str("];\n");
+    fs::write(out.join("console.rs"), table)?;
+    Ok(())
+}
+
+fn embed(table: &mut String, out: &Path, name: &str, path: &Path) -> Result<(), Box<dyn Error>> {
+    let extension = path.extension().and_then(|end| end.to_str());
+    let content_type = match extension.unwrap_or_default() {
+        "html" => "text/html; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "woff2" => "font/woff2",
+        "webmanifest" => "application/manifest+json",
+        _ => return Err(format!("{name}: no content type is known for it").into()),
+    };
+    let bytes = fs::read(path)?;
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(&bytes)?;
+    let packed = out.join(format!("{name}.gz"));
+    fs::write(&packed, encoder.finish()?)?;
+    // Whoever takes no gzip still gets the page, which says more than an error.
+    let plain = if name == "index.html" {
+        format!("include_bytes!({path:?})")
+    } else {
+        "&[]".to_owned()
+    };
+    writeln!(
+        table,
+        "    File {{ name: {name:?}, content_type: {content_type:?}, plain: {plain}, \
+         gzip: include_bytes!({packed:?}) }},"
+    )?;
+    Ok(())
+}
