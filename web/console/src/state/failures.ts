@@ -1,0 +1,44 @@
+// Failures in plain words: what has happened, and what to try.
+import { isKey, t, type Key } from '../i18n/index.ts';
+import { Refusal } from './access.ts';
+
+export interface Words { what: string; todo: string }
+
+/** The words for a `reason` of the gateway or a `code` of the client library; `detail` is the gateway's own sentence. */
+export function reasonWords(reason: string, detail = ''): Words {
+  const key = `why.${reason}`;
+  const todo = `try.${reason}`;
+  return {
+    what: isKey(key) ? join(t(key), detail) : detail || t('why.other', { reason }),
+    todo: isKey(todo) ? t(todo) : t('try.other'),
+  };
+}
+
+/** What a call threw. */
+export function words(error: unknown): Words {
+  if (error instanceof Refusal) return refusalWords(error);
+  if (isCoded(error)) {
+    const known = isKey(`why.${error.code}`);
+    const said = reasonWords(error.code, known && bland(error.message) ? '' : error.message);
+    return known || !error.hint ? said : { ...said, todo: error.hint };
+  }
+  if (error instanceof DOMException && error.name === 'TimeoutError') return reasonWords('timeout');
+  // What `fetch` throws when nobody answers says nothing that helps.
+  if (error instanceof TypeError) return reasonWords('unreachable');
+  return { what: error instanceof Error ? error.message : String(error), todo: t('try.other') };
+}
+
+function refusalWords({ word, status, detail, where }: Refusal): Words {
+  const said = where ? `${detail} (${where})` : detail;
+  if (word && isKey(`why.${word}`)) return reasonWords(word, word === 'forbidden' ? said : '');
+  const todo = `try.status-${status}`;
+  return { what: said, todo: t(isKey(todo) ? (todo as Key) : 'try.other') };
+}
+
+function isCoded(error: unknown): error is Error & { code: string; hint?: string } {
+  return error instanceof Error && !(error instanceof DOMException) && typeof (error as { code?: unknown }).code === 'string';
+}
+
+/** The library's own sentences are English; where this page has words of its own, only the gateway's detail adds to them. */
+const bland = (message: string) => message.length > 200 || !message;
+const join = (what: string, detail: string) => (detail ? `${what} ${detail.replace(/[.。]?$/, '.')}` : what);
