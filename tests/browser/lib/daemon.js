@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { until } from './until.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
-const binary = resolve(root, process.env.THINGWAY_BIN ?? 'target/debug/thingway');
+const binary = resolve(root, process.env.THINGWAY ?? process.env.THINGWAY_BIN ?? 'target/debug/thingway');
 
 /** A directory that goes away when this process ends: later than everything that a test has running in it. */
 export function temporaryDirectory() {
@@ -50,7 +50,7 @@ export class Daemon {
   async start() {
     const listen = this.url ? new URL(this.url).host : '127.0.0.1:0';
     // The first would win over XDG_STATE_HOME, and the second is no key of a configuration.
-    const { STATE_DIRECTORY, THINGWAY_BIN, ...environment } = process.env;
+    const { STATE_DIRECTORY, THINGWAY, THINGWAY_BIN, ...environment } = process.env;
     const child = spawn(binary, ['--config', join(this.#directory, 'thingway.toml'), '--listen', listen], {
       env: { ...environment, XDG_STATE_HOME: join(this.#directory, 'state') },
       stdio: ['ignore', 'ignore', 'pipe'],

@@ -5,7 +5,6 @@ import { SearchAddon } from '@xterm/addon-search';
 import { Terminal, type ITheme } from '@xterm/xterm';
 import { Presenter, type Look } from './present.ts';
 import type { Piece } from './record.ts';
-import { strictDocument } from './strict_document.ts';
 
 const PIECE = 8 << 10; // bytes parsed at one go: a few milliseconds on a slow phone
 const BATCH = 64 << 10; // bytes for one frame: about 4 MB/s at 60 frames a second
@@ -27,7 +26,6 @@ export class Screen {
   constructor(look: Look, theme: ITheme, scrollback: number, label: string) {
     this.#presenter = new Presenter(look);
     this.terminal = new Terminal({
-      documentOverride: strictDocument(),
       allowProposedApi: true, // marks what a search has found
       fontFamily: 'ui-monospace, "Cascadia Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace',
       fontSize: 13,
