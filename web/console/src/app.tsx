@@ -4,7 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { chooseLanguage, theme, type Theme } from './state/settings.ts';
 import { language, languages, number, t, type Key, type Language } from './i18n/index.ts';
 import { Choice } from './parts/ui.tsx';
-import { access, signIn } from './state/access.ts';
+import { access, hasTokens, signIn } from './state/access.ts';
 import { link, roundTrips, session, signOut } from './state/gateway.ts';
 import { notices, settle } from './state/notices.ts';
 import { SignIn } from './views/sign_in.tsx';
@@ -53,7 +53,7 @@ function Later({ view }: { view: keyof typeof later }) {
 
 function Header({ view, asked }: { view: View; asked: boolean }) {
   const trip = roundTrips.value.at(-1);
-  const shown = views.filter((name) => name !== 'tokens' || access.value?.admin);
+  const shown = views.filter((name) => name !== 'tokens' || (hasTokens.value && access.value?.admin));
   return (
     <header class="top">
       <a class="skip" href="#view" onClick={(event) => { event.preventDefault(); document.querySelector<HTMLElement>('#view')?.focus(); }}>{t('skip')}</a>

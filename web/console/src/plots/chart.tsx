@@ -21,10 +21,11 @@ export function Chart({ title, curves, tick, format }: { title: string; curves: 
     const style = getComputedStyle(element);
     const [ink, edge] = [style.getPropertyValue('--soft'), style.getPropertyValue('--edge')];
     const axis = { stroke: ink, grid: { stroke: edge, width: 1 }, ticks: { stroke: edge, width: 1 }, font: '12px system-ui, sans-serif' };
-    const clock = new Intl.DateTimeFormat(language.value, { timeStyle: 'medium' });
+    const clock = new Intl.DateTimeFormat(language.value, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
     const made = plot.current = new uPlot({
       width: element.clientWidth || 300,
       height: 180,
+      padding: [8, 24, 0, 0],
       legend: { show: false },
       cursor: { drag: { x: false, y: false } },
       scales: { y: { range: (_plot, low, high) => [Math.min(low ?? 0, 0), high > low ? high * 1.05 : (high || 0) + 1] } },

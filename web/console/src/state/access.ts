@@ -17,6 +17,8 @@ const EVERYTHING: Access = { token: null, loopback: true, scopes: [], admin: tru
 
 export const token = signal<string | null>(stored('token', () => sessionStorage) ?? stored('token'));
 export const access = signal<Access | null>(null);
+/** Whether the gateway knows tokens at all. */
+export const hasTokens = signal(true);
 /** Why a person has to sign in; null while nobody has to. */
 export const signIn = signal<Refusal | null>(null);
 
@@ -84,6 +86,7 @@ export async function enter(): Promise<void> {
     // A gateway from before there were tokens has no such path, and lets everybody in who reaches it.
     if (!(error instanceof Refusal) || error.status !== 404) throw error;
     access.value = EVERYTHING;
+    hasTokens.value = false;
   }
   signIn.value = null;
 }

@@ -84,4 +84,5 @@ function Fact({ name, value, mono = false }: { name: string; value: string; mono
   return <div><dt>{name}</dt><dd class={mono ? 'mono' : ''}>{value}</dd></div>;
 }
 
-const address = ({ address: host, port, type }: Candidate) => `${host || t('connection.hidden')}:${port} (${type})`;
+const address = ({ address: host, port, type }: Candidate) =>
+  (host ? `${host.includes(':') ? `[${host}]` : host}:${port} (${type})` : `${t('connection.hidden')} (${type})`);
