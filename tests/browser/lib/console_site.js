@@ -3,6 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { once } from 'node:events';
 import http from 'node:http';
+import https from 'node:https';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -11,11 +12,11 @@ export const policy = "default-src 'none'; script-src 'self'; style-src 'self'; 
   + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const types = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8' };
 
-/** The address of the console of that daemon. `extra(path)` may give HTML for pages of a test's own. */
+/** The address of the console of that daemon, of which only `url` is looked at. `extra(path)` may give HTML for pages of a test's own. */
 export async function consoleOf(t, daemon, extra = () => null) {
   if (!existsSync(join(dist, 'index.html'))) throw new Error('web/console is not built: npm install && npm run build there');
-  const page = await (await fetch(`${daemon.url}/`)).text();
-  if (page.includes('assets/') && extra.length === 0) return daemon.url;
+  const plain = daemon.url.startsWith('http:') && await (await fetch(`${daemon.url}/`)).text();
+  if (plain && plain.includes('assets/') && extra.length === 0) return daemon.url;
   const server = http.createServer((request, response) => {
     const path = new URL(request.url, 'http://localhost').pathname;
     const own = extra(path);
@@ -38,10 +39,12 @@ export async function consoleOf(t, daemon, extra = () => null) {
 
 /** On to the gateway, as if the page had come from there. */
 function pass(daemon, request, response) {
-  const { host, port, origin } = new URL(daemon.url);
+  const { host, hostname, port, origin, protocol } = new URL(daemon.url);
   const headers = { ...request.headers, host };
   if (headers.origin) headers.origin = origin;
-  const onward = http.request({ host: '127.0.0.1', port, method: request.method, path: request.url, headers }, (answer) => {
+  // The certificate is the gateway's own making.
+  const { request: ask } = protocol === 'https:' ? https : http;
+  const onward = ask({ host: hostname, port, rejectUnauthorized: false, method: request.method, path: request.url, headers }, (answer) => {
     response.writeHead(answer.statusCode, answer.headers);
     answer.pipe(response);
   });

@@ -26,9 +26,12 @@ export const serialEndpoint = (name, path) =>
   `[[endpoint]]\nname = "${name}"\nkind = "serial"\npath = "${path}"\nbaud = 115200\n`;
 
 export class Daemon {
-  /** `config` is TOML. The port is the system's choice and stays the same over `restart`. */
-  static async start(t, config = demoEndpoint) {
-    const daemon = new Daemon(temporaryDirectory(), config);
+  /**
+   * `config` is TOML. The port is the system's choice and stays the same over `restart`; with `listen: false` the
+   * configuration says where to listen, and `secureUrl` is where that is over TLS.
+   */
+  static async start(t, config = demoEndpoint, { listen = true } = {}) {
+    const daemon = new Daemon(temporaryDirectory(), config, listen);
     t.after(() => daemon.stop());
     await daemon.start();
     return daemon;
@@ -38,9 +41,12 @@ export class Daemon {
   log = '';
   #child = null;
   #directory;
+  #listen;
+  secureUrl = null;
 
-  constructor(directory, config) {
+  constructor(directory, config, listen = true) {
     this.#directory = directory;
+    this.#listen = listen;
     this.configure(config);
   }
 
@@ -51,7 +57,7 @@ export class Daemon {
     const listen = this.url ? new URL(this.url).host : '127.0.0.1:0';
     // The first would win over XDG_STATE_HOME, and the second is no key of a configuration.
     const { STATE_DIRECTORY, THINGWAY, THINGWAY_BIN, ...environment } = process.env;
-    const child = spawn(binary, ['--config', join(this.#directory, 'thingway.toml'), '--listen', listen], {
+    const child = spawn(binary, ['--config', join(this.#directory, 'thingway.toml'), ...(this.#listen ? ['--listen', listen] : [])], {
       env: { ...environment, XDG_STATE_HOME: join(this.#directory, 'state') },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
@@ -63,6 +69,7 @@ export class Daemon {
       if (child.exitCode !== null || child.signalCode) throw new Error(`it ended:\n${this.log}`);
       return output.match(/listening on (http:\/\/\S+?)\/?\s/)?.[1];
     });
+    this.secureUrl = output.match(/listening on (https:\/\/\S+?)\/?\s/)?.[1] ?? null;
   }
 
   /** Ends it as a service manager would: SIGTERM, and SIGKILL only for one that does not listen. */
