@@ -27,13 +27,13 @@ test('plots the throughput, the round trip and the numbers that a device prints'
   assert.ok(!/noise/.test(await legend('sensor: values')));
   await until('a throughput', async () => /received\s+[1-9][\d.,]* k?B\/s/.test(await legend('sensor: throughput')));
   await until('a round trip', async () => /\d ms/.test(await legend('Round trip')));
-  const drawn = await page.page.evaluate(() => [...document.querySelectorAll('.chart canvas')].map((canvas) => {
+  const drawn = () => page.page.evaluate(() => [...document.querySelectorAll('.chart canvas')].map((canvas) => {
     const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
     let coloured = 0;
     for (let i = 0; i < data.length; i += 4) if (data[i + 3] > 200 && Math.abs(data[i] - data[i + 1]) > 40) coloured++;
     return coloured;
   }));
-  assert.ok(drawn.every((pixels) => pixels > 50), `each chart has a curve: ${drawn}`);
+  await until('each chart has a curve', async () => (await drawn()).every((pixels) => pixels > 50));
   assert.deepEqual(page.errors, []);
 });
 
@@ -53,7 +53,8 @@ test('shows the connection, and measures it', { timeout: 60000 }, async (t) => {
     await measure.getByLabel('Throughput with').selectOption(probe);
     await measure.getByRole('button', { name: 'Measure' }).click();
     const shown = (label) => new RegExp(`${label}\\n\\s*[\\d.]+ `);
-    await until(`${probe}: round trip`, async () => shown('Round trip, median').test(await measure.innerText()), 20000);
+    await until(`${probe}: round trip`, async () => shown('Round trip, median').test(await measure.innerText()), 20000)
+      .catch(async (error) => { throw new Error(`${error.message}\n${await measure.innerText()}`); });
     const text = await measure.innerText();
     if (ways.includes('down') && probe !== 'echo') assert.match(text, /To this page\s+[\d.]+ MB\/s/);
     if (ways.includes('up') && probe !== 'echo') assert.match(text, /To the gateway\s+[\d.]+ MB\/s/);
