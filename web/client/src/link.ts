@@ -78,7 +78,10 @@ export class Link {
     return channel;
   }
 
-  /** What is known of a stream id: a grant may come before this side knows the ids of its own channels. */
+  /**
+   * By stream id, what the gateway has opened and no port has taken yet: grants may come before this side has its own event.
+   * A port takes its entry away, since the id may serve another channel later.
+   */
   readonly credits = new Map<number, Credit>();
   /** `refused` and `closed` by stream id: they may come before the channel's own event, or after it. */
   readonly ends = new Map<number, Message>();
@@ -115,7 +118,7 @@ export class Link {
       this.credits.set(message.channel, new Credit());
       this.ends.delete(message.channel);
     }
-    if (message.type === 'credit') this.credits.get(message.channel)?.grant(message.limit);
+    if (message.type === 'credit') this.credits.get(message.channel)?.grant(message['limit']);
     if (message.type === 'refused' || message.type === 'closed') this.ends.set(message.channel, message);
     if (message.type === 'closed' && message.label === 'thingway') {
       return this.#down(new ThingwayError(message.reason === 'unsupported-version' ? message.reason : 'connection-lost', message.detail));
