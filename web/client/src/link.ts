@@ -52,10 +52,11 @@ export class Link {
     this.#hello.promise.catch((error) => aborter.abort(error));
     try {
       if (signal.aborted) abort();
-      await this.peer.setLocalDescription();
+      // What a peer connection still had to do when it was closed is never settled.
+      await this.#unlessDown(this.peer.setLocalDescription());
       this.#resource = await this.signaling.post(this.peer.localDescription!.sdp, aborter.signal);
       if (this.#state === 'down') this.#forget(); // the answer came too late
-      else await this.peer.setRemoteDescription({ type: 'answer', sdp: this.#resource.answer });
+      else await this.#unlessDown(this.peer.setRemoteDescription({ type: 'answer', sdp: this.#resource.answer }));
       this.#trickle();
       return await this.#hello.promise;
     } catch (error) {
@@ -91,6 +92,10 @@ export class Link {
   async close(error: ThingwayError): Promise<void> {
     this.#down(error, false);
     await this.#forget();
+  }
+
+  #unlessDown<T>(work: Promise<T>): Promise<T> {
+    return Promise.race([work, this.#hello.promise.then(() => work)]);
   }
 
   async #forget() {
@@ -138,12 +143,18 @@ export class Link {
     if (state === 'disconnected') this.#look();
   }
 
-  /** ICE waits long before it gives a path up. A gateway that was started anew says at once that there is no such session. */
-  async #look(delay = 250) {
+  /**
+   * ICE waits up to half a minute before it gives a path up. A gateway that was started anew says at once that there is no
+   * such session; where nobody listens any more, asking fails at once and again; a network that is away lets it wait.
+   */
+  async #look(refused = 0) {
+    const began = performance.now();
     const has = this.#resource && await this.signaling.has(this.#resource);
     if (this.peer.connectionState !== 'disconnected' || this.#state !== 'up') return;
+    refused = has === undefined && performance.now() - began < 500 && globalThis.navigator?.onLine !== false ? refused + 1 : 0;
     if (has === false) return this.#down(new ThingwayError('connection-lost', 'the gateway does not know the session any more'));
-    this.#looking = setTimeout(() => this.#look(Math.min(delay * 2, 4000)), delay);
+    if (refused > 4) return this.#down(new ThingwayError('connection-lost', 'the gateway is gone'));
+    this.#looking = setTimeout(() => this.#look(refused), 500);
   }
 
   async #trickle() {
