@@ -15,7 +15,7 @@ for (const [name, launch] of Object.entries(browsers)) {
     const armPath = pty('arm');
     const slowPath = pty('slow');
     const arm = await SerialDevice.plugIn(t, armPath, { echo: true });
-    const slow = await SerialDevice.plugIn(t, slowPath, { bytesPerSecond: 100_000 });
+    const slow = await SerialDevice.plugIn(t, slowPath, { bytesPerSecond: 400_000 });
     const udp = await udpDevice(t);
     const daemon = await startDaemonFor(t, site, [demoEndpoint, probes, serialEndpoint('arm', armPath), serialEndpoint('slow', slowPath),
       `[[endpoint]]\nname = "udp"\nkind = "udp"\nremote = "${udp}"\n`].join(''));
@@ -68,14 +68,13 @@ for (const [name, launch] of Object.entries(browsers)) {
         return [heard, text(value)];
       });
       assert.match(first, /Type help\./);
-      assert.match(second, /^/);
       assert.ok(second.length > 0);
     });
 
-    await t.test('a write waits for the device: two million bytes at a tenth of a megabyte per second', async () => {
+    await t.test('a write waits for the device: two megabytes at 400 kB/s', async () => {
       await page.evaluate(async () => {
         const port = window.slow = await session.open('slow');
-        const bytes = Uint8Array.from({ length: 500_000 }, (_, i) => (i * 7 + (i >> 8)) & 255);
+        const bytes = Uint8Array.from({ length: 2_000_000 }, (_, i) => (i * 7 + (i >> 8)) & 255);
         window.began = performance.now();
         window.most = 0;
         window.written = (async () => {
@@ -88,10 +87,10 @@ for (const [name, launch] of Object.entries(browsers)) {
         window.digest = [...new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))].map((b) => b.toString(16).padStart(2, '0')).join('');
       });
       const ms = await page.evaluate(() => window.written);
-      // The gateway's window, 256 KiB, and what the pty holds are granted at once; the rest is the device's speed.
-      assert.ok(ms > 1000, `written within ${ms} ms`);
-      await until('all is there', () => slow.taken >= 500_000, 20000);
-      assert.equal(slow.taken, 500_000);
+      // What gateway, kernel and socat hold, about 600 KiB, goes at once; the rest at the device's speed.
+      assert.ok(ms > 2500 && ms < 10000, `written within ${ms} ms`);
+      await until('all is there', () => slow.taken >= 2_000_000, 20000);
+      assert.equal(slow.taken, 2_000_000);
       assert.equal(slow.hash.copy().digest('hex'), await page.evaluate(() => window.digest));
       const [session] = await daemon.sessions();
       assert.deepEqual(session.channels.find(({ label }) => label === 'slow').drops, []);
@@ -102,21 +101,20 @@ for (const [name, launch] of Object.entries(browsers)) {
       const result = await page.evaluate(async () => {
         const port = window.slow;
         const piece = new Uint8Array(16384);
-        const before = port.credit;
         let sent = 0;
-        while (port.send(piece)) sent += piece.length; // the browser's own queue may be the limit
+        let still = 0; // for how long nothing could be sent
         await until('it stands still', async () => {
-          if (port.send(piece)) sent += piece.length;
-          return port.credit < piece.length;
-        });
+          while (port.send(piece)) [sent, still] = [sent + piece.length, 0];
+          return ++still > 100;
+        }, 20000);
         let ready = false;
         const wait = port.sendReady(piece.length).then(() => { ready = true; });
         await sleep(500);
         window.readiness = wait;
-        return { before, sent, left: port.credit, ready };
+        return { sent, left: port.credit, ready, state: port.state, dropped: events.filter(({ type }) => type === 'dropped') };
       });
-      assert.ok(result.sent > 200_000 && result.left < 16384, JSON.stringify(result));
-      assert.equal(result.ready, false);
+      assert.ok(result.sent > 100_000 && result.left < 16384, JSON.stringify(result));
+      assert.deepEqual([result.ready, result.state, result.dropped], [false, 'open', []]);
       slow.resume();
       await page.evaluate(() => window.readiness);
       await page.evaluate(() => window.slow.close());
@@ -208,7 +206,7 @@ for (const [name, launch] of Object.entries(browsers)) {
       });
       assert.equal(result.plain.rtt.n, 5);
       assert.equal(result.plain.throughput, undefined);
-      assert.ok(result.ping > 0 && result.ping < 1000);
+      assert.ok(result.ping >= 0 && result.ping < 1000, `${result.ping}`); // Firefox counts whole milliseconds
       assert.ok(result.echo.throughput.up > 0.1 && result.echo.throughput.down > 0.1, JSON.stringify(result.echo));
       assert.ok(result.sink.throughput.up > 0.1, JSON.stringify(result.sink));
       assert.ok(result.source.throughput.down > 0.1, JSON.stringify(result.source));
@@ -219,7 +217,7 @@ for (const [name, launch] of Object.entries(browsers)) {
       assert.equal(candidatePair.protocol, 'udp');
       assert.ok(candidatePair.remote.port > 0);
       assert.match(fingerprint, /^sha-256 ([0-9A-F]{2}:){31}[0-9A-F]{2}$/);
-      assert.ok(bytesSent > 0 && bytesReceived > 0);
+      assert.ok(bytesSent > 1000 && bytesReceived > 1000, JSON.stringify(result.stats));
     });
 
     await t.test('closing ends it here and there', async () => {

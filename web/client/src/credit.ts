@@ -12,6 +12,9 @@ export class Credit {
     if (limit > this.#limit) this.#limit = limit;
   }
 
+  /** Whether there was a grant at all. */
+  get granted() { return this.#limit > 0; }
+
   /** Bytes that may be sent now. */
   get left() { return Math.max(0, this.#limit - this.sent); }
 

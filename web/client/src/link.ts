@@ -52,10 +52,11 @@ export class Link {
     this.#hello.promise.catch((error) => aborter.abort(error));
     try {
       if (signal.aborted) abort();
-      await this.peer.setLocalDescription();
+      // What a peer connection still had to do when it was closed is never settled.
+      await this.#unlessDown(this.peer.setLocalDescription());
       this.#resource = await this.signaling.post(this.peer.localDescription!.sdp, aborter.signal);
       if (this.#state === 'down') this.#forget(); // the answer came too late
-      else await this.peer.setRemoteDescription({ type: 'answer', sdp: this.#resource.answer });
+      else await this.#unlessDown(this.peer.setRemoteDescription({ type: 'answer', sdp: this.#resource.answer }));
       this.#trickle();
       return await this.#hello.promise;
     } catch (error) {
@@ -78,7 +79,10 @@ export class Link {
     return channel;
   }
 
-  /** What is known of a stream id: a grant may come before this side knows the ids of its own channels. */
+  /**
+   * By stream id, what the gateway has opened and no port has taken yet: grants may come before this side has its own event.
+   * A port takes its entry away, since the id may serve another channel later.
+   */
   readonly credits = new Map<number, Credit>();
   /** `refused` and `closed` by stream id: they may come before the channel's own event, or after it. */
   readonly ends = new Map<number, Message>();
@@ -88,6 +92,10 @@ export class Link {
   async close(error: ThingwayError): Promise<void> {
     this.#down(error, false);
     await this.#forget();
+  }
+
+  #unlessDown<T>(work: Promise<T>): Promise<T> {
+    return Promise.race([work, this.#hello.promise.then(() => work)]);
   }
 
   async #forget() {
@@ -115,7 +123,7 @@ export class Link {
       this.credits.set(message.channel, new Credit());
       this.ends.delete(message.channel);
     }
-    if (message.type === 'credit') this.credits.get(message.channel)?.grant(message.limit);
+    if (message.type === 'credit') this.credits.get(message.channel)?.grant(message['limit']);
     if (message.type === 'refused' || message.type === 'closed') this.ends.set(message.channel, message);
     if (message.type === 'closed' && message.label === 'thingway') {
       return this.#down(new ThingwayError(message.reason === 'unsupported-version' ? message.reason : 'connection-lost', message.detail));
@@ -135,12 +143,18 @@ export class Link {
     if (state === 'disconnected') this.#look();
   }
 
-  /** ICE waits long before it gives a path up. A gateway that was started anew says at once that there is no such session. */
-  async #look(delay = 250) {
+  /**
+   * ICE waits up to half a minute before it gives a path up. A gateway that was started anew says at once that there is no
+   * such session; where nobody listens any more, asking fails at once and again; a network that is away lets it wait.
+   */
+  async #look(refused = 0) {
+    const began = performance.now();
     const has = this.#resource && await this.signaling.has(this.#resource);
     if (this.peer.connectionState !== 'disconnected' || this.#state !== 'up') return;
+    refused = has === undefined && performance.now() - began < 500 && globalThis.navigator?.onLine !== false ? refused + 1 : 0;
     if (has === false) return this.#down(new ThingwayError('connection-lost', 'the gateway does not know the session any more'));
-    this.#looking = setTimeout(() => this.#look(Math.min(delay * 2, 4000)), delay);
+    if (refused > 4) return this.#down(new ThingwayError('connection-lost', 'the gateway is gone'));
+    this.#looking = setTimeout(() => this.#look(refused), 500);
   }
 
   async #trickle() {

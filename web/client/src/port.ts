@@ -186,20 +186,23 @@ export class Port extends typedTarget<PortEvents>() {
   /** @internal The gateway knows the channel, and so do we. */
   _bind() {
     const channel = this.#channel;
-    const credit = channel && channel.id !== null && this.#link?.credits.get(channel.id);
-    if (!credit || channel.readyState !== 'open' || this.#state === 'open' || this.#state === 'closed') return;
+    if (channel?.id == null || channel.readyState !== 'open' || this.#state === 'open' || this.#state === 'closed') return;
+    const credit = this.#link?.credits.get(channel.id);
+    if (!credit?.granted) return; // whoever has a port may send at once
+    this.#link?.credits.delete(channel.id);
     this.#credit = credit;
     this.#setState('open');
     this.#opened.resolve();
     const gap = this.#gap;
     this.#gap = undefined;
     if (gap) emit(this, 'gap', gap);
-    this._granted();
+    emit(this, 'credit', { credit: this.credit });
   }
 
   /** @internal */
-  _granted() {
-    if (this.#state !== 'open') return;
+  _granted(limit: number) {
+    if (this.#state !== 'open') return this._bind();
+    this.#credit.grant(limit);
     this.#wake();
     emit(this, 'credit', { credit: this.credit });
   }
@@ -323,7 +326,7 @@ export class Port extends typedTarget<PortEvents>() {
 
   /** Why comes over the control channel, before or after; if the whole connection is gone, the session says so. */
   #lostChannel(link: Link, channel: RTCDataChannel) {
-    const ended = channel.id !== null && link.ends.get(channel.id);
+    const ended = channel.id != null && link.ends.get(channel.id);
     if (ended && ended.label === this.endpoint) return this._refused(ended);
     setTimeout(() => {
       if (this.#channel !== channel || link.isDown) return;
@@ -335,6 +338,7 @@ export class Port extends typedTarget<PortEvents>() {
     const channel = this.#channel;
     this.#channel = undefined;
     if (!channel) return;
+    if (channel.id != null) this.#link?.credits.delete(channel.id);
     channel.onopen = channel.onmessage = channel.onclose = channel.onbufferedamountlow = null;
     channel.close();
   }

@@ -253,7 +253,7 @@ export class Session extends typedTarget<t.SessionEvents>() {
       case 'endpoint': return this.#endpoint(message as unknown as t.EndpointInfo);
       case 'endpoints': return this.#list(message['endpoints']);
       case 'opened': return port?._bind();
-      case 'credit': return port?._granted();
+      case 'credit': return port?._granted(message['limit']);
       case 'refused':
       case 'closed':
         if (!port) return;

@@ -14,7 +14,9 @@ export async function stats(peer: RTCPeerConnection): Promise<SessionStats> {
     ?? of('candidate-pair').find((entry) => entry['selected'] || (entry['nominated'] && entry['state'] === 'succeeded'));
   const local = all.get(pair?.['localCandidateId']);
   const remote = all.get(pair?.['remoteCandidateId']);
-  const sum = (field: string) => of('data-channel').reduce((total, entry) => total + (entry[field] ?? 0), 0);
+  // Chromium leaves what was received at 0 in its pair, others have no transport: the largest is nearest.
+  const bytes = (field: string) => Math.max(pair?.[field] ?? 0, transport?.[field] ?? 0,
+    of('data-channel').reduce((total, entry) => total + (entry[field] ?? 0), 0));
   const fingerprint = /^a=fingerprint:(.*)/m.exec(peer.remoteDescription?.sdp ?? '')?.[1]?.trim() ?? null;
   return {
     candidatePair: local && remote ? {
@@ -23,8 +25,8 @@ export async function stats(peer: RTCPeerConnection): Promise<SessionStats> {
       protocol: String(local['relayProtocol'] ?? local['protocol'] ?? 'udp').toLowerCase(),
     } : null,
     roundTripTime: typeof pair?.['currentRoundTripTime'] === 'number' ? pair['currentRoundTripTime'] * 1000 : null,
-    bytesSent: pair?.['bytesSent'] ?? transport?.['bytesSent'] ?? sum('bytesSent'),
-    bytesReceived: pair?.['bytesReceived'] ?? transport?.['bytesReceived'] ?? sum('bytesReceived'),
+    bytesSent: bytes('bytesSent'),
+    bytesReceived: bytes('bytesReceived'),
     fingerprint,
     report,
   };

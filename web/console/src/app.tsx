@@ -25,7 +25,10 @@ const viewOf = (hash: string): View => views.find((view) => hash === `#/${view}`
 export function App() {
   const [view, setView] = useState(viewOf(location.hash));
   useEffect(() => {
-    const turn = () => setView(viewOf(location.hash));
+    const turn = () => {
+      setView(viewOf(location.hash));
+      requestAnimationFrame(() => document.querySelector('nav [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' }));
+    };
     addEventListener('hashchange', turn);
     return () => removeEventListener('hashchange', turn);
   }, []);

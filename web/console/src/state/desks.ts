@@ -13,8 +13,8 @@ export const ENDINGS: { [ending in Ending]: string } = { none: '', lf: '\n', cr:
 const WAITING_LIMIT = 64 << 10; // bytes typed or pasted for which the device has not yet made room
 const HISTORY = 100;
 
-export interface Habits extends Look { input: 'keys' | 'line'; ending: Ending; enter: Ending; echo: boolean }
-const HABITS: Habits = { mode: 'text', stamps: false, returns: false, input: 'line', ending: 'lf', enter: 'cr', echo: true };
+export interface Habits extends Look { input: 'keys' | 'line'; ending: Ending; enter: Ending; echo: boolean; /** A line feed alone begins a new line at its start, as most devices mean it. */ returns: boolean }
+const HABITS: Habits = { mode: 'text', stamps: false, returns: true, input: 'line', ending: 'lf', enter: 'cr', echo: true };
 
 /** What takes a device's bytes and says when it has room for more. */
 export interface Sink { take(piece: Piece): Promise<void> | void }

@@ -29,10 +29,11 @@ export function words(error: unknown): Words {
 }
 
 function refusalWords({ word, status, detail, where }: Refusal): Words {
-  const said = where ? `${detail} (${where})` : detail;
+  const said = sentence(where ? `${detail} (${where})` : detail);
   if (word && isKey(`why.${word}`)) return reasonWords(word, word === 'forbidden' ? said : '');
+  const what = `why.status-${status}`;
   const todo = `try.status-${status}`;
-  return { what: said, todo: t(isKey(todo) ? (todo as Key) : 'try.other') };
+  return { what: isKey(what) ? t(what) : said, todo: t(isKey(todo) ? (todo as Key) : 'try.other') };
 }
 
 function isCoded(error: unknown): error is Error & { code: string; hint?: string } {
@@ -41,4 +42,6 @@ function isCoded(error: unknown): error is Error & { code: string; hint?: string
 
 /** The library's own sentences are English; where this page has words of its own, only the gateway's detail adds to them. */
 const bland = (message: string) => message.length > 200 || !message;
-const join = (what: string, detail: string) => (detail ? `${what} ${detail.replace(/[.。]?$/, '.')}` : what);
+const join = (what: string, detail: string) => (detail ? `${what} ${sentence(detail)}` : what);
+/** The gateway's details begin small and have no full stop. */
+const sentence = (text: string) => text.replace(/^\p{Ll}/u, (letter) => letter.toUpperCase()).replace(/[.。]?$/, '.');

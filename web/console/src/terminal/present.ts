@@ -4,20 +4,16 @@ export interface Look {
   mode: 'text' | 'hex';
   /** The time of arrival before each line or row. */
   stamps: boolean;
-  /** A line feed alone begins a new line at its start, as most devices mean it. */
-  returns: boolean;
 }
 
 const GREY = '\x1b[90m';
 const PLAIN = '\x1b[0m';
 const LF = 10;
-const CR = 13;
 const encoder = new TextEncoder();
 
 /** Goes over pieces of a stream; where they are cut makes no difference to what is shown. */
 export class Presenter {
   #atStart = true;
-  #previous = 0;
   #row: number[] = [];
   #rowAt = 0;
   #offset = 0;
@@ -26,24 +22,22 @@ export class Presenter {
 
   present(bytes: Uint8Array, at: number): Uint8Array | string {
     if (this.look.mode === 'hex') return this.#hex(bytes, at);
-    return this.look.stamps || this.look.returns ? this.#text(bytes, at) : bytes;
+    return this.look.stamps ? this.#text(bytes, at) : bytes;
   }
 
   #text(bytes: Uint8Array, at: number): Uint8Array {
-    const stamp = this.look.stamps ? encoder.encode(`${GREY}${clock(at)} ${PLAIN}`) : new Uint8Array();
-    let feeds = 0;
-    for (const byte of bytes) if (byte === LF) feeds++;
-    const out = new Uint8Array(bytes.length + feeds + (feeds + 1) * stamp.length);
+    const stamp = encoder.encode(`${GREY}${clock(at)} ${PLAIN}`);
+    let lines = 1;
+    for (const byte of bytes) if (byte === LF) lines++;
+    const out = new Uint8Array(bytes.length + lines * stamp.length);
     let n = 0;
     for (const byte of bytes) {
-      if (this.#atStart && stamp.length) {
+      if (this.#atStart) {
         out.set(stamp, n);
         n += stamp.length;
       }
       this.#atStart = byte === LF;
-      if (byte === LF && this.look.returns && this.#previous !== CR) out[n++] = CR;
       out[n++] = byte;
-      this.#previous = byte;
     }
     return out.subarray(0, n);
   }

@@ -37,9 +37,10 @@ export function ScreenView({ desk, onScreen, onLeave }: { desk: Desk; onScreen: 
     const stop = [
       effect(() => {
         const { mode, stamps, returns } = habits.value;
+        terminal.options.convertEol = returns;
         const now = JSON.stringify([mode, stamps, returns]);
         // The first time it shows what came while there was no screen.
-        if (now !== look) screen.show({ mode, stamps, returns }, (bytes) => desk.record.last(bytes));
+        if (now !== look) screen.show({ mode, stamps }, (bytes) => desk.record.last(bytes));
         look = now;
       }),
       effect(() => { terminal.options.disableStdin = habits.value.input !== 'keys'; }),

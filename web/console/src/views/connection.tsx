@@ -26,7 +26,7 @@ export default function Connection() {
           <Fact name={t('connection.local')} value={pair ? address(pair.local) : '–'} />
           <Fact name={t('connection.remote')} value={pair ? address(pair.remote) : '–'} />
           <Fact name={t('connection.round-trip')} value={stats?.roundTripTime == null ? '–' : `${number(stats.roundTripTime, 1)} ms`} />
-          <Fact name={t('connection.counters')} value={stats ? `↓ ${bytes(stats.bytesReceived)} ↑ ${bytes(stats.bytesSent)}` : '–'} />
+          <Fact name={t('connection.counters')} value={stats ? counters(stats) : '–'} />
           <Fact name={t('connection.session')} value={made?.id ?? '–'} mono />
           <Fact name={t('connection.server')} value={made ? `${made.server} · ${location.host}` : '–'} />
         </dl>
@@ -82,6 +82,12 @@ function Measure() {
 
 function Fact({ name, value, mono = false }: { name: string; value: string; mono?: boolean }) {
   return <div><dt>{name}</dt><dd class={mono ? 'mono' : ''}>{value}</dd></div>;
+}
+
+/** Those of all candidate pairs: what comes may take another pair than what goes. */
+function counters({ report, bytesReceived, bytesSent }: SessionStats): string {
+  const transport = [...report.values()].find(({ type }) => type === 'transport') as { bytesReceived?: number; bytesSent?: number } | undefined;
+  return `↓ ${bytes(transport?.bytesReceived ?? bytesReceived)} ↑ ${bytes(transport?.bytesSent ?? bytesSent)}`;
 }
 
 const address = ({ address: host, port, type }: Candidate) =>
