@@ -85,6 +85,7 @@ export const en = {
   'desk.reopening': 'waiting for the gateway…',
   'desk.closed': 'closed',
   'desk.device': 'The device is: {state}. It goes on by itself.',
+  'desk.back': 'The connection is back. What the device said last may come once more:',
   'desk.again': 'Open again',
   'desk.close': 'Close {name}',
   'desk.tools': 'Tools of {name}',

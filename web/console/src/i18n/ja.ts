@@ -83,6 +83,7 @@ export const ja: { [key in keyof typeof en]: string } = {
   'desk.reopening': 'ゲートウェイを待っています…',
   'desk.closed': '閉じています',
   'desk.device': 'デバイスの状態: {state}。戻れば自動的に再開します。',
+  'desk.back': '接続が戻りました。直前の出力がもう一度表示されることがあります:',
   'desk.again': '開き直す',
   'desk.close': '{name} を閉じる',
   'desk.tools': '{name} の操作',

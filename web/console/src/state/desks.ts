@@ -23,6 +23,8 @@ export class Desk {
   readonly state = signal<'opening' | 'open' | 'reopening' | 'closed'>('opening');
   readonly trouble = signal<(() => Words) | null>(null);
   readonly waiting = signal(0);
+  /** How often the connection has come back: each time the device's last output comes again. */
+  readonly returns = signal(0);
   readonly habits: Signal<Habits>;
   readonly record = new Record();
   readonly history: string[] = [];
@@ -103,6 +105,7 @@ export class Desk {
     this.state.value = port.state;
     port.addEventListener('state', ({ detail: { state } }) => {
       if (this.port !== port) return;
+      if (state === 'open' && this.state.peek() === 'reopening') this.returns.value++;
       this.state.value = state;
     });
     port.addEventListener('dropped', ({ detail: { direction, reason, messages, bytes } }) => {

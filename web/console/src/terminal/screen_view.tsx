@@ -34,6 +34,7 @@ export function ScreenView({ desk, onScreen, onLeave }: { desk: Desk; onScreen: 
     });
     const detach = desk.attach(screen);
     let look = '';
+    const returned = desk.returns.peek();
     const stop = [
       effect(() => {
         const { mode, stamps, returns } = habits.value;
@@ -43,6 +44,7 @@ export function ScreenView({ desk, onScreen, onLeave }: { desk: Desk; onScreen: 
         if (now !== look) screen.show({ mode, stamps }, (bytes) => desk.record.last(bytes));
         look = now;
       }),
+      desk.returns.subscribe((times) => { if (times > returned) screen.print(`\r\n\x1b[7m ${t('desk.back')} \x1b[0m\r\n`); }),
       effect(() => { terminal.options.disableStdin = habits.value.input !== 'keys'; }),
       effect(() => { terminal.options.theme = palettes[dark.value ? 'dark' : 'light']; }),
       effect(() => { terminal.options.scrollback = scrollback.value; }),
