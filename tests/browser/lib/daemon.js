@@ -26,9 +26,10 @@ export const serialEndpoint = (name, path) =>
   `[[endpoint]]\nname = "${name}"\nkind = "serial"\npath = "${path}"\nbaud = 115200\n`;
 
 export class Daemon {
-  /** `config` is TOML. The port is the system's choice and stays the same over `restart`. */
-  static async start(t, config = demoEndpoint) {
+  /** `config` is TOML. `trace`: a file for the daemon's ioctls, as strace writes them. The port is the system's choice and stays the same over `restart`. */
+  static async start(t, config = demoEndpoint, { trace } = {}) {
     const daemon = new Daemon(temporaryDirectory(), config);
+    daemon.#trace = trace;
     t.after(() => daemon.stop());
     await daemon.start();
     return daemon;
@@ -38,6 +39,7 @@ export class Daemon {
   log = '';
   #child = null;
   #directory;
+  #trace;
 
   constructor(directory, config) {
     this.#directory = directory;
@@ -51,7 +53,10 @@ export class Daemon {
     const listen = this.url ? new URL(this.url).host : '127.0.0.1:0';
     // The first would win over XDG_STATE_HOME, and the second is no key of a configuration.
     const { STATE_DIRECTORY, THINGWAY_BIN, ...environment } = process.env;
-    const child = spawn(binary, ['--config', join(this.#directory, 'thingway.toml'), '--listen', listen], {
+    // -D: the tracer is a grandchild, so that signals and the exit code are the daemon's.
+    const tracer = this.#trace ? ['strace', '-D', '-f', '-ttt', '-e', 'trace=ioctl', '-o', this.#trace] : [];
+    const [command, ...words] = [...tracer, binary, '--config', join(this.#directory, 'thingway.toml'), '--listen', listen];
+    const child = spawn(command, words, {
       env: { ...environment, XDG_STATE_HOME: join(this.#directory, 'state') },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
