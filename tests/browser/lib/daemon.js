@@ -27,11 +27,13 @@ export const serialEndpoint = (name, path) =>
 
 export class Daemon {
   /**
-   * `config` is TOML. The port is the system's choice and stays the same over `restart`; with `listen: false` the
-   * configuration says where to listen, and `secureUrl` is where that is over TLS.
+   * `config` is TOML. `trace`: a file for the daemon's ioctls, as strace writes them. The port is the system's choice and
+   * stays the same over `restart`; with `listen: false` the configuration says where, and `secureUrl` is what it has over TLS.
    */
-  static async start(t, config = demoEndpoint, { listen = true } = {}) {
-    const daemon = new Daemon(temporaryDirectory(), config, listen);
+  static async start(t, config = demoEndpoint, { trace, listen = true } = {}) {
+    const daemon = new Daemon(temporaryDirectory(), config);
+    daemon.#trace = trace;
+    daemon.#listen = listen;
     t.after(() => daemon.stop());
     await daemon.start();
     return daemon;
@@ -41,12 +43,12 @@ export class Daemon {
   log = '';
   #child = null;
   #directory;
-  #listen;
+  #trace;
+  #listen = true;
   secureUrl = null;
 
-  constructor(directory, config, listen = true) {
+  constructor(directory, config) {
     this.#directory = directory;
-    this.#listen = listen;
     this.configure(config);
   }
 
@@ -57,7 +59,10 @@ export class Daemon {
     const listen = this.url ? new URL(this.url).host : '127.0.0.1:0';
     // The first would win over XDG_STATE_HOME, and the second is no key of a configuration.
     const { STATE_DIRECTORY, THINGWAY, THINGWAY_BIN, ...environment } = process.env;
-    const child = spawn(binary, ['--config', join(this.#directory, 'thingway.toml'), ...(this.#listen ? ['--listen', listen] : [])], {
+    // -D: the tracer is a grandchild, so that signals and the exit code are the daemon's.
+    const tracer = this.#trace ? ['strace', '-D', '-f', '-ttt', '-e', 'trace=ioctl', '-o', this.#trace] : [];
+    const [command, ...words] = [...tracer, binary, '--config', join(this.#directory, 'thingway.toml'), ...(this.#listen ? ['--listen', listen] : [])];
+    const child = spawn(command, words, {
       env: { ...environment, XDG_STATE_HOME: join(this.#directory, 'state') },
       stdio: ['ignore', 'ignore', 'pipe'],
     });

@@ -29,8 +29,8 @@ export async function startLibrarySite(t, pages = {}) {
 }
 
 /** A daemon that such a site may use. `config` is what follows `[http]`. */
-export const startDaemonFor = (t, site, config) =>
-  Daemon.start(t, `[http]\nallowed_origins = ["${site.origin}"]\n${config}`);
+export const startDaemonFor = (t, site, config, options) =>
+  Daemon.start(t, `[http]\nallowed_origins = ["${site.origin}"]\n${config}`, options);
 
 /** A page with the library as `window.thingway` and a session to `url` as `window.session`. */
 export async function openConnected(browser, site, url, options = {}) {

@@ -148,6 +148,12 @@ export class SerialPort extends EventTarget {
     });
   }
 
+  /** Changes the speed behind the bytes that were written before, without closing. No part of Web Serial; some programs ask for it. */
+  async setBaudRate(baudRate: number): Promise<void> {
+    if (this.#state !== 'opened') throw notOpen();
+    await this.#line([{ baud: baudRate }], true).catch((error) => { throw network(error.message); });
+  }
+
   async getSignals(): Promise<SerialInputSignals> {
     if (this.#state !== 'opened') throw notOpen();
     const { modem } = await this.#session!.line(this.endpoint).catch((error) => { throw network(error.message); });

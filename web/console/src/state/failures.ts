@@ -19,7 +19,7 @@ export function words(error: unknown): Words {
   if (error instanceof Refusal) return refusalWords(error);
   if (isCoded(error)) {
     const known = isKey(`why.${error.code}`);
-    const said = reasonWords(error.code, known && bland(error.message) ? '' : error.message);
+    const said = reasonWords(error.code, known && !DETAILED.has(error.code) ? '' : error.message);
     return known || !error.hint ? said : { ...said, todo: error.hint };
   }
   if (error instanceof DOMException && error.name === 'TimeoutError') return reasonWords('timeout');
@@ -40,8 +40,8 @@ function isCoded(error: unknown): error is Error & { code: string; hint?: string
   return error instanceof Error && !(error instanceof DOMException) && typeof (error as { code?: unknown }).code === 'string';
 }
 
-/** The library's own sentences are English; where this page has words of its own, only the gateway's detail adds to them. */
-const bland = (message: string) => message.length > 200 || !message;
+/** Where the gateway's own sentence adds to the words of this page. The others of the library say the same in English. */
+const DETAILED: ReadonlySet<string> = new Set(['failed', 'bad-script', 'bad-request', 'refused', 'forbidden', 'ended']);
 const join = (what: string, detail: string) => (detail ? `${what} ${sentence(detail)}` : what);
 /** The gateway's details begin small and have no full stop. */
 const sentence = (text: string) => text.replace(/^\p{Ll}/u, (letter) => letter.toUpperCase()).replace(/[.。]?$/, '.');
