@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { until } from './until.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
-const binary = resolve(root, process.env.THINGWAY_BIN ?? 'target/debug/thingway');
+const binary = resolve(root, process.env.THINGWAY ?? process.env.THINGWAY_BIN ?? 'target/debug/thingway');
 
 /** A directory that goes away when this process ends: later than everything that a test has running in it. */
 export function temporaryDirectory() {
@@ -26,9 +26,14 @@ export const serialEndpoint = (name, path) =>
   `[[endpoint]]\nname = "${name}"\nkind = "serial"\npath = "${path}"\nbaud = 115200\n`;
 
 export class Daemon {
-  /** `config` is TOML. The port is the system's choice and stays the same over `restart`. */
-  static async start(t, config = demoEndpoint) {
+  /**
+   * `config` is TOML. `trace`: a file for the daemon's ioctls, as strace writes them. The port is the system's choice and
+   * stays the same over `restart`; with `listen: false` the configuration says where, and `secureUrl` is what it has over TLS.
+   */
+  static async start(t, config = demoEndpoint, { trace, listen = true } = {}) {
     const daemon = new Daemon(temporaryDirectory(), config);
+    daemon.#trace = trace;
+    daemon.#listen = listen;
     t.after(() => daemon.stop());
     await daemon.start();
     return daemon;
@@ -38,6 +43,9 @@ export class Daemon {
   log = '';
   #child = null;
   #directory;
+  #trace;
+  #listen = true;
+  secureUrl = null;
 
   constructor(directory, config) {
     this.#directory = directory;
@@ -50,8 +58,11 @@ export class Daemon {
   async start() {
     const listen = this.url ? new URL(this.url).host : '127.0.0.1:0';
     // The first would win over XDG_STATE_HOME, and the second is no key of a configuration.
-    const { STATE_DIRECTORY, THINGWAY_BIN, ...environment } = process.env;
-    const child = spawn(binary, ['--config', join(this.#directory, 'thingway.toml'), '--listen', listen], {
+    const { STATE_DIRECTORY, THINGWAY, THINGWAY_BIN, ...environment } = process.env;
+    // -D: the tracer is a grandchild, so that signals and the exit code are the daemon's.
+    const tracer = this.#trace ? ['strace', '-D', '-f', '-ttt', '-e', 'trace=ioctl', '-o', this.#trace] : [];
+    const [command, ...words] = [...tracer, binary, '--config', join(this.#directory, 'thingway.toml'), ...(this.#listen ? ['--listen', listen] : [])];
+    const child = spawn(command, words, {
       env: { ...environment, XDG_STATE_HOME: join(this.#directory, 'state') },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
@@ -63,6 +74,7 @@ export class Daemon {
       if (child.exitCode !== null || child.signalCode) throw new Error(`it ended:\n${this.log}`);
       return output.match(/listening on (http:\/\/\S+?)\/?\s/)?.[1];
     });
+    this.secureUrl = output.match(/listening on (https:\/\/\S+?)\/?\s/)?.[1] ?? null;
   }
 
   /** Ends it as a service manager would: SIGTERM, and SIGKILL only for one that does not listen. */

@@ -8,8 +8,8 @@ import { until } from './until.js';
 
 /** The far end of a serial line: `path` is what the gateway opens, `write` and `received` are the device's side. */
 export class SerialDevice {
-  /** `echo` sends every byte back, as a loop-back plug does. `bytesPerSecond`: it takes no more than that. */
-  static async plugIn(t, path, { echo = false, bytesPerSecond = Infinity } = {}) {
+  /** `echo` sends every byte back, as a loop-back plug does. `bytesPerSecond`: it takes no more than that. `hears` is a program. */
+  static async plugIn(t, path, { echo = false, bytesPerSecond = Infinity, hears } = {}) {
     const device = new SerialDevice();
     device.#child = spawn('socat', [`pty,raw,echo=0,link=${path}`, '-'], { stdio: ['pipe', 'pipe', 'ignore'] });
     device.#child.stdin.on('error', () => {}); // unplugged while we write: what the tests do on purpose
@@ -17,6 +17,7 @@ export class SerialDevice {
       device.#child.stdout.on('data', (bytes) => {
         device.received = Buffer.concat([device.received, bytes]);
         if (echo) device.write(bytes);
+        hears?.(bytes, device);
       });
     } else {
       device.#pace(t, bytesPerSecond);

@@ -1,0 +1,238 @@
+// The client library (web/client) in real browsers against the real daemon: sessions, ports, streams, credit.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { browsers } from './lib/browsers.js';
+import { demoEndpoint, serialEndpoint } from './lib/daemon.js';
+import { SerialDevice, udpDevice } from './lib/devices.js';
+import { openConnected, pty, startDaemonFor, startLibrarySite } from './lib/library.js';
+import { until } from './lib/until.js';
+
+const probes = ['echo', 'sink', 'source'].map((kind) => `[[endpoint]]\nname = "${kind}"\nkind = "${kind}"\n`).join('');
+
+for (const [name, launch] of Object.entries(browsers)) {
+  test(`${name}: the library`, { timeout: 180000 }, async (t) => {
+    const site = await startLibrarySite(t);
+    const armPath = pty('arm');
+    const slowPath = pty('slow');
+    const arm = await SerialDevice.plugIn(t, armPath, { echo: true });
+    const slow = await SerialDevice.plugIn(t, slowPath, { bytesPerSecond: 400_000 });
+    const udp = await udpDevice(t);
+    const daemon = await startDaemonFor(t, site, [demoEndpoint, probes, serialEndpoint('arm', armPath), serialEndpoint('slow', slowPath),
+      `[[endpoint]]\nname = "udp"\nkind = "udp"\nremote = "${udp}"\n`].join(''));
+    const page = await openConnected(await launch(t), site, daemon.url);
+
+    await t.test('a session says who and where it is, and what there is', async () => {
+      const seen = await page.evaluate(async () => ({
+        id: session.id, url: session.url.href, state: session.state, server: session.server, peer: session.peerConnection.connectionState,
+        known: [...session.known.values()], listed: await session.endpoints(), instance: session instanceof thingway.Session,
+      }));
+      assert.deepEqual([seen.state, seen.url, seen.peer, seen.instance], ['connected', `${daemon.url}/`, 'connected', true]);
+      assert.match(seen.server, /thingway/);
+      assert.equal((await daemon.sessions())[0].id, seen.id);
+      assert.deepEqual(seen.known.map(({ name: of }) => of).sort(), ['arm', 'demo', 'echo', 'sink', 'slow', 'source', 'udp']);
+      assert.deepEqual(seen.listed, seen.known);
+      assert.deepEqual(seen.known.find(({ name: of }) => of === 'arm'), { name: 'arm', kind: 'serial', state: 'open', detail: '' });
+    });
+
+    await t.test('a serial line and back, as streams', async () => {
+      const back = await page.evaluate(async () => {
+        const port = await session.open('arm');
+        const writer = port.writable.getWriter();
+        await writer.write('G28 ');
+        await writer.write(new TextEncoder().encode('X Y\n'));
+        writer.releaseLock();
+        const reader = port.readable.getReader();
+        let heard = '';
+        while (!heard.endsWith('\n')) heard += text((await reader.read()).value);
+        reader.releaseLock();
+        await port.close();
+        const end = await port.readable.getReader().read();
+        return { heard, sent: port.bytesSent, received: port.bytesReceived, state: port.state, closed: await port.closed, end: end.done };
+      });
+      assert.deepEqual(back, { heard: 'G28 X Y\n', sent: 8, received: 8, state: 'closed',
+        closed: { reason: 'closed', detail: 'closed by this page' }, end: true });
+    });
+
+    await t.test('what comes before anybody reads is kept, for a listener as for a reader', async () => {
+      const [first, second] = await page.evaluate(async () => {
+        const port = await session.open('demo');
+        await until('the greeting', () => port.bytesReceived > 0);
+        let heard = '';
+        port.addEventListener('message', ({ data }) => { heard += text(data); });
+        await until('it is passed on', () => heard.includes('Type help.'));
+        await port.close();
+        const other = await session.open('demo');
+        await until('the greeting', () => other.bytesReceived > 0);
+        const { value } = await other.readable.getReader().read();
+        await other.close();
+        return [heard, text(value)];
+      });
+      assert.match(first, /Type help\./);
+      assert.ok(second.length > 0);
+    });
+
+    await t.test('a write waits for the device: two megabytes at 400 kB/s', async () => {
+      await page.evaluate(async () => {
+        const port = window.slow = await session.open('slow');
+        const bytes = Uint8Array.from({ length: 2_000_000 }, (_, i) => (i * 7 + (i >> 8)) & 255);
+        window.began = performance.now();
+        window.most = 0;
+        window.written = (async () => {
+          const writer = port.writable.getWriter();
+          await writer.write(bytes.subarray(0, 50_000)); // whole
+          await writer.write(bytes.subarray(50_000)); // in pieces
+          writer.releaseLock();
+          return performance.now() - window.began;
+        })();
+        window.digest = [...new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))].map((b) => b.toString(16).padStart(2, '0')).join('');
+      });
+      const ms = await page.evaluate(() => window.written);
+      // What gateway, kernel and socat hold, about 600 KiB, goes at once; the rest at the device's speed.
+      assert.ok(ms > 2500 && ms < 10000, `written within ${ms} ms`);
+      await until('all is there', () => slow.taken >= 2_000_000, 20000);
+      assert.equal(slow.taken, 2_000_000);
+      assert.equal(slow.hash.copy().digest('hex'), await page.evaluate(() => window.digest));
+      const [session] = await daemon.sessions();
+      assert.deepEqual(session.channels.find(({ label }) => label === 'slow').drops, []);
+    });
+
+    await t.test('send() keeps to credit, and says so', async () => {
+      slow.pause();
+      const result = await page.evaluate(async () => {
+        const port = window.slow;
+        const piece = new Uint8Array(16384);
+        let sent = 0;
+        let still = 0; // for how long nothing could be sent
+        await until('it stands still', async () => {
+          while (port.send(piece)) [sent, still] = [sent + piece.length, 0];
+          return ++still > 100;
+        }, 20000);
+        let ready = false;
+        const wait = port.sendReady(piece.length).then(() => { ready = true; });
+        await sleep(500);
+        window.readiness = wait;
+        return { sent, left: port.credit, ready, state: port.state, dropped: events.filter(({ type }) => type === 'dropped') };
+      });
+      assert.ok(result.sent > 100_000 && result.left < 16384, JSON.stringify(result));
+      assert.deepEqual([result.ready, result.state, result.dropped], [false, 'open', []]);
+      slow.resume();
+      await page.evaluate(() => window.readiness);
+      await page.evaluate(() => window.slow.close());
+    });
+
+    await t.test('a datagram is never cut, and too large is said before it is sent', async () => {
+      const result = await page.evaluate(async () => {
+        const port = await session.open('udp', { ordered: false, maxRetransmits: 0 });
+        const heard = [];
+        port.addEventListener('message', ({ data }) => heard.push(data.length));
+        port.send(new Uint8Array(9000));
+        await until('it is back', () => heard.length);
+        let thrown;
+        try { port.send(new Uint8Array(70_000)); } catch (error) { thrown = error.code; }
+        const written = await refusal(port.writable.getWriter().write(new Uint8Array(70_000)));
+        await port.writable.getWriter().write(new Uint8Array(5)); // a new stream after the error
+        await until('it goes on', () => heard.length === 2);
+        const { ordered, maxRetransmits } = port.channel;
+        await port.close();
+        return { heard, thrown, written: written.code, name: written.name, hint: written.hint, ordered, maxRetransmits };
+      });
+      assert.deepEqual(result.heard, [9000, 5]);
+      assert.deepEqual([result.thrown, result.written, result.name], ['too-large', 'too-large', 'ThingwayError']);
+      assert.deepEqual([result.ordered, result.maxRetransmits], [false, 0]);
+      assert.match(result.hint, /writable/);
+    });
+
+    await t.test('text and bytes keep their type over an echo', async () => {
+      const kinds = await page.evaluate(async () => {
+        const port = await session.open('echo');
+        const heard = [];
+        port.addEventListener('message', ({ data }) => heard.push(typeof data === 'string' ? data : [...data]));
+        port.send('grüezi');
+        port.send(new Uint8Array([1, 2, 3]).subarray(1));
+        await until('both', () => heard.length === 2);
+        const { bytesSent } = port;
+        await port.close();
+        return { heard, bytesSent };
+      });
+      assert.deepEqual(kinds, { heard: ['grüezi', [2, 3]], bytesSent: 9 });
+    });
+
+    await t.test('what is refused says why', async () => {
+      const result = await page.evaluate(async () => {
+        const unknown = await refusal(session.open('nothing'));
+        const step = await refusal(session.line('arm', [{ dtr: true }]));
+        const script = await refusal(session.line('arm', [{ nonsense: 1 }]));
+        const long = await refusal(session.line('arm', Array.from({ length: 64 }, () => ({ flush: 'x'.repeat(100) }))));
+        const lease = await refusal(session.lease.take('arm'));
+        return { unknown, step, script, long, lease, ports: session.ports.size };
+      });
+      assert.equal(result.unknown.code, 'unknown-endpoint');
+      assert.match(result.unknown.hint, /endpoints/);
+      assert.deepEqual([result.step.code, result.step.step], ['unsupported', 0]);
+      assert.equal(result.script.code, 'bad-script');
+      assert.equal(result.long.code, 'too-large');
+      assert.ok(['no-lease', 'no-channel'].includes(result.lease.code), result.lease.code);
+      assert.equal(result.ports, 0);
+    });
+
+    await t.test('a line is looked at, set, and set behind the bytes that were sent', async () => {
+      const result = await page.evaluate(async () => {
+        const looked = await session.line('arm');
+        const port = await session.open('arm');
+        await port.writable.getWriter().write('x'.repeat(1000));
+        const set = await session.line('arm', [{ baud: 57600 }, { format: '7E1' }], { after: 'sent', port });
+        await session.line('arm', [{ baud: 115200 }, { format: '8N1' }]);
+        await port.close();
+        return { looked, set };
+      });
+      assert.equal(result.looked.baud, 115200);
+      assert.equal(result.looked.modem, 'unsupported');
+      assert.equal(result.set.baud, 57600);
+      assert.ok(arm.received.toString().endsWith('x'.repeat(1000)));
+    });
+
+    await t.test('it measures, and tells which path it uses', async () => {
+      const result = await page.evaluate(async () => {
+        const options = { seconds: 0.3, pings: 10 };
+        const { report, ...stats } = await session.stats();
+        return {
+          plain: await session.measure({ pings: 5 }),
+          echo: await session.measure({ endpoint: 'echo', ...options }),
+          sink: await session.measure({ endpoint: 'sink', ...options }),
+          source: await session.measure({ endpoint: 'source', ...options }),
+          other: await refusal(session.measure({ endpoint: 'demo' })),
+          stats, report: report instanceof RTCStatsReport, ping: await session.ping(),
+        };
+      });
+      assert.equal(result.plain.rtt.n, 5);
+      assert.equal(result.plain.throughput, undefined);
+      assert.ok(result.ping >= 0 && result.ping < 1000, `${result.ping}`); // Firefox counts whole milliseconds
+      assert.ok(result.echo.throughput.up > 0.1 && result.echo.throughput.down > 0.1, JSON.stringify(result.echo));
+      assert.ok(result.sink.throughput.up > 0.1, JSON.stringify(result.sink));
+      assert.ok(result.source.throughput.down > 0.1, JSON.stringify(result.source));
+      assert.equal(result.other.code, 'bad-request');
+      t.diagnostic(JSON.stringify({ ...result, stats: undefined }));
+      const { candidatePair, fingerprint, bytesSent, bytesReceived } = result.stats;
+      assert.equal(candidatePair.relayed, false);
+      assert.equal(candidatePair.protocol, 'udp');
+      assert.ok(candidatePair.remote.port > 0);
+      assert.match(fingerprint, /^sha-256 ([0-9A-F]{2}:){31}[0-9A-F]{2}$/);
+      assert.ok(bytesSent > 1000 && bytesReceived > 1000, JSON.stringify(result.stats));
+    });
+
+    await t.test('closing ends it here and there', async () => {
+      const result = await page.evaluate(async () => {
+        const port = await session.open('demo');
+        const reader = port.readable.getReader();
+        await session.close();
+        while (!(await reader.read()).done);
+        return { state: session.state, port: await port.closed, closed: await session.closed, open: await refusal(session.open('demo')) };
+      });
+      assert.equal(result.state, 'closed');
+      assert.equal(result.port.reason, 'session-closed');
+      assert.equal(result.closed.reason, 'closed');
+      assert.equal(result.open.code, 'session-closed');
+      assert.deepEqual(await daemon.sessions(), [], 'at once, by DELETE');
+    });
+  });
+}

@@ -1,0 +1,223 @@
+// The console in Chromium against the real daemon and real pseudo terminals: endpoints and their terminals.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import test from 'node:test';
+import { chromium } from './lib/browsers.js';
+import { Console } from './lib/console.js';
+import { consoleOf } from './lib/console_site.js';
+import { Daemon, demoEndpoint, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
+import { SerialDevice } from './lib/devices.js';
+import { until } from './lib/until.js';
+
+async function bench(t, { settings = '', config = '', device: how = {} } = {}) {
+  const path = `${temporaryDirectory()}/tty`;
+  const device = await SerialDevice.plugIn(t, path, how);
+  const daemon = await Daemon.start(t, `${config}${demoEndpoint}${serialEndpoint('arm', path)}${settings}`);
+  const url = await consoleOf(t, daemon);
+  const browser = await chromium(t);
+  return { path, device, daemon, url, browser };
+}
+const received = (device, text) => until(`the device gets ${JSON.stringify(text)}`, () => device.received.includes(text))
+  .catch((error) => { throw new Error(`${error.message}; it got ${JSON.stringify(String(device.received))}`); });
+
+test('lists the endpoints as they come and go', { timeout: 60000 }, async (t) => {
+  const { path, device, url, browser } = await bench(t);
+  const page = await Console.open(browser, url);
+  await page.connected();
+  assert.match(await page.row('arm').innerText(), /arm serial\s+ready/);
+  assert.match(await page.row('demo').innerText(), /demo demo\s+ready/);
+  await device.unplug();
+  await until('arm is not there', async () => /not there/.test(await page.row('arm').innerText()));
+  await SerialDevice.plugIn(t, path);
+  await until('arm is ready again', async () => /ready/.test(await page.row('arm').innerText()));
+  assert.deepEqual(page.errors, []);
+});
+
+test('types lines and keys, and shows what the device says', { timeout: 60000 }, async (t) => {
+  const { device, url, browser } = await bench(t);
+  const page = await Console.open(browser, url);
+  await page.openEndpoint('arm');
+  await page.send('arm', 'status');
+  await received(device, 'status\n');
+  device.write('\x1b[31mred\x1b[0m \x1b[38;2;1;200;250mtrue colour\x1b[0m über 日本\r\n');
+  await page.shows('arm', 'red true colour über 日本');
+
+  await page.send('arm', 'second');
+  const input = page.desk('arm').locator('input.line');
+  await input.fill('draft');
+  for (const line of ['second', 'status', 'status']) {
+    await input.press('ArrowUp');
+    assert.equal(await input.inputValue(), line);
+  }
+  await input.press('ArrowDown');
+  await input.press('ArrowDown');
+  assert.equal(await input.inputValue(), 'draft');
+  await page.desk('arm').getByLabel('Line ending').selectOption('crlf');
+  await input.press('Enter');
+  await received(device, 'draft\r\n');
+
+  await page.tool('arm', 'Keys').click();
+  await page.page.keyboard.type('q!');
+  await page.page.keyboard.press('Enter');
+  await page.page.keyboard.press('Control+c');
+  await page.page.keyboard.press('Tab');
+  await received(device, 'q!\r\x03\t');
+  await page.page.keyboard.press('F6');
+  assert.equal(await page.page.evaluate(() => document.activeElement.closest('.tools') !== null), true, 'F6 leaves the terminal');
+  assert.deepEqual(page.errors, []);
+});
+
+test('hex, times, search and save', { timeout: 60000 }, async (t) => {
+  const { device, url, browser } = await bench(t);
+  const page = await Console.open(browser, url);
+  await page.openEndpoint('arm');
+  device.write('first line\r\n\x00\x01\xff needle one\r\nneedle two\r\n');
+  await page.shows('arm', 'needle two');
+
+  await page.tool('arm', 'Hex').click();
+  await page.shows('arm', /00000000 {2}66 69 72 73 74 20 6c 69 {2}6e 65 0d 0a 00 01 c3 bf {2}first line······/);
+  device.write('Z');
+  await page.shows('arm', /0a 5a +.*·Z$/m);
+  await page.tool('arm', 'Text').click();
+  await page.shows('arm', 'first line');
+  await page.tool('arm', 'Times').click();
+  await page.shows('arm', /^\d\d:\d\d:\d\d\.\d{3} first line$/m);
+  await page.tool('arm', 'Times').click();
+
+  await page.tool('arm', 'Search').click();
+  await page.page.keyboard.type('needle');
+  const found = page.desk('arm').locator('.found');
+  await until('both are found', async () => / of 2$/.test(await found.innerText()));
+  const before = await found.innerText();
+  await page.page.keyboard.press('Enter');
+  await until('the other one', async () => / of 2$/.test(await found.innerText()) && await found.innerText() !== before);
+  await page.page.keyboard.type('s');
+  await until('nothing is found', async () => await found.innerText() === 'not found');
+  await page.page.keyboard.press('Escape');
+
+  const [download] = await Promise.all([page.page.waitForEvent('download'), page.tool('arm', 'Save').click()]);
+  assert.match(download.suggestedFilename(), /^arm-\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d\.log$/);
+  assert.equal(readFileSync(await download.path(), 'utf8'), 'first line\r\n\x00\x01\xff needle one\r\nneedle two\r\nZ');
+  assert.deepEqual(page.errors, []);
+});
+
+test('a line that is set, and one that cannot be', { timeout: 60000 }, async (t) => {
+  const { daemon, url, browser } = await bench(t);
+  const page = await Console.open(browser, url);
+  await page.openEndpoint('arm');
+  await page.tool('arm', 'Line').click();
+  const line = page.desk('arm').locator('.line-control');
+  await until('the line is known', async () => await line.getByLabel('Baud').inputValue() === '115200');
+  assert.equal(await line.getByLabel('DTR').isDisabled(), true, 'a pseudo terminal has no wires');
+  await line.getByLabel('Baud').fill('57600');
+  await line.getByLabel('Format').selectOption('7E1');
+  await line.getByRole('button', { name: 'Apply' }).click();
+  await until('the line is so', async () => {
+    const { line: now } = await daemon.get('/endpoints/arm');
+    return now.baud === 57600;
+  });
+  await until('the page says so', async () => /Done/.test(await line.innerText()));
+  await line.getByRole('button', { name: 'Flush' }).click();
+  await until('flushed', async () => /Done/.test(await line.innerText()));
+  await line.getByLabel('Baud').fill('99999999');
+  await line.getByRole('button', { name: 'Apply' }).click();
+  await until('a refusal in plain words', async () => /The line cannot do this.*Check what you have typed/s.test(await line.innerText()));
+  assert.deepEqual(page.errors, []);
+});
+
+test('the lease between two pages', { timeout: 60000 }, async (t) => {
+  const { device, url, browser } = await bench(t, { settings: 'writers = "one"\n' });
+  const one = await Console.open(browser, url);
+  const two = await Console.open(browser, url);
+  await one.openEndpoint('arm');
+  await two.openEndpoint('arm');
+  const lease = (page) => page.desk('arm').locator('.lease').innerText();
+  await until('free', async () => /Who writes first/.test(await lease(one)));
+  await one.send('arm', 'mine');
+  await received(device, 'mine\n');
+  await until('one has it', async () => /You may write/.test(await lease(one)));
+  await until('two sees who', async () => /Another session may write: .+ You look on/.test(await lease(two)));
+  await two.send('arm', 'not allowed');
+  await until('two is told', async () => /Another session has the right to write.*Take over/s.test(await two.trouble('arm')));
+  await two.desk('arm').getByRole('button', { name: 'Take over' }).click();
+  await until('two has it', async () => /You may write/.test(await lease(two)));
+  await until('one has lost it', async () => /Another session/.test(await lease(one)));
+  await two.send('arm', 'now mine');
+  await received(device, 'now mine\n');
+  assert.ok(!device.received.includes('not allowed'));
+  await two.desk('arm').getByRole('button', { name: 'Release' }).click();
+  await one.desk('arm').getByRole('button', { name: 'Take', exact: true }).click();
+  await until('one has it again', async () => /You may write/.test(await lease(one)));
+  assert.deepEqual([...one.errors, ...two.errors], []);
+});
+
+test('comes back by itself when the daemon restarts while somebody types', { timeout: 90000 }, async (t) => {
+  const { daemon, device, url, browser } = await bench(t, { device: { echo: true } });
+  const page = await Console.open(browser, url);
+  await page.openEndpoint('arm');
+  await page.send('arm', 'before');
+  await page.shows('arm', 'before');
+  const input = page.desk('arm').locator('input.line');
+  await input.pressSequentially('half a li');
+  await daemon.stop();
+  await until('the page knows', async () => await page.link() === 'reconnecting', 20000);
+  await until('and says so', async () => /The connection to the gateway was lost/.test(await page.notices()));
+  await input.pressSequentially('ne');
+  await daemon.start();
+  await page.isOpen('arm', 40000);
+  await until('the notice goes', async () => !/lost/.test(await page.notices()), 15000);
+  assert.equal(await input.inputValue(), 'half a line', 'what was being written is still there');
+  await input.press('Enter');
+  await received(device, 'half a line\n');
+  await page.shows('arm', /before[^]*The connection is back/);
+  assert.deepEqual(page.errors, []);
+});
+
+test('adds an endpoint where that is allowed, and says what to do where not', { timeout: 60000 }, async (t) => {
+  const { path, daemon, url, browser } = await bench(t);
+  const page = await Console.open(browser, url);
+  await page.connected();
+  const other = `${path}2`;
+  await SerialDevice.plugIn(t, other);
+  const add = async (name) => {
+    await page.page.getByRole('button', { name: 'Add…' }).click();
+    const form = page.page.locator('form.add');
+    await form.getByLabel('Device file').fill(other);
+    await form.getByLabel('Name').fill(name);
+    await form.getByRole('button', { name: 'Add endpoint' }).click();
+    return form;
+  };
+  const form = await add('second');
+  await until('what to do', async () => /Nothing was changed/.test(await form.innerText()));
+  const text = await form.innerText();
+  assert.ok(text.includes(`[[endpoint]]\nname = "second"\nkind = "serial"\npath = "${other}"\nbaud = 115200`), text);
+  assert.match(text, /configure = true/);
+
+  await daemon.stop();
+  daemon.configure(`[api]\nconfigure = true\n${demoEndpoint}`);
+  await daemon.start();
+  await page.connected(40000);
+  await page.page.reload();
+  await page.connected();
+  await add('second');
+  await page.isOpen('second');
+  assert.match(await page.row('second').innerText(), /ready/);
+  assert.deepEqual(page.errors, []);
+});
+
+test('tabs and side by side', { timeout: 60000 }, async (t) => {
+  const { url, browser } = await bench(t);
+  const page = await Console.open(browser, url);
+  await page.openEndpoint('arm');
+  await page.openEndpoint('demo');
+  assert.equal(await page.desk('arm').isVisible(), false);
+  await page.page.getByRole('tab', { name: 'demo' }).focus();
+  await page.page.keyboard.press('ArrowLeft');
+  await until('arm is in front', () => page.desk('arm').isVisible());
+  await page.page.getByRole('button', { name: 'Side by side' }).click();
+  await until('both', async () => await page.desk('arm').isVisible() && await page.desk('demo').isVisible());
+  await page.send('demo', 'help');
+  await page.desk('demo').getByRole('button', { name: 'Close demo' }).click();
+  await until('closed', async () => await page.desk('demo').count() === 0);
+  assert.deepEqual(page.errors, []);
+});

@@ -1,0 +1,71 @@
+// Tokens: the console as somebody beyond loopback meets it, with the real gateway's own certificate and refusals.
+import assert from 'node:assert/strict';
+import { networkInterfaces } from 'node:os';
+import test from 'node:test';
+import { chromium } from './lib/browsers.js';
+import { Console } from './lib/console.js';
+import { consoleOf } from './lib/console_site.js';
+import { Daemon, demoEndpoint } from './lib/daemon.js';
+import { until } from './lib/until.js';
+
+const address = Object.values(networkInterfaces()).flat().find(({ internal, family }) => !internal && family === 'IPv4')?.address;
+
+test('signs in, makes tokens, shares and revokes them', { timeout: 90000, skip: !address && 'this machine has no address but loopback' }, async (t) => {
+  const daemon = await Daemon.start(t, `[http]\nlisten = ["127.0.0.1:0", "${address}:0"]\n${demoEndpoint}[[endpoint]]\nname = "echo"\nkind = "echo"\n`, { listen: false });
+  const url = await consoleOf(t, { url: daemon.secureUrl });
+  const answer = await fetch(`${daemon.url}/tokens`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"name":"boss","admin":true}' });
+  const { token } = await answer.json();
+  const browser = await chromium(t);
+
+  const boss = await Console.open(browser, url);
+  const form = boss.page.locator('.sign-in form');
+  await form.getByLabel('Token').fill('tw_000000000000_wrong');
+  await form.getByRole('button', { name: 'Sign in' }).click();
+  await until('it is refused in plain words', async () => /The gateway does not know this token.*copied whole/s.test(await form.innerText()));
+  await form.getByLabel('Token').fill(token);
+  await form.getByRole('button', { name: 'Sign in' }).click();
+  await boss.connected();
+  await boss.page.reload();
+  await boss.connected();
+
+  await boss.view('tokens');
+  const maker = boss.page.locator('.new-token');
+  await maker.getByLabel('Name').fill('guest');
+  await maker.getByLabel('Endpoints (* for all)').fill('demo');
+  await maker.getByLabel('write').uncheck();
+  await maker.getByRole('button', { name: 'Make link to share' }).click();
+  const link = await until('the link', async () => (await maker.innerText()).match(/http\S+#share=\S+/)?.[0]);
+
+  const guest = await Console.open(browser, url, new URL(link).hash);
+  await guest.connected();
+  assert.equal(await guest.page.evaluate(() => location.hash), '', 'the code is not left in the address bar');
+  await guest.openEndpoint('demo');
+  assert.equal(await guest.row('echo').count(), 0, 'what it may not read is not there');
+  assert.match(await guest.desk('demo').innerText(), /your token does not allow it/);
+  assert.equal(await guest.page.locator('nav a[href="#/tokens"]').count(), 0);
+  const again = await Console.open(browser, url, new URL(link).hash);
+  await until('a link holds once', async () => /This link was used already/.test(await again.notices()));
+
+  await boss.view('sessions');
+  const rows = boss.page.locator('.rows > li');
+  await until('who is there', async () => /guest/.test(await rows.filter({ hasNotText: 'this page' }).innerText()));
+  assert.match(await rows.filter({ hasText: 'this page' }).innerText(), /boss/);
+  await boss.view('tokens');
+  await boss.page.getByRole('button', { name: 'Revoke guest' }).click();
+  await boss.page.locator('[data-token=guest]').getByRole('button', { name: 'Revoke', exact: true }).click();
+  await until('the guest is told', async () => /Your token was revoked/.test(await guest.page.locator('.sign-in').innerText()), 20000);
+  await until('and is off the list', async () => await boss.page.locator('[data-token=guest]').count() === 0);
+
+  await maker.getByLabel('Name').fill('lab');
+  await maker.getByRole('button', { name: 'Make token' }).click();
+  const made = await until('the token', async () => (await maker.innerText()).match(/tw_\S+/)?.[0]);
+  const lab = await Console.open(browser, url, `#token=${made}`);
+  await lab.connected();
+  assert.equal(await lab.page.evaluate(() => location.hash), '');
+  assert.equal(await lab.page.evaluate(() => localStorage.getItem('thingway.token')), null, 'nothing is remembered unasked');
+  await lab.page.locator('.menu summary').click();
+  await lab.page.getByRole('button', { name: 'Sign out' }).click();
+  await until('the form is there', () => lab.page.locator('.sign-in').isVisible());
+  assert.equal(await lab.page.evaluate(() => sessionStorage.getItem('thingway.token')), null);
+  assert.deepEqual([boss, guest, again, lab].flatMap(({ errors }) => errors), []);
+});

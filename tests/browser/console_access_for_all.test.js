@@ -1,0 +1,157 @@
+// With the keyboard alone, for a screen reader, on a phone, in the dark: axe-core on each view, and pictures to look at.
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import test from 'node:test';
+import { chromium } from './lib/browsers.js';
+import { Console } from './lib/console.js';
+import { consoleOf } from './lib/console_site.js';
+import { Daemon, demoEndpoint, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
+import { SerialDevice } from './lib/devices.js';
+import { until } from './lib/until.js';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const output = new URL('output/', import.meta.url).pathname;
+mkdirSync(output, { recursive: true });
+
+async function bench(t) {
+  const path = `${temporaryDirectory()}/tty`;
+  const device = await SerialDevice.plugIn(t, path);
+  const daemon = await Daemon.start(t, `${demoEndpoint}${serialEndpoint('arm', path)}writers = "one"\ndeadman = { timeout_ms = 800, send = "halt\\n" }\n`
+    + '[[endpoint]]\nname = "echo"\nkind = "echo"\n[[endpoint]]\nname = "lidar"\nkind = "serial"\npath = "/dev/serial/by-id/usb-lidar"\n');
+  return { device, daemon, url: await consoleOf(t, daemon) };
+}
+
+/** What axe-core calls serious or critical. */
+async function faults(page) {
+  const { violations } = await page.evaluate((source) => {
+    // By evaluation, because the policy of the page lets no script in.
+    if (!window.axe) (0, eval)(source);
+    return window.axe.run(document, { resultTypes: ['violations'] });
+  }, axe);
+  return violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map(({ target, failureSummary }) => `${target} ${failureSummary}`).join('; ')}`);
+}
+
+for (const colorScheme of ['light', 'dark']) for (const width of [1280, 390]) {
+  test(`each view at ${width} px, ${colorScheme}`, { timeout: 120000 }, async (t) => {
+    const { device, url } = await bench(t);
+    const browser = await chromium(t, { colorScheme, viewport: { width, height: width === 390 ? 844 : 800 }, hasTouch: width === 390, bypassCSP: false });
+    const page = await Console.open(browser, url);
+    const look = async (name) => {
+      await page.page.waitForTimeout(150);
+      await page.page.screenshot({ path: `${output}console-${name}-${width}-${colorScheme}.png`, fullPage: width === 390 });
+      assert.deepEqual(await faults(page.page), [], name);
+      assert.equal(await page.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, `${name}: nothing sticks out at the side`);
+    };
+    await page.connected();
+    await look('list');
+    await page.page.getByRole('button', { name: 'Add…' }).click();
+    await page.page.locator('form.add').getByLabel('Device file').fill('/dev/ttyUSB7');
+    await page.page.locator('form.add').getByLabel('Name').fill('seven');
+    await page.page.locator('form.add').getByRole('button', { name: 'Add endpoint' }).click();
+    await until('the refusal', async () => /Nothing was changed/.test(await page.page.locator('form.add').innerText()));
+    await look('add');
+    await page.page.getByRole('button', { name: 'Cancel' }).click();
+    await page.openEndpoint('demo');
+    await page.send('demo', 'help');
+    await page.openEndpoint('arm');
+    device.write('\x1b[1;32mU-Boot 2026.07\x1b[0m (Nov 01 2026)\r\n\r\nDRAM:  1 GiB\r\n\x1b[33mWarning: no environment, using defaults\x1b[0m\r\n\x1b[31mERROR: no boot device\x1b[0m\r\n=> ');
+    await page.shows('arm', 'no boot device');
+    await look('terminal');
+    await page.tool('arm', 'Line').click();
+    await until('the line is known', async () => await page.desk('arm').getByLabel('Baud').inputValue() === '115200');
+    await look('line');
+    await page.tool('arm', 'Hex').click();
+    await page.tool('arm', 'Search').click();
+    await page.page.keyboard.type('0a');
+    await look('hex');
+    await page.tool('arm', 'Text').click();
+    await page.tool('arm', 'More').click();
+    await page.send('arm', 'boot');
+    await until('the stop', async () => await page.desk('arm').locator('.stop-bar').count() === 1);
+    await look('stopped');
+    await page.desk('arm').getByRole('button', { name: 'I have looked' }).click();
+    await page.page.getByRole('button', { name: 'Side by side' }).click();
+    await look('split');
+    for (let n = 0; n < 30; n++) {
+      device.write(`temp:${(21 + Math.sin(n / 4)).toFixed(2)} hum:${40 + n % 7}\n`);
+      await page.page.waitForTimeout(60);
+    }
+    await page.view('plots');
+    await page.page.waitForTimeout(700);
+    await look('plots');
+    await page.view('drive');
+    await page.page.locator('.drive').getByLabel('Endpoint').selectOption('arm');
+    await page.page.getByRole('button', { name: 'Add a key' }).click();
+    await page.page.getByRole('button', { name: 'Start driving' }).click();
+    await page.page.keyboard.down('ArrowUp');
+    await until('armed', async () => /armed/.test(await page.page.locator('.deadman').innerText()));
+    await look('drive');
+    await page.page.keyboard.press('Escape');
+    await page.view('connection');
+    await page.page.getByRole('button', { name: 'Measure' }).click();
+    await until('measured', async () => /Round trip, median/.test(await page.page.locator('.measure').innerText()), 15000);
+    await look('connection');
+    await page.view('sessions');
+    await page.page.waitForSelector('.rows > li');
+    await look('sessions');
+    await page.view('tokens');
+    await page.page.locator('.new-token').getByLabel('Name').fill('tablet');
+    await page.page.getByRole('button', { name: 'Make token' }).click();
+    await until('made', async () => /tw_/.test(await page.page.locator('.new-token').innerText()));
+    await page.page.waitForSelector('[data-token=tablet]');
+    await look('tokens');
+    await page.page.locator('.menu summary').click();
+    await look('menu');
+    assert.deepEqual(page.errors, []);
+  });
+}
+
+test('with the keyboard alone', { timeout: 60000 }, async (t) => {
+  const { device, url } = await bench(t);
+  const page = await Console.open(await chromium(t), url);
+  await page.connected();
+  const { keyboard } = page.page;
+  const focused = () => page.page.evaluate(() => {
+    const element = document.activeElement;
+    return { text: element.getAttribute('aria-label') || element.innerText || '', shown: element.matches(':focus-visible') && getComputedStyle(element).outlineStyle !== 'none' };
+  });
+  /** Tab until it has the focus; each stop on the way can be seen. */
+  const tabTo = async (text) => {
+    const passed = [];
+    for (let n = 0; n < 60; n++) {
+      await keyboard.press('Tab');
+      const now = await focused();
+      passed.push(now.text);
+      if (now.text === text) {
+        assert.equal(now.shown, true, `${text} shows that it has the focus`);
+        return passed;
+      }
+    }
+    throw new Error(`${text} is not to be reached: ${passed.join(' | ')}`);
+  };
+  assert.deepEqual(await tabTo('Skip to the content'), ['Skip to the content'], 'it comes first');
+  assert.deepEqual(await tabTo('Drive'), ['Terminals', 'Plots', 'Drive']);
+  await keyboard.press('Enter');
+  await page.page.waitForSelector('.drive');
+  await tabTo('Start driving');
+  await keyboard.press('Shift+Tab');
+  await page.page.locator('nav a').first().focus();
+  await keyboard.press('Enter');
+  await tabTo('Open arm');
+  await keyboard.press('Enter');
+  await page.isOpen('arm');
+  await until('the input has the focus', () => page.page.evaluate(() => document.activeElement.matches('input.line')));
+  await keyboard.type('typed');
+  await keyboard.press('Enter');
+  await until('the device has it', () => device.received.includes('typed\n'));
+  await page.page.locator('.logo').click();
+  await tabTo('Keys');
+  await keyboard.press('Enter');
+  await keyboard.type('k\t');
+  await until('Tab is the device’s', () => device.received.includes('k\t'));
+  await keyboard.press('F6');
+  await tabTo('Close arm').catch(() => keyboard.press('Shift+Tab'));
+  assert.deepEqual(page.errors, []);
+});

@@ -1,0 +1,102 @@
+// Driving from the keyboard: messages at a rate, an end at every doubt, and the dead man in the gateway.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { chromium } from './lib/browsers.js';
+import { Console } from './lib/console.js';
+import { consoleOf } from './lib/console_site.js';
+import { Daemon, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
+import { SerialDevice } from './lib/devices.js';
+import { until } from './lib/until.js';
+
+async function rover(t) {
+  const path = `${temporaryDirectory()}/tty`;
+  const device = await SerialDevice.plugIn(t, path);
+  const daemon = await Daemon.start(t, `${serialEndpoint('rover', path)}deadman = { timeout_ms = 500, send = "HALT\\n" }\n`);
+  const browser = await chromium(t);
+  const page = await Console.open(browser, await consoleOf(t, daemon));
+  await page.connected();
+  await page.view('drive');
+  await until('the dead man is known', async () => /500 ms/.test(await page.page.locator('.deadman').innerText()));
+  const start = async () => {
+    await page.page.getByRole('button', { name: 'Start driving' }).click();
+    await until('it drives', async () => /Driving rover/.test(await state()));
+  };
+  const state = () => page.page.locator('.drive p.state').innerText();
+  const deadman = async () => (await daemon.get('/endpoints/rover')).deadman;
+  return { device, daemon, browser, page, start, state, deadman };
+}
+const lines = (device) => String(device.received).split('\n');
+
+test('sends at its rate while driven, and brings the machine to rest', { timeout: 60000 }, async (t) => {
+  const { device, page, start, state, deadman } = await rover(t);
+  await page.page.getByRole('button', { name: 'Add a key' }).click();
+  await start();
+  const begun = Date.now();
+  await until('the dead man is armed', async () => (await deadman()).armed);
+  await until('the page shows it', async () => /armed/.test(await page.page.locator('.deadman').innerText()));
+  await page.page.keyboard.down('ArrowUp');
+  await page.page.keyboard.down('d');
+  await until('it goes', () => lines(device).includes('V 1 1'));
+  await page.page.keyboard.up('ArrowUp');
+  await until('it turns', () => lines(device).includes('V 1 0'));
+  await page.page.keyboard.up('d');
+  await page.page.keyboard.press('h');
+  await until('a key of its own, once', () => lines(device).includes('horn'));
+  await sleep(Math.max(0, 2000 - (Date.now() - begun)));
+  const rate = lines(device).filter((line) => line.startsWith('V ')).length / ((Date.now() - begun) / 1000);
+  assert.ok(rate > 14 && rate < 26, `20 messages a second were asked for, ${rate.toFixed(1)} came`);
+  await page.page.keyboard.press('Space');
+  await until('it stops', () => lines(device).includes('stop'));
+  assert.match(await state(), /Stopped by you/);
+  await sleep(1000);
+  assert.equal(lines(device).filter((line) => line === 'horn').length, 1);
+  assert.deepEqual(lines(device).slice(-2), ['stop', ''], 'nothing after the stop');
+  assert.deepEqual(await deadman(), { timeout_ms: 500, armed: false, fired: 0 }, 'at rest, so nothing to fire for');
+  assert.deepEqual(page.errors, []);
+});
+
+test('stops when the field is left', { timeout: 60000 }, async (t) => {
+  const { device, page, start, state, deadman } = await rover(t);
+  await start();
+  await until('it drives', () => lines(device).includes('V 0 0'));
+  await page.page.keyboard.press('Tab');
+  await until('it stops', () => lines(device).includes('stop'));
+  assert.match(await state(), /the driving field was left/);
+  await sleep(800);
+  assert.equal((await deadman()).fired, 0);
+
+  await start();
+  await page.page.evaluate(() => window.dispatchEvent(new Event('blur')));
+  await until('it stops', async () => /was left/.test(await state()));
+  await start();
+  await page.page.evaluate(() => {
+    Object.defineProperty(document, 'hidden', { value: true, configurable: true });
+    document.dispatchEvent(new Event('visibilitychange'));
+  });
+  await until('it stops', async () => /the page was hidden/.test(await state()));
+});
+
+test('a page that hangs is stopped by the gateway, and a person has to say that they know', { timeout: 60000 }, async (t) => {
+  const { device, page, start, state, deadman } = await rover(t);
+  await start();
+  await page.page.keyboard.down('ArrowUp');
+  await until('it goes', () => lines(device).includes('V 0 1'));
+  await page.page.evaluate(() => { for (const end = Date.now() + 1500; Date.now() < end;); });
+  await until('the machine is stopped', () => lines(device).includes('HALT'));
+  assert.equal((await deadman()).fired, 1);
+  const alert = page.page.locator('.drive .stop-bar');
+  await until('the page says so', async () => /rover was stopped at .* because this page had fallen silent/.test(await alert.innerText()));
+  assert.match(await state(), /Stopped by the gateway’s dead man/);
+  assert.equal(await page.page.getByRole('button', { name: 'Start driving' }).isDisabled(), true);
+  const moved = lines(device).slice(lines(device).indexOf('HALT') + 1).filter((line) => line.startsWith('V'));
+  assert.deepEqual(moved, [], 'nothing moves it after the stop');
+  await page.page.keyboard.up('ArrowUp');
+  await alert.getByRole('button', { name: 'I have looked: go on' }).click();
+  await start();
+  const before = lines(device).length;
+  await until('it is driven again', () => lines(device).length > before + 3);
+  await page.page.keyboard.press('Escape');
+  await until('it stops', async () => /Stopped by you/.test(await state()));
+  assert.deepEqual(page.errors, []);
+});

@@ -1,0 +1,59 @@
+// What a person does with the console.
+import { until } from './until.js';
+
+export class Console {
+  static async open(browser, url, hash = '') {
+    const made = new Console(await browser.newPage());
+    made.page.on('pageerror', (error) => made.errors.push(String(error)));
+    made.page.on('console', (message) => {
+      if (/Content.Security.Policy/i.test(message.text())) made.errors.push(message.text());
+    });
+    await made.page.goto(`${url}/${hash}`);
+    return made;
+  }
+
+  errors = []; // script errors and violations of the content security policy
+  constructor(page) { this.page = page; }
+
+  desk(name) { return this.page.locator(`.desk[data-name="${name}"]`); }
+  row(name) { return this.page.locator(`.endpoint[data-name="${name}"]`); }
+  notices() { return this.page.locator('.notices').innerText(); }
+  link() { return this.page.locator('.link').getAttribute('data-state'); }
+  connected(milliseconds = 15000) { return until('the page is connected', async () => await this.link() === 'connected', milliseconds); }
+
+  async view(name) {
+    await this.page.click(`nav a[href="#/${name}"]`);
+    if (name !== 'terminals') await this.page.waitForSelector('main > .stack');
+  }
+
+  async openEndpoint(name) {
+    await this.row(name).locator('button').click({ timeout: 15000 });
+    await this.isOpen(name);
+  }
+
+  isOpen(name, milliseconds = 15000) {
+    return until(`${name} is open`, async () => await this.desk(name).getAttribute('data-state') === 'open', milliseconds);
+  }
+
+  /** The screen's rows, as they are drawn. */
+  screen(name) {
+    return this.page.evaluate((selector) => [...document.querySelectorAll(`${selector} .xterm-rows > div`)].map((row) => row.textContent.trimEnd()).join('\n'),
+      `.desk[data-name="${name}"]`);
+  }
+
+  shows(name, text, milliseconds) {
+    let last = '';
+    return until(`${name} shows ${text}`, async () => {
+      last = await this.screen(name);
+      return text instanceof RegExp ? text.test(last) : last.includes(text);
+    }, milliseconds).catch((error) => { throw new Error(`${error.message}\n${last}`); });
+  }
+
+  async send(name, text) {
+    await this.desk(name).locator('input.line').fill(text);
+    await this.desk(name).locator('input.line').press('Enter');
+  }
+
+  tool(name, label) { return this.desk(name).locator('.tools').getByRole('button', { name: label, exact: true }); }
+  trouble(name) { return this.desk(name).locator('> .trouble').innerText(); }
+}

@@ -1,0 +1,100 @@
+// What `navigator.serial` is, with the endpoints of a gateway as its ports.
+import { connect, type ConnectOptions, type EndpointInfo, Session } from '../index.js';
+import { chooser } from './chooser.js';
+import { SerialPort } from './port.js';
+import type { SerialPortRequestOptions, SerialShimOptions } from './types.js';
+
+/** Made by {@link createSerial}. Its events `connect` and `disconnect` have the port as their `target`, as in Web Serial. */
+export class Serial extends EventTarget {
+  onconnect: ((event: Event) => void) | null = null;
+  ondisconnect: ((event: Event) => void) | null = null;
+  #source: Session | ({ url: string | URL } & ConnectOptions);
+  #options: SerialShimOptions;
+  #session: Promise<Session> | undefined;
+  #now: Session | undefined;
+  #ports = new Map<string, SerialPort>();
+  #present = new Set<string>();
+
+  /** @internal */
+  constructor(source: Session | ({ url: string | URL } & ConnectOptions), options: SerialShimOptions) {
+    super();
+    this.#source = source;
+    this.#options = options;
+    this.addEventListener('connect', (event) => this.onconnect?.(event));
+    this.addEventListener('disconnect', (event) => this.ondisconnect?.(event));
+    if (source instanceof Session) this.#watch(source);
+  }
+
+  /** All ports of the gateway that this session may see: its owner has granted them. */
+  async getPorts(): Promise<SerialPort[]> { return (await this.#endpoints()).map(({ name }) => this.#port(name)); }
+
+  /** NotFoundError if there is none, or none was chosen. Needs no gesture of the person, unlike the real one. */
+  async requestPort(_options: SerialPortRequestOptions = {}): Promise<SerialPort> {
+    const chosen = await (this.#options.choose ?? chooser)(await this.#endpoints());
+    if (!chosen) throw new DOMException('No port selected by the user.', 'NotFoundError');
+    return this.#port(chosen.name);
+  }
+
+  async #endpoints(): Promise<EndpointInfo[]> {
+    const session = await this.#connected();
+    const all = session.state === 'connected' ? await session.endpoints() : [...session.known.values()];
+    return all.filter(this.#options.filter ?? (({ kind }) => kind === 'serial'));
+  }
+
+  #connected(): Promise<Session> {
+    if (this.#source instanceof Session) return Promise.resolve(this.#source);
+    if (this.#now && this.#now.state !== 'closed') return Promise.resolve(this.#now);
+    const { url, ...options } = this.#source;
+    this.#session ??= connect(url, options).then((session) => (this.#watch(session), session))
+      .finally(() => { this.#session = undefined; });
+    return this.#session;
+  }
+
+  #port(name: string): SerialPort {
+    let port = this.#ports.get(name);
+    if (port) return port;
+    port = new SerialPort({
+      session: () => this.#connected(),
+      present: (endpoint) => this.#present.has(endpoint),
+      forget: (of) => { if (this.#ports.get(name) === of) this.#ports.delete(name); },
+      ignoreMissing: this.#options.missingSignals === 'ignore',
+    }, name);
+    this.#ports.set(name, port);
+    return port;
+  }
+
+  /** A port is there while the session is connected and its endpoint is open. */
+  #watch(session: Session) {
+    this.#now = session;
+    const look = () => {
+      const names = new Set([...this.#ports.keys(), ...session.known.keys()]);
+      for (const name of names) {
+        const info = session.known.get(name);
+        this.#set(name, session.state === 'connected' && info?.state === 'open' && (this.#options.filter?.(info) ?? info.kind === 'serial'));
+      }
+    };
+    for (const type of ['state', 'endpoint']) session.addEventListener(type, look);
+    for (const [name, info] of session.known) if (info.state === 'open') this.#present.add(name);
+  }
+
+  #set(name: string, present: boolean) {
+    if (this.#present.has(name) === present) return;
+    if (present) this.#present.add(name);
+    else this.#present.delete(name);
+    const port = this.#port(name);
+    if (!present) port._lost();
+    const type = present ? 'connect' : 'disconnect';
+    port.dispatchEvent(new Event(type));
+    const event = new Event(type);
+    Object.defineProperty(event, 'target', { value: port }); // it would have bubbled up from the port
+    this.dispatchEvent(event);
+  }
+}
+
+/**
+ * An object like `navigator.serial`, for programs that were written for it. Takes a session, or where to connect to when a port
+ * is first asked for.
+ */
+export function createSerial(source: Session | ({ url: string | URL } & ConnectOptions), options: SerialShimOptions = {}): Serial {
+  return new Serial(source, options);
+}

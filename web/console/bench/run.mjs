@@ -1,0 +1,96 @@
+// Two figures of the built console, against the real daemon in a real Chromium:
+// the longest task of the page while a terminal gets 2 MB/s and as much as it can take, and the time from a cold load to
+// an open terminal, beside that of a page which only opens a DataChannel.
+// Wanted: `npm run build` here, `npm install` in tests/browser, the daemon's path in THINGWAY.
+import { readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const tests = new URL('../../../tests/browser/lib/', import.meta.url);
+const { chromium } = await import(new URL('browsers.js', tests));
+const { Console } = await import(new URL('console.js', tests));
+const { consoleOf } = await import(new URL('console_site.js', tests));
+const { Daemon, demoEndpoint, serialEndpoint, temporaryDirectory } = await import(new URL('daemon.js', tests));
+const { until } = await import(new URL('until.js', tests));
+
+const afters = [];
+const t = { after: (end) => afters.push(end) };
+const bare = readFileSync(new URL('bare.html', import.meta.url), 'utf8');
+const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+
+try {
+  await longTasks();
+  await coldLoad();
+} finally {
+  for (const end of afters.reverse()) await end();
+}
+
+/** Lines as a board prints them, with colours, at a rate in bytes per second; by a program of its own, as a device is. */
+function flood(path, rate) {
+  const program = `
+    const line = Buffer.from('\\x1b[32m[  12.345678]\\x1b[0m usb 1-1.3: new full-speed USB device number 7 using \\x1b[1mdwc_otg\\x1b[0m\\r\\n');
+    const block = Buffer.concat(Array(100).fill(line));
+    const fs = require('fs'), fd = fs.openSync(${JSON.stringify(path)}, fs.constants.O_WRONLY | fs.constants.O_NOCTTY);
+    const begun = performance.now(); let sent = 0;
+    setInterval(() => { while (sent < (performance.now() - begun) / 1000 * ${rate}) sent += fs.writeSync(fd, block); }, 5);`;
+  const child = spawn(process.execPath, ['-e', program], { stdio: 'ignore' });
+  t.after(() => child.kill('SIGKILL'));
+  return child;
+}
+
+async function longTasks() {
+  const tty = `${temporaryDirectory()}/tty`;
+  const far = `${tty}-far`;
+  const pair = spawn('socat', ['-b65536', `pty,raw,echo=0,link=${tty}`, `pty,raw,echo=0,link=${far}`], { stdio: 'ignore' });
+  t.after(() => pair.kill());
+  await sleep(500);
+  const daemon = await Daemon.start(t, serialEndpoint('board', tty));
+  const url = await consoleOf(t, daemon);
+  const browser = await chromium(t, { viewport: { width: 1280, height: 800 } });
+  for (const [name, rate, hex] of [['2 MB/s, text', 2e6, false], ['4 MB/s, text', 4e6, false], ['200 kB/s, hex', 2e5, true], ['2 MB/s, hex', 2e6, true]]) {
+    const page = await Console.open(browser, url);
+    await page.openEndpoint('board');
+    await page.tool('board', hex ? 'Hex' : 'Text').click();
+    await sleep(500);
+    await page.page.evaluate(() => {
+      window.tasks = [];
+      window.gaps = [];
+      new PerformanceObserver((list) => { for (const { duration } of list.getEntries()) window.tasks.push(duration); }).observe({ type: 'longtask' });
+      let last = performance.now();
+      const frame = (now) => { window.gaps.push(now - last); last = now; requestAnimationFrame(frame); };
+      requestAnimationFrame(frame);
+    });
+    const count = async () => Number((await daemon.get('/endpoints/board')).from_device.bytes);
+    const before = await count();
+    const device = flood(far, rate);
+    await sleep(10000);
+    const bytes = await count() - before;
+    const { tasks, gaps } = await page.page.evaluate(() => ({ tasks: window.tasks, gaps: window.gaps }));
+    const state = await page.desk('board').getAttribute('data-state');
+    device.kill('SIGKILL');
+    console.log(`${name}: ${(bytes / 10e6).toFixed(2)} MB/s from the device, ${tasks.length} tasks above 50 ms`
+      + `${tasks.length ? `, the longest ${Math.max(...tasks).toFixed(0)} ms` : ''}; ${gaps.length / 10} frames/s; the terminal is ${state}`);
+    await page.page.close();
+  }
+}
+
+async function coldLoad() {
+  const daemon = await Daemon.start(t, demoEndpoint);
+  const url = await consoleOf(t, daemon, (path) => (path === '/bare' ? bare : null));
+  const [least, whole] = [[], []];
+  for (let n = 0; n < 5; n++) {
+    const browser = await chromium(t); // with a profile and a cache that are new
+    const page = await browser.newPage();
+    await page.goto(`${url}/bare`);
+    least.push(await page.waitForFunction(() => window.opened).then((value) => value.jsonValue()));
+    await page.close();
+    const console = await Console.open(await chromium(t), `${url}`, '#/open/demo');
+    const opened = await until('the terminal shows its first line', () => console.page.evaluate(() => {
+      document.querySelector('.endpoint[data-name=demo] button:not(:disabled)')?.click();
+      return document.querySelector('.desk .xterm-rows')?.textContent.includes('demo device') ? performance.now() : 0;
+    }));
+    whole.push(opened);
+    await console.page.close();
+  }
+  console.log(`cold load to the first bytes: bare DataChannel ${median(least).toFixed(0)} ms, console with its terminal ${median(whole).toFixed(0)} ms (medians of ${least.length})`);
+}

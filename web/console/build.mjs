@@ -1,0 +1,95 @@
+// Types are checked, then everything is bundled into dist/: index.html, and assets/ whose names carry a hash of what is
+// in them, so that they may be cached for ever. `--watch` builds again at each change, without the check.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import * as esbuild from 'esbuild';
+
+process.chdir(dirname(fileURLToPath(import.meta.url)));
+const watching = process.argv.includes('--watch');
+const LIMIT = 250_000; // bytes of all of it, gzipped: what a phone at the edge of the network loads in a second or two
+
+/** The page is written last, from what esbuild says that it has made. */
+const page = {
+  name: 'page',
+  setup(build) {
+    build.onEnd(({ errors, metafile }) => {
+      if (errors.length) return;
+      const made = Object.entries(metafile.outputs);
+      const entry = (suffix) => made.find(([path, { entryPoint }]) => entryPoint && path.endsWith(suffix))[0];
+      const script = entry('.js');
+      // What the script imports at once is asked for with it, not when it has arrived and been read.
+      const needed = metafile.outputs[script].imports.filter(({ kind }) => kind === 'import-statement').map(({ path }) => path);
+      const address = (path) => path.replace('dist/', '');
+      const html = readFileSync('index.html', 'utf8')
+        .replace('%SCRIPT%', address(script))
+        .replace('%STYLE%', address(entry('.css')))
+        .replace('%PRELOAD%', needed.map((path) => `<link rel="modulepreload" href="${address(path)}">\n`).join(''));
+      writeFileSync('dist/index.html', html);
+      const sizes = made.map(([path]) => [basename(path), gzipSync(readFileSync(path), { level: 9 }).length]);
+      const total = sizes.reduce((sum, [, size]) => sum + size, gzipSync(html).length);
+      for (const [name, size] of sizes) console.log(`${String(size).padStart(8)}  ${name}`);
+      console.log(`${String(total).padStart(8)}  bytes in all, gzipped; ${LIMIT} is the limit`);
+      if (total > LIMIT && !watching) process.exitCode = 1;
+    });
+  },
+};
+
+/** xterm.js as the policy of the page wants it, see src/terminal/adopted_style.ts. A version that writes styles elsewhere fails here. */
+const strict = {
+  name: 'strict',
+  setup(build) {
+    build.onLoad({ filter: /@xterm\/xterm\/lib\/xterm\.mjs$/ }, ({ path }) => {
+      let text = readFileSync(path, 'utf8');
+      const replace = (pattern, by, times) => {
+        const found = text.match(pattern)?.length ?? 0;
+        if (found !== times) throw new Error(`xterm.js has ${found} times ${pattern}, not ${times}`);
+        text = text.replace(pattern, by);
+      };
+      replace(/[\w.]+\.createElement\("style"\)/g, 'adoptedStyle()', 3);
+      replace(/(\w+)\.setAttribute\("style",(`\$\{\1\.getAttribute\("style"\)\|\|""\}\$\{\w+\};`)\)/g, '$1.style.cssText=$2', 1);
+      if (/createElement\(.style.\)|setAttribute\(.style./.test(text)) throw new Error('xterm.js writes more styles than this knows');
+      return { contents: `import { adoptedStyle } from ${JSON.stringify(resolve('src/terminal/adopted_style.ts'))};\n${text}`, resolveDir: dirname(path) };
+    });
+  },
+};
+
+/** The client library is built first if it has not been, or has changed since. */
+function buildClient() {
+  const run = (...words) => {
+    const { status } = spawnSync('npm', words, { cwd: '../client', stdio: 'inherit' });
+    if (status !== 0) process.exit(status ?? 1);
+  };
+  const made = statSync('../client/dist/index.js', { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const sources = readdirSync('../client/src', { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  if (sources.every((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs < made)) return;
+  if (!existsSync('../client/node_modules/esbuild')) run('install', '--no-audit', '--no-fund', '--no-package-lock');
+  run('run', 'build');
+}
+
+if (!watching) {
+  buildClient();
+  const { status } = spawnSync('npx', ['--no-install', 'tsc', '--noEmit'], { stdio: 'inherit' });
+  if (status !== 0) process.exit(status ?? 1);
+}
+rmSync('dist', { recursive: true, force: true });
+mkdirSync('dist/assets', { recursive: true });
+const options = {
+  entryPoints: { console: 'src/main.tsx', style: 'src/style/main.css' },
+  outdir: 'dist/assets',
+  entryNames: '[name]-[hash]',
+  chunkNames: '[name]-[hash]',
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  target: ['chrome111', 'firefox111', 'safari16.4'],
+  minify: true,
+  legalComments: 'eof',
+  metafile: true,
+  logLevel: 'warning',
+  plugins: [page, strict],
+};
+if (watching) await (await esbuild.context(options)).watch();
+else await esbuild.build(options);

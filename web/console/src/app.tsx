@@ -1,0 +1,108 @@
+// The frame of the page: what it is connected to, the views, notices.
+import type { ComponentType } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { chooseLanguage, theme, type Theme } from './state/settings.ts';
+import { language, languages, number, t, type Key, type Language } from './i18n/index.ts';
+import { Choice } from './parts/ui.tsx';
+import { access, hasTokens, signIn } from './state/access.ts';
+import { link, roundTrips, session, signOut } from './state/gateway.ts';
+import { notices, settle } from './state/notices.ts';
+import { SignIn } from './views/sign_in.tsx';
+import { Terminals } from './views/terminals.tsx';
+
+/** What is not there at the first sight is loaded when somebody looks at it. */
+const later = {
+  plots: () => import('./views/plots.tsx'),
+  drive: () => import('./views/drive.tsx'),
+  connection: () => import('./views/connection.tsx'),
+  sessions: () => import('./views/sessions.tsx'),
+  tokens: () => import('./views/tokens.tsx'),
+} satisfies { [view: string]: () => Promise<{ default: ComponentType }> };
+type View = 'terminals' | keyof typeof later;
+const views: readonly View[] = ['terminals', 'plots', 'drive', 'connection', 'sessions', 'tokens'];
+const viewOf = (hash: string): View => views.find((view) => hash === `#/${view}`) ?? 'terminals';
+
+export function App() {
+  const [view, setView] = useState(viewOf(location.hash));
+  useEffect(() => {
+    const turn = () => {
+      setView(viewOf(location.hash));
+      requestAnimationFrame(() => document.querySelector('nav [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' }));
+    };
+    addEventListener('hashchange', turn);
+    return () => removeEventListener('hashchange', turn);
+  }, []);
+  const asked = signIn.value !== null;
+  useEffect(() => { document.title = asked || view === 'terminals' ? 'thingway' : `${t(view)} · thingway`; }, [view, asked, language.value]);
+  return <>
+    <Header view={view} asked={asked} />
+    <Notices />
+    {asked ? <SignIn /> : (
+      <main id="view" tabIndex={-1}>
+        <Terminals hidden={view !== 'terminals'} />
+        {view !== 'terminals' && <Later key={view} view={view} />}
+      </main>
+    )}
+  </>;
+}
+
+function Later({ view }: { view: keyof typeof later }) {
+  const [Part, setPart] = useState<ComponentType | null>(null);
+  useEffect(() => {
+    later[view]().then(({ default: part }) => setPart(() => part), () => location.reload());
+  }, [view]);
+  return Part ? <Part /> : <p class="hint" role="status">{t('loading')}</p>;
+}
+
+function Header({ view, asked }: { view: View; asked: boolean }) {
+  const trip = roundTrips.value.at(-1);
+  const shown = views.filter((name) => name !== 'tokens' || (hasTokens.value && access.value?.admin));
+  return (
+    <header class="top">
+      <a class="skip" href="#view" onClick={(event) => { event.preventDefault(); document.querySelector<HTMLElement>('#view')?.focus(); }}>{t('skip')}</a>
+      <span class="logo">thingway</span>
+      {!asked && (
+        <nav aria-label={t('views')}>
+          {shown.map((name) => <a key={name} href={`#/${name}`} aria-current={view === name ? 'page' : undefined}>{t(name as Key)}</a>)}
+        </nav>
+      )}
+      <p class="link" data-state={link.value}>
+        <span role="status">{t(`link.${link.value}`)}</span>
+        {link.value === 'connected' && trip && <span class="round-trip" aria-hidden="true"> {number(trip.value, 1)} ms</span>}
+      </p>
+      <Menu />
+    </header>
+  );
+}
+
+function Menu() {
+  return (
+    <details class="menu" onKeyDown={(event) => { if (event.key === 'Escape') event.currentTarget.open = false; }}>
+      <summary aria-label={t('menu')}>⋯</summary>
+      <div class="card">
+        <Choice<Theme> label={t('theme')} value={theme.value} options={[['auto', t('theme.auto')], ['light', t('theme.light')], ['dark', t('theme.dark')]]} onChange={(chosen) => { theme.value = chosen; }} />
+        <Choice<Language> label={t('language')} value={language.value} options={Object.entries(languages) as [Language, string][]} onChange={chooseLanguage} />
+        {access.value?.token && <p class="hint">{t('signed-in', { name: access.value.token })}</p>}
+        {access.value?.token && <button type="button" onClick={() => void signOut()}>{t('sign-out')}</button>}
+        {session.value && <p class="hint mono">thingway {session.value.server}</p>}
+      </div>
+    </details>
+  );
+}
+
+function Notices() {
+  return (
+    <ul class="notices" aria-live="assertive" aria-label={t('notices')}>
+      {notices.value.map(({ topic, words, action }) => {
+        const { what, todo } = words();
+        return (
+          <li key={topic} data-topic={topic}>
+            <p><b>{what}</b> {todo}</p>
+            {action && <button type="button" class="small" onClick={action.run}>{action.label()}</button>}
+            <button type="button" class="small quiet" aria-label={t('dismiss')} onClick={() => settle(topic)}>✕</button>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}

@@ -1,0 +1,120 @@
+// Driving a machine: messages at a fixed rate on a channel that loses rather than delays, and an end at every doubt.
+// The dead man in the gateway watches this page; this page's own watch is that it stops when nobody looks.
+import { signal } from '@preact/signals';
+import type { Port } from 'thingway';
+import { words, type Words } from '../state/failures.ts';
+import { link, session, stops } from '../state/gateway.ts';
+import { remembered } from '../state/settings.ts';
+import { fill, isDirection, read, unescape, type Inputs } from './messages.ts';
+
+export interface Plan { endpoint: string; rate: number; message: string; stop: string; keys: { key: string; message: string }[] }
+export type Ended = 'person' | 'blur' | 'hidden' | 'deadman' | 'lost';
+
+export const plan = remembered<Plan>('drive', { endpoint: '', rate: 20, message: 'V {x} {y}\\n', stop: 'stop\\n', keys: [] });
+export const driving = signal<'no' | 'starting' | 'yes'>('no');
+export const ended = signal<Ended | null>(null);
+export const trouble = signal<(() => Words) | null>(null);
+export const inputs = signal<Inputs>({ x: 0, y: 0, axes: [], buttons: [] });
+export const counts = signal({ sent: 0, skipped: 0, heartbeats: 0 });
+
+const held = new Set<string>();
+const NEUTRAL: Inputs = { x: 0, y: 0, axes: [], buttons: [] };
+const BEAT = 150; // ms; a third of the shortest time-out that is of use to a person
+let fast: Port | null = null; // unordered, never sent again
+let sure: Port | null = null; // for what must arrive: the stop, and what is sent once
+let timer: ReturnType<typeof setInterval> | undefined;
+let lastBeat = 0;
+
+/** `timeout` of the endpoint's dead man in ms, where it has one. */
+export async function start(timeout: number | null): Promise<void> {
+  const { value: made } = session;
+  const { endpoint, rate } = plan.peek();
+  if (!made || driving.peek() !== 'no') return;
+  driving.value = 'starting';
+  trouble.value = ended.value = null;
+  counts.value = { sent: 0, skipped: 0, heartbeats: 0 };
+  held.clear();
+  try {
+    [fast, sure] = await Promise.all([made.open(endpoint, { ordered: false, maxRetransmits: 0 }), made.open(endpoint)]);
+  } catch (error) {
+    await release();
+    driving.value = 'no';
+    trouble.value = () => words(error);
+    return;
+  }
+  for (const port of [fast, sure]) void port.readable.pipeTo(new WritableStream()).catch(() => {}); // the terminal shows what it says
+  // Whoever left while the channels opened has not seen it begin.
+  if ((driving.peek() as string) !== 'starting') return void release();
+  driving.value = 'yes';
+  lastBeat = 0;
+  const beat = timeout ? Math.min(BEAT, timeout / 3) : BEAT;
+  timer = setInterval(() => tick(endpoint, beat), 1000 / rate);
+  tick(endpoint, beat);
+}
+
+function tick(endpoint: string, beat: number): void {
+  const now = performance.now();
+  inputs.value = read(held);
+  const sent = fast?.send(fill(plan.peek().message, inputs.peek())) ?? false;
+  let { heartbeats } = counts.peek();
+  // Beside the code that reads the stick, so that they end together.
+  if (now - lastBeat >= beat) {
+    session.peek()?.heartbeat({ endpoint });
+    [lastBeat, heartbeats] = [now, heartbeats + 1];
+  }
+  const { sent: before, skipped } = counts.peek();
+  counts.value = { sent: before + Number(sent), skipped: skipped + Number(!sent), heartbeats };
+}
+
+/** The stop comes first, then word to the dead man that the machine is at rest. Lost on the way, the stop arms it again. */
+export function stop(why: Ended): void {
+  if (driving.peek() === 'no') return;
+  clearInterval(timer);
+  const was = driving.peek();
+  driving.value = 'no';
+  ended.value = why;
+  held.clear();
+  inputs.value = NEUTRAL;
+  if (was === 'yes' && why !== 'deadman' && why !== 'lost') {
+    try {
+      sure?.send(unescape(plan.peek().stop));
+      session.peek()?.heartbeat({ endpoint: plan.peek().endpoint, stop: true });
+    } catch (error) {
+      trouble.value = () => words(error);
+    }
+  }
+  void release();
+}
+
+async function release(): Promise<void> {
+  const ports = [fast, sure];
+  fast = sure = null;
+  await Promise.all(ports.map((port) => port?.close().catch(() => {})));
+}
+
+/** Whether the key has a meaning here. */
+export function keyDown(event: KeyboardEvent): boolean {
+  if (driving.peek() !== 'yes') return false;
+  if (event.code === 'Escape' || event.code === 'Space') {
+    stop('person');
+    return true;
+  }
+  if (isDirection(event.code)) {
+    held.add(event.code);
+    return true;
+  }
+  const own = plan.peek().keys.find(({ key }) => key.toLowerCase() === event.key.toLowerCase());
+  if (!own) return false;
+  if (!event.repeat) sure?.send(fill(own.message, inputs.peek()));
+  return true;
+}
+export const keyUp = (event: KeyboardEvent): void => void held.delete(event.code);
+
+addEventListener('blur', () => stop('blur'));
+addEventListener('pagehide', () => stop('hidden'));
+document.addEventListener('visibilitychange', () => { if (document.hidden) stop('hidden'); });
+link.subscribe((state) => { if (state !== 'connected') stop('lost'); });
+stops.subscribe((all) => {
+  const fired = all.get(plan.peek().endpoint);
+  if (fired && fired.session === session.peek()?.id) stop('deadman');
+});

@@ -1,0 +1,101 @@
+// One endpoint's terminal: its tools, its screen, its input.
+import { useRef, useState } from 'preact/hooks';
+import { bytes, t } from '../i18n/index.ts';
+import { Check, Choice, Trouble, useEvery } from '../parts/ui.tsx';
+import { allows } from '../state/access.ts';
+import { closeDesk, type Desk, type Habits } from '../state/desks.ts';
+import { reasonWords } from '../state/failures.ts';
+import { endpoints, link } from '../state/gateway.ts';
+import { stateWord } from '../views/endpoints.tsx';
+import { LeaseBar } from './lease_bar.tsx';
+import { LineControl } from './line_control.tsx';
+import { endingOptions, LineInput } from './line_input.tsx';
+import { scrollback } from './preferences.ts';
+import type { Screen } from './screen.ts';
+import { ScreenView } from './screen_view.tsx';
+import { SearchBar } from './search_bar.tsx';
+import { StopBar } from './stop_bar.tsx';
+
+export function DeskPanel({ desk, hidden }: { desk: Desk; hidden: boolean }) {
+  const [screen, setScreen] = useState<Screen | null>(null);
+  const [open, setOpen] = useState<'search' | 'line' | 'more' | null>(null);
+  const root = useRef<HTMLElement>(null);
+  const habits = desk.habits.value;
+  const set = (change: Partial<Habits>) => { desk.habits.value = { ...habits, ...change }; };
+  const toggle = (what: typeof open) => setOpen(open === what ? null : what);
+  const endpoint = endpoints.value.get(desk.name);
+  const state = desk.state.value;
+  const echoed = (text: string) => {
+    if (habits.echo && habits.mode === 'text') screen?.print(`\x1b[36m${text}\x1b[0m\r\n`);
+  };
+  // Its own line: only what has changed is said aloud.
+  const status = endpoint && endpoint.state !== 'open' && state === 'open'
+    ? t('desk.device', { state: stateWord(endpoint.state) }) + (endpoint.detail && ` ${endpoint.detail}`)
+    : t(`desk.${state}`);
+  return (
+    <article ref={root} class="desk" id={`panel-${desk.name}`} data-name={desk.name} data-state={state} hidden={hidden} aria-label={desk.name}>
+      <header class="bar">
+        <span class="dot" data-state={endpoint?.state} aria-hidden="true" />
+        <h2>{desk.name}</h2>
+        <span class="state grow" role="status">{status}</span>
+        <Count desk={desk} />
+        {state === 'closed' && <button type="button" class="small primary" disabled={link.value !== 'connected'} onClick={() => void desk.open()}>{t('desk.again')}</button>}
+        <button type="button" class="small quiet close" aria-label={t('desk.close', { name: desk.name })} onClick={() => closeDesk(desk)}>✕</button>
+      </header>
+      <div class="bar tools" role="toolbar" aria-label={t('desk.tools', { name: desk.name })}>
+        <div class="segments" role="group" aria-label={t('view')}>
+          <button type="button" class="small" aria-pressed={habits.mode === 'text'} onClick={() => set({ mode: 'text' })}>{t('view.text')}</button>
+          <button type="button" class="small" aria-pressed={habits.mode === 'hex'} onClick={() => set({ mode: 'hex' })}>{t('view.hex')}</button>
+        </div>
+        <button type="button" class="small" aria-pressed={habits.stamps} onClick={() => set({ stamps: !habits.stamps })}>{t('view.stamps')}</button>
+        <button type="button" class="small" aria-expanded={open === 'search'} onClick={() => toggle('search')}>{t('search')}</button>
+        <button type="button" class="small" onClick={() => save(desk)}>{t('save')}</button>
+        {endpoint?.kind === 'serial' && <button type="button" class="small" aria-expanded={open === 'line'} onClick={() => toggle('line')}>{t('line')}</button>}
+        <button type="button" class="small" aria-expanded={open === 'more'} onClick={() => toggle('more')}>{t('more')}</button>
+        <div class="segments" role="group" aria-label={t('input')}>
+          <button type="button" class="small" aria-pressed={habits.input === 'line'} onClick={() => set({ input: 'line' })}>{t('input.lines')}</button>
+          <button type="button" class="small" aria-pressed={habits.input === 'keys'} onClick={() => { set({ input: 'keys' }); screen?.terminal.focus(); }}>{t('input.keys')}</button>
+        </div>
+      </div>
+      {open === 'search' && screen && <SearchBar screen={screen} onClose={() => setOpen(null)} />}
+      {open === 'line' && <LineControl desk={desk} />}
+      {open === 'more' && (
+        <section class="card bar" aria-label={t('more')}>
+          <Check label={t('view.returns')} checked={habits.returns} onChange={(returns) => set({ returns })} />
+          <Check label={t('input.echo')} checked={habits.echo} onChange={(echo) => set({ echo })} />
+          <Check label={t('view.reader')} checked={screen?.terminal.options.screenReaderMode ?? false}
+            onChange={(on) => { if (screen) screen.terminal.options.screenReaderMode = on; setOpen('more'); }} />
+          <Choice label={t('view.scrollback')} value={String(scrollback.value)} options={['1000', '5000', '20000', '100000'].map((lines) => [lines, lines] as const)}
+            onChange={(lines) => { scrollback.value = Number(lines); }} />
+          <Choice label={t('input.enter')} value={habits.enter} options={endingOptions().filter(([ending]) => ending !== 'none')} onChange={(enter) => set({ enter })} />
+          <button type="button" class="small" onClick={() => { desk.record.clear(); screen?.terminal.reset(); }}>{t('clear')}</button>
+        </section>
+      )}
+      <StopBar endpoint={desk.name} />
+      <LeaseBar desk={desk} />
+      <ScreenView desk={desk} onScreen={setScreen} onLeave={() => root.current?.querySelector<HTMLElement>('.tools button')?.focus()} />
+      <Trouble words={desk.trouble.value?.() ?? null} onDismiss={() => { desk.trouble.value = null; }} />
+      {!allows(desk.name, 'write') ? <p class="hint bar">{t('desk.read-only')}</p>
+        : habits.input === 'line' ? <LineInput desk={desk} onSent={echoed} disabled={state !== 'open'} />
+          : <p class="hint bar">{t('input.keys-hint')}</p>}
+      {desk.waiting.value > 0 && <p class="hint bar" role="status">{t('desk.waiting', { bytes: bytes(desk.waiting.value) })}</p>}
+      {endpoint?.state === 'failed' && <Trouble words={reasonWords('device-failed')} />}
+    </article>
+  );
+}
+
+/** Bytes each way, four times a second. */
+function Count({ desk }: { desk: Desk }) {
+  const [count, setCount] = useState({ received: 0, sent: 0 });
+  useEvery(250, () => setCount((old) => (old.received === desk.received && old.sent === desk.sent ? old : { received: desk.received, sent: desk.sent })), [desk]);
+  return <span class="count hint" aria-label={t('desk.count', { received: bytes(count.received), sent: bytes(count.sent) })}>↓ {bytes(count.received)} ↑ {bytes(count.sent)}</span>;
+}
+
+/** The bytes as they came, whatever the view shows. */
+function save(desk: Desk): void {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(desk.record.blob());
+  link.download = `${desk.name}-${new Date().toISOString().slice(0, 19).replace(/[:T]/g, '-')}.log`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}

@@ -1,0 +1,48 @@
+// A line that is written whole before it is sent, with those sent before.
+import { useRef, useState } from 'preact/hooks';
+import { t } from '../i18n/index.ts';
+import { Choice } from '../parts/ui.tsx';
+import { ENDINGS, type Desk, type Ending } from '../state/desks.ts';
+
+export const endingOptions = (): (readonly [Ending, string])[] => [['none', t('ending.none')], ['lf', 'LF'], ['cr', 'CR'], ['crlf', 'CRLF']];
+
+export function LineInput({ desk, onSent, disabled }: { desk: Desk; onSent: (text: string) => void; disabled: boolean }) {
+  const [text, setText] = useState('');
+  const place = useRef<{ at: number; draft: string }>({ at: 0, draft: '' }); // 0 is the line being written, 1 the last one sent
+  const send = () => {
+    const { ending } = desk.habits.value;
+    const whole = text + ENDINGS[ending];
+    if (!whole) {
+      desk.trouble.value = () => ({ what: t('input.nothing'), todo: t('try.nothing') });
+      return;
+    }
+    if (!desk.send(whole)) return;
+    desk.trouble.value = null;
+    desk.remember(text);
+    onSent(text);
+    place.current = { at: 0, draft: '' };
+    setText('');
+  };
+  const keys = (event: KeyboardEvent) => {
+    const step = event.key === 'ArrowUp' ? 1 : event.key === 'ArrowDown' ? -1 : 0;
+    if (!step) return;
+    event.preventDefault();
+    const { at, draft } = place.current;
+    const to = Math.min(Math.max(at + step, 0), desk.history.length);
+    if (to === at) return;
+    place.current = { at: to, draft: at === 0 ? text : draft };
+    setText(to === 0 ? place.current.draft : desk.history[desk.history.length - to]!);
+  };
+  return (
+    <form class="bar input" onSubmit={(event) => { event.preventDefault(); send(); }}>
+      <label class="field grow">
+        <span>{t('input.text')}</span>
+        <input class="mono line" value={text} maxLength={4000} autocomplete="off" autocapitalize="off" spellcheck={false} enterkeyhint="send"
+          onInput={(event) => setText(event.currentTarget.value)} onKeyDown={keys} />
+      </label>
+      <Choice label={t('input.ending')} value={desk.habits.value.ending} options={endingOptions()}
+        onChange={(ending) => { desk.habits.value = { ...desk.habits.value, ending }; }} />
+      <button class="primary" disabled={disabled}>{t('input.send')}</button>
+    </form>
+  );
+}

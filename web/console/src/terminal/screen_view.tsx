@@ -1,0 +1,62 @@
+// A desk's screen in the page: what the device says goes in, what is typed goes out in key mode.
+import { effect } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import { t } from '../i18n/index.ts';
+import { ENDINGS, type Desk } from '../state/desks.ts';
+import { dark } from '../state/settings.ts';
+import { scrollback } from './preferences.ts';
+import { Screen } from './screen.ts';
+import { palettes } from './theme.ts';
+
+export function ScreenView({ desk, onScreen, onLeave }: { desk: Desk; onScreen: (screen: Screen | null) => void; onLeave: () => void }) {
+  const place = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const habits = desk.habits;
+    const screen = new Screen(habits.peek(), palettes[dark.peek() ? 'dark' : 'light'], scrollback.peek(), t('terminal.screen', { name: desk.name }));
+    screen.mount(place.current!);
+    const { terminal } = screen;
+    const typed = (text: string) => {
+      const { input, enter } = habits.peek();
+      if (input !== 'keys') return;
+      desk.send(text.replace(/\r/g, ENDINGS[enter] || '\r'));
+    };
+    // What the terminal itself would answer to a device's questions is sent only while a person sits at it: it must not
+    // take a lease, nor arm a dead man, for who only looks.
+    terminal.onData((text) => { if (terminal.element?.contains(document.activeElement)) typed(text); });
+    terminal.onBinary((text) => typed(text));
+    terminal.attachCustomKeyEventHandler((event) => {
+      if (event.key === 'F6') { // the way out for who has no mouse: Tab belongs to the device
+        if (event.type === 'keydown') onLeave();
+        event.preventDefault();
+        return false;
+      }
+      return habits.peek().input === 'keys' || event.key !== 'Tab';
+    });
+    const detach = desk.attach(screen);
+    let look = '';
+    const returned = desk.returns.peek();
+    const stop = [
+      effect(() => {
+        const { mode, stamps, returns } = habits.value;
+        terminal.options.convertEol = returns;
+        const now = JSON.stringify([mode, stamps, returns]);
+        // The first time it shows what came while there was no screen.
+        if (now !== look) screen.show({ mode, stamps }, (bytes) => desk.record.last(bytes));
+        look = now;
+      }),
+      desk.returns.subscribe((times) => { if (times > returned) screen.print(`\r\n\x1b[7m ${t('desk.back')} \x1b[0m\r\n`); }),
+      effect(() => { terminal.options.disableStdin = habits.value.input !== 'keys'; }),
+      effect(() => { terminal.options.theme = palettes[dark.value ? 'dark' : 'light']; }),
+      effect(() => { terminal.options.scrollback = scrollback.value; }),
+      effect(() => { terminal.textarea?.setAttribute('aria-label', t('terminal.screen', { name: desk.name })); }),
+    ];
+    onScreen(screen);
+    return () => {
+      stop.forEach((end) => end());
+      detach();
+      onScreen(null);
+      screen.dispose();
+    };
+  }, [desk]);
+  return <div class="screen" ref={place} />;
+}
