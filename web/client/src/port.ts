@@ -163,9 +163,6 @@ export class Port extends typedTarget<PortEvents>() {
   /** @internal The stream id of the channel of now. */
   get _id(): number | null | undefined { return this.#channel?.id; }
 
-  /** @internal The connection it belongs to. */
-  get _link(): Link | undefined { return this.#link; }
-
   /** @internal A new channel on a new connection, or on the same one after `reconfigured`. */
   _attach(link: Link) {
     const { ordered, maxRetransmits, maxPacketLifeTime } = this.#options;

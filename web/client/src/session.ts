@@ -179,21 +179,16 @@ export class Session extends typedTarget<t.SessionEvents>() {
       lost: (error) => this.#lost(link, error),
       stray: (error) => emit(this, 'error', error),
     });
-    for (const port of this.#ports) port._attach(link);
     this.#link = undefined;
-    try {
-      const hello = await link.start(this.#ending.signal);
-      if (link.isDown) throw new ThingwayError('connection-lost', 'the connection was lost at once');
-      this.#link = link;
-      this.#id = hello['session'];
-      this.#server = hello['server'];
-      this.#list(hello['endpoints']);
-      for (const port of this.#ports) port._link === link ? port._bind() : port._attach(link);
-      this.#setState('connected');
-    } catch (error) {
-      for (const port of this.#ports) port._detach(error as ThingwayError);
-      throw error;
-    }
+    const hello = await link.start(this.#ending.signal);
+    if (link.isDown) throw new ThingwayError('connection-lost', 'the connection was lost at once');
+    this.#link = link;
+    this.#id = hello['session'];
+    this.#server = hello['server'];
+    this.#list(hello['endpoints']);
+    // Not before: some packages for Node give a channel its stream id only if it is made on a connection that is up.
+    for (const port of this.#ports) port._attach(link);
+    this.#setState('connected');
   }
 
   #lost(link: Link, error: ThingwayError) {
