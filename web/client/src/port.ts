@@ -22,7 +22,7 @@ interface Owner {
 }
 
 /** Made by {@link Session.open}. One DataChannel to one endpoint; it is opened again after each reconnect. */
-export class Port extends typedTarget<PortEvents>() {
+export class Port extends /* @__PURE__ */ typedTarget<PortEvents>() {
   /** The endpoint's name. */
   readonly endpoint: string;
   /** Resolves, and never rejects, when the port is closed for good. */

@@ -11,7 +11,7 @@ import type { Message } from './control.js';
 import type * as t from './types.js';
 
 /** Made by {@link connect}. All its events are those of {@link SessionEvents}. */
-export class Session extends typedTarget<t.SessionEvents>() {
+export class Session extends /* @__PURE__ */ typedTarget<t.SessionEvents>() {
   /** Resolves, and never rejects, when the session is over for good. */
   readonly closed: Promise<t.CloseInfo>;
   /** Who may write, where only one may. */
