@@ -1,26 +1,34 @@
 # make run   build and start with the built-in demo device; prints the address to open
 # make test  install what the tests need, then run all of them
 # make lint  what must be clean before a commit
+# make bench what is measured in browsers; never a test
 
 CARGO ?= cargo
 
-.PHONY: run build test test-rust test-browser test-tools lint screenshot clean
+.PHONY: run build console test test-rust test-client test-browser test-tools lint bench screenshot clean
 
-run:
+run: console
 	$(CARGO) run --locked --profile quick
 
-build:
+build: console
 	$(CARGO) build --locked --release
 
-test: test-tools test-rust test-browser
+# The pages, for which Node is needed; without it the first page remains.
+console:
+	web/build
+
+test: test-tools console test-rust test-client test-browser
 
 test-tools:
 	tests/install
 
-test-rust:
+test-rust: console
 	$(CARGO) test --locked
 
-test-browser:
+test-client: console
+	cd web/client && npm test
+
+test-browser: console
 	$(CARGO) build --locked
 	cd tests/browser && node --test --test-concurrency=2
 
@@ -31,11 +39,15 @@ lint:
 	tests/check-files
 	if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; fi
 
+bench: console
+	$(CARGO) build --locked --release
+	cd web/console && THINGWAY=$(CURDIR)/target/release/thingway npm run bench
+
 # The picture in the README, made from the real page.
-screenshot: test-tools
+screenshot: test-tools console
 	$(CARGO) build --locked
 	cd tests/browser && node screenshot.mjs ../../docs/screenshot.png
 
 clean:
 	$(CARGO) clean
-	rm -rf tests/browser/node_modules tests/browser/output
+	rm -rf tests/browser/node_modules tests/browser/output web/*/node_modules web/*/dist
