@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { until } from './until.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
-const binary = resolve(root, process.env.THINGWAY ?? process.env.THINGWAY_BIN ?? 'target/debug/thingway');
+export const binary = resolve(root, process.env.THINGWAY ?? process.env.THINGWAY_BIN ?? 'target/debug/thingway');
 
 /** A directory that goes away when this process ends: later than everything that a test has running in it. */
 export function temporaryDirectory() {
@@ -28,12 +28,14 @@ export const serialEndpoint = (name, path) =>
 export class Daemon {
   /**
    * `config` is TOML. `trace`: a file for the daemon's ioctls, as strace writes them. The port is the system's choice and
-   * stays the same over `restart`; with `listen: false` the configuration says where, and `secureUrl` is what it has over TLS.
+   * stays the same over `restart`; `program` is another way to call the daemon. With `listen: false` the configuration says where, and `secureUrl` is what it has over TLS.
    */
-  static async start(t, config = demoEndpoint, { trace, listen = true } = {}) {
+  static async start(t, config = demoEndpoint, { trace, listen = true, program = binary, environment = {} } = {}) {
     const daemon = new Daemon(temporaryDirectory(), config);
     daemon.#trace = trace;
     daemon.#listen = listen;
+    daemon.#program = program;
+    daemon.#environment = environment;
     t.after(() => daemon.stop());
     await daemon.start();
     return daemon;
@@ -45,6 +47,8 @@ export class Daemon {
   #directory;
   #trace;
   #listen = true;
+  #program = binary;
+  #environment = {};
   secureUrl = null;
 
   constructor(directory, config) {
@@ -61,9 +65,9 @@ export class Daemon {
     const { STATE_DIRECTORY, THINGWAY, THINGWAY_BIN, ...environment } = process.env;
     // -D: the tracer is a grandchild, so that signals and the exit code are the daemon's.
     const tracer = this.#trace ? ['strace', '-D', '-f', '-ttt', '-e', 'trace=ioctl', '-o', this.#trace] : [];
-    const [command, ...words] = [...tracer, binary, '--config', join(this.#directory, 'thingway.toml'), ...(this.#listen ? ['--listen', listen] : [])];
+    const [command, ...words] = [...tracer, this.#program, '--config', join(this.#directory, 'thingway.toml'), ...(this.#listen ? ['--listen', listen] : [])];
     const child = spawn(command, words, {
-      env: { ...environment, XDG_STATE_HOME: join(this.#directory, 'state') },
+      env: { ...environment, XDG_STATE_HOME: join(this.#directory, 'state'), ...this.#environment },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     let output = '';

@@ -1,0 +1,83 @@
+// All of it, as somebody does it: set up on the board, the printed address in a browser on another machine, typing, the network
+// lost and back; and what strangers get on the same network.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { chromium } from './lib/browsers.js';
+import { Console } from './lib/console.js';
+import { binary, Daemon, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
+import { SerialDevice } from './lib/devices.js';
+import { twoMachines } from './lib/networks.js';
+import { until } from './lib/until.js';
+
+const PAGE = `<!doctype html><script type="module">
+  const tried = {};
+  for (const path of ['/endpoints', '/access', '/healthz']) {
+    try { tried[path] = (await fetch('GATEWAY' + path)).status; } catch { tried[path] = 'unreadable'; }
+  }
+  tried.events = await new Promise((done) => {
+    const source = new EventSource('GATEWAY/events');
+    source.onopen = () => done('open');
+    source.onerror = () => done('refused');
+  });
+  document.title = JSON.stringify(tried);
+</script>`;
+
+test('from another machine: the printed address, typing, the network lost and back', { timeout: 240000 }, async (t) => {
+  const machines = twoMachines(t);
+  if (!machines) return t.skip('this user may not make networks');
+  const { board, phone } = machines;
+  const tty = `${temporaryDirectory()}/tty`;
+  const device = await SerialDevice.plugIn(t, tty, { echo: true });
+  const run = temporaryDirectory();
+  await Daemon.start(t, serialEndpoint('arm', tty), { program: board.program(binary), environment: { RUNTIME_DIRECTORY: run } });
+  const thingway = (...words) => board.run('env', `RUNTIME_DIRECTORY=${run}`, binary, ...words);
+
+  const printed = thingway('setup');
+  const [, url, token] = printed.match(/(https:\/\/192\.0\.2\.1:8443)\/(#token=\S+)/) ?? assert.fail(printed);
+  const sessions = () => JSON.parse(thingway('sessions', '--json')).sessions;
+  const there = phone.program(process.env.CHROMIUM_BIN ?? '/usr/bin/chromium');
+  const browser = await chromium(t, { executablePath: there, ignoreHTTPSErrors: true });
+  const page = await Console.open(browser, url, token);
+  await page.openEndpoint('arm');
+  assert.doesNotMatch(page.page.url(), /token/, 'the address bar keeps nothing');
+  await page.send('arm', 'hello from the phone');
+  await until('it arrives', () => device.received.includes('hello from the phone\n'));
+  await page.shows('arm', 'hello from the phone');
+  const [session] = sessions();
+  assert.deepEqual([session.token, session.remote], ['owner', phone.address]);
+
+  phone.cable('down');
+  await until('the page notices', async () => await page.link() !== 'connected', 60000);
+  phone.cable('up');
+  await page.connected(60000);
+  await until('typing goes on', async () => {
+    await page.send('arm', 'again').catch(() => {});
+    return device.received.includes('again\n');
+  }, 60000);
+  assert.deepEqual(page.errors, []);
+
+  // A wrong token, and none.
+  for (const [fragment, words] of [['', /token/i], ['#token=tw_000000000000_wrong', /token/i]]) {
+    const other = await browser.newPage();
+    await other.goto('about:blank');
+    await other.addInitScript(() => sessionStorage.clear());
+    await other.goto(`https://192.0.2.1:8443/${fragment}`);
+    await until('it asks for a token', async () => words.test(await other.locator('body').innerText()));
+    assert.equal(await other.locator('.endpoint').count(), 0);
+    await other.close();
+  }
+
+  // Somebody's page, opened on the same phone.
+  const foreign = await browser.newPage();
+  await foreign.route('https://evil.example/', (route) => route.fulfill({
+    contentType: 'text/html', body: PAGE.replaceAll('GATEWAY', 'https://192.0.2.1:8443'),
+  }));
+  await foreign.goto('https://evil.example/');
+  const tried = await until('it has tried', async () => JSON.parse((await foreign.title()) || 'null'));
+  assert.deepEqual(tried, { '/endpoints': 'unreadable', '/access': 'unreadable', '/healthz': 'unreadable', events: 'refused' });
+
+  // Taken back, the page is out at once, and says so.
+  thingway('token', 'revoke', 'owner');
+  await until('it is told', async () => /revoked|taken back|no longer/i.test(await page.page.locator('body').innerText()));
+  await until('its session is gone', () => sessions().length === 0);
+});

@@ -1,0 +1,47 @@
+// Two machines on a network that leads nowhere else: network namespaces with a cable between them.
+import { execFileSync } from 'node:child_process';
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporaryDirectory } from './daemon.js';
+
+const ip = (...words) => execFileSync('ip', words, { stdio: ['ignore', 'pipe', 'pipe'] });
+
+/** One end of the cable. */
+class Machine {
+  constructor(name, address) { Object.assign(this, { name, address }); }
+
+  /** A program that runs there: the path of a script, for those who want one program and not its arguments. */
+  program(path) {
+    const script = join(temporaryDirectory(), 'there');
+    writeFileSync(script, `#!/bin/sh\nexec ip netns exec ${this.name} ${path} "$@"\n`);
+    chmodSync(script, 0o755);
+    return script;
+  }
+
+  run(...words) { return execFileSync('ip', ['netns', 'exec', this.name, ...words], { encoding: 'utf8' }); }
+
+  /** Pulls its cable, or puts it back. */
+  cable(state) { ip('-n', this.name, 'link', 'set', 'cable', state); }
+}
+
+/** The board and the phone, or `null` if this user may not make networks. */
+export function twoMachines(t) {
+  const unique = process.pid % 100000;
+  const [board, phone] = [new Machine(`tw-board-${unique}`, '192.0.2.1'), new Machine(`tw-phone-${unique}`, '192.0.2.2')];
+  try {
+    for (const { name } of [board, phone]) {
+      ip('netns', 'add', name);
+      t.after(() => ip('netns', 'del', name));
+    }
+    ip('link', 'add', 'cable', 'netns', board.name, 'type', 'veth', 'peer', 'name', 'cable', 'netns', phone.name);
+    for (const { name, address } of [board, phone]) {
+      ip('-n', name, 'addr', 'add', `${address}/24`, 'dev', 'cable');
+      ip('-n', name, 'link', 'set', 'lo', 'up');
+      ip('-n', name, 'link', 'set', 'cable', 'up');
+    }
+  } catch (error) {
+    if (/not permitted|denied|ENOENT/.test(`${error} ${error.stderr}`)) return null;
+    throw error;
+  }
+  return { board, phone };
+}
