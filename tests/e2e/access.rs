@@ -38,7 +38,8 @@ fn start(folder: &Arc<Folder>, config: &str) -> Daemon {
     let config = folder.write("config.toml", config);
     let mut command = folder.program();
     command.env("RUNTIME_DIRECTORY", folder.join("run"));
-    command.arg("--config").arg(config);
+    // What is never logged is not logged at the most talkative level either.
+    command.arg("--config").arg(config).args(["--log", "trace"]);
     Daemon::run(Arc::clone(folder), command)
 }
 

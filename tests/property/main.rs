@@ -13,3 +13,4 @@ mod documents;
 mod framing;
 mod offers;
 mod ports;
+mod scopes;
