@@ -124,7 +124,11 @@ fn send(socket: Option<&str>, method: &str, target: &str, body: &Value) -> Resul
     };
     let answer = control_socket::request(socket.map(Path::new), method, target, &body);
     let answer = answer.map_err(Fatal::Failed)?;
-    Ok(serde_json::from_str(&answer).unwrap_or_default())
+    let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
+    if let Some(warning) = answer.get("warning").and_then(Value::as_str) {
+        let _nobody_reads = writeln!(io::stderr(), "warning: {warning}");
+    }
+    Ok(answer)
 }
 
 /// A resource of the running daemon.

@@ -4,6 +4,8 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::Gateway;
 use super::source::{Command, Source};
 use super::timers::TimerKey;
@@ -46,6 +48,11 @@ impl Gateway {
     pub fn use_access(&mut self, access: Access) {
         let lan = access.lan;
         self.access = access;
+        if self.access.next_expiry(0).is_some() {
+            // What time it is will be known by then.
+            let soon = self.started + Duration::from_secs(1);
+            self.timers.set(TimerKey::Expiry, Some(soon));
+        }
         if let Some(addr) = lan {
             self.open_lan(addr);
         }
@@ -230,13 +237,24 @@ impl Gateway {
             Ok(()) => response,
             Err(why) => {
                 log::error!("tokens: {why}");
-                let detail = format!("done, but only until the next start: {why}");
-                Problem::new(500, &detail).response()
+                with_warning(
+                    response,
+                    &format!("this holds until the next start only: {why}"),
+                )
             }
         };
         self.answer(now, source, &caller, response);
         self.service(now, source);
     }
+}
+
+/// What was made is told all the same: it cannot be had again.
+fn with_warning(response: Response, warning: &str) -> Response {
+    let mut body = serde_json::from_slice(response.content()).unwrap_or_else(|_| json!({}));
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("warning".to_owned(), warning.into());
+    }
+    response.body("application/json", body.to_string().into_bytes())
 }
 
 /// What a grant must have for a request, apart from what depends on whose session it is.

@@ -592,3 +592,60 @@ fn who_speaks_slowly_or_rubbish_is_hung_up_on() {
         assert!(!daemon.log().contains("panicked"));
     });
 }
+
+#[test]
+fn a_token_that_cannot_be_kept_is_shown_with_a_warning_and_holds() {
+    let folder = Arc::new(Folder::new());
+    let daemon = start(&folder, CONFIG);
+    // Not even root writes over a folder.
+    fs::create_dir(folder.join("state/thingway/access.json")).expect("a folder");
+    let (good, text) = thingway(&folder, &["token", "add", "lab"]);
+    assert!(
+        good && text.contains("warning: this holds until the next start only"),
+        "{text}"
+    );
+    let token = text
+        .lines()
+        .find(|line| line.starts_with("tw_"))
+        .expect("a token");
+    let output = Command::new("curl")
+        .args(["-s", "--noproxy", "*", "-H", &bearer(token)])
+        .arg(format!("http://{}/access", daemon.addr))
+        .output()
+        .expect("curl runs");
+    let access: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(access["token"], "lab");
+}
+
+#[test]
+fn a_token_that_expires_does_so_after_a_restart_too() {
+    let folder = Arc::new(Folder::new());
+    let mut daemon = start(&folder, CONFIG);
+    let (good, token) = thingway(&folder, &["token", "add", "short", "--expires", "4s"]);
+    assert!(good, "{token}");
+    daemon.signal(Signal::TERM);
+    assert!(daemon.ended_within(SOON).expect("an end").success());
+    let daemon = start(&folder, CONFIG);
+    let ticket = format!("http://{}/events", daemon.addr);
+    // Open until then, and ended by us, not by the time limit.
+    let start = Instant::now();
+    let output = Command::new("curl")
+        .args([
+            "-s",
+            "--noproxy",
+            "*",
+            "--max-time",
+            "15",
+            "-H",
+            &bearer(token.trim()),
+            &ticket,
+        ])
+        .output()
+        .expect("curl runs");
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        start.elapsed()
+    );
+}
