@@ -22,7 +22,7 @@ interface Owner {
 }
 
 /** Made by {@link Session.open}. One DataChannel to one endpoint; it is opened again after each reconnect. */
-export class Port extends typedTarget<PortEvents>() {
+export class Port extends /* @__PURE__ */ typedTarget<PortEvents>() {
   /** The endpoint's name. */
   readonly endpoint: string;
   /** Resolves, and never rejects, when the port is closed for good. */
@@ -162,9 +162,6 @@ export class Port extends typedTarget<PortEvents>() {
 
   /** @internal The stream id of the channel of now. */
   get _id(): number | null | undefined { return this.#channel?.id; }
-
-  /** @internal The connection it belongs to. */
-  get _link(): Link | undefined { return this.#link; }
 
   /** @internal A new channel on a new connection, or on the same one after `reconfigured`. */
   _attach(link: Link) {

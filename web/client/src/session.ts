@@ -11,7 +11,7 @@ import type { Message } from './control.js';
 import type * as t from './types.js';
 
 /** Made by {@link connect}. All its events are those of {@link SessionEvents}. */
-export class Session extends typedTarget<t.SessionEvents>() {
+export class Session extends /* @__PURE__ */ typedTarget<t.SessionEvents>() {
   /** Resolves, and never rejects, when the session is over for good. */
   readonly closed: Promise<t.CloseInfo>;
   /** Who may write, where only one may. */
@@ -179,21 +179,16 @@ export class Session extends typedTarget<t.SessionEvents>() {
       lost: (error) => this.#lost(link, error),
       stray: (error) => emit(this, 'error', error),
     });
-    for (const port of this.#ports) port._attach(link);
     this.#link = undefined;
-    try {
-      const hello = await link.start(this.#ending.signal);
-      if (link.isDown) throw new ThingwayError('connection-lost', 'the connection was lost at once');
-      this.#link = link;
-      this.#id = hello['session'];
-      this.#server = hello['server'];
-      this.#list(hello['endpoints']);
-      for (const port of this.#ports) port._link === link ? port._bind() : port._attach(link);
-      this.#setState('connected');
-    } catch (error) {
-      for (const port of this.#ports) port._detach(error as ThingwayError);
-      throw error;
-    }
+    const hello = await link.start(this.#ending.signal);
+    if (link.isDown) throw new ThingwayError('connection-lost', 'the connection was lost at once');
+    this.#link = link;
+    this.#id = hello['session'];
+    this.#server = hello['server'];
+    this.#list(hello['endpoints']);
+    // Not before: some packages for Node give a channel its stream id only if it is made on a connection that is up.
+    for (const port of this.#ports) port._attach(link);
+    this.#setState('connected');
   }
 
   #lost(link: Link, error: ThingwayError) {

@@ -1,0 +1,101 @@
+// How fast the library is beside a bare DataChannel: to a `sink` and from a `source`, in turns, so that both have the same weather.
+//   node bench/throughput.mjs [chromium|firefox] [rounds] [MB]
+// Needs what tests/browser has installed; THINGWAY_BIN names the daemon.
+import { browsers } from '../../../tests/browser/lib/browsers.js';
+import { openConnected, startDaemonFor, startLibrarySite } from '../../../tests/browser/lib/library.js';
+
+const [name = 'chromium', rounds = 7, megabytes = 20] = process.argv.slice(2);
+const ends = [];
+const t = { after: (end) => ends.unshift(end) };
+try {
+  const site = await startLibrarySite(t);
+  const daemon = await startDaemonFor(t, site, ['sink', 'source'].map((kind) => `[[endpoint]]\nname = "${kind}"\nkind = "${kind}"\n`).join(''));
+  const page = await openConnected(await browsers[name](t), site, daemon.url);
+  await page.evaluate(async (url) => {
+    const size = 16384;
+    const piece = new Uint8Array(size);
+    const rate = (bytes, began) => bytes / (performance.now() - began) / 1000;
+
+    /** An ordinary DataChannel on a connection of its own, used as one finds it in examples. */
+    async function bare(label) {
+      const peer = new RTCPeerConnection();
+      const channel = peer.createDataChannel(label);
+      channel.binaryType = 'arraybuffer';
+      await peer.setLocalDescription();
+      const response = await fetch(`${url}/sessions`, { method: 'POST', headers: { 'Content-Type': 'application/sdp' }, body: peer.localDescription.sdp });
+      const open = new Promise((done) => { channel.onopen = done; });
+      await peer.setRemoteDescription({ type: 'answer', sdp: await response.text() });
+      await open;
+      return { peer, channel };
+    }
+
+    window.ways = {
+      async 'up, bare'(count) {
+        const { peer, channel } = await bare('sink');
+        channel.bufferedAmountLowThreshold = 1 << 17;
+        const done = new Promise((resolve) => { channel.onmessage = resolve; });
+        const began = performance.now();
+        for (let i = 0; i < count; i++) {
+          if (channel.bufferedAmount + size > 1 << 18) await new Promise((resolve) => { channel.onbufferedamountlow = resolve; });
+          channel.send(piece);
+        }
+        channel.send('end');
+        await done;
+        const result = rate(count * size, began);
+        peer.close();
+        return result;
+      },
+      async 'up, writable'(count) {
+        const other = await thingway.connect(url);
+        const port = await other.open('sink');
+        const done = new Promise((resolve) => port.addEventListener('message', resolve));
+        const writer = port.writable.getWriter();
+        const began = performance.now();
+        for (let i = 0; i < count; i++) await writer.write(piece);
+        await writer.write('end');
+        await done;
+        const result = rate(count * size, began);
+        await other.close();
+        return result;
+      },
+      async 'down, bare'(count) {
+        const { peer, channel } = await bare('source');
+        const began = performance.now();
+        let bytes = 0;
+        await new Promise((resolve) => {
+          channel.onmessage = ({ data }) => { if ((bytes += data.byteLength) === count * size) resolve(); };
+          channel.send(`send ${size} ${count}`);
+        });
+        const result = rate(bytes, began);
+        peer.close();
+        return result;
+      },
+      async 'down, readable'(count) {
+        const other = await thingway.connect(url);
+        const port = await other.open('source');
+        const reader = port.readable.getReader();
+        const began = performance.now();
+        port.send(`send ${size} ${count}`);
+        let bytes = 0;
+        while (bytes < count * size) bytes += (await reader.read()).value.length;
+        const result = rate(bytes, began);
+        await other.close();
+        return result;
+      },
+    };
+  }, daemon.url);
+  const rates = {};
+  for (let round = -1; round < rounds; round++) { // the first is to warm up
+    for (const way of ['up, bare', 'up, writable', 'down, bare', 'down, readable']) {
+      const result = await page.evaluate(([of, count]) => window.ways[of](count), [way, Math.round(megabytes * 1e6 / 16384)]);
+      if (round >= 0) (rates[way] ??= []).push(result);
+    }
+  }
+  const median = (list) => list.toSorted((a, b) => a - b)[list.length >> 1];
+  for (const [way, list] of Object.entries(rates)) {
+    console.log(`${name} ${way}: ${median(list).toFixed(2)} MB/s (${Math.min(...list).toFixed(2)} to ${Math.max(...list).toFixed(2)}, n=${list.length})`);
+  }
+  console.log(`${name} library/bare: up ${(median(rates['up, writable']) / median(rates['up, bare'])).toFixed(3)}, down ${(median(rates['down, readable']) / median(rates['down, bare'])).toFixed(3)}`);
+} finally {
+  for (const end of ends) await end();
+}
