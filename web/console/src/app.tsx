@@ -1,6 +1,6 @@
 // The frame of the page: what it is connected to, the views, notices.
 import type { ComponentType } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { chooseLanguage, theme, type Theme } from './state/settings.ts';
 import { language, languages, number, t, type Key, type Language } from './i18n/index.ts';
 import { Choice } from './parts/ui.tsx';
@@ -76,15 +76,21 @@ function Header({ view, asked }: { view: View; asked: boolean }) {
 }
 
 function Menu() {
+  const menu = useRef<HTMLDetailsElement>(null);
+  useEffect(() => {
+    const elsewhere = ({ target }: Event) => { if (menu.current && !menu.current.contains(target as Node)) menu.current.open = false; };
+    addEventListener('pointerdown', elsewhere);
+    return () => removeEventListener('pointerdown', elsewhere);
+  }, []);
   return (
-    <details class="menu" onKeyDown={(event) => { if (event.key === 'Escape') event.currentTarget.open = false; }}>
+    <details ref={menu} class="menu" onKeyDown={(event) => { if (event.key === 'Escape') event.currentTarget.open = false; }}>
       <summary aria-label={t('menu')}>⋯</summary>
       <div class="card">
         <Choice<Theme> label={t('theme')} value={theme.value} options={[['auto', t('theme.auto')], ['light', t('theme.light')], ['dark', t('theme.dark')]]} onChange={(chosen) => { theme.value = chosen; }} />
         <Choice<Language> label={t('language')} value={language.value} options={Object.entries(languages) as [Language, string][]} onChange={chooseLanguage} />
         {access.value?.token && <p class="hint">{t('signed-in', { name: access.value.token })}</p>}
         {access.value?.token && <button type="button" onClick={() => void signOut()}>{t('sign-out')}</button>}
-        {session.value && <p class="hint mono">thingway {session.value.server}</p>}
+        {session.value && <p class="hint mono">{session.value.server}</p>}
       </div>
     </details>
   );

@@ -269,7 +269,7 @@ export const en = {
   'drive.ended-hidden': 'Stopped, because the page was hidden.',
   'drive.ended-deadman': 'Stopped by the gateway’s dead man.',
   'drive.ended-lost': 'Stopped, because the connection was lost.',
-  'drive.help': 'Arrow keys or W A S D steer, the space bar and Escape stop. Leaving this field, or the page, stops too.',
+  'drive.help': 'Arrow keys, W A S D or dragging the dot steer; the space bar and Escape stop. Leaving this field, or the page, stops too.',
   'drive.gamepad': 'Gamepad: {id}',
   'drive.no-gamepad': 'No gamepad: press one of its buttons if one is plugged in.',
   'drive.insecure': 'Gamepads need a page that came over https://.',

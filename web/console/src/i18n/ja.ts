@@ -259,7 +259,7 @@ export const ja: { [key in keyof typeof en]: string } = {
   'drive.ended-hidden': 'ページが隠れたので停止しました。',
   'drive.ended-deadman': 'ゲートウェイのデッドマン装置が停止しました。',
   'drive.ended-lost': '接続が切れたので停止しました。',
-  'drive.help': '矢印キーまたは W A S D で操縦し、スペースキーか Escape で停止します。この欄やページから離れても停止します。',
+  'drive.help': '矢印キー、W A S D、または点のドラッグで操縦し、スペースキーか Escape で停止します。この欄やページから離れても停止します。',
   'drive.gamepad': 'ゲームパッド: {id}',
   'drive.no-gamepad': 'ゲームパッドがありません。接続していればボタンを押してください。',
   'drive.insecure': 'ゲームパッドは https:// で開いたページでのみ使えます。',
