@@ -13,6 +13,7 @@ export const en = {
   dismiss: 'Dismiss',
   again: 'Try again',
   now: 'Try now',
+  reload: 'Reload the page',
   cancel: 'Cancel',
   copy: 'Copy',
   copied: 'Copied',

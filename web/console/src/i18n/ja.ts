@@ -14,6 +14,7 @@ export const ja: { [key in keyof typeof en]: string } = {
   dismiss: '閉じる',
   again: 'もう一度試す',
   now: '今すぐ試す',
+  reload: 'ページを再読み込み',
   cancel: 'キャンセル',
   copy: 'コピー',
   copied: 'コピーしました',
