@@ -220,6 +220,36 @@ for (const [name, launch] of Object.entries(browsers)) {
       assert.ok(bytesSent > 1000 && bytesReceived > 1000, JSON.stringify(result.stats));
     });
 
+    await t.test('what nobody reads ends the port, and nothing else', async () => {
+      const result = await page.evaluate(async () => {
+        const port = await session.open('source', { readLimit: 100_000 });
+        const { readable } = port; // from now on it is kept for this reader
+        port.send('send 10000 1000');
+        const { reason, error } = await port.closed;
+        return { reason, code: error.code, read: (await refusal(readable.getReader().read())).code, session: session.state };
+      });
+      assert.deepEqual(result, { reason: 'lagged', code: 'lagged', read: 'lagged', session: 'connected' });
+    });
+
+    await t.test('an endpoint that is configured anew is opened again, and one that is removed is closed', async () => {
+      const config = (more) => `[http]\nallowed_origins = ["${site.origin}"]\n${demoEndpoint}${probes}${more}`;
+      await page.evaluate(async () => {
+        window.arm = await session.open('arm');
+        window.states = [];
+        arm.addEventListener('state', ({ detail }) => states.push(detail.state));
+      });
+      daemon.configure(config(serialEndpoint('arm', armPath).replace('115200', '9600')));
+      daemon.reload();
+      await until('it is open again', () => page.evaluate(() => states.join() === 'reopening,open'));
+      assert.equal(await page.evaluate(async () => (await session.line('arm')).baud), 9600);
+      assert.equal(await page.evaluate(() => session.known.has('slow')), false);
+      daemon.configure(config(''));
+      daemon.reload();
+      assert.equal(await page.evaluate(async () => (await arm.closed).reason), 'removed');
+      await until('it is told', () => page.evaluate(() => events.some(({ type, name: of, state }) => type === 'endpoint' && of === 'arm' && state === 'removed')));
+      assert.equal(await page.evaluate(() => session.state), 'connected');
+    });
+
     await t.test('closing ends it here and there', async () => {
       const result = await page.evaluate(async () => {
         const port = await session.open('demo');
