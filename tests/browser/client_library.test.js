@@ -34,6 +34,39 @@ for (const [name, launch] of Object.entries(browsers)) {
       assert.deepEqual(seen.known.find(({ name: of }) => of === 'arm'), { name: 'arm', kind: 'serial', state: 'open', detail: '' });
     });
 
+    await t.test('the offer goes at once, candidates follow, hello is first, the end is told even by a page that goes', async () => {
+      const seen = await page.evaluate(async (url) => {
+        const requests = [];
+        const said = [];
+        class Peer extends RTCPeerConnection {
+          createDataChannel(...of) {
+            const channel = super.createDataChannel(...of);
+            const send = channel.send.bind(channel);
+            channel.send = (data) => { said.push(`${channel.label}: ${data}`); send(data); };
+            return channel;
+          }
+        }
+        const other = await thingway.connect(url, {
+          RTCPeerConnection: Peer,
+          fetch: (to, init) => { requests.push({ method: init.method, path: to.pathname, body: init.body ?? '', keepalive: init.keepalive, type: init.headers.get('Content-Type') }); return fetch(to, init); },
+        });
+        await until('all candidates are told', () => requests.some(({ body }) => body.includes('a=end-of-candidates')));
+        const port = await other.open('demo');
+        port.send('help\n');
+        const { id } = other;
+        await other.close();
+        return { requests, said, id };
+      }, daemon.url);
+      const [post, ...more] = seen.requests;
+      assert.deepEqual([post.method, post.path, post.type], ['POST', '/sessions', 'application/sdp']);
+      assert.doesNotMatch(post.body, /a=candidate/);
+      const end = more.pop();
+      assert.deepEqual([end.method, end.path, end.keepalive], ['DELETE', `/sessions/${seen.id}`, true]);
+      assert.ok(more.length > 0 && more.every(({ method, path, type }) => method === 'PATCH' && path === end.path && type === 'application/trickle-ice-sdpfrag'));
+      assert.match(more.map(({ body }) => body).join(''), /a=ice-ufrag:.*a=ice-pwd:.*m=application.*a=mid:.*a=candidate:.*a=end-of-candidates/s);
+      assert.deepEqual(seen.said, ['thingway: {"v":1,"type":"hello"}', 'demo: help\n']);
+    });
+
     await t.test('a serial line and back, as streams', async () => {
       const back = await page.evaluate(async () => {
         const port = await session.open('arm');
