@@ -221,7 +221,7 @@ for (const [name, launch] of Object.entries(browsers)) {
       assert.equal(result.looked.baud, 115200);
       assert.equal(result.looked.modem, 'unsupported');
       assert.equal(result.set.baud, 57600);
-      assert.ok(arm.received.toString().endsWith('x'.repeat(1000)));
+      await until('all of it, at the other end of the pty', () => arm.received.toString().endsWith('x'.repeat(1000)));
     });
 
     await t.test('it measures, and tells which path it uses', async () => {
@@ -251,6 +251,30 @@ for (const [name, launch] of Object.entries(browsers)) {
       assert.ok(candidatePair.remote.port > 0);
       assert.match(fingerprint, /^sha-256 ([0-9A-F]{2}:){31}[0-9A-F]{2}$/);
       assert.ok(bytesSent > 1000 && bytesReceived > 1000, JSON.stringify(result.stats));
+    });
+
+    await t.test('a device that vanishes is told of, with what it takes along; its port stays open', async () => {
+      await page.evaluate(async () => {
+        events.length = 0;
+        window.port = await session.open('slow');
+        port.addEventListener('dropped', ({ detail: { port: of, ...rest } }) => { window.drop = { same: of === port, ...rest }; });
+      });
+      slow.pause();
+      await page.evaluate(() => port.writable.getWriter().write(new Uint8Array(200_000)));
+      await slow.unplug();
+      const told = await until('it is told', () => page.evaluate(() => events.some(({ type, name: of, state }) => type === 'endpoint' && of === 'slow' && state === 'absent')
+        && events.find(({ type }) => type === 'lost')));
+      assert.deepEqual({ ...told, bytes: told.bytes > 1000 }, { type: 'lost', endpoint: 'slow', reason: 'unwritten', bytes: true });
+      const result = await page.evaluate(async () => {
+        const sent = port.send('nobody');
+        const drop = await until('it is dropped', () => window.drop?.reason === 'absent' && window.drop);
+        const { state } = port;
+        const absent = (await refusal(session.line('slow', [{ baud: 9600 }]))).code;
+        await port.close();
+        return { sent, drop, state, known: session.known.get('slow').state, absent };
+      });
+      assert.deepEqual({ ...result, drop: { ...result.drop, messages: 0, bytes: 0 } }, { sent: true, state: 'open', known: 'absent', absent: 'absent',
+        drop: { same: true, endpoint: 'slow', direction: 'from_peer', reason: 'absent', messages: 0, bytes: 0 } });
     });
 
     await t.test('what nobody reads ends the port, and nothing else', async () => {
