@@ -157,10 +157,14 @@ for (const [name, launch] of Object.entries(browsers)) {
         nobody: await code('http://127.0.0.1:9'), other: await code(here), scheme: await code('ftp://board'), nonsense: await code('http://'),
         aborted: await code(url, { signal: AbortSignal.abort() }), late: await code(url, { signal: AbortSignal.timeout(1) }),
         inWorker, worker: typeof RTCPeerConnection,
+        // Relays only, and there is none: no path can be found.
+        pathless: await code(url, { iceTransportPolicy: 'relay', timeout: 1500 }),
       };
     }, [daemon.url, site.origin]);
     assert.deepEqual(codes, { nobody: 'unreachable', other: 'not-a-gateway', scheme: 'bad-url', nonsense: 'bad-url', aborted: 'aborted',
-      late: 'aborted', inWorker: 'no-webrtc', worker: 'function' });
+      late: 'aborted', inWorker: 'no-webrtc', worker: 'function', pathless: codes.pathless });
+    assert.ok(['timeout', 'ice-failed'].includes(codes.pathless), codes.pathless);
+    await until('only one session is left at the gateway', async () => (await daemon.sessions()).length === 1);
 
     // Streams of a port work in a worker, which cannot connect by itself.
     const heard = await page.evaluate(async () => {

@@ -34,6 +34,39 @@ for (const [name, launch] of Object.entries(browsers)) {
       assert.deepEqual(seen.known.find(({ name: of }) => of === 'arm'), { name: 'arm', kind: 'serial', state: 'open', detail: '' });
     });
 
+    await t.test('the offer goes at once, candidates follow, hello is first, the end is told even by a page that goes', async () => {
+      const seen = await page.evaluate(async (url) => {
+        const requests = [];
+        const said = [];
+        class Peer extends RTCPeerConnection {
+          createDataChannel(...of) {
+            const channel = super.createDataChannel(...of);
+            const send = channel.send.bind(channel);
+            channel.send = (data) => { said.push(`${channel.label}: ${data}`); send(data); };
+            return channel;
+          }
+        }
+        const other = await thingway.connect(url, {
+          RTCPeerConnection: Peer,
+          fetch: (to, init) => { requests.push({ method: init.method, path: to.pathname, body: init.body ?? '', keepalive: init.keepalive, type: init.headers.get('Content-Type') }); return fetch(to, init); },
+        });
+        await until('all candidates are told', () => requests.some(({ body }) => body.includes('a=end-of-candidates')));
+        const port = await other.open('demo');
+        port.send('help\n');
+        const { id } = other;
+        await other.close();
+        return { requests, said, id };
+      }, daemon.url);
+      const [post, ...more] = seen.requests;
+      assert.deepEqual([post.method, post.path, post.type], ['POST', '/sessions', 'application/sdp']);
+      assert.doesNotMatch(post.body, /a=candidate/);
+      const end = more.pop();
+      assert.deepEqual([end.method, end.path, end.keepalive], ['DELETE', `/sessions/${seen.id}`, true]);
+      assert.ok(more.length > 0 && more.every(({ method, path, type }) => method === 'PATCH' && path === end.path && type === 'application/trickle-ice-sdpfrag'));
+      assert.match(more.map(({ body }) => body).join(''), /a=ice-ufrag:.*a=ice-pwd:.*m=application.*a=mid:.*a=candidate:.*a=end-of-candidates/s);
+      assert.deepEqual(seen.said, ['thingway: {"v":1,"type":"hello"}', 'demo: help\n']);
+    });
+
     await t.test('a serial line and back, as streams', async () => {
       const back = await page.evaluate(async () => {
         const port = await session.open('arm');
@@ -188,7 +221,7 @@ for (const [name, launch] of Object.entries(browsers)) {
       assert.equal(result.looked.baud, 115200);
       assert.equal(result.looked.modem, 'unsupported');
       assert.equal(result.set.baud, 57600);
-      assert.ok(arm.received.toString().endsWith('x'.repeat(1000)));
+      await until('all of it, at the other end of the pty', () => arm.received.toString().endsWith('x'.repeat(1000)));
     });
 
     await t.test('it measures, and tells which path it uses', async () => {
@@ -218,6 +251,60 @@ for (const [name, launch] of Object.entries(browsers)) {
       assert.ok(candidatePair.remote.port > 0);
       assert.match(fingerprint, /^sha-256 ([0-9A-F]{2}:){31}[0-9A-F]{2}$/);
       assert.ok(bytesSent > 1000 && bytesReceived > 1000, JSON.stringify(result.stats));
+    });
+
+    await t.test('a device that vanishes is told of, with what it takes along; its port stays open', async () => {
+      await page.evaluate(async () => {
+        events.length = 0;
+        window.port = await session.open('slow');
+        port.addEventListener('dropped', ({ detail: { port: of, ...rest } }) => { window.drop = { same: of === port, ...rest }; });
+      });
+      slow.pause();
+      await page.evaluate(() => port.writable.getWriter().write(new Uint8Array(200_000)));
+      await slow.unplug();
+      const told = await until('it is told', () => page.evaluate(() => events.some(({ type, name: of, state }) => type === 'endpoint' && of === 'slow' && state === 'absent')
+        && events.find(({ type }) => type === 'lost')));
+      assert.deepEqual({ ...told, bytes: told.bytes > 1000 }, { type: 'lost', endpoint: 'slow', reason: 'unwritten', bytes: true });
+      const result = await page.evaluate(async () => {
+        const sent = port.send('nobody');
+        const drop = await until('it is dropped', () => window.drop?.reason === 'absent' && window.drop);
+        const { state } = port;
+        const absent = (await refusal(session.line('slow', [{ baud: 9600 }]))).code;
+        await port.close();
+        return { sent, drop, state, known: session.known.get('slow').state, absent };
+      });
+      assert.deepEqual({ ...result, drop: { ...result.drop, messages: 0, bytes: 0 } }, { sent: true, state: 'open', known: 'absent', absent: 'absent',
+        drop: { same: true, endpoint: 'slow', direction: 'from_peer', reason: 'absent', messages: 0, bytes: 0 } });
+    });
+
+    await t.test('what nobody reads ends the port, and nothing else', async () => {
+      const result = await page.evaluate(async () => {
+        const port = await session.open('source', { readLimit: 100_000 });
+        const { readable } = port; // from now on it is kept for this reader
+        port.send('send 10000 1000');
+        const { reason, error } = await port.closed;
+        return { reason, code: error.code, read: (await refusal(readable.getReader().read())).code, session: session.state };
+      });
+      assert.deepEqual(result, { reason: 'lagged', code: 'lagged', read: 'lagged', session: 'connected' });
+    });
+
+    await t.test('an endpoint that is configured anew is opened again, and one that is removed is closed', async () => {
+      const config = (more) => `[http]\nallowed_origins = ["${site.origin}"]\n${demoEndpoint}${probes}${more}`;
+      await page.evaluate(async () => {
+        window.arm = await session.open('arm');
+        window.states = [];
+        arm.addEventListener('state', ({ detail }) => states.push(detail.state));
+      });
+      daemon.configure(config(serialEndpoint('arm', armPath).replace('115200', '9600')));
+      daemon.reload();
+      await until('it is open again', () => page.evaluate(() => states.join() === 'reopening,open'));
+      assert.equal(await page.evaluate(async () => (await session.line('arm')).baud), 9600);
+      assert.equal(await page.evaluate(() => session.known.has('slow')), false);
+      daemon.configure(config(''));
+      daemon.reload();
+      assert.equal(await page.evaluate(async () => (await arm.closed).reason), 'removed');
+      await until('it is told', () => page.evaluate(() => events.some(({ type, name: of, state }) => type === 'endpoint' && of === 'arm' && state === 'removed')));
+      assert.equal(await page.evaluate(() => session.state), 'connected');
     });
 
     await t.test('closing ends it here and there', async () => {

@@ -84,6 +84,35 @@ test('chromium: the dance of DTR and RTS of esptool-js, read from the daemon, in
   });
   assert.deepEqual(calls, dance);
   assert.equal(board.received.length, 0);
+
+  // Behind what was written: while the board takes nothing, the line does not change.
+  board.pause();
+  await page.evaluate(async () => {
+    const { createSerial } = await import('/thingway/serial/index.js');
+    const port = window.port = await createSerial(session, { missingSignals: 'ignore' }).requestPort();
+    await port.open({ baudRate: 115200 });
+    const writer = port.writable.getWriter();
+    await writer.write(new Uint8Array(100_000));
+    writer.releaseLock();
+    window.set = false;
+    window.setting = port.setSignals({ dataTerminalReady: true }).then(() => { window.set = true; });
+    await sleep(1000);
+  });
+  assert.equal(await page.evaluate(() => set), false);
+  assert.equal(modemCalls(trace).filter((call) => !call.startsWith('TIOCMGET')).length, dance.length);
+  board.resume();
+  await page.evaluate(() => setting);
+  assert.equal(modemCalls(trace).filter((call) => !call.startsWith('TIOCMGET')).at(-1), dtr(1));
+  await until('every byte has arrived', () => board.received.length === 100_000);
+
+  // A session that ends is a device that is lost.
+  await page.evaluate(() => {
+    window.told = [];
+    port.ondisconnect = () => told.push('disconnect');
+    window.reading = port.readable.getReader().read().catch(({ name }) => name);
+    return session.close();
+  });
+  assert.deepEqual(await page.evaluate(async () => [await reading, told, port.connected]), ['NetworkError', ['disconnect'], false]);
 });
 
 for (const [name, launch] of Object.entries(browsers)) {

@@ -1,13 +1,17 @@
 // Tokens: the console as somebody beyond loopback meets it, with the real gateway's own certificate and refusals.
 import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import test from 'node:test';
+import { faults } from './lib/axe.js';
 import { chromium } from './lib/browsers.js';
 import { Console } from './lib/console.js';
 import { consoleOf } from './lib/console_site.js';
 import { Daemon, demoEndpoint } from './lib/daemon.js';
 import { until } from './lib/until.js';
 
+const output = new URL('output/', import.meta.url).pathname;
+mkdirSync(output, { recursive: true });
 const address = Object.values(networkInterfaces()).flat().find(({ internal, family }) => !internal && family === 'IPv4')?.address;
 
 test('signs in, makes tokens, shares and revokes them', { timeout: 90000, skip: !address && 'this machine has no address but loopback' }, async (t) => {
@@ -19,6 +23,14 @@ test('signs in, makes tokens, shares and revokes them', { timeout: 90000, skip: 
 
   const boss = await Console.open(browser, url);
   const form = boss.page.locator('.sign-in form');
+  await form.waitFor();
+  for (const colorScheme of ['light', 'dark']) for (const width of [1280, 390]) {
+    await boss.page.emulateMedia({ colorScheme });
+    await boss.page.setViewportSize({ width, height: 800 });
+    await boss.page.screenshot({ path: `${output}console-sign-in-${width}-${colorScheme}.png` });
+    assert.deepEqual(await faults(boss.page), []);
+  }
+  await boss.page.setViewportSize({ width: 1280, height: 800 });
   await form.getByLabel('Token').fill('tw_000000000000_wrong');
   await form.getByRole('button', { name: 'Sign in' }).click();
   await until('it is refused in plain words', async () => /The gateway does not know this token.*copied whole/s.test(await form.innerText()));

@@ -1,8 +1,8 @@
 // With the keyboard alone, for a screen reader, on a phone, in the dark: axe-core on each view, and pictures to look at.
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdirSync } from 'node:fs';
 import test from 'node:test';
+import { faults } from './lib/axe.js';
 import { chromium } from './lib/browsers.js';
 import { Console } from './lib/console.js';
 import { consoleOf } from './lib/console_site.js';
@@ -10,7 +10,6 @@ import { Daemon, demoEndpoint, serialEndpoint, temporaryDirectory } from './lib/
 import { SerialDevice } from './lib/devices.js';
 import { until } from './lib/until.js';
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const output = new URL('output/', import.meta.url).pathname;
 mkdirSync(output, { recursive: true });
 
@@ -20,17 +19,6 @@ async function bench(t) {
   const daemon = await Daemon.start(t, `${demoEndpoint}${serialEndpoint('arm', path)}writers = "one"\ndeadman = { timeout_ms = 800, send = "halt\\n" }\n`
     + '[[endpoint]]\nname = "echo"\nkind = "echo"\n[[endpoint]]\nname = "lidar"\nkind = "serial"\npath = "/dev/serial/by-id/usb-lidar"\n');
   return { device, daemon, url: await consoleOf(t, daemon) };
-}
-
-/** What axe-core calls serious or critical. */
-async function faults(page) {
-  const { violations } = await page.evaluate((source) => {
-    // By evaluation, because the policy of the page lets no script in.
-    if (!window.axe) (0, eval)(source);
-    return window.axe.run(document, { resultTypes: ['violations'] });
-  }, axe);
-  return violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map(({ target, failureSummary }) => `${target} ${failureSummary}`).join('; ')}`);
 }
 
 for (const colorScheme of ['light', 'dark']) for (const width of [1280, 390]) {

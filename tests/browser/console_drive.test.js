@@ -41,6 +41,13 @@ test('sends at its rate while driven, and brings the machine to rest', { timeout
   await page.page.keyboard.up('ArrowUp');
   await until('it turns', () => lines(device).includes('V 1 0'));
   await page.page.keyboard.up('d');
+  const rim = await page.page.locator('.pad .rim').boundingBox();
+  await page.page.mouse.move(rim.x + rim.width / 2, rim.y + rim.height / 2);
+  await page.page.mouse.down();
+  await page.page.mouse.move(rim.x - 50, rim.y + rim.height / 2);
+  await until('a finger steers', () => lines(device).some((line) => /^V -(1|0\.99) -?0(\.0\d)?$/.test(line)));
+  await page.page.mouse.up();
+  await until('and lets go', () => lines(device).at(-2) === 'V 0 0');
   await page.page.keyboard.press('h');
   await until('a key of its own, once', () => lines(device).includes('horn'));
   await sleep(Math.max(0, 2000 - (Date.now() - begun)));

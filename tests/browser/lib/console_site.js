@@ -1,5 +1,5 @@
-// The console as the gateway is to serve it: dist/ under the gateway's policy, and everything else from the gateway. With a
-// gateway that has the console in its binary there is nothing to stand in for, and the page comes from there.
+// The console as the gateway serves it: dist/ under the gateway's policy, and everything else from the gateway. With a gateway
+// that has this very console in its binary there is nothing to stand in for, and the page comes from there.
 import { existsSync, readFileSync } from 'node:fs';
 import { once } from 'node:events';
 import http from 'node:http';
@@ -16,7 +16,7 @@ const types = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; ch
 export async function consoleOf(t, daemon, extra = () => null) {
   if (!existsSync(join(dist, 'index.html'))) throw new Error('web/console is not built: npm install && npm run build there');
   const plain = daemon.url.startsWith('http:') && await (await fetch(`${daemon.url}/`)).text();
-  if (plain && plain.includes('assets/') && extra.length === 0) return daemon.url;
+  if (plain === readFileSync(join(dist, 'index.html'), 'utf8') && extra.length === 0) return daemon.url;
   const server = http.createServer((request, response) => {
     const path = new URL(request.url, 'http://localhost').pathname;
     const own = extra(path);

@@ -81,6 +81,9 @@ export class Daemon {
     this.secureUrl = output.match(/listening on (https:\/\/\S+?)\/?\s/)?.[1] ?? null;
   }
 
+  /** Reads its configuration again. */
+  reload() { this.#child.kill('SIGHUP'); }
+
   /** Ends it as a service manager would: SIGTERM, and SIGKILL only for one that does not listen. */
   async stop(signal = 'SIGTERM') {
     const child = this.#child;

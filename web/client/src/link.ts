@@ -31,7 +31,7 @@ export class Link {
     if (options.iceTransportPolicy) configuration.iceTransportPolicy = options.iceTransportPolicy;
     this.peer = new Peer(configuration);
     this.#channel = this.peer.createDataChannel('thingway'); // first, so that it tells of every channel after it
-    this.control = new Control((text) => this.#channel.send(text), events.stray);
+    this.control = new Control((text) => this.#write(text), events.stray);
     this.#channel.onopen = () => this.control.tell({ v: 1, type: 'hello' });
     this.#channel.onmessage = ({ data }) => this.#heard(JSON.parse(data));
     this.#channel.onclose = () => this.#down(new ThingwayError('connection-lost', 'the gateway has ended the connection'));
@@ -87,6 +87,7 @@ export class Link {
   /** `refused` and `closed` by stream id: they may come before the channel's own event, or after it. */
   readonly ends = new Map<number, Message>();
   get isDown(): boolean { return this.#state === 'down'; }
+  get isUp(): boolean { return this.#state === 'up' && this.#channel.readyState === 'open'; }
 
   /** Ends it, and tells the gateway. */
   async close(error: ThingwayError): Promise<void> {
@@ -112,6 +113,11 @@ export class Link {
     this.#looking = setTimeout(() => this.#down(new ThingwayError('connection-lost', 'the gateway does not answer')), 4000);
     await this.control.ping().catch(() => {});
     clearTimeout(this.#looking);
+  }
+
+  #write(text: string) {
+    if (this.#channel.readyState !== 'open') throw new ThingwayError('connection-lost', 'there is no connection now');
+    this.#channel.send(text);
   }
 
   #heard(message: Message) {

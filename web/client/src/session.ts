@@ -55,7 +55,10 @@ export class Session extends /* @__PURE__ */ typedTarget<t.SessionEvents>() {
   /** Asks for all endpoints that this session may see. */
   endpoints(): Promise<t.EndpointInfo[]> { return this.#call((link) => link.control.endpoints()); }
 
-  /** Opens a DataChannel to an endpoint. Rejects with the gateway's reason if it refuses, `unknown-endpoint` for instance. */
+  /**
+   * Opens a DataChannel to an endpoint; while the session is reconnecting, as soon as it is back. Rejects with the gateway's
+   * reason if it refuses, `unknown-endpoint` for instance. An endpoint whose device is absent can be opened.
+   */
   async open(endpoint: string, options: t.OpenOptions = {}): Promise<Port> {
     if (this.#state === 'closed') throw new ThingwayError('session-closed', 'the session is closed');
     const port = new Port(this, endpoint, options);
@@ -72,6 +75,7 @@ export class Session extends /* @__PURE__ */ typedTarget<t.SessionEvents>() {
   line(endpoint: string, steps: t.LineStep[] = [], { after, port }: t.LineOptions = {}): Promise<t.LineStatus> {
     return this.#call((link) => {
       if (after !== undefined) port ??= [...this.#ports].filter((p) => p.endpoint === endpoint && p.state === 'open')[0];
+      if (port && port.state !== 'open') throw new ThingwayError('connection-lost', `the port to ${endpoint} is ${port.state}`);
       const fields: Record<string, unknown> = { endpoint, do: steps };
       if (after !== undefined) fields['after'] = after === 'sent' ? port?.offset ?? 0 : after;
       if (port) fields['channel'] = port._id;
@@ -84,7 +88,7 @@ export class Session extends /* @__PURE__ */ typedTarget<t.SessionEvents>() {
 
   /** A sign of life for a dead man; `fired` lifts the stop of that number, `stop` says that the machine is at rest. Does nothing while there is no connection. */
   heartbeat(options: { endpoint?: string; stop?: boolean; fired?: number } = {}): void {
-    if (this.#state === 'connected') this.#link?.control.tell({ type: 'heartbeat', ...options });
+    if (this.#link?.isUp) this.#link.control.tell({ type: 'heartbeat', ...options });
   }
 
   /** Heartbeats until `signal` says stop. The timer is the page's own: if the page hangs or is hidden, so that they stay away, that is the point. */

@@ -1,12 +1,13 @@
 // The frame of the page: what it is connected to, the views, notices.
 import type { ComponentType } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { chooseLanguage, theme, type Theme } from './state/settings.ts';
 import { language, languages, number, t, type Key, type Language } from './i18n/index.ts';
 import { Choice } from './parts/ui.tsx';
 import { access, hasTokens, signIn } from './state/access.ts';
+import { reasonWords } from './state/failures.ts';
 import { link, roundTrips, session, signOut } from './state/gateway.ts';
-import { notices, settle } from './state/notices.ts';
+import { notice, notices, settle } from './state/notices.ts';
 import { SignIn } from './views/sign_in.tsx';
 import { Terminals } from './views/terminals.tsx';
 
@@ -18,6 +19,12 @@ const later = {
   sessions: () => import('./views/sessions.tsx'),
   tokens: () => import('./views/tokens.tsx'),
 } satisfies { [view: string]: () => Promise<{ default: ComponentType }> };
+/** Once there is a gateway, so that a view is there even when it is not any more. */
+const stop = link.subscribe((state) => {
+  if (state !== 'connected') return;
+  setTimeout(() => Object.values(later).forEach((load) => void load().catch(() => {})), 1500);
+  queueMicrotask(() => stop());
+});
 type View = 'terminals' | keyof typeof later;
 const views: readonly View[] = ['terminals', 'plots', 'drive', 'connection', 'sessions', 'tokens'];
 const viewOf = (hash: string): View => views.find((view) => hash === `#/${view}`) ?? 'terminals';
@@ -49,7 +56,10 @@ export function App() {
 function Later({ view }: { view: keyof typeof later }) {
   const [Part, setPart] = useState<ComponentType | null>(null);
   useEffect(() => {
-    later[view]().then(({ default: part }) => setPart(() => part), () => location.reload());
+    later[view]().then(({ default: part }) => {
+      settle('view');
+      setPart(() => part);
+    }, () => notice('view', () => reasonWords('unreachable'), { label: () => t('reload'), run: () => location.reload() }));
   }, [view]);
   return Part ? <Part /> : <p class="hint" role="status">{t('loading')}</p>;
 }
@@ -76,15 +86,21 @@ function Header({ view, asked }: { view: View; asked: boolean }) {
 }
 
 function Menu() {
+  const menu = useRef<HTMLDetailsElement>(null);
+  useEffect(() => {
+    const elsewhere = ({ target }: Event) => { if (menu.current && !menu.current.contains(target as Node)) menu.current.open = false; };
+    addEventListener('pointerdown', elsewhere);
+    return () => removeEventListener('pointerdown', elsewhere);
+  }, []);
   return (
-    <details class="menu" onKeyDown={(event) => { if (event.key === 'Escape') event.currentTarget.open = false; }}>
+    <details ref={menu} class="menu" onKeyDown={(event) => { if (event.key === 'Escape') event.currentTarget.open = false; }}>
       <summary aria-label={t('menu')}>⋯</summary>
       <div class="card">
         <Choice<Theme> label={t('theme')} value={theme.value} options={[['auto', t('theme.auto')], ['light', t('theme.light')], ['dark', t('theme.dark')]]} onChange={(chosen) => { theme.value = chosen; }} />
         <Choice<Language> label={t('language')} value={language.value} options={Object.entries(languages) as [Language, string][]} onChange={chooseLanguage} />
         {access.value?.token && <p class="hint">{t('signed-in', { name: access.value.token })}</p>}
         {access.value?.token && <button type="button" onClick={() => void signOut()}>{t('sign-out')}</button>}
-        {session.value && <p class="hint mono">thingway {session.value.server}</p>}
+        {session.value && <p class="hint mono">{session.value.server}</p>}
       </div>
     </details>
   );

@@ -18,6 +18,7 @@ export const inputs = signal<Inputs>({ x: 0, y: 0, axes: [], buttons: [] });
 export const counts = signal({ sent: 0, skipped: 0, heartbeats: 0 });
 
 const held = new Set<string>();
+let finger = { x: 0, y: 0 };
 const NEUTRAL: Inputs = { x: 0, y: 0, axes: [], buttons: [] };
 const BEAT = 150; // ms; a third of the shortest time-out that is of use to a person
 let fast: Port | null = null; // unordered, never sent again
@@ -33,7 +34,7 @@ export async function start(timeout: number | null): Promise<void> {
   driving.value = 'starting';
   trouble.value = ended.value = null;
   counts.value = { sent: 0, skipped: 0, heartbeats: 0 };
-  held.clear();
+  letGo();
   try {
     [fast, sure] = await Promise.all([made.open(endpoint, { ordered: false, maxRetransmits: 0 }), made.open(endpoint)]);
   } catch (error) {
@@ -54,7 +55,7 @@ export async function start(timeout: number | null): Promise<void> {
 
 function tick(endpoint: string, beat: number): void {
   const now = performance.now();
-  inputs.value = read(held);
+  inputs.value = read(held, finger);
   const sent = fast?.send(fill(plan.peek().message, inputs.peek())) ?? false;
   let { heartbeats } = counts.peek();
   // Beside the code that reads the stick, so that they end together.
@@ -73,7 +74,7 @@ export function stop(why: Ended): void {
   const was = driving.peek();
   driving.value = 'no';
   ended.value = why;
-  held.clear();
+  letGo();
   inputs.value = NEUTRAL;
   if (was === 'yes' && why !== 'deadman' && why !== 'lost') {
     try {
@@ -90,6 +91,16 @@ async function release(): Promise<void> {
   const ports = [fast, sure];
   fast = sure = null;
   await Promise.all(ports.map((port) => port?.close().catch(() => {})));
+}
+
+/** Where a finger or the mouse holds the stick, from -1 to 1 each way. */
+export function drag(x: number, y: number): void {
+  const far = Math.max(1, Math.hypot(x, y));
+  if (driving.peek() === 'yes') finger = { x: x / far, y: y / far };
+}
+export function letGo(): void {
+  finger = { x: 0, y: 0 };
+  held.clear();
 }
 
 /** Whether the key has a meaning here. */

@@ -26,9 +26,9 @@ const KEYS: { [code: string]: readonly [number, number] } = {
 export const isDirection = (code: string): boolean => code in KEYS;
 const DEAD_ZONE = 0.12; // of a stick that does not come back to its middle
 
-/** Keys and the first gamepad together. */
-export function read(held: ReadonlySet<string>): Inputs {
-  let [x, y] = [0, 0];
+/** Keys, the first gamepad and a finger on the field together. */
+export function read(held: ReadonlySet<string>, finger: { x: number; y: number }): Inputs {
+  let { x, y } = finger;
   for (const code of held) {
     const direction = KEYS[code];
     if (direction) [x, y] = [x + direction[0], y + direction[1]];

@@ -1,6 +1,6 @@
 // The endpoints that this page has open: one port each, what came over it and what a person has set for it.
 import { signal, type Signal } from '@preact/signals';
-import type { CloseInfo, Port } from 'thingway';
+import type { CloseInfo, Port, Session } from 'thingway';
 import { t } from '../i18n/index.ts';
 import type { Look } from '../terminal/present.ts';
 import { Record, type Piece } from '../terminal/record.ts';
@@ -29,6 +29,7 @@ export class Desk {
   readonly record = new Record();
   readonly history: string[] = [];
   port: Port | null = null;
+  #opening: Session | null = null;
   #sinks = new Set<Sink>();
   #writer: WritableStreamDefaultWriter<Uint8Array | string> | null = null;
   #sent = 0;
@@ -43,20 +44,28 @@ export class Desk {
   get received(): number { return this.#received + (this.port?.bytesReceived ?? 0); }
 
   async open(): Promise<void> {
-    const made = session.value;
-    if (!made || this.port) return;
+    const made = session.peek();
+    if (!made || this.port || this.#opening === made) return;
+    this.#opening = made;
     this.state.value = 'opening';
     this.trouble.value = null;
     try {
-      this.#attach(await made.open(this.name));
+      const port = await made.open(this.name);
+      // Closed meanwhile, or another session has come.
+      if (this.#opening !== made) return void port.close();
+      this.#attach(port);
     } catch (error) {
+      if (this.#opening !== made) return;
       this.state.value = 'closed';
       this.trouble.value = () => words(error);
+    } finally {
+      if (this.#opening === made) this.#opening = null;
     }
   }
 
   async close(): Promise<void> {
     const port = this.port;
+    this.#opening = null;
     this.#forget();
     await port?.close();
   }

@@ -29,8 +29,13 @@ export async function start(): Promise<void> {
   clearTimeout(retry);
   link.value = 'connecting';
   try {
-    if (!access.value) await enter();
-    const made = await connect(location.origin, { token: () => token.peek() ?? '' });
+    const connecting = connect(location.origin, { token: () => token.peek() ?? '' });
+    // At the same time, since most pages may do both.
+    const entering = access.value ? null : enter();
+    const [made] = await Promise.all([connecting, entering]).catch((error: unknown) => {
+      void connecting.then((unused) => unused.close(), () => {});
+      throw error;
+    });
     attempts = 0;
     for (const topic of ['session', 'left']) settle(topic);
     follow(made);

@@ -7,7 +7,8 @@ import { Presenter, type Look } from './present.ts';
 import type { Piece } from './record.ts';
 
 const PIECE = 8 << 10; // bytes parsed at one go: a few milliseconds on a slow phone
-const BATCH = 64 << 10; // bytes for one frame: about 4 MB/s at 60 frames a second
+const BATCH = 96 << 10; // bytes for one drawing, `APART` from the next: about 3 MB/s, which nobody reads
+const APART = 30; // ms; what comes after a silence is drawn in the next frame
 const AGAIN = 256 << 10; // bytes shown again when the look changes: more than the scrollback of most
 
 export interface Found { index: number; count: number }
@@ -19,6 +20,7 @@ export class Screen {
   #queue: (Uint8Array | string)[] = [];
   #queued = 0;
   #writing = false;
+  #written = 0; // when
   #room: (() => void)[] = [];
   #presenter: Presenter;
   #observer: ResizeObserver | null = null;
@@ -124,10 +126,13 @@ export class Screen {
       this.#write();
     };
     const late = setTimeout(begin, 250);
-    requestAnimationFrame(begin);
+    const rest = this.#written + APART - performance.now();
+    if (rest > 0) setTimeout(() => requestAnimationFrame(begin), rest);
+    else requestAnimationFrame(begin);
   }
 
   #write(): void {
+    this.#written = performance.now();
     const limit = document.hidden ? 16 * BATCH : BATCH;
     let size = 0;
     while (this.#queue.length && size < limit) {

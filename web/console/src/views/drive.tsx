@@ -1,8 +1,9 @@
 // The panel to drive with: keyboard or gamepad, what it sends, and the dead man's state in sight.
+import type { TargetedPointerEvent } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { number, t } from '../i18n/index.ts';
 import { Choice, Field, Trouble, useEvery } from '../parts/ui.tsx';
-import { counts, driving, ended, inputs, keyDown, keyUp, plan, start, stop, trouble, type Plan } from '../drive/drive.ts';
+import { counts, drag, driving, ended, inputs, keyDown, keyUp, letGo, plan, start, stop, trouble, type Plan } from '../drive/drive.ts';
 import { allows, get } from '../state/access.ts';
 import { endpoints, link, stops } from '../state/gateway.ts';
 import { StopBar } from '../terminal/stop_bar.tsx';
@@ -30,6 +31,12 @@ export default function Drive() {
     pad.current?.focus();
     void start(deadman?.timeout_ms ?? null);
   };
+  const hold = (event: TargetedPointerEvent<HTMLDivElement>) => {
+    if (!on || event.buttons !== 1) return;
+    const circle = event.currentTarget.querySelector('.rim')!.getBoundingClientRect();
+    event.currentTarget.setPointerCapture(event.pointerId);
+    drag((event.clientX - circle.left) / circle.width * 2 - 1, 1 - (event.clientY - circle.top) / circle.height * 2);
+  };
   const { x, y } = inputs.value;
   const state = on ? t('drive.on', { name: chosen }) : driving.value === 'starting' ? t('drive.starting') : ended.value ? t(`drive.ended-${ended.value}`) : t('drive.off');
   return (
@@ -40,7 +47,8 @@ export default function Drive() {
         <section class="card" aria-label={t('drive.pad')}>
           {/* It drives while it has the focus, so that looking elsewhere is letting go. */}
           <div ref={pad} class="pad" tabIndex={0} role="application" aria-label={t('drive.pad')} aria-describedby="drive-help" data-on={on}
-            onKeyDown={(event) => { if (keyDown(event)) event.preventDefault(); }} onKeyUp={keyUp} onBlur={() => stop('blur')}>
+            onKeyDown={(event) => { if (keyDown(event)) event.preventDefault(); }} onKeyUp={keyUp} onBlur={() => stop('blur')}
+            onPointerDown={hold} onPointerMove={hold} onPointerUp={letGo} onPointerCancel={letGo}>
             <svg viewBox="-1.3 -1.3 2.6 2.6" aria-hidden="true">
               <circle r="1.15" class="rim" /><path d="M-1.15 0h2.3M0-1.15v2.3" class="cross" /><circle r=".22" cx={x} cy={-y} class="knob" />
             </svg>

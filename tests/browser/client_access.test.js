@@ -1,0 +1,81 @@
+// The client library and tokens: from another address of this machine over TLS, which is as far away as a test can be.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { resolve } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { chromium } from './lib/browsers.js';
+import { temporaryDirectory } from './lib/daemon.js';
+import { openConnected, startLibrarySite } from './lib/library.js';
+import { until } from './lib/until.js';
+
+const binary = resolve(fileURLToPath(new URL('../..', import.meta.url)), process.env.THINGWAY_BIN ?? 'target/debug/thingway');
+const address = Object.values(networkInterfaces()).flat().find(({ internal, family }) => !internal && family === 'IPv4')?.address;
+
+test('chromium: tokens', { timeout: 90000, skip: !address && 'this machine has no address beside loopback' }, async (t) => {
+  const site = await startLibrarySite(t);
+  const directory = temporaryDirectory();
+  const endpoints = ['demo', 'echo', 'sink'].map((kind) => `[[endpoint]]\nname = "${kind}"\nkind = "${kind}"\n`).join('');
+  writeFileSync(`${directory}/thingway.toml`, `[http]\nlisten = ["127.0.0.1:0", "${address}:0"]\nallowed_origins = ["${site.origin}"]\n${endpoints}`);
+  const child = spawn(binary, ['--config', `${directory}/thingway.toml`], { env: { XDG_STATE_HOME: directory }, stdio: ['ignore', 'ignore', 'pipe'] });
+  t.after(async () => { const ended = once(child, 'exit'); if (child.kill()) await ended; });
+  let log = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => { log += text; });
+  const at = (scheme) => until(`it listens:\n${log}`, () => log.match(new RegExp(`listening on (${scheme}://\\S+?)/?\\s`))?.[1]);
+  const [near, far] = [await at('http'), await at('https')];
+  const admin = async (method, path, body) => {
+    const response = await fetch(near + path, { method, ...(body && { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } }) });
+    assert.ok(response.ok, `${method} ${path}: ${response.status}`);
+    const text = await response.text();
+    return text && JSON.parse(text);
+  };
+  const token = async (name, more) => (await admin('POST', '/tokens', { name, ...more })).token;
+  const reader = await token('reader', { scopes: [{ endpoints: ['demo'], verbs: ['read'] }] });
+  const next = await token('next', { scopes: [{ endpoints: ['*'], verbs: ['read', 'write'] }] });
+  const browser = await chromium(t, { ignoreHTTPSErrors: true });
+  const page = await openConnected(browser, site, far, { token: reader });
+
+  assert.deepEqual(await page.evaluate(async (url) => [
+    (await refusal(thingway.connect(url))).code,
+    (await refusal(thingway.connect(url, { token: 'tw_000000000000_nobody' }))).code,
+    (await refusal(thingway.connect(url, { token: 'tw_000000000000_nobody' }))).status,
+  ], far), ['token-missing', 'token-unknown', 401]);
+
+  const seen = await page.evaluate(async () => {
+    const port = await session.open('demo');
+    port.send('help\n');
+    await until('it is dropped', () => events.find(({ type }) => type === 'dropped'));
+    return { known: [...session.known.keys()], hidden: (await refusal(session.open('echo'))).code, dropped: events.find(({ type }) => type === 'dropped').reason };
+  });
+  assert.deepEqual(seen, { known: ['demo'], hidden: 'unknown-endpoint', dropped: 'forbidden' });
+
+  await admin('DELETE', '/tokens/reader');
+  assert.deepEqual(await page.evaluate(async () => [(await session.closed).reason, session.state, events.filter(({ type }) => type === 'bye')]),
+    ['token-revoked', 'closed', [{ type: 'bye', reason: 'token-revoked' }]]);
+
+  // A token that is asked for anew: the session ends with the old one and goes on with the next. It came in the address before.
+  const short = await token('short', { scopes: [{ endpoints: ['*'], verbs: ['read', 'write'] }], expires_in_s: 3 });
+  const renewed = await page.evaluate(async ([url, first, second]) => {
+    const given = [];
+    const renewing = await thingway.connect(url, { token: () => { given.push(given.length); return given.length === 1 ? first : second; } });
+    const bye = new Promise((done) => renewing.addEventListener('bye', ({ detail }) => done(detail.reason)));
+    const port = await renewing.open('echo');
+    const back = new Promise((done) => renewing.addEventListener('reconnected', done));
+    const reason = await bye;
+    await back;
+    await until('it is open again', () => port.state === 'open');
+    const plain = await thingway.connect(`${url}/#token=${second}`);
+    await plain.close();
+    await renewing.close();
+    return { reason, asked: given.length };
+  }, [far, short, next]);
+  assert.deepEqual(renewed, { reason: 'token-expired', asked: 2 });
+
+  // Somebody ends the session: coming back at once would be rude.
+  const other = await openConnected(browser, site, far, { token: next });
+  await admin('DELETE', `/sessions/${await other.evaluate(() => session.id)}`);
+  assert.deepEqual(await other.evaluate(async () => [(await session.closed).reason, session.state]), ['disconnected', 'closed']);
+});
