@@ -1,7 +1,7 @@
 // Makes docs/screenshot.png: node tests/browser/screenshot.mjs docs/screenshot.png
 import { chromium } from './lib/browsers.js';
 import { Daemon, demoEndpoint, serialEndpoint } from './lib/daemon.js';
-import { FirstPage } from './lib/first_page.js';
+import { Console } from './lib/console.js';
 
 const [output] = process.argv.slice(2);
 if (!output) {
@@ -20,7 +20,7 @@ name = "autopilot"
 kind = "udp"
 remote = "127.0.0.1:14550"
 `);
-  const page = await FirstPage.open(await chromium(t, { viewport: { width: 1100, height: 720 } }), daemon.url);
+  const page = await Console.open(await chromium(t, { viewport: { width: 1100, height: 720 } }), daemon.url);
   await page.openEndpoint('demo');
   await page.shows('demo', 'Type help.');
   for (const [line, answer] of [['help', /temp/], ['led on', /led/], ['temp on', /(\d\.\d[^]*\n[^]*){3}/]]) {
