@@ -50,6 +50,13 @@ pub const REMOTE_CANDIDATES: usize = 64;
 /// Parallel HTTP connections.
 pub const HTTP_CONNECTIONS: usize = 128;
 
+/// How many of them may come from beyond this machine, and from one address there: whoever holds
+/// connections open keeps out neither who sits at the machine nor the rest of the network. A browser
+/// opens six.
+pub const NETWORK_CONNECTIONS: usize = 96;
+/// See [`NETWORK_CONNECTIONS`].
+pub const CONNECTIONS_PER_ADDRESS: usize = 32;
+
 /// The largest offer or fragment, in bytes; Chromium's with every codec has about 10 KiB.
 pub const SDP: usize = 64 * 1024;
 

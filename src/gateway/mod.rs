@@ -86,6 +86,8 @@ pub struct Gateway {
     sources: Slab<SourceKind, Source>,
     /// HTTP and WebSocket connections among the sources.
     connections: usize,
+    /// Those from beyond this machine, with their addresses.
+    network: HashMap<SourceId, IpAddr>,
     /// Listeners and ICE sockets that have not been opened yet.
     opening: Vec<SourceId>,
     sessions: Slab<SessionKind, Entry>,
@@ -170,6 +172,7 @@ impl Gateway {
             started: now,
             sources: Slab::new(),
             connections: 0,
+            network: HashMap::new(),
             opening: Vec::new(),
             sessions: Slab::new(),
             names: HashMap::new(),

@@ -1,6 +1,6 @@
 //! HTTP requests become answers: who may ask, what is asked, and what comes back.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use serde::Deserialize;
@@ -59,7 +59,10 @@ impl Gateway {
         // An IPv4 address in IPv6's clothes is that address.
         let plain = |addr: SocketAddr| SocketAddr::new(addr.ip().to_canonical(), addr.port());
         let (local, remote) = (plain(local), plain(remote));
-        if self.connections >= limits::HTTP_CONNECTIONS {
+        let is_network = !matches!(reach, Reach::ControlSocket | Reach::Loopback);
+        if self.connections >= limits::HTTP_CONNECTIONS
+            || (is_network && !self.has_room_for(remote.ip()))
+        {
             self.stats.connections_refused += 1;
             return None;
         }
@@ -75,8 +78,18 @@ impl Gateway {
             upgrading: false,
         };
         let source = self.sources.insert(Source::Http(Box::new(http)));
+        if is_network {
+            self.network.insert(source, remote.ip());
+        }
         self.schedule_source(now, source);
         Some(source)
+    }
+
+    /// Whether one more connection may come from this address.
+    fn has_room_for(&self, address: IpAddr) -> bool {
+        let same = self.network.values().filter(|known| **known == address);
+        self.network.len() < limits::NETWORK_CONNECTIONS
+            && same.count() < limits::CONNECTIONS_PER_ADDRESS
     }
 
     /// Acts on what a connection has to say.
@@ -140,6 +153,7 @@ impl Gateway {
         if self.sources.remove(source).is_some() {
             self.connections -= 1;
             self.guards.remove(&source);
+            self.network.remove(&source);
             self.events.remove(source);
             self.offers.retain(|offer| offer.is_not_of(source));
             self.timers.set(TimerKey::Source(source), None);

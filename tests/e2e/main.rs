@@ -46,5 +46,6 @@ mod serial;
 mod shutdown;
 mod sockets;
 mod state;
+mod stranger;
 mod trace;
 mod udp;

@@ -345,3 +345,32 @@ fn a_ticket_opens_one_stream_that_ends_with_its_token() {
         "the stream has ended"
     );
 }
+
+#[test]
+fn who_holds_connections_open_keeps_out_nobody_else() {
+    let mut world = World::new(9, ARM);
+    let local = "192.0.2.1:8000".parse().unwrap();
+    let open = |world: &mut World, address: &str| {
+        let remote = format!("{address}:40000").parse().unwrap();
+        world.gateway.handle_accept(world.now, local, remote)
+    };
+    let hoard = (0..200)
+        .filter_map(|_| open(&mut world, "192.0.2.66"))
+        .count();
+    assert_eq!(hoard, 32);
+    assert!(open(&mut world, "192.0.2.67").is_some(), "others get in");
+    let crowd = (0..200).filter_map(|n| open(&mut world, &format!("192.0.2.{}", 70 + n % 100)));
+    assert_eq!(hoard + 1 + crowd.count(), 96);
+    assert_eq!(
+        world.get("/endpoints/arm")["name"],
+        "arm",
+        "this machine has room"
+    );
+    assert_eq!(
+        world.metric("thingway_connections_refused_total"),
+        168 + 200 - 63
+    );
+    // Nobody has said anything: they are hung up on, and the places are free again.
+    world.run(Duration::from_secs(70));
+    assert!(open(&mut world, "192.0.2.66").is_some());
+}

@@ -1,0 +1,115 @@
+//! Somebody on the network: `curl` from another address of a network that leads nowhere, checking
+//! the certificate.
+
+use std::process::Command;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::daemon::{Daemon, Folder};
+use crate::network::Network;
+
+pub const BOARD: &str = "192.0.2.1";
+pub const STRANGER: &str = "192.0.2.2";
+pub const CONFIG: &str = "[http]\nlisten = [\"127.0.0.1:0\"]\n[[endpoint]]\nname = \"arm\"\nkind = \"echo\"\n\
+                      [[endpoint]]\nname = \"leg\"\nkind = \"echo\"\n";
+
+/// Runs a test in a network of its own, if this user may make one.
+pub fn on_a_network(test: impl FnOnce() + Send + 'static) {
+    let setup = format!("ip addr add {BOARD}/24 dev lo && ip addr add {STRANGER}/24 dev lo");
+    let Some(network) = Network::new(&setup) else {
+        eprintln!("SKIPPED: this needs a network namespace, and this user may not make one");
+        return;
+    };
+    let inside = move || {
+        network.enter();
+        test();
+    };
+    std::thread::spawn(inside).join().expect("no panic");
+}
+
+pub fn start(folder: &Arc<Folder>, config: &str) -> Daemon {
+    let config = folder.write("config.toml", config);
+    let mut command = folder.program();
+    command.env("RUNTIME_DIRECTORY", folder.join("run"));
+    // What is never logged is not logged at the most talkative level either.
+    command.arg("--config").arg(config).args(["--log", "trace"]);
+    Daemon::run(Arc::clone(folder), command)
+}
+
+/// What a command of ours prints, and whether it went well.
+pub fn thingway(folder: &Folder, arguments: &[&str]) -> (bool, String) {
+    let mut command = folder.program();
+    command.env("RUNTIME_DIRECTORY", folder.join("run"));
+    let output = command.args(arguments).output().expect("it runs");
+    let text = [output.stdout, output.stderr].concat();
+    (
+        output.status.success(),
+        String::from_utf8(text).expect("text"),
+    )
+}
+
+/// The daemon's host name, which its certificate is for.
+pub fn host() -> String {
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .to_ascii_lowercase();
+    format!("{name}.local")
+}
+
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+
+    pub fn kind(&self) -> String {
+        let kind = self.json()["type"].as_str().unwrap_or_default().to_owned();
+        kind.trim_start_matches("about:blank#").to_owned()
+    }
+}
+
+/// Asks from the stranger's address. The certificate is checked: nothing is insecure here.
+pub fn curl(folder: &Folder, port: u16, path: &str, more: &[&str]) -> Answer {
+    let host = host();
+    let mut command = Command::new("curl");
+    command
+        .args(["--silent", "--show-error", "--include", "--max-time", "15"])
+        .args(["--interface", STRANGER, "--noproxy", "*"])
+        .args(["--resolve", &format!("{host}:{port}:{BOARD}")])
+        .arg("--cacert")
+        .arg(folder.join("state/thingway/tls.pem"))
+        .args(more)
+        .arg(format!("https://{host}:{port}{path}"));
+    let output = command.output().expect("curl runs");
+    assert!(output.status.success(), "{path} {more:?}: {output:?}");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+    Answer {
+        status: head[9..12].parse().expect("a status"),
+        head: head.to_owned(),
+        body: body.to_owned(),
+    }
+}
+
+pub fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}")
+}
+
+/// Lets the network in; the port and the first token.
+pub fn set_up(folder: &Folder) -> (u16, String, String) {
+    let (good, text) = thingway(folder, &["setup", "--listen", "0.0.0.0:0"]);
+    assert!(good, "{text}");
+    let url = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix(&format!("https://{BOARD}:")))
+        .unwrap_or_else(|| panic!("an address: {text}"));
+    let (port, token) = url.split_once("/#token=").expect("a token");
+    (port.parse().expect("a port"), token.to_owned(), text)
+}
