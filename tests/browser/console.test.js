@@ -164,6 +164,7 @@ test('comes back by itself when the daemon restarts while somebody types', { tim
   await until('and says so', async () => /The connection to the gateway was lost/.test(await page.notices()));
   await page.view('plots'); // is there without a gateway
   await page.view('terminals');
+  await input.press('End');
   await input.pressSequentially('ne');
   await daemon.start();
   await page.isOpen('arm', 40000);
