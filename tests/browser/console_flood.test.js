@@ -6,6 +6,7 @@ import { chromium } from './lib/browsers.js';
 import { Console } from './lib/console.js';
 import { consoleOf } from './lib/console_site.js';
 import { Daemon, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
+import { SerialDevice } from './lib/devices.js';
 import { flood, line } from './lib/flood.js';
 import { Trace } from './lib/trace.js';
 import { until } from './lib/until.js';
@@ -41,3 +42,28 @@ for (const look of ['Text', 'Hex']) {
     assert.deepEqual(page.errors, []);
   });
 }
+
+test('a page that nobody looks at keeps up, and shows the latest when somebody does', { timeout: 60000 }, async (t) => {
+  const tty = `${temporaryDirectory()}/tty`;
+  const board = await SerialDevice.plugIn(t, tty);
+  const daemon = await Daemon.start(t, `${serialEndpoint('board', tty)}lag = "skip"\n`);
+  const page = await Console.open(await chromium(t), await consoleOf(t, daemon));
+  await page.openEndpoint('board');
+  const hide = (hidden) => page.page.evaluate((value) => {
+    Object.defineProperty(document, 'hidden', { value, configurable: true });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, hidden);
+  await hide(true);
+  for (let n = 0; n < 40; n++) {
+    board.write(`line ${n} ${'x'.repeat(40000)}\r\n`);
+    await sleep(30);
+  }
+  board.write('the last line\r\n');
+  await until('all of it is here', async () => /1\.6 MB/.test(await page.desk('board').locator('.count').innerText()), 15000);
+  assert.ok(!(await page.screen('board')).includes('the last line'), 'nothing is drawn for nobody');
+  await hide(false);
+  await page.shows('board', 'the last line');
+  board.write('and one more\r\n');
+  await page.shows('board', /the last line\nand one more/);
+  assert.deepEqual(page.errors, []);
+});
