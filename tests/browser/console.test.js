@@ -162,6 +162,9 @@ test('comes back by itself when the daemon restarts while somebody types', { tim
   await daemon.stop();
   await until('the page knows', async () => await page.link() === 'reconnecting', 20000);
   await until('and says so', async () => /The connection to the gateway was lost/.test(await page.notices()));
+  await page.view('plots'); // is there without a gateway
+  await page.view('terminals');
+  await input.press('End');
   await input.pressSequentially('ne');
   await daemon.start();
   await page.isOpen('arm', 40000);

@@ -81,3 +81,18 @@ test('signs in, makes tokens, shares and revokes them', { timeout: 90000, skip: 
   assert.equal(await lab.page.evaluate(() => sessionStorage.getItem('thingway.token')), null);
   assert.deepEqual([boss, guest, again, lab].flatMap(({ errors }) => errors), []);
 });
+
+test('over plain HTTP it says what that means', { timeout: 60000, skip: !address && 'this machine has no address but loopback' }, async (t) => {
+  const daemon = await Daemon.start(t);
+  const url = await consoleOf(t, daemon, () => null, address);
+  const page = await Console.open(await chromium(t), url);
+  await page.openEndpoint('demo');
+  assert.match(await page.notices(), /This page came over plain HTTP.*Open it over https/s);
+  await page.view('drive');
+  assert.match(await page.page.locator('.drive').innerText(), /Gamepads need a page that came over https/);
+  await page.view('connection');
+  assert.equal(await page.page.getByRole('button', { name: 'Copy' }).count(), 0, 'there is no clipboard');
+  await page.page.getByRole('button', { name: 'Dismiss' }).click();
+  assert.equal(await page.notices(), '');
+  assert.deepEqual(page.errors, []);
+});

@@ -13,10 +13,10 @@ export const policy = "default-src 'none'; script-src 'self'; style-src 'self'; 
 const types = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8' };
 
 /** The address of the console of that daemon, of which only `url` is looked at. `extra(path)` may give HTML for pages of a test's own. */
-export async function consoleOf(t, daemon, extra = () => null) {
+export async function consoleOf(t, daemon, extra = () => null, host = '127.0.0.1') {
   if (!existsSync(join(dist, 'index.html'))) throw new Error('web/console is not built: npm install && npm run build there');
   const plain = daemon.url.startsWith('http:') && await (await fetch(`${daemon.url}/`)).text();
-  if (plain === readFileSync(join(dist, 'index.html'), 'utf8') && extra.length === 0) return daemon.url;
+  if (plain === readFileSync(join(dist, 'index.html'), 'utf8') && extra.length === 0 && host === '127.0.0.1') return daemon.url;
   const server = http.createServer((request, response) => {
     const path = new URL(request.url, 'http://localhost').pathname;
     const own = extra(path);
@@ -31,10 +31,10 @@ export async function consoleOf(t, daemon, extra = () => null) {
       'X-Content-Type-Options': 'nosniff',
     }).end(readFileSync(join(dist, file)));
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(0, host);
   await once(server, 'listening');
   t.after(() => { server.closeAllConnections(); server.close(); });
-  return `http://127.0.0.1:${server.address().port}`;
+  return `http://${host}:${server.address().port}`;
 }
 
 /** On to the gateway, as if the page had come from there. */

@@ -3,7 +3,6 @@
 // terminal, beside that of a page which only opens a DataChannel. `--tasks` measures the first alone.
 // Wanted: `npm run build` here, `npm install` in tests/browser, the daemon's path in THINGWAY.
 import { readFileSync } from 'node:fs';
-import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const tests = new URL('../../../tests/browser/lib/', import.meta.url);
@@ -11,6 +10,8 @@ const { chromium } = await import(new URL('browsers.js', tests));
 const { Console } = await import(new URL('console.js', tests));
 const { consoleOf } = await import(new URL('console_site.js', tests));
 const { Daemon, demoEndpoint, serialEndpoint, temporaryDirectory } = await import(new URL('daemon.js', tests));
+const { flood, line } = await import(new URL('flood.js', tests));
+const { Trace } = await import(new URL('trace.js', tests));
 const { until } = await import(new URL('until.js', tests));
 
 const afters = [];
@@ -18,25 +19,10 @@ const t = { after: (end) => afters.push(end) };
 const bare = readFileSync(new URL('bare.html', import.meta.url), 'utf8');
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
-/** Lines as a board prints them, with colours, at a rate in bytes per second; by a program of its own, as a device is. */
-function flood(path, rate) {
-  const program = `
-    const line = Buffer.from('\\x1b[32m[  12.345678]\\x1b[0m usb 1-1.3: new full-speed USB device number 7 using \\x1b[1mdwc_otg\\x1b[0m\\r\\n');
-    const block = Buffer.concat(Array(100).fill(line));
-    const fs = require('fs'), fd = fs.openSync(${JSON.stringify(path)}, fs.constants.O_WRONLY | fs.constants.O_NOCTTY);
-    const begun = performance.now(); let sent = 0;
-    setInterval(() => { while (sent < (performance.now() - begun) / 1000 * ${rate}) sent += fs.writeSync(fd, block); }, 5);`;
-  const child = spawn(process.execPath, ['-e', program], { stdio: 'ignore' });
-  t.after(() => child.kill('SIGKILL'));
-  return child;
-}
-
 async function longTasks() {
   const tty = `${temporaryDirectory()}/tty`;
   const far = `${tty}-far`;
-  const pair = spawn('socat', ['-b65536', `pty,raw,echo=0,link=${tty}`, `pty,raw,echo=0,link=${far}`], { stdio: 'ignore' });
-  t.after(() => pair.kill());
-  await sleep(500);
+  await line(t, tty, far);
   const daemon = await Daemon.start(t, `${serialEndpoint('board', tty)}lag = "skip"\n`); // a debug build on a busy machine sends less than 4 MB/s
   const url = await consoleOf(t, daemon);
   const browser = await chromium(t, { viewport: { width: 1280, height: 800 } });
@@ -55,7 +41,7 @@ async function longTasks() {
     const trace = await Trace.start(page.page);
     const count = async () => Number((await daemon.get('/endpoints/board')).from_device.bytes);
     const before = await count();
-    const device = rate ? flood(far, rate) : null;
+    const device = rate ? flood(t, far, rate) : null;
     await sleep(10000);
     const bytes = await count() - before;
     const { tasks, frames } = await page.page.evaluate(() => ({ tasks: window.tasks, frames: window.frames }));
@@ -69,36 +55,6 @@ async function longTasks() {
 }
 
 const longest = (tasks) => (tasks.length ? ` (the longest ${Math.max(...tasks).toFixed(0)} ms)` : '');
-
-/**
- * The tasks of the page's main thread in milliseconds of processor time: what they cost even where other programs have the
- * machine, which the clock of `longtask` counts too.
- */
-class Trace {
-  #events = [];
-  #client;
-
-  static async start(page) {
-    const trace = new Trace();
-    trace.#client = await page.context().newCDPSession(page);
-    trace.#client.on('Tracing.dataCollected', ({ value }) => trace.#events.push(...value));
-    await trace.#client.send('Tracing.start', { transferMode: 'ReportEvents', traceConfig: { includedCategories: ['toplevel', 'disabled-by-default-devtools.timeline'] } });
-    return trace;
-  }
-
-  async stop() {
-    const complete = new Promise((done) => this.#client.once('Tracing.tracingComplete', done));
-    await this.#client.send('Tracing.end');
-    await complete;
-    const main = new Map(); // of each renderer; the busiest one is the page's
-    for (const { name, args, pid, tid } of this.#events) if (name === 'thread_name' && args.name === 'CrRendererMain') main.set(`${pid} ${tid}`, []);
-    for (const { name, pid, tid, tdur } of this.#events) {
-      if (/RunTask$/.test(name) && tdur !== undefined) main.get(`${pid} ${tid}`)?.push(tdur / 1000);
-    }
-    const sum = (values) => values.reduce((all, value) => all + value, 0);
-    return [...main.values()].sort((a, b) => sum(b) - sum(a))[0] ?? [];
-  }
-}
 
 async function coldLoad() {
   const daemon = await Daemon.start(t, demoEndpoint);

@@ -23,10 +23,14 @@ export class Screen {
   #written = 0; // when
   #room: (() => void)[] = [];
   #presenter: Presenter;
+  /** More came while nobody looked than is worth drawing: it is shown from the record when somebody does. */
+  #stale = false;
   #observer: ResizeObserver | null = null;
 
-  constructor(look: Look, theme: ITheme, scrollback: number, label: string) {
+  /** `past` gives the last pieces of what came, see `Record.last`. */
+  constructor(look: Look, theme: ITheme, scrollback: number, label: string, readonly past: (bytes: number) => Piece[]) {
     this.#presenter = new Presenter(look);
+    document.addEventListener('visibilitychange', this.#seen);
     this.terminal = new Terminal({
       allowProposedApi: true, // marks what a search has found
       fontFamily: 'ui-monospace, "Cascadia Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace',
@@ -59,6 +63,7 @@ export class Screen {
 
   dispose(): void {
     this.#observer?.disconnect();
+    document.removeEventListener('visibilitychange', this.#seen);
     this.terminal.dispose();
     this.#queue = [];
     this.#release();
@@ -66,9 +71,10 @@ export class Screen {
 
   /** Resolves when there is room for more. */
   async take({ at, bytes }: Piece): Promise<void> {
+    if (document.hidden && this.#unseen()) return;
     for (let from = 0; from < bytes.length; from += PIECE) this.#push(this.#presenter.present(bytes.subarray(from, from + PIECE), at));
     this.#schedule();
-    if (this.#queued >= BATCH) await new Promise<void>((done) => this.#room.push(done));
+    if (this.#queued >= BATCH && !document.hidden) await new Promise<void>((done) => this.#room.push(done));
   }
 
   /** What the page itself has to say, or what was typed here. */
@@ -78,13 +84,14 @@ export class Screen {
   }
 
   /** Another look at what came before. */
-  show(look: Look, pieces: (bytes: number) => Piece[]): void {
+  show(look: Look): void {
+    this.#stale = false;
     const columns = this.terminal.cols >= (look.stamps ? 90 : 77) ? 16 : 8;
     this.#presenter = new Presenter(look, columns);
     this.#queue = [];
     this.#queued = 0;
     this.terminal.reset();
-    for (const { at, bytes } of pieces(AGAIN)) this.#push(this.#presenter.present(bytes, at));
+    for (const { at, bytes } of this.past(AGAIN)) this.#push(this.#presenter.present(bytes, at));
     this.#schedule();
   }
 
@@ -107,6 +114,21 @@ export class Screen {
   onFound(listener: (found: Found) => void): void {
     this.#search.onDidChangeResults(({ resultIndex, resultCount }) => listener({ index: resultIndex, count: resultCount }));
   }
+
+  /** The browser slows the timers of a hidden page, and with them xterm.js, to a crawl. */
+  #unseen(): boolean {
+    if (this.#queued > AGAIN) {
+      this.#stale = true;
+      this.#queue = [];
+      this.#queued = 0;
+    }
+    return this.#stale;
+  }
+
+  #seen = (): void => {
+    if (document.hidden) this.#release();
+    else if (this.#stale) this.show(this.#presenter.look);
+  };
 
   #push(data: Uint8Array | string): void {
     if (!data.length) return;
@@ -133,9 +155,8 @@ export class Screen {
 
   #write(): void {
     this.#written = performance.now();
-    const limit = document.hidden ? 16 * BATCH : BATCH;
     let size = 0;
-    while (this.#queue.length && size < limit) {
+    while (this.#queue.length && size < BATCH) {
       const data = this.#queue.shift()!;
       size += data.length;
       const written = () => {
@@ -144,7 +165,7 @@ export class Screen {
         if (this.#queued < BATCH) this.#release();
         this.#schedule();
       };
-      if (this.#queue.length && size < limit) this.terminal.write(data);
+      if (this.#queue.length && size < BATCH) this.terminal.write(data);
       else return this.terminal.write(data, written);
     }
     this.#writing = false;

@@ -12,7 +12,8 @@ export function ScreenView({ desk, onScreen, onLeave }: { desk: Desk; onScreen: 
   const place = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const habits = desk.habits;
-    const screen = new Screen(habits.peek(), palettes[dark.peek() ? 'dark' : 'light'], scrollback.peek(), t('terminal.screen', { name: desk.name }));
+    const screen = new Screen(habits.peek(), palettes[dark.peek() ? 'dark' : 'light'], scrollback.peek(), t('terminal.screen', { name: desk.name }),
+      (bytes) => desk.record.last(bytes));
     screen.mount(place.current!);
     const { terminal } = screen;
     const typed = (text: string) => {
@@ -41,7 +42,7 @@ export function ScreenView({ desk, onScreen, onLeave }: { desk: Desk; onScreen: 
         terminal.options.convertEol = returns;
         const now = JSON.stringify([mode, stamps, returns]);
         // The first time it shows what came while there was no screen.
-        if (now !== look) screen.show({ mode, stamps }, (bytes) => desk.record.last(bytes));
+        if (now !== look) screen.show({ mode, stamps });
         look = now;
       }),
       desk.returns.subscribe((times) => { if (times > returned) screen.print(`\r\n\x1b[7m ${t('desk.back')} \x1b[0m\r\n`); }),

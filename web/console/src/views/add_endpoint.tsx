@@ -42,7 +42,7 @@ export function AddEndpoint({ onDone }: { onDone: (name: string | null) => void 
           <label key={port.device} class="port">
             <input type="radio" name="port" disabled={port.endpoint !== null} checked={chosen === port} onChange={() => choose(port)} />
             <span>
-              <b>{port.product ?? port.device}</b> <span class="kind">{[port.vendor, port.device, port.driver].filter(Boolean).join(' · ')}</span>
+              <b>{port.product ?? port.device}</b> <span class="kind">{[port.vendor, port.product && port.device, port.driver].filter(Boolean).join(' · ')}</span>
               {port.endpoint && <span class="state"> {t('add.taken', { name: port.endpoint })}</span>}
               {port.holders.map((holder) => <span key={holder.pid} class="state"> {t('add.held', { name: holder.name, pid: String(holder.pid) })}</span>)}
               {port.warnings.map((warning) => <span key={warning} class="state warning"> {warning}</span>)}
