@@ -182,5 +182,8 @@ for (const [name, launch] of Object.entries(browsers)) {
       return new Promise((done) => { worker.onmessage = ({ data }) => done(data); });
     });
     assert.match(heard, /led on/);
+
+    await page.goto('about:blank');
+    await until('a page that is left has ended its session', async () => (await daemon.sessions()).length === 0, 3000);
   });
 }

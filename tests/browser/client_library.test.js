@@ -260,7 +260,15 @@ for (const [name, launch] of Object.entries(browsers)) {
         port.addEventListener('dropped', ({ detail: { port: of, ...rest } }) => { window.drop = { same: of === port, ...rest }; });
       });
       slow.pause();
-      await page.evaluate(() => port.writable.getWriter().write(new Uint8Array(200_000)));
+      // As much as everything on the way holds, and some more, which waits here.
+      await page.evaluate(async () => {
+        const piece = new Uint8Array(16384);
+        let still = 0;
+        await until('it stands still', () => {
+          while (port.send(piece)) still = 0;
+          return ++still > 100;
+        }, 20000);
+      });
       await slow.unplug();
       const told = await until('it is told', () => page.evaluate(() => events.some(({ type, name: of, state }) => type === 'endpoint' && of === 'slow' && state === 'absent')
         && events.find(({ type }) => type === 'lost')));

@@ -84,18 +84,23 @@ try {
       },
     };
   }, daemon.url);
-  const rates = {};
-  for (let round = -1; round < rounds; round++) { // the first is to warm up
-    for (const way of ['up, bare', 'up, writable', 'down, bare', 'down, readable']) {
-      const result = await page.evaluate(([of, count]) => window.ways[of](count), [way, Math.round(megabytes * 1e6 / 16384)]);
-      if (round >= 0) (rates[way] ??= []).push(result);
-    }
-  }
+  const count = Math.round(megabytes * 1e6 / 16384);
   const median = (list) => list.toSorted((a, b) => a - b)[list.length >> 1];
-  for (const [way, list] of Object.entries(rates)) {
-    console.log(`${name} ${way}: ${median(list).toFixed(2)} MB/s (${Math.min(...list).toFixed(2)} to ${Math.max(...list).toFixed(2)}, n=${list.length})`);
+  for (const [bare, library] of [['up, bare', 'up, writable'], ['down, bare', 'down, readable']]) {
+    const rates = { [bare]: [], [library]: [] };
+    for (let round = -1; round < rounds; round++) { // the first is to warm up
+      // Neither is always the one that comes after the other.
+      for (const way of round % 2 ? [bare, library] : [library, bare]) {
+        const rate = await page.evaluate(([of, pieces]) => window.ways[of](pieces), [way, count]);
+        if (round >= 0) rates[way].push(rate);
+      }
+    }
+    for (const [way, list] of Object.entries(rates)) {
+      console.log(`${name} ${way}: ${median(list).toFixed(2)} MB/s (${Math.min(...list).toFixed(2)} to ${Math.max(...list).toFixed(2)}, n=${list.length})`);
+    }
+    const ratios = rates[library].map((rate, round) => rate / rates[bare][round]);
+    console.log(`${name} ${library}: ${median(ratios).toFixed(3)} of bare, the median of ${rounds} pairs`);
   }
-  console.log(`${name} library/bare: up ${(median(rates['up, writable']) / median(rates['up, bare'])).toFixed(3)}, down ${(median(rates['down, readable']) / median(rates['down, bare'])).toFixed(3)}`);
 } finally {
   for (const end of ends) await end();
 }

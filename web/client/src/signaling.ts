@@ -67,7 +67,7 @@ export class Signaling {
     if (this.#last) headers.set('Authorization', `Bearer ${this.#last}`);
     let response;
     try {
-      response = await this.#fetch(url, { ...init, headers, cache: 'no-store', credentials: 'omit' });
+      response = await this.#fetch(url, { ...init, headers, cache: 'no-store' });
     } catch (cause) {
       if (init.signal?.aborted) throw init.signal.reason;
       throw new ThingwayError('unreachable', `${url.origin} cannot be reached: ${(cause as Error).message}`, { cause });

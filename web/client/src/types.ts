@@ -6,13 +6,13 @@ import type { Session } from './session.js';
 /** Options of {@link connect}. */
 export interface ConnectOptions {
   /** An access token, or a function that gives one; it is asked again for each attempt. Not needed on the gateway's own machine. */
-  token?: string | (() => string | Promise<string>);
+  token?: string | (() => string | Promise<string>) | undefined;
   /** STUN and TURN servers, as in `RTCConfiguration`. On one network none are needed. */
   iceServers?: RTCIceServer[];
   /** `relay` forces everything through TURN. Default `all`. */
   iceTransportPolicy?: RTCIceTransportPolicy;
   /** Ends the attempt to connect, and later the session, as `close()` does. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** How to come back after the connection was lost; `false` for not at all. The default tries for ever. */
   reconnect?: false | ReconnectOptions;
   /** How long one attempt to connect may take, in ms. Default 15,000. */
