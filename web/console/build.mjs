@@ -11,6 +11,16 @@ process.chdir(dirname(fileURLToPath(import.meta.url)));
 const watching = process.argv.includes('--watch');
 const LIMIT = 250_000; // bytes of all of it, gzipped: what a phone at the edge of the network loads in a second or two
 
+/** What a file imports, and what that imports in turn; of what is imported later only what `soon` names. */
+function imports({ outputs }, path, soon, seen = new Set()) {
+  for (const { path: other, kind } of outputs[path].imports) {
+    if (seen.has(other) || (kind !== 'import-statement' && !soon(other))) continue;
+    seen.add(other);
+    imports({ outputs }, other, soon, seen);
+  }
+  return seen;
+}
+
 /** The page is written last, from what esbuild says that it has made. */
 const page = {
   name: 'page',
@@ -18,15 +28,15 @@ const page = {
     build.onEnd(({ errors, metafile }) => {
       if (errors.length) return;
       const made = Object.entries(metafile.outputs);
-      const entry = (suffix) => made.find(([path, { entryPoint }]) => entryPoint && path.endsWith(suffix))[0];
-      const script = entry('.js');
+      const entry = (source) => made.find(([, { entryPoint }]) => entryPoint === source)[0];
+      const script = entry('src/begin.ts');
       // What the script imports at once is asked for with it, not when it has arrived and been read.
-      const needed = metafile.outputs[script].imports.filter(({ kind }) => kind === 'import-statement').map(({ path }) => path);
+      const needed = new Set(imports(metafile, script, (path) => /^dist\/assets\/(main|screen)-/.test(path)));
       const address = (path) => path.replace('dist/', '');
       const html = readFileSync('index.html', 'utf8')
         .replace('%SCRIPT%', address(script))
-        .replace('%STYLE%', address(entry('.css')))
-        .replace('%PRELOAD%', needed.map((path) => `<link rel="modulepreload" href="${address(path)}">\n`).join(''));
+        .replace('%STYLE%', address(entry('src/style/main.css')))
+        .replace('%PRELOAD%', [...needed].map((path) => `<link rel="modulepreload" href="${address(path)}">\n`).join(''));
       writeFileSync('dist/index.html', html);
       const sizes = made.map(([path]) => [basename(path), gzipSync(readFileSync(path), { level: 9 }).length]);
       const total = sizes.reduce((sum, [, size]) => sum + size, gzipSync(html).length);
@@ -77,7 +87,7 @@ if (!watching) {
 rmSync('dist', { recursive: true, force: true });
 mkdirSync('dist/assets', { recursive: true });
 const options = {
-  entryPoints: { console: 'src/main.tsx', style: 'src/style/main.css' },
+  entryPoints: { console: 'src/begin.ts', style: 'src/style/main.css' },
   outdir: 'dist/assets',
   entryNames: '[name]-[hash]',
   chunkNames: '[name]-[hash]',

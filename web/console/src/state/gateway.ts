@@ -24,11 +24,16 @@ const PINGS_KEPT = 300;
 let attempts = 0;
 let retry: ReturnType<typeof setTimeout> | undefined;
 
+let settled = () => {};
+/** When there is a session, or ought to be one: until then the page does nothing large, which would hold the connection up. */
+export const calm = new Promise<void>((done) => { settled = done; });
+
 /** Finds out who this page is and connects. Tries again by itself, except where a person has to do something first. */
 export async function start(): Promise<void> {
   clearTimeout(retry);
   link.value = 'connecting';
   try {
+    setTimeout(settled, 1000);
     const connecting = connect(location.origin, { token: () => token.peek() ?? '' });
     // At the same time, since most pages may do both.
     const entering = access.value ? null : enter();
@@ -66,6 +71,7 @@ function ask(word: string, detail: string): void {
 const isTokenTrouble = (error: unknown) => error instanceof Error && /^(token-|unauthori[sz]ed)/.test(String((error as { code?: unknown }).code));
 
 function follow(made: Session): void {
+  settled();
   session.value = made;
   link.value = 'connected';
   endpoints.value = new Map(made.known);

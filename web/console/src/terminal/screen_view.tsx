@@ -3,14 +3,27 @@ import { effect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
 import { ENDINGS, type Desk } from '../state/desks.ts';
+import { calm } from '../state/gateway.ts';
 import { dark } from '../state/settings.ts';
 import { scrollback } from './preferences.ts';
-import { Screen } from './screen.ts';
+import type { Screen } from './screen.ts';
 import { palettes } from './theme.ts';
+
+/** The largest part of the page: it comes when there is a session. What the device says meanwhile is in the record. */
+const screens = calm.then(() => import('./screen.ts'));
 
 export function ScreenView({ desk, onScreen, onLeave }: { desk: Desk; onScreen: (screen: Screen | null) => void; onLeave: () => void }) {
   const place = useRef<HTMLDivElement>(null);
   useEffect(() => {
+    let left = false;
+    let leave = () => {};
+    void screens.then((made) => { if (!left) leave = open(made); });
+    return () => {
+      left = true;
+      leave();
+    };
+  }, [desk]);
+  const open = ({ Screen }: typeof import('./screen.ts')) => {
     const habits = desk.habits;
     const screen = new Screen(habits.peek(), palettes[dark.peek() ? 'dark' : 'light'], scrollback.peek(), t('terminal.screen', { name: desk.name }),
       (bytes) => desk.record.last(bytes));
@@ -58,6 +71,6 @@ export function ScreenView({ desk, onScreen, onLeave }: { desk: Desk; onScreen: 
       onScreen(null);
       screen.dispose();
     };
-  }, [desk]);
+  };
   return <div class="screen" ref={place} />;
 }
