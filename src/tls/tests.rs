@@ -120,3 +120,18 @@ fn rubbish_is_answered_with_an_alert_and_the_end() {
     tls.consume(now, tls.output().len());
     assert!(tls.is_finished() && plain.is_empty());
 }
+
+#[test]
+fn who_reads_slowly_costs_no_more_than_what_waits() {
+    let now = Instant::now();
+    let (identity, mut client) = pair();
+    let mut tls = Tls::new(now, &identity).expect("a connection");
+    carry(&mut tls, &mut client, 1000);
+    for _ in 0..200 {
+        tls.push(now, &[7; MAX_WAITING]);
+        // The system never has room for quite everything.
+        let n = tls.output().len() - 1;
+        tls.consume(now, n);
+    }
+    assert!(tls.output.len() < 8 * MAX_WAITING, "{}", tls.output.len());
+}

@@ -543,3 +543,42 @@ fn a_token_that_expires_does_so_after_a_restart_too() {
         start.elapsed()
     );
 }
+
+#[test]
+fn the_set_up_works_where_the_configuration_listens_already() {
+    on_a_network(|| {
+        let folder = Arc::new(Folder::new());
+        let config = "[http]\nlisten = [\"127.0.0.1:0\", \"0.0.0.0:8443\"]\n";
+        let _daemon = start(&folder, config);
+        let (good, text) = thingway(&folder, &["setup"]);
+        assert!(good, "{text}");
+    });
+}
+
+#[test]
+fn a_set_up_that_fails_leaves_the_one_before() {
+    on_a_network(|| {
+        let folder = Arc::new(Folder::new());
+        let _daemon = start(&folder, CONFIG);
+        let (port, token, _) = set_up(&folder);
+        let (good, text) = thingway(&folder, &["setup", "--listen", "203.0.113.9:8443"]);
+        assert!(!good, "{text}");
+        assert_eq!(curl(&folder, port, "/endpoints", &["-H", &bearer(&token)]).status, 200);
+    });
+}
+
+#[test]
+fn a_stream_ends_when_its_token_expires_and_not_later() {
+    let folder = Arc::new(Folder::new());
+    let daemon = start(&folder, CONFIG);
+    let (good, token) = thingway(&folder, &["token", "add", "short", "--expires", "8s"]);
+    assert!(good, "{token}");
+    let start = Instant::now();
+    let output = Command::new("curl")
+        .args(["-s", "--noproxy", "*", "--max-time", "25", "-H", &bearer(token.trim())])
+        .arg(format!("http://{}/events", daemon.addr))
+        .output()
+        .expect("curl runs");
+    assert!(output.status.success(), "{output:?}");
+    assert!(start.elapsed() < Duration::from_millis(9500), "{:?}", start.elapsed());
+}

@@ -374,3 +374,159 @@ fn who_holds_connections_open_keeps_out_nobody_else() {
     world.run(Duration::from_secs(70));
     assert!(open(&mut world, "192.0.2.66").is_some());
 }
+
+/// Sends a head now; its body is still to come.
+fn begin(world: &mut World, target: &str, token: &str, kind: &str, length: usize) -> thingway::ids::SourceId {
+    let head = format!(
+        "POST {target} HTTP/1.1\r\nHost: board\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
+    );
+    world.open(head.as_bytes())
+}
+
+fn go_on(world: &mut World, source: thingway::ids::SourceId, body: &str) -> String {
+    world.gateway.handle_data(world.now, source, body.as_bytes());
+    world.settle();
+    world.http_text(source)
+}
+
+#[test]
+fn who_began_a_request_with_a_token_that_was_then_revoked_gets_nothing() {
+    let mut world = World::new(20, ARM);
+    let boss = with_token(&mut world, &json!({"name": "boss", "admin": true}));
+    let evil = json!({"name": "evil", "admin": true}).to_string();
+    let one = begin(&mut world, "/tokens", &boss, "application/json", evil.len());
+    let two = begin(&mut world, "/tickets", &boss, "application/json", 2);
+    let addr = "192.0.2.77:5000".parse().unwrap();
+    let (_peer, offer) = crate::peer::Peer::offer(world.now, addr, &[reliable("arm")]);
+    let three = begin(&mut world, "/sessions", &boss, "application/sdp", offer.len());
+    world.token = None;
+    assert_eq!(world.ask_json("DELETE", "/tokens/boss", &Value::Null).0, 200);
+    let answers = [
+        go_on(&mut world, one, &evil),
+        go_on(&mut world, two, "{}"),
+        go_on(&mut world, three, &offer),
+    ];
+    world.run(Duration::from_secs(1));
+    let refused: Vec<_> = answers.iter().map(|a| a.starts_with("HTTP/1.1 401")).collect();
+    assert_eq!(refused, [true; 3], "{answers:?}");
+}
+
+#[test]
+fn a_script_of_a_revoked_token_is_not_run() {
+    let mut world = World::new(21, ARM);
+    let line = with_token(&mut world, &token("line", "arm", &["line"]));
+    world.token = None;
+    let n = world.connect(&[reliable("thingway"), reliable("arm")], good(), 1);
+    world.until("open", SOON, |w| w.peer(n).channels["arm"].credit.is_some());
+    let body = json!({"after": 5, "do": [{"baud": 57600}]}).to_string();
+    let source = begin(&mut world, "/endpoints/arm/line", &line, "application/json", body.len());
+    go_on(&mut world, source, &body);
+    assert_eq!(world.ask_json("DELETE", "/tokens/line", &Value::Null).0, 200);
+    let now = world.now;
+    assert!(world.peer(n).send_within_credit(now, "arm", b"12345"));
+    world.run(Duration::from_secs(3));
+    let answer = world.http_text(source);
+    assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[test]
+fn who_only_reads_cannot_keep_a_line_busy() {
+    let mut world = World::new(22, ARM);
+    with_token(&mut world, &token("look", "arm", &["read"]));
+    let n = world.connect(&[reliable("thingway"), reliable("arm")], good(), 1);
+    world.until("open", SOON, |w| w.peer(n).channels["arm"].credit.is_some());
+    for id in 0..16 {
+        tell(&mut world, n, &json!({"type": "line", "id": id, "endpoint": "arm", "after": 1000, "do": []}));
+    }
+    world.token = None;
+    let (status, answer) = world.ask_json("POST", "/endpoints/arm/line", &json!({"do": [{"dtr": true}]}));
+    assert_eq!(status, 200, "{answer}");
+}
+
+#[test]
+fn other_peoples_sessions_are_not_told_to_who_only_reads() {
+    let mut world = World::new(23, ARM);
+    let other = world.connect(&[reliable("arm")], good(), 1);
+    let session = world.clients[other].session.clone();
+    let watch = with_token(&mut world, &token("watch", "*", &["read"]));
+    let (_, list) = world.ask_json("GET", "/sessions", &Value::Null);
+    assert_eq!(list["sessions"], json!([]));
+    let head = format!("GET /events HTTP/1.1\r\nHost: board\r\nAuthorization: Bearer {watch}\r\n\r\n");
+    let source = world.open(head.as_bytes());
+    assert!(!world.http_text(source).contains(&session), "the id of somebody else's session");
+}
+
+#[test]
+fn nobody_has_all_the_tickets() {
+    let mut world = World::new(24, ARM);
+    let other = with_token(&mut world, &token("other", "arm", &["read"]));
+    with_token(&mut world, &token("hog", "arm", &["read"]));
+    for _ in 0..256 {
+        world.ask_json("POST", "/tickets", &Value::Null);
+    }
+    world.token = Some(other);
+    assert_eq!(world.ask_json("POST", "/tickets", &Value::Null).0, 201);
+}
+
+#[test]
+fn one_ipv6_network_cannot_hold_all_connections() {
+    let mut world = World::new(25, ARM);
+    let local = "[2001:db8::1]:8443".parse().unwrap();
+    for n in 2..200 {
+        let remote = format!("[2001:db8::{n:x}]:40000").parse().unwrap();
+        world.gateway.handle_accept(world.now, local, remote);
+    }
+    let other = "[2001:db8:0:1::1]:40000".parse().unwrap();
+    assert!(world.gateway.handle_accept(world.now, local, other).is_some());
+}
+
+#[test]
+fn a_guesser_does_not_keep_out_who_has_a_token() {
+    let mut world = World::new(26, ARM);
+    let good = with_token(&mut world, &token("lab", "arm", &["read"]));
+    let ask = |world: &mut World, from: &str, token: &str| {
+        let (local, remote) = ("[2001:db8::1]:8443".parse().unwrap(), format!("[{from}]:40000").parse().unwrap());
+        let source = world.gateway.handle_accept(world.now, local, remote).unwrap();
+        let head = format!("GET /endpoints HTTP/1.1\r\nHost: board\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n");
+        world.gateway.handle_data(world.now, source, head.as_bytes());
+        let text = String::from_utf8_lossy(world.gateway.output(source)).into_owned();
+        world.gateway.handle_failed(world.now, source, &thingway::endpoint::Failure::new(thingway::endpoint::FailureKind::Other, "gone"));
+        text
+    };
+    for _ in 0..10 {
+        ask(&mut world, "2001:db8::bad", "tw_000000000000_guess");
+    }
+    let answer = ask(&mut world, "2001:db8::900d", &good);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[test]
+fn a_lease_cannot_be_given_to_who_may_not_write() {
+    let mut world = World::new(27, &format!("{ARM}writers = \"one\"\n"));
+    with_token(&mut world, &token("look", "arm", &["read"]));
+    let reader = world.connect(&[reliable("thingway"), reliable("arm")], good(), 1);
+    with_token(&mut world, &token("lab", "arm", &["write"]));
+    let writer = world.connect(&[reliable("thingway"), reliable("arm")], good(), 2);
+    world.until("open", SOON, |w| {
+        [reader, writer].iter().all(|n| w.peer(*n).channels["arm"].credit.is_some())
+    });
+    let to = world.clients[reader].session.clone();
+    let (status, answer) = world.ask_json("POST", "/endpoints/arm/lease", &json!({"do": "give", "to": to}));
+    assert_eq!(status, 409, "{answer}");
+}
+
+#[test]
+fn a_forwarded_request_is_one_whatever_bytes_the_header_has() {
+    let mut world = World::new(28, ARM);
+    for header in ["X-Forwarded-For: \u{ff}, 192.0.2.9", "Forwarded: ", "x-forwarded-for: 1", "X-Forwarded-Proto: https", "CF-Connecting-IP: 192.0.2.9"] {
+        let mut request = format!("GET /tokens HTTP/1.1\r\nHost: board\r\n{header}\r\n\r\n").into_bytes();
+        // Latin-1, as a client may send it and a proxy may hand it on.
+        if let Some(at) = request.windows(2).position(|two| two == [0xc3, 0xbf]) {
+            request.remove(at);
+        }
+        let answer = world.request(&request);
+        println!("{header}: {}", answer.lines().next().unwrap_or_default());
+        assert!(answer.starts_with("HTTP/1.1 401"), "{header}: {answer}");
+    }
+}
