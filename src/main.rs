@@ -72,6 +72,10 @@ fn run(arguments: &[String]) -> Result<(), Fatal> {
             let answer = ask(list.socket.as_deref(), "/endpoints")?;
             print(&list_or_json(list.json, &answer, report::endpoints))
         }
+        Some(Command::Setup(setup)) if setup.off => {
+            send(setup.socket.as_deref(), "DELETE", "/setup", &Value::Null)?;
+            print("The network is let in no more, unless http.listen says so.\n")
+        }
         Some(Command::Setup(setup)) => {
             let body = setup.body()?;
             let answer = send(setup.socket.as_deref(), "POST", "/setup", &body)?;

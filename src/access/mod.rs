@@ -29,6 +29,8 @@ pub type UnixTime = u64;
 const MAX_ENTRIES: usize = 256;
 /// Tokens that were revoked and are remembered, so that their holders are told why.
 const MAX_REVOKED: usize = 32;
+/// The token whose secret is in a file on the boot partition: its name, and its id.
+pub const BOOT: &str = "boot";
 /// The shortest secret that somebody may choose.
 const MIN_CHOSEN: usize = 20;
 /// Where the network is let in, unless somewhere else is asked for.
@@ -185,6 +187,16 @@ impl Access {
         Ok(entry.grant())
     }
 
+    /// Whether what a grant was given for still holds. Who needs no token always may.
+    pub fn still_holds(&self, now: UnixTime, grant: &Grant) -> Result<(), Refusal> {
+        let Some(holder) = &grant.token else {
+            return Ok(());
+        };
+        let mut entries = self.entries.iter();
+        let entry = entries.find(|entry| entry.kind == Kind::Token && entry.id == holder.id);
+        entry.ok_or(Refusal::Revoked)?.holds(now)
+    }
+
     /// Makes a token. Its text is in what is returned, and nowhere else.
     pub fn add(
         &mut self,
@@ -217,8 +229,9 @@ impl Access {
         let at = self.entries.iter().position(|entry| {
             entry.kind == Kind::Share && entry.id == id && entry.hash.is_of(secret)
         })?;
+        // Not used up by who comes while the clock is not set.
+        self.entries.get(at)?.holds(now).ok()?;
         let share = self.entries.remove(at);
-        share.holds(now).ok()?;
         let secret = Secret::generate(TOKEN, random);
         let token = Entry {
             id: secret.id.clone(),
@@ -248,7 +261,7 @@ impl Access {
         Some(id)
     }
 
-    /// Drops what has expired a while ago; returns the tokens that have just expired.
+    /// Drops links that have expired; returns the tokens that have.
     pub fn expire(&mut self, now: UnixTime) -> Vec<String> {
         let is_over = |entry: &Entry| entry.expires.is_some_and(|at| at <= now);
         self.entries
@@ -303,12 +316,22 @@ impl Access {
     ) -> Result<Secret, String> {
         wanted.check()?;
         let name = &wanted.name;
+        if name == BOOT {
+            return Err(format!(
+                "{BOOT} is the token of the boot file: take another name"
+            ));
+        }
         if self
             .entries
             .iter()
             .any(|entry| entry.name == *name && !entry.revoked)
         {
             return Err(format!("{name} is there already: revoke it first"));
+        }
+        if self.entries.len() >= MAX_ENTRIES {
+            // Their holders are told that nobody has them, instead of that they have expired.
+            self.entries
+                .retain(|entry| entry.expires.is_none_or(|at| at > now));
         }
         if self.entries.len() >= MAX_ENTRIES {
             return Err(format!(
@@ -334,9 +357,11 @@ impl Access {
     }
 
     fn forget_some_revoked(&mut self) {
-        let mut spare = self.entries.iter().filter(|entry| entry.revoked).count();
+        // What the card says must not come back, however long ago it was taken back.
+        let may_go = |entry: &Entry| entry.revoked && entry.id != BOOT;
+        let mut spare = self.entries.iter().filter(|entry| may_go(entry)).count();
         self.entries.retain(|entry| {
-            let goes = entry.revoked && spare > MAX_REVOKED;
+            let goes = may_go(entry) && spare > MAX_REVOKED;
             spare -= usize::from(goes);
             !goes
         });

@@ -30,7 +30,7 @@ struct Address {
 }
 
 /// Somebody with an IPv6 address has 2^64 of them.
-fn key(address: IpAddr) -> IpAddr {
+pub fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
         IpAddr::V6(v6) => {
@@ -56,7 +56,7 @@ impl Address {
 impl Tries {
     /// Whether an address may try; else how long it has to wait.
     pub fn check(&mut self, now: Instant, address: IpAddr) -> Result<(), Duration> {
-        let Some(known) = self.addresses.get_mut(&key(address)) else {
+        let Some(known) = self.addresses.get_mut(&network_of(address)) else {
             return Ok(());
         };
         known.forgive(now);
@@ -67,9 +67,22 @@ impl Tries {
         Err((known.since + FORGIVEN_EVERY).saturating_duration_since(now))
     }
 
+    /// Something of an address was refused. `Some`: say so in the log, and how many before it were
+    /// not told.
+    pub fn note(&mut self, now: Instant, address: IpAddr) -> Option<u32> {
+        self.entry(now, address).log.pass(now)
+    }
+
     /// A try has failed. `Some`: say so in the log, and how many before it were not told.
     pub fn fail(&mut self, now: Instant, address: IpAddr) -> Option<u32> {
-        let key = key(address);
+        let known = self.entry(now, address);
+        known.forgive(now);
+        known.failures = (known.failures + 1).min(BURST);
+        known.log.pass(now)
+    }
+
+    fn entry(&mut self, now: Instant, address: IpAddr) -> &mut Address {
+        let key = network_of(address);
         if !self.addresses.contains_key(&key) && self.addresses.len() >= MAX_ADDRESSES {
             let oldest = self.addresses.iter().min_by_key(|(_, known)| known.seen);
             if let Some(oldest) = oldest.map(|(address, _)| *address) {
@@ -82,10 +95,8 @@ impl Tries {
             seen: now,
             log: RateLimit::new(1, LOG_INTERVAL),
         });
-        known.forgive(now);
         known.seen = now;
-        known.failures = (known.failures + 1).min(BURST);
-        known.log.pass(now)
+        known
     }
 }
 

@@ -29,7 +29,7 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/tokens/{name}", &["DELETE"]),
     ("/shares", &["POST"]),
     ("/shares/redeem", &["POST"]),
-    ("/setup", &["POST"]),
+    ("/setup", &["POST", "DELETE"]),
     ("/events", &["GET"]),
     ("/healthz", &["GET"]),
     ("/readyz", &["GET"]),

@@ -18,6 +18,9 @@ pub struct Setup {
     /// where to listen, instead of [::]:8443
     #[argh(option)]
     pub listen: Option<String>,
+    /// let the network in no more; tokens stay
+    #[argh(switch)]
+    pub off: bool,
     /// the daemon's control socket, if not at its usual place
     #[argh(option)]
     pub socket: Option<String>,

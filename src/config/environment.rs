@@ -16,6 +16,7 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("THINGWAY_HTTP_ALLOWED_ORIGINS", "http", "allowed_origins"),
     ("THINGWAY_HTTP_PLAIN", "http", "plain"),
     ("THINGWAY_ACCESS_BOOT_FILE", "access", "boot_file"),
+    ("THINGWAY_ACCESS_TRUST_LOOPBACK", "access", "trust_loopback"),
     ("THINGWAY_ICE_PORT", "ice", "port"),
     ("THINGWAY_LIMITS_SESSIONS", "limits", "sessions"),
     (

@@ -79,12 +79,15 @@ pub struct TlsFiles {
 pub struct AccessConfig {
     /// A file that lets the network in at the start, where there is one.
     pub boot_file: PathBuf,
+    /// Whether who comes over loopback needs no token.
+    pub trust_loopback: bool,
 }
 
 impl Default for AccessConfig {
     fn default() -> Self {
         Self {
             boot_file: PathBuf::from("/boot/firmware/thingway.toml"),
+            trust_loopback: true,
         }
     }
 }

@@ -141,6 +141,8 @@ impl Draft {
             if let Some(path) = boot_file {
                 config.access.boot_file = path;
             }
+            let trust = section.boolean("trust_loopback", document);
+            config.access.trust_loopback = trust.unwrap_or(config.access.trust_loopback);
             section.finish(document);
         }
         for section in root.tables("endpoint", document) {

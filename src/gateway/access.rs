@@ -10,7 +10,7 @@ use super::Gateway;
 use super::source::{Command, Source};
 use super::timers::TimerKey;
 use crate::access::scope::{Grant, Verb};
-use crate::access::{Access, Refusal, UnixTime};
+use crate::access::{Access, BOOT, Refusal, UnixTime};
 use crate::api::origin::Caller;
 use crate::api::problem::Problem;
 use crate::api::{Action, Resource};
@@ -93,8 +93,12 @@ impl Gateway {
         let authorization = head.header("Authorization");
         if authorization.is_none() && ticket.is_none() {
             // Whoever asks for somebody else is not this machine, wherever the connection is from.
-            let is_local = matches!(reach, Reach::ControlSocket | Reach::Loopback);
-            if is_local && !is_forwarded(head) {
+            let is_local = match reach {
+                Reach::ControlSocket => true,
+                Reach::Loopback => self.trust_loopback && !is_forwarded(head),
+                Reach::Network { .. } | Reach::Redirect => false,
+            };
+            if is_local {
                 return Ok(Grant::everything());
             }
             if resource.is_public() {
@@ -102,9 +106,7 @@ impl Gateway {
             }
             return Err(refused(Refusal::Missing));
         }
-        if let Err(wait) = self.access.tries.check(now, remote) {
-            return Err(too_many_tries(wait));
-        }
+        let allowed = self.access.tries.check(now, remote);
         let time = self.unix_time();
         let checked = match (ticket, authorization) {
             (Some(ticket), _) => {
@@ -116,12 +118,38 @@ impl Gateway {
                 .and_then(|token| self.access.check(time, token)),
             (None, None) => Err(Refusal::Missing),
         };
-        checked.map_err(|refusal| {
-            if refusal == Refusal::Unknown {
-                self.note_failed_try(now, remote);
+        match (checked, allowed) {
+            // Nobody guesses 256 bits, so a neighbour who tries keeps out nobody; a secret that
+            // somebody has chosen is another matter.
+            (Ok(grant), Ok(())) => Ok(grant),
+            (Ok(grant), Err(_)) if !grant.is_of(BOOT) => Ok(grant),
+            (_, Err(wait)) => Err(too_many_tries(wait)),
+            (Err(refusal), Ok(())) => {
+                if refusal == Refusal::Unknown {
+                    self.note_failed_try(now, remote);
+                } else {
+                    self.note_refusal(now, remote, refusal);
+                }
+                Err(refused(refusal))
             }
-            refused(refusal)
-        })
+        }
+    }
+
+    /// A refusal that is no guess, once per address and while in the log.
+    fn note_refusal(&mut self, now: Instant, remote: IpAddr, refusal: Refusal) {
+        if let Some(untold) = self.access.tries.note(now, remote) {
+            log::warn!(
+                "{remote}: refused: {} ({untold} more before)",
+                refusal.as_str()
+            );
+        }
+    }
+
+    /// Whether the token of a request that was begun still holds when it goes on.
+    pub(super) fn check_still(&self, grant: &Grant) -> Result<(), Problem> {
+        self.access
+            .still_holds(self.unix_time(), grant)
+            .map_err(refused)
     }
 
     pub(super) fn note_failed_try(&mut self, now: Instant, remote: IpAddr) {
@@ -177,6 +205,7 @@ impl Gateway {
         for session in ours {
             self.say_bye(now, session, reason);
         }
+        self.forget_requests_of(now, id);
         // Streams of events are open for as long as they like.
         self.end_event_streams_of(now, id);
     }
@@ -301,7 +330,7 @@ pub(super) fn forbidden(detail: &str) -> Problem {
     Problem::new(403, detail).kind("forbidden")
 }
 
-fn refused(refusal: Refusal) -> Problem {
+pub(super) fn refused(refusal: Refusal) -> Problem {
     let error = if refusal == Refusal::Missing {
         ""
     } else {
@@ -354,8 +383,19 @@ fn check_query<'h>(head: &'h RequestHead, resource: &Resource) -> Result<Option<
 
 /// Whether a proxy hands on what somebody else asked.
 fn is_forwarded(head: &RequestHead) -> bool {
-    let names = ["Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"];
-    names.iter().any(|name| head.headers.first(name).is_some())
+    // The names alone: a client may have put bytes into the value that are no text.
+    let names = [
+        "forwarded",
+        "via",
+        "x-real-ip",
+        "x-client-ip",
+        "true-client-ip",
+        "cf-connecting-ip",
+    ];
+    head.headers.iter().any(|(name, _)| {
+        let name = name.to_ascii_lowercase();
+        name.starts_with("x-forwarded") || names.contains(&name.as_str())
+    })
 }
 
 /// The same at `https`. Nothing but pages follows: what a script has sent was readable already.

@@ -89,6 +89,7 @@ impl Gateway {
         let mut hosts = self.configured.own_names.clone();
         hosts.extend(config.http.hosts.iter().cloned());
         self.policy = crate::api::origin::Policy::new(hosts, config.http.allowed_origins.clone());
+        self.trust_loopback = config.access.trust_loopback;
         self.tls_files = config.http.tls.clone();
         if self.tls.is_some() {
             self.load_tls();

@@ -171,7 +171,8 @@ impl Gateway {
                     .map_or(String::new(), |step| format!("do[{step}]: "));
                 ("bad-script", format!("{place}{bad}"))
             })?;
-            if !script.steps.is_empty() {
+            // Who waits for a byte keeps the others waiting.
+            if !script.steps.is_empty() || request.after.is_some() {
                 self.find_allowed(id, &request.endpoint, Verb::Line)?;
             }
             Ok((endpoint, script, after))

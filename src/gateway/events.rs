@@ -24,6 +24,8 @@ struct Subscriber {
     source: SourceId,
     /// The id of the token that let it in.
     token: Option<String>,
+    /// It is told of more than endpoints: of other people's sessions, and of the configuration.
+    admin: bool,
     /// Events that did not fit since the last one that did.
     lost: u64,
 }
@@ -66,13 +68,15 @@ impl Gateway {
         for view in self.endpoint_states(&grant) {
             current.push(("endpoint", view.event()));
         }
-        for (_, entry) in self.sessions.iter() {
+        let others = self.sessions.iter().filter(|_| grant.admin);
+        for (_, entry) in others {
             let (name, state) = (entry.session.name(), entry.session.state().as_str());
             current.push(("session", json!({"id": name, "state": state})));
         }
         let mut subscriber = Subscriber {
             source,
             token: grant.token.map(|token| token.id),
+            admin: grant.admin,
             lost: 0,
         };
         for (kind, data) in &current {
@@ -95,6 +99,9 @@ impl Gateway {
         for (kind, data) in &news {
             let id = self.events.next_id();
             for subscriber in &mut subscribers {
+                if !subscriber.admin && *kind != "endpoint" {
+                    continue;
+                }
                 self.send_event(now, subscriber, id, kind, data);
             }
         }

@@ -7,9 +7,11 @@
 use std::time::{Duration, Instant};
 
 use super::Gateway;
+use super::access::refused;
 use super::routes::Route;
 use super::source::{Command, Source};
 use super::timers::TimerKey;
+use crate::access::Refusal;
 use crate::api::origin::Caller;
 use crate::config::EndpointKind;
 use crate::endpoint::DeviceState;
@@ -374,6 +376,35 @@ impl Gateway {
                 }
                 !is_of || (is_front && job.has_begun())
             });
+        }
+    }
+
+    /// Scripts of requests with a token that does not hold any more are not begun.
+    pub(super) fn forget_requests_of(&mut self, now: Instant, token: &str) {
+        let sources = &self.sources;
+        let is_of = |asker: &Asker| match asker {
+            Asker::Http { source, .. } => {
+                matches!(sources.get(*source), Some(Source::Http(http)) if http.grant.is_of(token))
+            }
+            Asker::Peer { .. } | Asker::Nobody => false,
+        };
+        let mut dropped = Vec::new();
+        for (id, device) in self.routing.endpoints.iter_mut() {
+            let before = device.jobs.len();
+            device.jobs.retain(|job| {
+                let goes = is_of(&job.asker) && !job.has_begun();
+                if goes && let Asker::Http { source, caller } = &job.asker {
+                    dropped.push((*source, caller.clone()));
+                }
+                !goes
+            });
+            if device.jobs.len() < before {
+                self.halted.push(id);
+            }
+        }
+        for (source, caller) in dropped {
+            self.answer(now, source, &caller, refused(Refusal::Revoked).response());
+            self.service(now, source);
         }
     }
 

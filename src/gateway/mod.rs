@@ -112,6 +112,8 @@ pub struct Gateway {
     /// For the log lines about pages that may not use us.
     refusals: RateLimit,
     access: Access,
+    /// Whether who comes over loopback needs no token.
+    trust_loopback: bool,
     /// Answers to who guesses tokens.
     delayed: VecDeque<Delayed>,
     /// Answers that wait for what they say to be stored.
@@ -197,6 +199,7 @@ impl Gateway {
             stats: Stats::default(),
             refusals: RateLimit::new(5, Duration::from_secs(60)),
             access: Access::default(),
+            trust_loopback: config.access.trust_loopback,
             delayed: VecDeque::new(),
             storing: VecDeque::new(),
             lan: None,
@@ -440,6 +443,7 @@ impl Gateway {
                 TimerKey::Reports => self.report_drops(now),
                 TimerKey::Ports => self.commands.push_back(Command::ListPorts),
                 TimerKey::Delayed => self.answer_delayed(now),
+                TimerKey::Lan => self.retry_lan(),
                 TimerKey::Expiry => self.expire_tokens(now),
                 TimerKey::KeepAlive => self.keep_event_streams_alive(now),
                 TimerKey::Drain => self.step_drain(now),

@@ -108,6 +108,7 @@ impl Gateway {
         addresses: &[IpAddr],
     ) -> Result<Response, Problem> {
         // Many heads may have been let in before the first body came.
+        self.check_still(&offer.grant)?;
         self.check_session_limit(&offer.grant)?;
         let checked = sdp::check_offer(&offer.body)?;
         let local = host_addresses(addresses, self.ports, offer.peer);
@@ -165,6 +166,7 @@ impl Gateway {
         self.events
             .push("session", &json!({"id": name, "state": "new"}));
         self.timers.set(TimerKey::Session(id), Some(now));
+        self.schedule_expiry(now);
         self.touch_session(id);
         Ok(Response::new(201)
             .header("Location", &format!("/sessions/{name}"))
@@ -174,7 +176,7 @@ impl Gateway {
             .body(whip::SDP, answer.into_bytes()))
     }
 
-    /// 128 random bits: whoever knows a session's name may end it.
+    /// 128 random bits: nobody meets a session by trying.
     fn random_name(&mut self) -> String {
         let (high, low) = (self.random.next_u64(), self.random.next_u64());
         format!("{high:016x}{low:016x}")

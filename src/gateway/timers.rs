@@ -34,6 +34,8 @@ pub(super) enum TimerKey {
     Ports,
     /// Answers to who guesses tokens.
     Delayed,
+    /// Another try at the network's listener.
+    Lan,
     /// The end of a token's time.
     Expiry,
     /// The end of the draining.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::Gateway;
 use super::access::Reach;
 use super::source::{Command, Exit, Source};
+use super::timers::TimerKey;
 use crate::access::scope::{Grant, Scope, TokenLimits};
 use crate::access::{self, Entry, UnixTime, Wanted, tickets};
 use crate::api::Resource;
@@ -46,10 +47,16 @@ struct SetupBody {
     listen: Option<SocketAddr>,
 }
 
+/// How long after a failure the network's listener is tried again.
+const LAN_RETRY: Duration = Duration::from_secs(10);
+
 /// A set-up that waits for its listener.
 pub(super) struct Setup {
     source: SourceId,
     caller: Caller,
+    /// The listener of the set-up before, and where it is.
+    before: Option<SourceId>,
+    addr_before: Option<SocketAddr>,
 }
 
 impl Gateway {
@@ -234,28 +241,82 @@ impl Gateway {
                 .map_err(|error| Problem::new(400, &plain(&error)).at("body"))?
         };
         let addr = body.listen.unwrap_or(access::LAN);
+        // It may be there already: then another token is all that is wanted.
+        let there = if body.listen.is_none_or(|addr| Some(addr) == self.access.lan) {
+            self.secure_listener()
+        } else {
+            None
+        };
         self.setup = Some(Setup {
             source,
             caller: caller.clone(),
+            before: self.lan,
+            addr_before: self.access.lan,
         });
-        match self.lan.and_then(|lan| self.sources.get(lan)) {
-            // It is there already: another token is all that is wanted.
-            Some(Source::Listener {
-                local: Some(local), ..
-            }) if body.listen.is_none() => {
-                let local = *local;
-                self.finish_setup(now, Ok(local));
-            }
-            _ => {
-                if let Some(before) = self.lan.take() {
-                    self.sources.remove(before);
-                    self.commands.push_back(Command::Close { source: before });
-                }
-                self.access.lan = Some(addr);
-                self.open_lan(addr);
-            }
+        if let Some(local) = there {
+            self.finish_setup(now, Ok(local));
+        } else {
+            // The one before goes when the new one is there.
+            self.access.lan = Some(addr);
+            self.open_lan(addr);
         }
         Ok(())
+    }
+
+    /// Where somebody from the network gets in, if anywhere.
+    fn secure_listener(&self) -> Option<SocketAddr> {
+        let mut listeners = self.sources.iter().filter_map(|(_, source)| match source {
+            Source::Listener {
+                local,
+                secure: true,
+            } => *local,
+            Source::Listener { .. }
+            | Source::ControlSocket
+            | Source::Http(_)
+            | Source::WebSocket(_)
+            | Source::Device(_)
+            | Source::DeviceListener(_)
+            | Source::Capture(_)
+            | Source::Ice => None,
+        });
+        listeners.find(|local| !local.ip().to_canonical().is_loopback())
+    }
+
+    /// `DELETE /setup`: the network is let in no more, at least not by a set-up.
+    pub(super) fn delete_setup(
+        &mut self,
+        now: Instant,
+        source: SourceId,
+        caller: &Caller,
+    ) -> Result<(), Problem> {
+        let reach = match self.sources.get(source) {
+            Some(Source::Http(http)) => http.reach,
+            _ => return Ok(()),
+        };
+        if reach != Reach::ControlSocket {
+            return Err(super::access::forbidden("only over the control socket"));
+        }
+        if let Some(lan) = self.lan.take() {
+            self.close_listener(lan);
+        }
+        self.access.lan = None;
+        log::info!("the network is let in no more by the set-up");
+        self.store_access(now, source, caller, Response::new(200));
+        Ok(())
+    }
+
+    fn close_listener(&mut self, listener: SourceId) {
+        self.sources.remove(listener);
+        self.opening.retain(|id| *id != listener);
+        self.commands.push_back(Command::Close { source: listener });
+    }
+
+    /// Another try at a listener that could not be opened when the daemon was started: its address may
+    /// have come since.
+    pub(super) fn retry_lan(&mut self) {
+        if let (None, Some(addr)) = (self.lan, self.access.lan) {
+            self.open_lan(addr);
+        }
     }
 
     /// What a POST without an endpoint changes. `Ok`: it is answered elsewhere.
@@ -292,6 +353,9 @@ impl Gateway {
             }
             Some(_) | None => {
                 log::error!("the network is not let in: {failure}");
+                if self.setup.is_none() {
+                    self.timers.set(TimerKey::Lan, Some(now + LAN_RETRY));
+                }
                 self.finish_setup(now, Err(failure.to_string()));
             }
         }
@@ -306,8 +370,7 @@ impl Gateway {
         for source in secure {
             if self.lan == Some(source) {
                 self.lan = None;
-                self.sources.remove(source);
-                self.commands.push_back(Command::Close { source });
+                self.close_listener(source);
                 self.finish_setup(now, Err(failure.to_string()));
             } else {
                 self.exit = Some(Exit::Failed(failure.clone()));
@@ -332,12 +395,21 @@ impl Gateway {
 
     /// The listener of a set-up is there, or cannot be.
     pub(super) fn finish_setup(&mut self, now: Instant, result: Result<SocketAddr, String>) {
-        let Some(Setup { source, caller }) = self.setup.take() else {
+        let Some(setup) = self.setup.take() else {
             return;
         };
+        let Setup { source, caller, .. } = setup;
         let local = match result {
-            Ok(local) => local,
+            Ok(local) => {
+                let before = setup.before.filter(|before| Some(*before) != self.lan);
+                if let Some(before) = before {
+                    self.close_listener(before);
+                }
+                local
+            }
             Err(why) => {
+                self.lan = setup.before;
+                self.access.lan = setup.addr_before;
                 let problem = Problem::new(500, &why);
                 self.answer(now, source, &caller, problem.response());
                 return self.service(now, source);

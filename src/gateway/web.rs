@@ -13,6 +13,7 @@ use super::source::{Command, Source};
 use super::timers::TimerKey;
 use super::writers::Denied;
 use crate::access::scope::Grant;
+use crate::access::tries::network_of;
 use crate::api::origin::{Caller, check_fetch_site};
 use crate::api::problem::Problem;
 use crate::api::{Action, Resource, check_content_type};
@@ -79,7 +80,7 @@ impl Gateway {
         };
         let source = self.sources.insert(Source::Http(Box::new(http)));
         if is_network {
-            self.network.insert(source, remote.ip());
+            self.network.insert(source, network_of(remote.ip()));
         }
         self.schedule_source(now, source);
         Some(source)
@@ -87,7 +88,8 @@ impl Gateway {
 
     /// Whether one more connection may come from this address.
     fn has_room_for(&self, address: IpAddr) -> bool {
-        let same = self.network.values().filter(|known| **known == address);
+        let network = network_of(address);
+        let same = self.network.values().filter(|known| **known == network);
         self.network.len() < limits::NETWORK_CONNECTIONS
             && same.count() < limits::CONNECTIONS_PER_ADDRESS
     }
@@ -279,6 +281,10 @@ impl Gateway {
             return;
         };
         let is_local = http.remote.ip().is_loopback();
+        http.grant = request.grant.clone();
+        if let Err(problem) = self.check_still(&request.grant) {
+            return self.answer(now, source, &request.caller, problem.response());
+        }
         let result = match (&request.resource, request.action) {
             (Resource::Sessions, Action::Post) => {
                 let peer = if is_local { Peer::Local } else { Peer::Remote };
@@ -428,6 +434,14 @@ impl Gateway {
             && http.connection.is_upgraded()
         {
             let grant = std::mem::take(&mut http.grant);
+            if self
+                .access
+                .still_holds(self.routing.time.as_secs(), &grant)
+                .is_err()
+            {
+                self.remove_connection(source);
+                return false;
+            }
             let socket = WebSocketConnection::new(now, &http.connection.take_upgraded_input());
             *place = Source::WebSocket(Box::new(socket));
             self.subscribe(now, source, grant);
@@ -455,6 +469,10 @@ impl Gateway {
         }
         if let Resource::Token(name) = resource {
             self.delete_token(now, source, caller, name)?;
+            return Ok(None);
+        }
+        if *resource == Resource::Setup {
+            self.delete_setup(now, source, caller)?;
             return Ok(None);
         }
         Err(Problem::new(404, "there is nothing at this path").at("path"))

@@ -14,6 +14,7 @@ use super::line::Expected;
 use super::source::Command;
 use super::stats::Direction;
 use super::timers::TimerKey;
+use crate::access::scope::Verb;
 use crate::config::{EndpointKind, Writers};
 use crate::endpoint::line::{Flush, LineStep};
 use crate::endpoint::{Count, DeviceState, DropReason};
@@ -289,6 +290,16 @@ impl Gateway {
             Wish::Give { to } => {
                 let to = self.names.get(to).copied();
                 let to = to.filter(|to| self.sessions_at(id).contains(to));
+                let may_write = |to: &SessionId| {
+                    let (entry, device) = (self.sessions.get(*to), self.routing.endpoints.get(id));
+                    let name = device.map(|device| device.config.name.as_str());
+                    let name = name.unwrap_or_default();
+                    entry.is_some_and(|entry| entry.grant.allows(name, Verb::Write))
+                };
+                if to.as_ref().is_some_and(|to| !may_write(to)) {
+                    let detail = "the token of that session does not allow writing".to_owned();
+                    return Err(("forbidden", detail));
+                }
                 Some(to.ok_or_else(|| {
                     let detail = "no such session has a channel to the endpoint".to_owned();
                     ("unknown-session", detail)

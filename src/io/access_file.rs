@@ -52,12 +52,13 @@ pub fn apply_boot_file(access: &mut Access, path: &Path, time: UnixTime) {
         Err(error) => return log::error!("{}: {}", path.display(), plain(&error)),
     };
     let shown = path.display();
+    let before = access.to_text();
     // A parser's message may quote the secret.
     let Ok(file) = toml::from_str::<BootFile>(&text) else {
         return log::error!("{shown}: it may have `lan = true` and `secret = \"…\"`, nothing else");
     };
     if let Some(secret) = &file.secret {
-        match access.adopt("boot", secret, time) {
+        match access.adopt(crate::access::BOOT, secret, time) {
             Ok(true) => log::info!("{shown}: its secret is token boot, with every right"),
             Ok(false) => {}
             Err(why) => return log::error!("{shown}: secret: {why}"),
@@ -67,7 +68,10 @@ pub fn apply_boot_file(access: &mut Access, path: &Path, time: UnixTime) {
         access.lan = Some(crate::access::LAN);
         log::info!("{shown}: the network is let in");
     }
-    if let Err(why) = store(&access.to_text()) {
+    let after = access.to_text();
+    if after != before
+        && let Err(why) = store(&after)
+    {
         log::warn!("{why}");
     }
 }

@@ -105,5 +105,7 @@ pub(super) fn store(directory: &Path, path: &Path, text: &str) -> io::Result<()>
         .open(&beside)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    fs::rename(&beside, path)
+    fs::rename(&beside, path)?;
+    // The name of a file is kept with its folder.
+    fs::File::open(directory)?.sync_all()
 }

@@ -147,6 +147,10 @@ impl Tls {
         if self.sent >= self.output.len() {
             self.output.clear();
             self.sent = 0;
+        } else if self.sent >= MAX_WAITING {
+            // What was written must not be kept for as long as more comes.
+            self.output.drain(..self.sent);
+            self.sent = 0;
         }
         if !self.handshaking {
             self.deadline = (!self.output.is_empty()).then(|| now + STALLED);

@@ -563,7 +563,10 @@ fn a_set_up_that_fails_leaves_the_one_before() {
         let (port, token, _) = set_up(&folder);
         let (good, text) = thingway(&folder, &["setup", "--listen", "203.0.113.9:8443"]);
         assert!(!good, "{text}");
-        assert_eq!(curl(&folder, port, "/endpoints", &["-H", &bearer(&token)]).status, 200);
+        assert_eq!(
+            curl(&folder, port, "/endpoints", &["-H", &bearer(&token)]).status,
+            200
+        );
     });
 }
 
@@ -575,10 +578,22 @@ fn a_stream_ends_when_its_token_expires_and_not_later() {
     assert!(good, "{token}");
     let start = Instant::now();
     let output = Command::new("curl")
-        .args(["-s", "--noproxy", "*", "--max-time", "25", "-H", &bearer(token.trim())])
+        .args([
+            "-s",
+            "--noproxy",
+            "*",
+            "--max-time",
+            "25",
+            "-H",
+            &bearer(token.trim()),
+        ])
         .arg(format!("http://{}/events", daemon.addr))
         .output()
         .expect("curl runs");
     assert!(output.status.success(), "{output:?}");
-    assert!(start.elapsed() < Duration::from_millis(9500), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_millis(9500),
+        "{:?}",
+        start.elapsed()
+    );
 }

@@ -20,6 +20,7 @@ mod links;
 mod lost_writers;
 #[path = "../peer/mod.rs"]
 mod peer;
+mod rights;
 mod sessions;
 mod storms;
 mod takeover;

@@ -115,11 +115,12 @@ impl EventLoop {
         let mut events = Events::with_capacity(256);
         let mut now = clock();
         loop {
-            if self.gateway.poll_timeout().is_some_and(|at| at <= now) {
-                self.gateway.handle_timeout(now);
-            }
+            // First the time of day: some deadlines are about it.
             if self.gateway.wants_clock() {
                 self.gateway.handle_clock(time_of_day());
+            }
+            if self.gateway.poll_timeout().is_some_and(|at| at <= now) {
+                self.gateway.handle_timeout(now);
             }
             self.read_ready(now);
             let busy = self.settle(now);
