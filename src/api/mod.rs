@@ -91,9 +91,10 @@ impl Resource {
         match segments.as_slice() {
             [] | [""] => Ok(Self::Page(page::Asset::home())),
             ["basic"] => Ok(Self::Page(page::Asset::Html)),
-            ["assets", name] => page::Asset::of_console(name)
-                .map(Self::Page)
-                .ok_or_else(|| Problem::new(404, "there is nothing at this path").at("path")),
+            ["assets", name] => {
+                let asset = page::Asset::of_console(name).unwrap_or(page::Asset::Missing);
+                Ok(Self::Page(asset))
+            }
             ["app.js"] => Ok(Self::Page(page::Asset::Script)),
             ["style.css"] => Ok(Self::Page(page::Asset::Style)),
             ["sessions"] => Ok(Self::Sessions),

@@ -13,6 +13,8 @@ pub enum Asset {
     Style,
     /// A file of the console.
     Console(&'static File),
+    /// A name that no file of the console has.
+    Missing,
 }
 
 /// A file of the console, put here by `build.rs`.
@@ -60,7 +62,7 @@ impl Asset {
             Self::Script => "/app.js",
             Self::Style => "/style.css",
             Self::Console(file) if file.name == INDEX => "/",
-            Self::Console(_) => "/assets/{name}",
+            Self::Console(_) | Self::Missing => "/assets/{name}",
         }
     }
 
@@ -71,6 +73,9 @@ impl Asset {
             Self::Script => ("text/javascript; charset=utf-8", SCRIPT),
             Self::Style => ("text/css; charset=utf-8", STYLE),
             Self::Console(file) => return file.response(head),
+            Self::Missing => {
+                return Err(Problem::new(404, "there is nothing at this path").at("path"));
+            }
         };
         Ok(answer("no-cache").body(content_type, bytes.to_vec()))
     }

@@ -139,7 +139,10 @@ fn an_allowed_page_may_ask_and_read_the_headers_it_needs() {
             Some(origin),
             "{method} {path}: errors can be read, too"
         );
-        assert_eq!(answer.header("Vary"), Some("Origin"), "{method} {path}");
+        let mut headers = answer.headers.iter();
+        let varies =
+            headers.any(|(name, value)| name.eq_ignore_ascii_case("Vary") && value == "Origin");
+        assert!(varies, "{method} {path}");
     }
     let preflight = format!(
         "{lines}Access-Control-Request-Method: PATCH\r\nAccess-Control-Request-Headers: \

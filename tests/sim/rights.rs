@@ -157,3 +157,25 @@ fn loopback_is_trusted_only_as_far_as_the_configuration_says() {
     );
     assert_eq!(world.ask_json("GET", "/healthz", &Value::Null).0, 200);
 }
+
+#[test]
+fn a_forwarded_request_is_one_whatever_bytes_the_header_has() {
+    let mut world = World::new(28, ARM);
+    for header in [
+        "X-Forwarded-For: \u{ff}, 192.0.2.9",
+        "Forwarded: ",
+        "x-forwarded-for: 1",
+        "X-Forwarded-Proto: https",
+        "CF-Connecting-IP: 192.0.2.9",
+    ] {
+        let mut request =
+            format!("GET /tokens HTTP/1.1\r\nHost: board\r\n{header}\r\n\r\n").into_bytes();
+        // Latin-1, as a client may send it and a proxy may hand it on.
+        if let Some(at) = request.windows(2).position(|two| two == [0xc3, 0xbf]) {
+            request.remove(at);
+        }
+        let answer = world.request(&request);
+        println!("{header}: {}", answer.lines().next().unwrap_or_default());
+        assert!(answer.starts_with("HTTP/1.1 401"), "{header}: {answer}");
+    }
+}
