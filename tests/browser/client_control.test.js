@@ -148,6 +148,14 @@ for (const [name, launch] of Object.entries(browsers)) {
     const daemon = await startDaemonFor(t, site, demoEndpoint);
     const page = await openConnected(await launch(t), site, daemon.url);
     const codes = await page.evaluate(async ([url, here]) => {
+      const slowly = async (input, init) => {
+        const response = await fetch(input, init);
+        if (init.method === 'POST') await new Promise((done, fail) => {
+          setTimeout(done, 1500);
+          init.signal.addEventListener('abort', () => fail(init.signal.reason));
+        });
+        return response;
+      };
       const code = async (...of) => (await refusal(thingway.connect(...of))).code;
       const worker = new Worker(URL.createObjectURL(new Blob([`
         import(${JSON.stringify(`${here}/thingway/index.js`)}).then(({ connect }) => connect(${JSON.stringify(url)}))
@@ -156,13 +164,15 @@ for (const [name, launch] of Object.entries(browsers)) {
       return {
         nobody: await code('http://127.0.0.1:9'), other: await code(here), scheme: await code('ftp://board'), nonsense: await code('http://'),
         aborted: await code(url, { signal: AbortSignal.abort() }), late: await code(url, { signal: AbortSignal.timeout(1) }),
+        // Given up after the gateway has made the session and before this side has its address.
+        between: await code(url, { signal: AbortSignal.timeout(500), fetch: slowly }),
         inWorker, worker: typeof RTCPeerConnection,
         // Relays only, and there is none: no path can be found.
         pathless: await code(url, { iceTransportPolicy: 'relay', timeout: 1500 }),
       };
     }, [daemon.url, site.origin]);
     assert.deepEqual(codes, { nobody: 'unreachable', other: 'not-a-gateway', scheme: 'bad-url', nonsense: 'bad-url', aborted: 'aborted',
-      late: 'aborted', inWorker: 'no-webrtc', worker: 'function', pathless: codes.pathless });
+      late: 'aborted', between: 'aborted', inWorker: 'no-webrtc', worker: 'function', pathless: codes.pathless });
     assert.ok(['timeout', 'ice-failed'].includes(codes.pathless), codes.pathless);
     await until('only one session is left at the gateway', async () => (await daemon.sessions()).length === 1);
 

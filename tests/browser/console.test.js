@@ -159,10 +159,11 @@ test('comes back by itself when the daemon restarts while somebody types', { tim
   await page.shows('arm', 'before');
   const input = page.desk('arm').locator('input.line');
   await input.pressSequentially('half a li');
+  await page.hasLoaded('plots');
   await daemon.stop();
   await until('the page knows', async () => await page.link() === 'reconnecting', 20000);
   await until('and says so', async () => /The connection to the gateway was lost/.test(await page.notices()));
-  await page.view('plots'); // is there without a gateway
+  await page.view('plots'); // its code came while there was a gateway
   await page.view('terminals');
   await input.press('End');
   await input.pressSequentially('ne');
@@ -173,6 +174,26 @@ test('comes back by itself when the daemon restarts while somebody types', { tim
   await input.press('Enter');
   await received(device, 'half a line\n');
   await page.shows('arm', /before[^]*The connection is back/);
+  assert.deepEqual(page.errors, []);
+});
+
+test('a part of the page that did not come is asked for again when the gateway is back', { timeout: 60000 }, async (t) => {
+  const { daemon, url, browser } = await bench(t);
+  const page = await Console.open(browser, url);
+  const parts = /[/](plots|screen)-/;
+  await page.page.route(parts, (route) => route.abort());
+  await page.connected();
+  await page.row('arm').locator('button').click();
+  await page.page.click('nav a[href="#/plots"]');
+  await until('the page says so', async () => /Reload/.test(await page.notices()));
+  await page.page.unroute(parts);
+  await daemon.stop();
+  await until('the page knows', async () => await page.link() === 'reconnecting', 20000);
+  await daemon.start();
+  await page.page.waitForSelector('main > .stack');
+  await page.view('terminals');
+  await page.isOpen('arm');
+  await until('nothing is said any more', async () => await page.notices() === '');
   assert.deepEqual(page.errors, []);
 });
 

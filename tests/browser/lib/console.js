@@ -26,13 +26,19 @@ export class Console {
     if (name !== 'terminals') await this.page.waitForSelector('main > .stack');
   }
 
+  /** Waits for a part of the page that it loads by itself, later. */
+  hasLoaded(part) {
+    return this.page.waitForFunction((part) => performance.getEntriesByType('resource').some(({ name }) => name.includes(`/${part}-`)), part, { timeout: 15000 });
+  }
+
   async openEndpoint(name) {
     await this.row(name).locator('button').click({ timeout: 15000 });
     await this.isOpen(name);
   }
 
   isOpen(name, milliseconds = 15000) {
-    return until(`${name} is open`, async () => await this.desk(name).getAttribute('data-state') === 'open', milliseconds);
+    return until(`${name} is open`, async () => await this.desk(name).getAttribute('data-state') === 'open'
+      && await this.desk(name).locator('.xterm').count() > 0, milliseconds);
   }
 
   /** The screen's rows, as they are drawn. */

@@ -5,6 +5,9 @@ import { ThingwayError } from './errors.js';
 import type { Resource, Signaling } from './signaling.js';
 import type { ConnectOptions } from './types.js';
 
+/** ms for the answer to an offer that nobody waits for any more: it names the session that has to be ended. */
+const GRACE = 3000;
+
 /** What a link tells its session. */
 export interface LinkEvents {
   message(message: Message): void;
@@ -49,14 +52,18 @@ export class Link {
     const aborter = new AbortController();
     const abort = () => this.#down(new ThingwayError('aborted', 'it was aborted', { cause: signal.reason }));
     signal.addEventListener('abort', abort, { once: true });
-    this.#hello.promise.catch((error) => aborter.abort(error));
+    this.#hello.promise.catch((error) => setTimeout(() => aborter.abort(error), GRACE));
     try {
       if (signal.aborted) abort();
       // What a peer connection still had to do when it was closed is never settled.
       await this.#unlessDown(this.peer.setLocalDescription());
-      this.#resource = await this.signaling.post(this.peer.localDescription!.sdp, aborter.signal);
-      if (this.#state === 'down') this.#forget(); // the answer came too late
-      else await this.#unlessDown(this.peer.setRemoteDescription({ type: 'answer', sdp: this.#resource.answer }));
+      const posted = this.signaling.post(this.peer.localDescription!.sdp, aborter.signal).then((resource) => {
+        this.#resource = resource;
+        if (this.isDown) this.#forget();
+        return resource;
+      });
+      const { answer: sdp } = await this.#unlessDown(posted);
+      await this.#unlessDown(this.peer.setRemoteDescription({ type: 'answer', sdp }));
       this.#trickle();
       return await this.#hello.promise;
     } catch (error) {

@@ -56,10 +56,10 @@ async function longTasks() {
 
 const longest = (tasks) => (tasks.length ? ` (the longest ${Math.max(...tasks).toFixed(0)} ms)` : '');
 
-/** In the page: opens the demo's terminal as soon as that is possible, and notes when its first line is drawn. */
+/** In the page: opens the demo's terminal as soon as that is possible, and notes when its first line is there. */
 function openTerminal() {
   const look = () => {
-    if (document.querySelector('.desk .xterm-rows')?.textContent.includes('demo device')) {
+    if (document.querySelector('.desk .screen')?.textContent.includes('demo device')) {
       window.opened ??= performance.now();
       observer.disconnect();
     } else if (!window.pressed) {

@@ -5,9 +5,9 @@ import { chooseLanguage, theme, type Theme } from './state/settings.ts';
 import { language, languages, number, t, type Key, type Language } from './i18n/index.ts';
 import { Choice } from './parts/ui.tsx';
 import { access, hasTokens, signIn } from './state/access.ts';
-import { reasonWords } from './state/failures.ts';
 import { link, roundTrips, session, signOut } from './state/gateway.ts';
-import { notice, notices, settle } from './state/notices.ts';
+import { late } from './state/late.ts';
+import { notices, settle } from './state/notices.ts';
 import { SignIn } from './views/sign_in.tsx';
 import { Terminals } from './views/terminals.tsx';
 
@@ -56,10 +56,7 @@ export function App() {
 function Later({ view }: { view: keyof typeof later }) {
   const [Part, setPart] = useState<ComponentType | null>(null);
   useEffect(() => {
-    later[view]().then(({ default: part }) => {
-      settle('view');
-      setPart(() => part);
-    }, () => notice('view', () => reasonWords('unreachable'), { label: () => t('reload'), run: () => location.reload() }));
+    void late<{ default: ComponentType }>(later[view]).then(({ default: part }) => setPart(() => part));
   }, [view]);
   return Part ? <Part /> : <p class="hint" role="status">{t('loading')}</p>;
 }

@@ -115,7 +115,7 @@ export class Screen {
     this.#search.onDidChangeResults(({ resultIndex, resultCount }) => listener({ index: resultIndex, count: resultCount }));
   }
 
-  /** The browser slows the timers of a hidden page, and with them xterm.js, to a crawl. */
+  /** What waits for somebody to look is bounded. */
   #unseen(): boolean {
     if (this.#queued > AGAIN) {
       this.#stale = true;
@@ -128,6 +128,7 @@ export class Screen {
   #seen = (): void => {
     if (document.hidden) this.#release();
     else if (this.#stale) this.show(this.#presenter.look);
+    else this.#schedule();
   };
 
   #push(data: Uint8Array | string): void {
@@ -136,9 +137,9 @@ export class Screen {
     this.#queued += data.length;
   }
 
-  /** A frame that is not drawn (a tab that nobody looks at) must not stop the stream for ever. */
+  /** Nothing is drawn for nobody. A frame that is not drawn all the same (a covered window) must not stop the stream for ever. */
   #schedule(): void {
-    if (this.#writing || !this.#queue.length) return;
+    if (this.#writing || !this.#queue.length || document.hidden) return;
     this.#writing = true;
     let begun = false;
     const begin = () => {

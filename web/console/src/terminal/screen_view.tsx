@@ -4,20 +4,28 @@ import { useEffect, useRef } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
 import { ENDINGS, type Desk } from '../state/desks.ts';
 import { calm } from '../state/gateway.ts';
+import { late } from '../state/late.ts';
 import { dark } from '../state/settings.ts';
 import { scrollback } from './preferences.ts';
 import type { Screen } from './screen.ts';
+import { showEarly } from './early.ts';
 import { palettes } from './theme.ts';
 
-/** The largest part of the page: it comes when there is a session. What the device says meanwhile is in the record. */
-const screens = calm.then(() => import('./screen.ts'));
+const LATER = 250; // ms after there is a session: what was opened at once is open by then
+
+/** The largest part of the page. It comes when nothing waits for it; until then a terminal shows plain text. */
+const screens = calm.then(() => new Promise((done) => setTimeout(done, LATER))).then(() => late(() => import('./screen.ts')));
 
 export function ScreenView({ desk, onScreen, onLeave }: { desk: Desk; onScreen: (screen: Screen | null) => void; onLeave: () => void }) {
   const place = useRef<HTMLDivElement>(null);
   useEffect(() => {
     let left = false;
-    let leave = () => {};
-    void screens.then((made) => { if (!left) leave = open(made); });
+    let leave = showEarly(place.current!, desk);
+    void screens.then((made) => {
+      if (left) return;
+      leave();
+      leave = open(made);
+    });
     return () => {
       left = true;
       leave();
