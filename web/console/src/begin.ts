@@ -1,21 +1,11 @@
-// Where the page begins: the connection first, because it waits for the network, and what is to be seen while it is made.
-import { t } from './i18n/index.ts';
-import { arrive } from './state/access.ts';
-import { words } from './state/failures.ts';
-import { start } from './state/gateway.ts';
-import { notice } from './state/notices.ts';
-import './state/settings.ts';
+// Where the page begins: the connection first, because it waits for the network. All that is to be seen comes meanwhile.
+import { connect } from 'thingway';
+import { heldToken, share } from './state/arrival.ts';
 
-const page = import('./main.tsx');
-if (!isSecureContext) notice('insecure', () => ({ what: t('insecure'), todo: t('try.insecure') }));
-try {
-  await arrive();
-} catch (error) {
-  notice('share', () => words(error));
-}
-if (!('RTCPeerConnection' in globalThis)) notice('session', () => ({ what: t('no-webrtc'), todo: t('try.no-webrtc') }));
-else void start();
-page.catch(() => location.reload()); // a new version of the gateway has come between the page and its parts
+const first = share || !('RTCPeerConnection' in globalThis) ? null : connect(location.origin, { token: () => heldToken() ?? '' });
+first?.catch(() => {}); // is heard by who takes it over
+// A new version of the gateway may have come between the page and its parts.
+import('./main.tsx').then(({ show }) => show(first), () => location.reload());
 // A link with a token, opened in a page that is there already, changes the fragment only.
 addEventListener('hashchange', () => {
   if (/^#(token|share)=/.test(location.hash)) location.reload();

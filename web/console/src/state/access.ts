@@ -1,6 +1,6 @@
 // Who this page is to the gateway: its token, what that allows, and requests in its name.
 import { signal } from '@preact/signals';
-import { store, stored } from './settings.ts';
+import { heldToken, hold } from './arrival.ts';
 
 export interface Scope { endpoints: string[]; verbs: string[] }
 export interface Access {
@@ -15,7 +15,7 @@ export interface Access {
 /** What a gateway without tokens allows: everything. */
 const EVERYTHING: Access = { token: null, loopback: true, scopes: [], admin: true, expires: null, tls: false };
 
-export const token = signal<string | null>(stored('token', () => sessionStorage) ?? stored('token'));
+export const token = signal(heldToken());
 export const access = signal<Access | null>(null);
 /** Whether the gateway knows tokens at all. */
 export const hasTokens = signal(true);
@@ -66,14 +66,8 @@ export async function get<T>(path: string): Promise<T> {
   return (await request('GET', path)).json() as Promise<T>;
 }
 
-/** Takes what the address brings, a token or the code of a share link, and takes it out of the address. */
-export async function arrive(): Promise<void> {
-  const given = new URLSearchParams(location.hash.slice(1));
-  const brought = given.get('token');
-  const share = given.get('share');
-  if (!brought && !share) return;
-  history.replaceState(null, '', location.pathname + location.search);
-  if (brought) return useToken(brought, false);
+/** Makes a token of the code of a share link. */
+export async function redeem(share: string): Promise<void> {
   const response = await request('POST', '/shares/redeem', { share });
   useToken(((await response.json()) as { token: string }).token, false);
 }
@@ -92,9 +86,8 @@ export async function enter(): Promise<void> {
 }
 
 export function useToken(value: string | null, remember: boolean): void {
+  hold(value, remember);
   token.value = value;
-  store('token', value, () => sessionStorage);
-  store('token', remember ? value : null);
 }
 
 /** Whether the token allows this, as far as the page can know. The gateway has the last word. */

@@ -29,12 +29,12 @@ let settled = () => {};
 export const calm = new Promise<void>((done) => { settled = done; });
 
 /** Finds out who this page is and connects. Tries again by itself, except where a person has to do something first. */
-export async function start(): Promise<void> {
+export async function start(begun: Promise<Session> | null = null): Promise<void> {
   clearTimeout(retry);
   link.value = 'connecting';
   try {
     setTimeout(settled, 1000);
-    const connecting = connect(location.origin, { token: () => token.peek() ?? '' });
+    const connecting = begun ?? connect(location.origin, { token: () => token.peek() ?? '' });
     // At the same time, since most pages may do both.
     const entering = access.value ? null : enter();
     const [made] = await Promise.all([connecting, entering]).catch((error: unknown) => {
@@ -113,12 +113,14 @@ function ended(reason: string): void {
 }
 
 async function ping(made: Session): Promise<void> {
+  const rest = (time: number) => new Promise((done) => setTimeout(done, time));
+  await rest(PING_EVERY / 4); // what a person opens first comes first
   while (session.peek() === made) {
     if (made.state === 'connected') {
       const value = await made.ping().catch(() => null);
       if (value !== null) roundTrips.value = [...roundTrips.peek().slice(-PINGS_KEPT), { at: Date.now(), value }];
     }
-    await new Promise((done) => setTimeout(done, PING_EVERY));
+    await rest(PING_EVERY);
   }
 }
 

@@ -1,26 +1,9 @@
-// What this device remembers of a person's choices. Nothing of it leaves the browser.
+// A person's choices, remembered on this device.
 import { effect, signal, type Signal } from '@preact/signals';
 import { language, languages, type Language } from '../i18n/index.ts';
+import { store, stored } from './storage.ts';
 
 export type Theme = 'auto' | 'light' | 'dark';
-
-/** A browser may refuse storage altogether; then a choice lasts as long as the page. */
-export function stored(key: string, storage: () => Storage = () => localStorage): string | null {
-  try {
-    return storage().getItem(`thingway.${key}`);
-  } catch {
-    return null;
-  }
-}
-
-export function store(key: string, value: string | null, storage: () => Storage = () => localStorage): void {
-  try {
-    if (value === null) storage().removeItem(`thingway.${key}`);
-    else storage().setItem(`thingway.${key}`, value);
-  } catch {
-    // It is not remembered, which is all that is lost.
-  }
-}
 
 /** A signal whose value is there again after a reload. */
 export function remembered<T>(key: string, initial: T): Signal<T> {

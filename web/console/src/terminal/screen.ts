@@ -33,7 +33,7 @@ export class Screen {
     document.addEventListener('visibilitychange', this.#seen);
     this.terminal = new Terminal({
       allowProposedApi: true, // marks what a search has found
-      fontFamily: 'ui-monospace, "Cascadia Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace',
+      fontFamily: 'ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace',
       fontSize: 13,
       lineHeight: 1.15,
       minimumContrastRatio: 4.5,

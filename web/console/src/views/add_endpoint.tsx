@@ -45,7 +45,7 @@ export function AddEndpoint({ onDone }: { onDone: (name: string | null) => void 
               <b>{port.product ?? port.device}</b> <span class="kind">{[port.vendor, port.product && port.device, port.driver].filter(Boolean).join(' · ')}</span>
               {port.endpoint && <span class="state"> {t('add.taken', { name: port.endpoint })}</span>}
               {port.holders.map((holder) => <span key={holder.pid} class="state"> {t('add.held', { name: holder.name, pid: String(holder.pid) })}</span>)}
-              {port.warnings.map((warning) => <span key={warning} class="state warning"> {warning}</span>)}
+              {port.warnings.map((warning) => <span key={warning} lang="en" class="state warning"> {warning}</span>)}
             </span>
           </label>
         ))}

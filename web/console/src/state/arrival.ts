@@ -1,0 +1,19 @@
+// What the address brought, and the token of this page: known before anything of the page is there.
+import { store, stored } from './storage.ts';
+
+const given = new URLSearchParams(location.hash.slice(1));
+/** The code of a share link, which is still to be redeemed. */
+export const share = given.get('share');
+let held = stored('token', () => sessionStorage) ?? stored('token');
+
+export const heldToken = (): string | null => held;
+
+export function hold(value: string | null, remember: boolean): void {
+  held = value;
+  store('token', value, () => sessionStorage);
+  store('token', remember ? value : null);
+}
+
+const brought = given.get('token');
+if (brought || share) history.replaceState(null, '', location.pathname + location.search);
+if (brought) hold(brought, false);
