@@ -138,7 +138,7 @@ fn what_is_kept_is_all_and_no_secret() {
     access.revoke("gone");
     let text = access.to_text();
     for secret in [&one, &two, &three] {
-        let (_, secret) = secret.reveal().rsplit_once('_').unwrap();
+        let secret = secret.reveal().splitn(3, '_').nth(2).unwrap();
         assert!(!text.contains(secret));
     }
     let mut again = Access::parse(&text).expect("as it was");

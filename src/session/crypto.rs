@@ -10,6 +10,8 @@ use pem_rfc7468::LineEnding;
 use str0m::Rtc;
 use str0m::config::{CryptoProvider, DtlsCert};
 
+use super::dtls;
+
 /// A certificate with its key, and the crypto that goes with it.
 pub struct Identity {
     pub(super) cert: DtlsCert,
@@ -47,7 +49,7 @@ const PRIVATE_KEY: &str = "PRIVATE KEY";
 impl Identity {
     /// A new self-signed certificate (RFC 8827 §6.5).
     pub fn generate() -> Result<Self, IdentityError> {
-        let provider = Arc::new(str0m::crypto::from_feature_flags());
+        let provider = Arc::new(dtls::provider());
         let cert = provider.dtls_provider.generate_certificate();
         Ok(Self::new(provider, cert.ok_or(IdentityError::Generation)?))
     }
@@ -60,7 +62,7 @@ impl Identity {
             .ok_or(IdentityError::Malformed)?;
         let certificate = decode(first, CERTIFICATE)?;
         let private_key = decode(second, PRIVATE_KEY)?;
-        let provider = Arc::new(str0m::crypto::from_feature_flags());
+        let provider = Arc::new(dtls::provider());
         let identity = Self::new(
             provider,
             DtlsCert {

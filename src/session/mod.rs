@@ -7,6 +7,7 @@
 pub mod channels;
 pub mod control;
 pub mod crypto;
+mod dtls;
 pub mod event;
 mod messages;
 pub mod sdp;

@@ -161,7 +161,7 @@ fn the_set_up_lets_in_who_has_the_token_and_nobody_else() {
         );
 
         // What the secret part is, nothing else knows.
-        let (_, secret) = token.rsplit_once('_').expect("a secret");
+        let secret = token.splitn(3, '_').nth(2).expect("a secret");
         let kept = folder.join("state/thingway/access.json");
         assert_eq!(
             fs::metadata(&kept).expect("kept").permissions().mode() & 0o777,
