@@ -5,8 +5,9 @@ export class Peer {
   static async connect(url, label, init = {}) {
     const peer = new Peer();
     const connection = peer.connection = new datachannel.PeerConnection('client', { iceServers: [], bindAddress: '127.0.0.1' });
+    const gathered = new Promise((done) => connection.onGatheringStateChange((state) => state === 'complete' && done()));
     const channel = peer.channel = connection.createDataChannel(label, init);
-    await new Promise((done) => connection.onGatheringStateChange((state) => state === 'complete' && done()));
+    await gathered;
     peer.began = performance.now();
     const response = await fetch(`${url}/sessions`, {
       method: 'POST', headers: { 'Content-Type': 'application/sdp', Connection: 'close' }, body: connection.localDescription().sdp,

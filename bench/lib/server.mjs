@@ -76,8 +76,8 @@ const udp = `[[endpoint]]\nname = "udp"\nkind = "udp"\nbind = "${device.bind}"\n
 
 /** The three that do the same work. `withUdp`: only where it is measured, since it costs the floor a system call per turn. */
 export const servers = {
-  thingway: (withUdp, more = '') => Server.start('thingway', 'http://127.0.0.1:7401', (config) => [built('thingway'), '--config', config],
-    { config: `[http]\nlisten = ["127.0.0.1:7401"]\n[limits]\nsessions = 1100\n${probes}${withUdp ? udp : ''}${more}` }),
+  thingway: (withUdp, more = '') => Server.start('thingway', 'http://127.0.0.1:7401', (config) => [process.env.BENCH_BINARY ?? built('thingway'), '--config', config],
+    { config: `[http]\nlisten = ["127.0.0.1:7401"]\n[limits]\nsessions = 1000\n${probes}${withUdp ? udp : ''}${more}` }),
   'bare str0m': (withUdp) => Server.start('bare str0m', 'http://127.0.0.1:7402',
     () => [built('examples/bare_str0m'), '7402', ...(withUdp ? [device.bind, device.remote] : [])]),
   'node-datachannel': (withUdp) => Server.start('node-datachannel', 'http://127.0.0.1:7403',

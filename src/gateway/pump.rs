@@ -17,6 +17,11 @@ use crate::session::event::Written;
 /// What a channel may send per turn, in bytes: two messages of a byte stream.
 const QUANTUM: usize = 2 * limits::STREAM_MESSAGE;
 
+/// Keep-alives of idle sessions happen together at multiples of this. The shortest wait that it may lengthen is
+/// [`SOON`], longer than a delayed acknowledgement (200 ms, RFC 9260 §6.2).
+const TOGETHER: Duration = Duration::from_millis(50);
+const SOON: Duration = Duration::from_millis(250);
+
 /// Drops of a route are told at most this often.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -69,9 +74,21 @@ impl Gateway {
         self.schedule_reports(now, id);
         self.handle_session_events(now, id);
         if let Some(entry) = self.sessions.get(id) {
-            self.timers
-                .set(TimerKey::Session(id), entry.session.poll_timeout());
+            let deadline = entry.session.poll_timeout();
+            let deadline = deadline.map(|at| self.together(now, at));
+            self.timers.set(TimerKey::Session(id), deadline);
         }
+    }
+
+    /// What is not soon is done at the next full [`TOGETHER`], so that many idle sessions share a wake-up.
+    fn together(&self, now: Instant, at: Instant) -> Instant {
+        if at < now + SOON {
+            return at;
+        }
+        let since = at.saturating_duration_since(self.started).as_millis();
+        let steps = since.div_ceil(TOGETHER.as_millis());
+        let steps = u32::try_from(steps).unwrap_or(u32::MAX);
+        self.started + TOGETHER.saturating_mul(steps)
     }
 
     /// Where reading makes room for writing, what waits may go on.

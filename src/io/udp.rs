@@ -25,6 +25,8 @@ pub(super) struct Udp {
     state: UdpSocketState,
     /// Packet info knows the address of a datagram, not the port.
     local: SocketAddr,
+    /// Whether errors of datagrams that were sent come between those that are received.
+    is_connected: bool,
 }
 
 /// What became of a batch.
@@ -89,7 +91,8 @@ impl Udp {
         {
             rustix::net::connect(&fd, &remote)?;
         }
-        let udp = Self::new(UdpSocket::from_std(fd.into()))?;
+        let mut udp = Self::new(UdpSocket::from_std(fd.into()))?;
+        udp.is_connected = true;
         // A device's datagram may be larger than the path takes at once; a session's never is.
         if is_v4 {
             sockopt::set_ip_mtu_discover(&udp.socket, sockopt::Ipv4PathMtuDiscovery::DONT)?;
@@ -116,6 +119,7 @@ impl Udp {
             socket,
             state,
             local,
+            is_connected: false,
         })
     }
 
@@ -209,7 +213,8 @@ impl Receiver {
         }
     }
 
-    /// Receives once and hands each run of datagrams to `take`. False: nothing more is there.
+    /// Receives once and hands each run of datagrams to `take`. False: nothing more is there. The kernel fills all slots
+    /// if it can, so one that is left says so too, except where it stopped for an error.
     pub(super) fn receive(&mut self, udp: &Udp, mut take: impl FnMut(&Meta, &[u8])) -> bool {
         let mut slices: [IoSliceMut<'_>; SLOTS] = {
             let mut chunks = self.buffer.chunks_mut(SLOT);
@@ -241,7 +246,7 @@ impl Receiver {
             };
             take(&info, slice.get(..meta.len).unwrap_or_default());
         }
-        true
+        n == SLOTS || udp.is_connected
     }
 }
 

@@ -63,7 +63,7 @@ pub struct Session {
 }
 
 /// How often str0m reports the round trip; each report is a wake-up.
-const STATS_INTERVAL: Duration = Duration::from_secs(2);
+const STATS_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Session {
     /// Answers an offer. `local`: our host addresses, with the port of the ICE socket.
@@ -309,6 +309,7 @@ impl Session {
                 Output::Transmit(transmit) => {
                     let (local, remote) = (transmit.source, transmit.destination);
                     self.learn(local, remote, false);
+                    self.note_path(local, remote, &transmit.contents);
                     self.bytes_sent += transmit.contents.len() as u64;
                     transmits.push_ice(local, remote, &transmit.contents);
                 }
@@ -433,6 +434,18 @@ impl Session {
             remote,
             proved,
         });
+    }
+
+    /// ICE tries many pairs, DTLS goes over the chosen one. The two are told apart by their first byte (RFC 7983 §7).
+    fn note_path(&mut self, local: SocketAddr, remote: SocketAddr, datagram: &[u8]) {
+        let is_known = (self.path).is_some_and(|path| path.local == local && path.remote == remote);
+        if !is_known && datagram.first().is_some_and(|byte| (20..64).contains(byte)) {
+            self.path = Some(Path {
+                local,
+                remote,
+                round_trip: None,
+            });
+        }
     }
 
     #[cfg(test)]

@@ -42,7 +42,7 @@ fn an_offer_over_http_and_the_demo_device_answers() {
     );
 
     let name = world.clients[n].session.clone();
-    world.run(Duration::from_secs(3));
+    world.run(Duration::from_secs(6));
     let json = world.get(&format!("/sessions/{name}"));
     assert_eq!(json["state"], "connected");
     assert_eq!(json["candidate_pair"]["remote"], "198.51.100.1:6000");
