@@ -1,7 +1,7 @@
 // docs/bench.md: each benchmark owns a section of it, between two comments, and writes that anew.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, loadavg, release } from 'node:os';
+import { cpus, loadavg, release } from 'node:os';
 
 const path = new URL('../../docs/bench.md', import.meta.url);
 
@@ -10,7 +10,7 @@ export function circumstances(versions) {
   const load = loadavg()[0].toFixed(1);
   const of = { 'Linux': release(), 'Node.js': process.versions.node, ...versions };
   const list = Object.entries(of).map(([name, version]) => `${name} ${version}`).join(', ');
-  return `Measured on ${new Date().toISOString().slice(0, 10)}: ${availableParallelism()} cores of ${cpus()[0].model.trim()}, load ${load} before; ${list}.`;
+  return `Measured on ${new Date().toISOString().slice(0, 10)}: ${cpus().length} cores of ${cpus()[0].model.trim()}, load ${load} before; ${list}.`;
 }
 
 /** The first line that looks like a version of what a program says of itself. */
