@@ -1,7 +1,7 @@
 # make run   build and start with the built-in demo device; prints the address to open
 # make test  install what the tests need, then run all of them
 # make lint  what must be clean before a commit
-# make bench what is measured in browsers; never a test
+# make bench what is measured, into docs/bench.md; never a test. It wants a quiet machine
 
 CARGO ?= cargo
 
@@ -39,9 +39,11 @@ lint:
 	tests/check-files
 	if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; fi
 
-bench: console
-	$(CARGO) build --locked --release
-	cd web/console && THINGWAY=$(CURDIR)/target/release/thingway npm run bench
+bench: test-tools console
+	$(CARGO) build --locked --release --bin thingway --examples
+	taskset -c 1 node bench/run.mjs
+	cd web/client && THINGWAY_BIN=$(CURDIR)/target/release/thingway node bench/throughput.mjs chromium,firefox 15 20 --store
+	cd web/console && THINGWAY=$(CURDIR)/target/release/thingway npm run bench -- --store
 
 # The picture in the README, made from the real page.
 screenshot: test-tools console

@@ -6,6 +6,7 @@
 
 #![allow(
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::expect_used,
     clippy::wildcard_enum_match_arm,
     clippy::print_stdout,
@@ -197,14 +198,14 @@ fn wait(socket: &UdpSocket, device: &UdpSocket) {
         tv_sec: 0,
         tv_nsec: 10_000_000,
     };
-    drop(poll(&mut fds, Some(&timeout)));
+    poll(&mut fds, Some(&timeout)).expect("a poll");
 }
 
 fn drain(session: &mut Session, socket: &UdpSocket, device: Option<&UdpSocket>) {
     loop {
         match session.rtc.poll_output() {
             Ok(Output::Transmit(transmit)) => {
-                drop(socket.send_to(&transmit.contents, transmit.destination))
+                drop(socket.send_to(&transmit.contents, transmit.destination));
             }
             Ok(Output::Event(event)) => handle(session, event, device),
             Ok(Output::Timeout(at)) => {

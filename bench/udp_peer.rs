@@ -5,6 +5,7 @@
 
 #![allow(
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::expect_used,
     clippy::print_stdout,
     reason = "a tool of the benchmark: it has the real clock, and ends when something is wrong"

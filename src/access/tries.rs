@@ -26,7 +26,9 @@ struct Address {
     /// When the failures were last counted down.
     since: Instant,
     seen: Instant,
-    log: RateLimit,
+    /// For the log: guesses, and everything else that is refused.
+    guesses: RateLimit,
+    refusals: RateLimit,
 }
 
 /// Somebody with an IPv6 address has 2^64 of them.
@@ -70,7 +72,7 @@ impl Tries {
     /// Something of an address was refused. `Some`: say so in the log, and how many before it were
     /// not told.
     pub fn note(&mut self, now: Instant, address: IpAddr) -> Option<u32> {
-        self.entry(now, address).log.pass(now)
+        self.entry(now, address).refusals.pass(now)
     }
 
     /// A try has failed. `Some`: say so in the log, and how many before it were not told.
@@ -78,7 +80,7 @@ impl Tries {
         let known = self.entry(now, address);
         known.forgive(now);
         known.failures = (known.failures + 1).min(BURST);
-        known.log.pass(now)
+        known.guesses.pass(now)
     }
 
     fn entry(&mut self, now: Instant, address: IpAddr) -> &mut Address {
@@ -93,7 +95,8 @@ impl Tries {
             failures: 0,
             since: now,
             seen: now,
-            log: RateLimit::new(1, LOG_INTERVAL),
+            guesses: RateLimit::new(1, LOG_INTERVAL),
+            refusals: RateLimit::new(1, LOG_INTERVAL),
         });
         known.seen = now;
         known

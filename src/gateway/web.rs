@@ -190,7 +190,12 @@ impl Gateway {
         let caller = match self.policy.check(head, http.local) {
             Ok(caller) => caller,
             Err(problem) => {
-                if let Some(held_back) = self.refusals.pass(now) {
+                // From the network once for each address and minute: nobody's noise hides another's.
+                let passed = match self.network.get(&source) {
+                    Some(address) => self.access.tries.note(now, *address),
+                    None => self.refusals.pass(now),
+                };
+                if let Some(held_back) = passed {
                     let (remote, detail) = (http.remote, problem.detail());
                     log::warn!("{remote}: refused: {detail} ({held_back} more before)");
                 }

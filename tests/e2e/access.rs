@@ -12,7 +12,9 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::daemon::{Daemon, Folder, SOON};
-use crate::stranger::{BOARD, CONFIG, bearer, curl, host, on_a_network, set_up, start, thingway};
+use crate::stranger::{
+    BOARD, CONFIG, bearer, curl, host, on_a_network, refusals_told, set_up, start, thingway,
+};
 
 #[test]
 fn the_set_up_lets_in_who_has_the_token_and_nobody_else() {
@@ -86,18 +88,15 @@ fn the_set_up_lets_in_who_has_the_token_and_nobody_else() {
             assert_eq!(curl(&folder, port, path, &[]).status, 200, "{path}");
         }
         // A name that somebody has pointed at us, and somebody's page.
-        refused(
-            "/endpoints",
-            &["-H", "Host: evil.example", "-H", &bearer(&token)],
-            421,
-            "about:blank",
-        );
-        refused(
-            "/endpoints",
-            &["-H", "Origin: https://evil.example", "-H", &bearer(&token)],
-            403,
-            "about:blank",
-        );
+        for (line, status) in [
+            ("Host: evil.example", 421),
+            ("Origin: https://evil.example", 403),
+        ] {
+            let lines = ["-H", line, "-H", &bearer(&token)];
+            refused("/endpoints", &lines, status, "about:blank");
+        }
+        // One line for each address and minute, whatever it was.
+        assert_eq!(refusals_told(&daemon), 1, "{}", daemon.log());
         // The set-up is for who is on the board.
         refused(
             "/setup",

@@ -113,3 +113,12 @@ pub fn set_up(folder: &Folder) -> (u16, String, String) {
     let (port, token) = url.split_once("/#token=").expect("a token");
     (port.parse().expect("a port"), token.to_owned(), text)
 }
+
+/// How often the log says that something of the stranger was refused.
+pub fn refusals_told(daemon: &Daemon) -> usize {
+    let log = daemon.log();
+    let lines = log.lines();
+    lines
+        .filter(|line| line.contains(STRANGER) && line.contains(": refused: "))
+        .count()
+}

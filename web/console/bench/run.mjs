@@ -1,9 +1,11 @@
 // Two figures of the built console, against the real daemon in a real Chromium: the tasks above 50 ms of the page while a
 // terminal gets nothing (what is left is the machine's own), 2 MB/s and more; and the time from a cold load to an open
 // terminal, beside that of a page which only opens a DataChannel. `--tasks` measures the first alone, `--load` the second.
-// Wanted: `npm run build` here, `npm install` in tests/browser, the daemon's path in THINGWAY.
+// Wanted: `npm run build` here, `npm install` in tests/browser, the daemon's path in THINGWAY. `--store` writes docs/bench.md.
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+
+import { circumstances, store, table, version } from '../../../bench/lib/report.mjs';
 
 const tests = new URL('../../../tests/browser/lib/', import.meta.url);
 const { chromium } = await import(new URL('browsers.js', tests));
@@ -14,6 +16,9 @@ const { flood, line } = await import(new URL('flood.js', tests));
 const { Trace } = await import(new URL('trace.js', tests));
 const { until } = await import(new URL('until.js', tests));
 
+const header = circumstances({ Chromium: version('chromium') });
+const rows = [];
+let loading = '';
 const afters = [];
 const t = { after: (end) => afters.push(end) };
 const bare = readFileSync(new URL('bare.html', import.meta.url), 'utf8');
@@ -50,6 +55,7 @@ async function longTasks() {
     const used = await trace.stop();
     console.log(`${name}: ${(bytes / 10e6).toFixed(2)} MB/s; tasks above 50 ms: ${tasks.length} by the clock${longest(tasks)},`
       + ` ${used.filter((ms) => ms > 50).length} by the processor's time${longest(used)}; ${(frames / 10).toFixed(0)} frames/s; the terminal is ${state}`);
+    rows.push([name, `${(bytes / 10e6).toFixed(2)} MB/s`, `${tasks.length}${longest(tasks)}`, `${used.filter((ms) => ms > 50).length}${longest(used)}`, `${(frames / 10).toFixed(0)}/s`]);
     await page.page.close();
   }
 }
@@ -92,6 +98,8 @@ async function coldLoad() {
     whole.push(await timed('/', openTerminal));
   }
   const ratio = median(whole) / median(least);
+  loading = `From a cold load to the first bytes of a device on the page: ${median(whole).toFixed(0)} ms; a page that does nothing but open a bare`
+    + ` DataChannel has them after ${median(least).toFixed(0)} ms: ${ratio.toFixed(1)} times that (medians of ${least.length}, browsers and caches new each time).`;
   console.log(`cold load to the first bytes: bare DataChannel ${median(least).toFixed(0)} ms, console with its terminal ${median(whole).toFixed(0)} ms:`
     + ` ${ratio.toFixed(2)} times that (medians of ${least.length})`);
 }
@@ -99,6 +107,9 @@ async function coldLoad() {
 try {
   if (!process.argv.includes('--load')) await longTasks();
   if (!process.argv.includes('--tasks')) await coldLoad();
+  if (process.argv.includes('--store')) {
+    store('console', [header, '', ...table(['a terminal gets', 'arrived', 'tasks above 50 ms by the clock', 'by the processor\'s time', 'frames'], rows), '', loading]);
+  }
 } finally {
   for (const end of afters.reverse()) await end();
 }
