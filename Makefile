@@ -42,6 +42,7 @@ lint:
 bench: test-tools console
 	$(CARGO) build --locked --release --bin thingway --examples
 	taskset -c 1 node bench/run.mjs
+	taskset -c 1 node bench/serial.mjs
 	cd web/client && THINGWAY_BIN=$(CURDIR)/target/release/thingway node bench/throughput.mjs chromium,firefox 15 20 --store
 	cd web/console && THINGWAY=$(CURDIR)/target/release/thingway npm run bench -- --store
 

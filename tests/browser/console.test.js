@@ -177,6 +177,16 @@ test('comes back by itself when the daemon restarts while somebody types', { tim
   assert.deepEqual(page.errors, []);
 });
 
+test('a page whose beginning was lost on the way loads itself again', { timeout: 60000 }, async (t) => {
+  const { url, browser } = await bench(t);
+  for (const part of ['first', 'main']) {
+    const page = await browser.newPage();
+    await page.route(new RegExp(`/${part}-`), (route) => route.abort(), { times: 1 });
+    await page.goto(url);
+    await page.locator('.endpoint[data-name="arm"] button').waitFor({ timeout: 15000 });
+  }
+});
+
 test('a part of the page that did not come is asked for again when the gateway is back', { timeout: 60000 }, async (t) => {
   const { daemon, url, browser } = await bench(t);
   const page = await Console.open(browser, url);

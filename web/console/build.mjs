@@ -31,7 +31,7 @@ const page = {
       const entry = (source) => made.find(([, { entryPoint }]) => entryPoint === source)[0];
       const script = entry('src/begin.ts');
       // What the script imports at once is asked for with it, not when it has arrived and been read.
-      const needed = new Set(imports(metafile, script, (path) => /^dist\/assets\/main-/.test(path)));
+      const needed = new Set(imports(metafile, script, (path) => /^dist\/assets\/(first|main)-/.test(path)));
       const address = (path) => path.replace('dist/', '');
       const html = readFileSync('index.html', 'utf8')
         .replace('%SCRIPT%', address(script))

@@ -24,6 +24,15 @@ class Machine {
   cable(state) { ip('-n', this.name, 'link', 'set', 'cable', state); }
 }
 
+/**
+ * An IPv6 address that the kernel has given by itself counts after a second or two, when no duplicate was found (RFC 4862 §5.4). A
+ * browser takes it for another network then, and gives up whatever it is loading.
+ */
+function settle(machines) {
+  const isTentative = ({ name }) => String(ip('-n', name, '-6', 'addr', 'show', 'tentative')).trim() !== '';
+  for (const end = Date.now() + 10000; machines.some(isTentative) && Date.now() < end;) execFileSync('sleep', ['0.1']);
+}
+
 /** The board and the phone, or `null` if this user may not make networks. */
 export function twoMachines(t) {
   const unique = process.pid % 100000;
@@ -39,6 +48,7 @@ export function twoMachines(t) {
       ip('-n', name, 'link', 'set', 'lo', 'up');
       ip('-n', name, 'link', 'set', 'cable', 'up');
     }
+    settle([board, phone]);
   } catch (error) {
     if (/not permitted|denied|ENOENT/.test(`${error} ${error.stderr}`)) return null;
     throw error;
