@@ -15,7 +15,7 @@ use crate::error::Fatal;
 #[derive(Debug, FromArgs)]
 #[argh(subcommand, name = "setup")]
 pub struct Setup {
-    /// where to listen, instead of [::]:8443
+    /// where to listen, instead of port 8443 of all addresses
     #[argh(option)]
     pub listen: Option<String>,
     /// let the network in no more; tokens stay
