@@ -84,7 +84,12 @@ test('hex, times, search and save', { timeout: 60000 }, async (t) => {
   await page.shows('arm', /^\d\d:\d\d:\d\d\.\d{3} first line$/m);
   await page.tool('arm', 'Times').click();
 
-  await page.tool('arm', 'Search').click();
+  const kind = await page.tool('arm', 'Search').evaluate(async (button) => {
+    button.click();
+    await new Promise((later) => queueMicrotask(() => queueMicrotask(later)));
+    return document.activeElement.type;
+  });
+  assert.equal(kind, 'search', 'the field has the focus before another key can be pressed');
   await page.page.keyboard.type('needle');
   const found = page.desk('arm').locator('.found');
   await until('both are found', async () => / of 2$/.test(await found.innerText()));

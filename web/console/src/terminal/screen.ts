@@ -2,7 +2,7 @@
 // than has been drawn, in pieces small enough that the page answers between two of them.
 import { FitAddon } from '@xterm/addon-fit';
 import { SearchAddon } from '@xterm/addon-search';
-import { Terminal, type ITheme } from '@xterm/xterm';
+import { Terminal, type IDisposable, type ITheme } from '@xterm/xterm';
 import { Presenter, type Look } from './present.ts';
 import type { Piece } from './record.ts';
 
@@ -111,8 +111,8 @@ export class Screen {
     this.terminal.clearSelection();
   }
 
-  onFound(listener: (found: Found) => void): void {
-    this.#search.onDidChangeResults(({ resultIndex, resultCount }) => listener({ index: resultIndex, count: resultCount }));
+  onFound(listener: (found: Found) => void): IDisposable {
+    return this.#search.onDidChangeResults(({ resultIndex, resultCount }) => listener({ index: resultIndex, count: resultCount }));
   }
 
   /** What waits for somebody to look is bounded. */

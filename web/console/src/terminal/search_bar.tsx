@@ -1,5 +1,5 @@
 // Looks for a text on the screen and above it.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
 import { dark } from '../state/settings.ts';
 import type { Found, Screen } from './screen.ts';
@@ -9,10 +9,14 @@ export function SearchBar({ screen, onClose }: { screen: Screen; onClose: () => 
   const input = useRef<HTMLInputElement>(null);
   const [text, setText] = useState('');
   const [found, setFound] = useState<Found>({ index: -1, count: 0 });
-  useEffect(() => {
+  // Before the page is painted: what is typed right after the click belongs to the search already.
+  useLayoutEffect(() => {
     input.current?.focus();
-    screen.onFound(setFound);
-    return () => screen.endFind();
+    const heard = screen.onFound(setFound);
+    return () => {
+      heard.dispose();
+      screen.endFind();
+    };
   }, [screen]);
   const find = (backwards: boolean, what = text) => screen.find(what, backwards, foundColours[dark.value ? 'dark' : 'light']);
   const keys = (event: KeyboardEvent) => {

@@ -1,5 +1,5 @@
 // Asks for a token, where the gateway wants one.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
 import { Check, Field, Trouble, useTask } from '../parts/ui.tsx';
 import { enter, Refusal, signIn, token, useToken } from '../state/access.ts';
@@ -11,7 +11,7 @@ export function SignIn() {
   const [text, setText] = useState('');
   const [remember, setRemember] = useState(false);
   const task = useTask();
-  useEffect(() => input.current?.focus(), []);
+  useLayoutEffect(() => input.current?.focus(), []);
   const submit = () => task.run(async () => {
     // A person may paste the whole link that they were given.
     const given = text.trim().replace(/^.*#token=/, '');
