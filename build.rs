@@ -15,11 +15,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let dist = root.join("web/console/dist");
     println!("cargo::rerun-if-changed=build.rs");
+    // The page has one script in it, which is known by its hash (CSP Level 3 §2.3.1).
+    let mut inline = String::new();
     let mut table = String::from("pub(super) static FILES: &[File] = &[\n");
     if dist.join("index.html").is_file() {
         println!("cargo::rerun-if-changed=web/console/dist");
         let mut names: Vec<_> = fs::read_dir(dist.join("assets"))?.collect::<Result<_, _>>()?;
         names.sort_by_key(fs::DirEntry::file_name);
+        let hash = fs::read_to_string(dist.join("inline.txt"))?;
+        inline = format!(" '{}'", hash.trim());
         embed(&mut table, &out, "index.html", &dist.join("index.html"))?;
         for entry in names {
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -27,6 +31,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     table.push_str("];\n");
+    writeln!(
+        table,
+        "pub(super) const PAGE_POLICY: &str = policy!({inline:?});"
+    )?;
     fs::write(out.join("console.rs"), table)?;
     Ok(())
 }

@@ -4,6 +4,18 @@
 use super::problem::Problem;
 use crate::http::{RequestHead, Response};
 
+/// Nothing from anywhere else, and no frame around us. `script` is what may run beside our files.
+macro_rules! policy {
+    ($script:expr) => {
+        concat!(
+            "default-src 'none'; script-src 'self'",
+            $script,
+            "; style-src 'self'; connect-src 'self'; img-src 'self' data:; font-src 'self'; \
+             base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        )
+    };
+}
+
 /// A file of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "one per file of the first page")]
@@ -36,10 +48,8 @@ const HTML: &[u8] = include_bytes!("../../web/page/index.html");
 const SCRIPT: &[u8] = include_bytes!("../../web/page/app.js");
 const STYLE: &[u8] = include_bytes!("../../web/page/style.css");
 
-/// Nothing from anywhere else, nothing inline, and no frame around us.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-    connect-src 'self'; img-src 'self' data:; font-src 'self'; base-uri 'none'; \
-    form-action 'none'; frame-ancestors 'none'";
+/// Nothing inline.
+const POLICY: &str = policy!("");
 
 const INDEX: &str = "index.html";
 
@@ -77,7 +87,7 @@ impl Asset {
                 return Err(Problem::new(404, "there is nothing at this path").at("path"));
             }
         };
-        Ok(answer("no-cache").body(content_type, bytes.to_vec()))
+        Ok(answer("no-cache", POLICY).body(content_type, bytes.to_vec()))
     }
 }
 
@@ -90,7 +100,12 @@ impl File {
         } else {
             "public, max-age=31536000, immutable"
         };
-        let response = answer(caching).header("Vary", "Accept-Encoding");
+        let policy = if self.name == INDEX {
+            console::PAGE_POLICY
+        } else {
+            POLICY
+        };
+        let response = answer(caching, policy).header("Vary", "Accept-Encoding");
         if takes_gzip(head) {
             let packed = response.header("Content-Encoding", "gzip");
             return Ok(packed.body(self.content_type, self.gzip.to_vec()));
@@ -103,9 +118,9 @@ impl File {
     }
 }
 
-fn answer(caching: &str) -> Response {
+fn answer(caching: &str, policy: &str) -> Response {
     Response::new(200)
-        .header("Content-Security-Policy", POLICY)
+        .header("Content-Security-Policy", policy)
         .header("Referrer-Policy", "no-referrer")
         .header("Cache-Control", caching)
 }

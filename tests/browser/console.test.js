@@ -164,7 +164,7 @@ test('comes back by itself when the daemon restarts while somebody types', { tim
   await page.shows('arm', 'before');
   const input = page.desk('arm').locator('input.line');
   await input.pressSequentially('half a li');
-  await page.hasLoaded('plots');
+  await page.hasLoaded('later');
   await daemon.stop();
   await until('the page knows', async () => await page.link() === 'reconnecting', 20000);
   await until('and says so', async () => /The connection to the gateway was lost/.test(await page.notices()));
@@ -241,6 +241,30 @@ test('adds an endpoint where that is allowed, and says what to do where not', { 
   await add('second');
   await page.isOpen('second');
   assert.match(await page.row('second').innerText(), /ready/);
+  assert.deepEqual(page.errors, []);
+});
+
+test('an address that names terminals opens them, and a page that is loaded again opens what was open', { timeout: 60000 }, async (t) => {
+  const { device, url, browser } = await bench(t);
+  const hash = (page) => page.page.evaluate(() => location.hash);
+  const page = await Console.open(browser, url, '#/terminals/arm');
+  await page.isOpen('arm');
+  device.write('hello\r\n');
+  await page.shows('arm', 'hello');
+  await page.openEndpoint('demo');
+  await until('the address follows', async () => await hash(page) === '#/terminals/demo/arm');
+  await page.page.reload();
+  await page.isOpen('demo');
+  await until('arm is open behind it', async () => await page.desk('arm').getAttribute('data-state') === 'open');
+  assert.equal(await page.desk('arm').isVisible(), false);
+  await page.view('plots');
+  assert.equal(await hash(page), '#/plots');
+  await page.view('terminals');
+  await until('the address names them again', async () => await hash(page) === '#/terminals/demo/arm');
+  for (const name of ['arm', 'demo']) await page.desk(name).getByRole('button', { name: `Close ${name}`, includeHidden: true }).dispatchEvent('click');
+  await until('nothing is open', async () => await hash(page) === '#/terminals');
+  await page.page.evaluate(() => { location.hash = '#/terminals/nothing'; });
+  await until('there is no such endpoint, and the page says so', async () => /There is no such endpoint/.test(await page.desk('nothing').innerText()));
   assert.deepEqual(page.errors, []);
 });
 

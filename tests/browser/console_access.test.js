@@ -82,6 +82,37 @@ test('signs in, makes tokens, shares and revokes them', { timeout: 90000, skip: 
   assert.deepEqual([boss, guest, again, lab].flatMap(({ errors }) => errors), []);
 });
 
+test('remembers a token on this device when asked to, until the person signs out', { timeout: 90000, skip: !address && 'this machine has no address but loopback' }, async (t) => {
+  const daemon = await Daemon.start(t, `[http]\nlisten = ["127.0.0.1:0", "${address}:0"]\n${demoEndpoint}`, { listen: false });
+  const url = await consoleOf(t, { url: daemon.secureUrl });
+  const answer = await fetch(`${daemon.url}/tokens`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"name":"phone","admin":true}' });
+  const { token } = await answer.json();
+  const browser = await chromium(t);
+  const signIn = async (page, remember) => {
+    const form = page.page.locator('.sign-in form');
+    await form.getByLabel('Token').fill(token);
+    if (remember) await form.getByLabel('Remember on this device').check();
+    await form.getByRole('button', { name: 'Sign in' }).click();
+    await page.connected();
+  };
+
+  const one = await Console.open(browser, url);
+  await signIn(one, false);
+  const two = await Console.open(browser, url);
+  await two.page.locator('.sign-in form').waitFor(); // another tab has to ask
+  await signIn(two, true);
+  const three = await Console.open(browser, url);
+  await three.connected();
+  assert.equal(await three.page.locator('.sign-in').count(), 0);
+  await three.page.locator('.menu summary').click();
+  await three.page.getByRole('button', { name: 'Sign out' }).click();
+  await three.page.locator('.sign-in form').waitFor();
+  assert.equal(await three.page.evaluate(() => localStorage.getItem('thingway.token')), null);
+  const four = await Console.open(browser, url);
+  await four.page.locator('.sign-in form').waitFor();
+  assert.deepEqual([one, two, three, four].flatMap(({ errors }) => errors), []);
+});
+
 test('over plain HTTP it says what that means', { timeout: 60000, skip: !address && 'this machine has no address but loopback' }, async (t) => {
   const daemon = await Daemon.start(t);
   const url = await consoleOf(t, daemon, () => null, address);

@@ -107,3 +107,27 @@ test('a page that hangs is stopped by the gateway, and a person has to say that 
   await until('it stops', async () => /Stopped by you/.test(await state()));
   assert.deepEqual(page.errors, []);
 });
+
+test('a gamepad steers, and an unplugged one lets go', { timeout: 60000 }, async (t) => {
+  const { device, page, start, state } = await rover(t);
+  await page.page.getByLabel('Message', { exact: true }).fill('V {x} {y} {b0} {a3*100}\\n');
+  // There is no pad at this machine: the page is told of one as the browser would tell it.
+  await page.page.evaluate(() => {
+    window.pad = { id: 'Test Pad (Vendor: 0000)', axes: [0, 0, 0, 0], buttons: [{ value: 0 }, { value: 0 }] };
+    navigator.getGamepads = () => [null, window.pad];
+  });
+  await until('the page names it', async () => /Test Pad/.test(await page.page.locator('.drive').innerText()));
+  await start();
+  await until('it rests', () => lines(device).includes('V 0 0 0 0'));
+  await page.page.evaluate(() => { window.pad.axes = [0.5, -1, 0, 0.25]; window.pad.buttons[0].value = 1; });
+  await until('the stick and a button arrive, forward being positive', () => lines(device).includes('V 0.5 1 1 25'));
+  await page.page.evaluate(() => { window.pad.axes = [0.04, -0.04, 0, 0]; window.pad.buttons[0].value = 0; });
+  await until('a stick that is at rest does not creep', () => lines(device).at(-2) === 'V 0 0 0 0');
+  await page.page.evaluate(() => { window.pad.axes = [1, 0, 0, 0]; });
+  await until('it turns', () => lines(device).at(-2) === 'V 1 0 0 0');
+  await page.page.evaluate(() => { navigator.getGamepads = () => [null, null]; });
+  await until('nothing goes on by itself', () => lines(device).at(-2)?.startsWith('V 0 0 0'));
+  await page.page.keyboard.press('Escape');
+  await until('it stops', async () => /Stopped by you/.test(await state()));
+  assert.deepEqual(page.errors, []);
+});

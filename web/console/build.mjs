@@ -1,6 +1,7 @@
-// Types are checked, then everything is bundled into dist/: index.html, and assets/ whose names carry a hash of what is
-// in them, so that they may be cached for ever. `--watch` builds again at each change, without the check.
+// Types are checked, then everything is bundled into dist/: index.html, the hash of the script in it, and assets/ whose names
+// carry a hash of what is in them, so that they may be cached for ever. `--watch` builds again at each change, without the check.
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,41 +12,67 @@ process.chdir(dirname(fileURLToPath(import.meta.url)));
 const watching = process.argv.includes('--watch');
 const LIMIT = 250_000; // bytes of all of it, gzipped: what a phone at the edge of the network loads in a second or two
 
-/** What a file imports, and what that imports in turn; of what is imported later only what `soon` names. */
-function imports({ outputs }, path, soon, seen = new Set()) {
+const common = {
+  bundle: true,
+  format: 'esm',
+  target: ['chrome111', 'firefox111', 'safari16.4'],
+  minify: true,
+  legalComments: 'eof',
+  logLevel: 'warning',
+};
+
+/** What a file imports, and what that imports in turn. */
+function imports({ outputs }, path, seen = new Set()) {
   for (const { path: other, kind } of outputs[path].imports) {
-    if (seen.has(other) || (kind !== 'import-statement' && !soon(other))) continue;
+    if (seen.has(other) || kind !== 'import-statement') continue;
     seen.add(other);
-    imports({ outputs }, other, soon, seen);
+    imports({ outputs }, other, seen);
   }
   return seen;
 }
 
-/** The page is written last, from what esbuild says that it has made. */
+/** The page is written last, from what esbuild says that it has made. What begins it stands in it. */
 const page = {
   name: 'page',
   setup(build) {
-    build.onEnd(({ errors, metafile }) => {
+    build.onEnd(async ({ errors, metafile }) => {
       if (errors.length) return;
       const made = Object.entries(metafile.outputs);
       const entry = (source) => made.find(([, { entryPoint }]) => entryPoint === source)[0];
-      const script = entry('src/begin.ts');
-      // What the script imports at once is asked for with it, not when it has arrived and been read.
-      const needed = new Set(imports(metafile, script, (path) => /^dist\/assets\/(first|main)-/.test(path)));
       const address = (path) => path.replace('dist/', '');
+      const main = entry('src/main.tsx');
+      const begin = await beginning(address(main));
+      // What that will import is asked for at once, not when it has arrived and been read.
+      const needed = [main, ...imports(metafile, main)];
       const html = readFileSync('index.html', 'utf8')
-        .replace('%SCRIPT%', address(script))
+        .replace('%SCRIPT%', () => begin)
         .replace('%STYLE%', address(entry('src/style/main.css')))
-        .replace('%PRELOAD%', [...needed].map((path) => `<link rel="modulepreload" href="${address(path)}">\n`).join(''));
+        .replace('%PRELOAD%', needed.map((path) => `<link rel="modulepreload" href="${address(path)}">\n`).join(''));
       writeFileSync('dist/index.html', html);
+      // What the policy of the page allows beside the gateway's own files.
+      writeFileSync('dist/inline.txt', `sha256-${createHash('sha256').update(begin).digest('base64')}`);
       const sizes = made.map(([path]) => [basename(path), gzipSync(readFileSync(path), { level: 9 }).length]);
-      const total = sizes.reduce((sum, [, size]) => sum + size, gzipSync(html).length);
+      sizes.unshift(['index.html', gzipSync(html, { level: 9 }).length]);
+      const total = sizes.reduce((sum, [, size]) => sum + size, 0);
       for (const [name, size] of sizes) console.log(`${String(size).padStart(8)}  ${name}`);
       console.log(`${String(total).padStart(8)}  bytes in all, gzipped; ${LIMIT} is the limit`);
       if (total > LIMIT && !watching) process.exitCode = 1;
     });
   },
 };
+
+/** The text of begin.ts and all that it imports: no module, so that it runs before anything else of the page is asked for. */
+async function beginning(main) {
+  const { outputFiles } = await esbuild.build({
+    ...common,
+    entryPoints: ['src/begin.ts'],
+    format: 'iife',
+    write: false,
+    external: ['./assets/*'],
+    define: { MAIN: JSON.stringify(`./${main}`) },
+  });
+  return outputFiles[0].text.trim();
+}
 
 /** xterm.js as the policy of the page wants it, see src/terminal/adopted_style.ts. A version that writes styles elsewhere fails here. */
 const strict = {
@@ -87,18 +114,13 @@ if (!watching) {
 rmSync('dist', { recursive: true, force: true });
 mkdirSync('dist/assets', { recursive: true });
 const options = {
-  entryPoints: { console: 'src/begin.ts', style: 'src/style/main.css' },
+  ...common,
+  entryPoints: { main: 'src/main.tsx', style: 'src/style/main.css' },
   outdir: 'dist/assets',
   entryNames: '[name]-[hash]',
   chunkNames: '[name]-[hash]',
-  bundle: true,
   splitting: true,
-  format: 'esm',
-  target: ['chrome111', 'firefox111', 'safari16.4'],
-  minify: true,
-  legalComments: 'eof',
   metafile: true,
-  logLevel: 'warning',
   plugins: [page, strict],
 };
 if (watching) await (await esbuild.context(options)).watch();

@@ -8,7 +8,8 @@ import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const dist = fileURLToPath(new URL('../../../web/console/dist/', import.meta.url));
-export const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
+const inline = existsSync(join(dist, 'inline.txt')) ? ` '${readFileSync(join(dist, 'inline.txt'), 'utf8').trim()}'` : '';
+export const policy = `default-src 'none'; script-src 'self'${inline}; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; `
   + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const types = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8' };
 

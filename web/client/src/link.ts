@@ -7,6 +7,8 @@ import type { ConnectOptions } from './types.js';
 
 /** ms for the answer to an offer that nobody waits for any more: it names the session that has to be ended. */
 const GRACE = 3000;
+/** ms in which candidates come together: one request for all of them, and where none is needed it holds nothing up. */
+const TOGETHER = 100;
 
 /** What a link tells its session. */
 export interface LinkEvents {
@@ -173,12 +175,13 @@ export class Link {
   async #trickle() {
     if (this.#patching || !this.#resource || !this.#candidates.length) return;
     this.#patching = true;
+    await new Promise((later) => setTimeout(later, TOGETHER));
     const sdp = this.peer.localDescription?.sdp ?? '';
     const line = (name: string) => new RegExp(`^a=${name}:.*`, 'm').exec(sdp)?.[0].trim() ?? '';
     const lines = [line('ice-ufrag'), line('ice-pwd'), 'm=application 9 UDP/DTLS/SCTP webrtc-datachannel', line('mid'),
       ...this.#candidates.splice(0), ''];
     // Not fatal: the gateway also learns of this side's addresses from its connectivity checks.
-    await this.signaling.patch(this.#resource, lines.join('\r\n')).catch(() => {});
+    if (this.#resource) await this.signaling.patch(this.#resource, lines.join('\r\n')).catch(() => {});
     this.#patching = false;
     this.#trickle();
   }

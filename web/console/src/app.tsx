@@ -5,6 +5,8 @@ import { chooseLanguage, theme, type Theme } from './state/settings.ts';
 import { language, languages, number, t, type Key, type Language } from './i18n/index.ts';
 import { Choice } from './parts/ui.tsx';
 import { access, hasTokens, signIn } from './state/access.ts';
+import { namedIn, nameInAddress, viewIn } from './state/address.ts';
+import { open, openNamed } from './state/desks.ts';
 import { link, roundTrips, session, signOut } from './state/gateway.ts';
 import { late } from './state/late.ts';
 import { notices, settle } from './state/notices.ts';
@@ -12,33 +14,31 @@ import { SignIn } from './views/sign_in.tsx';
 import { Terminals } from './views/terminals.tsx';
 
 /** What is not there at the first sight is loaded when somebody looks at it. */
-const later = {
-  plots: () => import('./views/plots.tsx'),
-  drive: () => import('./views/drive.tsx'),
-  connection: () => import('./views/connection.tsx'),
-  sessions: () => import('./views/sessions.tsx'),
-  tokens: () => import('./views/tokens.tsx'),
-} satisfies { [view: string]: () => Promise<{ default: ComponentType }> };
+const later = () => import('./views/later.tsx');
 /** Once there is a gateway, so that a view is there even when it is not any more. */
 const stop = link.subscribe((state) => {
   if (state !== 'connected') return;
-  setTimeout(() => Object.values(later).forEach((load) => void load().catch(() => {})), 1500);
+  setTimeout(() => void later().catch(() => {}), 1500);
   queueMicrotask(() => stop());
 });
-type View = 'terminals' | keyof typeof later;
-const views: readonly View[] = ['terminals', 'plots', 'drive', 'connection', 'sessions', 'tokens'];
-const viewOf = (hash: string): View => views.find((view) => hash === `#/${view}`) ?? 'terminals';
+const views = ['terminals', 'plots', 'drive', 'connection', 'sessions', 'tokens'] as const;
+type View = typeof views[number];
+type LaterView = Exclude<View, 'terminals'>;
+const viewOf = (hash: string): View => views.find((view) => view === viewIn(hash)) ?? 'terminals';
 
 export function App() {
   const [view, setView] = useState(viewOf(location.hash));
   useEffect(() => {
     const turn = () => {
       setView(viewOf(location.hash));
+      openNamed(namedIn(location.hash));
+      if (viewOf(location.hash) === 'terminals') nameInAddress(open.value);
       requestAnimationFrame(() => document.querySelector('nav [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' }));
     };
     addEventListener('hashchange', turn);
     return () => removeEventListener('hashchange', turn);
   }, []);
+  useEffect(() => { if (view === 'terminals') nameInAddress(open.value); }, [view, open.value]);
   const asked = signIn.value !== null;
   useEffect(() => { document.title = asked || view === 'terminals' ? 'thingway' : `${t(view)} · thingway`; }, [view, asked, language.value]);
   return <>
@@ -53,10 +53,10 @@ export function App() {
   </>;
 }
 
-function Later({ view }: { view: keyof typeof later }) {
+function Later({ view }: { view: LaterView }) {
   const [Part, setPart] = useState<ComponentType | null>(null);
   useEffect(() => {
-    void late<{ default: ComponentType }>(later[view]).then(({ default: part }) => setPart(() => part));
+    void late(later).then((parts) => setPart(() => parts[view]));
   }, [view]);
   return Part ? <Part /> : <p class="hint" role="status">{t('loading')}</p>;
 }

@@ -1,9 +1,20 @@
-// Where the page begins: the connection first, because it waits for the network. All that is to be seen comes meanwhile. This file
-// imports nothing at once, so that it is there to try again when something else did not come: browsers drop what they are loading when
-// a phone changes its network, and a new version of the gateway may come between the page and its parts.
+// Where the page begins: this file and all that it imports stand in the page itself, so that the connection is made while the
+// rest comes. It is also there to try again when something else did not come: browsers drop what they are loading when a phone
+// changes its network, and a new version of the gateway may come between the page and its parts.
+import { connect } from 'thingway';
+import { first } from './first.ts';
+import { heldToken, hold, share } from './state/arrival.ts';
+
+/** The address of main.tsx, which the build knows. */
+declare const MAIN: string;
 const AGAIN = 1000; // ms
 
-Promise.all([import('./first.ts'), import('./main.tsx')]).then(([{ first }, { show }]) => show(first), () => setTimeout(() => location.reload(), AGAIN));
+const early = { connect, first, heldToken, hold, share };
+/** What is here already, for the parts that come: see state/early.ts. */
+export type Early = typeof early;
+Object.assign(globalThis, { early });
+
+(import(MAIN) as Promise<typeof import('./main.tsx')>).then(({ show }) => show(), () => setTimeout(() => location.reload(), AGAIN));
 // A link with a token, opened in a page that is there already, changes the fragment only.
 addEventListener('hashchange', () => {
   if (/^#(token|share)=/.test(location.hash)) location.reload();

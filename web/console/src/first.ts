@@ -1,6 +1,21 @@
-// The connection of a page that has just been opened, begun before anything of the page is there.
-import { connect } from 'thingway';
+// The connection of a page that has just been opened, and the terminals that its address names, begun before anything of the page
+// is there.
+import { connect, type Port, type Session } from 'thingway';
+import { namedIn } from './state/address.ts';
 import { heldToken, share } from './state/arrival.ts';
 
-export const first = share || !('RTCPeerConnection' in globalThis) ? null : connect(location.origin, { token: () => heldToken() ?? '' });
-first?.catch(() => {}); // is heard by who takes it over
+export interface First {
+  session: Promise<Session>;
+  /** Each is taken over by the one who opens the endpoint first. */
+  ports: Map<string, Promise<Port>>;
+}
+
+function begin(): First {
+  const session = connect(location.origin, { token: () => heldToken() ?? '' });
+  const open = async (name: string) => (await session).open(name);
+  const ports = new Map(namedIn(location.hash).map((name) => [name, open(name)]));
+  for (const begun of [session, ...ports.values()]) begun.catch(() => {}); // is heard by who takes it over
+  return { session, ports };
+}
+
+export const first = share || !('RTCPeerConnection' in globalThis) ? null : begin();

@@ -1,6 +1,6 @@
 // Who this page is to the gateway: its token, what that allows, and requests in its name.
 import { signal } from '@preact/signals';
-import { heldToken, hold } from './arrival.ts';
+import { heldToken, hold } from './early.ts';
 
 export interface Scope { endpoints: string[]; verbs: string[] }
 export interface Access {

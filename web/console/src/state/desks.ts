@@ -1,5 +1,5 @@
 // The endpoints that this page has open: one port each, what came over it and what a person has set for it.
-import { signal, type Signal } from '@preact/signals';
+import { computed, signal, type Signal } from '@preact/signals';
 import type { CloseInfo, Port, Session } from 'thingway';
 import { t } from '../i18n/index.ts';
 import type { Look } from '../terminal/present.ts';
@@ -15,6 +15,9 @@ const HISTORY = 100;
 
 export interface Habits extends Look { input: 'keys' | 'line'; ending: Ending; enter: Ending; echo: boolean; /** A line feed alone begins a new line at its start, as most devices mean it. */ returns: boolean }
 const HABITS: Habits = { mode: 'text', stamps: false, returns: true, input: 'line', ending: 'lf', enter: 'cr', echo: true };
+
+/** Ports that were asked for before there was a desk: they are as good as any, unless their session came to nothing. */
+export const begun = new Map<string, Promise<Port>>();
 
 /** What takes a device's bytes and says when it has room for more. */
 export interface Sink { take(piece: Piece): Promise<void> | void }
@@ -50,7 +53,9 @@ export class Desk {
     this.state.value = 'opening';
     this.trouble.value = null;
     try {
-      const port = await made.open(this.name);
+      const early = await begun.get(this.name)?.catch(() => null);
+      begun.delete(this.name);
+      const port = early && early.state !== 'closed' ? early : await made.open(this.name);
       // Closed meanwhile, or another session has come.
       if (this.#opening !== made) return void port.close();
       this.#attach(port);
@@ -169,6 +174,11 @@ export class Desk {
 export const desks = signal<readonly Desk[]>([]);
 /** The one in front, by its name. */
 export const front = signal<string | null>(null);
+/** The names of all, that one first. */
+export const open = computed(() => {
+  const names = desks.value.map((desk) => desk.name).filter((name) => name !== front.value);
+  return front.value === null ? names : [front.value, ...names];
+});
 export const deskOf = (name: string): Desk | undefined => desks.value.find((desk) => desk.name === name);
 
 export function openDesk(name: string): Desk {
@@ -181,6 +191,12 @@ export function openDesk(name: string): Desk {
   }
   front.value = name;
   return desk;
+}
+
+/** What an address names, the first in front. */
+export function openNamed(names: readonly string[]): void {
+  for (const name of names) openDesk(name);
+  if (names[0] !== undefined) front.value = names[0];
 }
 
 export function closeDesk(desk: Desk): void {

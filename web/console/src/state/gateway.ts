@@ -1,8 +1,9 @@
 // The session with the gateway, as signals that the views read. The client library brings it back when it is lost.
 import { signal } from '@preact/signals';
-import { connect, type Deadman, type EndpointInfo, type Lease, type Session } from 'thingway';
+import type { Deadman, EndpointInfo, Lease, Session } from 'thingway';
 import { t } from '../i18n/index.ts';
 import { access, enter, Refusal, signIn, token, useToken } from './access.ts';
+import { connect } from './early.ts';
 import { reasonWords, words } from './failures.ts';
 import { notice, settle } from './notices.ts';
 
@@ -29,7 +30,7 @@ let settled = () => {};
 export const calm = new Promise<void>((done) => { settled = done; });
 
 /** Finds out who this page is and connects. Tries again by itself, except where a person has to do something first. */
-export async function start(begun: Promise<Session> | null = null): Promise<void> {
+export async function start(begun?: Promise<Session>): Promise<void> {
   clearTimeout(retry);
   link.value = 'connecting';
   try {

@@ -1,6 +1,6 @@
 // A desk's screen in the page: what the device says goes in, what is typed goes out in key mode.
 import { effect } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
 import { ENDINGS, type Desk } from '../state/desks.ts';
 import { calm } from '../state/gateway.ts';
@@ -18,7 +18,8 @@ const screens = calm.then(() => new Promise((done) => setTimeout(done, LATER))).
 
 export function ScreenView({ desk, onScreen, onLeave }: { desk: Desk; onScreen: (screen: Screen | null) => void; onLeave: () => void }) {
   const place = useRef<HTMLDivElement>(null);
-  useEffect(() => {
+  // Not after the page was painted for the first time: what the device has said is on that picture.
+  useLayoutEffect(() => {
     let left = false;
     let leave = showEarly(place.current!, desk);
     void screens.then((made) => {

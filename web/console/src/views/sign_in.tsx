@@ -33,7 +33,7 @@ export function SignIn() {
       <form class="card" onSubmit={(event) => { event.preventDefault(); submit(); }}>
         <h1>{t('sign-in')}</h1>
         <p>{t('sign-in.why')}</p>
-        <Field label={t('sign-in.token')}><input ref={input} class="mono" type="password" required autocomplete="off" value={text} onInput={(event) => setText(event.currentTarget.value)} /></Field>
+        <Field label={t('sign-in.token')}><input ref={input} class="mono" type="password" required autocomplete="off" autofocus value={text} onInput={(event) => setText(event.currentTarget.value)} /></Field>
         <Check label={t('sign-in.remember')} checked={remember} onChange={setRemember} />
         <div class="row"><button class="primary" disabled={task.busy}>{t('sign-in.do')}</button></div>
         <Trouble words={task.trouble !== null ? words(task.trouble) : first} />
