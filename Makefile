@@ -39,8 +39,10 @@ lint:
 	tests/check-files
 	if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; fi
 
-bench: test-tools console
+bench: console
+	tests/install bench
 	$(CARGO) build --locked --release --bin thingway --examples
+	node bench/inner.mjs --store
 	taskset -c 1 node bench/run.mjs
 	taskset -c 1 node bench/serial.mjs
 	cd web/client && THINGWAY_BIN=$(CURDIR)/target/release/thingway node bench/throughput.mjs chromium,firefox 15 20 --store

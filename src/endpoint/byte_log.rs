@@ -18,12 +18,15 @@ pub struct ByteLog {
     binary: bool,
     /// What who attaches is shown of the past, in bytes.
     scrollback: usize,
-    /// How long bytes may wait for more: few full messages cost far less than many small ones.
+    /// How long bytes wait for more: few full messages cost far less than many small ones.
     latency: Duration,
     /// The absolute offset up to which bytes may go out; those behind it wait for more.
     ripe: u64,
-    /// When they go out even so.
-    deadline: Option<Instant>,
+    /// Until then few bytes wait, since others have just gone out. The first after a silence do
+    /// not: an answer, or the echo of a key, is as prompt as the wire.
+    pause: Option<Instant>,
+    /// Whether any wait for the end of the pause.
+    waiting: bool,
 }
 
 impl ByteLog {
@@ -36,7 +39,8 @@ impl ByteLog {
             scrollback,
             latency,
             ripe: 0,
-            deadline: None,
+            pause: None,
+            waiting: false,
         }
     }
 
@@ -59,27 +63,27 @@ impl ByteLog {
             self.ripe = self.ring.end();
             return;
         }
-        let waiting = self.ring.end() - self.ripe;
-        let full = waiting - waiting % limits::STREAM_MESSAGE as u64;
-        if full > 0 {
-            self.ripe += full;
-            self.deadline = None;
+        let unripe = self.ring.end() - self.ripe;
+        let full = unripe - unripe % limits::STREAM_MESSAGE as u64;
+        let quiet = self.pause.is_none_or(|end| end <= now);
+        if quiet || full > 0 {
+            self.ripe += if quiet { unripe } else { full };
+            self.pause = Some(now + self.latency);
         }
-        if self.ripe < self.ring.end() && self.deadline.is_none() {
-            self.deadline = Some(now + self.latency);
-        }
+        self.waiting = self.ripe < self.ring.end();
     }
 
     /// When [`Self::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.deadline
+        self.pause.filter(|_| self.waiting)
     }
 
     /// What has waited long enough goes out.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if self.deadline.is_some_and(|at| at <= now) {
-            self.deadline = None;
+        if self.poll_timeout().is_some_and(|at| at <= now) {
+            self.waiting = false;
             self.ripe = self.ring.end();
+            self.pause = Some(now + self.latency);
         }
     }
 
@@ -175,29 +179,52 @@ mod tests {
     }
 
     #[test]
-    fn bytes_wait_for_more_but_not_long() {
+    fn the_first_bytes_go_at_once_and_those_behind_them_wait_for_more_but_not_long() {
         let now = Instant::now();
         let latency = Duration::from_millis(2);
         let mut log = ByteLog::new(true, 0, latency);
         let route = Id::from_bits(1);
         log.attach(route);
-        log.push(now, b"ab");
-        log.push(now + latency / 2, b"cd");
+        log.push(now, b"a");
+        assert_eq!(drain(&mut log, route), b"a");
+        assert_eq!(log.poll_timeout(), None, "nothing waits");
+        log.push(now + latency / 4, b"bc");
+        log.push(now + latency / 2, b"de");
         assert_eq!(
             (log.message(route), log.poll_timeout()),
             (None, Some(now + latency))
         );
-        log.handle_timeout(now + latency);
-        assert_eq!(drain(&mut log, route), b"abcd", "as one message");
+        let later = now + latency;
+        log.handle_timeout(later);
+        assert_eq!(drain(&mut log, route), b"bcde", "as one message");
         assert_eq!(log.poll_timeout(), None);
-        // A full message need not wait, and what is beyond it waits from now on.
-        let later = now + latency * 3;
+        // Who goes on and on sends no more often than before.
+        log.push(later + latency / 2, b"f");
+        assert_eq!(log.message(route), None);
+        assert_eq!(log.poll_timeout(), Some(later + latency));
+        log.handle_timeout(later + latency);
+        assert_eq!(drain(&mut log, route), b"f");
+    }
+
+    #[test]
+    fn a_full_message_waits_for_nothing_and_what_is_beyond_it_waits_from_then_on() {
+        let now = Instant::now();
+        let latency = Duration::from_millis(2);
+        let mut log = ByteLog::new(true, 0, latency);
+        let route = Id::from_bits(1);
+        log.attach(route);
+        log.push(now, b"x");
+        assert_eq!(drain(&mut log, route), b"x");
+        let later = now + latency / 2;
         log.push(later, &[0; limits::STREAM_MESSAGE + 5]);
         assert_eq!(drain(&mut log, route).len(), limits::STREAM_MESSAGE);
         assert_eq!(log.poll_timeout(), Some(later + latency));
         log.push(later, &[0; limits::STREAM_MESSAGE - 5]);
         assert_eq!(drain(&mut log, route).len(), limits::STREAM_MESSAGE);
         assert_eq!(log.poll_timeout(), None);
+        // After a silence even what is more than one message goes at once.
+        log.push(later + latency, &[0; limits::STREAM_MESSAGE + 5]);
+        assert_eq!(drain(&mut log, route).len(), limits::STREAM_MESSAGE + 5);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! own cursor, bytes or datagrams come in from its device and go out to it. A new kind is one file
 //! and a line in [`new`].
 
+mod answers;
 pub mod byte_log;
 pub mod byte_stream;
 pub mod demo;

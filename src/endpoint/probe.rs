@@ -1,8 +1,9 @@
 //! Endpoints without a device, to try a connection and to measure it: `echo`, `sink`, `source`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
+use super::answers::Answers;
 use super::{Action, DeviceState, DropReason, Endpoint, LagPolicy, Message, Outgoing, Unaccepted};
 use crate::ids::RouteId;
 use crate::limits;
@@ -34,8 +35,7 @@ pub struct Probe {
 
 #[derive(Debug, Default)]
 struct Talk {
-    answers: VecDeque<(bool, Vec<u8>)>,
-    queued: usize,
+    answers: Answers,
     counted: u64,
     /// Messages still to be sent, and how long each is.
     owed: (u64, usize),
@@ -43,12 +43,11 @@ struct Talk {
 
 impl Talk {
     fn answer(&mut self, binary: bool, bytes: &[u8]) {
-        self.queued += bytes.len();
-        self.answers.push_back((binary, bytes.to_vec()));
+        self.answers.push(binary, bytes);
     }
 
     fn has_room(&self, bytes: usize) -> bool {
-        self.queued + bytes <= QUEUE && self.answers.len() < MESSAGES
+        self.answers.queued() + bytes <= QUEUE && self.answers.len() < MESSAGES
     }
 }
 
@@ -113,10 +112,7 @@ impl Endpoint for Probe {
     fn message(&self, route: RouteId) -> Option<Outgoing<'_>> {
         let talk = self.routes.get(&route)?;
         if let Some((binary, bytes)) = talk.answers.front() {
-            return Some(Outgoing::Message(Message {
-                binary: *binary,
-                bytes,
-            }));
+            return Some(Outgoing::Message(Message { binary, bytes }));
         }
         let (count, size) = talk.owed;
         let bytes = self.pattern.get(..size).filter(|_| count > 0)?;
@@ -128,9 +124,7 @@ impl Endpoint for Probe {
         let Some(talk) = self.routes.get_mut(&route) else {
             return;
         };
-        if let Some((_, bytes)) = talk.answers.pop_front() {
-            talk.queued -= bytes.len();
-        } else {
+        if !talk.answers.pop() {
             talk.owed.0 = talk.owed.0.saturating_sub(1);
         }
     }

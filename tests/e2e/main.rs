@@ -36,6 +36,7 @@ mod logs;
 mod mistakes;
 mod network;
 mod origins;
+mod overload;
 mod paced;
 mod page;
 mod ports;

@@ -181,3 +181,91 @@ fn a_control_channel_that_opens_last_hears_of_every_channel() {
     });
     assert!(world.peer(n).channels["thingway"].open);
 }
+
+/// What a wake-up of the loop does: everything that has come, then one round of turns.
+fn wake_up(world: &mut World, clients: &[usize]) -> Vec<(std::net::SocketAddr, usize)> {
+    let (now, local) = (world.now, world.ice_addr);
+    let ice = world.ice.expect("a socket");
+    for n in clients {
+        let remote = world.clients[*n].addr;
+        let sent: Vec<_> = world.peer(*n).out.drain(..).collect();
+        for (_, bytes) in sent {
+            let stride = bytes.len().max(1);
+            let meta = thingway::datagram::Meta {
+                local,
+                remote,
+                stride,
+            };
+            world.gateway.handle_datagrams(now, ice, &meta, &bytes);
+        }
+    }
+    if world.gateway.poll_timeout().is_some_and(|at| at <= now) {
+        world.gateway.handle_timeout(now);
+    }
+    world.gateway.settle(now);
+    let mut out = Vec::new();
+    while let Some(batch) = world.gateway.poll_transmit() {
+        for datagram in batch.contents.chunks(batch.segment.max(1)) {
+            out.push((batch.destination, datagram.to_vec()));
+        }
+    }
+    for (destination, datagram) in &out {
+        for n in clients {
+            if world.clients[*n].addr == *destination {
+                world.peer(*n).handle_datagram(now, local, datagram);
+            }
+        }
+    }
+    out.iter().map(|(to, bytes)| (*to, bytes.len())).collect()
+}
+
+#[test]
+fn a_ping_is_never_more_than_one_turn_behind_while_others_stream() {
+    let config = "[[endpoint]]\nname = \"source\"\nkind = \"source\"\n\
+                  [[endpoint]]\nname = \"echo\"\nkind = \"echo\"\n";
+    let mut world = World::new(7, config);
+    let bulk: Vec<usize> = (0..3)
+        .map(|seed| world.connect(&[reliable("source")], good(), seed))
+        .collect();
+    let ping = world.connect(&[reliable("echo")], good(), 7);
+    world.until("open", SOON, |w| {
+        w.peer(ping).channels["echo"].open
+            && bulk.iter().all(|n| w.peer(*n).channels["source"].open)
+    });
+    for n in &bulk {
+        let now = world.now;
+        let order = b"send 16384 100000";
+        assert!(world.peer(*n).send(now, "source", false, order));
+    }
+    let all = [bulk.as_slice(), &[ping]].concat();
+    let (mut streamed, mut pings) = (0, 0);
+    for round in 0..2_000 {
+        world.now += Duration::from_micros(500);
+        let now = world.now;
+        let asks = round > 200 && round % 7 == 0;
+        let before = world.peer(ping).channels["echo"].bytes.len();
+        if asks {
+            assert!(world.peer(ping).send(now, "echo", true, &[7; 64]));
+        }
+        let out = wake_up(&mut world, &all);
+        streamed += out.iter().map(|(_, len)| len).sum::<usize>();
+        if asks {
+            pings += 1;
+            let after = world.peer(ping).channels["echo"].bytes.len();
+            assert_eq!(after, before + 64, "round {round}: in the same turn");
+            let addr = world.clients[ping].addr;
+            let ahead = out.iter().take_while(|(to, _)| *to != addr);
+            let ahead: usize = ahead.map(|(_, len)| len).sum();
+            assert!(ahead < 3 * 80_000, "round {round}: {ahead} bytes ahead");
+        }
+        for n in &all {
+            if world.peer(*n).timeout <= now {
+                world.peer(*n).handle_timeout(now);
+            }
+        }
+    }
+    assert!(
+        pings > 200 && streamed > 10_000_000,
+        "{pings} pings, {streamed} bytes"
+    );
+}

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use str0m::channel::ChannelConfig;
 use str0m_netem::{Input, Netem, NetemConfig, Output};
 use thingway::config::Config;
 use thingway::datagram::Meta;
@@ -41,10 +42,10 @@ pub struct World {
     pub clients: Vec<Client>,
     pub ttys: BTreeMap<PathBuf, Tty>,
     /// UDP devices that echo, by their address.
-    udp: BTreeMap<SocketAddr, SourceId>,
+    pub udp: BTreeMap<SocketAddr, SourceId>,
     pub echoed: usize,
-    ice: Option<SourceId>,
-    ice_addr: SocketAddr,
+    pub ice: Option<SourceId>,
+    pub ice_addr: SocketAddr,
     pub http: BTreeMap<SourceId, Vec<u8>>,
     /// What was kept of tokens.
     pub stored: Option<String>,
@@ -108,19 +109,14 @@ impl World {
     }
 
     /// A peer offers over HTTP and is answered; both links behave as told.
-    pub fn connect(
-        &mut self,
-        channels: &[str0m::channel::ChannelConfig],
-        link: NetemConfig,
-        seed: u64,
-    ) -> usize {
+    pub fn connect(&mut self, channels: &[ChannelConfig], link: NetemConfig, seed: u64) -> usize {
         let n = self.clients.len() + 1;
         let addr = SocketAddr::new(IpAddr::from([198, 51, 100, n as u8]), 6000);
         self.connect_from(addr, channels, link, seed)
     }
 
     /// The peer is killed, and another one has its address from now on.
-    pub fn replace(&mut self, n: usize, channels: &[str0m::channel::ChannelConfig]) -> usize {
+    pub fn replace(&mut self, n: usize, channels: &[ChannelConfig]) -> usize {
         let client = &mut self.clients[n];
         client.frozen = true;
         let addr = std::mem::replace(&mut client.addr, "0.0.0.0:0".parse().unwrap());
@@ -134,10 +130,16 @@ impl World {
         self.request(post(&offer).as_bytes())
     }
 
+    /// From an address of one's own, over a perfect link.
+    #[allow(dead_code, reason = "only the benchmark needs so many addresses")]
+    pub fn connect_at(&mut self, addr: SocketAddr, channels: &[ChannelConfig]) -> usize {
+        self.connect_from(addr, channels, NetemConfig::new(), 0)
+    }
+
     fn connect_from(
         &mut self,
         addr: SocketAddr,
-        channels: &[str0m::channel::ChannelConfig],
+        channels: &[ChannelConfig],
         link: NetemConfig,
         seed: u64,
     ) -> usize {
@@ -148,7 +150,7 @@ impl World {
     pub fn connect_editing(
         &mut self,
         addr: SocketAddr,
-        channels: &[str0m::channel::ChannelConfig],
+        channels: &[ChannelConfig],
         edit: impl FnOnce(&str) -> String,
     ) -> usize {
         self.connect_with(addr, channels, NetemConfig::new(), 0, edit)
@@ -181,7 +183,7 @@ impl World {
     fn connect_with(
         &mut self,
         addr: SocketAddr,
-        channels: &[str0m::channel::ChannelConfig],
+        channels: &[ChannelConfig],
         link: NetemConfig,
         seed: u64,
         edit: impl FnOnce(&str) -> String,
