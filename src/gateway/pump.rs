@@ -17,10 +17,19 @@ use crate::session::event::Written;
 /// What a channel may send per turn, in bytes: two messages of a byte stream.
 const QUANTUM: usize = 2 * limits::STREAM_MESSAGE;
 
-/// Keep-alives of idle sessions happen together at multiples of this. The shortest wait that it may lengthen is
-/// [`SOON`], longer than a delayed acknowledgement (200 ms, RFC 9260 §6.2).
-const TOGETHER: Duration = Duration::from_millis(50);
+/// Keep-alives of sessions with nothing in flight happen together at multiples of this. The shortest wait that it
+/// may lengthen is [`SOON`], longer than a delayed acknowledgement (200 ms, RFC 9260 §6.2).
+const TOGETHER: Duration = Duration::from_millis(250);
+/// Of the others, for which it may be a retransmission.
+const NEARLY: Duration = Duration::from_millis(50);
 const SOON: Duration = Duration::from_millis(250);
+
+/// The first multiple of `step` since `start` that is not before `at`, so that many share a wake-up.
+fn next(start: Instant, at: Instant, step: Duration) -> Instant {
+    let since = at.saturating_duration_since(start).as_millis();
+    let steps = u32::try_from(since.div_ceil(step.as_millis())).unwrap_or(u32::MAX);
+    start + step.saturating_mul(steps)
+}
 
 /// Drops of a route are told at most this often.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
@@ -73,22 +82,15 @@ impl Gateway {
         self.end_finished_channels(id);
         self.schedule_reports(now, id);
         self.handle_session_events(now, id);
-        if let Some(entry) = self.sessions.get(id) {
-            let deadline = entry.session.poll_timeout();
-            let deadline = deadline.map(|at| self.together(now, at));
+        let started = self.started;
+        if let Some(entry) = self.sessions.get_mut(id) {
+            let mut deadline = entry.session.poll_timeout();
+            if let Some(at) = deadline.as_mut().filter(|at| **at >= now + SOON) {
+                let quiet = entry.session.is_quiet();
+                *at = next(started, *at, if quiet { TOGETHER } else { NEARLY });
+            }
             self.timers.set(TimerKey::Session(id), deadline);
         }
-    }
-
-    /// What is not soon is done at the next full [`TOGETHER`], so that many idle sessions share a wake-up.
-    fn together(&self, now: Instant, at: Instant) -> Instant {
-        if at < now + SOON {
-            return at;
-        }
-        let since = at.saturating_duration_since(self.started).as_millis();
-        let steps = since.div_ceil(TOGETHER.as_millis());
-        let steps = u32::try_from(steps).unwrap_or(u32::MAX);
-        self.started + TOGETHER.saturating_mul(steps)
     }
 
     /// Where reading makes room for writing, what waits may go on.
