@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use str0m::Rtc;
 use str0m::channel::{ChannelConfig, ChannelId};
 
 pub use str0m::channel::Reliability;
@@ -128,5 +129,11 @@ impl Channels {
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (ChannelKey, &Channel)> {
         self.slab.iter()
+    }
+
+    /// Bytes written to all channels and not acknowledged yet.
+    pub(super) fn in_flight(&self, rtc: &mut Rtc) -> usize {
+        let open = |(_, channel): (_, &Channel)| Some(rtc.channel(channel.id)?.buffered_amount());
+        self.slab.iter().filter_map(open).sum()
     }
 }

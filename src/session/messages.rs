@@ -31,11 +31,21 @@ impl Session {
         if bytes.is_empty() {
             return Written::Empty;
         }
-        let Some(mut channel) = self.rtc.channel(channel.id) else {
+        let id = channel.id;
+        let (rtc, channels) = (&mut self.rtc, &self.channels);
+        if !self
+            .window
+            .has_room(bytes.len(), || channels.in_flight(rtc))
+        {
+            self.blocked = true;
+            return Written::Blocked;
+        }
+        let Some(mut channel) = self.rtc.channel(id) else {
             return Written::Gone;
         };
         match channel.write(binary, bytes) {
             Ok(true) => {
+                self.window.sent(bytes.len());
                 self.dirty = true;
                 self.burst += 1;
                 Written::Accepted

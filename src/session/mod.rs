@@ -11,6 +11,7 @@ mod dtls;
 pub mod event;
 mod messages;
 pub mod sdp;
+mod window;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -27,6 +28,7 @@ use control::Outbox;
 use crypto::Identity;
 use event::{ConnectionState, EndReason, Handled, Path, SessionEvent};
 use sdp::{CheckedOffer, SdpError};
+use window::Window;
 
 /// A session of ours, always the answerer.
 pub struct Session {
@@ -53,6 +55,7 @@ pub struct Session {
     /// Ours: connected by then, or no longer disconnected.
     give_up: Option<(Instant, EndReason)>,
     disconnected_timeout: Duration,
+    window: Window,
     /// A write did not fit; cleared when enough has been acknowledged.
     blocked: bool,
     /// Something was written or closed since str0m was drained last.
@@ -124,6 +127,7 @@ impl Session {
             timeout: now,
             give_up: Some((now + limits.connect_timeout, EndReason::ConnectTimeout)),
             disconnected_timeout: limits.disconnected_timeout,
+            window: Window::new(),
             blocked: false,
             dirty: true,
             burst: 0,
@@ -299,8 +303,9 @@ impl Session {
         }
         // The low threshold. str0m's own event is per channel and misses when a message larger
         // than the threshold waits, so the sum is looked at; only when something waits.
-        if self.blocked && self.in_flight() <= limits::SEND_LOW {
-            self.blocked = false;
+        if self.blocked {
+            let in_flight = self.in_flight();
+            self.blocked = !self.window.may_go_on(now, in_flight);
         }
     }
 
@@ -474,15 +479,8 @@ impl Session {
         !self.blocked && self.in_flight() == 0
     }
 
-    /// Bytes written to all channels and not acknowledged yet.
     fn in_flight(&mut self) -> usize {
-        let mut total = 0;
-        for (_, channel) in self.channels.iter() {
-            if let Some(mut channel) = self.rtc.channel(channel.id) {
-                total += channel.buffered_amount();
-            }
-        }
-        total
+        self.channels.in_flight(&mut self.rtc)
     }
 
     fn set_state(&mut self, state: ConnectionState) {

@@ -197,3 +197,25 @@ fn a_peer_that_vanishes_is_forgotten_and_costs_nothing() {
         );
     }
 }
+
+#[test]
+fn a_long_path_is_filled_and_a_short_one_not_more_than_it_holds() {
+    let config = "[[endpoint]]\nname = \"source\"\nkind = \"source\"\n";
+    for (one_way, least) in [(30, 2_000_000), (1, 8_000_000)] {
+        let mut world = World::new(9, config);
+        let link = NetemConfig::new().latency(Duration::from_millis(one_way));
+        let n = world.connect(&[reliable("source")], link, 9);
+        world.until("open", Duration::from_secs(5), |w| {
+            w.peer(n).channels["source"].open
+        });
+        let now = world.now;
+        let order = b"send 16384 4000";
+        assert!(world.peer(n).send(now, "source", false, order));
+        // Slow start is over.
+        world.run(Duration::from_secs(2));
+        let before = world.peer(n).channels["source"].bytes.len();
+        world.run(Duration::from_secs(2));
+        let rate = (world.peer(n).channels["source"].bytes.len() - before) / 2;
+        assert!(rate >= least, "{rate} B/s with {one_way} ms each way");
+    }
+}
