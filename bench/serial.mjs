@@ -1,5 +1,5 @@
-// A serial line: 64 B to a device that echoes and back, through thingway's DataChannel and through ser2net's TCP. The
-// device is a pseudo-terminal behind which socat runs `cat`; both servers take what they take by default.
+// A serial line: 64 B to a device that echoes and back, and a line's full rate both ways, through thingway's DataChannel and
+// through ser2net's TCP. The device is a pseudo-terminal behind which socat runs `cat`; both servers take what they take by default.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,6 +13,7 @@ import { built, CORE, Server } from './lib/server.mjs';
 import { median, quantile } from './lib/statistics.mjs';
 
 const [ROUNDS, MESSAGES, SIZE] = [5, 400, 64];
+const [BAUDS, SECONDS] = [[921600, 3000000], 3];
 const directory = mkdtempSync(join(tmpdir(), 'thingway-bench-'));
 const ended = [];
 
@@ -46,13 +47,33 @@ async function roundTrips(server, send, listen) {
   return { p50: median(times), p99: quantile(times, 0.99), cpu: (server.cpu() - cpu) / MESSAGES };
 }
 
+/** Bytes at a line's full rate to a device that echoes them, for `SECONDS`: how many came back, and ms of processor for each MB. */
+async function sustained(server, rate, send, listen) {
+  let [sent, came] = [0, 0];
+  listen((data) => { came += data.length; });
+  const [cpu, began] = [server.cpu(), performance.now()];
+  for (let due = 0; due < rate * SECONDS; await sleep(5)) {
+    due = Math.min(rate * SECONDS, Math.floor(rate * (performance.now() - began) / 1000));
+    for (; sent < due; sent += Math.min(1000, due - sent)) send(Buffer.alloc(Math.min(1000, due - sent), sent));
+  }
+  for (let rest = 0; came < sent && rest < 40; rest++) await sleep(50);
+  return { arrived: 100 * came / sent, cpu: (server.cpu() - cpu) / sent * 1000 };
+}
+
+/** All that is measured of one of the two. */
+async function measure(server, send, listen) {
+  const result = await roundTrips(server, send, listen);
+  for (const baud of BAUDS) result[baud] = await sustained(server, baud / 10, send, listen);
+  return result;
+}
+
 const candidates = {
   async thingway(path) {
     const server = await Server.start('thingway', 'http://127.0.0.1:7401', (config) => [built('thingway'), '--config', config],
       { config: `[http]\nlisten = ["127.0.0.1:7401"]\n[[endpoint]]\nname = "tty"\nkind = "serial"\npath = "${path}"\nbaud = 115200\n` });
     const peer = await Peer.connect(server.url, 'tty');
     await sleep(300);
-    const result = await roundTrips(server, (data) => peer.channel.sendMessageBinary(data), (take) => peer.channel.onMessage(take));
+    const result = await measure(server, (data) => peer.channel.sendMessageBinary(data), (take) => peer.channel.onMessage(take));
     peer.close();
     await server.stop();
     return result;
@@ -67,7 +88,7 @@ const candidates = {
     const socket = net.connect(7420, '127.0.0.1').setNoDelay();
     await once(socket, 'connect');
     await sleep(300);
-    const result = await roundTrips({ cpu: server }, (data) => socket.write(data), (take) => socket.on('data', take));
+    const result = await measure({ cpu: server }, (data) => socket.write(data), (take) => { socket.removeAllListeners('data').on('data', take); });
     socket.destroy();
     child.kill('SIGKILL');
     await once(child, 'exit');
@@ -89,6 +110,13 @@ const of = (name, key) => median(results[name].map((result) => result[key]));
 const micro = (value) => `${value.toFixed(0)} µs`;
 const rows = [['there and back: median', 'p50'], ['the same: 99 of 100', 'p99'], ['the same: processor time', 'cpu']]
   .map(([words, key]) => [words, micro(of('thingway', key)), micro(of('ser2net', key)), (of('thingway', key) / of('ser2net', key)).toFixed(2)]);
+const per = (name, baud, key) => median(results[name].map((result) => result[baud][key]));
+for (const baud of BAUDS) {
+  const share = (name) => `${per(name, baud, 'arrived').toFixed(1)} %`;
+  const cost = (name) => `${per(name, baud, 'cpu').toFixed(0)} ms`;
+  rows.push([`${baud.toLocaleString('en')} baud both ways: came back`, share('thingway'), share('ser2net'), '–']);
+  rows.push(['the same: processor time per MB', cost('thingway'), cost('ser2net'), (per('thingway', baud, 'cpu') / per('ser2net', baud, 'cpu')).toFixed(2)]);
+}
 const lines = [header, '', `Medians of ${ROUNDS} rounds of ${MESSAGES} messages.`, '', ...table(['', 'thingway', 'ser2net', 'ratio'], rows)];
 console.log(lines.join('\n'));
 store('serial', lines);

@@ -23,7 +23,7 @@ pub struct ByteLog {
     /// The absolute offset up to which bytes may go out; those behind it wait for more.
     ripe: u64,
     /// Until then few bytes wait, since others have just gone out. The first after a silence do
-    /// not: an answer, or the echo of a key, is as prompt as the wire.
+    /// not, nor an answer: the echo of a key is as prompt as the wire.
     pause: Option<Instant>,
     /// Whether any wait for the end of the pause.
     waiting: bool,
@@ -71,6 +71,13 @@ impl ByteLog {
             self.pause = Some(now + self.latency);
         }
         self.waiting = self.ripe < self.ring.end();
+    }
+
+    /// Somebody has written to the device: what it says next is as good as the first after a silence.
+    pub fn expect_answer(&mut self) {
+        if !self.waiting {
+            self.pause = None;
+        }
     }
 
     /// When [`Self::handle_timeout`] wants to be called.
@@ -202,8 +209,20 @@ mod tests {
         log.push(later + latency / 2, b"f");
         assert_eq!(log.message(route), None);
         assert_eq!(log.poll_timeout(), Some(later + latency));
+        log.expect_answer();
+        assert_eq!(
+            log.poll_timeout(),
+            Some(later + latency),
+            "it waits already"
+        );
         log.handle_timeout(later + latency);
         assert_eq!(drain(&mut log, route), b"f");
+        // An answer does not wait, though others have just gone out.
+        log.expect_answer();
+        log.push(later + latency, b"ok");
+        assert_eq!(drain(&mut log, route), b"ok");
+        log.push(later + latency, b"more");
+        assert_eq!(log.message(route), None);
     }
 
     #[test]

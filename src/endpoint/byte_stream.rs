@@ -89,11 +89,13 @@ impl ByteStream {
                 &self.frame
             }
         };
-        if self.output.push(bytes) {
-            Ok(())
-        } else {
-            Err(Unaccepted::Full)
+        if !self.output.push(bytes) {
+            return Err(Unaccepted::Full);
         }
+        if let Inbound::Raw(log) = &mut self.inbound {
+            log.expect_answer();
+        }
+        Ok(())
     }
 
     /// Whether message boundaries mean nothing to the device.
