@@ -44,6 +44,7 @@ bench: console
 	$(CARGO) build --locked --release --bin thingway --examples
 	node bench/inner.mjs --store
 	taskset -c 1 node bench/run.mjs
+	node bench/chromium.mjs --store
 	taskset -c 1 node bench/serial.mjs
 	cd web/client && THINGWAY_BIN=$(CURDIR)/target/release/thingway node bench/throughput.mjs chromium,firefox 15 20 --store
 	cd web/console && THINGWAY=$(CURDIR)/target/release/thingway npm run bench -- --store
