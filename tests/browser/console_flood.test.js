@@ -12,7 +12,7 @@ import { Trace } from './lib/trace.js';
 import { until } from './lib/until.js';
 
 for (const look of ['Text', 'Hex']) {
-  test(`no task above 50 ms at 2 MB/s, ${look}`, { timeout: 60000 }, async (t) => {
+  test(`no task above 50 ms at 2 MB/s, ${look}`, { timeout: 120000 }, async (t) => {
     const tty = `${temporaryDirectory()}/tty`;
     await line(t, tty, `${tty}-far`);
     // A daemon that is not optimised may fall behind for a moment; that is not what this is about.
@@ -20,21 +20,31 @@ for (const look of ['Text', 'Hex']) {
     const page = await Console.open(await chromium(t), await consoleOf(t, daemon));
     await page.openEndpoint('board');
     await page.tool('board', look).click();
-    const trace = await Trace.start(page.page);
-    const begun = Date.now();
-    const device = flood(t, `${tty}-far`, 2e6);
-    await sleep(5000);
-    // A click in the middle of it.
-    const asked = Date.now();
-    await page.tool('board', 'Search').click();
-    await until('the page answers', () => page.desk('board').locator('.search').isVisible(), 3000);
-    const answered = Date.now() - asked;
-    const tasks = await trace.stop();
-    device.kill('SIGKILL');
-    const seconds = (Date.now() - begun) / 1000;
-    const { from_device: { bytes } } = await daemon.get('/endpoints/board');
-    const longest = Math.max(...tasks);
-    t.diagnostic(`${(bytes / seconds / 1e6).toFixed(1)} MB/s; the longest task took ${longest.toFixed(1)} ms of the processor, the click ${answered} ms`);
+    const total = async () => (await daemon.get('/endpoints/board')).from_device.bytes;
+    const once = async () => {
+      const trace = await Trace.start(page.page);
+      const [begun, before] = [Date.now(), await total()];
+      const device = flood(t, `${tty}-far`, 2e6);
+      await sleep(5000);
+      // A click in the middle of it.
+      const asked = Date.now();
+      await page.tool('board', 'Search').click();
+      await until('the page answers', () => page.desk('board').locator('.search').isVisible(), 3000);
+      const answered = Date.now() - asked;
+      const tasks = await trace.stop();
+      device.kill('SIGKILL');
+      const seconds = (Date.now() - begun) / 1000;
+      const bytes = await total() - before;
+      const longest = Math.max(...tasks);
+      t.diagnostic(`${(bytes / seconds / 1e6).toFixed(1)} MB/s; the longest task took ${longest.toFixed(1)} ms of the processor, the click ${answered} ms`);
+      return { bytes, seconds, tasks, longest };
+    };
+    let { bytes, seconds, tasks, longest } = await once();
+    // What another test takes from the machine is missing from the flood: without one there is nothing to be seen.
+    for (let again = 0; bytes / seconds <= 1e6 && again < 3; again++) {
+      await page.tool('board', 'Search').click();
+      ({ bytes, seconds, tasks, longest } = await once());
+    }
     assert.ok(bytes / seconds > 1e6, `the device talked: ${bytes} bytes in ${seconds} s`);
     assert.ok(tasks.length > 100 && longest < 50, `${longest} ms`);
     await page.shows('board', look === 'Hex' ? /^[0-9a-f]{8} {2}/m : 'full-speed USB device');
