@@ -86,6 +86,10 @@ fn listen(port: u16, local: SocketAddr, made: &Sender<Rtc>) {
 }
 
 fn answer(mut stream: TcpStream, local: SocketAddr) -> Option<Rtc> {
+    // A browser opens connections that it may need later, and says nothing on them.
+    stream
+        .set_read_timeout(Some(Duration::from_millis(100)))
+        .ok()?;
     let mut text = Vec::new();
     let mut buffer = [0; 16 * 1024];
     let body = loop {

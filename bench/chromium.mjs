@@ -4,7 +4,7 @@ import { built, servers } from './lib/server.mjs';
 import { median } from './lib/statistics.mjs';
 
 const { chromium } = await import('../tests/browser/lib/browsers.js');
-const [ROUNDS, ECHOES, MEGABYTES] = [5, 1000, 24];
+const [ROUNDS, ECHOES, MEGABYTES] = [Number(process.env.ROUNDS ?? 5), 1000, 24];
 const header = circumstances({ thingway: version(built('thingway')), Chromium: version('chromium') });
 
 /** In the page. */
@@ -96,6 +96,7 @@ try {
         return { rate: bytes / took / 1000, cpu: (server.cpu() - cpu) / bytes * 1000 };
       };
       results[name].push({ echo: median(times), down: await bulk('down'), up: await bulk('up') });
+      console.error(name, JSON.stringify(results[name].at(-1)));
       await page.context().close();
       await server.stop();
     }

@@ -33,6 +33,7 @@ const plan = [
     ['20,000/s of 200 B from UDP to the client: arrived', 'arrived', percent, null, null], ['the same: processor time per message', 'cpu', micro, 1, 0.45]] },
   { udp: true, run: (server) => rows.fromUdp(server, 40000), lines: [
     ['40,000/s: arrived', 'arrived', percent, null, null], ['the same: processor time per message', 'cpu', micro, 1, 0.45]] },
+  { udp: true, run: (server) => rows.fromUdp(server, 80000), lines: [['80,000/s, more than any of them can: arrived', 'perSecond', perSecond, null, null]] },
   { udp: false, run: (server) => rows.connects(server, 30), lines: [
     ['from the offer to the open channel', 'time', milli, 1, null], ['the same: processor time', 'cpu', milli, null, 0.4]] },
 ];
@@ -75,6 +76,7 @@ const lines = plan.flatMap(({ lines: made }, at) => made.map(([words, key, unit,
 const still = (words, pick, unit, against = null, beside = null) => line(words, Object.fromEntries(names.map((name) => [name, pick(idle[name])])), unit, against, beside);
 lines.push(
   still('resident, nobody connected', ({ alone }) => alone.resident / 1000, (value) => `${value.toFixed(1)} MB`),
+  still('with one session', ({ one }) => one / 1000, (value) => `${value.toFixed(1)} MB`),
   still('more for each of 100 idle sessions', ({ each }) => each / 1000, (value) => `${value.toFixed(3)} MB`),
   still('wake-ups with nobody', ({ alone }) => alone.wakeups, (value) => `${value.toFixed(1)}/s`),
   still('processor with 100 idle sessions', ({ many }) => many.cpu, (value) => `${value.toFixed(2)} %`),

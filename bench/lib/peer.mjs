@@ -2,7 +2,17 @@
 import { datachannel } from './modules.mjs';
 
 export class Peer {
+  /** Once more where the client stumbles over itself: now and then it has no transport yet for the candidates of the answer. */
   static async connect(url, label, init = {}) {
+    try {
+      return await Peer.#connect(url, label, init);
+    } catch (error) {
+      if (!/without ICE transport/.test(error.message)) throw error;
+      return Peer.#connect(url, label, init);
+    }
+  }
+
+  static async #connect(url, label, init) {
     const peer = new Peer();
     const connection = peer.connection = new datachannel.PeerConnection('client', { iceServers: [], bindAddress: '127.0.0.1' });
     const gathered = new Promise((done) => connection.onGatheringStateChange((state) => state === 'complete' && done()));

@@ -158,12 +158,14 @@ export async function idle(server, sessions = 100, seconds = 10) {
     return { cpu: (server.cpu() - cpu) / seconds / 10000, wakeups: (server.wakeups() - wakeups) / seconds };
   };
   const alone = { resident: server.resident(), ...await rest() };
-  const peers = [];
-  for (let n = 0; n < sessions; n++) peers.push(await Peer.connect(server.url, 'echo'));
+  const peers = [await Peer.connect(server.url, 'echo')];
+  await sleep(1000);
+  const one = server.resident();
+  while (peers.length < sessions) peers.push(await Peer.connect(server.url, 'echo'));
   await sleep(5000);
   const many = { resident: server.resident(), ...await rest() };
   const still = peers.filter(({ channel }) => channel.isOpen()).length;
   if (still !== sessions) throw new Error(`${server.name}: ${still} of ${sessions} sessions are left`);
   for (const peer of peers) peer.close();
-  return { alone, many, each: (many.resident - alone.resident) / sessions };
+  return { alone, one, many, each: (many.resident - alone.resident) / sessions };
 }
