@@ -97,7 +97,7 @@ async function coldLoad() {
     return time;
   };
   const [least, named, pressed] = [[], [], []];
-  for (let n = 0; n < 15; n++) {
+  for (let n = 0; n < 7; n++) {
     least.push(await timed('/bare', false));
     named.push(await timed('/#/terminals/demo', false));
     pressed.push(await timed('/', true));
