@@ -18,8 +18,9 @@ const KEPT: usize = 64 * 1024;
 
 impl Answers {
     pub(super) fn push(&mut self, binary: bool, bytes: &[u8]) {
-        // What has gone makes room, before memory does.
-        if self.head > 0 && self.bytes.len() + bytes.len() > self.bytes.capacity() {
+        // What has gone makes room, before memory does; not for every message, since what is left has to move.
+        let moving = self.bytes.len() + bytes.len() > self.bytes.capacity();
+        if moving && self.head > self.bytes.len() / 2 {
             self.bytes.drain(..self.head);
             self.head = 0;
         }
