@@ -46,6 +46,7 @@ impl Session {
         match channel.write(binary, bytes) {
             Ok(true) => {
                 self.window.sent(bytes.len());
+                (self.unacknowledged, self.wrote) = (true, true);
                 self.dirty = true;
                 self.burst += 1;
                 Written::Accepted

@@ -56,6 +56,10 @@ pub struct Session {
     give_up: Option<(Instant, EndReason)>,
     disconnected_timeout: Duration,
     window: Window,
+    /// Something was written, and what of it has been acknowledged is not known.
+    unacknowledged: bool,
+    /// It was since the last turn.
+    wrote: bool,
     /// A write did not fit; cleared when enough has been acknowledged.
     blocked: bool,
     /// Something was written or closed since str0m was drained last.
@@ -128,6 +132,8 @@ impl Session {
             give_up: Some((now + limits.connect_timeout, EndReason::ConnectTimeout)),
             disconnected_timeout: limits.disconnected_timeout,
             window: Window::new(),
+            unacknowledged: false,
+            wrote: false,
             blocked: false,
             dirty: true,
             burst: 0,
@@ -474,9 +480,13 @@ impl Session {
         self.learn(local, remote, false);
     }
 
-    /// Whether nothing is on its way that may have to be sent again.
+    /// Whether nothing is on its way that may have to be sent again. Asked at each turn, so that it looks at the
+    /// channels only in one after something was written.
     pub fn is_quiet(&mut self) -> bool {
-        !self.blocked && self.in_flight() == 0
+        if self.unacknowledged && !std::mem::take(&mut self.wrote) {
+            self.unacknowledged = self.in_flight() > 0;
+        }
+        !self.blocked && !self.unacknowledged
     }
 
     fn in_flight(&mut self) -> usize {
