@@ -53,6 +53,36 @@ for (const look of ['Text', 'Hex']) {
   });
 }
 
+test('a page too slow for a device leaves out what it cannot draw, says so, and shows the end', { timeout: 90000 }, async (t) => {
+  const tty = `${temporaryDirectory()}/tty`;
+  await line(t, tty, `${tty}-far`);
+  const daemon = await Daemon.start(t, `${serialEndpoint('board', tty)}lag = "skip"\n`);
+  const page = await Console.open(await chromium(t), await consoleOf(t, daemon));
+  await page.openEndpoint('board');
+  await page.tool('board', 'Hex').click();
+  const tools = await page.page.context().newCDPSession(page.page);
+  await tools.send('Emulation.setCPUThrottlingRate', { rate: 4 });
+  const device = flood(t, `${tty}-far`, 1.5e6);
+  await page.desk('board').getByText(/MB not shown/).waitFor({ timeout: 40000 });
+  // As much as would have filled whatever waits in a page for its reader.
+  const from = async () => (await daemon.get('/endpoints/board')).from_device.bytes;
+  await until('more than 20 MB', async () => await from() > 2e7, 60000);
+  device.kill('SIGKILL');
+  await tools.send('Emulation.setCPUThrottlingRate', { rate: 1 });
+  // The offset in the last row counts what was left out, too: all that came here is accounted for.
+  let row = '';
+  await until('the end is drawn', async () => {
+    const before = row;
+    await sleep(1000);
+    row = (await page.screen('board')).match(/^[0-9a-f]{8}(?=  )/gm)?.at(-1) ?? '';
+    return row && row === before;
+  }, 20000);
+  const received = parseFloat((await page.desk('board').locator('.count').innerText()).match(/[\d.]+(?= MB)/)[0]);
+  assert.ok(Math.abs(parseInt(row, 16) / 1e6 - received) <= 0.06, `the last row is at ${parseInt(row, 16)} of ${received} MB`);
+  assert.equal(await page.desk('board').getAttribute('data-state'), 'open');
+  assert.deepEqual(page.errors, []);
+});
+
 test('a page that nobody looks at keeps up, and shows the latest when somebody does', { timeout: 60000 }, async (t) => {
   const tty = `${temporaryDirectory()}/tty`;
   const board = await SerialDevice.plugIn(t, tty);

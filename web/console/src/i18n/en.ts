@@ -97,6 +97,8 @@ export const en = {
   'try.desk-not-open': 'Wait until it is, or press “Open again”.',
   'desk.too-much': 'Not sent: too much waits for the device already.',
   'try.desk-too-much': 'The device takes nothing or is slow. Check its flow control, or wait.',
+  'desk.skipped': '{size} not shown: it came faster than it can be drawn. “{save}” has the last 8 MB.',
+  'desk.not-shown': '{size} not shown',
   'desk.dropped-from-peer': '{messages} messages ({bytes} bytes) did not reach the device.',
   'desk.dropped-to-peer': '{messages} messages ({bytes} bytes) from the device did not get here.',
   'desk.gap': 'The connection was away. {unsent} bytes were not sent, and up to {mayBeLost} bytes may not have arrived.',

@@ -95,6 +95,8 @@ export const ja: { [key in keyof typeof en]: string } = {
   'try.desk-not-open': '開くまで待つか、「開き直す」を押してください。',
   'desk.too-much': '送信していません。デバイス待ちのデータが多すぎます。',
   'try.desk-too-much': 'デバイスが受け取らないか、遅い状態です。フロー制御を確かめるか、待ってください。',
+  'desk.skipped': '描画が追いつかず {size} を省略しました。「{save}」には直近 8 MB が入ります。',
+  'desk.not-shown': '{size} 省略',
   'desk.dropped-from-peer': '{messages} 件 ({bytes} バイト) がデバイスに届きませんでした。',
   'desk.dropped-to-peer': 'デバイスからの {messages} 件 ({bytes} バイト) が届きませんでした。',
   'desk.gap': '接続が途切れました。{unsent} バイトは未送信、最大 {mayBeLost} バイトは届いていない可能性があります。',

@@ -19,8 +19,8 @@ const HABITS: Habits = { mode: 'text', stamps: false, returns: true, input: 'lin
 /** Ports that were asked for before there was a desk: they are as good as any, unless their session came to nothing. */
 export const begun = new Map<string, Promise<Port>>();
 
-/** What takes a device's bytes and says when it has room for more. */
-export interface Sink { take(piece: Piece): Promise<void> | void }
+/** What takes a device's bytes. It cannot hold them up: what it has no time for is its own to leave out. */
+export interface Sink { take(piece: Piece): void }
 
 export class Desk {
   readonly state = signal<'opening' | 'open' | 'reopening' | 'closed'>('opening');
@@ -75,7 +75,6 @@ export class Desk {
     await port?.close();
   }
 
-  /** All sinks together set the pace. */
   attach(sink: Sink): () => void {
     this.#sinks.add(sink);
     return () => this.#sinks.delete(sink);
@@ -160,10 +159,7 @@ export class Desk {
         if (done) return;
         const piece = { at: Date.now(), bytes: value };
         this.record.add(value, piece.at);
-        for (const sink of this.#sinks) {
-          const room = sink.take(piece);
-          if (room) await room;
-        }
+        for (const sink of this.#sinks) sink.take(piece);
       }
     } catch {
       // `closed` says why.

@@ -38,7 +38,7 @@ export function DeskPanel({ desk, hidden }: { desk: Desk; hidden: boolean }) {
         <span class="dot" data-state={endpoint?.state} aria-hidden="true" />
         <h2>{desk.name}</h2>
         <span class="state grow" role="status">{status}</span>
-        <Count desk={desk} />
+        <Count desk={desk} screen={screen} />
         {state === 'closed' && <button type="button" class="small primary" disabled={link.value !== 'connected'} onClick={() => void desk.open()}>{t('desk.again')}</button>}
         <button type="button" class="small quiet close" aria-label={t('desk.close', { name: desk.name })} onClick={() => closeDesk(desk)}>✕</button>
       </header>
@@ -85,10 +85,18 @@ export function DeskPanel({ desk, hidden }: { desk: Desk; hidden: boolean }) {
 }
 
 /** Bytes each way, four times a second. */
-function Count({ desk }: { desk: Desk }) {
-  const [count, setCount] = useState({ received: 0, sent: 0 });
-  useEvery(250, () => setCount((old) => (old.received === desk.received && old.sent === desk.sent ? old : { received: desk.received, sent: desk.sent })), [desk]);
-  return <span class="count hint" aria-label={t('desk.count', { received: bytes(count.received), sent: bytes(count.sent) })}>↓ {bytes(count.received)} ↑ {bytes(count.sent)}</span>;
+function Count({ desk, screen }: { desk: Desk; screen: Screen | null }) {
+  const [{ received, sent, skipped }, setCount] = useState({ received: 0, sent: 0, skipped: 0 });
+  useEvery(250, () => setCount((old) => {
+    const now = { received: desk.received, sent: desk.sent, skipped: screen?.skipped ?? 0 };
+    return old.received === now.received && old.sent === now.sent && old.skipped === now.skipped ? old : now;
+  }), [desk, screen]);
+  return (
+    <>
+      {skipped > 0 && <span class="hint" title={t('desk.skipped', { size: bytes(skipped), save: t('save') })}>{t('desk.not-shown', { size: bytes(skipped) })}</span>}
+      <span class="count hint" aria-label={t('desk.count', { received: bytes(received), sent: bytes(sent) })}>↓ {bytes(received)} ↑ {bytes(sent)}</span>
+    </>
+  );
 }
 
 /** The bytes as they came, whatever the view shows. */

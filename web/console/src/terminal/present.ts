@@ -25,6 +25,14 @@ export class Presenter {
     return this.look.stamps ? this.#text(bytes, at) : bytes;
   }
 
+  /** `bytes` are left out, and `note` says so: on a line of its own, after whatever sequence they have cut. */
+  skip(bytes: number, note: string): string {
+    this.#atStart = true;
+    this.#offset += this.#row.length + bytes;
+    this.#row = [];
+    return `\x18${PLAIN}\r\n\x1b[7m ${note} ${PLAIN}\r\n`;
+  }
+
   #text(bytes: Uint8Array, at: number): Uint8Array {
     const stamp = encoder.encode(`${GREY}${clock(at)} ${PLAIN}`);
     let lines = 1;

@@ -1,27 +1,32 @@
-// One xterm.js screen and what flows into it. The flow waits for the screen: it takes no more from the device's stream
-// than has been drawn, in pieces small enough that the page answers between two of them.
+// One xterm.js screen and what flows into it, in pieces small enough that the page answers between two of them. A device
+// is never held up by a screen, and what is too fast to be drawn is left out, in sight: the record has it.
 import { FitAddon } from '@xterm/addon-fit';
 import { SearchAddon } from '@xterm/addon-search';
 import { Terminal, type IDisposable, type ITheme } from '@xterm/xterm';
+import { bytes, t } from '../i18n/index.ts';
 import { Presenter, type Look } from './present.ts';
 import type { Piece } from './record.ts';
 
-const PIECE = 8 << 10; // bytes parsed at one go: a few milliseconds on a slow phone
+const PIECE = 8 << 10; // bytes parsed at one go: a few milliseconds on a slow phone. As hex it is five times as many
 const BATCH = 96 << 10; // bytes for one drawing, `APART` from the next: about 3 MB/s, which nobody reads
+const WAITING = 1 << 20; // bytes of the device that wait to be drawn
 const APART = 30; // ms; what comes after a silence is drawn in the next frame
-const AGAIN = 256 << 10; // bytes shown again when the look changes: more than the scrollback of most
+const AGAIN = 256 << 10; // bytes shown when the look changes or more waits than may: more than the scrollback of most
 
 export interface Found { index: number; count: number }
 
 export class Screen {
   readonly terminal: Terminal;
+  /** Bytes left out because they came too fast. */
+  skipped = 0;
   #fit = new FitAddon();
   #search = new SearchAddon();
-  #queue: (Uint8Array | string)[] = [];
-  #queued = 0;
+  /** What waits to be drawn, the page's own texts among it. */
+  #queue: (Piece | string)[] = [];
+  #queued = 0; // bytes of the pieces in it
+  #gap = 0; // bytes left out before what is in it
   #writing = false;
   #written = 0; // when
-  #room: (() => void)[] = [];
   #presenter: Presenter;
   /** More came while nobody looked than is worth drawing: it is shown from the record when somebody does. */
   #stale = false;
@@ -66,20 +71,18 @@ export class Screen {
     document.removeEventListener('visibilitychange', this.#seen);
     this.terminal.dispose();
     this.#queue = [];
-    this.#release();
   }
 
-  /** Resolves when there is room for more. */
-  async take({ at, bytes }: Piece): Promise<void> {
+  take(piece: Piece): void {
     if (document.hidden && this.#unseen()) return;
-    for (let from = 0; from < bytes.length; from += PIECE) this.#push(this.#presenter.present(bytes.subarray(from, from + PIECE), at));
+    this.#push(piece);
+    if (this.#queued > WAITING) this.#skip();
     this.#schedule();
-    if (this.#queued >= BATCH && !document.hidden) await new Promise<void>((done) => this.#room.push(done));
   }
 
   /** What the page itself has to say, or what was typed here. */
   print(text: string): void {
-    this.#push(text);
+    this.#queue.push(text);
     this.#schedule();
   }
 
@@ -89,9 +92,9 @@ export class Screen {
     const columns = this.terminal.cols >= (look.stamps ? 90 : 77) ? 16 : 8;
     this.#presenter = new Presenter(look, columns);
     this.#queue = [];
-    this.#queued = 0;
+    this.#queued = this.#gap = 0;
     this.terminal.reset();
-    for (const { at, bytes } of this.past(AGAIN)) this.#push(this.#presenter.present(bytes, at));
+    for (const piece of this.past(AGAIN)) this.#push(piece);
     this.#schedule();
   }
 
@@ -126,15 +129,40 @@ export class Screen {
   }
 
   #seen = (): void => {
-    if (document.hidden) this.#release();
-    else if (this.#stale) this.show(this.#presenter.look);
+    if (document.hidden) return;
+    if (this.#stale) this.show(this.#presenter.look);
     else this.#schedule();
   };
 
-  #push(data: Uint8Array | string): void {
-    if (!data.length) return;
-    this.#queue.push(data);
-    this.#queued += data.length;
+  #push(piece: Piece): void {
+    const { length } = piece.bytes;
+    const part = this.#presenter.look.mode === 'hex' ? PIECE >> 2 : PIECE;
+    for (let from = 0; from < length; from += part) this.#queue.push({ at: piece.at, bytes: piece.bytes.subarray(from, from + part) });
+    this.#queued += length;
+  }
+
+  /** The latest stays, and what the page itself has to say. */
+  #skip(): void {
+    this.#queue = this.#queue.filter((waiting) => {
+      if (typeof waiting === 'string' || this.#queued <= AGAIN) return true;
+      this.#queued -= waiting.bytes.length;
+      this.#gap += waiting.bytes.length;
+      this.skipped += waiting.bytes.length;
+      return false;
+    });
+  }
+
+  /** What comes next, as the terminal takes it. */
+  #next(): Uint8Array | string {
+    if (this.#gap) {
+      const text = this.#presenter.skip(this.#gap, t('desk.skipped', { size: bytes(this.#gap), save: t('save') }));
+      this.#gap = 0;
+      return text;
+    }
+    const next = this.#queue.shift()!;
+    if (typeof next === 'string') return next;
+    this.#queued -= next.bytes.length;
+    return this.#presenter.present(next.bytes, next.at);
   }
 
   /** Nothing is drawn for nobody. A frame that is not drawn all the same (a covered window) must not stop the stream for ever. */
@@ -156,23 +184,19 @@ export class Screen {
 
   #write(): void {
     this.#written = performance.now();
-    let size = 0;
-    while (this.#queue.length && size < BATCH) {
-      const data = this.#queue.shift()!;
-      size += data.length;
-      const written = () => {
-        this.#writing = false;
-        this.#queued = Math.max(0, this.#queued - size);
-        if (this.#queued < BATCH) this.#release();
-        this.#schedule();
-      };
-      if (this.#queue.length && size < BATCH) this.terminal.write(data);
-      else return this.terminal.write(data, written);
+    let written = 0;
+    while (this.#queue.length && written < BATCH) {
+      const data = this.#next();
+      written += data.length;
+      const last = !this.#queue.length || written >= BATCH;
+      if (last) return this.terminal.write(data, this.#drawn);
+      this.terminal.write(data);
     }
-    this.#writing = false;
+    this.#writing = false; // another look was chosen, and nothing came yet
   }
 
-  #release(): void {
-    for (const done of this.#room.splice(0)) done();
-  }
+  #drawn = (): void => {
+    this.#writing = false;
+    this.#schedule();
+  };
 }
