@@ -1,4 +1,4 @@
-// thingway and bare str0m with Chromium as the client, as users have it: round trip and bulk both ways. `--store` writes docs/bench.md.
+// The same servers with Chromium as the client, as users have it: round trip and bulk both ways. `--store` writes docs/bench.md.
 import { circumstances, store, table, version } from './lib/report.mjs';
 import { built, servers } from './lib/server.mjs';
 import { median } from './lib/statistics.mjs';
@@ -74,7 +74,7 @@ function client() {
   };
 }
 
-const names = ['thingway', 'bare str0m'];
+const names = Object.keys(servers);
 const results = Object.fromEntries(names.map((name) => [name, []]));
 const afters = [];
 const size = 16384;

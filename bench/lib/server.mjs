@@ -46,14 +46,23 @@ export class Server {
 
   /** Processor time of all its threads, in microseconds. */
   cpu() {
-    const tasks = readdirSync(`/proc/${this.pid}/task`);
-    return tasks.reduce((sum, task) => sum + Number(readFileSync(`/proc/${this.pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]), 0) / 1000;
+    return this.#tasks('schedstat').reduce((sum, text) => sum + Number(text.split(' ')[0]), 0) / 1000;
   }
 
   /** How often its threads have gone to sleep: each time something woke them. */
   wakeups() {
-    const tasks = readdirSync(`/proc/${this.pid}/task`);
-    return tasks.reduce((sum, task) => sum + Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(readFileSync(`/proc/${this.pid}/task/${task}/status`, 'utf8'))[1]), 0);
+    return this.#tasks('status').reduce((sum, text) => sum + Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(text)[1]), 0);
+  }
+
+  /** One file of each thread; a thread may end while they are read. */
+  #tasks(file) {
+    return readdirSync(`/proc/${this.pid}/task`).flatMap((task) => {
+      try {
+        return [readFileSync(`/proc/${this.pid}/task/${task}/${file}`, 'utf8')];
+      } catch {
+        return [];
+      }
+    });
   }
 
   /** VmRSS, in kB. */

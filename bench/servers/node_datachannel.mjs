@@ -50,6 +50,7 @@ const labels = {
 
 const peers = new Set(); // or they are collected
 http.createServer(async (request, response) => {
+  if (request.method !== 'POST') return response.writeHead(404).end(); // a browser asks for an icon
   let offer = '';
   for await (const piece of request) offer += piece;
   const peer = new datachannel.PeerConnection('server', { iceServers: [], bindAddress: '127.0.0.1' });

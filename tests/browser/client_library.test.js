@@ -67,6 +67,21 @@ for (const [name, launch] of Object.entries(browsers)) {
       assert.deepEqual(seen.said, ['thingway: {"v":1,"type":"hello"}', 'demo: help\n']);
     });
 
+    await t.test('ports that are asked for with the connection', async () => {
+      const seen = await page.evaluate(async (url) => {
+        const other = await thingway.connect(url, { open: ['demo', 'nothing'] });
+        const [demo, nothing] = [...other.ports];
+        const first = await demo.readable.getReader().read();
+        const { reason } = await nothing.closed;
+        demo.send('help\n');
+        const result = { text: new TextDecoder().decode(first.value), state: demo.state, reason, left: other.ports.size };
+        await other.close();
+        return result;
+      }, daemon.url);
+      assert.match(seen.text, /thingway demo device/);
+      assert.deepEqual([seen.state, seen.reason, seen.left], ['open', 'unknown-endpoint', 1]);
+    });
+
     await t.test('a serial line and back, as streams', async () => {
       const back = await page.evaluate(async () => {
         const port = await session.open('arm');

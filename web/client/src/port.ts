@@ -165,6 +165,7 @@ export class Port extends /* @__PURE__ */ typedTarget<PortEvents>() {
 
   /** @internal A new channel on a new connection, or on the same one after `reconfigured`. */
   _attach(link: Link) {
+    if (this.#channel && this.#link === link) return;
     const { ordered, maxRetransmits, maxPacketLifeTime } = this.#options;
     const init: RTCDataChannelInit = {};
     if (ordered !== undefined) init.ordered = ordered;

@@ -36,6 +36,7 @@ export class Session extends /* @__PURE__ */ typedTarget<t.SessionEvents>() {
     this.#signaling = new Signaling(url, options);
     this.closed = this.#close.promise;
     this.lease = this.#leasing = new Leasing(() => this.#up.control);
+    for (const endpoint of options.open ?? []) this.#ports.add(new Port(this, endpoint, {}));
   }
 
   /** As in `GET /sessions/{id}`: another one after each reconnect. */
@@ -184,14 +185,16 @@ export class Session extends /* @__PURE__ */ typedTarget<t.SessionEvents>() {
       stray: (error) => emit(this, 'error', error),
     });
     this.#link = undefined;
+    const attach = () => { for (const port of this.#ports) port._attach(link); };
+    // With the connection itself: a round trip sooner. Some packages for Node give a channel its stream id only afterwards.
+    if (!this.#options.RTCPeerConnection) attach();
     const hello = await link.start(this.#ending.signal);
     if (link.isDown) throw new ThingwayError('connection-lost', 'the connection was lost at once');
     this.#link = link;
     this.#id = hello['session'];
     this.#server = hello['server'];
     this.#list(hello['endpoints']);
-    // Not before: some packages for Node give a channel its stream id only if it is made on a connection that is up.
-    for (const port of this.#ports) port._attach(link);
+    attach();
     this.#setState('connected');
   }
 

@@ -7,6 +7,8 @@ import type { Session } from './session.js';
 export interface ConnectOptions {
   /** An access token, or a function that gives one; it is asked again for each attempt. Not needed on the gateway's own machine. */
   token?: string | (() => string | Promise<string>) | undefined;
+  /** Endpoints whose ports are opened with the connection, a round trip sooner than by `open()`: they are in `session.ports`. */
+  open?: Iterable<string>;
   /** STUN and TURN servers, as in `RTCConfiguration`. On one network none are needed. */
   iceServers?: RTCIceServer[];
   /** `relay` forces everything through TURN. Default `all`. */

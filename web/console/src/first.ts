@@ -11,9 +11,10 @@ export interface First {
 }
 
 function begin(): First {
-  const session = connect(location.origin, { token: () => heldToken() ?? '' });
-  const open = async (name: string) => (await session).open(name);
-  const ports = new Map(namedIn(location.hash).map((name) => [name, open(name)]));
+  const names = namedIn(location.hash);
+  const session = connect(location.origin, { token: () => heldToken() ?? '', open: names });
+  const opened = async (name: string) => [...(await session).ports].find(({ endpoint }) => endpoint === name) ?? (await session).open(name);
+  const ports = new Map(names.map((name) => [name, opened(name)]));
   for (const begun of [session, ...ports.values()]) begun.catch(() => {}); // is heard by who takes it over
   return { session, ports };
 }
