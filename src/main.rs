@@ -19,6 +19,7 @@ use thingway::gateway::source::Exit;
 use thingway::io::config_files::ConfigFiles;
 use thingway::io::event_loop::EventLoop;
 use thingway::io::identity::StateError;
+use thingway::io::systemd::Inherited;
 use thingway::io::{
     access_file, addresses, control_socket, identity, log as logging, ports as io_ports, tty,
 };
@@ -163,9 +164,11 @@ fn list_ports(json: bool) -> Result<String, Fatal> {
 fn serve(args: &Args) -> Result<(), Fatal> {
     let level = args.log_level()?;
     let listen = args.listen()?;
-    let mut files = ConfigFiles::new(args.config.clone(), listen);
-    let config = files.load()?;
     logging::start(level);
+    let inherited = Inherited::take();
+    let mut files = ConfigFiles::new(args.config.clone(), listen);
+    files.also_listen(inherited.addresses().collect());
+    let config = files.load()?;
     log::info!("thingway {}", env!("CARGO_PKG_VERSION"));
     check_permissions(&config)?;
     let identity = identity::load(clock()).map_err(state_error)?;
@@ -181,7 +184,7 @@ fn serve(args: &Args) -> Result<(), Fatal> {
     if let Some(path) = control_socket::own_path() {
         gateway.listen_control(path);
     }
-    let exit = EventLoop::new(gateway, files).and_then(EventLoop::run);
+    let exit = EventLoop::new(gateway, files, inherited).and_then(EventLoop::run);
     match exit {
         Ok(Exit::Done) => Ok(()),
         Ok(Exit::Failed(why)) if why.kind == FailureKind::Denied => {

@@ -17,6 +17,8 @@ pub(super) struct Hub {
     subscribers: Vec<Subscriber>,
     news: Vec<(&'static str, Value)>,
     last_id: u64,
+    /// What has happened so far, whoever listens.
+    pushed: u64,
 }
 
 #[derive(Debug)]
@@ -33,6 +35,7 @@ struct Subscriber {
 impl Hub {
     /// Something has happened; it is told at the end of the turn.
     pub(super) fn push(&mut self, kind: &'static str, data: &Value) {
+        self.pushed += 1;
         if !self.subscribers.is_empty() {
             self.news.push((kind, data.clone()));
         }
@@ -53,6 +56,11 @@ impl Hub {
     /// How many listen.
     pub(super) fn len(&self) -> usize {
         self.subscribers.len()
+    }
+
+    /// How much has happened.
+    pub(super) fn pushed(&self) -> u64 {
+        self.pushed
     }
 
     fn next_id(&mut self) -> u64 {

@@ -23,6 +23,7 @@ mod secured;
 mod sessions;
 pub mod source;
 mod stats;
+mod status;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -511,6 +512,16 @@ impl Gateway {
     /// Whether every listener and socket is there: the daemon is ready.
     pub fn is_ready(&self) -> bool {
         self.opening.is_empty() && self.exit.is_none() && self.drain.is_none()
+    }
+
+    /// Whether it has been told to stop.
+    pub fn is_draining(&self) -> bool {
+        self.drain.is_some()
+    }
+
+    /// Another number whenever a session or an endpoint has changed.
+    pub fn news(&self) -> u64 {
+        self.events.pushed()
     }
 
     fn touch_source(&mut self, source: SourceId) {

@@ -16,6 +16,8 @@ pub struct ConfigFiles {
     main: Option<String>,
     /// `--listen`, which wins over everything.
     listen: Option<SocketAddr>,
+    /// Where the service manager listens for us.
+    passed_on: Vec<SocketAddr>,
     /// What standard input said; it cannot be read twice.
     stdin: Option<String>,
 }
@@ -26,8 +28,14 @@ impl ConfigFiles {
         Self {
             main,
             listen,
+            passed_on: Vec::new(),
             stdin: None,
         }
+    }
+
+    /// Addresses beside those of the configuration.
+    pub fn also_listen(&mut self, addresses: Vec<SocketAddr>) {
+        self.passed_on = addresses;
     }
 
     /// Reads everything anew: the main file, `conf.d/*.toml` beside it, the environment, the
@@ -54,6 +62,10 @@ impl ConfigFiles {
         if let Some(addr) = self.listen {
             config.http.listen = vec![addr];
         }
+        let listen = &mut config.http.listen;
+        let new = self.passed_on.iter().filter(|addr| !listen.contains(addr));
+        let new: Vec<_> = new.copied().collect();
+        listen.extend(new);
         Ok(config)
     }
 

@@ -11,6 +11,7 @@ pub mod log;
 pub mod ports;
 pub mod signal;
 pub mod stream;
+pub mod systemd;
 mod tls_files;
 pub mod tty;
 pub mod udp;

@@ -8,7 +8,7 @@ use std::time::Instant;
 use mio::net::TcpListener;
 
 use super::{DeviceListener, EventLoop, Io, clock};
-use crate::endpoint::line::LineFault;
+use crate::endpoint::line::{LineFault, LineSettings};
 use crate::endpoint::{Failure, Target};
 use crate::gateway::source::Command;
 use crate::ids::SourceId;
@@ -123,16 +123,55 @@ impl EventLoop {
         steps == STEP_BUDGET
     }
 
+    /// Opens a device's stream, or the listener that its program connects to.
     pub(super) fn open(&mut self, target: &Target) -> Result<Io, Failure> {
-        if let Target::Tty { path, .. } = target {
-            // Before the try: what comes right after it is not missed.
-            self.files.add(path);
+        let said = |error: io::Error| failure(&target.to_string(), &error);
+        let device = |listener| Ok(Io::DeviceListener(listener));
+        match target {
+            Target::Tty { path, line } => {
+                // Before the try: what comes right after it is not missed.
+                self.files.add(path);
+                Ok(Io::Stream(Stream::Tty(self.open_tty(path, line)?)))
+            }
+            Target::Tcp(remote) => Stream::connect_tcp(*remote).map(Io::Stream).map_err(said),
+            Target::Unix(path) => Stream::connect_unix(path).map(Io::Stream).map_err(said),
+            Target::TcpListener(addr) => {
+                device(DeviceListener::Tcp(TcpListener::bind(*addr).map_err(said)?))
+            }
+            Target::UnixListener(path) => {
+                remove_stale(path);
+                let listener = control_socket::listen(path).map_err(said)?;
+                device(DeviceListener::Unix(listener, path.clone()))
+            }
         }
-        open(target)
+    }
+
+    /// The line that the process before us has left open, or a new one.
+    fn open_tty(&mut self, path: &Path, line: &LineSettings) -> Result<Tty, Failure> {
+        if let Some(fd) = self.inherited.tty(path) {
+            match Tty::adopt(fd, path, line) {
+                Ok(tty) => {
+                    log::info!("{}: has been kept open", path.display());
+                    return Ok(tty);
+                }
+                Err(why) => {
+                    log::info!("{}: not as it was kept: {why}", path.display());
+                    self.manager.forget(path);
+                }
+            }
+        }
+        let mut tty = Tty::open(path, line)?;
+        if self.manager.keep(path, &tty) {
+            tty.is_kept(path);
+        }
+        Ok(tty)
     }
 
     pub(super) fn listen(&mut self, now: Instant, source: SourceId, addr: SocketAddr) {
-        let listener = TcpListener::bind(addr);
+        let listener = match self.inherited.listener(addr) {
+            Some(passed_on) => Ok(TcpListener::from_std(passed_on)),
+            None => TcpListener::bind(addr),
+        };
         match listener.and_then(|listener| Ok((listener.local_addr()?, listener))) {
             Ok((local, listener)) => {
                 if self.insert(now, source, Io::Listener(listener), false) {
@@ -182,25 +221,6 @@ impl EventLoop {
             Err(error) => self
                 .gateway
                 .handle_failed(now, source, &failure(what, &error)),
-        }
-    }
-}
-
-/// Opens a device's stream, or the listener that its program connects to.
-fn open(target: &Target) -> Result<Io, Failure> {
-    let said = |error: io::Error| failure(&target.to_string(), &error);
-    let device = |listener| Ok(Io::DeviceListener(listener));
-    match target {
-        Target::Tty { path, line } => Tty::open(path, line).map(|tty| Io::Stream(Stream::Tty(tty))),
-        Target::Tcp(remote) => Stream::connect_tcp(*remote).map(Io::Stream).map_err(said),
-        Target::Unix(path) => Stream::connect_unix(path).map(Io::Stream).map_err(said),
-        Target::TcpListener(addr) => {
-            device(DeviceListener::Tcp(TcpListener::bind(*addr).map_err(said)?))
-        }
-        Target::UnixListener(path) => {
-            remove_stale(path);
-            let listener = control_socket::listen(path).map_err(said)?;
-            device(DeviceListener::Unix(listener, path.clone()))
         }
     }
 }

@@ -22,6 +22,7 @@ use super::config_files::ConfigFiles;
 use super::failure;
 use super::signal::{Told, Word};
 use super::stream::Stream;
+use super::systemd::{Inherited, Manager};
 use super::tty::Tty;
 use super::udp::{Receiver, Udp};
 use super::watch::Watch;
@@ -84,6 +85,8 @@ pub struct EventLoop {
     signals: Told,
     files: Watch,
     config: ConfigFiles,
+    manager: Manager,
+    inherited: Inherited,
     /// By the index of their id.
     slots: Vec<Option<Slot>>,
     ready: VecDeque<SourceId>,
@@ -92,8 +95,9 @@ pub struct EventLoop {
 }
 
 impl EventLoop {
-    /// A loop that has not started yet. `config`: where it is read again.
-    pub fn new(gateway: Gateway, config: ConfigFiles) -> io::Result<Self> {
+    /// A loop that has not started yet. `config`: where it is read again; `inherited`: what need
+    /// not be opened.
+    pub fn new(gateway: Gateway, config: ConfigFiles, inherited: Inherited) -> io::Result<Self> {
         let poll = Poll::new()?;
         let signals = Told::new(poll.registry(), SIGNALS)?;
         let files = Watch::new(poll.registry(), FILES)?;
@@ -103,6 +107,8 @@ impl EventLoop {
             signals,
             files,
             config,
+            manager: Manager::find(clock()),
+            inherited,
             slots: Vec::new(),
             ready: VecDeque::new(),
             receiver: Receiver::new(),
@@ -125,15 +131,26 @@ impl EventLoop {
             self.read_ready(now);
             let busy = self.settle(now);
             self.transmit();
-            if let Some(exit) = self.gateway.poll_exit() {
-                return Ok(exit.clone());
+            if let Some(exit) = self.gateway.poll_exit().cloned() {
+                if let Exit::Failed(why) = &exit {
+                    self.manager.failed(&why.detail);
+                }
+                return Ok(exit);
+            }
+            if self.manager.turn(now, &self.gateway) {
+                // No endpoint is there for them any more.
+                for name in self.inherited.rest() {
+                    self.manager.forget_named(&name);
+                }
             }
             let timeout = if busy || !self.ready.is_empty() {
                 Some(Duration::ZERO)
             } else {
                 // Measured anew: what was just done took time.
-                self.gateway
-                    .poll_timeout()
+                let next = [self.gateway.poll_timeout(), self.manager.next()];
+                next.into_iter()
+                    .flatten()
+                    .min()
                     .map(|at| round_up(at.saturating_duration_since(clock())))
             };
             match self.poll.poll(&mut events, timeout) {
@@ -162,10 +179,12 @@ impl EventLoop {
             match word {
                 Word::Stop => self.gateway.handle_shutdown(now),
                 Word::Reload => {
+                    self.manager.reloading();
                     let loaded = self.config.load();
                     let loaded = loaded
                         .map_err(|fatal| fatal.to_string().lines().map(str::to_owned).collect());
                     self.gateway.handle_reload(now, loaded);
+                    self.manager.reloaded();
                 }
             }
         }
@@ -269,7 +288,12 @@ impl EventLoop {
             && place.as_ref().is_some_and(|slot| slot.id == id)
         {
             // Closing the descriptor ends its registration.
-            *place = None;
+            let mut slot = place.take();
+            if let Some(Io::Stream(Stream::Tty(tty))) = slot.as_mut().map(|slot| &mut slot.io)
+                && let Some(path) = tty.let_go()
+            {
+                self.manager.forget(&path);
+            }
         }
     }
 

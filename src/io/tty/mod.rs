@@ -5,8 +5,8 @@ mod lock;
 mod settings;
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use mio::event::Source;
 use mio::unix::SourceFd;
@@ -26,6 +26,8 @@ pub(super) struct Tty {
     fd: OwnedFd,
     /// Removed when the line is closed.
     _lock: Option<Lock>,
+    /// The path under which the service manager keeps it open, too.
+    kept: Option<PathBuf>,
 }
 
 impl Tty {
@@ -54,9 +56,49 @@ impl Tty {
             };
             return Err(other(what.to_owned()));
         }
-        let tty = Self { fd, _lock: lock };
+        let tty = Self {
+            fd,
+            _lock: lock,
+            kept: None,
+        };
         tty.set_up(line).map_err(other)?;
+        tty.set_levels_at_open(line).map_err(other)?;
         Ok(tty)
+    }
+
+    /// Takes over a line that has been open all the time. Its levels stay as they are: a board may
+    /// reset on any change. The error says why it is of no use.
+    pub(super) fn adopt(fd: OwnedFd, path: &Path, line: &LineSettings) -> Result<Self, String> {
+        let said = |errno: Errno| plain(&errno.into());
+        let there = rustix::fs::stat(path).map_err(said)?;
+        let here = rustix::fs::fstat(&fd).map_err(said)?;
+        if there.st_rdev != here.st_rdev {
+            return Err("another device is there now".to_owned());
+        }
+        // A line whose adapter was pulled is hung up for ever.
+        settings::read(&fd).map_err(said)?;
+        let lock = if line.exclusive {
+            Lock::take(path)?
+        } else {
+            None
+        };
+        let tty = Self {
+            fd,
+            _lock: lock,
+            kept: Some(path.to_owned()),
+        };
+        tty.set_up(line)?;
+        Ok(tty)
+    }
+
+    /// The service manager keeps it open.
+    pub(super) fn is_kept(&mut self, path: &Path) {
+        self.kept = Some(path.to_owned());
+    }
+
+    /// It is closed for good. The path, if the service manager is to close it, too.
+    pub(super) fn let_go(&mut self) -> Option<PathBuf> {
+        self.kept.take()
     }
 
     /// The order matters: alone first, then the format, then the levels that the format's change
@@ -77,6 +119,13 @@ impl Tty {
                 }
             })?;
         }
+        if line.low_latency {
+            tolerate(ioctls::set_low_latency(&self.fd), "low latency")?;
+        }
+        Ok(())
+    }
+
+    fn set_levels_at_open(&self, line: &LineSettings) -> Result<(), String> {
         for (name, level, line) in [
             ("DTR", line.dtr, ioctls::DTR),
             ("RTS", line.rts, ioctls::RTS),
@@ -87,9 +136,6 @@ impl Tty {
                 AtOpen::Off => ioctls::lower(&self.fd, line),
             };
             tolerate(result, name)?;
-        }
-        if line.low_latency {
-            tolerate(ioctls::set_low_latency(&self.fd), "low latency")?;
         }
         Ok(())
     }
@@ -160,7 +206,8 @@ impl Drop for Tty {
     fn drop(&mut self) {
         // What the driver still holds would keep close(2) waiting for up to 30 s. Where it holds
         // nothing (a pty hands over at once), nothing may be thrown away either.
-        if self.unsent() > 0 {
+        // And one that is kept goes on sending.
+        if self.kept.is_none() && self.unsent() > 0 {
             let _gone = termios::tcflush(&self.fd, QueueSelector::OFlush);
         }
     }
@@ -197,6 +244,12 @@ fn fault(errno: Errno) -> LineFault {
         Errno::NOTTY | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS => LineFault::Unsupported,
         Errno::IO | Errno::NODEV | Errno::NXIO => LineFault::Absent,
         other => LineFault::Failed(plain(&other.into())),
+    }
+}
+
+impl AsFd for Tty {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 

@@ -1,0 +1,33 @@
+//! How the daemon does, in one line for people.
+
+use super::Gateway;
+
+/// Endpoints that are named in it, of those that are not as they should be.
+const NAMED: usize = 3;
+
+impl Gateway {
+    /// For `systemctl status`: "1 session; 2 of 3 endpoints open, arm absent".
+    pub fn status(&self) -> String {
+        let plural = |n: usize| if n == 1 { "" } else { "s" };
+        let sessions = self.sessions.len();
+        let mut text = format!("{sessions} session{}", plural(sessions));
+        let endpoints = &self.routing.endpoint_names;
+        if endpoints.is_empty() {
+            return text + "; no endpoints";
+        }
+        let states = endpoints.iter().filter_map(|(name, id)| {
+            let device = self.routing.endpoints.get(*id)?;
+            Some((name, device.endpoint.state().as_str()))
+        });
+        let others: Vec<_> = states.filter(|(_, state)| *state != "open").collect();
+        let (all, open) = (endpoints.len(), endpoints.len() - others.len());
+        text += &format!("; {open} of {all} endpoint{} open", plural(all));
+        for (name, state) in others.iter().take(NAMED) {
+            text += &format!(", {name} {state}");
+        }
+        if others.len() > NAMED {
+            text += ", \u{2026}";
+        }
+        text
+    }
+}

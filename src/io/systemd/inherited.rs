@@ -1,0 +1,131 @@
+//! What the service manager hands over at start: sockets that it listens on for us, and ttys that
+//! the process before this one has kept open (`sd_listen_fds(3)`).
+
+use std::fmt::Write as _;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::path::Path;
+
+use rustix::net::sockopt;
+use rustix::net::{AddressFamily, SocketType};
+
+use crate::io::plain;
+
+/// Descriptors that nobody has asked for yet.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    listeners: Vec<(SocketAddr, TcpListener)>,
+    /// With their names, see [`tty_name`].
+    ttys: Vec<(String, OwnedFd)>,
+}
+
+impl Inherited {
+    /// Takes them over. Once, at the very start.
+    #[expect(unsafe_code, reason = "a descriptor is passed on as a number")]
+    pub fn take() -> Self {
+        let mut inherited = Self::default();
+        let passed = match sd_notify::listen_fds_with_names() {
+            Ok(passed) => passed,
+            Err(error) => {
+                log::warn!("what the service manager passes on: {}", plain(&error));
+                return inherited;
+            }
+        };
+        for (number, name) in passed {
+            // SAFETY: LISTEN_PID says that the descriptor is there for this process, the crate has
+            // found it open, and nobody else takes it: this is called once.
+            let fd = unsafe { OwnedFd::from_raw_fd(number) };
+            if name.starts_with(TTY) {
+                inherited.ttys.push((name, fd));
+                continue;
+            }
+            match listener(fd) {
+                Ok((addr, listener)) => inherited.listeners.push((addr, listener)),
+                Err(why) => log::warn!("passed on by the service manager: {name}: {why}"),
+            }
+        }
+        inherited
+    }
+
+    /// Where the service manager listens for us.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.listeners.iter().map(|(addr, _)| *addr)
+    }
+
+    /// The socket of an address, if it was passed on.
+    pub(in crate::io) fn listener(&mut self, addr: SocketAddr) -> Option<TcpListener> {
+        let at = self
+            .listeners
+            .iter()
+            .position(|(known, _)| *known == addr)?;
+        Some(self.listeners.swap_remove(at).1)
+    }
+
+    /// A tty that was kept open, if there is one for this path.
+    pub(in crate::io) fn tty(&mut self, path: &Path) -> Option<OwnedFd> {
+        let name = tty_name(path)?;
+        let at = self.ttys.iter().position(|(known, _)| *known == name)?;
+        Some(self.ttys.swap_remove(at).1)
+    }
+
+    /// The names of those ttys that nobody wanted; they are closed here.
+    pub(in crate::io) fn rest(&mut self) -> Vec<String> {
+        self.ttys.drain(..).map(|(name, _)| name).collect()
+    }
+}
+
+/// What the names of ttys begin with.
+const TTY: &str = "tty=";
+/// The longest name that systemd takes (`FDNAME` in `sd_notify(3)`).
+const LONGEST: usize = 255;
+
+/// Under which name the service manager keeps a tty. `None`: the path cannot be told in one.
+pub(super) fn tty_name(path: &Path) -> Option<String> {
+    let mut name = String::from(TTY);
+    for c in path.to_str()?.chars() {
+        match c {
+            // A colon stands between two names.
+            ':' | '%' => write!(name, "%{:02X}", u32::from(c)).ok()?,
+            c if c.is_ascii_graphic() || c == ' ' => name.push(c),
+            _ => return None,
+        }
+    }
+    (name.len() <= LONGEST).then_some(name)
+}
+
+/// A socket that listens for TCP connections, or what it is instead.
+fn listener(fd: OwnedFd) -> Result<(SocketAddr, TcpListener), String> {
+    let said = |error: io::Error| plain(&error);
+    let kind = sockopt::socket_type(&fd).map_err(|error| said(error.into()))?;
+    let family = sockopt::socket_domain(&fd).map_err(|error| said(error.into()))?;
+    let listens = sockopt::socket_acceptconn(&fd).map_err(|error| said(error.into()))?;
+    let is_ip = matches!(family, AddressFamily::INET | AddressFamily::INET6);
+    if kind != SocketType::STREAM || !is_ip || !listens {
+        return Err("is no socket that listens for TCP connections".to_owned());
+    }
+    let listener = TcpListener::from(fd);
+    listener.set_nonblocking(true).map_err(said)?;
+    Ok((listener.local_addr().map_err(said)?, listener))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_what_systemd_takes() {
+        let name = |path: &str| tty_name(Path::new(path));
+        assert_eq!(name("/dev/ttyUSB0").as_deref(), Some("tty=/dev/ttyUSB0"));
+        let by_path = "/dev/serial/by-path/pci-0000:00:14.0-usb-0:1:1.0-port0";
+        let told = name(by_path).expect("a name");
+        assert!(
+            !told.contains(':') && told.contains("pci-0000%3A00"),
+            "{told}"
+        );
+        assert_ne!(name("/dev/a:b"), name("/dev/a%3Ab"));
+        assert_eq!(name("/dev/\u{fc}"), None);
+        assert_eq!(name("/dev/a\nb"), None);
+        assert_eq!(name(&format!("/dev/{}", "x".repeat(300))), None);
+    }
+}

@@ -1,0 +1,164 @@
+//! The service manager, if there is one that listens: it is told when we are ready, how we do and
+//! that the loop still turns, and it keeps ttys open over a restart (`sd_notify(3)`,
+//! `sd_watchdog_enabled(3)`).
+
+mod inherited;
+
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use sd_notify::NotifyState;
+
+use super::plain;
+use crate::gateway::Gateway;
+pub use inherited::Inherited;
+use inherited::tty_name;
+
+/// What the service manager knows of us.
+#[derive(Debug)]
+pub(super) struct Manager {
+    /// Somebody listens.
+    is_there: bool,
+    phase: Phase,
+    /// [`Gateway::news`] when the status was told.
+    told: Option<u64>,
+    watchdog: Option<Watchdog>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    Running,
+    Stopping,
+}
+
+#[derive(Debug)]
+struct Watchdog {
+    every: Duration,
+    next: Instant,
+}
+
+impl Manager {
+    /// Looks for it in the environment.
+    pub(super) fn find(now: Instant) -> Self {
+        let is_there = std::env::var_os("NOTIFY_SOCKET").is_some();
+        // Twice as often as it must be: one may come late.
+        let watchdog = sd_notify::watchdog_enabled()
+            .filter(|limit| is_there && !limit.is_zero())
+            .map(|limit| Watchdog {
+                every: limit / 2,
+                next: now,
+            });
+        Self {
+            is_there,
+            phase: Phase::Starting,
+            told: None,
+            watchdog,
+        }
+    }
+
+    /// Once per turn, by the loop itself: a loop that hangs feeds no watchdog. True: we have just
+    /// become ready.
+    pub(super) fn turn(&mut self, now: Instant, gateway: &Gateway) -> bool {
+        let mut words = Vec::new();
+        let was_starting = self.phase == Phase::Starting;
+        if was_starting && gateway.is_ready() {
+            self.phase = Phase::Running;
+            words.push(NotifyState::Ready);
+        } else if self.phase != Phase::Stopping && gateway.is_draining() {
+            self.phase = Phase::Stopping;
+            words.push(NotifyState::Stopping);
+        }
+        let became_ready = was_starting && self.phase == Phase::Running;
+        if !self.is_there {
+            return became_ready;
+        }
+        if let Some(watchdog) = self.watchdog.as_mut().filter(|dog| dog.next <= now) {
+            watchdog.next = now + watchdog.every;
+            words.push(NotifyState::Watchdog);
+        }
+        let news = gateway.news();
+        let status = if self.phase == Phase::Running && self.told.replace(news) != Some(news) {
+            gateway.status()
+        } else {
+            String::new()
+        };
+        if !status.is_empty() {
+            words.push(NotifyState::Status(&status));
+        }
+        if !words.is_empty() {
+            self.tell(&words);
+        }
+        became_ready
+    }
+
+    /// When [`Self::turn`] wants to be called at the latest.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.watchdog.as_ref().map(|watchdog| watchdog.next)
+    }
+
+    /// The configuration is being read again (`Type=notify-reload`).
+    pub(super) fn reloading(&mut self) {
+        match NotifyState::monotonic_usec_now() {
+            Ok(time) => self.tell(&[NotifyState::Reloading, time]),
+            Err(error) => log::debug!("CLOCK_MONOTONIC: {}", plain(&error)),
+        }
+    }
+
+    /// It has been read.
+    pub(super) fn reloaded(&mut self) {
+        self.tell(&[NotifyState::Ready]);
+    }
+
+    /// Why it ends, to be seen in `systemctl status`.
+    pub(super) fn failed(&mut self, why: &str) {
+        // A line break would begin another word.
+        let line = why.lines().next().unwrap_or_default();
+        self.tell(&[NotifyState::Status(line)]);
+    }
+
+    /// Has a tty kept open when we are started anew: a line that is closed hangs up, which resets
+    /// many a board. False: nobody keeps it.
+    pub(super) fn keep(&mut self, path: &Path, tty: &impl AsFd) -> bool {
+        let Some(name) = tty_name(path).filter(|_| self.is_there) else {
+            return false;
+        };
+        let words = [NotifyState::FdStore, NotifyState::FdName(&name)];
+        let kept = sd_notify::notify_with_fds(&words, &[tty.as_fd()]);
+        self.look_at(kept)
+    }
+
+    /// A tty that is closed on purpose.
+    pub(super) fn forget(&mut self, path: &Path) {
+        if let Some(name) = tty_name(path) {
+            self.forget_named(&name);
+        }
+    }
+
+    /// The same, by the name that it was kept under.
+    pub(super) fn forget_named(&mut self, name: &str) {
+        self.tell(&[NotifyState::FdStoreRemove, NotifyState::FdName(name)]);
+    }
+
+    fn tell(&mut self, words: &[NotifyState<'_>]) {
+        if self.is_there {
+            let told = sd_notify::notify(words);
+            self.look_at(told);
+        }
+    }
+
+    /// One that cannot be reached is named once, and left alone.
+    fn look_at(&mut self, told: io::Result<()>) -> bool {
+        if let Err(error) = &told {
+            let socket = std::env::var("NOTIFY_SOCKET").unwrap_or_default();
+            log::warn!(
+                "the service manager ({socket}) cannot be told: {}",
+                plain(error)
+            );
+            self.is_there = false;
+        }
+        told.is_ok()
+    }
+}

@@ -1,0 +1,127 @@
+//! A small service manager of the test's own: it is told things, keeps descriptors, and passes them
+//! on to the next process as systemd does (`sd_notify(3)`, `sd_listen_fds(3)`).
+
+use std::io::IoSliceMut;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use command_fds::{CommandFdExt, FdMapping};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+
+use crate::daemon::{Folder, SOON};
+
+pub struct ServiceManager {
+    socket: UnixDatagram,
+    path: PathBuf,
+    /// What it keeps, by name.
+    pub store: Vec<(String, OwnedFd)>,
+    /// Every line that it was told, in order.
+    pub told: Vec<String>,
+}
+
+impl ServiceManager {
+    pub fn new(folder: &Folder) -> Self {
+        let path = folder.join("notify");
+        let socket = UnixDatagram::bind(&path).expect("a socket");
+        let wait = Some(Duration::from_millis(5));
+        socket.set_read_timeout(wait).expect("a limit");
+        Self {
+            socket,
+            path,
+            store: Vec::new(),
+            told: Vec::new(),
+        }
+    }
+
+    /// The program with what a service gets. `more` is passed on before what is kept.
+    pub fn command(&self, program: &Command, more: Vec<(String, OwnedFd)>) -> Command {
+        let kept = self.store.iter().map(|(name, fd)| {
+            let fd = fd.try_clone().expect("another descriptor");
+            (name.clone(), fd)
+        });
+        let passed: Vec<_> = more.into_iter().chain(kept).collect();
+        let names: Vec<_> = passed.iter().map(|(name, _)| name.as_str()).collect();
+        // Its process id is known to nobody before it is there.
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "LISTEN_PID=$$ exec \"$0\" \"$@\""])
+            .arg(program.get_program())
+            .args(program.get_args())
+            .env_clear();
+        for (key, value) in program.get_envs() {
+            if let Some(value) = value {
+                command.env(key, value);
+            }
+        }
+        command
+            .env("PATH", "/usr/bin:/bin")
+            .env("NOTIFY_SOCKET", &self.path)
+            .env("LISTEN_FDS", passed.len().to_string())
+            .env("LISTEN_FDNAMES", names.join(":"));
+        let mappings = passed
+            .into_iter()
+            .zip(3..)
+            .map(|((_, parent_fd), child_fd)| FdMapping {
+                parent_fd,
+                child_fd,
+            });
+        command.fd_mappings(mappings.collect()).expect("each once");
+        command
+    }
+
+    /// Takes what it is told, waiting a moment for it.
+    pub fn turn(&mut self) {
+        let mut bytes = [0; 4096];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let mut vectors = [IoSliceMut::new(&mut bytes)];
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        let Ok(message) = recvmsg(&self.socket, &mut vectors, &mut ancillary, flags) else {
+            return;
+        };
+        let text = String::from_utf8_lossy(&bytes[..message.bytes]).into_owned();
+        let name = text.lines().find_map(|line| line.strip_prefix("FDNAME="));
+        let name = name.unwrap_or("stored").to_owned();
+        let messages = ancillary.drain();
+        let fds = messages.filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(fds) => Some(fds),
+            _ => None,
+        });
+        let fds: Vec<OwnedFd> = fds.flatten().collect();
+        if text.lines().any(|line| line == "FDSTORE=1") {
+            self.store
+                .extend(fds.into_iter().map(|fd| (name.clone(), fd)));
+        }
+        if text.lines().any(|line| line == "FDSTOREREMOVE=1") {
+            self.store.retain(|(kept, _)| *kept != name);
+        }
+        self.told.extend(text.lines().map(str::to_owned));
+    }
+
+    /// Waits until it is so, or fails.
+    pub fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
+        let end = Instant::now() + SOON;
+        while !done(self) {
+            assert!(
+                Instant::now() < end,
+                "not within {SOON:?}: {what}; told {:?}",
+                self.told
+            );
+            self.turn();
+        }
+    }
+
+    /// Waits for a line.
+    pub fn hears(&mut self, line: &str) {
+        self.until(line, |manager| manager.count(line) > 0);
+    }
+
+    /// How often it was told a line.
+    pub fn count(&self, line: &str) -> usize {
+        self.told.iter().filter(|told| *told == line).count()
+    }
+}
