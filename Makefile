@@ -1,11 +1,12 @@
 # make run   build and start with the built-in demo device; prints the address to open
 # make test  install what the tests need, then run all of them
 # make lint  what must be clean before a commit
+# make boards cross-compiles for ARM and runs the result on emulated cores; make deb makes a package
 # make bench what is measured, into docs/bench.md; never a test. It wants a quiet machine
 
 CARGO ?= cargo
 
-.PHONY: run build console test test-rust test-client test-browser test-tools lint bench screenshot clean
+.PHONY: run build console test test-rust test-client test-browser test-tools lint bench boards boards-light deb screenshot clean
 
 run: console
 	$(CARGO) run --locked --profile quick
@@ -48,6 +49,19 @@ bench: console
 	taskset -c 1 node bench/serial.mjs
 	cd web/client && THINGWAY_BIN=$(CURDIR)/target/release/thingway node bench/throughput.mjs chromium,firefox 15 20 --store
 	cd web/console && THINGWAY=$(CURDIR)/target/release/thingway npm run bench -- --store
+
+# ARM: builds for all boards, checks what they are, and runs them on emulated cores.
+boards: console test-tools
+	cross/boards
+
+# The oldest core only, not optimised: what CI has time for.
+boards-light: console
+	cross/build arm-unknown-linux-musleabihf light
+	cross/check arm-unknown-linux-musleabihf light
+
+# The package for this machine; packaging/deb has the others.
+deb: console
+	packaging/deb $$(dpkg --print-architecture)
 
 # The picture in the README, made from the real page.
 screenshot: test-tools console

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Peer } from './lib/peer.mjs';
 import { circumstances, store, table, version } from './lib/report.mjs';
-import { built, CORE, Server } from './lib/server.mjs';
+import { built, CORE, cpuOf, Server } from './lib/server.mjs';
 import { median, quantile } from './lib/statistics.mjs';
 
 const [ROUNDS, MESSAGES, SIZE] = [5, 400, 64];
@@ -83,12 +83,11 @@ const candidates = {
     writeFileSync(config, `connection: &arm\n  accepter: tcp,127.0.0.1,7420\n  connector: serialdev,${path},115200n81,local\n`);
     const child = spawn('taskset', ['-c', CORE, 'ser2net', '-n', '-u', '-c', config], { stdio: 'ignore', env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` } });
     ended.push(() => child.kill('SIGKILL'));
-    const server = Server.prototype.cpu.bind({ pid: child.pid });
     await sleep(500);
     const socket = net.connect(7420, '127.0.0.1').setNoDelay();
     await once(socket, 'connect');
     await sleep(300);
-    const result = await measure({ cpu: server }, (data) => socket.write(data), (take) => { socket.removeAllListeners('data').on('data', take); });
+    const result = await measure({ cpu: () => cpuOf(child.pid) }, (data) => socket.write(data), (take) => { socket.removeAllListeners('data').on('data', take); });
     socket.destroy();
     child.kill('SIGKILL');
     await once(child, 'exit');

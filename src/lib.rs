@@ -38,6 +38,12 @@ pub mod io;
 pub mod limits;
 pub mod ports;
 pub mod report;
+#[doc(hidden)]
+#[expect(
+    clippy::disallowed_types,
+    reason = "it is a peer of its own on real sockets"
+)]
+pub mod selftest;
 pub mod session;
 pub mod signaling;
 pub mod tls;

@@ -19,11 +19,11 @@ use thingway::gateway::source::Exit;
 use thingway::io::config_files::ConfigFiles;
 use thingway::io::event_loop::EventLoop;
 use thingway::io::identity::StateError;
-use thingway::io::systemd::Inherited;
+use thingway::io::systemd::{self, Inherited};
 use thingway::io::{
     access_file, addresses, control_socket, identity, log as logging, ports as io_ports, tty,
 };
-use thingway::{ports, report};
+use thingway::{ports, report, selftest};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args_os()
@@ -40,6 +40,14 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> Result<(), Fatal> {
+    // Not in the help: it is for those who build for boards.
+    if arguments == ["selftest"] {
+        return match selftest::run(&mut io::stdout()) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Fatal::Failed("the self-test has failed".to_owned())),
+            Err(error) => Err(Fatal::Failed(format!("standard output: {error}"))),
+        };
+    }
     let args = match Args::parse(arguments)? {
         Parsed::Run(args) => args,
         Parsed::Print(text) => return print(&text),
@@ -83,6 +91,7 @@ fn run(arguments: &[String]) -> Result<(), Fatal> {
             print(&setup_text(&answer, &own_addresses()?))
         }
         Some(Command::Token(token)) => run_token(token),
+        Some(Command::Completions(completions)) => print(&completions.script()?),
         Some(Command::Ports(ports)) => print(&list_ports(ports.json)?),
         None => serve(&args),
     }
@@ -170,7 +179,10 @@ fn serve(args: &Args) -> Result<(), Fatal> {
     files.also_listen(inherited.addresses().collect());
     let config = files.load()?;
     log::info!("thingway {}", env!("CARGO_PKG_VERSION"));
-    check_permissions(&config)?;
+    // Started at boot, nobody is looking, and a device's group may come a moment after it.
+    if !systemd::is_service() {
+        check_permissions(&config)?;
+    }
     let identity = identity::load(clock()).map_err(state_error)?;
     log::info!("fingerprint {}", identity.fingerprint());
     let mut seed = [0; 32];

@@ -11,6 +11,20 @@ export const CORE = '0'; // the client has the other one
 export const built = (name) => join(root, 'target/release', name);
 export const device = { bind: '127.0.0.1:7411', remote: '127.0.0.1:7412' };
 
+/** One file of each thread of a process; a thread may end while they are read. */
+function tasks(pid, file) {
+  return readdirSync(`/proc/${pid}/task`).flatMap((task) => {
+    try {
+      return [readFileSync(`/proc/${pid}/task/${task}/${file}`, 'utf8')];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** Processor time of all threads of a process, in microseconds. */
+export const cpuOf = (pid) => tasks(pid, 'schedstat').reduce((sum, text) => sum + Number(text.split(' ')[0]), 0) / 1000;
+
 export class Server {
   #child;
   #directory = mkdtempSync(join(tmpdir(), 'thingway-bench-'));
@@ -46,23 +60,12 @@ export class Server {
 
   /** Processor time of all its threads, in microseconds. */
   cpu() {
-    return this.#tasks('schedstat').reduce((sum, text) => sum + Number(text.split(' ')[0]), 0) / 1000;
+    return cpuOf(this.pid);
   }
 
   /** How often its threads have gone to sleep: each time something woke them. */
   wakeups() {
-    return this.#tasks('status').reduce((sum, text) => sum + Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(text)[1]), 0);
-  }
-
-  /** One file of each thread; a thread may end while they are read. */
-  #tasks(file) {
-    return readdirSync(`/proc/${this.pid}/task`).flatMap((task) => {
-      try {
-        return [readFileSync(`/proc/${this.pid}/task/${task}/${file}`, 'utf8')];
-      } catch {
-        return [];
-      }
-    });
+    return tasks(this.pid, 'status').reduce((sum, text) => sum + Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(text)[1]), 0);
   }
 
   /** VmRSS, in kB. */

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::error::Fatal;
 
 /// Let the network in: listen there with TLS, make a token with every right, and print the address
 /// to open, with a QR code. Each call makes one more token.
-#[derive(Debug, FromArgs)]
+#[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "setup")]
 pub struct Setup {
     /// where to listen, instead of port 8443 of all addresses
@@ -27,7 +27,7 @@ pub struct Setup {
 }
 
 /// Make, list, revoke and share tokens, which let in from beyond this machine.
-#[derive(Debug, FromArgs)]
+#[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "token")]
 pub struct Token {
     /// the daemon's control socket, if not at its usual place
@@ -39,7 +39,7 @@ pub struct Token {
 }
 
 /// What to do with tokens.
-#[derive(Debug, FromArgs)]
+#[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand)]
 pub enum TokenCommand {
     /// `thingway token add`
@@ -53,7 +53,7 @@ pub enum TokenCommand {
 }
 
 /// Make a token and print it: it is shown this once.
-#[derive(Debug, FromArgs)]
+#[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "add")]
 pub struct Add {
     /// what to call it
@@ -80,7 +80,7 @@ pub struct Add {
 }
 
 /// Make a link that gives whoever opens it first a token of its own.
-#[derive(Debug, FromArgs)]
+#[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "share")]
 pub struct Share {
     /// what to call the token
@@ -101,7 +101,7 @@ pub struct Share {
 }
 
 /// List the tokens and the links that were not used.
-#[derive(Debug, FromArgs)]
+#[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "list")]
 pub struct List {
     /// print JSON for programs
@@ -110,7 +110,7 @@ pub struct List {
 }
 
 /// Take a token or a link back; its sessions end at once.
-#[derive(Debug, FromArgs)]
+#[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "revoke")]
 pub struct Revoke {
     /// which

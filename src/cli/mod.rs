@@ -4,13 +4,14 @@ pub mod access;
 
 use std::net::SocketAddr;
 
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
+use argh_complete::Generator;
 use log::LevelFilter;
 
 use crate::error::Fatal;
 
 /// Carries WebRTC DataChannels of any browser to serial lines and UDP programs.
-#[derive(Debug, FromArgs)]
+#[derive(Debug, FromArgs, ArgsInfo)]
 pub struct Args {
     /// read the configuration from this file ("-": standard input)
     #[argh(option)]
@@ -34,7 +35,7 @@ pub struct Args {
 }
 
 /// What to do instead of running.
-#[derive(Debug, FromArgs)]
+#[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand)]
 pub enum Command {
     /// `thingway check`
@@ -53,10 +54,38 @@ pub enum Command {
     Setup(access::Setup),
     /// `thingway token`
     Token(access::Token),
+    /// `thingway completions`
+    Completions(Completions),
+}
+
+/// Print a script that completes the command line.
+#[derive(Debug, FromArgs, ArgsInfo)]
+#[argh(subcommand, name = "completions")]
+pub struct Completions {
+    /// bash, zsh or fish
+    #[argh(positional)]
+    pub shell: String,
+}
+
+impl Completions {
+    /// The script.
+    pub fn script(&self) -> Result<String, Fatal> {
+        let generate = match self.shell.as_str() {
+            "bash" => argh_complete::bash::Bash::generate,
+            "zsh" => argh_complete::zsh::Zsh::generate,
+            "fish" => argh_complete::fish::Fish::generate,
+            other => {
+                return Err(usage(&format!(
+                    "completions: {other:?} is none of bash, zsh, fish"
+                )));
+            }
+        };
+        Ok(generate("thingway", &Args::get_args_info()))
+    }
 }
 
 /// Tell how the running daemon does: its endpoints and its sessions.
-#[derive(Debug, FromArgs)]
+#[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "status")]
 pub struct Status {
     /// the daemon's control socket, if not at its usual place
@@ -65,7 +94,7 @@ pub struct Status {
 }
 
 /// List the sessions of the running daemon.
-#[derive(Debug, FromArgs)]
+#[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "sessions")]
 pub struct Sessions {
     /// the daemon's control socket, if not at its usual place
@@ -77,7 +106,7 @@ pub struct Sessions {
 }
 
 /// List the endpoints of the running daemon.
-#[derive(Debug, FromArgs)]
+#[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "endpoints")]
 pub struct Endpoints {
     /// the daemon's control socket, if not at its usual place
@@ -89,7 +118,7 @@ pub struct Endpoints {
 }
 
 /// Check the configuration, print every fault as file:line: message, and exit.
-#[derive(Debug, FromArgs)]
+#[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "check")]
 pub struct Check {
     /// the file to check
@@ -98,13 +127,13 @@ pub struct Check {
 }
 
 /// Print the fingerprint of the DTLS certificate, which is made if there is none.
-#[derive(Debug, FromArgs)]
+#[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "fingerprint")]
 pub struct Fingerprint {}
 
 /// List the serial ports of this machine: what they are, what is wrong, and what to put into a
 /// configuration.
-#[derive(Debug, FromArgs)]
+#[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "ports")]
 pub struct Ports {
     /// print JSON for programs

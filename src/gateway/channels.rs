@@ -26,6 +26,10 @@ impl Gateway {
         };
         let (label, stream) = (channel.label.clone(), channel.stream);
         let reliable = channel.is_reliable();
+        if self.fault.is_some_and(|fault| fault == label) {
+            self.with_session(id, |_, _| panic!("the self-test asked for it"));
+            return;
+        }
         if self.drain.is_some() {
             return self.refuse_channel(id, key, "draining", "the gateway is shutting down");
         }

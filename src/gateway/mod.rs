@@ -133,6 +133,8 @@ pub struct Gateway {
     plain: Vec<u8>,
     drain: Option<Drain>,
     exit: Option<Exit>,
+    /// The self-test's: a session that opens a channel of this label panics.
+    fault: Option<&'static str>,
 }
 
 /// What a session's turn needs beside the session itself.
@@ -213,6 +215,7 @@ impl Gateway {
             plain: Vec::new(),
             drain: None,
             exit: None,
+            fault: None,
         };
         gateway.open_ice(config.ice.port);
         let is_secure = |addr: &SocketAddr| !config.http.plain && !addr.ip().is_loopback();
@@ -512,6 +515,12 @@ impl Gateway {
     /// Whether every listener and socket is there: the daemon is ready.
     pub fn is_ready(&self) -> bool {
         self.opening.is_empty() && self.exit.is_none() && self.drain.is_none()
+    }
+
+    /// For the self-test: lets every session panic that opens a channel of this label.
+    #[doc(hidden)]
+    pub fn panic_at_label(&mut self, label: &'static str) {
+        self.fault = Some(label);
     }
 
     /// Whether it has been told to stop.

@@ -146,3 +146,48 @@ fn a_port_that_is_taken_is_1_and_named() {
         "{err}"
     );
 }
+
+#[test]
+fn the_self_test_passes_here_and_says_what_it_has_seen() {
+    let folder = Folder::new();
+    let (code, out, err) = run(folder.program().arg("selftest"));
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    for step in [
+        "AES-128-GCM",
+        "ChaCha20-Poly1305",
+        "a tty",
+        "a session",
+        "a panic",
+        "the end",
+    ] {
+        assert!(out.contains(&format!("ok     {step}: ")), "{step}: {out}");
+    }
+    assert!(!out.contains("FAILED"), "{out}");
+}
+
+#[test]
+fn shells_complete_what_there_is() {
+    let folder = Folder::new();
+    for (shell, how) in [("bash", "bash -n"), ("zsh", ""), ("fish", "")] {
+        let (code, out, err) = run(folder.program().args(["completions", shell]));
+        assert_eq!((code, err.as_str()), (Some(0), ""));
+        for word in ["setup", "revoke", "--config"] {
+            let word = if shell == "fish" {
+                word.trim_start_matches('-')
+            } else {
+                word
+            };
+            assert!(out.contains(word), "{shell}: {word}: {out}");
+        }
+        if !how.is_empty() {
+            let script = folder.write("script", &out);
+            let (code, _, err) = run(Command::new("sh")
+                .arg("-c")
+                .arg(format!("{how} {}", script.display())));
+            assert_eq!((code, err.as_str()), (Some(0), ""));
+        }
+    }
+    let (code, _, err) = run(folder.program().args(["completions", "csh"]));
+    assert_eq!(code, Some(2));
+    assert!(err.contains("none of bash, zsh, fish"), "{err}");
+}

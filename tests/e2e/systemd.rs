@@ -258,3 +258,37 @@ fn nonsense_from_a_service_manager_is_said_and_left() {
         d.log().contains("what the service manager passes on")
     });
 }
+
+/// Tenths of what `systemd-analyze security` may say.
+const EXPOSURE: &str = "14";
+
+#[test]
+fn the_unit_is_understood_and_shuts_out_what_is_not_needed() {
+    let folder = Folder::new();
+    let root = env!("CARGO_MANIFEST_DIR");
+    let unit = std::fs::read_to_string(format!("{root}/systemd/thingway.service")).expect("it");
+    // The program is where it will be only once the package is installed.
+    let unit = unit.replace("/usr/bin/thingway", env!("CARGO_BIN_EXE_thingway"));
+    let unit = folder.write("thingway.service", &unit);
+    let socket = std::fs::read_to_string(format!("{root}/systemd/thingway.socket")).expect("it");
+    let socket = folder.write("thingway.socket", &socket);
+    let verified = Command::new("systemd-analyze")
+        .args(["verify", "--man=no"])
+        .args([&unit, &socket])
+        .output()
+        .expect("systemd-analyze");
+    // A word that it does not know is only printed.
+    let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+    let about_us: Vec<_> = said
+        .lines()
+        .filter(|line| line.contains("thingway"))
+        .collect();
+    assert!(verified.status.success() && about_us.is_empty(), "{said}");
+    let scored = Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--threshold", EXPOSURE])
+        .arg(&unit)
+        .output()
+        .expect("systemd-analyze");
+    let said = String::from_utf8_lossy(&scored.stdout);
+    assert!(scored.status.success(), "{said}");
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use str0m_netem::{NetemConfig, Probability, RandomLoss};
 
 use crate::peer::{reliable, unreliable};
+use crate::seeds;
 use crate::sessions::{ARM, DEMO, ROVER, good};
 use crate::world::World;
 
@@ -67,7 +68,7 @@ fn connect_over(world: &mut World, link: NetemConfig, seed: u64) -> usize {
 
 #[test]
 fn loss_and_reordering_cost_time_and_no_byte() {
-    for seed in 0..SEEDS {
+    for seed in 0..seeds(SEEDS) {
         let mut draw = Draw(seed);
         // A handshake that loses every other flight may take longer than the 30 s of the default.
         let mut world = World::new(seed, &format!("[limits]\nconnect_timeout_s = 120\n{ARM}"));
@@ -113,7 +114,7 @@ fn loss_and_reordering_cost_time_and_no_byte() {
 
 #[test]
 fn a_stalled_browser_holds_up_nobody_else() {
-    for seed in 0..SEEDS {
+    for seed in 0..seeds(SEEDS) {
         let mut draw = Draw(seed ^ 0xabcd);
         let mut world = World::new(seed, &format!("{ARM}{ROVER}"));
         let slow = world.connect(&[reliable("thingway"), reliable("arm")], good(), seed);
@@ -168,7 +169,7 @@ fn a_stalled_browser_holds_up_nobody_else() {
 
 #[test]
 fn a_peer_that_vanishes_is_forgotten_and_costs_nothing() {
-    for seed in 0..SEEDS {
+    for seed in 0..seeds(SEEDS) {
         let mut draw = Draw(seed ^ 0x5555);
         let config = format!("[limits]\ndisconnected_timeout_s = 5\n{DEMO}{ARM}");
         let mut world = World::new(seed, &config);

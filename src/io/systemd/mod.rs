@@ -16,6 +16,11 @@ use crate::gateway::Gateway;
 pub use inherited::Inherited;
 use inherited::tty_name;
 
+/// Whether a service manager has started us and listens.
+pub fn is_service() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
 /// What the service manager knows of us.
 #[derive(Debug)]
 pub(super) struct Manager {
@@ -43,7 +48,7 @@ struct Watchdog {
 impl Manager {
     /// Looks for it in the environment.
     pub(super) fn find(now: Instant) -> Self {
-        let is_there = std::env::var_os("NOTIFY_SOCKET").is_some();
+        let is_there = is_service();
         // Twice as often as it must be: one may come late.
         let watchdog = sd_notify::watchdog_enabled()
             .filter(|limit| is_there && !limit.is_zero())

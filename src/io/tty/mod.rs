@@ -22,7 +22,7 @@ use lock::Lock;
 
 /// An open line.
 #[derive(Debug)]
-pub(super) struct Tty {
+pub(crate) struct Tty {
     fd: OwnedFd,
     /// Removed when the line is closed.
     _lock: Option<Lock>,
@@ -32,7 +32,7 @@ pub(super) struct Tty {
 
 impl Tty {
     /// Opens a line and sets it up.
-    pub(super) fn open(path: &Path, line: &LineSettings) -> Result<Self, Failure> {
+    pub(crate) fn open(path: &Path, line: &LineSettings) -> Result<Self, Failure> {
         let shown = path.display().to_string();
         let other = |detail: String| Failure::new(FailureKind::Other, format!("{shown}: {detail}"));
         let lock = if line.exclusive {
@@ -141,7 +141,7 @@ impl Tty {
     }
 
     /// Does one thing at the line and tells how it is then.
-    pub(super) fn step(&self, step: LineStep) -> Result<LineStatus, LineFault> {
+    pub(crate) fn step(&self, step: LineStep) -> Result<LineStatus, LineFault> {
         match step {
             LineStep::Modem { dtr, rts } => set_levels(&self.fd, dtr, rts),
             LineStep::Break(true) => ioctls::start_break(&self.fd),

@@ -1,0 +1,176 @@
+//! `thingway selftest`: whether this build works on this machine. It is for those who build for
+//! boards, and says so line by line: ciphers against published vectors, a tty's speed, the real
+//! loop with a real session over loopback, and a session that panics alone.
+
+mod client;
+mod crypto;
+mod line;
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::config::Config;
+use crate::gateway::Gateway;
+use crate::gateway::source::Exit;
+use crate::io::config_files::ConfigFiles;
+use crate::io::event_loop::EventLoop;
+use crate::io::systemd::Inherited;
+use crate::session::crypto::Identity;
+use client::Client;
+
+/// An emulator is 20 times slower than what it emulates.
+const LIMIT: Duration = Duration::from_secs(60);
+/// The label at which a session is made to panic.
+const FAULT: &str = "selftest-fault";
+
+/// What came of one step, or why it failed.
+type Outcome = Result<String, String>;
+
+/// Runs everything, and writes a line for each step. False: something has failed.
+pub fn run(out: &mut dyn Write) -> io::Result<bool> {
+    // It is meant to happen, and said below.
+    std::panic::set_hook(Box::new(|_| {}));
+    writeln!(
+        out,
+        "thingway {} on {} {}, {} bits",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::ARCH,
+        std::env::consts::OS,
+        usize::BITS
+    )?;
+    let mut is_good = true;
+    let mut step = |out: &mut dyn Write, name: &str, run: &mut dyn FnMut() -> Outcome| {
+        let began = clock();
+        let (word, said) = match run() {
+            Ok(said) => ("ok    ", said),
+            Err(why) => {
+                is_good = false;
+                ("FAILED", why)
+            }
+        };
+        let took = began.elapsed().as_millis();
+        writeln!(out, "{word} {name}: {said} ({took} ms)")
+    };
+    for (name, check) in crypto::CHECKS {
+        step(out, name, &mut || {
+            check().map(|()| "as published".to_owned())
+        })?;
+    }
+    step(out, "a tty", &mut line::speeds)?;
+    let mut daemon = None;
+    step(out, "the loop", &mut || {
+        let started = Daemon::start()?;
+        let said = format!("listens on {}", started.addr);
+        daemon = Some(started);
+        Ok(said)
+    })?;
+    if let Some(daemon) = daemon {
+        let mut first = None;
+        step(out, "a session", &mut || {
+            let mut client = Client::connect(daemon.addr, &["echo"])?;
+            client.echo(b"over DTLS and SCTP")?;
+            first = Some(client);
+            Ok("connects, and a message comes back".to_owned())
+        })?;
+        step(out, "a panic", &mut || daemon.panics_alone(first.as_mut()))?;
+        step(out, "the end", &mut || daemon.stop())?;
+    }
+    Ok(is_good)
+}
+
+/// The real loop in a thread of its own.
+struct Daemon {
+    addr: SocketAddr,
+    thread: std::cell::Cell<Option<JoinHandle<Result<Exit, String>>>>,
+}
+
+impl Daemon {
+    fn start() -> Result<Self, String> {
+        // A port that is free now; nobody else takes one in this moment on a board.
+        let probe = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|e| e.to_string())?;
+        let addr = probe.local_addr().map_err(|e| e.to_string())?;
+        drop(probe);
+        let text = format!(
+            "[http]\nlisten = [\"{addr}\"]\n[[endpoint]]\nname = \"echo\"\nkind = \"echo\"\n"
+        );
+        let thread = thread::spawn(move || -> Result<Exit, String> {
+            let config = Config::parse(&text).map_err(|faults| format!("{faults:?}"))?;
+            let identity = Identity::generate().map_err(|error| error.to_string())?;
+            let mut gateway = Gateway::new(clock(), config, identity, Vec::new(), [1; 32]);
+            gateway.panic_at_label(FAULT);
+            EventLoop::new(gateway, ConfigFiles::default(), Inherited::default())
+                .and_then(EventLoop::run)
+                .map_err(|error| error.to_string())
+        });
+        let daemon = Self {
+            addr,
+            thread: Some(thread).into(),
+        };
+        let end = clock() + LIMIT;
+        while daemon.get("/readyz").is_err() {
+            if clock() > end {
+                return Err("is not ready".to_owned());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(daemon)
+    }
+
+    fn get(&self, path: &str) -> Result<String, String> {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.addr
+        );
+        request_text(self.addr, &request)
+    }
+
+    fn panics_alone(&self, other: Option<&mut Client>) -> Outcome {
+        let other = other.ok_or("there was no session before")?;
+        let mut client = Client::connect(self.addr, &[FAULT])?;
+        let wanted = [
+            "thingway_sessions_panicked_total 1\n",
+            "thingway_sessions 1\n",
+        ];
+        client.until("it is not counted, or has cost another session", |_| {
+            let metrics = self.get("/metrics").unwrap_or_default();
+            wanted.iter().all(|line| metrics.contains(line))
+        })?;
+        other.echo(b"still here")?;
+        Ok("costs its own session and no other, and is counted".to_owned())
+    }
+
+    fn stop(&self) -> Outcome {
+        use rustix::process::{Signal, getpid, kill_process};
+        kill_process(getpid(), Signal::TERM).map_err(|error| error.to_string())?;
+        let thread = self.thread.take().ok_or("it has ended already")?;
+        match thread.join() {
+            Ok(Ok(Exit::Done)) => Ok("told to stop, it stops".to_owned()),
+            Ok(Ok(Exit::Failed(why))) => Err(why.detail),
+            Ok(Err(why)) => Err(why),
+            Err(_) => Err("the loop has panicked".to_owned()),
+        }
+    }
+}
+
+/// One request on a connection of its own; what comes back, if that is a success.
+fn request_text(addr: SocketAddr, request: &str) -> Result<String, String> {
+    let said = |error: io::Error| error.to_string();
+    let mut stream = TcpStream::connect(addr).map_err(said)?;
+    stream.set_read_timeout(Some(LIMIT)).map_err(said)?;
+    stream.write_all(request.as_bytes()).map_err(said)?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).map_err(said)?;
+    if answer.starts_with("HTTP/1.1 2") {
+        Ok(answer)
+    } else {
+        let line = answer.lines().next().unwrap_or_default();
+        Err(format!("answered {line:?}"))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "it drives the real loop")]
+fn clock() -> Instant {
+    Instant::now()
+}
