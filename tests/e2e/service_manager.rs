@@ -1,9 +1,11 @@
 //! A small service manager of the test's own: it is told things, keeps descriptors, and passes them
 //! on to the next process as systemd does (`sd_notify(3)`, `sd_listen_fds(3)`).
 
+use std::fs::Permissions;
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::Command;
@@ -27,6 +29,8 @@ impl ServiceManager {
     pub fn new(folder: &Folder) -> Self {
         let path = folder.join("notify");
         let socket = UnixDatagram::bind(&path).expect("a socket");
+        let anybody = Permissions::from_mode(0o666);
+        std::fs::set_permissions(&path, anybody).expect("ours to change");
         let wait = Some(Duration::from_millis(5));
         socket.set_read_timeout(wait).expect("a limit");
         Self {

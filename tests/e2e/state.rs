@@ -4,10 +4,13 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use rustix::process::getuid;
 
-use crate::daemon::Folder;
+use crate::daemon::{Daemon, Folder};
+use crate::pty::Pty;
+use crate::service_manager::ServiceManager;
 
 /// Nobody, who is in no group.
 const NOBODY: &str = "65534";
@@ -149,6 +152,35 @@ fn a_line_that_is_denied_is_77_and_says_what_to_do() {
         "{reason}"
     );
     assert!(reason.contains("dialout"), "{reason}");
+}
+
+/// At boot a device may be there a moment before its group is, and nobody would start us again.
+#[test]
+fn as_a_service_it_goes_on_and_opens_the_line_when_it_may() {
+    let folder = Arc::new(Folder::new());
+    let Some(program) = as_nobody(&folder) else {
+        return;
+    };
+    fs::create_dir(folder.join("state")).expect("a folder");
+    chmod(&folder.join("state"), 0o777);
+    let link = folder.join("arm");
+    let pty = Pty::plug(&link);
+    chmod(&pty.line(), 0o000);
+    let config = folder.write("config.toml", &crate::serial::config(&link));
+    let mut command = ServiceManager::new(&folder).command(&program, Vec::new());
+    command
+        .args(["--listen", "127.0.0.1:0", "--config"])
+        .arg(&config);
+    let daemon = Daemon::run(Arc::clone(&folder), command);
+    let state = |daemon: &Daemon| daemon.get("/endpoints/arm")["state"].clone();
+    daemon.until("denied", |d| state(d) == "failed");
+    assert!(
+        daemon.get("/endpoints/arm")["detail"]
+            .to_string()
+            .contains("dialout")
+    );
+    chmod(&pty.line(), 0o666);
+    daemon.until("open", |d| state(d) == "open");
 }
 
 #[test]

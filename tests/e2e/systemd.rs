@@ -125,7 +125,7 @@ fn a_tty_stays_open_while_the_daemon_is_started_anew() {
     assert_eq!(pty.write(b"while nobody was there"), 22);
 
     let trace = folder.join("trace");
-    let mut next = folder.traced(&["-e", "trace=openat,ioctl,close"], &trace);
+    let mut next = folder.traced(&["-e", "trace=open,openat,ioctl"], &trace);
     with_arguments(&mut next, &folder, &config);
     let command = manager.command(&next, Vec::new());
     let daemon = Daemon::run(Arc::clone(&folder), command);
@@ -143,8 +143,12 @@ fn a_tty_stays_open_while_the_daemon_is_started_anew() {
     });
     let calls = trace::all(&trace);
     let path = format!("\"{}\"", line.display());
-    let opened = calls.iter().find(|call| call.has(&["openat", &path]));
+    let opened = calls.iter().find(|call| call.has(&["open", &path]));
     assert!(opened.is_none(), "{opened:?}");
+    assert!(
+        calls.iter().any(|call| call.has(&["TIOCEXCL"])),
+        "the trace has the line's calls"
+    );
     for level in ["TIOCMBIS", "TIOCMBIC", "TIOCMSET"] {
         let touched = calls.iter().find(|call| call.has(&[level]));
         assert!(touched.is_none(), "{touched:?}");

@@ -61,8 +61,7 @@ impl Tty {
             _lock: lock,
             kept: None,
         };
-        tty.set_up(line).map_err(other)?;
-        tty.set_levels_at_open(line).map_err(other)?;
+        tty.set_up(line, true).map_err(other)?;
         Ok(tty)
     }
 
@@ -87,7 +86,7 @@ impl Tty {
             _lock: lock,
             kept: Some(path.to_owned()),
         };
-        tty.set_up(line)?;
+        tty.set_up(line, false)?;
         Ok(tty)
     }
 
@@ -103,7 +102,7 @@ impl Tty {
 
     /// The order matters: alone first, then the format, then the levels that the format's change
     /// might have touched.
-    fn set_up(&self, line: &LineSettings) -> Result<(), String> {
+    fn set_up(&self, line: &LineSettings, is_new: bool) -> Result<(), String> {
         let said = |errno: Errno| plain(&errno.into());
         if line.exclusive {
             // Two readers would each get half of the bytes.
@@ -118,6 +117,9 @@ impl Tty {
                     format!("RS-485: {}", said(errno))
                 }
             })?;
+        }
+        if is_new {
+            self.set_levels_at_open(line)?;
         }
         if line.low_latency {
             tolerate(ioctls::set_low_latency(&self.fd), "low latency")?;
