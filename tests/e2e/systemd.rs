@@ -274,7 +274,8 @@ fn the_unit_is_understood_and_shuts_out_what_is_not_needed() {
     // The program is where it will be only once the package is installed.
     let unit = unit.replace("/usr/bin/thingway", env!("CARGO_BIN_EXE_thingway"));
     let unit = folder.write("thingway.service", &unit);
-    let socket = std::fs::read_to_string(format!("{root}/systemd/optional/thingway.socket")).expect("it");
+    let socket =
+        std::fs::read_to_string(format!("{root}/systemd/optional/thingway.socket")).expect("it");
     let socket = folder.write("thingway.socket", &socket);
     let verified = Command::new("systemd-analyze")
         .args(["verify", "--man=no"])
