@@ -55,9 +55,11 @@ boards: console test-tools
 	cross/boards
 
 # The oldest core only, not optimised: what CI has time for.
-boards-light: console
+boards-light: console test-tools
 	THINGWAY_CROSS_MOVED=1 cross/build arm-unknown-linux-musleabihf light
 	cross/check arm-unknown-linux-musleabihf light
+	cd tests/browser && THINGWAY=target/cross/arm-unknown-linux-musleabihf/light/emulated \
+	  node --test --test-concurrency=1 node_peer.test.js demo.test.js
 
 # The package for this machine; packaging/deb has the others.
 deb: console
