@@ -187,6 +187,22 @@ fn what_is_not_wanted_any_more_is_let_go() {
 }
 
 #[test]
+fn a_device_that_is_pulled_is_let_go_and_kept_again_when_it_is_back() {
+    let folder = Arc::new(Folder::new());
+    let line = folder.join("arm");
+    let pty = Pty::plug(&line);
+    let mut manager = ServiceManager::new(&folder);
+    let command = manager.command(&program(&folder, &config(&line)), Vec::new());
+    let _daemon = Daemon::run(Arc::clone(&folder), command);
+    manager.until("kept", |m| m.store.len() == 1);
+    // Held open by somebody, its number could not be given to the adapter when it comes back.
+    drop(pty);
+    manager.until("let go", |m| m.store.is_empty());
+    let _pty = Pty::plug(&line);
+    manager.until("kept again", |m| m.store.len() == 1);
+}
+
+#[test]
 fn another_device_under_the_same_name_is_opened_as_new() {
     let folder = Arc::new(Folder::new());
     let line = folder.join("arm");
