@@ -2,11 +2,12 @@
 # make test  install what the tests need, then run all of them
 # make lint  what must be clean before a commit
 # make boards cross-compiles for ARM and runs the result on emulated cores; make deb makes a package
+# make vm    boots a virtual machine with the package and looks at the service under a real systemd
 # make bench what is measured, into docs/bench.md; never a test. It wants a quiet machine
 
 CARGO ?= cargo
 
-.PHONY: run build console test test-rust test-client test-browser test-tools lint bench boards boards-light deb screenshot clean
+.PHONY: run build console test test-rust test-client test-browser test-tools lint bench boards boards-light deb vm screenshot clean
 
 run: console
 	$(CARGO) run --locked --profile quick
@@ -64,6 +65,11 @@ boards-light: console test-tools
 # The package for this machine; packaging/deb has the others.
 deb: console
 	packaging/deb $$(dpkg --print-architecture)
+
+# The package under a real systemd, in a virtual machine of this architecture (amd64); as root.
+vm: deb
+	packaging/check target/debian/thingway_*_amd64.deb
+	packaging/vm target/debian/thingway_*_amd64.deb
 
 # The picture in the README, made from the real page.
 screenshot: test-tools console
