@@ -32,6 +32,17 @@ fn with_arguments(command: &mut Command, folder: &Folder, config: &str) {
     command.args(["--listen", "127.0.0.1:0"]);
 }
 
+/// What a page sends arrives at the device.
+fn reaches(page: &mut Page, device: &Pty, bytes: &[u8]) {
+    page.until("credit", |page| page.peer.channels["arm"].credit.is_some());
+    page.send("arm", bytes);
+    let mut arrived = Vec::new();
+    page.until("arrived", |_| {
+        arrived.extend(device.read_all());
+        arrived == bytes
+    });
+}
+
 #[test]
 fn it_is_told_when_we_are_ready_how_we_do_and_that_we_stop() {
     let folder = Arc::new(Folder::new());
@@ -107,13 +118,7 @@ fn a_tty_stays_open_while_the_daemon_is_started_anew() {
     let mut daemon = Daemon::run(Arc::clone(&folder), command);
     manager.until("the tty is kept", |m| m.store.len() == 1);
     let mut page = Page::connect(&daemon, &[reliable("thingway"), reliable("arm")]);
-    page.until("credit", |page| page.peer.channels["arm"].credit.is_some());
-    page.send("arm", b"to the device");
-    let mut arrived = Vec::new();
-    page.until("arrived", |_| {
-        arrived.extend(pty.read_all());
-        arrived == b"to the device"
-    });
+    reaches(&mut page, &pty, b"to the device");
     daemon.signal(Signal::TERM);
     while daemon.ended_within(Duration::ZERO).is_none() {
         page.turn(Duration::from_millis(10));
@@ -134,13 +139,7 @@ fn a_tty_stays_open_while_the_daemon_is_started_anew() {
     page.until("what came meanwhile", |page| {
         page.peer.text("arm") == "while nobody was there"
     });
-    page.until("credit", |page| page.peer.channels["arm"].credit.is_some());
-    page.send("arm", b"and back");
-    let mut arrived = Vec::new();
-    page.until("arrived", |_| {
-        arrived.extend(pty.read_all());
-        arrived == b"and back"
-    });
+    reaches(&mut page, &pty, b"and back");
     let calls = trace::all(&trace);
     let path = format!("\"{}\"", line.display());
     let opened = calls.iter().find(|call| call.has(&["open", &path]));
@@ -220,13 +219,7 @@ fn another_device_under_the_same_name_is_opened_as_new() {
     let daemon = Daemon::run(Arc::clone(&folder), command);
     daemon.until("said", |d| d.log().contains("not as it was kept"));
     let mut page = Page::connect(&daemon, &[reliable("thingway"), reliable("arm")]);
-    page.until("credit", |page| page.peer.channels["arm"].credit.is_some());
-    page.send("arm", b"hello");
-    let mut arrived = Vec::new();
-    page.until("arrived", |_| {
-        arrived.extend(other.read_all());
-        arrived == b"hello"
-    });
+    reaches(&mut page, &other, b"hello");
     drop(pty);
     let _gone = std::fs::remove_file(elsewhere);
 }

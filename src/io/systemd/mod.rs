@@ -106,6 +106,10 @@ impl Manager {
 
     /// The configuration is being read again (`Type=notify-reload`).
     pub(super) fn reloading(&mut self) {
+        // Before and after, there is another word for how it stands.
+        if self.phase != Phase::Running {
+            return;
+        }
         match NotifyState::monotonic_usec_now() {
             Ok(time) => self.tell(&[NotifyState::Reloading, time]),
             Err(error) => log::debug!("CLOCK_MONOTONIC: {}", plain(&error)),
@@ -114,7 +118,9 @@ impl Manager {
 
     /// It has been read.
     pub(super) fn reloaded(&mut self) {
-        self.tell(&[NotifyState::Ready]);
+        if self.phase == Phase::Running {
+            self.tell(&[NotifyState::Ready]);
+        }
     }
 
     /// Why it ends, to be seen in `systemctl status`.
