@@ -39,6 +39,14 @@ function client() {
     peer.close();
     return times;
   };
+  const timed = async (peer, run, count) => {
+    await run(100);
+    const began = performance.now();
+    await run(count);
+    const took = performance.now() - began;
+    peer.close();
+    return took;
+  };
   window.down = async (count, size) => {
     const { peer, channel } = await window.open('source');
     const run = (messages) => new Promise((done) => {
@@ -46,12 +54,7 @@ function client() {
       channel.onmessage = ({ data }) => { if ((left -= data.byteLength) <= 0) done(); };
       channel.send(`send ${size} ${messages}`);
     });
-    await run(100);
-    const began = performance.now();
-    await run(count);
-    const took = performance.now() - began;
-    peer.close();
-    return took;
+    return timed(peer, run, count);
   };
   window.up = async (count, size) => {
     const { peer, channel } = await window.open('sink');
@@ -67,12 +70,7 @@ function client() {
       const text = await done;
       if (text !== `done:${messages * size}`) throw new Error(`bytes were lost: ${text}`);
     };
-    await run(100);
-    const began = performance.now();
-    await run(count);
-    const took = performance.now() - began;
-    peer.close();
-    return took;
+    return timed(peer, run, count);
   };
 }
 

@@ -69,16 +69,24 @@ for (const [name, launch] of Object.entries(browsers)) {
 
     await t.test('ports that are asked for with the connection', async () => {
       const seen = await page.evaluate(async (url) => {
+        const made = RTCPeerConnection.prototype.createDataChannel;
+        const before = []; // what is made before anything is known of the other side
+        RTCPeerConnection.prototype.createDataChannel = function (label, ...of) {
+          if (!this.remoteDescription) before.push(label);
+          return made.call(this, label, ...of);
+        };
         const other = await thingway.connect(url, { open: ['demo', 'nothing'] });
+        RTCPeerConnection.prototype.createDataChannel = made;
         const [demo, nothing] = [...other.ports];
         const first = await demo.readable.getReader().read();
         const { reason } = await nothing.closed;
         demo.send('help\n');
-        const result = { text: new TextDecoder().decode(first.value), state: demo.state, reason, left: other.ports.size };
+        const result = { text: new TextDecoder().decode(first.value), state: demo.state, reason, left: other.ports.size, before };
         await other.close();
         return result;
       }, daemon.url);
       assert.match(seen.text, /thingway demo device/);
+      assert.deepEqual(seen.before, ['thingway', 'demo', 'nothing']);
       assert.deepEqual([seen.state, seen.reason, seen.left], ['open', 'unknown-endpoint', 1]);
     });
 
