@@ -7,7 +7,7 @@
 
 CARGO ?= cargo
 
-.PHONY: run build console test test-rust test-client test-browser test-tools lint bench boards boards-light deb vm screenshot clean
+.PHONY: run build console test test-rust test-client test-browser test-tools lint bench boards boards-light deb tarballs vm screenshot clean
 
 run: console
 	$(CARGO) run --locked --profile quick
@@ -39,6 +39,8 @@ lint:
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 	tests/check-files
+	tests/check-budgets
+	cd benches && $(CARGO) metadata --locked --format-version 1 > /dev/null
 	if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; fi
 
 bench: console
@@ -61,6 +63,10 @@ boards-light: console test-tools
 	cross/check arm-unknown-linux-musleabihf light
 	cd tests/browser && THINGWAY=target/cross/arm-unknown-linux-musleabihf/light/emulated \
 	  node --test --test-concurrency=1 node_peer.test.js demo.test.js
+
+# The archives of static programs, with their sums and SBOMs.
+tarballs: console
+	packaging/tarball
 
 # The package for this machine; packaging/deb has the others.
 deb: console

@@ -1,10 +1,12 @@
 // The inner paths: instructions by callgrind, which are the same at each run of one build, and times by criterion. Wanted:
-// valgrind. `--store` writes docs/bench.md.
+// valgrind. `--store` writes docs/bench.md
+// and a line of docs/budgets.md.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-import { circumstances, store, table, version } from './lib/report.mjs';
+import { instructions, paths } from './lib/instructions.mjs';
+import { append, circumstances, store, table, version } from './lib/report.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const target = process.env.CARGO_TARGET_DIR ?? `${root}target`;
@@ -16,20 +18,7 @@ cargo('build', '--locked', '--profile', 'bench', '--bin', 'instructions');
 cargo('bench', '--locked', '--bench', 'inner');
 
 const program = `${target}/release/instructions`;
-const names = execFileSync(program, { encoding: 'utf8' }).trim().split('\n');
-const [few, many] = [100, 300];
-
-/** Of one, without what only the first ones cost. */
-function instructions(name) {
-  const [less, more] = [few, many].map((times) => {
-    const words = ['--tool=callgrind', '--callgrind-out-file=/dev/null', '--toggle-collect=thingway_benches::measured*', program, name, String(times)];
-    const { stderr } = spawnSync('valgrind', words, { encoding: 'utf8' });
-    const found = stderr.match(/Collected : (\d+)/);
-    if (!found) throw new Error(`${name}: callgrind said nothing\n${stderr}`);
-    return Number(found[1]);
-  });
-  return (more - less) / (many - few);
-}
+const names = paths(program);
 
 /** Nanoseconds, the median that criterion has found. */
 function time(name) {
@@ -38,7 +27,7 @@ function time(name) {
 }
 
 const rows = names.map((name) => {
-  const [counted, took] = [instructions(name), time(name)];
+  const [counted, took] = [instructions(program, name), time(name)];
   console.log(`${name}: ${Math.round(counted)} instructions, ${(took / 1000).toFixed(2)} µs`);
   return { name, counted, took };
 });
@@ -49,5 +38,8 @@ const ratio = `A datagram among 1,000 sessions costs ${(thousand.counted / one.c
 console.log(ratio);
 if (process.argv.includes('--store')) {
   const cells = rows.map(({ name, counted, took }) => [name, Math.round(counted).toLocaleString('en'), `${(took / 1000).toFixed(2)} µs`]);
+  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim();
+  const history = ['tty to message, 200 B', 'message to tty, 200 B', 'connect'].map((name) => Math.round(of(name).counted).toLocaleString('en'));
+  append('instructions over time', `| ${[new Date().toISOString().slice(0, 10), commit, ...history].join(' | ')} |`, 'docs/budgets.md');
   store('inner paths', [circumstances({ valgrind: version('valgrind') }), '', ...table(['path', 'instructions', 'time'], cells), '', ratio]);
 }

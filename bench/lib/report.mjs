@@ -1,9 +1,9 @@
-// docs/bench.md: each benchmark owns a section of it, between two comments, and writes that anew.
+// Documents with figures: each benchmark owns a section of one, between two comments, and writes that anew.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';
 
-const path = new URL('../../docs/bench.md', import.meta.url);
+const root = new URL('../../', import.meta.url);
 
 /** What the figures of a section were measured with, as one line. */
 export function circumstances(versions) {
@@ -19,12 +19,34 @@ export function version(program, ...words) {
   return /\d+(\.\d+)+/.exec(text)?.[0] ?? '?';
 }
 
-export function store(section, lines) {
+export function store(section, lines, document = 'docs/bench.md') {
+  const path = new URL(document, root);
   const [from, to] = [`<!-- ${section} -->\n`, `<!-- end of ${section} -->`];
   const text = readFileSync(path, 'utf8');
   const [start, end] = [text.indexOf(from), text.indexOf(to)];
-  if (start < 0 || end < start) throw new Error(`docs/bench.md has no section ${section}`);
+  if (start < 0 || end < start) throw new Error(`${document} has no section ${section}`);
   writeFileSync(path, `${text.slice(0, start + from.length)}${lines.join('\n')}\n${text.slice(end)}`);
+}
+
+/** Puts one more line at the end of a section. */
+export function append(section, line, document) {
+  const path = new URL(document, root);
+  const text = readFileSync(path, 'utf8');
+  const at = text.indexOf(`<!-- end of ${section} -->`);
+  if (at < 0) throw new Error(`${document} has no section ${section}`);
+  writeFileSync(path, `${text.slice(0, at)}${line}\n${text.slice(at)}`);
+}
+
+/** The same, in place of a line of the section with the same first cell. */
+export function replace(section, line, document) {
+  const path = new URL(document, root);
+  const cell = line.split(' | ')[0];
+  const [before, after] = readFileSync(path, 'utf8').split(`<!-- ${section} -->\n`);
+  const kept = after.split('\n');
+  const end = kept.indexOf(`<!-- end of ${section} -->`);
+  const others = kept.slice(0, end).filter((old) => !old.startsWith(`${cell} | `));
+  writeFileSync(path, `${before}<!-- ${section} -->\n${[...others, ...kept.slice(end)].join('\n')}`);
+  append(section, line, document);
 }
 
 /** A table of Markdown. */

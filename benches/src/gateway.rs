@@ -75,6 +75,18 @@ pub fn message_to_tty() -> Box<dyn FnMut() -> u64> {
     })
 }
 
+/// From an offer to an open channel: HTTP, SDP, ICE, DTLS with its certificates, SCTP; the gateway's half of it.
+pub fn connect() -> Box<dyn FnMut() -> u64> {
+    Box::new(|| {
+        let mut direct = Direct::answered(measured, reliable("echo"));
+        while !direct.world.peer(0).channels["echo"].open {
+            assert!(direct.world.elapsed() < Duration::from_secs(5), "connected");
+            direct.turn();
+        }
+        direct.cost
+    })
+}
+
 /// `GET /endpoints` on a connection of its own.
 pub fn http_request() -> Box<dyn FnMut() -> u64> {
     let mut world = World::new(1, "[[endpoint]]\nname = \"demo\"\nkind = \"demo\"\n");

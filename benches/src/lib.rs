@@ -33,6 +33,7 @@ pub const PATHS: &[(&str, fn() -> Box<dyn FnMut() -> u64>)] = &[
     ("demux, 1,000 sessions", || gateway::demux(1_000)),
     ("tty to message, 200 B", gateway::tty_to_message),
     ("message to tty, 200 B", gateway::message_to_tty),
+    ("connect", gateway::connect),
     ("HTTP request", gateway::http_request),
     ("framing: line", || framings::decode("line")),
     ("framing: slip", || framings::decode("slip")),

@@ -10,6 +10,7 @@ use thingway::datagram::Meta;
 use thingway::gateway::Gateway;
 use thingway::ids::SourceId;
 
+use crate::peer::Peer;
 use crate::world::World;
 
 pub const DEVICE: &str = "/dev/device";
@@ -58,6 +59,27 @@ impl Direct {
             world.peer(peer).channels[&label].open
         });
         world.run(Duration::from_secs(1));
+        Self::over(meter, world)
+    }
+
+    /// Not connected, but offered and answered, which is in the cost.
+    #[allow(dead_code, reason = "only one of the two measures this")]
+    pub fn answered(meter: Meter, channel: ChannelConfig) -> Self {
+        let mut world = World::new(1, CONFIG);
+        let addr: SocketAddr = "198.51.100.1:6000".parse().expect("an address");
+        let (peer, offer) = Peer::offer(world.now, addr, &[channel]);
+        let mut answer = String::new();
+        let cost = meter(&mut || {
+            answer = world.ask("POST", "/sessions", "application/sdp", &offer);
+        });
+        world.join(peer, addr, &answer, NetemConfig::new(), 1);
+        Self {
+            cost,
+            ..Self::over(meter, world)
+        }
+    }
+
+    fn over(meter: Meter, world: World) -> Self {
         Self {
             world,
             meter,

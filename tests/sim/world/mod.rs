@@ -188,9 +188,21 @@ impl World {
         seed: u64,
         edit: impl FnOnce(&str) -> String,
     ) -> usize {
-        let (mut peer, offer) = Peer::offer(self.now, addr, channels);
+        let (peer, offer) = Peer::offer(self.now, addr, channels);
         let offer = edit(&offer);
         let answer = self.ask("POST", "/sessions", "application/sdp", &offer);
+        self.join(peer, addr, &answer, link, seed)
+    }
+
+    /// The gateway has answered a peer's offer.
+    pub fn join(
+        &mut self,
+        mut peer: Peer,
+        addr: SocketAddr,
+        answer: &str,
+        link: NetemConfig,
+        seed: u64,
+    ) -> usize {
         assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
         let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
         let mut lines = head.lines();
