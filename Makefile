@@ -2,7 +2,7 @@
 # make test  install what the tests need, then run all of them
 # make lint  what must be clean before a commit
 # make boards cross-compiles for ARM and runs the result on emulated cores; make deb makes a package
-# make vm    boots a virtual machine with the package and looks at the service under a real systemd
+# make vm    boots an arm64 machine, emulated, with the package: the service under a real systemd, a reboot, the console from outside
 # make bench what is measured, into docs/bench.md; never a test. It wants a quiet machine
 
 CARGO ?= cargo
@@ -72,10 +72,11 @@ tarballs: console
 deb: console
 	packaging/deb $$(dpkg --print-architecture)
 
-# The package under a real systemd, in a virtual machine of this architecture (amd64); as root.
-vm: deb
-	packaging/check target/debian/thingway_*_amd64.deb
-	packaging/vm target/debian/thingway_*_amd64.deb
+# The package for 64-bit boards on an emulated one; as root. packaging/check and packaging/vm take the one for a PC as well.
+vm: console test-tools
+	packaging/deb arm64
+	packaging/check target/debian/thingway_*_arm64.deb
+	packaging/vm target/debian/thingway_*_arm64.deb
 
 # The picture in the README, made from the real page.
 screenshot: test-tools console
