@@ -72,10 +72,11 @@ tarballs: console
 deb: console
 	packaging/deb $$(dpkg --print-architecture)
 
-# The package for 64-bit boards on an emulated one; as root. packaging/check and packaging/vm take the one for a PC as well.
+# The package for 64-bit boards on an emulated one, in images, and as root. packaging/check and packaging/vm take the one for a PC, too.
 vm: console test-tools
 	packaging/deb arm64
 	packaging/check target/debian/thingway_*_arm64.deb
+	packaging/check-image target/debian/thingway_*_arm64.deb
 	packaging/vm target/debian/thingway_*_arm64.deb
 
 # The picture in the README, made from the real page.
