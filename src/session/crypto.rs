@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pem_rfc7468::LineEnding;
+use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
 use str0m::Rtc;
 use str0m::config::{CryptoProvider, DtlsCert};
 
@@ -49,9 +50,8 @@ const PRIVATE_KEY: &str = "PRIVATE KEY";
 impl Identity {
     /// A new self-signed certificate (RFC 8827 §6.5).
     pub fn generate() -> Result<Self, IdentityError> {
-        let provider = Arc::new(dtls::provider());
-        let cert = provider.dtls_provider.generate_certificate();
-        Ok(Self::new(provider, cert.ok_or(IdentityError::Generation)?))
+        let cert = self_signed().map_err(|_| IdentityError::Generation)?;
+        Ok(Self::new(Arc::new(dtls::provider()), cert))
     }
 
     /// Reads what [`Self::to_pem`] wrote, and tries it: str0m would panic at the first peer.
@@ -112,6 +112,22 @@ impl fmt::Debug for Identity {
     }
 }
 
+/// Not str0m's, which holds for a year from now: this one is kept, and a board may have been started at a time that was not
+/// its clock's.
+fn self_signed() -> Result<DtlsCert, rcgen::Error> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "thingway");
+    params.not_before = date_time_ymd(1970, 1, 1);
+    params.not_after = date_time_ymd(2049, 12, 31);
+    let key = KeyPair::generate()?;
+    Ok(DtlsCert {
+        certificate: params.self_signed(&key)?.der().to_vec(),
+        private_key: key.serialize_der(),
+    })
+}
+
 fn decode(pem: &str, wanted: &str) -> Result<Vec<u8>, IdentityError> {
     match pem_rfc7468::decode_vec(pem.trim().as_bytes()) {
         Ok((label, der)) if label == wanted => Ok(der),
@@ -139,6 +155,16 @@ mod tests {
             again.fingerprint()
         );
         assert!(!format!("{identity:?}").contains("KEY"));
+    }
+
+    #[test]
+    fn an_identity_holds_whatever_the_clock_says() {
+        let identity = Identity::generate().expect("one");
+        // RFC 5280 §4.1.2.5.1: UTCTime.
+        for time in [b"700101000000Z", b"491231000000Z"] {
+            let mut places = identity.cert.certificate.windows(time.len());
+            assert!(places.any(|place| place == time));
+        }
     }
 
     #[test]
