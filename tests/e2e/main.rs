@@ -20,6 +20,7 @@ mod peer;
 mod access;
 mod api;
 mod body;
+mod boot;
 mod capture;
 mod command_line;
 mod configure;

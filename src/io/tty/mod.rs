@@ -288,9 +288,35 @@ pub fn denied_to_us(path: &Path) -> Option<String> {
 }
 
 fn denied(path: &Path) -> String {
-    format!(
-        "{}: permission denied: not in group dialout (sudo usermod -aG dialout USER, then log in \
-         again)",
-        path.display()
-    )
+    let shown = path.display();
+    match group_of(path) {
+        Some((group, None)) => format!(
+            "{shown}: permission denied: it is of group {group}, which has no name on this machine"
+        ),
+        group => {
+            let name = group.and_then(|(_, name)| name);
+            let name = name.as_deref().unwrap_or("dialout");
+            format!(
+                "{shown}: permission denied: not in group {name} (sudo usermod -aG {name} USER, \
+                 then log in again)"
+            )
+        }
+    }
+}
+
+/// The group that may read and write a device, by number and name. `None`: none may, but root's.
+fn group_of(path: &Path) -> Option<(u32, Option<String>)> {
+    const READ_AND_WRITE: u32 = 0o060;
+    let found = rustix::fs::stat(path).ok()?;
+    if found.st_gid == 0 || found.st_mode & READ_AND_WRITE != READ_AND_WRITE {
+        return None;
+    }
+    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    // group(5): its name, a password, its number, who is in it.
+    let name = groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(found.st_gid)).then(|| name.to_owned())
+    });
+    Some((found.st_gid, name))
 }

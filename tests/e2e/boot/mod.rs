@@ -1,0 +1,6 @@
+//! Surroundings that a board finds itself in at boot: it starts anyway, or says exactly why not.
+//!
+//! Beside what is here: ports in use are in `command_line.rs`, devices and their groups that come late in `serial.rs` and
+//! `state.rs`, images and missing groups in `packaging/check-image`.
+
+mod groups;
