@@ -183,13 +183,18 @@ fn serve(args: &Args) -> Result<(), Fatal> {
     if !systemd::is_service() {
         check_permissions(&config)?;
     }
-    let identity = identity::load(clock()).map_err(state_error)?;
+    let identity = identity::load_or_go_on(clock()).map_err(state_error)?;
     log::info!("fingerprint {}", identity.fingerprint());
     let mut seed = [0; 32];
     let seeded = rand::rngs::OsRng.try_fill_bytes(&mut seed);
     seeded.map_err(|error| Fatal::Failed(format!("no random numbers: {error}")))?;
     let mut access = access_file::load().map_err(state_error)?;
     let time = time_of_day();
+    if !thingway::access::is_clock_set(time) {
+        log::warn!(
+            "the clock is not set: tokens that expire let nobody in until it is, but those made now"
+        );
+    }
     access_file::apply_boot_file(&mut access, &config.access.boot_file, time);
     let mut gateway = Gateway::new(clock(), config, identity, addresses::host_names(), seed);
     gateway.use_access(access);

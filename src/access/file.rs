@@ -61,6 +61,7 @@ impl Access {
                 .entries
                 .push(entry.ok_or_else(|| format!("{name}: its hash is damaged"))?);
         }
+        access.end_what_has_no_time();
         Ok(access)
     }
 

@@ -39,6 +39,13 @@ pub const LAN: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 8
 const SHARE_LIFETIME: u64 = 24 * 3600;
 /// A clock that is this much before a token was made is not set.
 const CLOCK_SLACK: u64 = 24 * 3600;
+/// The start of 2025, before any release of this program: a clock that is before it is not set.
+const CLOCK_IS_SET: UnixTime = 1_735_689_600;
+
+/// Whether the clock can be right. Boards without a battery start in 1970.
+pub fn is_clock_set(now: UnixTime) -> bool {
+    now >= CLOCK_IS_SET
+}
 
 /// Everybody who may come in.
 #[derive(Debug, Default)]
@@ -272,6 +279,34 @@ impl Access {
             self.tickets.forget(id);
         }
         ids
+    }
+
+    /// The clock was set, and so jumped by this many seconds: what was made before it holds as long as was asked for. True:
+    /// something has changed.
+    pub fn handle_clock_set(&mut self, by: u64) -> bool {
+        let mut changed = false;
+        for entry in &mut self.entries {
+            if !is_clock_set(entry.created) {
+                entry.created = entry.created.saturating_add(by);
+                entry.expires = entry.expires.map(|at| at.saturating_add(by));
+                entry.last_used = entry.last_used.map(|at| at.saturating_add(by));
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// Another process made these while its clock was not set: how much of their time has passed, nobody knows, so it is
+    /// over.
+    fn end_what_has_no_time(&mut self) {
+        let has_none = |entry: &Entry| entry.expires.is_some() && !is_clock_set(entry.created);
+        self.entries
+            .retain(|entry| entry.kind == Kind::Token || !has_none(entry));
+        for entry in &mut self.entries {
+            if has_none(entry) {
+                entry.expires = Some(0);
+            }
+        }
     }
 
     /// When something expires next.

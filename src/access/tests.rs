@@ -275,3 +275,43 @@ fn tokens_that_have_expired_make_room() {
             .is_ok()
     );
 }
+
+/// Boards without a battery start in 1970, and are told the time minutes later.
+#[test]
+fn what_is_made_before_the_clock_is_set_holds_as_long_as_was_asked_for() {
+    let (mut access, mut random) = (Access::default(), random());
+    let short = Wanted {
+        lifetime: Some(600),
+        ..wanted("short")
+    };
+    let token = access.add(100, short.clone(), &mut random).expect("made");
+    let late = Wanted {
+        name: "late".to_owned(),
+        ..short
+    };
+    let share = access.share(100, late, &mut random).expect("made");
+    let text = access.to_text();
+    assert!(access.check(400, token.reveal()).is_ok());
+    assert!(access.handle_clock_set(NOW - 400));
+    assert!(access.check(NOW + 299, token.reveal()).is_ok());
+    assert_eq!(
+        access.check(NOW + 300, token.reveal()),
+        Err(Refusal::Expired)
+    );
+    assert!(
+        access
+            .redeem(NOW + 299, share.reveal(), &mut random)
+            .is_some()
+    );
+    assert!(
+        !access.handle_clock_set(1_000_000),
+        "what was made since stays"
+    );
+
+    // Another process knows nothing of how long ago that was, whatever its own clock says.
+    for now in [0, 50, 400, NOW] {
+        let mut again = Access::parse(&text).expect("as it was");
+        assert_eq!(again.check(now, token.reveal()), Err(Refusal::Expired));
+        assert!(again.redeem(now, share.reveal(), &mut random).is_none());
+    }
+}

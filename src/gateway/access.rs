@@ -2,7 +2,7 @@
 //! names and origins.
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use super::Gateway;
 use super::source::{Command, Source};
 use super::timers::TimerKey;
 use crate::access::scope::{Grant, Verb};
-use crate::access::{Access, BOOT, Refusal, UnixTime};
+use crate::access::{self, Access, BOOT, Refusal, UnixTime};
 use crate::api::origin::Caller;
 use crate::api::problem::Problem;
 use crate::api::{Action, Resource};
@@ -67,6 +67,37 @@ impl Gateway {
     /// Whether [`Self::handle_clock`] is wanted.
     pub fn wants_clock(&self) -> bool {
         self.routing.captures > 0 || self.connections > 0 || self.timers.is_set(TimerKey::Expiry)
+    }
+
+    /// The time of day, for capture files and for what expires; told before the inputs of a turn. Everything else goes by
+    /// `now`, which never jumps.
+    pub fn handle_clock(&mut self, now: Instant, time: SystemTime) {
+        let (before, at) = (self.routing.time, self.time_read);
+        self.routing.time = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.time_read = now;
+        let was_set = before.is_zero() || access::is_clock_set(before.as_secs());
+        if was_set || !access::is_clock_set(self.unix_time()) {
+            return;
+        }
+        let expected = before + now.saturating_duration_since(at);
+        let by = self.routing.time.saturating_sub(expected);
+        log::info!("the clock has been set");
+        if self.access.handle_clock_set(by.as_secs()) {
+            self.storing.push_back(None);
+            let text = self.access.to_text();
+            self.commands.push_back(Command::StoreAccess { text });
+        }
+        self.schedule_expiry(now);
+    }
+
+    /// What is said to who makes something that expires while the clock is not set.
+    pub(super) fn doubt_expiry(&self, expires: bool, response: Response) -> Response {
+        if !expires || access::is_clock_set(self.unix_time()) {
+            return response;
+        }
+        let warning =
+            "the clock of this machine is not set: it ends with the daemon, if not before";
+        with_warning(response, warning)
     }
 
     /// The time of day, in whole seconds.
@@ -251,7 +282,8 @@ impl Gateway {
         caller: &Caller,
         response: Response,
     ) {
-        self.storing.push_back((source, caller.clone(), response));
+        self.storing
+            .push_back(Some((source, caller.clone(), response)));
         let text = self.access.to_text();
         self.commands.push_back(Command::StoreAccess { text });
         self.schedule_expiry(now);
@@ -259,7 +291,11 @@ impl Gateway {
 
     /// The answer to [`Command::StoreAccess`].
     pub fn handle_access_stored(&mut self, now: Instant, result: Result<(), String>) {
-        let Some((source, caller, response)) = self.storing.pop_front() else {
+        let asked = self.storing.pop_front().flatten();
+        let Some((source, caller, response)) = asked else {
+            if let Err(why) = result {
+                log::error!("tokens: {why}");
+            }
             return;
         };
         let response = match result {

@@ -1,6 +1,6 @@
 //! Capture files: what passes through an endpoint, written down.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::source::{Command, Source};
 use super::timers::TimerKey;
@@ -45,11 +45,6 @@ impl Routing {
 }
 
 impl Gateway {
-    /// The time of day, for capture files; told before the inputs of a turn.
-    pub fn handle_clock(&mut self, time: SystemTime) {
-        self.routing.time = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    }
-
     pub(super) fn open_tape(&mut self, id: EndpointId) {
         let Some(device) = self.routing.endpoints.get_mut(id) else {
             return;

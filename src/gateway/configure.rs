@@ -90,8 +90,10 @@ impl Gateway {
         hosts.extend(config.http.hosts.iter().cloned());
         self.policy = crate::api::origin::Policy::new(hosts, config.http.allowed_origins.clone());
         self.trust_loopback = config.access.trust_loopback;
-        self.tls_files = config.http.tls.clone();
-        if self.tls.is_some() {
+        let tls_files = std::mem::replace(&mut self.tls_files, config.http.tls.clone());
+        // Our own does not change, and may be one that could not be kept.
+        let is_own = tls_files.is_none() && self.tls_files.is_none();
+        if self.tls.is_some() && !is_own {
             self.load_tls();
         }
         let changed = self.apply_endpoints(now, config.endpoints);

@@ -16,6 +16,7 @@ mod events;
 mod instances;
 mod line;
 mod line_answers;
+mod listeners;
 mod offers;
 mod pump;
 mod routes;
@@ -84,6 +85,8 @@ pub struct Gateway {
     http_limits: crate::http::Limits,
     ports: Ports,
     started: Instant,
+    /// When the time of day was read.
+    time_read: Instant,
     sources: Slab<SourceKind, Source>,
     /// HTTP and WebSocket connections among the sources.
     connections: usize,
@@ -118,7 +121,8 @@ pub struct Gateway {
     /// Answers to who guesses tokens.
     delayed: VecDeque<Delayed>,
     /// Answers that wait for what they say to be stored.
-    storing: VecDeque<(SourceId, Caller, Response)>,
+    /// `None`: nobody waits.
+    storing: VecDeque<Option<(SourceId, Caller, Response)>>,
     /// The listener of `thingway setup`, and the set-up that waits for it.
     lan: Option<SourceId>,
     setup: Option<Setup>,
@@ -175,6 +179,7 @@ impl Gateway {
             },
             ports: Ports::default(),
             started: now,
+            time_read: now,
             sources: Slab::new(),
             connections: 0,
             network: HashMap::new(),
@@ -225,8 +230,10 @@ impl Gateway {
         for addr in config.http.listen {
             let secure = !config.http.plain && !addr.ip().is_loopback();
             let listener = Source::Listener {
+                addr,
                 local: None,
                 secure,
+                is_late: false,
             };
             let source = gateway.sources.insert(listener);
             gateway.opening.push(source);
@@ -268,9 +275,12 @@ impl Gateway {
         if let Some(Source::Listener {
             local: known,
             secure,
+            is_late,
+            ..
         }) = listener
         {
             *known = Some(local);
+            *is_late = false;
             let scheme = if *secure { "https" } else { "http" };
             log::info!("listening on {scheme}://{local}/");
         }
@@ -311,9 +321,7 @@ impl Gateway {
             Some(Source::Listener { .. }) if self.lan == Some(source) => {
                 self.handle_lan_failed(now, source, failure);
             }
-            Some(Source::Listener { .. }) => {
-                self.exit = Some(Exit::Failed(failure.clone()));
-            }
+            Some(Source::Listener { .. }) => self.handle_listener_failed(now, source, failure),
             Some(Source::Capture(endpoint)) => self.handle_tape_failed(now, *endpoint, failure),
             Some(Source::ControlSocket) => {
                 self.sources.remove(source);
@@ -448,6 +456,7 @@ impl Gateway {
                 TimerKey::Ports => self.commands.push_back(Command::ListPorts),
                 TimerKey::Delayed => self.answer_delayed(now),
                 TimerKey::Lan => self.retry_lan(),
+                TimerKey::Listener(source) => self.retry_listener(source),
                 TimerKey::Expiry => self.expire_tokens(now),
                 TimerKey::KeepAlive => self.keep_event_streams_alive(now),
                 TimerKey::Drain => self.step_drain(now),

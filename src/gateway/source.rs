@@ -15,10 +15,14 @@ use crate::websocket::WebSocketConnection;
 pub(super) enum Source {
     /// Takes HTTP connections.
     Listener {
-        /// Where, once it is known.
+        /// Where it is wanted.
+        addr: SocketAddr,
+        /// Where it is, once that is known.
         local: Option<SocketAddr>,
         /// TLS is spoken there.
         secure: bool,
+        /// Its address is not there yet.
+        is_late: bool,
     },
     /// Takes HTTP connections of the command line.
     ControlSocket,

@@ -36,6 +36,8 @@ pub(super) enum TimerKey {
     Delayed,
     /// Another try at the network's listener.
     Lan,
+    /// Another try at a listener of the configuration.
+    Listener(SourceId),
     /// The end of a token's time.
     Expiry,
     /// The end of the draining.

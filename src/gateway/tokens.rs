@@ -1,6 +1,6 @@
 //! Tokens, shares and the set-up, over HTTP.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use serde::Deserialize;
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::Gateway;
 use super::access::Reach;
+use super::listeners::RETRY;
 use super::source::{Command, Exit, Source};
 use super::timers::TimerKey;
 use crate::access::scope::{Grant, Scope, TokenLimits};
@@ -46,9 +47,6 @@ struct RedeemBody {
 struct SetupBody {
     listen: Option<SocketAddr>,
 }
-
-/// How long after a failure the network's listener is tried again.
-const LAN_RETRY: Duration = Duration::from_secs(10);
 
 /// A set-up that waits for its listener.
 pub(super) struct Setup {
@@ -115,13 +113,14 @@ impl Gateway {
         body: &[u8],
     ) -> Result<(), Problem> {
         let wanted = parse_token(body)?;
-        let name = wanted.name.clone();
+        let (name, expires) = (wanted.name.clone(), wanted.lifetime.is_some());
         let (time, random) = (self.unix_time(), &mut self.random);
         let made = self.access.add(time, wanted, random);
         let secret = made.map_err(|why| Problem::new(409, &why).at("body"))?;
         log::info!("token {name} was made");
         let body = json!({"name": name, "id": secret.id, "token": secret.reveal()});
-        self.store_access(now, source, caller, created(&body));
+        let response = self.doubt_expiry(expires, created(&body));
+        self.store_access(now, source, caller, response);
         Ok(())
     }
 
@@ -142,7 +141,8 @@ impl Gateway {
         let expires = expires.and_then(|share| share.expires).map(rfc3339);
         log::info!("share {name} was made");
         let body = json!({"name": name, "share": secret.reveal(), "expires": expires});
-        self.store_access(now, source, caller, created(&body));
+        let response = self.doubt_expiry(true, created(&body));
+        self.store_access(now, source, caller, response);
         Ok(())
     }
 
@@ -269,6 +269,7 @@ impl Gateway {
             Source::Listener {
                 local,
                 secure: true,
+                ..
             } => *local,
             Source::Listener { .. }
             | Source::ControlSocket
@@ -341,24 +342,15 @@ impl Gateway {
         }
     }
 
-    /// The listener of the set-up could not be opened. A kernel without IPv6 has the other family.
+    /// The listener of the set-up could not be opened.
     pub(super) fn handle_lan_failed(&mut self, now: Instant, source: SourceId, failure: &Failure) {
         self.sources.remove(source);
         self.lan = None;
-        match self.access.lan {
-            Some(addr) if addr.ip() == Ipv6Addr::UNSPECIFIED => {
-                let addr = SocketAddr::from((Ipv4Addr::UNSPECIFIED, addr.port()));
-                self.access.lan = Some(addr);
-                self.open_lan(addr);
-            }
-            Some(_) | None => {
-                log::error!("the network is not let in: {failure}");
-                if self.setup.is_none() {
-                    self.timers.set(TimerKey::Lan, Some(now + LAN_RETRY));
-                }
-                self.finish_setup(now, Err(failure.to_string()));
-            }
+        log::error!("the network is not let in: {failure}");
+        if self.setup.is_none() {
+            self.timers.set(TimerKey::Lan, Some(now + RETRY));
         }
+        self.finish_setup(now, Err(failure.to_string()));
     }
 
     /// There is no certificate, so there can be no TLS.
@@ -384,8 +376,10 @@ impl Gateway {
             self.load_tls();
         }
         let listener = Source::Listener {
+            addr,
             local: None,
             secure: true,
+            is_late: false,
         };
         let source = self.sources.insert(listener);
         self.lan = Some(source);

@@ -123,13 +123,20 @@ impl ConfigFiles {
         fs::create_dir_all(&folder).map_err(said)?;
         // Not ending in .toml: a crash leaves nothing behind that would be read.
         let new = folder.join(format!(".{name}.new"));
-        let mut file = fs::File::create(&new).map_err(said)?;
-        file.write_all(text.as_bytes()).map_err(said)?;
-        file.sync_all().map_err(said)?;
-        fs::rename(&new, &path).map_err(said)?;
+        if let Err(error) = write_new(&new, text).and_then(|()| fs::rename(&new, &path)) {
+            // A disk that is full needs the room for others.
+            let _not_there = fs::remove_file(&new);
+            return Err(said(error));
+        }
         let folder = fs::File::open(&folder).map_err(said)?;
         folder.sync_all().map_err(said)
     }
+}
+
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = fs::File::create(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }
 
 /// Our variables, in the order of their names.

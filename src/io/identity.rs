@@ -65,20 +65,56 @@ pub fn state_directory() -> Result<PathBuf, StateError> {
     Ok(PathBuf::from(home).join(".local/state/thingway"))
 }
 
-/// The identity of this machine, made at the first start.
+/// The identity of this machine, made at the first start. Where there is no room for it or the file system is read-only, it
+/// is one that lasts until the next start.
+pub fn load_or_go_on(now: Instant) -> Result<Identity, StateError> {
+    let (identity, trouble) = load_or_make(now)?;
+    match trouble {
+        Some((path, error)) if is_no_room(&error) => log::warn!("{}", not_kept(&path, &error)),
+        Some((path, error)) => return Err(StateError::Io(path, error)),
+        None => {}
+    }
+    Ok(identity)
+}
+
+/// The identity of this machine, made now if it was not.
 pub fn load(now: Instant) -> Result<Identity, StateError> {
+    match load_or_make(now)? {
+        (_, Some((path, error))) => Err(StateError::Io(path, error)),
+        (identity, None) => Ok(identity),
+    }
+}
+
+/// What was made and could not be kept, for the log.
+pub(super) fn not_kept(path: &Path, error: &io::Error) -> String {
+    let (path, error) = (path.display(), plain(error));
+    format!("{path}: {error}: a new one at each start, until it can be kept")
+}
+
+/// A state that a board gets into, unlike a folder that is denied to us.
+fn is_no_room(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::ReadOnlyFilesystem
+    )
+}
+
+/// The identity, and why a new one could not be kept.
+fn load_or_make(now: Instant) -> Result<(Identity, Option<(PathBuf, io::Error)>), StateError> {
     let directory = state_directory()?;
     let path = directory.join(FILE);
     match fs::read_to_string(&path) {
-        Ok(text) => {
-            Identity::from_pem(now, &text).map_err(|error| StateError::Identity(path, error))
-        }
+        Ok(text) => match Identity::from_pem(now, &text) {
+            Ok(identity) => Ok((identity, None)),
+            Err(error) => Err(StateError::Identity(path, error)),
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let identity =
                 Identity::generate().map_err(|error| StateError::Identity(path.clone(), error))?;
-            store(&directory, &path, &identity.to_pem())
-                .map_err(|error| StateError::Io(path, error))?;
-            Ok(identity)
+            let stored = store(&directory, &path, &identity.to_pem());
+            Ok((identity, stored.err().map(|error| (path, error))))
         }
         Err(error) => Err(StateError::Io(path, error)),
     }
@@ -97,15 +133,19 @@ pub(super) fn store(directory: &Path, path: &Path, text: &str) -> io::Result<()>
     {
         return Err(error);
     }
-    let mut options = fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
+    if let Err(error) = write_new(&beside, text).and_then(|()| fs::rename(&beside, path)) {
+        // A disk that is full needs the room for others.
+        let _not_there = fs::remove_file(&beside);
+        return Err(error);
+    }
     // The name of a file is kept with its folder.
     fs::File::open(directory)?.sync_all()
+}
+
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    let mut file = options.open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }

@@ -36,7 +36,9 @@ pub(crate) fn failure(what: &str, error: &io::Error) -> Failure {
             | Errno::CONNRESET
             | Errno::PIPE
             | Errno::TIMEDOUT
-            | Errno::HOSTUNREACH,
+            | Errno::HOSTUNREACH
+            // An address of ours that is still to come.
+            | Errno::ADDRNOTAVAIL,
         ) => FailureKind::Absent,
         Some(Errno::ACCESS | Errno::PERM) => FailureKind::Denied,
         Some(_) | None => FailureKind::Other,

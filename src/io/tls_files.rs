@@ -72,8 +72,9 @@ fn own() -> Result<Pem, String> {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let text = make().map_err(|error| format!("making one: {error}"))?;
-            let stored = identity::store(&directory, &path, &text);
-            stored.map_err(|error| format!("{}: {}", path.display(), plain(&error)))?;
+            if let Err(error) = identity::store(&directory, &path, &text) {
+                log::warn!("{}", identity::not_kept(&path, &error));
+            }
             text
         }
         Err(error) => return Err(format!("{}: {}", path.display(), plain(&error))),
@@ -90,7 +91,7 @@ fn make() -> Result<String, rcgen::Error> {
     params
         .distinguished_name
         .push(DnType::CommonName, "thingway");
-    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_before = date_time_ymd(1970, 1, 1);
     params.not_after = date_time_ymd(2049, 12, 31);
     let key = KeyPair::generate()?;
     let certificate = params.self_signed(&key)?;

@@ -104,7 +104,12 @@ pub fn bearer(token: &str) -> String {
 
 /// Lets the network in; the port and the first token.
 pub fn set_up(folder: &Folder) -> (u16, String, String) {
-    let (good, text) = thingway(folder, &["setup", "--listen", "0.0.0.0:0"]);
+    set_up_at(folder, "0.0.0.0:0")
+}
+
+/// The same, where it is wanted.
+pub fn set_up_at(folder: &Folder, listen: &str) -> (u16, String, String) {
+    let (good, text) = thingway(folder, &["setup", "--listen", listen]);
     assert!(good, "{text}");
     let url = text
         .lines()

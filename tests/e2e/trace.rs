@@ -25,7 +25,7 @@ impl Call {
     }
 
     /// What it returned, if that is a number.
-    fn result(&self) -> Option<i64> {
+    pub fn result(&self) -> Option<i64> {
         let (_, result) = self.text.rsplit_once(" = ")?;
         result.split(' ').next()?.parse().ok()
     }

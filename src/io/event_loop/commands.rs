@@ -1,11 +1,12 @@
 //! What the gateway wants done: things to be opened, asked and closed.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Instant;
 
 use mio::net::TcpListener;
+use rustix::io::Errno;
 
 use super::{DeviceListener, EventLoop, Io, clock};
 use crate::endpoint::line::{LineFault, LineSettings};
@@ -136,7 +137,7 @@ impl EventLoop {
             Target::Tcp(remote) => Stream::connect_tcp(*remote).map(Io::Stream).map_err(said),
             Target::Unix(path) => Stream::connect_unix(path).map(Io::Stream).map_err(said),
             Target::TcpListener(addr) => {
-                device(DeviceListener::Tcp(TcpListener::bind(*addr).map_err(said)?))
+                device(DeviceListener::Tcp(bind_tcp(*addr).map_err(said)?))
             }
             Target::UnixListener(path) => {
                 remove_stale(path);
@@ -170,7 +171,7 @@ impl EventLoop {
     pub(super) fn listen(&mut self, now: Instant, source: SourceId, addr: SocketAddr) {
         let listener = match self.inherited.listener(addr) {
             Some(passed_on) => Ok(TcpListener::from_std(passed_on)),
-            None => TcpListener::bind(addr),
+            None => bind_tcp(addr),
         };
         match listener.and_then(|listener| Ok((listener.local_addr()?, listener))) {
             Ok((local, listener)) => {
@@ -223,6 +224,20 @@ impl EventLoop {
                 .handle_failed(now, source, &failure(what, &error)),
         }
     }
+}
+
+/// Listens. `[::]` is every address, so that a kernel without IPv6 has the other family.
+fn bind_tcp(addr: SocketAddr) -> io::Result<TcpListener> {
+    let bound = TcpListener::bind(addr);
+    let errno = bound.as_ref().err().and_then(Errno::from_io_error);
+    if addr.ip() == Ipv6Addr::UNSPECIFIED && errno == Some(Errno::AFNOSUPPORT) {
+        log::warn!(
+            "this machine has no IPv6, so port {} is for IPv4 alone",
+            addr.port()
+        );
+        return TcpListener::bind((Ipv4Addr::UNSPECIFIED, addr.port()).into());
+    }
+    bound
 }
 
 /// A socket file that a killed process left behind would keep us from listening there. One that

@@ -123,7 +123,7 @@ impl EventLoop {
         loop {
             // First the time of day: some deadlines are about it.
             if self.gateway.wants_clock() {
-                self.gateway.handle_clock(time_of_day());
+                self.gateway.handle_clock(now, time_of_day());
             }
             if self.gateway.poll_timeout().is_some_and(|at| at <= now) {
                 self.gateway.handle_timeout(now);

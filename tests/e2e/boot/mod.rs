@@ -3,4 +3,8 @@
 //! Beside what is here: ports in use are in `command_line.rs`, devices and their groups that come late in `serial.rs` and
 //! `state.rs`, images and missing groups in `packaging/check-image`.
 
+mod clock;
+mod disk;
 mod groups;
+mod kernel;
+mod network;

@@ -342,7 +342,8 @@ impl World {
 
     pub fn settle(&mut self) {
         let time = Duration::from_secs(self.epoch) + self.elapsed();
-        self.gateway.handle_clock(std::time::UNIX_EPOCH + time);
+        let time = std::time::UNIX_EPOCH + time;
+        self.gateway.handle_clock(self.now, time);
         for _ in 0..50 {
             self.gateway.settle(self.now);
             let mut busy = self.run_commands();
