@@ -40,7 +40,7 @@ lint:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 	tests/check-files
 	tests/check-budgets
-	cd benches && $(CARGO) metadata --locked --format-version 1 > /dev/null
+	for folder in benches fuzz; do (cd $$folder && $(CARGO) metadata --locked --format-version 1 > /dev/null) || exit 1; done
 	if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; fi
 
 bench: console
@@ -73,7 +73,8 @@ deb: console
 	packaging/deb $$(dpkg --print-architecture)
 
 # The package for 64-bit boards on an emulated one, in images, and as root. packaging/check and packaging/vm take the one for a PC, too.
-vm: console test-tools
+vm: console
+	tests/install vm
 	packaging/deb arm64
 	packaging/check target/debian/thingway_*_arm64.deb
 	packaging/check-image target/debian/thingway_*_arm64.deb
