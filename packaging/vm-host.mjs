@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { readFileSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { createInterface } from 'node:readline';
+import { store } from '../bench/lib/report.mjs';
 import { chromium } from '../tests/browser/lib/browsers.js';
 import { Console } from '../tests/browser/lib/console.js';
 import { until } from '../tests/browser/lib/until.js';
@@ -103,6 +104,7 @@ const requests = {
 
 let faults = 0;
 let finished = false;
+const figures = [];
 function serve(socket) {
   boots += 1;
   socket.on('error', () => {});
@@ -111,6 +113,7 @@ function serve(socket) {
     if (!text.startsWith('? ')) {
       if (text.startsWith('FAILED')) faults += 1;
       finished ||= text === '=== end';
+      if (text.startsWith('|')) figures.push(text);
       return console.log(text);
     }
     const [name, ...options] = text.slice(2).split(' ').filter(Boolean);
@@ -124,4 +127,5 @@ const [code] = await ended;
 server.close();
 for (const end of endings) await end();
 if (!finished) console.log(`FAILED to run to its end: QEMU ended with ${code}; see ${file('console.log')}`);
+if (finished && faults === 0 && architecture === 'arm64') store('machine', figures, 'cross/sizes.md');
 process.exit(finished && faults === 0 ? 0 : 1);
