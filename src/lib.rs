@@ -36,6 +36,7 @@ pub mod ids;
 )]
 pub mod io;
 pub mod limits;
+pub mod payload;
 pub mod ports;
 pub mod report;
 #[doc(hidden)]

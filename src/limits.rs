@@ -50,6 +50,17 @@ pub const CLOSED_CHANNELS: usize = 16;
 /// The longest label that can be an endpoint's name, in bytes.
 pub const LABEL: usize = 64;
 
+/// The longest message that a page of PeerJS or SkyWay-JS may cut in parts, in bytes; as long as the
+/// window of a route.
+pub const PAYLOAD: usize = 256 * 1024;
+
+/// Parts of such messages that a channel keeps until the others come. Twice a message, because
+/// PeerJS opens channels without order.
+pub const PAYLOAD_PARTS: usize = 512 * 1024;
+
+/// How many messages these may belong to.
+pub const PAYLOAD_UNFINISHED: usize = 8;
+
 /// Candidates taken from one offer or fragment.
 pub const REMOTE_CANDIDATES: usize = 64;
 

@@ -1,0 +1,55 @@
+//! JSON as `JSON.stringify` writes it and `JSON.parse` reads it.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::binarypack::Value;
+use super::{DecodeError, Payload};
+
+/// Appends text as a string of JSON.
+pub(super) fn encode(text: &str, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, text).expect("text is a string, and a Vec takes what is written");
+}
+
+/// Any value.
+pub(super) fn stringify(value: &Value) -> String {
+    serde_json::to_string(value).expect("all keys are strings")
+}
+
+/// A value as text for a device: a string as it reads, anything else as it was written. The
+/// string is in `room` if it had escapes.
+pub(super) fn decode<'a>(
+    document: &'a [u8],
+    room: &'a mut String,
+) -> Result<Payload<'a>, DecodeError> {
+    let document = super::utf8(document)?;
+    let value: &RawValue = serde_json::from_str(document)?;
+    let value = value.get();
+    if !value.starts_with('"') {
+        return Ok(Payload::Text(value));
+    }
+    if let Ok(text) = serde_json::from_str(value) {
+        return Ok(Payload::Text(text));
+    }
+    *room = serde_json::from_str(value)?;
+    Ok(Payload::Text(room))
+}
+
+/// Whether a value says that PeerJS on the other side closes the connection.
+pub(super) fn is_close(value: &str) -> bool {
+    #[derive(Deserialize)]
+    struct InBand<'a> {
+        #[serde(borrow, rename = "__peerData")]
+        peer_data: PeerData<'a>,
+    }
+    #[derive(Deserialize)]
+    struct PeerData<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: &'a str,
+    }
+    // Without this every object would be read twice.
+    value.starts_with('{')
+        && value.contains("__peerData")
+        && serde_json::from_str(value)
+            .is_ok_and(|message: InBand<'_>| message.peer_data.kind == "close")
+}

@@ -1,0 +1,178 @@
+//! PeerJS' `binary` (`peerjs` 1.5.5, `BinaryPack` and `BinaryPackChunker`).
+//!
+//! A packed value of up to 16,300 bytes is a frame. A longer one is cut, and each piece is in turn
+//! the `data` of an object `{ __peerData, n, data, total }`, packed: a number that the pieces have
+//! in common, which of them it is, and how many there are. An object whose `__peerData` is an
+//! object closes the connection.
+
+use super::binarypack::{Item, Reader, writer};
+use super::parts::{Part, Parts, Refused};
+use super::{Bounds, DecodeError, Decoded, Dropped, Frame, Payload, packed, size, unpack};
+
+/// The longest piece, and what JSON has to stay below (`chunkedMTU`).
+pub(super) const CHUNK: usize = 16_300;
+
+/// Both directions of one channel.
+#[derive(Debug)]
+pub(super) struct Binary {
+    bounds: Bounds,
+    /// The next message that is cut. The page takes 0 for no number.
+    number: u32,
+    packed: Vec<u8>,
+    frame: Vec<u8>,
+    parts: Parts<u64>,
+    room: String,
+}
+
+/// What an object is for.
+#[derive(Debug)]
+enum Purpose<'a> {
+    Value,
+    Part(Part<'a, u64>),
+    Close,
+}
+
+impl Binary {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            number: 1,
+            packed: Vec::new(),
+            frame: Vec::new(),
+            parts: Parts::new(packed(bounds)),
+            room: String::new(),
+        }
+    }
+
+    pub(super) fn encode(&mut self, payload: Payload<'_>, send: &mut impl FnMut(Frame<'_>)) {
+        self.packed.clear();
+        match payload {
+            Payload::Text(text) => push_text(text.as_bytes(), &mut self.packed),
+            Payload::Bytes(bytes) => push_bytes(bytes, &mut self.packed),
+        }
+        if self.packed.len() <= CHUNK {
+            return send(Frame::Binary(&self.packed));
+        }
+        let pieces = self.packed.chunks(CHUNK);
+        let total = pieces.len() as u64;
+        for (index, piece) in (0..).zip(pieces) {
+            let frame = &mut self.frame;
+            frame.clear();
+            writer::map_header(4, frame);
+            push_text(b"__peerData", frame);
+            writer::unsigned(self.number.into(), frame);
+            push_text(b"n", frame);
+            writer::unsigned(index, frame);
+            push_text(b"data", frame);
+            push_bytes(piece, frame);
+            push_text(b"total", frame);
+            writer::unsigned(total, frame);
+            send(Frame::Binary(frame));
+        }
+        self.number = self.number.checked_add(1).unwrap_or(1);
+    }
+
+    pub(super) fn decode<'a>(
+        &'a mut self,
+        frame: &'a [u8],
+    ) -> Result<Option<Decoded<'a>>, DecodeError> {
+        let longest = self.bounds.message;
+        let (message, purpose) = match purpose(frame)? {
+            Purpose::Part(part) => {
+                let complete = self.parts.insert(part).map_err(|refused| match refused {
+                    Refused::Contradiction(fault) => DecodeError::Part(fault),
+                    Refused::TooLong => DecodeError::TooLong { longest },
+                })?;
+                if !complete {
+                    return Ok(None);
+                }
+                let whole = self.parts.whole();
+                (whole, purpose(whole)?)
+            }
+            purpose @ (Purpose::Value | Purpose::Close) => (frame, purpose),
+        };
+        match purpose {
+            Purpose::Value => {
+                let payload = unpack(message, longest, &mut self.room)?;
+                Ok(Some(Decoded::Payload(payload)))
+            }
+            Purpose::Close => Ok(Some(Decoded::Close)),
+            Purpose::Part(_) => Err(DecodeError::Part("a message in parts is itself a part")),
+        }
+    }
+
+    pub(super) fn dropped(&self) -> Dropped {
+        self.parts.dropped()
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.parts.held()
+    }
+}
+
+pub(super) fn push_text(text: &[u8], out: &mut Vec<u8>) {
+    writer::text_header(size(text.len()), out);
+    out.extend_from_slice(text);
+}
+
+pub(super) fn push_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    writer::bytes_header(size(bytes.len()), out);
+    out.extend_from_slice(bytes);
+}
+
+fn purpose(packed: &[u8]) -> Result<Purpose<'_>, DecodeError> {
+    let mut reader = Reader::new(packed);
+    let Item::Map(entries) = reader.item()? else {
+        return Ok(Purpose::Value);
+    };
+    let (mut in_band, mut index, mut total, mut bytes) = (None, None, None, None);
+    for _ in 0..entries {
+        let entry = reader.entry()?;
+        match (entry.key, entry.item) {
+            (b"__peerData", _) => in_band = Some(entry),
+            (b"n", Item::Unsigned(number)) => index = Some(number),
+            (b"total", Item::Unsigned(number)) => total = Some(number),
+            (b"data", Item::Bytes(data)) => bytes = Some(data),
+            _ => {}
+        }
+    }
+    let Some(in_band) = in_band else {
+        return Ok(Purpose::Value);
+    };
+    match in_band.item {
+        // What is not true in JavaScript means nothing to PeerJS either.
+        Item::Null | Item::Undefined | Item::Bool(false) | Item::Unsigned(0) | Item::Text(b"") => {
+            Ok(Purpose::Value)
+        }
+        Item::Unsigned(id) => {
+            reader.end()?;
+            let (Some(index), Some(total), Some(bytes)) = (index, total, bytes) else {
+                return Err(DecodeError::Part("a part without n, total or data"));
+            };
+            Ok(Purpose::Part(Part {
+                id,
+                index,
+                total,
+                bytes,
+            }))
+        }
+        Item::Map(entries) if is_close(in_band.inside, entries)? => Ok(Purpose::Close),
+        Item::Map(_)
+        | Item::Bool(true)
+        | Item::Signed(_)
+        | Item::Float(_)
+        | Item::Text(_)
+        | Item::Bytes(_)
+        | Item::Array(_) => Err(DecodeError::Part("__peerData is neither number nor close")),
+    }
+}
+
+fn is_close(mut inside: Reader<'_>, entries: usize) -> Result<bool, DecodeError> {
+    for _ in 0..entries {
+        let entry = inside.entry()?;
+        if entry.key == b"type" {
+            return Ok(entry.item == Item::Text(b"close"));
+        }
+    }
+    Ok(false)
+}
