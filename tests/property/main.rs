@@ -12,5 +12,6 @@ mod corpora;
 mod documents;
 mod framing;
 mod offers;
+mod payload;
 mod ports;
 mod scopes;
