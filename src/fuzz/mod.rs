@@ -6,6 +6,7 @@
 mod framing;
 mod gateway;
 mod input;
+mod payload;
 mod peer;
 mod world;
 
@@ -25,6 +26,7 @@ use crate::signaling::whip::Fragment;
 
 pub use framing::framing;
 pub use gateway::gateway;
+pub use payload::payload;
 
 /// Feeds an HTTP connection; any chopping must mean the same.
 pub fn http(data: &[u8]) {

@@ -298,7 +298,7 @@ const HEADER: usize = 5;
 const VALUE: binarypack::Bounds = binarypack::Bounds {
     depth: 32,
     elements: 16_384,
-    size: LARGEST + HEADER,
+    size: 2 * LARGEST,
 };
 
 /// Text of a payload that need not be.
@@ -357,6 +357,10 @@ fn unpack<'a>(
             Payload::Text(room)
         }
     };
+    bounded(payload, longest)
+}
+
+fn bounded(payload: Payload<'_>, longest: usize) -> Result<Payload<'_>, DecodeError> {
     if payload.as_bytes().len() > longest {
         return Err(DecodeError::TooLong { longest });
     }
@@ -368,11 +372,11 @@ fn size(len: usize) -> u32 {
     u32::try_from(len).expect("no payload is longer than 16 MiB")
 }
 
-/// The bounds of reassembly: the longest payload may be packed.
-fn packed(bounds: Bounds) -> Bounds {
+/// The bounds of reassembly, where the longest payload becomes so many bytes when it is packed.
+fn packed(bounds: Bounds, longest: usize) -> Bounds {
     Bounds {
-        message: bounds.message + HEADER,
-        held: bounds.held + HEADER,
-        ..bounds
+        message: longest,
+        held: bounds.held.max(longest),
+        groups: bounds.groups,
     }
 }

@@ -7,7 +7,7 @@
 
 use super::binarypack::{Item, Reader, writer};
 use super::parts::{Part, Parts, Refused};
-use super::{Bounds, DecodeError, Decoded, Dropped, Frame, Payload, packed, size, unpack};
+use super::{Bounds, DecodeError, Decoded, Dropped, Frame, HEADER, Payload, packed, size, unpack};
 
 /// The longest piece, and what JSON has to stay below (`chunkedMTU`).
 pub(super) const CHUNK: usize = 16_300;
@@ -39,7 +39,7 @@ impl Binary {
             number: 1,
             packed: Vec::new(),
             frame: Vec::new(),
-            parts: Parts::new(packed(bounds)),
+            parts: Parts::new(packed(bounds, bounds.message + HEADER)),
             room: String::new(),
         }
     }

@@ -11,7 +11,9 @@ use super::binarypack::{Item, Reader, writer};
 use super::parts::{Part, Parts, Refused};
 use super::peerjs::{push_bytes, push_text};
 use super::surrogates;
-use super::{Bounds, DecodeError, Decoded, Dropped, Frame, Payload, packed, size, unpack};
+use super::{
+    Bounds, DecodeError, Decoded, Dropped, Frame, HEADER, Payload, bounded, packed, size, unpack,
+};
 
 /// Both directions of one channel.
 #[derive(Debug)]
@@ -42,7 +44,7 @@ impl Binary {
             sent: 0,
             packed: Vec::new(),
             frame: Vec::new(),
-            parts: Parts::new(packed(bounds)),
+            parts: Parts::new(packed(bounds, longest_packed(bounds))),
             room: String::new(),
         }
     }
@@ -91,7 +93,7 @@ impl Binary {
         let longest = self.bounds.message;
         let too_long = DecodeError::TooLong { longest };
         let Envelope { size, part } = envelope(frame)?;
-        if size > packed(self.bounds).message as u64 {
+        if size > longest_packed(self.bounds) as u64 {
             return Err(too_long);
         }
         let message = if part.index == 0 && part.total == 1 {
@@ -110,7 +112,7 @@ impl Binary {
             return Err(DecodeError::Part("the parts are not as long as size says"));
         }
         let payload = match miscounted(message) {
-            Some(text) => Payload::Text(text),
+            Some(text) => bounded(Payload::Text(text), longest)?,
             None => unpack(message, longest, &mut self.room)?,
         };
         Ok(Some(Decoded::Payload(payload)))
@@ -123,6 +125,12 @@ impl Binary {
     pub(super) fn held(&self) -> usize {
         self.parts.held()
     }
+}
+
+/// How long a payload is at most when it is packed: a text of wide characters alone becomes half as
+/// long again.
+fn longest_packed(bounds: Bounds) -> usize {
+    bounds.message + bounds.message / 2 + HEADER
 }
 
 /// How long a piece may be. The page leaves room for what is around it, which it estimates by the

@@ -58,3 +58,8 @@ fn http() {
 fn offer() {
     replay("offer", fuzz::offer);
 }
+
+#[test]
+fn payload() {
+    replay("payload", fuzz::payload);
+}
