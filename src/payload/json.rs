@@ -40,16 +40,21 @@ pub(super) fn is_close(value: &str) -> bool {
     #[derive(Deserialize)]
     struct InBand<'a> {
         #[serde(borrow, rename = "__peerData")]
-        peer_data: PeerData<'a>,
+        peer_data: &'a RawValue,
     }
     #[derive(Deserialize)]
     struct PeerData<'a> {
         #[serde(borrow, rename = "type")]
         kind: &'a str,
     }
-    // Without this every object would be read twice.
-    value.starts_with('{')
-        && value.contains("__peerData")
-        && serde_json::from_str(value)
-            .is_ok_and(|message: InBand<'_>| message.peer_data.kind == "close")
+    // Without the name every object would be read twice. And an array would do for a struct.
+    if !value.starts_with('{') || !value.contains("__peerData") {
+        return false;
+    }
+    let Ok(InBand { peer_data }) = serde_json::from_str(value) else {
+        return false;
+    };
+    let peer_data = peer_data.get();
+    peer_data.starts_with('{')
+        && serde_json::from_str(peer_data).is_ok_and(|it: PeerData<'_>| it.kind == "close")
 }

@@ -176,10 +176,9 @@ enum Form {
 impl Codec {
     /// For a channel that has just been opened.
     pub fn new(serialization: Serialization, bounds: Bounds) -> Self {
-        let message = bounds.message.min(LARGEST);
         let bounds = Bounds {
-            message,
-            held: bounds.held.max(message),
+            message: bounds.message.min(LARGEST),
+            held: bounds.held,
             groups: bounds.groups.max(1),
         };
         let json = |dialect| Form::Json {

@@ -290,6 +290,15 @@ mod tests {
     }
 
     #[test]
+    fn a_part_whose_turn_has_come_counts_for_its_bytes() {
+        let mut parts = Parts::new(BOUNDS);
+        assert_eq!(parts.insert(part(1, 1, 3, b"bb")), Ok(false));
+        assert_eq!(parts.held(), EARLY + 2);
+        assert_eq!(parts.insert(part(1, 0, 3, b"aa")), Ok(false));
+        assert_eq!(parts.held(), 4);
+    }
+
+    #[test]
     fn what_is_too_long_is_refused_as_soon_as_it_shows() {
         let mut parts = Parts::new(BOUNDS);
         let fifty = [0; 50];

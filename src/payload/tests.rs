@@ -194,7 +194,9 @@ fn peerjs_closes_in_the_channel() {
     for other in [
         &br#"{"__peerData":{"type":"other"}}"#[..],
         br#"{"__peerData":null}"#,
-        br#"["__peerData",{"type":"close"}]"#,
+        br#"{"__peerData":["close"]}"#,
+        br#"[{"type":"close"},"__peerData"]"#,
+        br#"["__peerData"]"#,
     ] {
         assert_eq!(device(&mut json, other), Ok(Some(other.to_vec())));
     }
@@ -243,6 +245,21 @@ fn unfinished_messages_are_bounded_and_counted() {
         }
         assert_eq!(codec.dropped().messages, 18);
         assert!(codec.dropped().bytes > 18 * 180_000);
+    }
+}
+
+#[test]
+fn there_is_room_for_one_message_at_least() {
+    let bounds = Bounds {
+        message: 20_000,
+        held: 0,
+        groups: 0,
+    };
+    for serialization in [Serialization::PeerJsBinary, Serialization::SkyWayBinary] {
+        let mut codec = Codec::new(serialization, bounds);
+        let sent = frames(&mut codec, Payload::Bytes(&[1; 20_000])).unwrap();
+        assert_eq!(device(&mut codec, &sent[1]), Ok(None));
+        assert_eq!(device(&mut codec, &sent[0]), Ok(Some(vec![1; 20_000])));
     }
 }
 

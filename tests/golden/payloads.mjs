@@ -150,7 +150,7 @@ const values = [
 ];
 const binaries = [
   Uint8Array.of(1, 2, 255).buffer, Uint8Array.of(0), pattern(15), pattern(16), pattern(300).buffer, new Blob([pattern(10)]),
-  pattern(16181).buffer, pattern(16187).buffer, pattern(16188).buffer, pattern(16297), pattern(16298).buffer, pattern(40000).buffer, pattern(66000).buffer,
+  pattern(16181).buffer, pattern(16187).buffer, pattern(16188).buffer, pattern(16297).buffer, pattern(16298).buffer, pattern(40000).buffer, pattern(66000).buffer,
 ];
 const all = [];
 for (const value of values) {
