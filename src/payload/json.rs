@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::DecodeError;
 use super::binarypack::Value;
-use super::{DecodeError, Payload};
 
 /// Appends text as a string of JSON.
 pub(super) fn encode(text: &str, out: &mut Vec<u8>) {
@@ -16,26 +16,34 @@ pub(super) fn stringify(value: &Value) -> String {
     serde_json::to_string(value).expect("all keys are strings")
 }
 
-/// A value as text for a device: a string as it reads, anything else as it was written. The
-/// string is in `room` if it had escapes.
+/// What is written there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Document<'a> {
+    /// A string, as it reads.
+    String(&'a str),
+    /// Anything else, as it was written.
+    Other(&'a str),
+}
+
+/// Reads a value; a string that had escapes is in `room`.
 pub(super) fn decode<'a>(
     document: &'a [u8],
     room: &'a mut String,
-) -> Result<Payload<'a>, DecodeError> {
+) -> Result<Document<'a>, DecodeError> {
     let document = super::utf8(document)?;
     let value: &RawValue = serde_json::from_str(document)?;
     let value = value.get();
     if !value.starts_with('"') {
-        return Ok(Payload::Text(value));
+        return Ok(Document::Other(value));
     }
     if let Ok(text) = serde_json::from_str(value) {
-        return Ok(Payload::Text(text));
+        return Ok(Document::String(text));
     }
     *room = serde_json::from_str(value)?;
-    Ok(Payload::Text(room))
+    Ok(Document::String(room))
 }
 
-/// Whether a value says that PeerJS on the other side closes the connection.
+/// Whether a value that is no string says that PeerJS on the other side closes the connection.
 pub(super) fn is_close(value: &str) -> bool {
     #[derive(Deserialize)]
     struct InBand<'a> {

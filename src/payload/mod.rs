@@ -245,15 +245,13 @@ impl Codec {
             }
             // In either kind of frame: there is no doubt about what is meant.
             Form::Json { dialect, room, .. } => {
-                let payload = json::decode(bytes, room)?;
-                let close = match (*dialect, payload) {
-                    (Dialect::PeerJs, Payload::Text(text)) => json::is_close(text),
-                    (Dialect::PeerJs, Payload::Bytes(_)) | (Dialect::SkyWay, _) => false,
-                };
-                Ok(Some(if close {
-                    Decoded::Close
-                } else {
-                    Decoded::Payload(payload)
+                Ok(Some(match (json::decode(bytes, room)?, *dialect) {
+                    (json::Document::Other(value), Dialect::PeerJs) if json::is_close(value) => {
+                        Decoded::Close
+                    }
+                    (json::Document::String(text) | json::Document::Other(text), _) => {
+                        Decoded::Payload(Payload::Text(text))
+                    }
                 }))
             }
             Form::PeerJs(binary) => match frame {

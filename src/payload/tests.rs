@@ -200,6 +200,13 @@ fn peerjs_closes_in_the_channel() {
     ] {
         assert_eq!(device(&mut json, other), Ok(Some(other.to_vec())));
     }
+    let quoted = br#""{\"__peerData\":{\"type\":\"close\"}}""#;
+    let text = br#"{"__peerData":{"type":"close"}}"#;
+    assert_eq!(
+        device(&mut json, quoted),
+        Ok(Some(text.to_vec())),
+        "a string"
+    );
     let close = b"\x81\xba__peerData\x81\xb4type\xb5close";
     assert_eq!(
         binary.decode(Frame::Binary(close)),
