@@ -61,6 +61,17 @@ pub const PAYLOAD_PARTS: usize = 512 * 1024;
 /// How many messages these may belong to.
 pub const PAYLOAD_UNFINISHED: usize = 8;
 
+/// The longest body or frame of Socket.IO, in bytes. A WebSocket takes no longer message, and an
+/// offer has a sixth of it.
+pub const SOCKET_IO_PAYLOAD: usize = 64 * 1024;
+
+/// Bytes that wait for a client of Socket.IO. Offers of several peers fit; what it missed for longer
+/// is stale.
+pub const SOCKET_IO_QUEUE: usize = 256 * 1024;
+
+/// Packets that wait for it, or come in one body: each costs more memory than its bytes.
+pub const SOCKET_IO_PACKETS: usize = 1_024;
+
 /// Candidates taken from one offer or fragment.
 pub const REMOTE_CANDIDATES: usize = 64;
 

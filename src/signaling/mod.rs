@@ -1,3 +1,5 @@
-//! How peers find us and exchange descriptions. One file per dialect; so far the native one.
+//! How peers find us and exchange descriptions. One file per dialect; so far the native one, and
+//! what carries those of SkyWay-JS and Extreal.
 
+pub mod socket_io;
 pub mod whip;

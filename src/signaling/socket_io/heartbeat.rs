@@ -1,0 +1,122 @@
+//! Whether the other side is still there: in revision 4 the server asks, in revision 3 the client.
+
+use std::time::{Duration, Instant};
+
+use super::{Revision, Settings};
+
+/// The clock of one session.
+#[derive(Debug)]
+pub(super) enum Heartbeat {
+    /// We ask.
+    Asking {
+        interval: Duration,
+        timeout: Duration,
+        /// When the next ping is due.
+        next: Instant,
+        /// By when something must have come, if one was sent and nothing has yet.
+        expires: Option<Instant>,
+    },
+    /// The client asks.
+    Listening {
+        /// How long it may be silent.
+        patience: Duration,
+        expires: Instant,
+    },
+}
+
+/// What there is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beat {
+    Nothing,
+    Ping,
+    Dead,
+}
+
+impl Heartbeat {
+    pub(super) fn new(now: Instant, revision: Revision, settings: &Settings) -> Self {
+        let (interval, timeout) = (settings.ping_interval, settings.ping_timeout);
+        match revision {
+            Revision::Three => Self::Listening {
+                patience: interval + timeout,
+                expires: now + interval + timeout,
+            },
+            Revision::Four => Self::Asking {
+                interval,
+                timeout,
+                next: now + interval,
+                expires: None,
+            },
+        }
+    }
+
+    /// A packet came; any is a sign of life. The next ping stays where it is: a client waits for it
+    /// from the last one on, whatever it has sent meanwhile.
+    pub(super) fn heard(&mut self, now: Instant) {
+        match self {
+            Self::Asking { expires, .. } => *expires = None,
+            Self::Listening { patience, expires } => *expires = now + *patience,
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Instant {
+        match self {
+            Self::Asking { next, expires, .. } => expires.unwrap_or(*next),
+            Self::Listening { expires, .. } => *expires,
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Beat {
+        if now < self.poll_timeout() {
+            return Beat::Nothing;
+        }
+        match self {
+            Self::Listening { .. }
+            | Self::Asking {
+                expires: Some(_), ..
+            } => Beat::Dead,
+            Self::Asking {
+                interval,
+                timeout,
+                next,
+                expires,
+            } => {
+                *next = now + *interval;
+                *expires = Some(now + *timeout);
+                Beat::Ping
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn revision_four_pings_and_wants_an_answer() {
+        let start = Instant::now();
+        let settings = Settings::new(Revision::Four);
+        let mut heartbeat = Heartbeat::new(start, Revision::Four, &settings);
+        assert_eq!(heartbeat.poll_timeout(), start + 25 * SECOND);
+        assert_eq!(heartbeat.handle_timeout(start + 24 * SECOND), Beat::Nothing);
+        assert_eq!(heartbeat.handle_timeout(start + 25 * SECOND), Beat::Ping);
+        heartbeat.heard(start + 40 * SECOND);
+        assert_eq!(heartbeat.poll_timeout(), start + 50 * SECOND);
+        assert_eq!(heartbeat.handle_timeout(start + 50 * SECOND), Beat::Ping);
+        assert_eq!(heartbeat.handle_timeout(start + 69 * SECOND), Beat::Nothing);
+        assert_eq!(heartbeat.handle_timeout(start + 70 * SECOND), Beat::Dead);
+    }
+
+    #[test]
+    fn revision_three_listens() {
+        let start = Instant::now();
+        let settings = Settings::new(Revision::Three);
+        let mut heartbeat = Heartbeat::new(start, Revision::Three, &settings);
+        assert_eq!(heartbeat.handle_timeout(start + 29 * SECOND), Beat::Nothing);
+        heartbeat.heard(start + 29 * SECOND);
+        assert_eq!(heartbeat.handle_timeout(start + 58 * SECOND), Beat::Nothing);
+        assert_eq!(heartbeat.handle_timeout(start + 59 * SECOND), Beat::Dead);
+    }
+}

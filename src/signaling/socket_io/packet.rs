@@ -1,0 +1,473 @@
+//! Packets: a digit and what it is about. Those of Engine.IO (protocol revisions 3 and 4) keep the
+//! connection; its messages hold those of Socket.IO (revisions 4 and 5 by its own count).
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::Revision;
+
+/// A packet of Engine.IO.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnginePacket<'a> {
+    /// What the server says first, as JSON.
+    Open(&'a str),
+    /// The connection ends.
+    Close,
+    /// A sign of life is wanted; with `probe`, of the transport.
+    Ping(&'a str),
+    /// And here it is, with the text of its ping.
+    Pong(&'a str),
+    /// A packet of Socket.IO.
+    Message(&'a str),
+    /// From now on everything goes over the WebSocket.
+    Upgrade,
+    /// Nothing: it lets a GET go.
+    Noop,
+}
+
+impl<'a> EnginePacket<'a> {
+    /// Reads what is in one text frame or one element of a payload.
+    pub fn parse(packet: &'a str) -> Result<Self, PacketError> {
+        let mut characters = packet.chars();
+        let kind = characters.next().ok_or(PacketError::Empty)?;
+        let text = characters.as_str();
+        match kind {
+            '0' => Ok(Self::Open(text)),
+            '1' => Ok(Self::Close),
+            '2' => Ok(Self::Ping(text)),
+            '3' => Ok(Self::Pong(text)),
+            '4' => Ok(Self::Message(text)),
+            '5' => Ok(Self::Upgrade),
+            '6' => Ok(Self::Noop),
+            // Bytes in base 64, in a payload.
+            'b' => Err(PacketError::Binary),
+            unknown => Err(PacketError::Kind(unknown)),
+        }
+    }
+}
+
+/// It is as it goes on the wire.
+impl fmt::Display for EnginePacket<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, text) = match self {
+            Self::Open(text) => ('0', *text),
+            Self::Close => ('1', ""),
+            Self::Ping(text) => ('2', *text),
+            Self::Pong(text) => ('3', *text),
+            Self::Message(text) => ('4', *text),
+            Self::Upgrade => ('5', ""),
+            Self::Noop => ('6', ""),
+        };
+        write!(f, "{kind}{text}")
+    }
+}
+
+/// A packet of Socket.IO, in whatever namespace it came.
+#[derive(Debug, Clone)]
+pub struct Packet<'a> {
+    /// `/` if it says nothing else.
+    pub namespace: &'a str,
+    /// What it says.
+    pub content: Content<'a>,
+}
+
+/// What a packet of Socket.IO says.
+#[derive(Debug, Clone)]
+pub enum Content<'a> {
+    /// The client wants to talk, or may. In revision 4 both can add an object.
+    Connect(Option<&'a RawValue>),
+    /// One side wants no more.
+    Disconnect,
+    /// Something happened.
+    Event {
+        /// What.
+        name: Cow<'a, str>,
+        /// And how.
+        arguments: Vec<&'a RawValue>,
+        /// The number to acknowledge it with, if that is wanted.
+        ack: Option<u64>,
+    },
+    /// An event was dealt with.
+    Ack {
+        /// The number it had.
+        id: u64,
+        /// The answer.
+        arguments: Vec<&'a RawValue>,
+    },
+    /// A namespace is not to be had.
+    ConnectError {
+        /// Why.
+        message: Cow<'a, str>,
+    },
+}
+
+impl<'a> Packet<'a> {
+    /// Reads the text of an [`EnginePacket::Message`].
+    pub fn parse(revision: Revision, packet: &'a str) -> Result<Self, PacketError> {
+        let mut characters = packet.chars();
+        let kind = characters.next().ok_or(PacketError::Empty)?;
+        match kind {
+            '0'..='4' => {}
+            '5' | '6' => return Err(PacketError::Binary),
+            unknown => return Err(PacketError::Kind(unknown)),
+        }
+        let (namespace, rest) = namespace(characters.as_str())?;
+        let (ack, json) = number(rest)?;
+        let content = match kind {
+            '0' => Content::Connect(object(json)?),
+            '1' if json.is_empty() => Content::Disconnect,
+            '2' => {
+                let mut arguments = array(json)?.into_iter();
+                let name = arguments.next().ok_or(PacketError::Name)?;
+                Content::Event {
+                    name: string(name).ok_or(PacketError::Name)?,
+                    arguments: arguments.collect(),
+                    ack,
+                }
+            }
+            '3' => Content::Ack {
+                id: ack.ok_or(PacketError::Number)?,
+                arguments: array(json)?,
+            },
+            '4' => Content::ConnectError {
+                message: refusal(revision, json)?,
+            },
+            _ => return Err(PacketError::Json),
+        };
+        Ok(Self { namespace, content })
+    }
+}
+
+/// An event as an [`EnginePacket::Message`] has it on the wire.
+pub fn event<A: Serialize>(
+    name: &str,
+    arguments: &[A],
+    ack: Option<u64>,
+) -> Result<String, serde_json::Error> {
+    let mut packet = String::from("42");
+    if let Some(id) = ack {
+        packet.push_str(&id.to_string());
+    }
+    packet.push('[');
+    packet.push_str(&serde_json::to_string(name)?);
+    for argument in arguments {
+        packet.push(',');
+        packet.push_str(&serde_json::to_string(argument)?);
+    }
+    packet.push(']');
+    Ok(packet)
+}
+
+/// The same for the answer to an event.
+pub fn ack<A: Serialize>(id: u64, arguments: &[A]) -> Result<String, serde_json::Error> {
+    let arguments = serde_json::to_string(arguments)?;
+    Ok(format!("43{id}{arguments}"))
+}
+
+/// The same for the word that the client may talk; revision 3 does not say as whom.
+pub fn connect(revision: Revision, socket: &str) -> String {
+    match revision {
+        Revision::Three => "40".to_owned(),
+        Revision::Four => format!("40{}", serde_json::json!({ "sid": socket })),
+    }
+}
+
+/// The same for the word that it may not.
+pub fn connect_error(revision: Revision, namespace: &str, message: &str) -> String {
+    let place = match namespace {
+        "/" => String::new(),
+        namespace => format!("{namespace},"),
+    };
+    let message = match revision {
+        Revision::Three => serde_json::json!(message),
+        Revision::Four => serde_json::json!({ "message": message }),
+    };
+    format!("44{place}{message}")
+}
+
+/// The same for the word that there is no more.
+pub const DISCONNECT: &str = "41";
+
+/// Splits off a namespace, without the query that Socket.IO 2 may put behind it.
+fn namespace(text: &str) -> Result<(&str, &str), PacketError> {
+    if !text.starts_with('/') {
+        return Ok(("/", text));
+    }
+    let (name, rest) = text.split_once(',').unwrap_or((text, ""));
+    let name = name.split('?').next().unwrap_or(name);
+    // It may be sent back, in a payload too.
+    if name.len() > LONGEST_NAMESPACE || name.chars().any(char::is_control) {
+        return Err(PacketError::Namespace);
+    }
+    Ok((name, rest))
+}
+
+/// Splits off the number of an acknowledgement.
+fn number(text: &str) -> Result<(Option<u64>, &str), PacketError> {
+    let end = text.find(|it: char| !it.is_ascii_digit());
+    let (digits, rest) = text.split_at(end.unwrap_or(text.len()));
+    if digits.is_empty() {
+        return Ok((None, rest));
+    }
+    let number = digits.parse().map_err(|_| PacketError::Number)?;
+    Ok((Some(number), rest))
+}
+
+fn array(json: &str) -> Result<Vec<&RawValue>, PacketError> {
+    serde_json::from_str(json).map_err(|_| PacketError::Json)
+}
+
+fn object(json: &str) -> Result<Option<&RawValue>, PacketError> {
+    if json.is_empty() {
+        return Ok(None);
+    }
+    let value: &RawValue = serde_json::from_str(json).map_err(|_| PacketError::Json)?;
+    if !value.get().starts_with('{') {
+        return Err(PacketError::Json);
+    }
+    Ok(Some(value))
+}
+
+fn string(value: &RawValue) -> Option<Cow<'_, str>> {
+    match serde_json::from_str(value.get()) {
+        Ok(text) => Some(Cow::Borrowed(text)),
+        // It has escapes.
+        Err(_) => serde_json::from_str(value.get()).ok().map(Cow::Owned),
+    }
+}
+
+fn refusal(revision: Revision, json: &str) -> Result<Cow<'_, str>, PacketError> {
+    match revision {
+        Revision::Three => {
+            let value = serde_json::from_str(json).map_err(|_| PacketError::Json)?;
+            string(value).ok_or(PacketError::Json)
+        }
+        Revision::Four => {
+            let value: serde_json::Value =
+                serde_json::from_str(json).map_err(|_| PacketError::Json)?;
+            let message = value.get("message").and_then(|it| it.as_str());
+            let message = message.ok_or(PacketError::Json)?;
+            Ok(Cow::Owned(message.to_owned()))
+        }
+    }
+}
+
+/// Nobody needs more; a refusal repeats it.
+const LONGEST_NAMESPACE: usize = 128;
+
+/// What is wrong with a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PacketError {
+    /// There is nothing.
+    Empty,
+    /// It begins with no digit that means something.
+    Kind(char),
+    /// It has bytes, or is to be followed by some.
+    Binary,
+    /// The namespace is too long, or is no text.
+    Namespace,
+    /// An acknowledgement without a number, or one that is too large.
+    Number,
+    /// An event without a name.
+    Name,
+    /// What follows is not the JSON that should be there.
+    Json,
+}
+
+impl fmt::Display for PacketError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the packet is empty"),
+            Self::Kind(kind) => write!(f, "there are no packets of the type {kind:?}"),
+            Self::Binary => f.write_str("binary packets and attachments are not taken"),
+            Self::Namespace => write!(
+                f,
+                "a namespace has at most {LONGEST_NAMESPACE} bytes and no control characters"
+            ),
+            Self::Number => {
+                f.write_str("the number of the acknowledgement is missing or too large")
+            }
+            Self::Name => f.write_str("an event begins with its name"),
+            Self::Json => f.write_str("the packet has not the JSON that belongs there"),
+        }
+    }
+}
+
+impl std::error::Error for PacketError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    /// What a packet says, in one line.
+    fn read(revision: Revision, packet: &str) -> Result<String, PacketError> {
+        let Packet { namespace, content } = Packet::parse(revision, packet)?;
+        let list = |arguments: Vec<&RawValue>| {
+            let texts: Vec<&str> = arguments.iter().map(|it| it.get()).collect();
+            texts.join(" ")
+        };
+        Ok(match content {
+            Content::Connect(auth) => format!("{namespace} connect {auth:?}"),
+            Content::Disconnect => format!("{namespace} disconnect"),
+            Content::Event {
+                name,
+                arguments,
+                ack,
+            } => format!("{namespace} event {name} {ack:?} {}", list(arguments)),
+            Content::Ack { id, arguments } => format!("{namespace} ack {id} {}", list(arguments)),
+            Content::ConnectError { message } => format!("{namespace} error {message}"),
+        })
+    }
+
+    #[test]
+    fn engine_packets_read_as_they_are_written() {
+        for (text, packet) in [
+            ("0{}", EnginePacket::Open("{}")),
+            ("1", EnginePacket::Close),
+            ("2", EnginePacket::Ping("")),
+            ("2probe", EnginePacket::Ping("probe")),
+            ("3probe", EnginePacket::Pong("probe")),
+            ("42[\"a\"]", EnginePacket::Message("2[\"a\"]")),
+            ("5", EnginePacket::Upgrade),
+            ("6", EnginePacket::Noop),
+        ] {
+            assert_eq!(EnginePacket::parse(text), Ok(packet));
+            assert_eq!(packet.to_string(), text);
+        }
+        for (text, error) in [
+            ("", PacketError::Empty),
+            ("7", PacketError::Kind('7')),
+            ("\u{1f600}", PacketError::Kind('\u{1f600}')),
+            ("bAAEC", PacketError::Binary),
+            ("b4AAEC", PacketError::Binary),
+        ] {
+            assert_eq!(EnginePacket::parse(text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn packets_of_both_revisions() {
+        for (packet, said) in [
+            ("0", "/ connect None"),
+            ("0/chat", "/chat connect None"),
+            ("0/chat?token=a", "/chat connect None"),
+            ("1", "/ disconnect"),
+            ("1/chat,", "/chat disconnect"),
+            ("2[\"list hosts\"]", "/ event list hosts None "),
+            (
+                "20[\"create host\",\"room1\"]",
+                "/ event create host Some(0) \"room1\"",
+            ),
+            (
+                "2/chat,12[\"a\\n\",{\"b\": [1, 2]}, null]",
+                "/chat event a\n Some(12) {\"b\": [1, 2]} null",
+            ),
+            ("2[\"a\",\"\\ud800\"]", "/ event a None \"\\ud800\""),
+            ("30[{\"status\":200}]", "/ ack 0 {\"status\":200}"),
+            ("37[]", "/ ack 7 "),
+        ] {
+            for revision in [Revision::Three, Revision::Four] {
+                assert_eq!(read(revision, packet).as_deref(), Ok(said));
+            }
+        }
+        assert_eq!(
+            read(Revision::Three, "4\"no\"").as_deref(),
+            Ok("/ error no")
+        );
+        assert_eq!(
+            read(Revision::Four, "4/chat,{\"message\":\"no\"}").as_deref(),
+            Ok("/chat error no")
+        );
+        let with_auth = Packet::parse(Revision::Four, "0{\"token\":1}").unwrap();
+        let Content::Connect(Some(auth)) = with_auth.content else {
+            panic!("no auth in {with_auth:?}");
+        };
+        assert_eq!(auth.get(), "{\"token\":1}");
+    }
+
+    #[test]
+    fn malformed_packets() {
+        let long = format!("0/{}", "a".repeat(LONGEST_NAMESPACE));
+        for (packet, error) in [
+            ("", PacketError::Empty),
+            ("7", PacketError::Kind('7')),
+            (
+                "51-[\"a\",{\"_placeholder\":true,\"num\":0}]",
+                PacketError::Binary,
+            ),
+            ("61-0[]", PacketError::Binary),
+            (long.as_str(), PacketError::Namespace),
+            ("0/a\u{1e}b", PacketError::Namespace),
+            ("0[]", PacketError::Json),
+            ("0x", PacketError::Json),
+            ("1x", PacketError::Json),
+            ("2", PacketError::Json),
+            ("2[]", PacketError::Name),
+            ("2[1]", PacketError::Name),
+            ("2[\"a\"", PacketError::Json),
+            ("2[\"a\"]x", PacketError::Json),
+            ("2{\"a\":1}", PacketError::Json),
+            ("299999999999999999999[\"a\"]", PacketError::Number),
+            ("3[]", PacketError::Number),
+            ("4", PacketError::Json),
+        ] {
+            for revision in [Revision::Three, Revision::Four] {
+                assert_eq!(read(revision, packet), Err(error), "{packet:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn packets_are_written_as_servers_do() {
+        let none: [Value; 0] = [];
+        let message = json!({ "from": "b" });
+        assert_eq!(
+            event("message", &[&message], None).unwrap(),
+            "42[\"message\",{\"from\":\"b\"}]"
+        );
+        assert_eq!(event("PING", &none, None).unwrap(), "42[\"PING\"]");
+        assert_eq!(event("a", &["b"], Some(3)).unwrap(), "423[\"a\",\"b\"]");
+        let answer = json!({ "status": 200 });
+        assert_eq!(ack(0, &[answer]).unwrap(), "430[{\"status\":200}]");
+        assert_eq!(connect(Revision::Three, "s"), "40");
+        assert_eq!(connect(Revision::Four, "s"), "40{\"sid\":\"s\"}");
+        assert_eq!(connect_error(Revision::Three, "/a", "no"), "44/a,\"no\"");
+        assert_eq!(
+            connect_error(Revision::Four, "/", "no"),
+            "44{\"message\":\"no\"}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn events_come_back(name in ".{0,8}", arguments in prop::collection::vec(".{0,8}", 0..4),
+                            id in prop::option::of(any::<u64>())) {
+            let written = event(&name, &arguments, id).unwrap();
+            let message = written.strip_prefix('4').unwrap();
+            for revision in [Revision::Three, Revision::Four] {
+                let Content::Event { name: read, arguments: values, ack } =
+                    Packet::parse(revision, message).unwrap().content else { panic!("no event") };
+                prop_assert_eq!(&read, &name);
+                prop_assert_eq!(ack, id);
+                let texts: Vec<String> =
+                    values.iter().map(|it| serde_json::from_str(it.get()).unwrap()).collect();
+                prop_assert_eq!(&texts, &arguments);
+            }
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "[0-6b][-0-9/,?\\[\\]{}\":a\\\\\\PC]{0,32}") {
+            for revision in [Revision::Three, Revision::Four] {
+                if let Ok(EnginePacket::Message(text)) = EnginePacket::parse(&text) {
+                    drop(Packet::parse(revision, text));
+                }
+                drop(Packet::parse(revision, &text));
+            }
+        }
+    }
+}

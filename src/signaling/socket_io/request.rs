@@ -1,0 +1,282 @@
+//! What a request to `/socket.io/` asks for, and how it is refused.
+
+use std::fmt;
+
+use super::{Revision, Transport};
+
+/// How the request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// GET.
+    Get,
+    /// POST.
+    Post,
+    /// GET that wants to become a WebSocket.
+    WebSocket,
+    /// Anything else.
+    Other,
+}
+
+/// What it asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request<'a> {
+    /// There is a new client. If it polls, this is the first GET of its session.
+    Open {
+        /// What it speaks.
+        revision: Revision,
+        /// What its packets come on.
+        transport: Transport,
+    },
+    /// A GET that waits for packets.
+    Poll {
+        /// Of which session.
+        sid: &'a str,
+    },
+    /// Packets of a client.
+    Post {
+        /// In which session.
+        sid: &'a str,
+    },
+    /// A client that polls has now a WebSocket.
+    Upgrade {
+        /// In which session.
+        sid: &'a str,
+    },
+}
+
+impl<'a> Request<'a> {
+    /// Reads the query, without its question mark; what is not about the transport (`t`, `b64`,
+    /// `apiKey` and so on) is left alone.
+    pub fn parse(arrival: Arrival, query: &'a str) -> Result<Self, Refusal> {
+        let transport = match value(query, "transport") {
+            Some("polling") => Transport::Polling,
+            Some("websocket") => Transport::WebSocket,
+            Some(_) | None => return Err(Refusal::Transport),
+        };
+        let revision = match value(query, "EIO") {
+            Some("3") => Revision::Three,
+            Some("4") => Revision::Four,
+            Some(_) | None => return Err(Refusal::Version),
+        };
+        // JSONP.
+        if value(query, "j").is_some() {
+            return Err(Refusal::Request);
+        }
+        let Some(sid) = value(query, "sid").filter(|sid| !sid.is_empty()) else {
+            return match (arrival, transport) {
+                (Arrival::Get, Transport::Polling) | (Arrival::WebSocket, Transport::WebSocket) => {
+                    Ok(Self::Open {
+                        revision,
+                        transport,
+                    })
+                }
+                (Arrival::Get | Arrival::WebSocket, _) => Err(Refusal::Request),
+                (Arrival::Post | Arrival::Other, _) => Err(Refusal::Method),
+            };
+        };
+        match (arrival, transport) {
+            (Arrival::Get, Transport::Polling) => Ok(Self::Poll { sid }),
+            (Arrival::Post, Transport::Polling) => Ok(Self::Post { sid }),
+            (Arrival::WebSocket, Transport::WebSocket) => Ok(Self::Upgrade { sid }),
+            (Arrival::Get | Arrival::Post | Arrival::WebSocket | Arrival::Other, _) => {
+                Err(Refusal::Request)
+            }
+        }
+    }
+}
+
+/// The first value of this name, as it is written.
+fn value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+    query.split('&').find_map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (key == name).then_some(value)
+    })
+}
+
+/// Why a request is refused; Engine.IO has a number for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// 0: neither polling nor WebSocket.
+    Transport,
+    /// 1: there is no such session, or it has ended.
+    Session,
+    /// 2: only a GET opens a session.
+    Method,
+    /// 3: it does not fit what the session does.
+    Request,
+    /// 4: somebody who may not.
+    Forbidden,
+    /// 5: neither `EIO=3` nor `EIO=4`.
+    Version,
+}
+
+impl Refusal {
+    /// The status code.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Transport | Self::Session | Self::Method | Self::Request | Self::Version => 400,
+            Self::Forbidden => 403,
+        }
+    }
+
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Transport => 0,
+            Self::Session => 1,
+            Self::Method => 2,
+            Self::Request => 3,
+            Self::Forbidden => 4,
+            Self::Version => 5,
+        }
+    }
+
+    /// The body, of the type `application/json`.
+    pub fn body(self) -> String {
+        format!("{{\"code\":{},\"message\":\"{self}\"}}", self.code())
+    }
+}
+
+/// The words are those of Engine.IO.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Transport => "Transport unknown",
+            Self::Session => "Session ID unknown",
+            Self::Method => "Bad handshake method",
+            Self::Request => "Bad request",
+            Self::Forbidden => "Forbidden",
+            Self::Version => "Unsupported protocol version",
+        })
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// The type of what a GET is answered with.
+pub const POLL_TYPE: &str = "text/plain; charset=UTF-8";
+
+/// The type of what a POST is answered with.
+pub const POST_TYPE: &str = "text/html";
+
+/// What a POST is answered with.
+pub const POST_BODY: &str = "ok";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn queries_of_the_clients() {
+        use Arrival::{Get, Post, WebSocket};
+        let open = |revision, transport| {
+            Ok(Request::Open {
+                revision,
+                transport,
+            })
+        };
+        for (arrival, query, request) in [
+            (
+                Get,
+                "EIO=4&transport=polling&t=OoX3z",
+                open(Revision::Four, Transport::Polling),
+            ),
+            (
+                Get,
+                "apiKey=k&token=x&platform=javascript&sdk_version=4.4.5&EIO=3&transport=polling&t=N&b64=1",
+                open(Revision::Three, Transport::Polling),
+            ),
+            (
+                WebSocket,
+                "EIO=4&transport=websocket",
+                open(Revision::Four, Transport::WebSocket),
+            ),
+            (
+                Get,
+                "EIO=4&transport=polling&t=x&sid=ab_-1",
+                Ok(Request::Poll { sid: "ab_-1" }),
+            ),
+            (
+                Post,
+                "EIO=3&transport=polling&sid=ab",
+                Ok(Request::Post { sid: "ab" }),
+            ),
+            (
+                WebSocket,
+                "EIO=4&transport=websocket&sid=ab",
+                Ok(Request::Upgrade { sid: "ab" }),
+            ),
+        ] {
+            assert_eq!(Request::parse(arrival, query), request, "{query}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused() {
+        use Arrival::{Get, Other, Post, WebSocket};
+        for (arrival, query, refusal) in [
+            (Get, "", Refusal::Transport),
+            (Get, "EIO=4&transport=flashsocket", Refusal::Transport),
+            (Get, "EIO=2&transport=polling", Refusal::Version),
+            (Get, "transport=polling", Refusal::Version),
+            (Post, "EIO=4&transport=polling", Refusal::Method),
+            (Other, "EIO=4&transport=polling", Refusal::Method),
+            (Other, "EIO=4&transport=polling&sid=a", Refusal::Request),
+            (Get, "EIO=4&transport=websocket", Refusal::Request),
+            (WebSocket, "EIO=4&transport=polling&sid=a", Refusal::Request),
+            (Get, "EIO=3&transport=polling&j=0", Refusal::Request),
+        ] {
+            assert_eq!(Request::parse(arrival, query), Err(refusal), "{query}");
+        }
+    }
+
+    #[test]
+    fn errors_have_the_numbers_and_words_of_engine_io() {
+        for (refusal, status, body) in [
+            (
+                Refusal::Transport,
+                400,
+                r#"{"code":0,"message":"Transport unknown"}"#,
+            ),
+            (
+                Refusal::Session,
+                400,
+                r#"{"code":1,"message":"Session ID unknown"}"#,
+            ),
+            (
+                Refusal::Method,
+                400,
+                r#"{"code":2,"message":"Bad handshake method"}"#,
+            ),
+            (
+                Refusal::Request,
+                400,
+                r#"{"code":3,"message":"Bad request"}"#,
+            ),
+            (
+                Refusal::Forbidden,
+                403,
+                r#"{"code":4,"message":"Forbidden"}"#,
+            ),
+            (
+                Refusal::Version,
+                400,
+                r#"{"code":5,"message":"Unsupported protocol version"}"#,
+            ),
+        ] {
+            assert_eq!(refusal.status(), status);
+            assert_eq!(refusal.body(), body);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_query_has_an_answer(query in "[EIO34=&transporgwebckl id\\PC]{0,64}") {
+            for arrival in [Arrival::Get, Arrival::Post, Arrival::WebSocket, Arrival::Other] {
+                let refused = Request::parse(arrival, &query).err();
+                prop_assert!(refused.is_none_or(|it| it != Refusal::Session));
+            }
+        }
+    }
+}
