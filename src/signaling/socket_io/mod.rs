@@ -9,6 +9,7 @@
 //! The sources are <https://socket.io/docs/v4/engine-io-protocol/> and
 //! <https://socket.io/docs/v4/socket-io-protocol/>, and what `socket.io-client` 2.5 and 4.7.4 do.
 
+mod event;
 mod heartbeat;
 pub mod packet;
 pub mod polling;
@@ -19,8 +20,9 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+pub use event::{Event, Frame, NotSent, Reason};
 pub use queue::Dropped;
-pub use session::{Event, Frame, NotSent, Reason, Session};
+pub use session::Session;
 pub use settings::Settings;
 
 /// Which of the two protocols a client speaks.
