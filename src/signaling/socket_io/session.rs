@@ -252,6 +252,8 @@ impl Session {
         // After the client has gone over, nothing but its last GET comes here.
         if self.link == Link::WebSocket || self.queue.is_empty() {
             let last = match (self.phase, self.link) {
+                // Alone: socket.io-client 4 would heed it before a disconnect in the same body, take
+                // that for a fault of the network and come back.
                 (Phase::Closing { .. } | Phase::Finished, _) => EnginePacket::Close,
                 (_, Link::WebSocket) => EnginePacket::Noop,
                 // The client finishes its GETs before it goes over.
@@ -482,13 +484,9 @@ impl Session {
         if reason != Reason::Server {
             self.queue.clear();
         }
-        match self.link {
-            Link::Upgrading { .. } => self.link = Link::Rejecting,
-            Link::Polling | Link::Rejecting => {}
-            // The end of the WebSocket says it.
-            Link::WebSocket => return,
+        if let Link::Upgrading { .. } = self.link {
+            self.link = Link::Rejecting;
         }
-        self.queue.push_kept(EnginePacket::Close.to_string());
     }
 
     fn is_open(&self) -> bool {

@@ -1,5 +1,4 @@
-//! What clients say and are told, byte by byte, as it was captured of `socket.io-client` 2.5 and
-//! 4.7.4.
+//! What clients say and are told, as it is on the wire.
 
 use serde_json::json;
 
