@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use data_encoding::HEXUPPER;
-use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -14,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::{addresses, identity, plain};
 use crate::config::TlsFiles;
+use crate::session::crypto::self_signed;
 use crate::tls::TlsIdentity;
 
 /// Certificate and key, in this order.
@@ -82,18 +82,10 @@ fn own() -> Result<Pem, String> {
     Ok((text.clone(), (text, path)))
 }
 
-/// Self-signed, for the names that this machine has. A board may not know what time it is, so it
-/// holds from long ago until long after.
+/// Self-signed, for the names that this machine has.
 fn make() -> Result<String, rcgen::Error> {
     let mut names = vec!["localhost".to_owned()];
     names.extend(addresses::host_names());
-    let mut params = CertificateParams::new(names)?;
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "thingway");
-    params.not_before = date_time_ymd(1970, 1, 1);
-    params.not_after = date_time_ymd(2049, 12, 31);
-    let key = KeyPair::generate()?;
-    let certificate = params.self_signed(&key)?;
+    let (certificate, key) = self_signed(names)?;
     Ok(certificate.pem() + &key.serialize_pem())
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pem_rfc7468::LineEnding;
-use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
+use rcgen::{Certificate, CertificateParams, DnType, KeyPair, date_time_ymd};
 use str0m::Rtc;
 use str0m::config::{CryptoProvider, DtlsCert};
 
@@ -50,7 +50,12 @@ const PRIVATE_KEY: &str = "PRIVATE KEY";
 impl Identity {
     /// A new self-signed certificate (RFC 8827 §6.5).
     pub fn generate() -> Result<Self, IdentityError> {
-        let cert = self_signed().map_err(|_| IdentityError::Generation)?;
+        let made = self_signed(Vec::new()).map_err(|_| IdentityError::Generation)?;
+        let (certificate, key) = made;
+        let cert = DtlsCert {
+            certificate: certificate.der().to_vec(),
+            private_key: key.serialize_der(),
+        };
         Ok(Self::new(Arc::new(dtls::provider()), cert))
     }
 
@@ -112,20 +117,17 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// Not str0m's, which holds for a year from now: this one is kept, and a board may have been started at a time that was not
-/// its clock's.
-fn self_signed() -> Result<DtlsCert, rcgen::Error> {
-    let mut params = CertificateParams::new(Vec::new())?;
+/// A self-signed certificate for these names, and its key. A board may not know what time it is, so it holds from 1970 until
+/// 2049 (str0m's for a year from now).
+pub fn self_signed(names: Vec<String>) -> Result<(Certificate, KeyPair), rcgen::Error> {
+    let mut params = CertificateParams::new(names)?;
     params
         .distinguished_name
         .push(DnType::CommonName, "thingway");
     params.not_before = date_time_ymd(1970, 1, 1);
     params.not_after = date_time_ymd(2049, 12, 31);
     let key = KeyPair::generate()?;
-    Ok(DtlsCert {
-        certificate: params.self_signed(&key)?.der().to_vec(),
-        private_key: key.serialize_der(),
-    })
+    Ok((params.self_signed(&key)?, key))
 }
 
 fn decode(pem: &str, wanted: &str) -> Result<Vec<u8>, IdentityError> {

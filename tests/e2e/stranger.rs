@@ -17,7 +17,12 @@ pub const CONFIG: &str = "[http]\nlisten = [\"127.0.0.1:0\"]\n[[endpoint]]\nname
 /// Runs a test in a network of its own, if this user may make one.
 pub fn on_a_network(test: impl FnOnce() + Send + 'static) {
     let setup = format!("ip addr add {BOARD}/24 dev lo && ip addr add {STRANGER}/24 dev lo");
-    let Some(network) = Network::new(&setup) else {
+    on_a_network_with(&setup, test);
+}
+
+/// The same, in a network that was set up like this.
+pub fn on_a_network_with(setup: &str, test: impl FnOnce() + Send + 'static) {
+    let Some(network) = Network::new(setup) else {
         eprintln!("SKIPPED: this needs a network namespace, and this user may not make one");
         return;
     };

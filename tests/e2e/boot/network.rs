@@ -7,23 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::daemon::{Daemon, Folder, SOON};
 use crate::http;
-use crate::network::Network;
 use crate::page::Page;
 use crate::peer::reliable;
-use crate::stranger::{BOARD, CONFIG, STRANGER, curl, on_a_network, start};
-
-/// Runs a test in a network that was set up like this.
-fn on_a_network_with(setup: &str, test: impl FnOnce() + Send + 'static) {
-    let Some(network) = Network::new(setup) else {
-        eprintln!("SKIPPED: this needs a network namespace, and this user may not make one");
-        return;
-    };
-    let inside = move || {
-        network.enter();
-        test();
-    };
-    std::thread::spawn(inside).join().expect("no panic");
-}
+use crate::stranger::{BOARD, CONFIG, STRANGER, curl, on_a_network, on_a_network_with, start};
 
 fn ip(words: &str) {
     let status = Command::new("ip").args(words.split(' ')).status();
