@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::{env, fs};
 
 use flate2::Compression;
@@ -36,7 +37,29 @@ fn main() -> Result<(), Box<dyn Error>> {
         "pub(super) const PAGE_POLICY: &str = policy!({inline:?});"
     )?;
     fs::write(out.join("console.rs"), table)?;
+    if env::var("PROFILE").as_deref() == Ok("release") && folds_same_code(&out) {
+        println!("cargo::rustc-link-arg-bins={FOLD}");
+    }
     Ok(())
+}
+
+/// Functions of the same code become one, a twentieth of the program.
+const FOLD: &str = "-Wl,--icf=all";
+
+/// Whether this linker can: lld, which Rust brings for some targets.
+fn folds_same_code(out: &Path) -> bool {
+    let source = out.join("fold.rs");
+    // A target that has a linker of its own, in cargo's configuration, is one that we cannot ask.
+    let native = env::var("TARGET").ok() == env::var("HOST").ok();
+    native
+        && fs::write(&source, "fn main() {}").is_ok()
+        && env::var_os("RUSTC").is_some_and(|rustc| {
+            let mut command = Command::new(rustc);
+            command.args(["--edition=2024", "-C", &format!("link-arg={FOLD}"), "-o"]);
+            command.arg(out.join("fold")).arg(&source);
+            command.stderr(Stdio::null());
+            command.status().is_ok_and(|status| status.success())
+        })
 }
 
 fn embed(table: &mut String, out: &Path, name: &str, path: &Path) -> Result<(), Box<dyn Error>> {
