@@ -61,6 +61,59 @@ pub struct TransmitQueue {
     /// The socket for ICE over IPv4 and over IPv6.
     ice: [Option<SourceId>; 2],
     refused: u64,
+    /// What sessions of this process have to say to each other.
+    internal: Internal,
+    spare: Internal,
+}
+
+/// The address of a session that only talks to others of this process. It is one of loopback that
+/// nobody uses, so that str0m takes it as a candidate, and nothing goes there.
+pub fn internal_address(number: u32) -> SocketAddr {
+    // 127.64.0.0/10, and the port of `discard`.
+    let address = 0x7f40_0000 | (number & 0x003f_ffff);
+    SocketAddr::from((std::net::Ipv4Addr::from_bits(address), 9))
+}
+
+fn is_internal(address: SocketAddr) -> bool {
+    let IpAddr::V4(v4) = address.ip() else {
+        return false;
+    };
+    address.port() == 9 && v4.to_bits() & 0xffc0_0000 == 0x7f40_0000
+}
+
+/// Datagrams from session to session, one after the other.
+#[derive(Debug, Default)]
+pub struct Internal {
+    bytes: Vec<u8>,
+    /// From, to, and how long.
+    entries: Vec<(SocketAddr, SocketAddr, usize)>,
+}
+
+impl Internal {
+    fn push(&mut self, from: SocketAddr, to: SocketAddr, contents: &[u8]) -> bool {
+        if self.bytes.len() + contents.len() > crate::limits::INTERNAL {
+            return false;
+        }
+        self.bytes.extend_from_slice(contents);
+        self.entries.push((from, to, contents.len()));
+        true
+    }
+
+    /// Each with the address it was sent to and the one it comes from.
+    pub fn iter(&self) -> impl Iterator<Item = (SocketAddr, SocketAddr, &[u8])> {
+        let mut start = 0;
+        self.entries.iter().map(move |(from, to, len)| {
+            let datagram = self.bytes.get(start..start + len).unwrap_or_default();
+            start += len;
+            (*to, *from, datagram)
+        })
+    }
+
+    /// They were handed over.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.entries.clear();
+    }
 }
 
 /// More than a turn can produce within its budgets; beyond it datagrams are dropped, as UDP may.
@@ -84,6 +137,8 @@ impl TransmitQueue {
             start: 0,
             ice: [None; 2],
             refused: 0,
+            internal: Internal::default(),
+            spare: Internal::default(),
         }
     }
 
@@ -96,6 +151,11 @@ impl TransmitQueue {
     /// Queues a datagram of a session, from its local candidate's address. Returns false, and
     /// counts, when it had to be dropped.
     pub fn push_ice(&mut self, local: SocketAddr, remote: SocketAddr, contents: &[u8]) -> bool {
+        if is_internal(local) {
+            let taken = is_internal(remote) && self.internal.push(local, remote, contents);
+            self.refused += u64::from(!taken);
+            return taken;
+        }
         let [v4, v6] = self.ice;
         if let Some(socket) = if local.is_ipv4() { v4 } else { v6 } {
             self.push(socket, Some(local.ip()), remote, contents)
@@ -103,6 +163,20 @@ impl TransmitQueue {
             self.refused += 1;
             false
         }
+    }
+
+    /// What sessions of this process have said to each other, if anything.
+    pub fn take_internal(&mut self) -> Option<Internal> {
+        if self.internal.entries.is_empty() {
+            return None;
+        }
+        let spare = std::mem::take(&mut self.spare);
+        Some(std::mem::replace(&mut self.internal, spare))
+    }
+
+    /// Gives back what [`Self::take_internal`] gave, cleared, to be filled again.
+    pub fn give_back_internal(&mut self, cleared: Internal) {
+        self.spare = cleared;
     }
 
     /// Queues a datagram. Returns false, and counts, when it had to be dropped.

@@ -25,3 +25,21 @@ pub type EndpointId = Id<EndpointKind>;
 pub enum RouteKind {}
 /// The binding of a channel to an endpoint.
 pub type RouteId = Id<RouteKind>;
+
+/// Tells [`PeerId`] from other ids.
+#[derive(Debug)]
+pub enum PeerKind {}
+/// A peer of the hub, whatever dialect it speaks.
+pub type PeerId = Id<PeerKind>;
+
+/// Tells [`PageId`] from other ids.
+#[derive(Debug)]
+pub enum PageKind {}
+/// A client of Socket.IO.
+pub type PageId = Id<PageKind>;
+
+/// Tells [`LinkId`] from other ids.
+#[derive(Debug)]
+pub enum LinkKind {}
+/// A connection of one of our peers with another peer, as the hub knows it.
+pub type LinkId = Id<LinkKind>;

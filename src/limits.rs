@@ -58,6 +58,9 @@ pub const PAYLOAD: usize = 256 * 1024;
 /// PeerJS opens channels without order.
 pub const PAYLOAD_PARTS: usize = 512 * 1024;
 
+/// And all channels together: what a small board can spare.
+pub const PAYLOAD_TOTAL: usize = 16 * 1024 * 1024;
+
 /// How many messages these may belong to.
 pub const PAYLOAD_UNFINISHED: usize = 8;
 
@@ -72,21 +75,87 @@ pub const SOCKET_IO_QUEUE: usize = 256 * 1024;
 /// Packets that wait for it, or come in one body: each costs more memory than its bytes.
 pub const SOCKET_IO_PACKETS: usize = 1_024;
 
+/// What was said to peers that are not there, until they come or are given up, in signals; an offer
+/// may have [`SDP`] bytes.
+pub const WAITING_SIGNALS: usize = 128;
+/// And of one peer: an offer with its candidates.
+pub const WAITING_SIGNALS_OF_ONE: usize = 32;
+
+/// The longest name that a peer may have, in bytes.
+pub const PEER_ID: usize = 128;
+
+/// The longest `key`, `domain` or `token` over the REST API of SkyWay's gateway, in bytes. Keys
+/// have 36, domains up to 253.
+pub const FACADE_NAME: usize = 256;
+
+/// The longest `authToken` of a credential of SkyWay's peer authentication, in bytes. A hash has 44
+/// characters.
+pub const AUTH_TOKEN: usize = 128;
+
+/// The longest `metadata` there, in bytes: it travels in an offer.
+pub const FACADE_METADATA: usize = 16 * 1024;
+
+/// Label and protocol of a channel that we open, in bytes together. str0m panics on what is too
+/// long for one packet.
+pub const LABEL_AND_PROTOCOL: usize = 1_100;
+
+/// Events that wait for a program to ask for them, on one peer or connection. Many never ask.
+pub const FACADE_EVENTS: usize = 256;
+
+/// How long a program that asks for an event is kept waiting. Some give up at 30 s sharp.
+pub const FACADE_POLL: Duration = Duration::from_secs(28);
+
+/// How long what has ended goes on saying so, to those who ask for events.
+pub const FACADE_TOMBSTONE: Duration = Duration::from_secs(5);
+
 /// Candidates taken from one offer or fragment.
 pub const REMOTE_CANDIDATES: usize = 64;
 
-/// Parallel HTTP connections.
-pub const HTTP_CONNECTIONS: usize = 128;
-
-/// How many of them may come from beyond this machine, and from one address there: whoever holds
-/// connections open keeps out neither who sits at the machine nor the rest of the network. A browser
-/// opens six.
-pub const NETWORK_CONNECTIONS: usize = 96;
-/// See [`NETWORK_CONNECTIONS`].
+/// How many of four HTTP connections may come from beyond this machine, and how many from one address
+/// there: whoever holds connections open keeps out neither who sits at the machine nor the rest of the
+/// network. A browser opens six.
+pub const NETWORK_QUARTERS: usize = 3;
+/// See [`NETWORK_QUARTERS`].
 pub const CONNECTIONS_PER_ADDRESS: usize = 32;
+
+/// Bytes between sessions of this process that have not been taken in one turn; beyond it datagrams are
+/// dropped, as UDP may.
+pub const INTERNAL: usize = 1024 * 1024;
 
 /// The largest offer or fragment, in bytes; Chromium's with every codec has about 10 KiB.
 pub const SDP: usize = 64 * 1024;
+
+/// A peer's id or a connection's, in bytes. Those of the REST API have 39.
+pub const SIGNAL_ID: usize = 128;
+
+/// A label, a serialization's name, a key or a token, a mid or a ufrag (RFC 8839 §5.4), in bytes.
+pub const SIGNAL_NAME: usize = 256;
+
+/// One candidate, in bytes; most have about 100.
+pub const SIGNAL_CANDIDATE: usize = 1_024;
+
+/// What an application adds to an offer, in bytes of JSON.
+pub const METADATA: usize = 16 * 1024;
+
+/// SkyWay's rooms at a time. Who is in them connects to all others, so that even one of them is more
+/// than a board is asked to mediate.
+pub const ROOMS: usize = 32;
+
+/// How many of them one peer may be in, so that nobody takes them all.
+pub const ROOMS_PER_PEER: usize = 4;
+
+/// Peers in one room.
+pub const ROOM_MEMBERS: usize = 32;
+
+/// The name of a room, in bytes.
+pub const ROOM_NAME: usize = 128;
+
+/// What a peer says to its room at a time, in bytes of JSON. Every other member has it in its queue.
+pub const ROOM_DATA: usize = 16 * 1024;
+
+/// What a room remembers of what was said, in bytes; escaped once more it is a quarter of a client's
+/// queue.
+pub const ROOM_LOG: usize = 32 * 1024;
 
 /// How long SIGTERM may take.
 pub const DRAIN: Duration = Duration::from_secs(5);
@@ -96,6 +165,10 @@ pub const DRAIN: Duration = Duration::from_secs(5);
 pub struct Limits {
     /// Sessions at a time.
     pub sessions: usize,
+    /// Peers of the hub at a time.
+    pub peers: usize,
+    /// HTTP and WebSocket connections at a time.
+    pub connections: usize,
     /// Channels of one session at a time, the control channel included.
     pub channels_per_session: usize,
     /// Bytes waiting for the device per route; also the credit window.
@@ -110,6 +183,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             sessions: 64,
+            peers: 256,
+            connections: 256,
             channels_per_session: 64,
             route_queue: 256 * 1024,
             connect_timeout: Duration::from_secs(30),

@@ -178,6 +178,9 @@ fn serve(args: &Args) -> Result<(), Fatal> {
     let mut files = ConfigFiles::new(args.config.clone(), listen);
     files.also_listen(inherited.addresses().collect());
     let config = files.load()?;
+    if let Some(level) = config.log_level.filter(|_| args.log.is_none()) {
+        logging::change(level);
+    }
     log::info!("thingway {}", env!("CARGO_PKG_VERSION"));
     // Started at boot, nobody is looking, and a device's group may come a moment after it.
     if !systemd::is_service() {

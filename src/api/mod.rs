@@ -5,6 +5,7 @@ pub mod metrics;
 pub mod origin;
 pub mod page;
 pub mod problem;
+pub mod skyway;
 
 use crate::http::{Method, RequestHead};
 use problem::Problem;

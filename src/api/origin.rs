@@ -24,6 +24,8 @@ pub enum Caller {
     Own,
     /// A page of an allowed origin, which needs CORS headers.
     Allowed(String),
+    /// The same, and its browser sends credentials that nobody looks at.
+    WithCredentials(String),
 }
 
 impl Policy {
@@ -37,6 +39,16 @@ impl Policy {
 
     /// Checks one request; `local` is our address of its connection.
     pub fn check(&self, head: &RequestHead, local: SocketAddr) -> Result<Caller, Problem> {
+        self.check_with(head, local, std::iter::empty())
+    }
+
+    /// The same, where pages of more origins may come.
+    pub fn check_with<'a>(
+        &self,
+        head: &RequestHead,
+        local: SocketAddr,
+        mut more: impl Iterator<Item = &'a String>,
+    ) -> Result<Caller, Problem> {
         // HTTP/1.0 has no Host, and no browser speaks it.
         let host = head.host().unwrap_or_default().to_ascii_lowercase();
         if !host.is_empty() && !self.is_ours(&host, local.ip()) {
@@ -61,7 +73,7 @@ impl Policy {
             if own == Some(host.as_str()) {
                 return Ok(Caller::Own);
             }
-            if self.allowed_origins.contains(&origin) {
+            if self.allowed_origins.contains(&origin) || more.any(|known| *known == origin) {
                 return Ok(Caller::Allowed(origin));
             }
         }
@@ -91,9 +103,13 @@ impl Policy {
 /// hold an event stream open. They do say where it comes from (Fetch Metadata). The page itself
 /// may be linked to from anywhere.
 pub fn check_fetch_site(head: &RequestHead, resource: &Resource) -> Result<(), Problem> {
+    check_fetch_site_of(head, matches!(resource, Resource::Page(_)))
+}
+
+/// The same, for what is no resource of ours.
+pub fn check_fetch_site_of(head: &RequestHead, is_page: bool) -> Result<(), Problem> {
     let site = head.header("Sec-Fetch-Site").unwrap_or_default();
     let foreign = site == "cross-site" || site == "same-site";
-    let is_page = matches!(resource, Resource::Page(_));
     if !foreign || is_page || head.headers.first("Origin").is_some() {
         return Ok(());
     }
@@ -115,12 +131,24 @@ fn without_port(host: &str) -> &str {
 }
 
 impl Caller {
+    /// For clients whose browser sends credentials whether they are wanted or not.
+    #[must_use]
+    pub fn with_credentials(self) -> Self {
+        match self {
+            Self::Allowed(origin) => Self::WithCredentials(origin),
+            Self::Own | Self::WithCredentials(_) => self,
+        }
+    }
+
     /// Adds what an allowed page needs to read the answer (Fetch standard, CORS protocol).
     #[must_use]
     pub fn dress(&self, response: Response) -> Response {
         let response = response.header("X-Content-Type-Options", "nosniff");
         match self {
             Self::Own => response.header("Cross-Origin-Resource-Policy", "same-origin"),
+            Self::WithCredentials(origin) => Self::Allowed(origin.clone())
+                .dress(response)
+                .header("Access-Control-Allow-Credentials", "true"),
             Self::Allowed(origin) => response
                 .header("Access-Control-Allow-Origin", origin)
                 .header("Access-Control-Expose-Headers", "Location, ETag, Link")
@@ -133,7 +161,7 @@ impl Caller {
     pub fn dress_preflight(&self, response: Response, allow: &str) -> Response {
         match self {
             Self::Own => response,
-            Self::Allowed(_) => response
+            Self::Allowed(_) | Self::WithCredentials(_) => response
                 .header("Access-Control-Allow-Methods", allow)
                 .header(
                     "Access-Control-Allow-Headers",

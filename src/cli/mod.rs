@@ -21,7 +21,7 @@ pub struct Args {
     #[argh(option)]
     pub listen: Option<String>,
 
-    /// error, warn, info (default), debug or trace
+    /// error, warn, info (default) or debug; trace in a debug build
     #[argh(option)]
     pub log: Option<String>,
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use super::Config;
+use super::{Config, ContentConfig};
 
 /// What is fixed when the daemon starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,7 @@ pub struct ServedConfig {
     listen: Vec<SocketAddr>,
     plain: bool,
     ice_port: u16,
+    content: ContentConfig,
 }
 
 impl ServedConfig {
@@ -27,6 +28,9 @@ impl ServedConfig {
         if self.ice_port != new.ice_port {
             keys.push("ice.port");
         }
+        if self.content != new.content {
+            keys.push("content");
+        }
         keys
     }
 }
@@ -38,6 +42,7 @@ impl Config {
             listen: self.http.listen.clone(),
             plain: self.http.plain,
             ice_port: self.ice.port,
+            content: self.hub.content.clone(),
         }
     }
 }

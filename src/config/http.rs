@@ -97,7 +97,7 @@ fn read_listen(
 }
 
 /// RFC 6454 §6.1: scheme, host, port; no path. `*` would defeat the check, `null` is anybody.
-fn is_origin(text: &str) -> bool {
+pub(super) fn is_origin(text: &str) -> bool {
     let rest = text
         .strip_prefix("http://")
         .or_else(|| text.strip_prefix("https://"));

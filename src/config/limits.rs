@@ -15,6 +15,8 @@ pub(super) fn read<'a>(mut section: Section<'a>, document: &mut Document<'a>, li
             .unwrap_or(*place);
     };
     number("sessions", 1..=1_000, &mut limits.sessions);
+    number("peers", 1..=10_000, &mut limits.peers);
+    number("connections", 16..=10_000, &mut limits.connections);
     let channels = &mut limits.channels_per_session;
     number("channels_per_session", 1..=1_000, channels);
     // Three quarters of it may be ungranted at a time, and the largest message must still fit.

@@ -8,6 +8,7 @@ mod change;
 mod endpoints;
 mod environment;
 mod http;
+mod hub;
 mod limits;
 mod reader;
 mod serial;
@@ -28,6 +29,7 @@ use crate::limits::Limits;
 pub use change::{ServedConfig, endpoint_file, endpoint_toml, holds_only};
 pub use endpoints::check_name;
 pub use environment::VARIABLES;
+pub use hub::{ContentConfig, HubConfig, KeyConfig, Network, PeerConfig, Secret};
 pub use sources::{File, Sources, known_keys};
 
 /// Everything that can be configured, with the defaults in place of what is not.
@@ -45,6 +47,10 @@ pub struct Config {
     pub api: ApiConfig,
     /// `[access]`
     pub access: AccessConfig,
+    /// `[[peer]]`, `[content]`, `[skyway]` and `[peerjs]`
+    pub hub: HubConfig,
+    /// `general.log_level` of SkyWay's gateway.
+    pub log_level: Option<log::LevelFilter>,
     /// `[[endpoint]]`, each with a name of its own.
     pub endpoints: Vec<EndpointConfig>,
 }
@@ -385,6 +391,8 @@ impl Default for Config {
             serial: SerialConfig::default(),
             api: ApiConfig::default(),
             access: AccessConfig::default(),
+            hub: HubConfig::default(),
+            log_level: None,
             endpoints: vec![demo],
         }
     }

@@ -210,6 +210,31 @@ impl<'a> Section<'a> {
         Some(strings)
     }
 
+    /// A table of strings: the line of each, its key, and its value.
+    pub(super) fn pairs(
+        &mut self,
+        key: &str,
+        document: &mut Document<'a>,
+    ) -> Vec<(usize, String, String)> {
+        let Some(section) = self.table(key, document) else {
+            return Vec::new();
+        };
+        let mut pairs = Vec::new();
+        for (key, value) in section.table {
+            let (span, key) = (value.span(), key.into_inner().into_owned());
+            match value.into_inner() {
+                DeValue::String(text) => {
+                    pairs.push((document.line(&span), key, text.into_owned()));
+                }
+                other => {
+                    let name = format!("{}.{key}", section.path);
+                    document.wrong_type(&name, &span, "a string", &other);
+                }
+            }
+        }
+        pairs
+    }
+
     /// `true` or `false`.
     pub(super) fn boolean(&mut self, key: &str, document: &mut Document<'a>) -> Option<bool> {
         let (span, value) = self.take(key, document)?;

@@ -2,10 +2,13 @@
 //! their names, then the environment. What comes later wins key by key; endpoints add up.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
-use super::reader::Document;
+use log::LevelFilter;
+
+use super::reader::{Document, Section};
 use super::{
-    Config, EndpointConfig, EndpointKind, Fault, Place, endpoints, environment, http, limits,
+    Config, EndpointConfig, EndpointKind, Fault, Place, endpoints, environment, http, hub, limits,
     traffic,
 };
 
@@ -73,7 +76,9 @@ pub(super) fn parse_one(text: &str) -> Result<Config, Vec<Fault>> {
 /// documented and what is understood must be the same.
 pub fn known_keys() -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
-    let tables = "[http]\n[ice]\n[limits]\n[serial]\n[api]\n[access]\n[http.tls]\n".to_owned();
+    let tables = "[http]\n[ice]\n[limits]\n[serial]\n[api]\n[access]\n[http.tls]\n\
+                  [content]\n[[peer]]\n[[skyway.key]]\n[[peerjs.key]]\n[general]\n"
+        .to_owned();
     let endpoints = endpoints::KINDS.iter().flat_map(|kind| {
         traffic::FRAMINGS.iter().map(move |(framing, _)| {
             format!(
@@ -145,6 +150,11 @@ impl Draft {
             config.access.trust_loopback = trust.unwrap_or(config.access.trust_loopback);
             section.finish(document);
         }
+        if let Some(section) = root.table("general", document) {
+            self.read_general(section, document);
+        }
+        let config = &mut self.config;
+        hub::read(&mut root, document, &mut config.hub);
         for section in root.tables("endpoint", document) {
             let line = section.line();
             if let Some(endpoint) = endpoints::read(section, document) {
@@ -152,6 +162,22 @@ impl Draft {
             }
         }
         root.finish(document);
+    }
+
+    /// What the `config.toml` of SkyWay's gateway had.
+    fn read_general<'a>(&mut self, mut section: Section<'a>, document: &mut Document<'a>) {
+        let port = section.integer("api_port", 1_025..=65_535, document);
+        if let Some(port) = port.and_then(|port| u16::try_from(port).ok()) {
+            self.config.http.listen = vec![SocketAddr::from(([127, 0, 0, 1], port))];
+        }
+        let levels = [
+            ("error", LevelFilter::Error),
+            ("warn", LevelFilter::Warn),
+            ("debug", LevelFilter::Debug),
+        ];
+        let level = section.choice("log_level", &levels, document);
+        self.config.log_level = level.or(self.config.log_level);
+        section.finish(document);
     }
 
     fn add(

@@ -14,6 +14,8 @@ struct Entry {
 /// The newest messages that fit a fixed number of bytes.
 #[derive(Debug)]
 pub struct MessageRing {
+    capacity: usize,
+    /// Nothing until the first message: many content ports never see one.
     bytes: Box<[u8]>,
     entries: VecDeque<Entry>,
     /// The absolute number of the first entry.
@@ -32,7 +34,8 @@ impl MessageRing {
     /// An empty ring for `capacity` bytes.
     pub fn new(capacity: usize) -> Self {
         Self {
-            bytes: vec![0; capacity.max(1)].into_boxed_slice(),
+            capacity: capacity.max(1),
+            bytes: Box::default(),
             entries: VecDeque::new(),
             first: 0,
             head: 0,
@@ -65,8 +68,11 @@ impl MessageRing {
     #[must_use]
     pub fn push(&mut self, message: &[u8]) -> bool {
         let len = message.len();
-        if len > self.bytes.len() {
+        if len > self.capacity {
             return false;
+        }
+        if self.bytes.is_empty() {
+            self.bytes = vec![0; self.capacity].into_boxed_slice();
         }
         let occupied = occupied(len);
         let at = if self.head + occupied <= self.bytes.len() {
@@ -154,5 +160,15 @@ mod tests {
                 prop_assert!(ring.start() < ring.end(), "the newest message is always kept");
             }
         }
+    }
+
+    #[test]
+    fn one_without_messages_has_no_room_yet() {
+        let mut ring = MessageRing::new(1 << 18);
+        assert!(!ring.push(&[0; (1 << 18) + 1]));
+        assert_eq!(ring.bytes.len(), 0);
+        assert!(ring.push(&[]));
+        assert_eq!(ring.get(0), Some(&[][..]));
+        assert_eq!(ring.bytes.len(), 1 << 18);
     }
 }

@@ -5,8 +5,10 @@
 //! and a line in [`new`].
 
 mod answers;
+pub mod bridge;
 pub mod byte_log;
 pub mod byte_stream;
+pub mod content;
 pub mod demo;
 pub mod gate;
 pub mod line;
@@ -67,7 +69,7 @@ pub enum DropReason {
     Closed,
     /// The operating system would not send the datagram.
     SendFailed,
-    /// It fitted no frame of the endpoint's framing.
+    /// It fitted no frame of the endpoint's framing, or is not written as the connection's offer says.
     BadFrame,
     /// Somebody else may write, and this one may not.
     NoLease,
@@ -281,12 +283,18 @@ pub trait Endpoint {
     /// The message that [`Self::message`] showed has been sent (or the gap counted).
     fn consume_message(&mut self, route: RouteId);
 
+    /// Where this route's messages go, for a device that has several places.
+    fn redirect(&mut self, _route: RouteId, _to: Option<SocketAddr>) {}
     /// Whether message boundaries mean nothing to the device.
     fn is_stream(&self) -> bool {
         false
     }
     /// Whether each route has room of its own, which reading makes: then none waits for another.
     fn has_room_per_route(&self) -> bool {
+        false
+    }
+    /// Whether what one route says goes to another one.
+    fn couples_routes(&self) -> bool {
         false
     }
     /// What becomes of a route that falls off the ring.

@@ -3,11 +3,13 @@
 //! Each takes any bytes and panics only when something is wrong with us. The targets in `fuzz/`
 //! are one line each, and `tests/property` replays their corpora.
 
+mod facade;
 mod framing;
 mod gateway;
 mod input;
 mod payload;
 mod peer;
+mod signaling;
 mod world;
 
 use std::net::SocketAddr;
@@ -24,9 +26,11 @@ use crate::session::crypto::Identity;
 use crate::session::{Session, sdp};
 use crate::signaling::whip::Fragment;
 
+pub use facade::facade;
 pub use framing::framing;
 pub use gateway::gateway;
 pub use payload::payload;
+pub use signaling::signaling;
 
 /// Feeds an HTTP connection; any chopping must mean the same.
 pub fn http(data: &[u8]) {

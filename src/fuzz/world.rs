@@ -93,7 +93,7 @@ impl World {
                 received: Vec::new(),
             });
         }
-        assert!(self.clients.len() <= limits::HTTP_CONNECTIONS);
+        assert!(self.clients.len() <= limits::Limits::default().connections);
     }
 
     /// Bytes of a client, if its connection may be read.

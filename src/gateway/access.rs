@@ -418,7 +418,7 @@ fn check_query<'h>(head: &'h RequestHead, resource: &Resource) -> Result<Option<
 }
 
 /// Whether a proxy hands on what somebody else asked.
-fn is_forwarded(head: &RequestHead) -> bool {
+pub(super) fn is_forwarded(head: &RequestHead) -> bool {
     // The names alone: a client may have put bytes into the value that are no text.
     let names = [
         "forwarded",

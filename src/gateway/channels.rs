@@ -9,7 +9,7 @@ use super::routes::Route;
 use super::sessions::{ClosedChannel, Entry};
 use crate::access::scope::Verb;
 use crate::endpoint::DropReason;
-use crate::ids::SessionId;
+use crate::ids::{EndpointId, RouteId, SessionId};
 use crate::limits;
 use crate::session::channels::{Binding, ChannelKey};
 use crate::session::control::{self, Reply};
@@ -24,8 +24,7 @@ impl Gateway {
         let Some(channel) = entry.session.channels().get(key) else {
             return;
         };
-        let (label, stream) = (channel.label.clone(), channel.stream);
-        let reliable = channel.is_reliable();
+        let label = channel.label.clone();
         if self.fault.is_some_and(|fault| fault == label) {
             self.with_session(id, |_, _| panic!("the self-test asked for it"));
             return;
@@ -36,6 +35,9 @@ impl Gateway {
         if open > self.limits.channels_per_session {
             let detail = format!("a session has at most {}", self.limits.channels_per_session);
             return self.refuse_channel(id, key, "too-many-channels", &detail);
+        }
+        if let Some(link) = entry.link {
+            return self.open_link_channel(now, id, key, link);
         }
         if label == control::LABEL {
             return self.open_control(id, key);
@@ -51,11 +53,28 @@ impl Gateway {
             let detail = "no endpoint has this name; GET /endpoints lists those there are";
             return self.refuse_channel(id, key, "unknown-endpoint", detail);
         };
+        self.bind_channel(now, id, key, endpoint, may_write);
+    }
+
+    /// Binds a channel to an endpoint.
+    pub(super) fn bind_channel(
+        &mut self,
+        now: Instant,
+        id: SessionId,
+        key: ChannelKey,
+        endpoint: EndpointId,
+        may_write: bool,
+    ) -> Option<RouteId> {
+        let channel = self.sessions.get(id)?.session.channels().get(key)?;
+        let (label, stream) = (channel.label.clone(), channel.stream);
+        let reliable = channel.is_reliable();
         let endpoint = self.device_for_channel(endpoint);
         let window = self.limits.route_queue;
         let mut route = Route::new(id, key, (stream, label.clone()), endpoint, reliable, window);
         route.may_write = may_write;
         let route_id = self.routing.routes.insert(route);
+        let device = self.routing.endpoints.get(endpoint);
+        let bound = device.map_or_else(String::new, |device| device.config.name.clone());
         if let Some(device) = self.routing.endpoints.get_mut(endpoint) {
             device.routes.push(route_id);
             device.endpoint.attach(now, route_id);
@@ -70,16 +89,16 @@ impl Gateway {
             entry.session.tell(&Reply::Opened {
                 channel,
                 label,
-                endpoint: label,
+                endpoint: &bound,
             });
             let level = entry.log_level();
             let name = entry.session.name();
-            log::log!(level, "session {name}: channel {stream} opened {label}");
+            log::log!(level, "session {name}: channel {stream} opened {bound}");
             self.events.push(
                 "channel",
                 &json!({
                     "session": entry.session.name(), "channel": stream, "label": label,
-                    "endpoint": label, "state": "opened",
+                    "endpoint": bound, "state": "opened",
                 }),
             );
         }
@@ -87,6 +106,7 @@ impl Gateway {
         self.grant(route_id);
         self.touch_session(id);
         self.after_endpoint(endpoint);
+        Some(route_id)
     }
 
     pub(super) fn refuse_channel(
@@ -182,7 +202,12 @@ impl Gateway {
                         "state": "closed", "reason": "peer",
                     }),
                 );
+                let link = entry.link;
                 self.deliver_then_remove(now, route);
+                if link.is_some() {
+                    // PeerJS and SkyWay-JS have one connection for each channel.
+                    self.close_emptied_session(now, id);
+                }
             }
             Binding::Control => log::debug!("session {name}: control channel closed"),
             // Said when it was decided.

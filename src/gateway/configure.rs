@@ -35,6 +35,8 @@ pub(super) struct Configured {
     writes: Vec<PendingWrite>,
     /// Requests that wait for the list of ports.
     port_askers: Vec<(SourceId, Caller)>,
+    /// Origins, beside our own, whose pages may use the API.
+    pub(super) allowed_origins: Vec<String>,
     /// This machine's names, which are hosts of ours whatever the configuration says.
     pub(super) own_names: Vec<String>,
 }
@@ -56,6 +58,7 @@ impl Configured {
             discover: config.serial.discover,
             writes: Vec::new(),
             port_askers: Vec::new(),
+            allowed_origins: config.http.allowed_origins.clone(),
             own_names,
         }
     }
@@ -89,6 +92,7 @@ impl Gateway {
         let mut hosts = self.configured.own_names.clone();
         hosts.extend(config.http.hosts.iter().cloned());
         self.policy = crate::api::origin::Policy::new(hosts, config.http.allowed_origins.clone());
+        self.configured.allowed_origins = config.http.allowed_origins.clone();
         self.trust_loopback = config.access.trust_loopback;
         let tls_files = std::mem::replace(&mut self.tls_files, config.http.tls.clone());
         // Our own does not change, and may be one that could not be kept.
@@ -97,6 +101,7 @@ impl Gateway {
             self.load_tls();
         }
         let changed = self.apply_endpoints(now, config.endpoints);
+        self.use_hub_config(now, &config.hub);
         log::info!("the configuration has been read again: {changed} endpoints have changed");
         let event = json!({"ok": true, "endpoints_changed": changed, "needs_restart": restart});
         self.events.push("config", &event);

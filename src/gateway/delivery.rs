@@ -12,6 +12,7 @@ use super::waiting::Offered;
 use crate::endpoint::{Count, DropReason, Message};
 use crate::ids::{EndpointId, RouteId, SessionId};
 use crate::limits;
+use crate::payload::{Decoded, Payload};
 use crate::session::channels::{Binding, ChannelKey};
 
 /// What a waiting route may have delivered per turn, in bytes.
@@ -39,7 +40,7 @@ impl Gateway {
         };
         let channel = entry.session.channels().get(key);
         match channel.map(|channel| channel.binding) {
-            Some(Binding::Route(route)) => self.carry(now, route, binary, data),
+            Some(Binding::Route(route)) => self.receive(now, route, binary, data),
             Some(Binding::Control) => self.handle_control(now, session, key, &data),
             Some(Binding::Unbound | Binding::Closing) | None => self.count_unbound(data.len()),
         }
@@ -49,6 +50,62 @@ impl Gateway {
     pub(super) fn count_unbound(&mut self, bytes: usize) {
         let (direction, reason) = (Direction::FromPeer, DropReason::Closed);
         self.stats.drops.add(direction, reason, Count::one(bytes));
+    }
+
+    /// Reads a frame as its connection writes it.
+    fn receive(&mut self, now: Instant, id: RouteId, binary: bool, data: Vec<u8>) {
+        let route = self.routing.routes.get_mut(id);
+        let Some(mut transcoder) = route.and_then(|route| route.transcoder.take()) else {
+            return self.carry(now, id, binary, data);
+        };
+        let mut is_over = false;
+        let before = transcoder.held();
+        match transcoder.decode(binary, &data) {
+            Ok(Some(Decoded::Payload(payload))) => {
+                let (bytes, binary) = match payload {
+                    Payload::Text(text) => (text.as_bytes(), false),
+                    Payload::Bytes(bytes) => (bytes, true),
+                };
+                let bytes = bytes.to_vec();
+                self.carry_in_pieces(now, id, binary, bytes);
+            }
+            Ok(Some(Decoded::Close)) => is_over = true,
+            Ok(None) => {}
+            Err(error) => {
+                log::debug!("a message that is not written as its offer says: {error}");
+                let count = Count::one(data.len());
+                self.drop_from_peer(id, DropReason::BadFrame, count);
+            }
+        }
+        let Some(route) = self.routing.routes.get_mut(id) else {
+            return;
+        };
+        let after = transcoder.held();
+        route.transcoder = Some(transcoder);
+        let (session, channel) = (route.session, route.channel);
+        self.routing.held = self.routing.held + after - before;
+        if self.routing.held > limits::PAYLOAD_TOTAL && after > before {
+            self.drop_from_peer(id, DropReason::Overflow, Count::one(after));
+            let detail = "all channels together have too many messages that are not whole yet";
+            self.end_channel(session, channel, "overflow", detail);
+        }
+        if is_over {
+            self.end_channel(session, channel, "peer", "the page wants it to be closed");
+        }
+    }
+
+    /// Carries what a page had cut in parts: a byte stream knows no messages, and takes it in pieces
+    /// where it is longer than what a channel carries at once.
+    fn carry_in_pieces(&mut self, now: Instant, id: RouteId, binary: bool, data: Vec<u8>) {
+        let route = self.routing.routes.get(id);
+        let device = route.and_then(|route| self.routing.endpoints.get(route.endpoint));
+        let is_stream = device.is_some_and(|device| device.endpoint.is_stream());
+        if !is_stream || data.len() <= limits::MAX_MESSAGE {
+            return self.carry(now, id, binary, data);
+        }
+        for piece in data.chunks(limits::MAX_MESSAGE) {
+            self.carry(now, id, binary, piece.to_vec());
+        }
     }
 
     /// Carries a peer's message to its endpoint, or keeps it on the route.
@@ -136,6 +193,10 @@ impl Gateway {
             self.step_jobs(now, id);
         }
         self.after_endpoint(id);
+        let device = self.routing.endpoints.get(id);
+        if device.is_some_and(|device| device.endpoint.couples_routes()) {
+            self.touch_routes(id);
+        }
     }
 
     fn drop_from_peer(&mut self, id: RouteId, reason: DropReason, count: Count) {
@@ -246,6 +307,7 @@ impl Gateway {
             return;
         };
         self.routing.queued -= route.queued_bytes();
+        self.routing.held -= route.transcoder.as_ref().map_or(0, |it| it.held());
         route.forget(reason);
         self.stats.drops.add_all(&route.drops);
         let [from_peer, to_peer] = &mut self.stats.ended;

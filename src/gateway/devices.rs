@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Gateway;
 use super::capture::Tape;
+use super::hub::ContentPort;
 use super::line::{Expected, Job};
 use super::source::{Command, Source};
 use super::stats::{Direction, Drops};
@@ -24,6 +25,10 @@ pub(super) struct Device {
     pub(super) endpoint: Box<dyn Endpoint>,
     /// The stream or socket it is paired with, while there is one.
     pub(super) source: Option<SourceId>,
+    /// What it is for the REST API of SkyWay's gateway, if it is a content port: it has no name.
+    pub(super) content: Option<ContentPort>,
+    /// It stands between two pages, and has no name either.
+    pub(super) is_bridge: bool,
     /// The endpoint whose connection for one channel this is.
     pub(super) parent: Option<EndpointId>,
     /// What is to be written waits until the driver has been flushed.
@@ -61,6 +66,8 @@ impl Device {
     pub(super) fn new(config: EndpointConfig, endpoint: Box<dyn Endpoint>) -> Self {
         Self {
             endpoint,
+            content: None,
+            is_bridge: false,
             parent: None,
             ended: None,
             holds_output: false,
@@ -90,6 +97,11 @@ impl Device {
     /// Nobody waits any more.
     pub(super) fn take_waiting(&mut self) -> VecDeque<RouteId> {
         std::mem::take(&mut self.waiting)
+    }
+
+    /// Whether it is one that nobody has configured, and nobody can open by its name.
+    pub(super) fn is_nameless(&self) -> bool {
+        self.content.is_some() || self.is_bridge
     }
 
     /// Whether a script has its turn, and bytes must wait.
@@ -204,6 +216,9 @@ impl Gateway {
     pub(super) fn handle_device_opened(&mut self, now: Instant, id: EndpointId) {
         if let Some(device) = self.routing.endpoints.get_mut(id) {
             device.endpoint.handle_opened(now);
+            if device.content.is_some() {
+                self.handle_content_opened(now, id);
+            }
             self.after_endpoint(id);
             self.offer_waiting(now, id);
         }
@@ -250,6 +265,9 @@ impl Gateway {
             self.commands.push_back(Command::Close { source });
         }
         let lost = device.endpoint.handle_failed(now, why);
+        if device.content.is_some() {
+            return self.handle_content_failed(now, id, why);
+        }
         device.driver_is_empty = true;
         device.holds_output = false;
         if device.parent.is_some() {
@@ -394,8 +412,19 @@ impl Gateway {
             }
             Action::SendDatagram => {
                 let remote = device.endpoint.remote();
+                let mut from = device.source;
+                if let (Some(content), Some(remote)) = (&device.content, remote)
+                    && !content.reaches(remote.ip())
+                {
+                    let sender = self.rendezvous.sender_to(remote.ip());
+                    let sender = sender.and_then(|id| self.routing.endpoints.get(id));
+                    from = sender.and_then(|sender| sender.source);
+                }
+                let Some(device) = self.routing.endpoints.get_mut(id) else {
+                    return;
+                };
                 let datagram = device.endpoint.output();
-                if let (Some(source), Some(remote)) = (device.source, remote)
+                if let (Some(source), Some(remote)) = (from, remote)
                     && !self.routing.transmits.push(source, None, remote, datagram)
                 {
                     let count = Count::one(datagram.len());
@@ -410,13 +439,13 @@ impl Gateway {
                 }
             }
             // A connection of one channel is that channel's affair.
-            Action::StateChanged if device.parent.is_some() => {}
+            Action::StateChanged if device.parent.is_some() || device.is_nameless() => {}
             Action::StateChanged => self.announce_endpoint(id),
         }
     }
 
     /// Sessions that read from this endpoint may have something to be sent.
-    fn touch_routes(&mut self, id: EndpointId) {
+    pub(super) fn touch_routes(&mut self, id: EndpointId) {
         let Some(device) = self.routing.endpoints.get(id) else {
             return;
         };

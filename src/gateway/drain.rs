@@ -37,6 +37,7 @@ impl Gateway {
             deadline: now + limits::DRAIN,
             phase: Phase::Flushing,
         });
+        self.end_polls(now);
         self.step_drain(now);
     }
 

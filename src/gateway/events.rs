@@ -155,7 +155,7 @@ impl Gateway {
             }
             Some(Source::WebSocket(socket)) => {
                 let text = json!({"event": kind, "id": id, "data": data}).to_string();
-                socket.send_text(now, &text).is_ok()
+                socket.connection.send_text(now, &text).is_ok()
             }
             Some(
                 Source::Listener { .. }
@@ -198,7 +198,7 @@ impl Gateway {
     fn end_event_stream(&mut self, now: Instant, source: SourceId, code: u16, why: &str) {
         match self.sources.get_mut(source) {
             Some(Source::Http(http)) => http.connection.end_stream(now),
-            Some(Source::WebSocket(socket)) => socket.close(now, code, why),
+            Some(Source::WebSocket(socket)) => socket.connection.close(now, code, why),
             Some(
                 Source::Listener { .. }
                 | Source::ControlSocket

@@ -13,7 +13,9 @@ mod demux;
 mod devices;
 mod drain;
 mod events;
+mod hub;
 mod instances;
+mod internal;
 mod line;
 mod line_answers;
 mod listeners;
@@ -30,9 +32,11 @@ mod streams;
 mod tests;
 mod timers;
 mod tokens;
+mod transcode;
 mod views;
 mod waiting;
 mod web;
+mod web_bodies;
 mod writers;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -64,6 +68,7 @@ use configure::Configured;
 use demux::Demux;
 use devices::Device;
 use drain::Drain;
+use hub::Rendezvous;
 use offers::PendingOffer;
 use routes::Route;
 use secured::Guard;
@@ -135,6 +140,10 @@ pub struct Gateway {
     guards: HashMap<SourceId, Guard>,
     /// Bytes of the stream that is read now.
     plain: Vec<u8>,
+    /// Who can be called, and by whom.
+    rendezvous: Rendezvous,
+    /// Sessions of this process have more to say to each other than one turn had room for.
+    internal_waits: bool,
     drain: Option<Drain>,
     exit: Option<Exit>,
     /// The self-test's: a session that opens a channel of this label panics.
@@ -149,6 +158,8 @@ struct Routing {
     transmits: TransmitQueue,
     /// Bytes that wait for devices, on all routes.
     queued: usize,
+    /// Bytes of messages in parts that are not whole yet, on all routes.
+    held: usize,
     /// Endpoints that are captured, and the time of day for them, since 1970.
     captures: usize,
     time: Duration,
@@ -164,6 +175,7 @@ impl Gateway {
         hosts: Vec<String>,
         seed: [u8; 32],
     ) -> Self {
+        let peers = config.limits.peers;
         let configured = Configured::new(&config, hosts.clone());
         let mut names = hosts;
         names.extend(config.http.hosts);
@@ -192,6 +204,7 @@ impl Gateway {
                 routes: Slab::new(),
                 transmits: TransmitQueue::new(),
                 queued: 0,
+                held: 0,
                 captures: 0,
                 time: Duration::ZERO,
             },
@@ -218,6 +231,8 @@ impl Gateway {
             tls_files: config.http.tls,
             guards: HashMap::new(),
             plain: Vec::new(),
+            rendezvous: Rendezvous::new(&config.hub, peers),
+            internal_waits: false,
             drain: None,
             exit: None,
             fault: None,
@@ -242,6 +257,7 @@ impl Gateway {
         for endpoint in config.endpoints {
             gateway.add_endpoint(endpoint);
         }
+        gateway.use_hub_config(now, &config.hub);
         if gateway.configured.discover {
             gateway.commands.push_back(Command::WatchDevices);
             gateway.commands.push_back(Command::ListPorts);
@@ -345,6 +361,12 @@ impl Gateway {
         } else {
             self.exit = Some(Exit::Failed(failure.clone()));
         }
+    }
+
+    /// This machine's addresses with the bits of their networks; told before
+    /// [`Self::handle_addresses`].
+    pub fn handle_networks(&mut self, networks: Vec<(IpAddr, u8)>) {
+        self.rendezvous.set_networks(networks);
     }
 
     /// The answer to [`Command::ListAddresses`].
@@ -459,6 +481,13 @@ impl Gateway {
                 TimerKey::Listener(source) => self.retry_listener(source),
                 TimerKey::Expiry => self.expire_tokens(now),
                 TimerKey::KeepAlive => self.keep_event_streams_alive(now),
+                TimerKey::Hub => self.handle_hub_timeout(now),
+                TimerKey::Peer(peer) => self.handle_peer_timeout(now, peer),
+                TimerKey::RestPeer(key) => self.handle_rest_peer_timeout(now, key),
+                TimerKey::Link(link) => self.handle_link_timeout(now, link),
+                TimerKey::Page(page) => self.handle_page_timeout(now, page),
+                TimerKey::Poll(source) => self.handle_poll_timeout(now, source),
+                TimerKey::Internal => {}
                 TimerKey::Drain => self.step_drain(now),
             }
         }
@@ -479,8 +508,11 @@ impl Gateway {
     /// Brings everything that was touched to rest. The loop calls it once per turn, after all
     /// inputs, so that a session is written to once for many of them.
     pub fn settle(&mut self, now: Instant) {
-        while let Some(session) = self.touched_sessions.pop_front() {
-            self.pump_session(now, session);
+        self.settle_sessions(now);
+        // Most turns are about messages, and nobody calls anybody in them.
+        if !self.rendezvous.is_quiet() {
+            self.settle_hub(now);
+            self.settle_sessions(now);
         }
         while let Some(instance) = self.orphans.pop() {
             self.dispose_instance(now, instance);

@@ -18,7 +18,7 @@ use crate::api::origin::Caller;
 use crate::api::problem::Problem;
 use crate::http::Response;
 use crate::ice::gatherer::{Peer, host_addresses};
-use crate::ids::{SessionId, SourceId};
+use crate::ids::{LinkId, SessionId, SourceId};
 use crate::session::{Session, sdp};
 use crate::signaling::whip::{self, Fragment};
 
@@ -86,6 +86,7 @@ impl Gateway {
     }
 
     pub(super) fn answer_offers(&mut self, now: Instant, addresses: &[IpAddr]) {
+        self.begin_links(now, addresses);
         for offer in std::mem::take(&mut self.offers) {
             let response = match self.create_session(now, &offer, addresses) {
                 Ok(response) => response,
@@ -113,34 +114,54 @@ impl Gateway {
         let checked = sdp::check_offer(&offer.body)?;
         let local = host_addresses(addresses, self.ports, offer.peer);
         let name = self.random_name();
-        // str0m 0.24 may panic on SDP it does not expect; that is the offer's end and no more.
-        let accepted = catch_unwind(AssertUnwindSafe(|| {
-            Session::accept(
-                now,
-                name.clone(),
-                &checked,
-                &local,
-                &self.identity,
-                &self.limits,
-            )
-        }));
-        let (session, answer) = match accepted {
-            Ok(accepted) => accepted?,
-            Err(_) => {
-                self.stats.sessions_panicked += 1;
-                log::error!("an offer met a bug, please report it");
-                return Err(Problem::new(400, "the offer is not understood"));
-            }
+        let (identity, limits) = (&self.identity, &self.limits);
+        let accepted =
+            guarded(|| Session::accept(now, name.clone(), &checked, &local, identity, limits));
+        let Some(accepted) = accepted else {
+            self.stats.sessions_panicked += 1;
+            return Err(Problem::new(400, "the offer is not understood"));
         };
+        let (session, answer) = accepted?;
         let remote = match self.sources.get(offer.source) {
             Some(Source::Http(http)) => Some(http.remote.ip()),
             _ => None,
         };
         let etag = etag(&session);
-        let ufrag = session.local_ufrag().to_owned();
+        let grant = offer.grant.clone();
+        if self
+            .insert_session(now, session, grant, remote, None)
+            .is_none()
+        {
+            return Err(Problem::new(503, "please try again").header("Retry-After", "0"));
+        }
+        Ok(Response::new(201)
+            .header("Location", &format!("/sessions/{name}"))
+            .header("ETag", &etag)
+            .header("Accept-Patch", whip::FRAGMENT)
+            .header("Cache-Control", "no-store")
+            .body(whip::SDP, answer.into_bytes()))
+    }
+
+    /// A session that was made is from now on one of ours. `None`: its ufrag is taken.
+    pub(super) fn insert_session(
+        &mut self,
+        now: Instant,
+        session: Session,
+        grant: Grant,
+        remote: Option<IpAddr>,
+        link: Option<LinkId>,
+    ) -> Option<SessionId> {
+        let (name, ufrag) = (session.name().to_owned(), session.local_ufrag().to_owned());
+        let did = if session.awaits_answer() {
+            "made"
+        } else {
+            "answered"
+        };
+        let who = grant.who().to_owned();
         let id = self.sessions.insert(Entry {
             session,
-            grant: offer.grant.clone(),
+            grant,
+            link,
             remote,
             created: self.routing.time.as_secs(),
             routes: Vec::new(),
@@ -154,30 +175,21 @@ impl Gateway {
         });
         if !self.demux.insert_ufrag(&ufrag, id) {
             self.sessions.remove(id);
-            return Err(Problem::new(503, "please try again").header("Retry-After", "0"));
+            return None;
         }
-        self.names.insert(name.clone(), id);
-        self.stats.sessions_created += 1;
-        log::info!(
-            "session {name} of {}: answered an offer with {} host addresses",
-            offer.grant.who(),
-            local.len()
-        );
+        log::info!("session {name} of {who}: {did} an offer");
         self.events
             .push("session", &json!({"id": name, "state": "new"}));
+        self.names.insert(name, id);
+        self.stats.sessions_created += 1;
         self.timers.set(TimerKey::Session(id), Some(now));
         self.schedule_expiry(now);
         self.touch_session(id);
-        Ok(Response::new(201)
-            .header("Location", &format!("/sessions/{name}"))
-            .header("ETag", &etag)
-            .header("Accept-Patch", whip::FRAGMENT)
-            .header("Cache-Control", "no-store")
-            .body(whip::SDP, answer.into_bytes()))
+        Some(id)
     }
 
     /// 128 random bits: nobody meets a session by trying.
-    fn random_name(&mut self) -> String {
+    pub(super) fn random_name(&mut self) -> String {
         let (high, low) = (self.random.next_u64(), self.random.next_u64());
         format!("{high:016x}{low:016x}")
     }
@@ -217,6 +229,16 @@ impl Gateway {
         added.unwrap_or(Ok(()))?;
         Ok(Response::new(204))
     }
+}
+
+/// Runs what makes a session. str0m 0.24 may panic on SDP that it does not expect; that is the end of
+/// the description and no more.
+pub(super) fn guarded<R>(make: impl FnOnce() -> R) -> Option<R> {
+    let made = catch_unwind(AssertUnwindSafe(make));
+    if made.is_err() {
+        log::error!("a description met a bug, please report it");
+    }
+    made.ok()
 }
 
 /// Lines in the log about the channels of one session.

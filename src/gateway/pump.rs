@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::routes::Route;
 use super::sessions::Entry;
 use super::stats::Direction;
 use super::timers::TimerKey;
@@ -10,6 +11,7 @@ use super::{Gateway, Routing};
 use crate::endpoint::{Count, DropReason, LagPolicy, Outgoing};
 use crate::ids::{RouteId, SessionId};
 use crate::limits;
+use crate::session::Session;
 use crate::session::channels::ChannelKey;
 use crate::session::control::Reply;
 use crate::session::event::Written;
@@ -102,7 +104,13 @@ impl Gateway {
             .routes
             .iter()
             .filter_map(|id| self.routing.routes.get(*id));
-        let waiting = routes.filter(|route| !route.is_empty());
+        let endpoints = &self.routing.endpoints;
+        let couples = |id| {
+            endpoints
+                .get(id)
+                .is_some_and(|it| it.endpoint.couples_routes())
+        };
+        let waiting = routes.filter(|route| !route.is_empty() || couples(route.endpoint));
         let endpoints: Vec<_> = waiting.map(|route| route.endpoint).collect();
         for endpoint in endpoints {
             let device = self.routing.endpoints.get(endpoint);
@@ -196,6 +204,25 @@ enum Turn {
     Blocked,
 }
 
+/// Sends what a transcoder has made of the message before.
+fn write_frames(session: &mut Session, route: &mut Route) -> Option<Turn> {
+    let transcoder = route.transcoder.as_mut()?;
+    while let Some((binary, frame)) = transcoder.front() {
+        match session.write(route.channel, binary, frame) {
+            Written::Accepted => transcoder.pop(),
+            Written::Blocked => return Some(Turn::Blocked),
+            Written::Gone => return Some(Turn::Idle),
+            Written::TooLarge | Written::Empty => {
+                let count = Count::one(frame.len());
+                let (direction, reason) = (Direction::ToPeer, DropReason::TooLarge);
+                route.drops.add(direction, reason, count);
+                transcoder.pop();
+            }
+        }
+    }
+    None
+}
+
 fn write_route(entry: &mut Entry, routing: &mut Routing, id: RouteId, gaps: &mut Vec<Gap>) -> Turn {
     let Some(route) = routing.routes.get_mut(id) else {
         return Turn::Idle;
@@ -208,6 +235,9 @@ fn write_route(entry: &mut Entry, routing: &mut Routing, id: RouteId, gaps: &mut
     }
     route.deficit = (route.deficit + QUANTUM).min(limits::MAX_MESSAGE + QUANTUM);
     loop {
+        if let Some(blocked) = write_frames(&mut entry.session, route) {
+            return blocked;
+        }
         let lost = match device.endpoint.message(id) {
             None => {
                 route.deficit = 0;
@@ -219,10 +249,21 @@ fn write_route(entry: &mut Entry, routing: &mut Routing, id: RouteId, gaps: &mut
                 if message.bytes.len() > route.deficit {
                     return Turn::Used;
                 }
-                match entry
-                    .session
-                    .write(route.channel, message.binary, message.bytes)
-                {
+                if let Some(transcoder) = &mut route.transcoder {
+                    match transcoder.encode(message) {
+                        Ok(()) => route.to_peer.add(count),
+                        Err(error) => {
+                            log::debug!("a message cannot be written as its offer says: {error}");
+                            let (direction, reason) = (Direction::ToPeer, DropReason::BadFrame);
+                            route.drops.add(direction, reason, count);
+                        }
+                    }
+                    route.deficit -= message.bytes.len();
+                    device.endpoint.consume_message(id);
+                    continue;
+                }
+                let binary = message.binary && !route.as_text;
+                match entry.session.write(route.channel, binary, message.bytes) {
                     Written::Accepted => {
                         route.to_peer.add(count);
                         route.deficit -= message.bytes.len();

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::delivery::QUANTUM;
 use super::stats::{Direction, Drops};
+use super::transcode::Transcoder;
 use crate::endpoint::{Count, DropReason};
 use crate::ids::{EndpointId, SessionId};
 use crate::session::channels::ChannelKey;
@@ -34,6 +35,10 @@ pub(super) struct Route {
     pub(super) endpoint: EndpointId,
     /// Whether every message arrives or the channel fails.
     pub(super) reliable: bool,
+    /// How its messages are written, if not as they are.
+    pub(super) transcoder: Option<Box<Transcoder>>,
+    /// Messages to the peer are text frames, whatever the endpoint says.
+    pub(super) as_text: bool,
     /// Whether its session's token allows more than looking on.
     pub(super) may_write: bool,
     /// Messages that arrived.
@@ -84,6 +89,8 @@ impl Route {
             label,
             endpoint,
             reliable,
+            transcoder: None,
+            as_text: false,
             may_write: true,
             from_peer: Count::default(),
             to_peer: Count::default(),

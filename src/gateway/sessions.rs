@@ -14,7 +14,7 @@ use crate::access::UnixTime;
 use crate::access::scope::Grant;
 use crate::datagram::Meta;
 use crate::endpoint::{Count, DropReason};
-use crate::ids::{EndpointId, RouteId, SessionId};
+use crate::ids::{EndpointId, LinkId, RouteId, SessionId};
 use crate::session::event::{ConnectionState, EndReason, Handled, SessionEvent};
 use crate::session::{Session, by_stun_ufrag};
 
@@ -23,6 +23,8 @@ pub(super) struct Entry {
     pub(super) session: Session,
     /// Who made it, and what it may do.
     pub(super) grant: Grant,
+    /// The connection between peers that it is for.
+    pub(super) link: Option<LinkId>,
     /// Where its offer came from, and when, in seconds since 1970.
     pub(super) remote: Option<IpAddr>,
     pub(super) created: UnixTime,
@@ -222,6 +224,10 @@ impl Gateway {
             (EndReason::Panicked | EndReason::Protocol(_), _) => ConnectionState::Failed,
             (_, state) => state,
         };
+        if let Some(link) = entry.link {
+            self.rendezvous
+                .note_end(link, state == ConnectionState::Failed);
+        }
         let who = entry.grant.who().to_owned();
         match reason {
             EndReason::Panicked => log::error!("session {name}: ended by a bug, please report it"),

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::hub::Purpose;
 use super::web::HttpSource;
 use crate::config::{Capture, TlsFiles, UdpConfig};
 use crate::connection::Connection;
@@ -29,7 +30,7 @@ pub(super) enum Source {
     /// An HTTP connection.
     Http(Box<HttpSource>),
     /// A connection that was upgraded to WebSocket.
-    WebSocket(Box<WebSocketConnection>),
+    WebSocket(Box<Socket>),
     /// An endpoint's stream or socket.
     Device(EndpointId),
     /// Takes connections for an endpoint.
@@ -40,12 +41,18 @@ pub(super) enum Source {
     Ice,
 }
 
+/// A WebSocket, and what for.
+pub(super) struct Socket {
+    pub(super) connection: WebSocketConnection,
+    pub(super) purpose: Purpose,
+}
+
 impl Source {
     /// The protocol over this source, if it is a stream of ours.
     pub(super) fn connection(&self) -> Option<&dyn Connection> {
         match self {
             Self::Http(http) => Some(&http.connection),
-            Self::WebSocket(connection) => Some(&**connection),
+            Self::WebSocket(socket) => Some(&socket.connection),
             Self::Listener { .. }
             | Self::ControlSocket
             | Self::Device(_)
@@ -59,7 +66,7 @@ impl Source {
     pub(super) fn connection_mut(&mut self) -> Option<&mut dyn Connection> {
         match self {
             Self::Http(http) => Some(&mut http.connection),
-            Self::WebSocket(connection) => Some(&mut **connection),
+            Self::WebSocket(socket) => Some(&mut socket.connection),
             Self::Listener { .. }
             | Self::ControlSocket
             | Self::Device(_)

@@ -104,6 +104,10 @@ pub(super) struct Stats {
     pub(super) drops: Drops,
     /// Messages of channels that have ended, from and to their peers.
     pub(super) ended: [Count; 2],
+    /// Peers that could not join the hub.
+    pub(super) peers_refused: u64,
+    /// Signals that made no sense, or that a page did not read.
+    pub(super) signals_refused: u64,
     /// Events that a slow reader missed.
     pub(super) events_lost: u64,
 }

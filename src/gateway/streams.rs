@@ -127,7 +127,7 @@ impl Gateway {
                 tape.recorder.consume(n);
             }
         } else if self.consume_wrapped(now, source, n) {
-            // They were records.
+            self.go_on_with_socket(now, source);
         } else if let Some(connection) = self
             .sources
             .get_mut(source)
@@ -135,6 +135,7 @@ impl Gateway {
         {
             connection.consume(n);
             self.service(now, source);
+            self.go_on_with_socket(now, source);
         }
     }
 

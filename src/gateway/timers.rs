@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
-use crate::ids::{EndpointId, RouteId, SessionId, SourceId};
+use crate::ids::{EndpointId, LinkId, PageId, PeerId, RouteId, SessionId, SourceId};
 
 /// Whose deadline it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +40,20 @@ pub(super) enum TimerKey {
     Listener(SourceId),
     /// The end of a token's time.
     Expiry,
+    /// Signals to peers that are not there.
+    Hub,
+    /// A peer that has to say something now and then.
+    Peer(PeerId),
+    /// A peer of the REST API, by its token.
+    RestPeer(u64),
+    /// A link that waits for its peer, or is to be forgotten.
+    Link(LinkId),
+    /// A client of Socket.IO.
+    Page(PageId),
+    /// A request that waits for an event.
+    Poll(SourceId),
+    /// Datagrams between sessions of this process.
+    Internal,
     /// The end of the draining.
     Drain,
 }

@@ -249,6 +249,7 @@ impl Gateway {
         let requests = stats.requests.iter();
         let requests = requests.map(|(class, n)| (vec![("code", format!("{class}xx"))], *n));
         let (pairs, _) = self.demux.len();
+        let [peers, links, content_ports, polls] = self.hub_counts();
         let uptime = now.saturating_duration_since(self.started).as_secs();
         let mut families = vec![
             counter("uptime_seconds", "Seconds since the start", single(uptime)),
@@ -274,6 +275,20 @@ impl Gateway {
                 self.events.len(),
             ),
             gauge("address_pairs", "Address pairs learned", pairs),
+            gauge("peers", "Peers of the hub", peers),
+            gauge("links", "Connections of our own peers", links),
+            gauge("content_ports", "Content ports", content_ports),
+            gauge("parked_polls", "Requests that wait for an event", polls),
+            counter(
+                "peers_refused",
+                "Peers that could not join",
+                single(stats.peers_refused),
+            ),
+            counter(
+                "signals_refused",
+                "Signals that made no sense, or were not read",
+                single(stats.signals_refused + self.signals_dropped()),
+            ),
             counter(
                 "sessions_created",
                 "Offers answered",
@@ -303,7 +318,7 @@ impl Gateway {
             counter(
                 "events_lost",
                 "Events not told to slow readers",
-                single(stats.events_lost),
+                single(stats.events_lost + self.peer_events_dropped()),
             ),
             counter(
                 "datagrams_received",
@@ -337,7 +352,7 @@ impl Gateway {
         let [open, from_device, to_device] = &mut endpoints;
         for (id, device) in self.routing.endpoints.iter() {
             all.add_all(&device.drops);
-            if device.parent.is_some() {
+            if device.parent.is_some() || device.is_nameless() {
                 continue;
             }
             let [mut from, mut to] = [Count::default(); 2];

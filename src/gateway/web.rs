@@ -3,13 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use super::Gateway;
 use super::access::{Reach, permit};
-use super::line::{After, Asker};
-use super::source::{Command, Source};
+use super::hub::{Foreign, ForeignRequest, Purpose};
+use super::line::Asker;
+use super::source::{Command, Socket, Source};
 use super::timers::TimerKey;
 use super::writers::Denied;
 use crate::access::scope::Grant;
@@ -17,12 +15,10 @@ use crate::access::tries::network_of;
 use crate::api::origin::{Caller, check_fetch_site};
 use crate::api::problem::Problem;
 use crate::api::{Action, Resource, check_content_type};
-use crate::endpoint::script::Script;
 use crate::http::{HttpConnection, HttpEvent, Method, RequestHead, Response};
 use crate::ice::gatherer::Peer;
-use crate::ids::{EndpointId, SourceId};
+use crate::ids::{PageId, SourceId};
 use crate::limits;
-use crate::session::control::Wish;
 use crate::signaling::whip;
 use crate::websocket::{WebSocketConnection, accept_key};
 
@@ -37,8 +33,19 @@ pub(super) struct HttpSource {
     pub(super) grant: Grant,
     /// A request whose body is still to come.
     request: Option<Request>,
-    /// It becomes a WebSocket as soon as its 101 is written.
-    upgrading: bool,
+    /// The same, of a client that was written for another server.
+    pub(super) foreign: Option<Box<ForeignRequest>>,
+    /// Whose packets it waits for.
+    pub(super) page: Option<PageId>,
+    /// It becomes a WebSocket for this as soon as its 101 is written.
+    pub(super) upgrading: Option<Purpose>,
+}
+
+impl HttpSource {
+    /// Our address.
+    pub(super) fn local(&self) -> SocketAddr {
+        self.local
+    }
 }
 
 struct Request {
@@ -61,7 +68,7 @@ impl Gateway {
         let plain = |addr: SocketAddr| SocketAddr::new(addr.ip().to_canonical(), addr.port());
         let (local, remote) = (plain(local), plain(remote));
         let is_network = !matches!(reach, Reach::ControlSocket | Reach::Loopback);
-        if self.connections >= limits::HTTP_CONNECTIONS
+        if self.connections >= self.limits.connections
             || (is_network && !self.has_room_for(remote.ip()))
         {
             self.stats.connections_refused += 1;
@@ -76,7 +83,9 @@ impl Gateway {
             reach,
             grant: Grant::default(),
             request: None,
-            upgrading: false,
+            foreign: None,
+            page: None,
+            upgrading: None,
         };
         let source = self.sources.insert(Source::Http(Box::new(http)));
         if is_network {
@@ -90,7 +99,7 @@ impl Gateway {
     fn has_room_for(&self, address: IpAddr) -> bool {
         let network = network_of(address);
         let same = self.network.values().filter(|known| **known == network);
-        self.network.len() < limits::NETWORK_CONNECTIONS
+        self.network.len() < self.limits.connections * limits::NETWORK_QUARTERS / 4
             && same.count() < limits::CONNECTIONS_PER_ADDRESS
     }
 
@@ -108,15 +117,14 @@ impl Gateway {
                             http.connection.close_after_output();
                         }
                         self.events.remove(source);
+                        self.forget_poll(source);
                     }
                     None => break,
                 },
-                // Readers of events have nothing to say; what they send is read and ignored.
-                Some(Source::WebSocket(socket)) => {
-                    if socket.poll_message().is_none() {
-                        break;
-                    }
-                }
+                Some(Source::WebSocket(socket)) => match socket.connection.poll_message() {
+                    Some(message) => self.handle_socket_message(now, source, &message),
+                    None => break,
+                },
                 Some(
                     Source::Listener { .. }
                     | Source::ControlSocket
@@ -152,7 +160,11 @@ impl Gateway {
     }
 
     pub(super) fn remove_connection(&mut self, source: SourceId) {
-        if self.sources.remove(source).is_some() {
+        self.forget_poll(source);
+        if let Some(gone) = self.sources.remove(source) {
+            if let Source::WebSocket(socket) = gone {
+                self.rendezvous.note_closed(socket.purpose);
+            }
             self.connections -= 1;
             self.guards.remove(&source);
             self.network.remove(&source);
@@ -184,21 +196,16 @@ impl Gateway {
 
     /// A head decides whether the body is read at all.
     fn handle_head(&mut self, now: Instant, source: SourceId, head: &RequestHead) {
+        if let Some(foreign) = Foreign::of(head) {
+            return self.handle_foreign_head(now, source, head, foreign);
+        }
         let Some(Source::Http(http)) = self.sources.get(source) else {
             return;
         };
         let caller = match self.policy.check(head, http.local) {
             Ok(caller) => caller,
             Err(problem) => {
-                // From the network once for each address and minute: nobody's noise hides another's.
-                let passed = match self.network.get(&source) {
-                    Some(address) => self.access.tries.note(now, *address),
-                    None => self.refusals.pass(now),
-                };
-                if let Some(held_back) = passed {
-                    let (remote, detail) = (http.remote, problem.detail());
-                    log::warn!("{remote}: refused: {detail} ({held_back} more before)");
-                }
+                self.note_refused(now, source, &problem);
                 return self.answer(now, source, &Caller::Own, problem.response());
             }
         };
@@ -249,6 +256,22 @@ impl Gateway {
         }
     }
 
+    /// Somebody's name or origin is not one of ours.
+    pub(super) fn note_refused(&mut self, now: Instant, source: SourceId, problem: &Problem) {
+        let Some(Source::Http(http)) = self.sources.get(source) else {
+            return;
+        };
+        // From the network once for each address and minute: nobody's noise hides another's.
+        let passed = match self.network.get(&source) {
+            Some(address) => self.access.tries.note(now, *address),
+            None => self.refusals.pass(now),
+        };
+        if let Some(held_back) = passed {
+            let (remote, detail) = (http.remote, problem.detail());
+            log::warn!("{remote}: refused: {detail} ({held_back} more before)");
+        }
+    }
+
     /// What can be said against a request before its body has come.
     fn check_body(
         &mut self,
@@ -282,6 +305,9 @@ impl Gateway {
         let Some(Source::Http(http)) = self.sources.get_mut(source) else {
             return;
         };
+        if let Some(foreign) = http.foreign.take() {
+            return self.handle_foreign_body(now, source, &foreign, &body);
+        }
         let Some(request) = http.request.take() else {
             return;
         };
@@ -425,7 +451,7 @@ impl Gateway {
             .header("Sec-WebSocket-Accept", &accept_key(&key));
         *self.stats.requests.entry(1).or_default() += 1;
         http.connection.upgrade(now, response);
-        http.upgrading = true;
+        http.upgrading = Some(Purpose::Events);
         Ok(None)
     }
 
@@ -435,21 +461,30 @@ impl Gateway {
             return false;
         };
         if let Source::Http(http) = place
-            && http.upgrading
             && http.connection.is_upgraded()
+            && let Some(purpose) = http.upgrading.take()
         {
             let grant = std::mem::take(&mut http.grant);
-            if self
-                .access
-                .still_holds(self.routing.time.as_secs(), &grant)
-                .is_err()
+            if purpose == Purpose::Events
+                && self
+                    .access
+                    .still_holds(self.routing.time.as_secs(), &grant)
+                    .is_err()
             {
                 self.remove_connection(source);
                 return false;
             }
-            let socket = WebSocketConnection::new(now, &http.connection.take_upgraded_input());
-            *place = Source::WebSocket(Box::new(socket));
-            self.subscribe(now, source, grant);
+            let received = http.connection.take_upgraded_input();
+            let is_events = purpose == Purpose::Events;
+            *place = Source::WebSocket(Box::new(Socket {
+                connection: WebSocketConnection::new(now, &received),
+                purpose,
+            }));
+            if is_events {
+                self.subscribe(now, source, grant);
+            } else {
+                self.handle_socket_opened(now, source);
+            }
             return true;
         }
         false
@@ -483,44 +518,6 @@ impl Gateway {
         Err(Problem::new(404, "there is nothing at this path").at("path"))
     }
 
-    fn parse_line_body(
-        &self,
-        name: &str,
-        body: &[u8],
-    ) -> Result<(EndpointId, Script, After), Problem> {
-        let endpoint = self.find_endpoint(name).map_err(not_found)?;
-        let fields: LineBody<'_> = serde_json::from_slice(body)
-            .map_err(|error| Problem::new(400, &error.to_string()).at("body"))?;
-        let script = Script::parse(fields.script.map_or("[]", RawValue::get)).map_err(|bad| {
-            let place = bad
-                .step
-                .map_or_else(|| "do".to_owned(), |step| format!("do[{step}]"));
-            Problem::new(400, &bad.to_string()).at(&place)
-        })?;
-        let after = fields
-            .after
-            .map_or(After::Now, |offset| After::Device { offset });
-        Ok((endpoint, script, after))
-    }
-
-    fn post_lease(&mut self, name: &str, body: &[u8]) -> Result<Response, Problem> {
-        let endpoint = self.find_endpoint(name).map_err(not_found)?;
-        let fields: LeaseBody = serde_json::from_slice(body)
-            .map_err(|error| Problem::new(400, &error.to_string()).at("body"))?;
-        let wish = Wish::parse(&fields.what, false, fields.to)
-            .map_err(|detail| Problem::new(400, &detail).at("do"))?;
-        self.wish_lease(None, endpoint, &wish)
-            .map_err(|(reason, detail)| {
-                let place = if reason == "unknown-session" {
-                    "to"
-                } else {
-                    "do"
-                };
-                Problem::new(409, &detail).at(place)
-            })?;
-        Ok(Response::new(200))
-    }
-
     /// A session that whoever asks has a right to know of.
     fn find_session(&self, name: &str, grant: &Grant) -> Result<crate::ids::SessionId, Problem> {
         let found = self.names.get(name).copied();
@@ -534,25 +531,7 @@ impl Gateway {
 
 const JSON: &str = "application/json";
 
-/// The body of `POST /endpoints/{name}/line`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LineBody<'a> {
-    #[serde(borrow, rename = "do")]
-    script: Option<&'a RawValue>,
-    after: Option<u64>,
-}
-
-/// The body of `POST /endpoints/{name}/lease`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LeaseBody {
-    #[serde(rename = "do")]
-    what: String,
-    to: Option<String>,
-}
-
-fn not_found((_, detail): Denied) -> Problem {
+pub(super) fn not_found((_, detail): Denied) -> Problem {
     Problem::new(404, &detail).at("path")
 }
 

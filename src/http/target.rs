@@ -90,7 +90,8 @@ pub(super) fn segments(path: &str) -> Result<Vec<String>, HttpError> {
     }
 }
 
-fn percent_decode(segment: &str) -> Result<String, HttpError> {
+/// Undoes percent-encoding (RFC 3986 §2.1). A plus sign is one: only forms mean a space by it.
+pub fn percent_decode(segment: &str) -> Result<String, HttpError> {
     let mut decoded = Vec::with_capacity(segment.len());
     let mut bytes = segment.bytes();
     while let Some(byte) = bytes.next() {

@@ -13,6 +13,17 @@ pub fn list() -> io::Result<Vec<IpAddr>> {
         .collect())
 }
 
+/// The same with the bits of their networks (RFC 4632 §3.1).
+pub fn networks() -> Vec<(IpAddr, u8)> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let up = interfaces.iter().filter(|interface| interface.is_oper_up());
+    up.map(|interface| match &interface.addr {
+        if_addrs::IfAddr::V4(v4) => (IpAddr::V4(v4.ip), v4.prefixlen),
+        if_addrs::IfAddr::V6(v6) => (IpAddr::V6(v6.ip), v6.prefixlen),
+    })
+    .collect()
+}
+
 /// The host name, and with `.local` as mDNS has it (RFC 6762), in lower case.
 pub fn host_names() -> Vec<String> {
     let name = rustix::system::uname()

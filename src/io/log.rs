@@ -11,9 +11,15 @@ use log::{Level, LevelFilter};
 /// addresses and credentials.
 pub fn start(level: LevelFilter) {
     let mut builder = env_logger::Builder::new();
+    // The logger's own filter cannot be changed, so what is to be changed lies before it.
+    let own = if is_fixed() {
+        level
+    } else {
+        LevelFilter::Trace
+    };
     builder
         .filter_level(level.min(LevelFilter::Error))
-        .filter_module("thingway", level);
+        .filter_module("thingway", own);
     builder.parse_default_env();
     if is_journal() {
         // sd-daemon(3): the journal reads a priority in front of each line, and knows the time.
@@ -29,12 +35,24 @@ pub fn start(level: LevelFilter) {
     }
     // Only a second start can fail, and then the first goes on.
     let _already = builder.try_init();
+    change(level);
     std::panic::set_hook(Box::new(|info| {
         let place = info
             .location()
             .map_or_else(String::new, ToString::to_string);
         log::error!("a bug: panic at {place}");
     }));
+}
+
+/// Another level for us, unless `RUST_LOG` has said which.
+pub fn change(level: LevelFilter) {
+    if !is_fixed() {
+        log::set_max_level(level);
+    }
+}
+
+fn is_fixed() -> bool {
+    std::env::var_os("RUST_LOG").is_some_and(|filters| !filters.is_empty())
 }
 
 /// syslog(3)

@@ -76,6 +76,17 @@ impl Serialization {
             (Self::PeerJsBinary | Self::SkyWayBinary, _) => "binary",
         }
     }
+
+    /// What is called the same by pages of the other library, which write it in another way.
+    pub fn of(self, dialect: Dialect) -> Self {
+        match (self, dialect) {
+            (Self::Raw, _) => Self::Raw,
+            (Self::PeerJsJson | Self::SkyWayJson, Dialect::PeerJs) => Self::PeerJsJson,
+            (Self::PeerJsJson | Self::SkyWayJson, Dialect::SkyWay) => Self::SkyWayJson,
+            (Self::PeerJsBinary | Self::SkyWayBinary, Dialect::PeerJs) => Self::PeerJsBinary,
+            (Self::PeerJsBinary | Self::SkyWayBinary, Dialect::SkyWay) => Self::SkyWayBinary,
+        }
+    }
 }
 
 /// What an endpoint and a page have to say to each other.

@@ -65,6 +65,19 @@ fn names_are_those_of_both_dialects_in_any_case() {
 }
 
 #[test]
+fn each_has_a_namesake_in_the_other_dialect() {
+    for serialization in ALL {
+        for dialect in [Dialect::PeerJs, Dialect::SkyWay] {
+            let name = serialization.name(dialect);
+            assert_eq!(
+                Ok(serialization.of(dialect)),
+                Serialization::parse(dialect, name)
+            );
+        }
+    }
+}
+
+#[test]
 fn raw_is_handed_on_where_it_lies() {
     let mut codec = codec(Serialization::Raw);
     for frame in [Frame::Text(b"text"), Frame::Binary(b"\xff\x00")] {

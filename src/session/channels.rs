@@ -7,6 +7,7 @@ use str0m::channel::{ChannelConfig, ChannelId};
 
 pub use str0m::channel::Reliability;
 
+use super::sdp::SdpError;
 use crate::ids::RouteId;
 use crate::util::slab::{Id, Slab};
 
@@ -51,6 +52,51 @@ impl Channel {
     /// Whether every message arrives or the channel fails.
     pub fn is_reliable(&self) -> bool {
         self.reliability == Reliability::Reliable
+    }
+}
+
+/// A channel that is to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelWish {
+    /// Its label.
+    pub label: String,
+    /// Its subprotocol.
+    pub protocol: String,
+    /// Whether messages come in order.
+    pub ordered: bool,
+    /// Whether and how long messages are sent again.
+    pub reliability: Reliability,
+    /// The stream id on which both sides have agreed, in place of DCEP (RFC 8832).
+    pub negotiated: Option<u16>,
+}
+
+/// What an open message may have in one chunk: str0m 0.24 cannot cut it.
+const LABEL_AND_PROTOCOL: usize = 1_100;
+
+impl ChannelWish {
+    /// A reliable one.
+    pub fn reliable(label: String) -> Self {
+        Self {
+            label,
+            protocol: String::new(),
+            ordered: true,
+            reliability: Reliability::Reliable,
+            negotiated: None,
+        }
+    }
+
+    /// Refuses what str0m would panic about.
+    pub(super) fn checked(self) -> Result<Self, SdpError> {
+        if self.label.len() + self.protocol.len() > LABEL_AND_PROTOCOL {
+            return Err(SdpError::whole(format!(
+                "a channel's label and protocol have at most {LABEL_AND_PROTOCOL} bytes together"
+            )));
+        }
+        // RFC 8832 §6: 65535 is no stream.
+        if self.negotiated == Some(u16::MAX) {
+            return Err(SdpError::whole("65535 is not a stream id"));
+        }
+        Ok(self)
     }
 }
 

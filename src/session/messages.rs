@@ -76,6 +76,11 @@ impl Session {
         self.ended || (!waiting && self.in_flight() == 0)
     }
 
+    /// Bytes that were written and have not been acknowledged.
+    pub fn unacknowledged_bytes(&mut self) -> usize {
+        self.in_flight()
+    }
+
     /// Closes one channel; its event follows.
     pub fn close_channel(&mut self, key: ChannelKey) {
         if let Some(channel) = self.channels.get(key) {

@@ -6,6 +6,7 @@
 
 pub mod channels;
 pub mod control;
+mod create;
 pub mod crypto;
 mod dtls;
 pub mod event;
@@ -17,20 +18,19 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use str0m::change::SdpOffer;
+use str0m::change::SdpPendingOffer;
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcError};
 
 use crate::datagram::TransmitQueue;
-use crate::limits::{self, Limits};
+use crate::limits;
 use channels::{ChannelKey, Channels};
 use control::Outbox;
-use crypto::Identity;
 use event::{ConnectionState, EndReason, Handled, Path, SessionEvent};
-use sdp::{CheckedOffer, SdpError};
+use sdp::SdpError;
 use window::Window;
 
-/// A session of ours, always the answerer.
+/// A session of ours: the answerer, or the offerer for peers that only answer.
 pub struct Session {
     rtc: Box<Rtc>,
     name: String,
@@ -60,6 +60,8 @@ pub struct Session {
     unacknowledged: bool,
     /// It was since the last turn.
     wrote: bool,
+    /// Our offer, until its answer has come.
+    offer: Option<SdpPendingOffer>,
     /// A write did not fit; cleared when enough has been acknowledged.
     blocked: bool,
     /// Something was written or closed since str0m was drained last.
@@ -69,79 +71,7 @@ pub struct Session {
     ended: bool,
 }
 
-/// How often a path that works is checked (RFC 7675 §5.1). With these tries a dead one is noticed after 24 s, as
-/// with str0m's own 3 s and nine.
-const CONSENT_INTERVAL: Duration = Duration::from_secs(5);
-const CONSENT_TRIES: usize = 7;
-
-/// How often str0m reports the round trip; each report is a wake-up.
-const STATS_INTERVAL: Duration = Duration::from_secs(5);
-
 impl Session {
-    /// Answers an offer. `local`: our host addresses, with the port of the ICE socket.
-    pub fn accept(
-        now: Instant,
-        name: String,
-        offer: &CheckedOffer<'_>,
-        local: &[SocketAddr],
-        identity: &Identity,
-        limits: &Limits,
-    ) -> Result<(Self, String), SdpError> {
-        let parsed = SdpOffer::from_sdp_string(offer.text)
-            .map_err(|error| SdpError::whole(one_line(&error.to_string())))?;
-        let mut builder = identity
-            .builder()
-            .clear_codecs()
-            .set_sctp_max_buffered_amount(limits::SEND_LIMIT)
-            .set_stats_interval(Some(STATS_INTERVAL));
-        builder.set_max_stun_rto(CONSENT_INTERVAL);
-        builder.set_max_stun_retransmits(CONSENT_TRIES);
-        let mut rtc = builder.build(now);
-        for addr in local {
-            // Refused are kinds of addresses that ICE cannot use, such as 169.254.0.0/16.
-            match Candidate::host(*addr, "udp") {
-                Ok(candidate) => drop(rtc.add_local_candidate(candidate)),
-                Err(error) => log::debug!("{name}: no candidate for {addr}: {error}"),
-            }
-        }
-        let answer = rtc
-            .sdp_api()
-            .accept_offer(parsed)
-            .map_err(|error| SdpError::whole(one_line(&error.to_string())))?;
-        let answer = sdp::mend_answer(&answer.to_sdp_string());
-        let local_ufrag = rtc.direct_api().local_ice_credentials().ufrag;
-        let session = Self {
-            rtc: Box::new(rtc),
-            name,
-            created: now,
-            state: ConnectionState::New,
-            events: VecDeque::new(),
-            channels: Channels::new(),
-            control: None,
-            control_overflowed: false,
-            max_channels: limits.channels_per_session,
-            remote_ufrag: offer.ufrag.to_owned(),
-            local_ufrag,
-            max_message: offer.max_message,
-            remote_candidates: 0,
-            pairs: VecDeque::new(),
-            path: None,
-            bytes_sent: 0,
-            bytes_received: 0,
-            timeout: now,
-            give_up: Some((now + limits.connect_timeout, EndReason::ConnectTimeout)),
-            disconnected_timeout: limits.disconnected_timeout,
-            window: Window::new(),
-            unacknowledged: false,
-            wrote: false,
-            blocked: false,
-            dirty: true,
-            burst: 0,
-            ended: false,
-        };
-        Ok((session, answer))
-    }
-
     // ---- input: each ends with `drive`, called by the owner through the same method ----
 
     /// A datagram that the demultiplexer thinks is ours. `known`: its pair was learned before.

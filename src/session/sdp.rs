@@ -1,4 +1,4 @@
-//! What is checked in an offer before str0m sees it, and what is put right in its answer.
+//! What is checked in a description before str0m sees it, and what is put right in its own.
 //!
 //! str0m parses and makes SDP (RFC 8866). It says no line numbers, may stop with a panic on input
 //! it does not expect, and announces a message size that it does not keep; these are mended here.
@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::limits;
 
-/// Why an offer or a trickled candidate was not taken.
+/// Why a description or a trickled candidate was not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SdpError {
     /// Where, as in `line 7`; empty when it is the whole.
@@ -57,9 +57,9 @@ impl fmt::Display for SdpError {
 
 impl std::error::Error for SdpError {}
 
-/// An offer that has the shape of one.
+/// An offer or answer that has the shape of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CheckedOffer<'a> {
+pub struct CheckedDescription<'a> {
     /// As it came.
     pub text: &'a str,
     /// The largest message that the peer takes, and never more than ours.
@@ -75,16 +75,29 @@ const MAX_SECTIONS: usize = 32;
 const MAX_LINES: usize = 2_000;
 
 /// Checks an offer's shape, line by line.
-pub fn check_offer(body: &[u8]) -> Result<CheckedOffer<'_>, SdpError> {
-    let text = std::str::from_utf8(body).map_err(|error| {
+pub fn check_offer(body: &[u8]) -> Result<CheckedDescription<'_>, SdpError> {
+    let text = text_of(body)?;
+    check(text, "offer")
+}
+
+/// The same for an answer.
+pub fn check_answer(text: &str) -> Result<CheckedDescription<'_>, SdpError> {
+    check(text, "answer")
+}
+
+fn text_of(body: &[u8]) -> Result<&str, SdpError> {
+    std::str::from_utf8(body).map_err(|error| {
         let before = body.get(..error.valid_up_to()).unwrap_or_default();
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
         SdpError::line(line, "not UTF-8")
-    })?;
+    })
+}
+
+fn check<'a>(text: &'a str, what: &str) -> Result<CheckedDescription<'a>, SdpError> {
     if text.trim().is_empty() {
-        return Err(SdpError::whole(
-            "the body is empty; an SDP offer is expected",
-        ));
+        return Err(SdpError::whole(format!(
+            "the body is empty; an SDP {what} is expected"
+        )));
     }
     let mut found = Found::default();
     for (index, line) in text.lines().enumerate() {
@@ -95,17 +108,17 @@ pub fn check_offer(body: &[u8]) -> Result<CheckedOffer<'_>, SdpError> {
         found.read(index + 1, line)?;
     }
     if found.sections == 0 {
-        return Err(SdpError::whole("the offer has no m= line"));
+        return Err(SdpError::whole(format!("the {what} has no m= line")));
     }
     if !found.data_channel {
-        return Err(SdpError::unsupported(
-            "the offer has no data channel (an m=application line with webrtc-datachannel); \
-             create one before createOffer()",
-        ));
+        return Err(SdpError::unsupported(format!(
+            "the {what} has no data channel (an m=application line with webrtc-datachannel); \
+             create one before createOffer()"
+        )));
     }
     let ufrag = found
         .ufrag
-        .ok_or_else(|| SdpError::whole("the offer has no a=ice-ufrag"))?;
+        .ok_or_else(|| SdpError::whole(format!("the {what} has no a=ice-ufrag")))?;
     // RFC 8841 §6.1: without the attribute 64 KiB, and 0 means without limit.
     let max_message = match found.max_message.unwrap_or(65_536) {
         0 => limits::MAX_MESSAGE,
@@ -113,7 +126,7 @@ pub fn check_offer(body: &[u8]) -> Result<CheckedOffer<'_>, SdpError> {
             .unwrap_or(usize::MAX)
             .min(limits::MAX_MESSAGE),
     };
-    Ok(CheckedOffer {
+    Ok(CheckedDescription {
         text,
         max_message,
         ufrag,
@@ -176,9 +189,9 @@ impl<'a> Found<'a> {
 }
 
 /// Puts the message size right that str0m announces: it takes 256 KiB, we promise 64 KiB.
-pub(super) fn mend_answer(answer: &str) -> String {
-    let mut mended = String::with_capacity(answer.len());
-    for line in answer.split_inclusive("\r\n") {
+pub(super) fn mend(description: &str) -> String {
+    let mut mended = String::with_capacity(description.len());
+    for line in description.split_inclusive("\r\n") {
         if line.starts_with("a=max-message-size:") {
             mended.push_str("a=max-message-size:");
             mended.push_str(&limits::MAX_MESSAGE.to_string());
@@ -248,7 +261,7 @@ mod tests {
 
     #[test]
     fn the_answer_announces_what_we_keep() {
-        let mended = mend_answer("v=0\r\na=max-message-size:262144\r\na=x\r\n");
+        let mended = mend("v=0\r\na=max-message-size:262144\r\na=x\r\n");
         assert_eq!(mended, "v=0\r\na=max-message-size:65536\r\na=x\r\n");
     }
 }

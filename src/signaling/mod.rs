@@ -1,5 +1,10 @@
-//! How peers find us and exchange descriptions. One file per dialect; so far the native one, and
-//! what carries those of SkyWay-JS and Extreal.
+//! How peers find each other: the hub between them, and the dialects in which they speak to it.
 
+pub mod fault;
+mod fields;
+pub mod hub;
+pub mod message;
+pub mod peerjs;
+pub mod skyway;
 pub mod socket_io;
 pub mod whip;

@@ -133,6 +133,11 @@ impl WebSocketConnection {
         Ok(())
     }
 
+    /// How many bytes are to be written before anything that is sent now.
+    pub fn waiting(&self) -> usize {
+        self.output().len()
+    }
+
     /// Begins the closing handshake. A code that may not be sent (RFC 6455 §7.4) becomes 1011, and
     /// a reason is cut to what fits.
     pub fn close(&mut self, now: Instant, code: u16, reason: &str) {
@@ -347,7 +352,7 @@ const READ_BUFFER: usize = 4 * 1024;
 const MAX_MESSAGE: usize = 64 * 1024;
 
 /// Bytes of output that may wait.
-const MAX_OUTPUT: usize = 64 * 1024;
+const MAX_OUTPUT: usize = 128 * 1024;
 
 /// RFC 6455 §5.2: two bytes and a length of eight; only clients add a mask.
 const MAX_FRAME_HEAD: usize = 10;

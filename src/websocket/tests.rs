@@ -310,8 +310,8 @@ fn output_is_bounded_and_a_text_fits_whole_or_not_at_all() {
     while pair.server.send_text(pair.now, &text).is_ok() {
         sent += 1;
     }
-    assert_eq!(sent, 65);
-    assert_eq!(pair.server.output().len(), 65 * 1004);
+    assert_eq!(sent, 130);
+    assert_eq!(pair.server.output().len(), 130 * 1004);
     assert_eq!(pair.client_reads(), Some(Message::text(text.clone())));
     assert_eq!(pair.server.send_text(pair.now, &text), Ok(()));
     for _ in 0..sent {
@@ -319,7 +319,7 @@ fn output_is_bounded_and_a_text_fits_whole_or_not_at_all() {
     }
     assert_eq!(pair.client_reads(), None);
     assert_eq!(
-        pair.server.send_text(pair.now, &"x".repeat(65_537)),
+        pair.server.send_text(pair.now, &"x".repeat(131_073)),
         Err(Full)
     );
 }

@@ -117,6 +117,7 @@ impl EventLoop {
                         log::error!("no list of addresses: {}", plain(&error));
                         Vec::new()
                     });
+                    self.gateway.handle_networks(addresses::networks());
                     self.gateway.handle_addresses(now, &addresses);
                 }
             }

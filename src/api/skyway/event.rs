@@ -1,0 +1,316 @@
+//! What a program learns by asking: events, and the queue in which they wait for it.
+
+use std::collections::VecDeque;
+
+use serde_json::{Value, json};
+
+use crate::limits;
+
+/// Something that happened to a peer or to a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The peer is registered, the channel is open. It comes first, and once.
+    Open,
+    /// To a peer: somebody opened a data connection to it.
+    Connection {
+        /// The new connection's id.
+        data_connection_id: String,
+    },
+    /// To a peer: somebody calls it with media.
+    Call {
+        /// The new connection's id.
+        media_connection_id: String,
+    },
+    /// To a peer: its credential holds only so long, in seconds. The crate cannot read this one, so
+    /// it is for those who use credentials.
+    ExpiresIn(u32),
+    /// What went wrong. For peers there are words: [`PeerError`].
+    Error(String),
+    /// The end; nothing comes after it.
+    Close,
+}
+
+/// Whose event it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject<'a> {
+    /// A peer's: it says which, every time, as the crate wants it.
+    Peer {
+        /// The peer's id.
+        peer_id: &'a str,
+        /// The token that its owner has already.
+        token: &'a str,
+    },
+    /// A data connection's.
+    Data,
+}
+
+impl Event {
+    /// The body of the answer that tells it.
+    pub fn to_json(&self, subject: Subject<'_>) -> Value {
+        let mut body = json!({ "event": self.name() });
+        let mut add = |key: &str, value: Value| {
+            if let Some(body) = body.as_object_mut() {
+                body.insert(key.to_owned(), value);
+            }
+        };
+        if let Subject::Peer { peer_id, token } = subject {
+            add("params", json!({ "peer_id": peer_id, "token": token }));
+        }
+        match self {
+            Self::Connection { data_connection_id } => add(
+                "data_params",
+                json!({ "data_connection_id": data_connection_id }),
+            ),
+            Self::Call {
+                media_connection_id,
+            } => add(
+                "call_params",
+                json!({ "media_connection_id": media_connection_id }),
+            ),
+            Self::ExpiresIn(seconds) => add("remainingSec", (*seconds).into()),
+            Self::Error(message) => add("error_message", message.as_str().into()),
+            Self::Open | Self::Close => {}
+        }
+        body
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Open => "OPEN",
+            Self::Connection { .. } => "CONNECTION",
+            Self::Call { .. } => "CALL",
+            Self::ExpiresIn(_) => "EXPIRESIN",
+            Self::Error(_) => "ERROR",
+            Self::Close => "CLOSE",
+        }
+    }
+}
+
+/// What can go wrong with a peer, in the words that programs know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "`api.yaml` does not explain them either")]
+pub enum PeerError {
+    BrowserIncompatible,
+    InvalidId,
+    InvalidKey,
+    UnavailableId,
+    SslUnavailable,
+    ServerDisconnected,
+    ServerError,
+    SocketError,
+    SocketClosed,
+}
+
+impl PeerError {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BrowserIncompatible => "BROWSER_INCOMPATIBLE",
+            Self::InvalidId => "INVALID_ID",
+            Self::InvalidKey => "INVALID_KEY",
+            Self::UnavailableId => "UNAVAILABLE_ID",
+            Self::SslUnavailable => "SSL_UNAVAILABLE",
+            Self::ServerDisconnected => "SERVER_DISCONNECTED",
+            Self::ServerError => "SERVER_ERROR",
+            Self::SocketError => "SOCKET_ERROR",
+            Self::SocketClosed => "SOCKET_CLOSED",
+        }
+    }
+}
+
+impl From<PeerError> for Event {
+    fn from(error: PeerError) -> Self {
+        Self::Error(error.as_str().to_owned())
+    }
+}
+
+/// Events of one peer or connection in their order, until somebody asks for them, one at a time.
+///
+/// Nobody may ever ask, so it is bounded: the oldest ones make room, but OPEN stays, because a
+/// program that finds something else first gives up.
+#[derive(Debug, Clone)]
+pub struct EventQueue {
+    waiting: VecDeque<Event>,
+    bound: usize,
+    was_opened: bool,
+    is_closed: bool,
+    dropped: u64,
+}
+
+impl EventQueue {
+    /// An empty one with room for [`limits::FACADE_EVENTS`].
+    pub fn new() -> Self {
+        Self::with_bound(limits::FACADE_EVENTS)
+    }
+
+    /// An empty one with room for so many; no fewer than two, OPEN and CLOSE.
+    pub fn with_bound(bound: usize) -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            bound: bound.max(2),
+            was_opened: false,
+            is_closed: false,
+            dropped: 0,
+        }
+    }
+
+    /// Appends an event. A second OPEN, and whatever comes after CLOSE, is not kept and not counted.
+    pub fn push(&mut self, event: Event) {
+        let is_open = event == Event::Open;
+        if self.is_closed || (is_open && self.was_opened) {
+            return;
+        }
+        self.was_opened |= is_open;
+        self.is_closed = event == Event::Close;
+        if self.waiting.len() >= self.bound {
+            let oldest = usize::from(self.waiting.front() == Some(&Event::Open));
+            self.waiting.remove(oldest);
+            self.dropped += 1;
+        }
+        self.waiting.push_back(event);
+    }
+
+    /// The oldest event. CLOSE is given to everybody who asks after it, too: two programs may be
+    /// listening, and each ends on it.
+    pub fn pop(&mut self) -> Option<Event> {
+        if self.is_over() {
+            return Some(Event::Close);
+        }
+        self.waiting.pop_front()
+    }
+
+    /// Whether there is something to be told.
+    pub fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Whether CLOSE is all that there will ever be.
+    pub fn is_over(&self) -> bool {
+        self.is_closed && self.waiting.len() <= 1
+    }
+
+    /// Events that made room, since the beginning.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn connection(n: u32) -> Event {
+        Event::Connection {
+            data_connection_id: format!("dc-{n}"),
+        }
+    }
+
+    fn all(queue: &mut EventQueue) -> Vec<Event> {
+        let mut events = Vec::new();
+        while queue.is_waiting() && !queue.is_over() {
+            events.extend(queue.pop());
+        }
+        events
+    }
+
+    #[test]
+    fn first_in_first_out_one_at_a_time() {
+        let mut queue = EventQueue::new();
+        assert_eq!(queue.pop(), None);
+        queue.push(Event::Open);
+        queue.push(connection(1));
+        queue.push(Event::Error("a".to_owned()));
+        assert_eq!(queue.pop(), Some(Event::Open));
+        assert_eq!(queue.pop(), Some(connection(1)));
+        assert_eq!(queue.pop(), Some(Event::Error("a".to_owned())));
+        assert_eq!(queue.pop(), None);
+        assert!(!queue.is_over());
+    }
+
+    #[test]
+    fn open_comes_once() {
+        let mut queue = EventQueue::new();
+        queue.push(Event::Open);
+        assert_eq!(queue.pop(), Some(Event::Open));
+        queue.push(Event::Open);
+        assert_eq!((queue.pop(), queue.dropped()), (None, 0));
+    }
+
+    #[test]
+    fn when_nobody_asks_the_oldest_go_and_open_stays() {
+        let mut queue = EventQueue::with_bound(3);
+        queue.push(Event::Open);
+        for n in 1..=4 {
+            queue.push(connection(n));
+        }
+        assert_eq!(queue.dropped(), 2);
+        assert_eq!(all(&mut queue), [Event::Open, connection(3), connection(4)]);
+        for n in 5..=8 {
+            queue.push(connection(n));
+        }
+        assert_eq!(queue.dropped(), 3);
+        assert_eq!(
+            all(&mut queue),
+            [connection(6), connection(7), connection(8)]
+        );
+    }
+
+    #[test]
+    fn the_default_bound() {
+        let mut queue = EventQueue::new();
+        for n in 0..=256 {
+            queue.push(connection(n));
+        }
+        assert_eq!(queue.dropped(), 1);
+        assert_eq!(queue.pop(), Some(connection(1)));
+    }
+
+    #[test]
+    fn nothing_comes_after_close_which_everybody_is_told() {
+        let mut queue = EventQueue::with_bound(2);
+        queue.push(Event::Open);
+        queue.push(connection(1));
+        queue.push(Event::Close);
+        queue.push(connection(2));
+        assert_eq!((queue.is_over(), queue.dropped()), (false, 1));
+        assert_eq!(queue.pop(), Some(Event::Open));
+        for _ in 0..3 {
+            assert!(queue.is_over() && queue.is_waiting());
+            assert_eq!(queue.pop(), Some(Event::Close));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_event_is_told_or_counted(
+            bound in 0usize..6, steps in proptest::collection::vec(0u8..8, 0..60),
+        ) {
+            let mut queue = EventQueue::with_bound(bound);
+            let (mut pushed, mut told, mut closed) = (0, Vec::new(), false);
+            for (n, step) in (0..).zip(steps) {
+                let event = match step {
+                    0 | 1 => {
+                        if !queue.is_over() {
+                            told.extend(queue.pop());
+                        }
+                        continue;
+                    }
+                    2 => Event::Open,
+                    3 if n > 20 => Event::Close,
+                    _ => connection(n),
+                };
+                let counts = !closed && event != Event::Open;
+                closed |= event == Event::Close;
+                pushed += u64::from(counts);
+                queue.push(event);
+                prop_assert!(queue.waiting.len() <= bound.max(2));
+            }
+            told.extend(all(&mut queue));
+            told.retain(|event| *event != Event::Open);
+            let closes = u64::from(closed);
+            prop_assert_eq!(told.len() as u64 + queue.dropped() + closes, pushed);
+            prop_assert_eq!(closed, queue.is_over());
+        }
+    }
+}

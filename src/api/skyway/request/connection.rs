@@ -1,0 +1,298 @@
+//! The bodies about data connections.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::fields::{Object, Reader, given, whole};
+use super::{Faults, needed, peer_id};
+use crate::api::skyway::FieldError;
+use crate::api::skyway::ids::{Id, Kind};
+use crate::limits;
+use crate::payload::{Dialect, Serialization};
+
+/// `POST /data/connections`: a connection to another peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectOptions {
+    /// Whose connection it is to be.
+    pub peer_id: String,
+    /// That peer's token.
+    pub token: String,
+    /// To whom.
+    pub target_id: String,
+    /// What the other peer is to be sent.
+    pub params: Feed,
+    /// The channel.
+    pub options: DataOptions,
+    /// Where to send what the other peer says; nowhere if there is none.
+    pub redirect_params: Option<SocketAddr>,
+}
+
+impl ConnectOptions {
+    /// Reads a body.
+    pub fn parse(body: &[u8]) -> Result<Self, Faults> {
+        Reader::read(body, |reader, object| {
+            reader.require(object, "peer_id");
+            let own_id = peer_id(reader, object, "peer_id").unwrap_or_default();
+            let token = needed(reader, object, "token", limits::FACADE_NAME);
+            reader.require(object, "target_id");
+            Self {
+                peer_id: own_id,
+                token,
+                target_id: peer_id(reader, object, "target_id").unwrap_or_default(),
+                params: Feed::read(reader, object, PARAMS),
+                options: DataOptions::read(reader, object),
+                redirect_params: redirect(reader, object),
+            }
+        })
+    }
+}
+
+/// `PUT /data/connections/{data_connection_id}`: what is not there stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionChange {
+    /// What the other peer is to be sent from now on.
+    pub feed_params: Feed,
+    /// Where to send what it says from now on.
+    pub redirect_params: Option<SocketAddr>,
+}
+
+impl ConnectionChange {
+    /// Reads a body.
+    pub fn parse(body: &[u8]) -> Result<Self, Faults> {
+        Reader::read(body, |reader, object| Self {
+            feed_params: Feed::read(reader, object, FEED_PARAMS),
+            redirect_params: redirect(reader, object),
+        })
+    }
+}
+
+/// What the other peer is sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Feed {
+    /// From where. `None`: a connection that only receives, or no change.
+    pub source: Option<Source>,
+    /// Whether messages are written and read as the serialization says, in place of bytes that are
+    /// left alone as SkyWay's gateway does. Ours; `None` if it is not said.
+    pub transcode: Option<bool>,
+}
+
+/// Where a connection's messages come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A port, as `POST /data` opens it.
+    Data(Id),
+    /// An endpoint of the configuration, by its name; both ways, as for a channel of that label.
+    /// Ours.
+    Endpoint(String),
+}
+
+impl Feed {
+    fn read(reader: &mut Reader, object: Object<'_>, names: [&'static str; 4]) -> Self {
+        let [params, data_id, endpoint, transcode] = names;
+        let inner = reader.object(object, params);
+        let has_both = given(inner, data_id).is_some() && given(inner, endpoint).is_some();
+        if has_both {
+            reader.fault(endpoint, "cannot stand beside data_id");
+        }
+        let port = reader.text(inner, data_id, usize::MAX).and_then(|text| {
+            let id = Id::parse(Kind::Data, &text);
+            if id.is_none() {
+                reader.fault(data_id, "is not an id as POST /data gives it");
+            }
+            id
+        });
+        let name = reader.text(inner, endpoint, limits::LABEL);
+        if name.as_deref() == Some("") {
+            reader.fault(endpoint, "is empty");
+        }
+        let source = match (port, name) {
+            (Some(id), _) => Some(Source::Data(id)),
+            (None, Some(name)) => Some(Source::Endpoint(name)),
+            (None, None) => None,
+        };
+        Self {
+            source,
+            transcode: reader.boolean(inner, transcode),
+        }
+    }
+}
+
+/// `options` of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataOptions {
+    /// What the other peer is told about it.
+    pub metadata: Option<String>,
+    /// How messages are said to be written; BINARY if nothing is said.
+    pub serialization: Serialization,
+    /// The channel's label; one is made up if there is none. Ours.
+    pub label: Option<String>,
+    /// How the channel is.
+    pub dc_init: DcInit,
+}
+
+impl DataOptions {
+    fn read(reader: &mut Reader, object: Object<'_>) -> Self {
+        let inner = reader.object(object, "options");
+        let label = reader.free_text(inner, "options.label", limits::LABEL_AND_PROTOCOL);
+        if label.as_deref() == Some(crate::session::control::LABEL) {
+            reader.fault("options.label", "is reserved for the control channel");
+        }
+        let dc_init = DcInit::read(reader, inner);
+        let long = label.as_ref().map_or(0, String::len) + dc_init.protocol.len();
+        if long > limits::LABEL_AND_PROTOCOL {
+            let longest = limits::LABEL_AND_PROTOCOL;
+            let message = format!("and the label may have {longest} bytes together at most");
+            reader.fault("options.dcInit.protocol", message);
+        }
+        Self {
+            metadata: reader.free_text(inner, "options.metadata", limits::FACADE_METADATA),
+            serialization: serialization(reader, inner),
+            label,
+            dc_init,
+        }
+    }
+}
+
+fn serialization(reader: &mut Reader, options: Object<'_>) -> Serialization {
+    let field = "options.serialization";
+    let name = reader.text(options, field, usize::MAX);
+    let Some(name) = name else {
+        return Serialization::SkyWayBinary;
+    };
+    Serialization::parse(Dialect::SkyWay, &name).unwrap_or_else(|_| {
+        reader.fault(field, "must be BINARY, BINARY_UTF8, JSON or NONE");
+        Serialization::SkyWayBinary
+    })
+}
+
+/// `dcInit`: what `RTCDataChannelInit` of W3C's WebRTC says (§6.1). Its `priority` is read and
+/// means nothing: nobody below us has queues by priority.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DcInit {
+    /// Whether messages come in the order in which they were sent.
+    pub ordered: bool,
+    /// Whether they come at all.
+    pub reliability: Reliability,
+    /// The subprotocol.
+    pub protocol: String,
+    /// The stream, where both sides open the channel by themselves; 65,535 is none.
+    pub negotiated: Option<u16>,
+}
+
+/// How much is done for a message.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Reliability {
+    /// Everything.
+    #[default]
+    Full,
+    /// It is given up after so many milliseconds.
+    LifeTime(u16),
+    /// It is sent again so many times.
+    Retransmits(u16),
+}
+
+impl DcInit {
+    fn read(reader: &mut Reader, options: Object<'_>) -> Self {
+        let inner = reader.object(options, "options.dcInit");
+        let priority = given(inner, "options.dcInit.priority");
+        if priority.is_some_and(|it| !it.is_string() && !it.is_u64() && whole(it).is_none()) {
+            reader.fault(
+                "options.dcInit.priority",
+                "must be a string or a whole number",
+            );
+        }
+        let protocol = "options.dcInit.protocol";
+        Self {
+            ordered: reader
+                .boolean(inner, "options.dcInit.ordered")
+                .unwrap_or(true),
+            reliability: Reliability::read(reader, inner),
+            protocol: reader
+                .text(inner, protocol, limits::LABEL_AND_PROTOCOL)
+                .unwrap_or_default(),
+            negotiated: stream(reader, inner),
+        }
+    }
+}
+
+impl Reliability {
+    fn read(reader: &mut Reader, dc_init: Object<'_>) -> Self {
+        let (life_time, retransmits) = (
+            "options.dcInit.maxPacketLifeTime",
+            "options.dcInit.maxRetransmits",
+        );
+        if given(dc_init, life_time).is_some() && given(dc_init, retransmits).is_some() {
+            reader.fault(retransmits, "cannot stand beside maxPacketLifeTime");
+        }
+        let milliseconds = reader.number(dc_init, life_time, 0..=u16::MAX);
+        let times = reader.number(dc_init, retransmits, 0..=u16::MAX);
+        match (milliseconds, times) {
+            (Some(milliseconds), _) => Self::LifeTime(milliseconds),
+            (None, Some(times)) => Self::Retransmits(times),
+            (None, None) => Self::Full,
+        }
+    }
+}
+
+/// The stream of a negotiated channel. Without `negotiated` its `id` means nothing (W3C).
+fn stream(reader: &mut Reader, dc_init: Object<'_>) -> Option<u16> {
+    let field = "options.dcInit.id";
+    let negotiated = reader.boolean(dc_init, "options.dcInit.negotiated");
+    let id = reader.number(dc_init, field, 0..=65_534);
+    if negotiated != Some(true) {
+        return None;
+    }
+    reader.require(dc_init, field);
+    id
+}
+
+/// Where to send what comes; `None` also for an empty object, which some programs send.
+fn redirect(reader: &mut Reader, object: Object<'_>) -> Option<SocketAddr> {
+    let (v4, v6, port) = (
+        "redirect_params.ip_v4",
+        "redirect_params.ip_v6",
+        "redirect_params.port",
+    );
+    let inner = reader.object(object, "redirect_params");
+    if [v4, v6, port].iter().all(|it| given(inner, it).is_none()) {
+        return None;
+    }
+    reader.require(inner, port);
+    let port = reader.number(inner, port, 1..=u16::MAX);
+    let ip = if given(inner, v4).is_some() {
+        let text = reader.text(inner, v4, usize::MAX)?;
+        let ip = text.parse::<Ipv4Addr>();
+        ip.map(IpAddr::V4)
+            .map_err(|_| FieldError::new(v4, "is not an IPv4 address"))
+    } else if given(inner, v6).is_some() {
+        let text = reader.text(inner, v6, usize::MAX)?;
+        let ip = text.parse::<Ipv6Addr>();
+        // Whoever compares it with networks must not take an IPv4 address for another one.
+        ip.map(|ip| ip.to_canonical())
+            .map_err(|_| FieldError::new(v6, "is not an IPv6 address"))
+    } else {
+        Err(FieldError::new(v4, "ip_v4 or ip_v6 is needed"))
+    };
+    match ip {
+        Ok(ip) => Some(SocketAddr::new(ip, port?)),
+        Err(fault) => {
+            reader.fault(fault.field, fault.message);
+            None
+        }
+    }
+}
+
+/// The names in [`ConnectOptions`].
+const PARAMS: [&str; 4] = [
+    "params",
+    "params.data_id",
+    "params.endpoint",
+    "params.transcode",
+];
+
+/// The names in [`ConnectionChange`].
+const FEED_PARAMS: [&str; 4] = [
+    "feed_params",
+    "feed_params.data_id",
+    "feed_params.endpoint",
+    "feed_params.transcode",
+];

@@ -1,0 +1,157 @@
+//! The fields of a JSON body, read one by one; whatever is wrong is written down and reading goes
+//! on, so that nobody mends a body one message at a time.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
+use serde_json::{Map, Value};
+
+use super::Faults;
+use crate::api::skyway::FieldError;
+
+/// What was found to be wrong so far.
+///
+/// Fields go by their whole path (`redirect_params.port`), which ends in their own name. A field
+/// that is `null` is not there; nor is one that says `"n/a"`, as some programs write it.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    faults: Faults,
+}
+
+/// An object in a body; without fields if there is none.
+pub(super) type Object<'a> = Option<&'a Map<String, Value>>;
+
+impl Reader {
+    /// Parses a body and reads it. What `read` makes of it is dropped if there was a fault.
+    pub(super) fn read<T>(
+        body: &[u8],
+        read: impl FnOnce(&mut Self, Object<'_>) -> T,
+    ) -> Result<T, Faults> {
+        let fault = |message: String| vec![FieldError::new("body", message)];
+        if body.trim_ascii().is_empty() {
+            return Err(fault("a JSON object is expected, and there is none".into()));
+        }
+        let body: Value = serde_json::from_slice(body)
+            .map_err(|error| fault(format!("the body is not JSON: {error}")))?;
+        let object = body.as_object();
+        if object.is_none() {
+            return Err(fault("the body must be a JSON object".into()));
+        }
+        let mut reader = Self::default();
+        let result = read(&mut reader, object);
+        if reader.faults.is_empty() {
+            Ok(result)
+        } else {
+            Err(reader.faults)
+        }
+    }
+
+    /// Writes down what is wrong.
+    pub(super) fn fault(&mut self, field: &'static str, message: impl Into<String>) {
+        self.faults.push(FieldError::new(field, message.into()));
+    }
+
+    /// Writes down that a field is missing, if it is.
+    pub(super) fn require(&mut self, object: Object<'_>, field: &'static str) {
+        if given(object, field).is_none() {
+            self.faults.push(FieldError::missing(field));
+        }
+    }
+
+    /// A text of up to `longest` bytes.
+    pub(super) fn text(
+        &mut self,
+        object: Object<'_>,
+        field: &'static str,
+        longest: usize,
+    ) -> Option<String> {
+        let value = given(object, field)?;
+        self.short_text(value, field, longest)
+    }
+
+    /// The same where `"n/a"` is a text like any other.
+    pub(super) fn free_text(
+        &mut self,
+        object: Object<'_>,
+        field: &'static str,
+        longest: usize,
+    ) -> Option<String> {
+        let value = present(object, field)?;
+        self.short_text(value, field, longest)
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(&mut self, object: Object<'_>, field: &'static str) -> Option<bool> {
+        let value = given(object, field)?;
+        let boolean = value.as_bool();
+        if boolean.is_none() {
+            self.fault(field, "must be true or false");
+        }
+        boolean
+    }
+
+    /// A whole number; `1.0` is one, too, as languages with one kind of number write it.
+    pub(super) fn number<T: Copy + Display + PartialOrd + TryFrom<i64>>(
+        &mut self,
+        object: Object<'_>,
+        field: &'static str,
+        range: RangeInclusive<T>,
+    ) -> Option<T> {
+        let value = given(object, field)?;
+        let number = whole(value).and_then(|number| T::try_from(number).ok());
+        let number = number.filter(|number| range.contains(number));
+        if number.is_none() {
+            let (start, end) = range.into_inner();
+            self.fault(
+                field,
+                format!("must be a whole number from {start} to {end}"),
+            );
+        }
+        number
+    }
+
+    /// An object.
+    pub(super) fn object<'a>(&mut self, object: Object<'a>, field: &'static str) -> Object<'a> {
+        let value = given(object, field)?;
+        let found = value.as_object();
+        if found.is_none() {
+            self.fault(field, "must be an object");
+        }
+        found
+    }
+
+    fn short_text(&mut self, value: &Value, field: &'static str, longest: usize) -> Option<String> {
+        let Some(text) = value.as_str() else {
+            self.fault(field, "must be a string");
+            return None;
+        };
+        if text.len() > longest {
+            self.fault(field, format!("may have {longest} bytes at most"));
+            return None;
+        }
+        Some(text.to_owned())
+    }
+}
+
+/// The whole number that a value is. Beyond 2^53 a float says nothing exact.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "it has no fraction, and an i64 holds it"
+)]
+pub(super) fn whole(value: &Value) -> Option<i64> {
+    let float = || {
+        let number = value.as_f64()?;
+        (number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0).then_some(number as i64)
+    };
+    value.as_i64().or_else(float)
+}
+
+/// A field that is there and says something.
+pub(super) fn given<'a>(object: Object<'a>, field: &str) -> Option<&'a Value> {
+    present(object, field).filter(|value| value.as_str() != Some("n/a"))
+}
+
+fn present<'a>(object: Object<'a>, field: &str) -> Option<&'a Value> {
+    let name = field.rsplit('.').next()?;
+    object?.get(name).filter(|value| !value.is_null())
+}

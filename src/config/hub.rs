@@ -1,0 +1,466 @@
+//! `[[peer]]`, `[content]`, `[skyway]` and `[peerjs]`: who can be called over the hub, and by whom.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::endpoints::{check_name, required};
+use super::http::is_origin;
+use super::reader::{Document, Section};
+
+/// What concerns the hub and the SkyWay gateway's API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubConfig {
+    /// `[[peer]]`, each with an id of its own.
+    pub peers: Vec<PeerConfig>,
+    /// `[content]`
+    pub content: ContentConfig,
+    /// `skyway.expose`: the API is there for the network, too.
+    pub expose: bool,
+    /// `skyway.redirect`: where messages may be sent to.
+    pub redirect: Vec<Network>,
+    /// `[[skyway.key]]`
+    pub skyway_keys: Vec<KeyConfig>,
+    /// `[[peerjs.key]]`
+    pub peerjs_keys: Vec<KeyConfig>,
+}
+
+impl Default for HubConfig {
+    fn default() -> Self {
+        Self {
+            peers: Vec::new(),
+            content: ContentConfig::default(),
+            expose: false,
+            redirect: REDIRECT
+                .iter()
+                .filter_map(|text| Network::parse(text))
+                .collect(),
+            skyway_keys: Vec::new(),
+            peerjs_keys: Vec::new(),
+        }
+    }
+}
+
+const REDIRECT: [&str; 3] = ["127.0.0.0/8", "::1/128", "local"];
+
+/// `[[peer]]`: a peer that is always there and answers by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerConfig {
+    /// The name by which it is called.
+    pub id: String,
+    /// The endpoint of channels whose label names no other.
+    pub endpoint: Option<String>,
+    /// Endpoints by the labels of channels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether messages are read and written as the caller's offer says; else they are untouched.
+    pub transcodes: bool,
+}
+
+/// `[content]`: the UDP ports that `POST /data` opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentConfig {
+    /// Our address.
+    pub listen: IpAddr,
+    /// The first port.
+    pub first_port: u16,
+    /// How many there are.
+    pub ports: u16,
+}
+
+impl Default for ContentConfig {
+    fn default() -> Self {
+        Self {
+            listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            first_port: 50_001,
+            ports: 1_000,
+        }
+    }
+}
+
+/// `[[skyway.key]]` or `[[peerjs.key]]`: an application that may use the hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyConfig {
+    /// What it calls itself.
+    pub key: String,
+    /// The domain that its REST programs name; `None`: any.
+    pub domain: Option<String>,
+    /// With what its server signs; `None`: nothing needs to be signed.
+    pub secret: Option<Secret>,
+    /// Whose pages may use it; none: those of `http.allowed_origins` and our own.
+    pub origins: Vec<String>,
+    /// Ids that its peers may have, with a star at the end for many; none: any.
+    pub peers: Vec<String>,
+}
+
+impl KeyConfig {
+    /// Whether its peers may have this id.
+    pub fn allows_peer(&self, id: &str) -> bool {
+        self.peers.is_empty()
+            || self.peers.iter().any(|pattern| {
+                pattern
+                    .strip_suffix('*')
+                    .map_or(pattern == id, |beginning| id.starts_with(beginning))
+            })
+    }
+}
+
+/// A secret, which nobody prints.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// For whoever checks with it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// A network of `skyway.redirect`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// Whatever is on a link of this machine; loopback is none.
+    Local,
+    /// An address and how many of its bits count (RFC 4632 §3.1).
+    Prefix(IpAddr, u8),
+}
+
+impl Network {
+    /// `local`, `192.0.2.0/24`, `2001:db8::/32`, or an address alone.
+    fn parse(text: &str) -> Option<Self> {
+        if text == "local" {
+            return Some(Self::Local);
+        }
+        let (address, bits) = text.split_once('/').unwrap_or((text, ""));
+        let address: IpAddr = address.parse().ok()?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let bits = if bits.is_empty() {
+            most
+        } else {
+            bits.parse().ok()?
+        };
+        (bits <= most).then_some(Self::Prefix(address, bits))
+    }
+
+    /// Whether an address is in it; `links`: this machine's own addresses with the bits of their networks.
+    pub fn contains(self, address: IpAddr, links: &[(IpAddr, u8)]) -> bool {
+        match self {
+            Self::Local => {
+                let mut links = links.iter().filter(|(own, _)| !own.is_loopback());
+                links.any(|(own, bits)| is_in(address, *own, *bits))
+            }
+            Self::Prefix(own, bits) => is_in(address, own, bits),
+        }
+    }
+}
+
+fn is_in(address: IpAddr, network: IpAddr, bits: u8) -> bool {
+    // What is shifted by all its bits is nothing.
+    match (address.to_canonical(), network) {
+        (IpAddr::V4(a), IpAddr::V4(n)) => {
+            let shift = 32 - u32::from(bits.min(32));
+            a.to_bits().checked_shr(shift) == n.to_bits().checked_shr(shift)
+        }
+        (IpAddr::V6(a), IpAddr::V6(n)) => {
+            let shift = 128 - u32::from(bits.min(128));
+            a.to_bits().checked_shr(shift) == n.to_bits().checked_shr(shift)
+        }
+        _ => false,
+    }
+}
+
+/// The longest id of a peer and the longest key, in bytes.
+const LONGEST: usize = 128;
+
+/// Reads `[content]`, `[skyway]` and `[peerjs]` over what is set already.
+pub(super) fn read<'a>(root: &mut Section<'a>, document: &mut Document<'a>, hub: &mut HubConfig) {
+    if let Some(section) = root.table("content", document) {
+        read_content(section, document, &mut hub.content);
+    }
+    if let Some(mut section) = root.table("skyway", document) {
+        hub.expose = section.boolean("expose", document).unwrap_or(hub.expose);
+        if let Some(given) = section.strings("redirect", document) {
+            hub.redirect.clear();
+            for (line, text) in given {
+                match Network::parse(&text) {
+                    Some(network) => hub.redirect.push(network),
+                    None => document.fault_at(
+                        line,
+                        format!(
+                            "skyway.redirect: {text:?} is neither \"local\" nor a network like \
+                             \"192.0.2.0/24\""
+                        ),
+                    ),
+                }
+            }
+        }
+        for section in section.tables("key", document) {
+            hub.skyway_keys.extend(read_key(section, true, document));
+        }
+        section.finish(document);
+    }
+    if let Some(mut section) = root.table("peerjs", document) {
+        for section in section.tables("key", document) {
+            hub.peerjs_keys.extend(read_key(section, false, document));
+        }
+        section.finish(document);
+    }
+    let mut known: BTreeSet<String> = hub.peers.iter().map(|peer| peer.id.clone()).collect();
+    for section in root.tables("peer", document) {
+        let line = section.line();
+        let Some(peer) = read_peer(section, document) else {
+            continue;
+        };
+        if !known.insert(peer.id.clone()) {
+            let id = &peer.id;
+            document.fault_at(line, format!("peer {id:?} is there twice"));
+        }
+        hub.peers.push(peer);
+    }
+}
+
+fn read_content<'a>(
+    mut section: Section<'a>,
+    document: &mut Document<'a>,
+    content: &mut ContentConfig,
+) {
+    if let Some((line, text)) = section.string("listen", document) {
+        match text.parse() {
+            Ok(address) => content.listen = address,
+            Err(_) => document.fault_at(
+                line,
+                format!("content.listen: {text:?} is not an address like \"127.0.0.1\""),
+            ),
+        }
+    }
+    let mut number = |key, range, place: &mut u16| {
+        let given = section.integer(key, range, document);
+        *place = given.and_then(|n| u16::try_from(n).ok()).unwrap_or(*place);
+    };
+    number("first_port", 1_024..=65_535, &mut content.first_port);
+    number("ports", 1..=10_000, &mut content.ports);
+    if content.first_port.checked_add(content.ports - 1).is_none() {
+        let message = "content.first_port and content.ports go beyond port 65535".to_owned();
+        document.fault_at(section.line(), message);
+    }
+    section.finish(document);
+}
+
+fn read_key<'a>(
+    mut section: Section<'a>,
+    is_skyway: bool,
+    document: &mut Document<'a>,
+) -> Option<KeyConfig> {
+    let path = section.path().to_owned();
+    let key = required(&mut section, "key", document);
+    let (mut domain, mut secret) = (None, None);
+    if is_skyway {
+        domain = section.string("domain", document).map(|(_, text)| text);
+        secret = section.string("secret", document).map(|(line, text)| {
+            if text.is_empty() {
+                document.fault_at(line, format!("{path}.secret is empty"));
+            }
+            Secret(text)
+        });
+    }
+    let mut origins = Vec::new();
+    for (line, origin) in section.strings("origins", document).unwrap_or_default() {
+        if !is_origin(&origin) {
+            let message = format!("{path}.origins: {origin:?} is not an origin");
+            document.fault_at(line, message);
+        }
+        origins.push(origin.to_ascii_lowercase());
+    }
+    let peers = section.strings("peers", document).unwrap_or_default();
+    let peers = peers.into_iter().map(|(_, pattern)| pattern).collect();
+    section.finish(document);
+    let (line, key) = key?;
+    if key.is_empty() || key.len() > LONGEST || !key.is_ascii() {
+        let message = format!("{path}.key must have 1 to {LONGEST} letters");
+        document.fault_at(line, message);
+    }
+    Some(KeyConfig {
+        key,
+        domain,
+        secret,
+        origins,
+        peers,
+    })
+}
+
+fn read_peer<'a>(mut section: Section<'a>, document: &mut Document<'a>) -> Option<PeerConfig> {
+    let section_line = section.line();
+    let id = required(&mut section, "id", document);
+    let endpoint = section.string("endpoint", document);
+    let labels = section.pairs("labels", document);
+    let words = [("offer", true), ("none", false)];
+    let transcodes = section.choice("serialization", &words, document);
+    section.finish(document);
+    let mut check = |line, name: &str| {
+        if let Err(why) = check_name(name) {
+            document.fault_at(line, format!("peer: endpoint {name:?} {why}"));
+        }
+    };
+    if let Some((line, name)) = &endpoint {
+        check(*line, name);
+    }
+    for (line, _, name) in &labels {
+        check(*line, name);
+    }
+    if endpoint.is_none() && labels.is_empty() {
+        let message = "peer without endpoint and labels: nobody could reach anything".to_owned();
+        document.fault_at(section_line, message);
+    }
+    let (line, id) = id?;
+    if !is_peer_id(&id) {
+        let message = format!(
+            "peer.id {id:?} must have 1 to {LONGEST} letters, digits, '-', '_' and single spaces, \
+             and begin and end with a letter or digit"
+        );
+        document.fault_at(line, message);
+    }
+    let labels = labels.into_iter().map(|(_, label, name)| (label, name));
+    Some(PeerConfig {
+        id,
+        endpoint: endpoint.map(|(_, name)| name),
+        labels: labels.collect(),
+        transcodes: transcodes.unwrap_or(true),
+    })
+}
+
+/// Whether pages of PeerJS as well as of SkyWay-JS can call this id.
+fn is_peer_id(id: &str) -> bool {
+    let is_word = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    id.len() <= LONGEST && id.split([' ', '_', '-']).all(is_word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn peers_keys_and_networks_are_read() {
+        let text = r#"
+            [content]
+            listen = "0.0.0.0"
+            first_port = 51000
+            ports = 20
+            [skyway]
+            expose = true
+            redirect = ["local", "10.1.0.0/16", "2001:db8::1"]
+            [[skyway.key]]
+            key = "k"
+            domain = "example.org"
+            secret = "hush"
+            origins = ["https://App.example"]
+            peers = ["robot-*", "one"]
+            [[peerjs.key]]
+            key = "p"
+            [[peer]]
+            id = "robot-1"
+            endpoint = "arm"
+            labels = { gps = "gps0" }
+            serialization = "none"
+        "#;
+        let hub = Config::parse(text).expect("good").hub;
+        assert_eq!((hub.content.first_port, hub.content.ports), (51_000, 20));
+        assert!(hub.expose);
+        let [key] = hub.skyway_keys.as_slice() else {
+            panic!("one key")
+        };
+        assert_eq!(key.origins, ["https://app.example"]);
+        assert!(!format!("{hub:?}").contains("hush"));
+        for (id, may) in [
+            ("robot-7", true),
+            ("one", true),
+            ("one-2", false),
+            ("robot", false),
+        ] {
+            assert_eq!(key.allows_peer(id), may, "{id}");
+        }
+        assert!(hub.peerjs_keys.iter().all(|key| key.allows_peer("any")));
+        let [peer] = hub.peers.as_slice() else {
+            panic!("one peer")
+        };
+        assert_eq!(
+            (peer.labels["gps"].as_str(), peer.transcodes),
+            ("gps0", false)
+        );
+        let loopback = ("127.0.0.1".parse().unwrap(), 8);
+        let links = [loopback, ("192.0.2.7".parse().unwrap(), 24)];
+        for (address, may) in [
+            ("192.0.2.200", true),
+            ("::ffff:192.0.2.200", true),
+            ("192.0.3.1", false),
+            ("127.0.0.1", false),
+            ("10.1.255.1", true),
+            ("10.2.0.1", false),
+            ("2001:db8::1", true),
+            ("2001:db8::2", false),
+            ("127.0.0.1", false),
+        ] {
+            let ip = address.parse().unwrap();
+            assert_eq!(
+                hub.redirect.iter().any(|net| net.contains(ip, &links)),
+                may,
+                "{address}"
+            );
+        }
+    }
+
+    #[test]
+    fn by_default_messages_go_no_further_than_the_links() {
+        let redirect = HubConfig::default().redirect;
+        for (address, may) in [("127.0.0.5", true), ("::1", true), ("8.8.8.8", false)] {
+            let ip = address.parse().unwrap();
+            assert_eq!(
+                redirect.iter().any(|net| net.contains(ip, &[])),
+                may,
+                "{address}"
+            );
+        }
+        assert!(is_in(
+            "8.8.8.8".parse().unwrap(),
+            "0.0.0.0".parse().unwrap(),
+            0
+        ));
+    }
+
+    #[test]
+    fn faults_name_their_key() {
+        for (text, fault) in [
+            ("[content]\nlisten = \"here\"", "content.listen"),
+            ("[content]\nfirst_port = 65000\nports = 1000", "beyond port"),
+            ("[skyway]\nredirect = [\"10.0.0.0/33\"]", "skyway.redirect"),
+            ("[[skyway.key]]\ndomain = \"x\"", "skyway.key without key"),
+            (
+                "[[skyway.key]]\nkey = \"k\"\nsecret = \"\"",
+                "secret is empty",
+            ),
+            ("[[peerjs.key]]\nkey = \"k\"\nsecret = \"x\"", "unknown key"),
+            ("[[peerjs.key]]\nkey = \"k\"\norigins = [\"x\"]", "origins"),
+            ("[[peer]]\nid = \"a\"", "nobody could reach"),
+            ("[[peer]]\nid = \"-a\"\nendpoint = \"x\"", "peer.id"),
+            (
+                "[[peer]]\nid = \"a\"\nendpoint = \"x y\"",
+                "endpoint \"x y\"",
+            ),
+            (
+                "[[peer]]\nid = \"a\"\nendpoint = \"x\"\n[[peer]]\nid = \"a\"\nendpoint = \"x\"",
+                "twice",
+            ),
+        ] {
+            let faults = Config::parse(text).expect_err(text);
+            assert!(
+                faults.iter().any(|f| f.message.contains(fault)),
+                "{text}: {faults:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! How a session begins: by answering an offer, or by making one.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use str0m::change::{SdpAnswer, SdpOffer};
+use str0m::channel::ChannelConfig;
+use str0m::{Candidate, Rtc};
+
+use super::channels::{ChannelWish, Channels};
+use super::crypto::Identity;
+use super::event::{ConnectionState, EndReason};
+use super::sdp::{self, CheckedDescription, SdpError};
+use super::window::Window;
+use super::{Session, one_line};
+use crate::limits::{self, Limits};
+
+/// How often a path that works is checked (RFC 7675 §5.1). With these tries a dead one is noticed after 24 s, as
+/// with str0m's own 3 s and nine.
+const CONSENT_INTERVAL: Duration = Duration::from_secs(5);
+const CONSENT_TRIES: usize = 7;
+
+/// How often str0m reports the round trip; each report is a wake-up.
+const STATS_INTERVAL: Duration = Duration::from_secs(5);
+
+impl Session {
+    /// Answers an offer. `local`: our host addresses, with the port of the ICE socket.
+    pub fn accept(
+        now: Instant,
+        name: String,
+        offer: &CheckedDescription<'_>,
+        local: &[SocketAddr],
+        identity: &Identity,
+        limits: &Limits,
+    ) -> Result<(Self, String), SdpError> {
+        let parsed = SdpOffer::from_sdp_string(offer.text)
+            .map_err(|error| SdpError::whole(one_line(&error.to_string())))?;
+        let mut rtc = build(now, &name, local, identity);
+        let answer = rtc
+            .sdp_api()
+            .accept_offer(parsed)
+            .map_err(|error| SdpError::whole(one_line(&error.to_string())))?;
+        let answer = sdp::mend(&answer.to_sdp_string());
+        let mut session = Self::new(now, name, rtc, limits);
+        session.learn_description(offer);
+        Ok((session, answer))
+    }
+
+    /// Makes an offer with one channel; [`Self::accept_answer`] goes on with it.
+    pub fn offer(
+        now: Instant,
+        name: String,
+        wish: ChannelWish,
+        local: &[SocketAddr],
+        identity: &Identity,
+        limits: &Limits,
+    ) -> Result<(Self, String), SdpError> {
+        let wish = wish.checked()?;
+        let mut rtc = build(now, &name, local, identity);
+        let mut change = rtc.sdp_api();
+        change.add_channel_with_config(ChannelConfig {
+            label: wish.label,
+            ordered: wish.ordered,
+            reliability: wish.reliability,
+            negotiated: wish.negotiated,
+            protocol: wish.protocol,
+        });
+        let (offer, pending) = change
+            .apply()
+            .ok_or_else(|| SdpError::whole("there is nothing to offer"))?;
+        let offer = sdp::mend(&offer.to_sdp_string());
+        let mut session = Self::new(now, name, rtc, limits);
+        session.offer = Some(pending);
+        Ok((session, offer))
+    }
+
+    /// The answer to our offer. A second one is refused.
+    pub fn accept_answer(&mut self, answer: &CheckedDescription<'_>) -> Result<(), SdpError> {
+        let parsed = SdpAnswer::from_sdp_string(answer.text)
+            .map_err(|error| SdpError::whole(one_line(&error.to_string())))?;
+        let Some(pending) = self.offer.take() else {
+            return Err(SdpError::whole(
+                "there is no offer that waits for an answer",
+            ));
+        };
+        self.rtc
+            .sdp_api()
+            .accept_answer(pending, parsed)
+            .map_err(|error| SdpError::whole(one_line(&error.to_string())))?;
+        self.learn_description(answer);
+        self.dirty = true;
+        Ok(())
+    }
+
+    /// Whether our offer has not been answered.
+    pub fn awaits_answer(&self) -> bool {
+        self.offer.is_some()
+    }
+
+    fn learn_description(&mut self, description: &CheckedDescription<'_>) {
+        description.ufrag.clone_into(&mut self.remote_ufrag);
+        self.max_message = description.max_message;
+    }
+
+    fn new(now: Instant, name: String, mut rtc: Rtc, limits: &Limits) -> Self {
+        let local_ufrag = rtc.direct_api().local_ice_credentials().ufrag;
+        Self {
+            rtc: Box::new(rtc),
+            name,
+            created: now,
+            state: ConnectionState::New,
+            events: VecDeque::new(),
+            channels: Channels::new(),
+            control: None,
+            control_overflowed: false,
+            max_channels: limits.channels_per_session,
+            remote_ufrag: String::new(),
+            local_ufrag,
+            max_message: limits::MAX_MESSAGE,
+            remote_candidates: 0,
+            pairs: VecDeque::new(),
+            path: None,
+            bytes_sent: 0,
+            bytes_received: 0,
+            timeout: now,
+            give_up: Some((now + limits.connect_timeout, EndReason::ConnectTimeout)),
+            disconnected_timeout: limits.disconnected_timeout,
+            window: Window::new(),
+            unacknowledged: false,
+            wrote: false,
+            offer: None,
+            blocked: false,
+            dirty: true,
+            burst: 0,
+            ended: false,
+        }
+    }
+}
+
+/// What str0m is told before it sees a description.
+fn build(now: Instant, name: &str, local: &[SocketAddr], identity: &Identity) -> Rtc {
+    let mut builder = identity
+        .builder()
+        .clear_codecs()
+        .set_sctp_max_buffered_amount(limits::SEND_LIMIT)
+        .set_stats_interval(Some(STATS_INTERVAL));
+    builder.set_max_stun_rto(CONSENT_INTERVAL);
+    builder.set_max_stun_retransmits(CONSENT_TRIES);
+    let mut rtc = builder.build(now);
+    for addr in local {
+        // Refused are kinds of addresses that ICE cannot use, such as 169.254.0.0/16.
+        match Candidate::host(*addr, "udp") {
+            Ok(candidate) => drop(rtc.add_local_candidate(candidate)),
+            Err(error) => log::debug!("{name}: no candidate for {addr}: {error}"),
+        }
+    }
+    rtc
+}

@@ -1,0 +1,88 @@
+//! What a client's WebSocket is asked for with.
+
+use std::fmt;
+
+use crate::limits;
+use crate::signaling::fault::Fault;
+use crate::signaling::fields::{peer_id, query_value};
+
+/// Who wants to come in. What `Debug` shows has no token in it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Query {
+    /// The server's name for its users; `peerjs` unless the page says otherwise.
+    pub key: String,
+    /// The name that the peer wants.
+    pub id: String,
+    /// What proves that it had the name before.
+    pub token: String,
+}
+
+impl Query {
+    /// Reads the query, without its question mark. The library does not encode it, but browsers do
+    /// where they must.
+    pub fn parse(query: &str) -> Result<Self, Refusal> {
+        let value = |name, bound| query_value(query, name, bound)?.ok_or(Refusal::Missing);
+        let id = value("id", limits::SIGNAL_ID)?;
+        let token = value("token", limits::SIGNAL_NAME)?;
+        let key = value("key", limits::SIGNAL_NAME)?;
+        peer_id(&id, "id")?;
+        Ok(Self { key, id, token })
+    }
+}
+
+impl fmt::Debug for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Query")
+            .field("key", &self.key)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a client may not come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The id, the token or the key is missing.
+    Missing,
+    /// One of them is not as it should be.
+    Fault(Fault),
+    /// The key is not the server's.
+    Key,
+    /// There are too many peers.
+    Full,
+    /// The id is taken.
+    Taken,
+}
+
+impl Refusal {
+    /// What the client is told before its connection is closed.
+    pub fn frame(self) -> String {
+        match self {
+            Self::Missing | Self::Fault(_) | Self::Key | Self::Full => {
+                super::error(&self.to_string())
+            }
+            Self::Taken => super::id_taken().to_owned(),
+        }
+    }
+}
+
+/// The words are those of PeerServer, where it has some.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("No id, token, or key supplied to websocket server"),
+            Self::Fault(fault) => fault.fmt(f),
+            Self::Key => f.write_str("Invalid key provided"),
+            Self::Full => f.write_str("Server has reached its concurrent user limit"),
+            Self::Taken => f.write_str("ID is taken"),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}

@@ -1,0 +1,268 @@
+//! Mesh rooms: who is in which, so that they can call each other, and what they say to all. The calls
+//! themselves go from peer to peer like any other. SFU rooms, where a server mixes, are refused.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde_json::{Value, json};
+
+use super::{Event, error};
+use crate::limits;
+use crate::signaling::fields::kind;
+use crate::signaling::message::Carries;
+
+/// What a client wants of a room.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RoomCall {
+    /// To be in it.
+    Join {
+        /// Its name.
+        room: String,
+        /// Of what kind it is to be.
+        kind: RoomKind,
+    },
+    /// To be in it no more.
+    Leave {
+        /// Its name.
+        room: String,
+    },
+    /// To know who is in it.
+    Members {
+        /// Its name.
+        room: String,
+        /// What the client is going to do with them; it wants it back.
+        carries: Carries,
+    },
+    /// To say something to all others.
+    Data {
+        /// Its name.
+        room: String,
+        /// Any JSON.
+        data: Value,
+    },
+    /// To know what happened in it.
+    Log {
+        /// Its name.
+        room: String,
+    },
+    /// Something that only SFU rooms do.
+    Sfu {
+        /// Its name.
+        room: String,
+    },
+}
+
+/// How the peers in a room are connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoomKind {
+    /// Each to each.
+    Mesh,
+    /// Each to a server.
+    Sfu,
+}
+
+/// An event for several clients.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Emit {
+    /// Whom to tell.
+    pub to: Vec<String>,
+    /// What.
+    pub event: Event,
+}
+
+/// All rooms. What is in them is bounded by [`limits`].
+#[derive(Debug, Default)]
+pub struct Rooms {
+    rooms: BTreeMap<String, Room>,
+}
+
+#[derive(Debug, Default)]
+struct Room {
+    /// In the order in which they came.
+    members: Vec<String>,
+    /// Each as JSON.
+    log: VecDeque<String>,
+    /// How many bytes that is.
+    logged: usize,
+}
+
+impl Rooms {
+    /// None.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Does what a client wants, and returns who is to be told of it; that may be the client that it is
+    /// refused. The time is in milliseconds since 1970, as pages have it.
+    pub fn handle(&mut self, now_unix_ms: u64, from: &str, call: RoomCall) -> Vec<Emit> {
+        let handled = match call {
+            RoomCall::Join {
+                room,
+                kind: RoomKind::Mesh,
+            } => self.join(now_unix_ms, from, room),
+            RoomCall::Join {
+                kind: RoomKind::Sfu,
+                ..
+            }
+            | RoomCall::Sfu { .. } => Err(Refusal::Sfu),
+            // Who leaves twice has left.
+            RoomCall::Leave { room } => Ok(self.leave(now_unix_ms, from, &room)),
+            RoomCall::Members { room, carries } => self.members_for(from, &room, carries),
+            RoomCall::Data { room, data } => self.data(now_unix_ms, from, &room, data),
+            RoomCall::Log { room } => self.log(from, &room),
+        };
+        match handled {
+            Ok(emit) => emit.into_iter().collect(),
+            Err(refusal) => vec![Emit {
+                to: vec![from.to_owned()],
+                event: error("room-error", refusal.message()),
+            }],
+        }
+    }
+
+    /// A peer has gone.
+    pub fn leave_all(&mut self, now_unix_ms: u64, peer: &str) -> Vec<Emit> {
+        let is_in = |room: &Room| room.has(peer);
+        let names = self.rooms.iter().filter(|(_, room)| is_in(room));
+        let names: Vec<String> = names.map(|(name, _)| name.clone()).collect();
+        names
+            .iter()
+            .filter_map(|name| self.leave(now_unix_ms, peer, name))
+            .collect()
+    }
+
+    /// Who is in this room, in the order in which they came.
+    pub fn members(&self, room: &str) -> &[String] {
+        self.rooms.get(room).map_or(&[], |room| &room.members)
+    }
+
+    fn join(&mut self, now: u64, from: &str, name: String) -> Result<Option<Emit>, Refusal> {
+        let mine = self.rooms.values().filter(|room| room.has(from)).count();
+        let is_member = self.rooms.get(&name).is_some_and(|room| room.has(from));
+        if !is_member {
+            if mine >= limits::ROOMS_PER_PEER {
+                return Err(Refusal::TooManyRooms);
+            }
+            if !self.rooms.contains_key(&name) && self.rooms.len() >= limits::ROOMS {
+                return Err(Refusal::NoMoreRooms);
+            }
+            if self.members(&name).len() >= limits::ROOM_MEMBERS {
+                return Err(Refusal::Full);
+            }
+        }
+        let event = ("ROOM_USER_JOIN", json!({ "roomName": name, "src": from }));
+        let room = self.rooms.entry(name).or_default();
+        if is_member {
+            // It waits for the word that it is in.
+            return Ok(room.tell(|member| member == from, event));
+        }
+        room.members.push(from.to_owned());
+        room.write_down(now, &event);
+        Ok(room.tell(|_| true, event))
+    }
+
+    fn leave(&mut self, now: u64, from: &str, name: &str) -> Option<Emit> {
+        let room = self.rooms.get_mut(name).filter(|room| room.has(from))?;
+        room.members.retain(|member| member != from);
+        if room.members.is_empty() {
+            self.rooms.remove(name);
+            return None;
+        }
+        let event = ("ROOM_USER_LEAVE", json!({ "roomName": name, "src": from }));
+        room.write_down(now, &event);
+        room.tell(|_| true, event)
+    }
+
+    fn members_for(
+        &mut self,
+        from: &str,
+        name: &str,
+        carries: Carries,
+    ) -> Result<Option<Emit>, Refusal> {
+        let room = self.room_of(from, name)?;
+        let argument = json!({
+            "roomName": name,
+            "type": kind(carries),
+            "userList": room.members,
+        });
+        Ok(room.tell(|member| member == from, ("ROOM_USERS", argument)))
+    }
+
+    fn data(
+        &mut self,
+        now: u64,
+        from: &str,
+        name: &str,
+        data: Value,
+    ) -> Result<Option<Emit>, Refusal> {
+        let room = self.room_of(from, name)?;
+        let argument = json!({ "roomName": name, "src": from, "data": data });
+        let event = ("ROOM_DATA", argument);
+        room.write_down(now, &event);
+        Ok(room.tell(|member| member != from, event))
+    }
+
+    fn log(&mut self, from: &str, name: &str) -> Result<Option<Emit>, Refusal> {
+        let room = self.room_of(from, name)?;
+        let argument = json!({ "roomName": name, "log": room.log });
+        Ok(room.tell(|member| member == from, ("ROOM_LOGS", argument)))
+    }
+
+    /// A room is for those who are in it.
+    fn room_of(&mut self, from: &str, name: &str) -> Result<&mut Room, Refusal> {
+        let room = self.rooms.get_mut(name).filter(|room| room.has(from));
+        room.ok_or(Refusal::NotIn)
+    }
+}
+
+impl Room {
+    fn has(&self, peer: &str) -> bool {
+        self.members.iter().any(|member| member == peer)
+    }
+
+    /// `None` if that is nobody.
+    fn tell(&self, whom: impl Fn(&str) -> bool, event: Event) -> Option<Emit> {
+        let to = self.members.iter().filter(|member| whom(member));
+        let to: Vec<String> = to.cloned().collect();
+        (!to.is_empty()).then_some(Emit { to, event })
+    }
+
+    /// Adds to the log, and forgets what is oldest there.
+    fn write_down(&mut self, now_unix_ms: u64, (name, argument): &Event) {
+        let entry = json!({
+            "messageType": name,
+            "message": argument,
+            "timestamp": now_unix_ms,
+        });
+        let entry = entry.to_string();
+        self.logged += entry.len();
+        self.log.push_back(entry);
+        while self.logged > limits::ROOM_LOG {
+            let Some(oldest) = self.log.pop_front() else {
+                break;
+            };
+            self.logged -= oldest.len();
+        }
+    }
+}
+
+/// Why a client does not get what it wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    Sfu,
+    NotIn,
+    Full,
+    TooManyRooms,
+    NoMoreRooms,
+}
+
+impl Refusal {
+    fn message(self) -> &'static str {
+        match self {
+            Self::Sfu => "there are no SFU rooms here; join with the mode 'mesh'",
+            Self::NotIn => "you are not in this room",
+            Self::Full => "the room is full",
+            Self::TooManyRooms => "you are in too many rooms",
+            Self::NoMoreRooms => "there are too many rooms",
+        }
+    }
+}
