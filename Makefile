@@ -7,7 +7,7 @@
 
 CARGO ?= cargo
 
-.PHONY: run build console test test-rust test-client test-browser test-tools lint bench boards boards-light deb tarballs vm screenshot clean
+.PHONY: run build console test test-rust test-client test-browser test-schema test-crate test-tools lint bench boards boards-light deb tarballs vm screenshot clean
 
 run: console
 	$(CARGO) run --locked --profile quick
@@ -19,7 +19,7 @@ build: console
 console:
 	web/build
 
-test: test-tools console test-rust test-client test-browser
+test: test-tools console test-rust test-client test-browser test-schema test-crate
 
 test-tools:
 	tests/install
@@ -34,13 +34,23 @@ test-browser: console
 	$(CARGO) build --locked
 	cd tests/browser && node --test --test-concurrency=2
 
+# Requests that somebody else makes up, against the description of the SkyWay gateway's API.
+test-schema: console test-tools
+	$(CARGO) build --locked
+	tests/schema
+
+# A program with the crate of that gateway's community.
+test-crate: console test-tools
+	$(CARGO) build --locked
+	tests/skyway
+
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 	tests/check-files
 	tests/check-budgets
-	for folder in benches fuzz; do (cd $$folder && $(CARGO) metadata --locked --format-version 1 > /dev/null) || exit 1; done
+	for folder in benches fuzz tests/skyway_crate; do (cd $$folder && $(CARGO) metadata --locked --format-version 1 > /dev/null) || exit 1; done
 	if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; fi
 
 bench: console
@@ -50,6 +60,7 @@ bench: console
 	taskset -c 1 node bench/run.mjs
 	node bench/chromium.mjs --store
 	taskset -c 1 node bench/serial.mjs
+	taskset -c 1 node bench/hub.mjs --store
 	cd web/client && THINGWAY_BIN=$(CURDIR)/target/release/thingway node bench/throughput.mjs chromium,firefox 15 20 --store
 	cd web/console && THINGWAY=$(CURDIR)/target/release/thingway npm run bench -- --store
 

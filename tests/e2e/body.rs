@@ -316,7 +316,7 @@ fn a_head_that_never_ends_is_given_up() {
 #[test]
 fn the_connection_beyond_the_limit_is_closed_and_the_others_work() {
     let daemon = Daemon::start(DEMO);
-    let mut idle: Vec<Http> = (0..128).map(|_| Http::connect(daemon.addr)).collect();
+    let mut idle: Vec<Http> = (0..256).map(|_| Http::connect(daemon.addr)).collect();
     // Refused at once, without an answer: nothing has been read.
     for _ in 0..2 {
         let mut extra = Http::connect(daemon.addr);

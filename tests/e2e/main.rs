@@ -47,6 +47,7 @@ mod ser2net;
 mod serial;
 mod service_manager;
 mod shutdown;
+mod skyway;
 mod sockets;
 mod state;
 mod stranger;

@@ -1,9 +1,9 @@
-//! `docs/api.yaml` and [`thingway::api::ROUTES`] say the same.
+//! `docs/api.yaml` says the same as [`thingway::api::ROUTES`] and [`thingway::api::skyway::routes`].
 
 use std::collections::BTreeSet;
 
 use saphyr::{LoadableYamlNode, Yaml};
-use thingway::api::ROUTES;
+use thingway::api::{ROUTES, skyway};
 
 const TEXT: &str = include_str!("../../docs/api.yaml");
 
@@ -50,6 +50,7 @@ fn the_description_has_every_route_and_no_other() {
             routes.insert(format!("{method} {path}"));
         }
     }
+    routes.extend(skyway::routes().map(|(method, path)| format!("{method} {path}")));
     assert_eq!(described, routes);
 }
 

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use serde_json::Value;
-use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc};
@@ -86,6 +86,28 @@ impl Peer {
             local,
         };
         (peer, offer.to_sdp_string())
+    }
+
+    /// A peer that is called; the first channel that opens has this name here.
+    pub fn accept(now: Instant, local: SocketAddr, offer: &str, name: &str) -> (Self, String) {
+        let mut rtc = Rtc::builder().clear_codecs().build(now);
+        rtc.add_local_candidate(Candidate::host(local, "udp").expect("an address for ICE"));
+        let offer = SdpOffer::from_sdp_string(offer).expect("an offer");
+        let answer = rtc.sdp_api().accept_offer(offer).expect("a good offer");
+        let mut peer = Self {
+            rtc,
+            pending: None,
+            ids: BTreeMap::new(),
+            channels: BTreeMap::from([(name.to_owned(), Channel::default())]),
+            control: Vec::new(),
+            connected: false,
+            closed: false,
+            out: VecDeque::new(),
+            timeout: now,
+            local,
+        };
+        peer.drain(now);
+        (peer, answer.to_sdp_string())
     }
 
     pub fn answer(&mut self, now: Instant, sdp: &str) {
@@ -206,6 +228,13 @@ impl Peer {
             Event::Connected => self.connected = true,
             Event::Closed => self.closed = true,
             Event::ChannelOpen(id, _) => {
+                let unnamed = self
+                    .channels
+                    .keys()
+                    .find(|name| !self.ids.contains_key(*name));
+                if let Some(name) = unnamed.filter(|_| self.label_of(id).is_none()) {
+                    self.ids.insert(name.clone(), id);
+                }
                 let stream = self.rtc.direct_api().sctp_stream_id_by_channel_id(id);
                 if let Some(label) = self.label_of(id) {
                     let channel = self.channels.get_mut(&label).expect("its state");

@@ -40,6 +40,11 @@ fn control() {
 }
 
 #[test]
+fn facade() {
+    replay("facade", fuzz::facade);
+}
+
+#[test]
 fn framing() {
     replay("framing", fuzz::framing);
 }
@@ -62,4 +67,9 @@ fn offer() {
 #[test]
 fn payload() {
     replay("payload", fuzz::payload);
+}
+
+#[test]
+fn signaling() {
+    replay("signaling", fuzz::signaling);
 }

@@ -13,8 +13,22 @@ fn read(name: &str) -> String {
 }
 
 /// Tables, which are headings and not rows.
-const TABLES: [&str; 7] = [
-    "http", "ice", "limits", "serial", "api", "access", "endpoint",
+const TABLES: [&str; 15] = [
+    "http",
+    "ice",
+    "limits",
+    "serial",
+    "api",
+    "access",
+    "endpoint",
+    "peer",
+    "content",
+    "skyway",
+    "skyway.key",
+    "peerjs",
+    "peerjs.key",
+    "general",
+    "",
 ];
 
 #[test]
@@ -86,6 +100,19 @@ fn the_commented_file_has_every_key_and_is_right_with_and_without_its_comments()
             ("endpoint", kind, _) => {
                 format!("[[endpoint]]\nname = \"x\"\nkind = \"{kind}\"\n{bare}\n")
             }
+            ("peer", _, "id") => continue,
+            ("peer", ..) => {
+                let endpoint = if key == "endpoint" {
+                    ""
+                } else {
+                    "endpoint = \"x\"\n"
+                };
+                format!("[[peer]]\nid = \"x\"\n{endpoint}{bare}\n")
+            }
+            ("skyway.key" | "peerjs.key", _, "key") => format!("[[{section}]]\n{bare}\n"),
+            ("skyway.key" | "peerjs.key", ..) => {
+                format!("[[{section}]]\nkey = \"x\"\n{bare}\n")
+            }
             (table, ..) => format!("[{table}]\n{bare}\n"),
         };
         let parsed = Config::parse(&alone);
@@ -104,7 +131,13 @@ fn the_commented_file_has_every_key_and_is_right_with_and_without_its_comments()
 
 #[test]
 fn the_examples_of_the_documents_are_understood() {
-    for name in ["README.md", "docs/serial.md", "docs/config.md"] {
+    for name in [
+        "README.md",
+        "docs/serial.md",
+        "docs/config.md",
+        "docs/skyway.md",
+        "docs/skyway.ja.md",
+    ] {
         let text = read(name);
         let mut blocks = text.split("```toml\n").skip(1);
         let mut here = text.split("cat > board.toml <<'END'\n").skip(1);
@@ -126,6 +159,12 @@ fn every_key_outside_endpoints_has_a_variable_that_works() {
         .filter(|key| key.contains('.') && !key.starts_with("endpoint"))
         // Two paths that belong together have no variable.
         .filter(|key| !key.starts_with("http.tls"))
+        // Nor what there may be several of.
+        .filter(|key| {
+            !["peer.", "skyway.key", "peerjs.key", "peerjs"]
+                .iter()
+                .any(|of| key.starts_with(of))
+        })
         .collect();
     let there: BTreeSet<String> = VARIABLES
         .iter()

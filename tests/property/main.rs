@@ -15,3 +15,4 @@ mod offers;
 mod payload;
 mod ports;
 mod scopes;
+mod signaling;

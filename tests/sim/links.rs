@@ -29,7 +29,7 @@ impl Draw {
         (0..len).map(|_| self.below(256) as u8).collect()
     }
 
-    fn bad_link(&mut self) -> NetemConfig {
+    pub fn bad_link(&mut self) -> NetemConfig {
         let mut link = NetemConfig::new()
             .latency(Duration::from_millis(1 + self.below(60)))
             .jitter(Duration::from_millis(self.below(8)))

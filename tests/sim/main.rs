@@ -15,6 +15,7 @@ mod configure;
 mod endpoints;
 mod fairness;
 mod hostile;
+mod hub;
 mod line;
 mod links;
 mod lost_writers;

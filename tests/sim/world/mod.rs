@@ -209,6 +209,19 @@ impl World {
         let location = lines.find_map(|line| line.strip_prefix("Location: /sessions/"));
         let etag = head.lines().find_map(|line| line.strip_prefix("ETag: "));
         peer.answer(self.now, body);
+        let n = self.add(peer, addr, link, seed);
+        if let Some(client) = self.clients.get_mut(n) {
+            location
+                .expect("a location")
+                .clone_into(&mut client.session);
+            let tag = etag.expect("an entity tag").trim_matches('"');
+            tag.clone_into(&mut client.ufrag);
+        }
+        n
+    }
+
+    /// A peer that was answered, or has answered, by other ways.
+    pub fn add(&mut self, peer: Peer, addr: SocketAddr, link: NetemConfig, seed: u64) -> usize {
         self.clients.push(Client {
             peer,
             addr,
@@ -216,8 +229,8 @@ impl World {
             down: Netem::new(link.seed(seed ^ 0xffff)),
             frozen: false,
             arrived: VecDeque::new(),
-            session: location.expect("a location").to_owned(),
-            ufrag: etag.expect("an entity tag").trim_matches('"').to_owned(),
+            session: String::new(),
+            ufrag: String::new(),
         });
         self.clients.len() - 1
     }
