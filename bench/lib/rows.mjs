@@ -70,7 +70,7 @@ export async function up(server, megabytes = 64) {
   return { rate: count * message.length / took / 1000, cpu: used / (count * message.length / 1e6) };
 }
 
-class Counter {
+export class Counter {
   constructor() {
     this.child = spawn('taskset', ['-c', '1', built('examples/udp_peer'), 'count', device.remote], { stdio: ['pipe', 'pipe', 'inherit'] });
     this.child.stdout.setEncoding('utf8');
@@ -81,7 +81,12 @@ class Counter {
     return Number((await once(this.child.stdout, 'data'))[0]);
   }
 
-  stop() { this.child.kill('SIGKILL'); }
+  /** Its port is free afterwards. */
+  async stop() {
+    const ended = once(this.child, 'exit');
+    this.child.kill('SIGKILL');
+    await ended;
+  }
 }
 
 /** Messages of 200 B from the client to a program, as fast as they go. */
@@ -109,7 +114,7 @@ export async function toUdp(server, count = 100000) {
     return { rate: count / sent * 1000, cpu: (server.cpu() - cpu) / total, lost: 1 - total / count };
   } finally {
     peer.close();
-    counter.stop();
+    await counter.stop();
   }
 }
 
