@@ -4,17 +4,25 @@
 import { connect } from 'thingway';
 import { first } from './first.ts';
 import { heldToken, hold, share } from './state/arrival.ts';
+import { stored } from './state/storage.ts';
 
 /** The address of main.tsx, which the build knows. */
 declare const MAIN: string;
 const AGAIN = 1000; // ms
+const PATIENCE = 300; // ms: to run what comes would hold a connection up that is nearly there
+
+// What is seen before settings.ts is there has its colours already.
+const chosen = stored('theme');
+const dark = chosen === '"dark"' || (chosen !== '"light"' && matchMedia('(prefers-color-scheme: dark)').matches);
+document.documentElement.dataset.theme = dark ? 'dark' : 'light';
 
 const early = { connect, first, heldToken, hold, share };
 /** What is here already, for the parts that come: see state/early.ts. */
 export type Early = typeof early;
 Object.assign(globalThis, { early });
 
-(import(MAIN) as Promise<typeof import('./main.tsx')>).then(({ show }) => show(), () => setTimeout(() => location.reload(), AGAIN));
+const turn = first ? Promise.race([first.shown.catch(() => {}), new Promise((done) => setTimeout(done, PATIENCE))]) : Promise.resolve();
+turn.then(() => import(MAIN) as Promise<typeof import('./main.tsx')>).then(({ show }) => show(), () => setTimeout(() => location.reload(), AGAIN));
 // A link with a token, opened in a page that is there already, changes the fragment only.
 addEventListener('hashchange', () => {
   if (/^#(token|share)=/.test(location.hash)) location.reload();

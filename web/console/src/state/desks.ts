@@ -4,6 +4,7 @@ import type { CloseInfo, Port, Session } from 'thingway';
 import { t } from '../i18n/index.ts';
 import type { Look } from '../terminal/present.ts';
 import { Record, type Piece } from '../terminal/record.ts';
+import { first } from './early.ts';
 import { reasonWords, words, type Words } from './failures.ts';
 import { link, session } from './gateway.ts';
 import { remembered } from './settings.ts';
@@ -55,6 +56,8 @@ export class Desk {
     try {
       const early = await begun.get(this.name)?.catch(() => null);
       begun.delete(this.name);
+      const seen = early && first?.glance?.name === this.name ? first.glance.leave() : [];
+      for (const piece of seen) this.#take(piece);
       const port = early && early.state !== 'closed' ? early : await made.open(this.name);
       // Closed meanwhile, or another session has come.
       if (this.#opening !== made) return void port.close();
@@ -151,15 +154,18 @@ export class Desk {
     this.#writer = null;
   }
 
+  #take(piece: Piece): void {
+    this.record.add(piece.bytes, piece.at);
+    for (const sink of this.#sinks) sink.take(piece);
+  }
+
   async #read(port: Port): Promise<void> {
     const reader = port.readable.getReader();
     try {
       for (;;) {
         const { value, done } = await reader.read();
         if (done) return;
-        const piece = { at: Date.now(), bytes: value };
-        this.record.add(value, piece.at);
-        for (const sink of this.#sinks) sink.take(piece);
+        this.#take({ at: Date.now(), bytes: value });
       }
     } catch {
       // `closed` says why.
