@@ -18,8 +18,9 @@ const kib = (value) => `${value.toFixed(1)} KiB`;
 const lines = [];
 const said = (words, value, aim = '', met = true) => lines.push([words, value, aim && !met ? `**${aim}**` : aim]);
 
-const start = () => Server.start('thingway', 'http://127.0.0.1:7404', (config) => [binary, '--config', config], {
-  config: '[http]\nlisten = ["127.0.0.1:7404"]\n[limits]\nsessions = 1000\npeers = 10000\nconnections = 10000\n',
+const LIMITS = '[limits]\nsessions = 1000\npeers = 10000\nconnections = 10000\n';
+const start = (limits = LIMITS) => Server.start('thingway', 'http://127.0.0.1:7404', (config) => [binary, '--config', config], {
+  config: `[http]\nlisten = ["127.0.0.1:7404"]\n${limits}`,
 });
 const descriptors = ({ pid }) => readdirSync(`/proc/${pid}/fd`).length;
 
@@ -143,8 +144,9 @@ async function cycle(server, n) {
   await Promise.all([a.remove(), b.remove()]);
 }
 
+/** With the limits that are usual. */
 async function cycles() {
-  const server = await start();
+  const server = await start('');
   const run = async (from, to) => {
     let next = from;
     const lane = async () => { while (next < to) await cycle(server, next++); };
