@@ -56,6 +56,27 @@ test('what the device says is seen before the console has come, and nothing of i
   assert.deepEqual(page.errors, []);
 });
 
+test('a connection that is slower than the console', { timeout: 60000 }, async (t) => {
+  const daemon = await Daemon.start(t, demoEndpoint);
+  const browser = await chromium(t);
+  const url = await consoleOf(t, daemon);
+  for (const hash of ['', '#/terminals/demo']) {
+    const page = new Console(await browser.newPage());
+    page.page.on('pageerror', (error) => page.errors.push(String(error)));
+    await page.page.route('**/sessions', async (route) => { await sleep(1500); await route.continue(); });
+    // The device has spoken before the console knows who it is for.
+    await page.page.route('**/access', async (route) => { await sleep(3000); await route.continue(); });
+    await page.page.goto(`${url}/${hash}`);
+    await page.page.locator('nav').waitFor();
+    await page.isOpen('demo');
+    await page.shows('demo', 'demo device');
+    assert.equal(await page.page.locator('#app').count(), 1, 'there is the console and nothing beside it');
+    assert.equal(await page.page.locator('.desk').count(), 1);
+    assert.equal((await page.screen('demo')).match(/demo device/g).length, 1);
+    assert.deepEqual(page.errors, []);
+  }
+});
+
 test('a terminal that cannot be opened does not hold the console up', { timeout: 60000 }, async (t) => {
   const daemon = await Daemon.start(t, '');
   const browser = await chromium(t);

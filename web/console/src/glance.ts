@@ -12,6 +12,7 @@ export class Glance {
   #record = new Record();
   #reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
   #left = false;
+  #isGone = false;
   #frame: HTMLElement | null = null;
 
   constructor(readonly name: string, port: Promise<Port>) {
@@ -31,8 +32,11 @@ export class Glance {
     return this.#record.last(Infinity);
   }
 
-  /** The terminal itself is there. */
-  remove(): void { this.#frame?.remove(); }
+  /** The console is there, and nothing is shown beside it. What comes is still kept for who takes the port over. */
+  remove(): void {
+    this.#isGone = true;
+    this.#frame?.remove();
+  }
 
   async #read(readable: ReadableStream<Uint8Array>, seen: () => void): Promise<void> {
     if (this.#left) return;
@@ -48,7 +52,7 @@ export class Glance {
   }
 
   #show(): void {
-    if (this.#left) return;
+    if (this.#left || this.#isGone) return;
     const text = this.#frame?.querySelector('pre') ?? element('pre', 'early');
     text.textContent = plainText(this.#record.last(SHOWN));
     if (this.#frame) return;
