@@ -60,12 +60,12 @@ test('a connection that is slower than the console', { timeout: 60000 }, async (
   const daemon = await Daemon.start(t, demoEndpoint);
   const browser = await chromium(t);
   const url = await consoleOf(t, daemon);
-  for (const hash of ['', '#/terminals/demo']) {
+  for (const [hash, wait] of [['', 3000], ['#/terminals/demo', 3000], ['', 0], ['#/terminals/demo', 0]]) {
     const page = new Console(await browser.newPage());
     page.page.on('pageerror', (error) => page.errors.push(String(error)));
     await page.page.route('**/sessions', async (route) => { await sleep(1500); await route.continue(); });
-    // The device has spoken before the console knows who it is for.
-    await page.page.route('**/access', async (route) => { await sleep(3000); await route.continue(); });
+    // The device has spoken before the console knows who it is for, or just then.
+    await page.page.route('**/access', async (route) => { await sleep(wait); await route.continue(); });
     await page.page.goto(`${url}/${hash}`);
     await page.page.locator('nav').waitFor();
     await page.isOpen('demo');

@@ -11,7 +11,7 @@ export class Glance {
   readonly shown: Promise<void>;
   #record = new Record();
   #reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
-  #left = false;
+  #taken: ((piece: Piece) => void) | null = null;
   #isGone = false;
   #frame: HTMLElement | null = null;
 
@@ -19,17 +19,16 @@ export class Glance {
     this.shown = new Promise((done) => {
       void port.then((opened) => {
         setTimeout(done, SILENCE);
-        return this.#read(opened.readable, done);
+        return this.#taken ? undefined : this.#read(opened.readable, done);
       }).catch(() => {}).then(done); // the desk says why there is no port
     });
   }
 
-  /** Ends it. The port is free, and this is what it gave. */
-  leave(): Piece[] {
-    this.#left = true;
+  /** Ends it. The port is free, and `take` gets what it gave: also what was read already and has not come yet. */
+  leave(take: (piece: Piece) => void): void {
+    for (const piece of this.#record.last(Infinity)) take(piece);
+    this.#taken = take;
     this.#reader?.releaseLock();
-    this.#reader = null;
-    return this.#record.last(Infinity);
   }
 
   /** The console is there, and nothing is shown beside it. What comes is still kept for who takes the port over. */
@@ -39,11 +38,11 @@ export class Glance {
   }
 
   async #read(readable: ReadableStream<Uint8Array>, seen: () => void): Promise<void> {
-    if (this.#left) return;
     const reader = this.#reader = readable.getReader();
     for (;;) {
       const { value, done } = await reader.read();
       if (done) return;
+      if (this.#taken) return this.#taken({ at: Date.now(), bytes: value });
       this.#record.add(value);
       if (document.body) this.#show();
       else addEventListener('DOMContentLoaded', () => this.#show(), { once: true });
@@ -52,7 +51,7 @@ export class Glance {
   }
 
   #show(): void {
-    if (this.#left || this.#isGone) return;
+    if (this.#isGone) return;
     const text = this.#frame?.querySelector('pre') ?? element('pre', 'early');
     text.textContent = plainText(this.#record.last(SHOWN));
     if (this.#frame) return;

@@ -56,8 +56,7 @@ export class Desk {
     try {
       const early = await begun.get(this.name)?.catch(() => null);
       begun.delete(this.name);
-      const seen = early && first?.glance?.name === this.name ? first.glance.leave() : [];
-      for (const piece of seen) this.#take(piece);
+      if (early && first?.glance?.name === this.name) first.glance.leave((piece) => this.#take(piece));
       const port = early && early.state !== 'closed' ? early : await made.open(this.name);
       // Closed meanwhile, or another session has come.
       if (this.#opening !== made) return void port.close();
