@@ -1,7 +1,9 @@
 //! One ordered set of deadlines for everything that has one.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::Instant;
+
+use rustc_hash::FxHashMap;
 
 use crate::ids::{EndpointId, LinkId, PageId, PeerId, RouteId, SessionId, SourceId};
 
@@ -62,7 +64,8 @@ pub(super) enum TimerKey {
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     order: BTreeSet<(Instant, TimerKey)>,
-    deadlines: HashMap<TimerKey, Instant>,
+    /// Several times for each message. The keys are ours: nobody can make them collide.
+    deadlines: FxHashMap<TimerKey, Instant>,
 }
 
 impl Timers {
