@@ -132,12 +132,8 @@ impl Gateway {
         match skyway::parse(name, argument) {
             Ok(Said::To { to, signal }) => self.rendezvous.hub.send(now, peer, &to, signal),
             Ok(Said::Room(call)) => {
-                let from = self
-                    .rendezvous
-                    .hub
-                    .name(peer)
-                    .unwrap_or_default()
-                    .to_owned();
+                let hub = &self.rendezvous.hub;
+                let from = hub.name(peer).unwrap_or_default().to_owned();
                 let time = self.unix_milliseconds(now);
                 let emits = self.rendezvous.rooms.handle(time, &from, call);
                 self.emit_to_rooms(now, emits);
@@ -185,12 +181,8 @@ impl Gateway {
     }
 
     pub(super) fn leave_rooms(&mut self, now: Instant, peer: PeerId) {
-        let name = self
-            .rendezvous
-            .hub
-            .name(peer)
-            .unwrap_or_default()
-            .to_owned();
+        let hub = &self.rendezvous.hub;
+        let name = hub.name(peer).unwrap_or_default().to_owned();
         let time = self.unix_milliseconds(now);
         let emits = self.rendezvous.rooms.leave_all(time, &name);
         self.emit_to_rooms(now, emits);

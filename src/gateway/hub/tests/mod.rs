@@ -377,6 +377,31 @@ fn a_deleted_peer_is_deleted_once() {
     let path = format!("/peers/a/status?token={token}");
     let (status, body) = bench.call("GET", &path, &Value::Null);
     assert_eq!((status, &body["disconnected"]), (200, &json!(true)));
+    bench.pass(Duration::from_secs(29));
+    assert_eq!(bench.call("GET", &path, &Value::Null).0, 200);
+    // But not for ever.
+    bench.pass(Duration::from_secs(2));
+    assert_eq!(bench.call("GET", &path, &Value::Null).0, 404);
+}
+
+#[test]
+fn a_deleted_connection_can_be_asked_about_for_half_a_minute() {
+    let mut bench = Bench::new("");
+    let token = bench.peer("a");
+    let body = json!({"peer_id": "a", "token": token, "target_id": "nobody"});
+    let (_, body) = bench.call("POST", "/data/connections", &body);
+    let id = body["params"]["data_connection_id"].as_str().unwrap();
+    let (path, status) = (
+        format!("/data/connections/{id}"),
+        format!("/data/connections/{id}/status"),
+    );
+    assert_eq!(bench.call("DELETE", &path, &Value::Null).0, 204);
+    assert_eq!(bench.call("DELETE", &path, &Value::Null).0, 404);
+    bench.pass(Duration::from_secs(29));
+    let (code, body) = bench.call("GET", &status, &Value::Null);
+    assert_eq!((code, &body["open"]), (200, &json!(false)));
+    bench.pass(Duration::from_secs(2));
+    assert_eq!(bench.call("GET", &status, &Value::Null).0, 404);
 }
 
 #[test]
