@@ -121,6 +121,23 @@ pub const REMOTE_CANDIDATES: usize = 64;
 pub const NETWORK_QUARTERS: usize = 3;
 /// See [`NETWORK_QUARTERS`].
 pub const CONNECTIONS_PER_ADDRESS: usize = 32;
+/// Connections over the control socket, beside all others, so that root gets in whatever those are.
+pub const CONTROL_CONNECTIONS: usize = 16;
+
+/// Content ports of one peer, and those that one client has opened and no peer uses yet.
+pub const CONTENT_PORTS: usize = 64;
+/// How long a content port that no peer uses stays open.
+pub const CONTENT_PORT_UNUSED: Duration = Duration::from_secs(300);
+
+/// File descriptors that content ports and connections leave free: for devices that come back, the control socket, and files.
+pub const SPARE_DESCRIPTORS: usize = 64;
+/// File descriptors of the loop itself: standard streams, epoll, signals, watched files, the service manager's socket.
+pub const OWN_DESCRIPTORS: usize = 16;
+
+/// Sessions and peers of one token, key or address whose life the log tells, in each [`LOG_INTERVAL`].
+pub const LOGGED_LIVES: u32 = 20;
+/// See [`LOGGED_LIVES`].
+pub const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Bytes between sessions of this process that have not been taken in one turn; beyond it datagrams are
 /// dropped, as UDP may.

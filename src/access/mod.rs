@@ -5,10 +5,12 @@
 //! [`Access::to_text`] into a file of the state directory; no secret is in it, only hashes.
 
 pub mod file;
+pub mod places;
 pub mod scope;
 pub mod secret;
 pub mod tickets;
 pub mod tries;
+pub mod visitors;
 
 use std::collections::HashMap;
 use std::fmt;

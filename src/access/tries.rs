@@ -1,4 +1,4 @@
-//! Failed tries, per address: whoever guesses has to wait.
+//! Failed tries, per address and kind of secret: a client that guesses has to wait.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -14,6 +14,15 @@ const MAX_ADDRESSES: usize = 1024;
 /// How often an address may be named in the log.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
+/// What a client has guessed. Wrong secrets of one kind do not shut out the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guess {
+    /// A token, a ticket or a share.
+    Token,
+    /// A key of the hub, or its credential.
+    Key,
+}
+
 /// Who has failed how often.
 #[derive(Debug, Default)]
 pub struct Tries {
@@ -22,13 +31,19 @@ pub struct Tries {
 
 #[derive(Debug)]
 struct Address {
-    failures: u32,
-    /// When the failures were last counted down.
-    since: Instant,
+    tokens: Failures,
+    keys: Failures,
     seen: Instant,
     /// For the log: guesses, and everything else that is refused.
     guesses: RateLimit,
     refusals: RateLimit,
+}
+
+#[derive(Debug)]
+struct Failures {
+    count: u32,
+    /// When they were last counted down.
+    since: Instant,
 }
 
 /// Somebody with an IPv6 address has 2^64 of them.
@@ -43,30 +58,40 @@ pub fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
-impl Address {
+impl Failures {
     fn forgive(&mut self, now: Instant) {
-        while self.failures > 0 && now >= self.since + FORGIVEN_EVERY {
-            self.failures -= 1;
+        while self.count > 0 && now >= self.since + FORGIVEN_EVERY {
+            self.count -= 1;
             self.since += FORGIVEN_EVERY;
         }
-        if self.failures == 0 {
+        if self.count == 0 {
             self.since = now;
+        }
+    }
+}
+
+impl Address {
+    fn failures(&mut self, guess: Guess) -> &mut Failures {
+        match guess {
+            Guess::Token => &mut self.tokens,
+            Guess::Key => &mut self.keys,
         }
     }
 }
 
 impl Tries {
     /// Whether an address may try; else how long it has to wait.
-    pub fn check(&mut self, now: Instant, address: IpAddr) -> Result<(), Duration> {
+    pub fn check(&mut self, now: Instant, address: IpAddr, guess: Guess) -> Result<(), Duration> {
         let Some(known) = self.addresses.get_mut(&network_of(address)) else {
             return Ok(());
         };
-        known.forgive(now);
         known.seen = now;
-        if known.failures < BURST {
+        let failures = known.failures(guess);
+        failures.forgive(now);
+        if failures.count < BURST {
             return Ok(());
         }
-        Err((known.since + FORGIVEN_EVERY).saturating_duration_since(now))
+        Err((failures.since + FORGIVEN_EVERY).saturating_duration_since(now))
     }
 
     /// Something of an address was refused. `Some`: say so in the log, and how many before it were
@@ -76,10 +101,11 @@ impl Tries {
     }
 
     /// A try has failed. `Some`: say so in the log, and how many before it were not told.
-    pub fn fail(&mut self, now: Instant, address: IpAddr) -> Option<u32> {
+    pub fn fail(&mut self, now: Instant, address: IpAddr, guess: Guess) -> Option<u32> {
         let known = self.entry(now, address);
-        known.forgive(now);
-        known.failures = (known.failures + 1).min(BURST);
+        let failures = known.failures(guess);
+        failures.forgive(now);
+        failures.count = (failures.count + 1).min(BURST);
         known.guesses.pass(now)
     }
 
@@ -92,8 +118,14 @@ impl Tries {
             }
         }
         let known = self.addresses.entry(key).or_insert_with(|| Address {
-            failures: 0,
-            since: now,
+            tokens: Failures {
+                count: 0,
+                since: now,
+            },
+            keys: Failures {
+                count: 0,
+                since: now,
+            },
             seen: now,
             guesses: RateLimit::new(1, LOG_INTERVAL),
             refusals: RateLimit::new(1, LOG_INTERVAL),
@@ -107,6 +139,8 @@ impl Tries {
 mod tests {
     use super::*;
 
+    const TOKEN: Guess = Guess::Token;
+
     #[test]
     fn who_fails_often_waits_and_nobody_else_does() {
         let now = Instant::now();
@@ -114,20 +148,23 @@ mod tests {
         let guesser: IpAddr = "192.0.2.1".parse().unwrap();
         let other: IpAddr = "192.0.2.2".parse().unwrap();
         let told = (0..BURST)
-            .filter(|_| tries.fail(now, guesser).is_some())
+            .filter(|_| tries.fail(now, guesser, TOKEN).is_some())
             .count();
         assert_eq!(told, 1, "the log has one line");
-        assert_eq!(tries.check(now, guesser), Err(FORGIVEN_EVERY));
+        assert_eq!(tries.check(now, guesser, TOKEN), Err(FORGIVEN_EVERY));
         assert_eq!(
-            tries.check(now, "::ffff:192.0.2.1".parse().unwrap()),
+            tries.check(now, "::ffff:192.0.2.1".parse().unwrap(), TOKEN),
             Err(FORGIVEN_EVERY)
         );
-        assert_eq!(tries.check(now, other), Ok(()));
+        assert_eq!(tries.check(now, other, TOKEN), Ok(()));
         let later = now + FORGIVEN_EVERY;
-        assert_eq!(tries.check(later, guesser), Ok(()), "one more");
-        tries.fail(later, guesser);
-        assert!(tries.check(later, guesser).is_err());
-        assert_eq!(tries.check(later + 20 * FORGIVEN_EVERY, guesser), Ok(()));
+        assert_eq!(tries.check(later, guesser, TOKEN), Ok(()), "one more");
+        tries.fail(later, guesser, TOKEN);
+        assert!(tries.check(later, guesser, TOKEN).is_err());
+        assert_eq!(
+            tries.check(later + 20 * FORGIVEN_EVERY, guesser, TOKEN),
+            Ok(())
+        );
     }
 
     #[test]
@@ -135,13 +172,41 @@ mod tests {
         let now = Instant::now();
         let mut tries = Tries::default();
         for n in 0..u16::try_from(BURST).unwrap() {
-            tries.fail(now, Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, n).into());
+            tries.fail(
+                now,
+                Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, n).into(),
+                TOKEN,
+            );
         }
-        assert!(tries.check(now, "2001:db8::ffff".parse().unwrap()).is_err());
-        assert!(tries.check(now, "2001:db8:0:1::1".parse().unwrap()).is_ok());
+        assert!(
+            tries
+                .check(now, "2001:db8::ffff".parse().unwrap(), TOKEN)
+                .is_err()
+        );
+        assert!(
+            tries
+                .check(now, "2001:db8:0:1::1".parse().unwrap(), TOKEN)
+                .is_ok()
+        );
         for n in 0..5000_u32 {
-            tries.fail(now + Duration::from_millis(n.into()), IpAddr::V4(n.into()));
+            tries.fail(
+                now + Duration::from_millis(n.into()),
+                IpAddr::V4(n.into()),
+                TOKEN,
+            );
         }
         assert_eq!(tries.addresses.len(), MAX_ADDRESSES);
+    }
+
+    #[test]
+    fn wrong_tokens_shut_out_no_keys() {
+        let now = Instant::now();
+        let mut tries = Tries::default();
+        let shared: IpAddr = "192.0.2.1".parse().unwrap();
+        for _ in 0..BURST {
+            tries.fail(now, shared, Guess::Token);
+        }
+        assert!(tries.check(now, shared, Guess::Token).is_err());
+        assert_eq!(tries.check(now, shared, Guess::Key), Ok(()));
     }
 }

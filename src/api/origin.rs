@@ -85,6 +85,11 @@ impl Policy {
         Err(Problem::new(403, &detail).at("Origin"))
     }
 
+    /// Whether pages of this origin, in lower case, may use the API.
+    pub fn allows(&self, origin: &str) -> bool {
+        self.allowed_origins.iter().any(|known| known == origin)
+    }
+
     fn is_ours(&self, host: &str, local: IpAddr) -> bool {
         let name = without_port(host);
         let name = name.strip_suffix('.').unwrap_or(name);

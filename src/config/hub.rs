@@ -17,8 +17,8 @@ pub struct HubConfig {
     pub content: ContentConfig,
     /// `skyway.expose`: the API is there for the network, too.
     pub expose: bool,
-    /// `skyway.redirect`: where messages may be sent to.
-    pub redirect: Vec<Network>,
+    /// `skyway.redirect`: where messages may be sent to; `None`: see [`Self::may_redirect`].
+    pub redirect: Option<Vec<Network>>,
     /// `[[skyway.key]]`
     pub skyway_keys: Vec<KeyConfig>,
     /// `[[peerjs.key]]`
@@ -31,17 +31,30 @@ impl Default for HubConfig {
             peers: Vec::new(),
             content: ContentConfig::default(),
             expose: false,
-            redirect: REDIRECT
-                .iter()
-                .filter_map(|text| Network::parse(text))
-                .collect(),
+            redirect: None,
             skyway_keys: Vec::new(),
             peerjs_keys: Vec::new(),
         }
     }
 }
 
-const REDIRECT: [&str; 3] = ["127.0.0.0/8", "::1/128", "local"];
+impl HubConfig {
+    /// Whether messages may be redirected to an address. `links`: this machine's own addresses with the bits of their networks.
+    /// Unless networks are configured, these are the networks of the links; a program on this machine may also name
+    /// the machine itself, loopback included, and a program beyond it may not.
+    pub fn may_redirect(&self, is_local: bool, to: IpAddr, links: &[(IpAddr, u8)]) -> bool {
+        let to = to.to_canonical();
+        if let Some(networks) = &self.redirect {
+            return networks.iter().any(|network| network.contains(to, links));
+        }
+        let is_own = to.is_loopback() || links.iter().any(|(own, _)| *own == to);
+        if is_own {
+            is_local
+        } else {
+            Network::Local.contains(to, links)
+        }
+    }
+}
 
 /// `[[peer]]`: a peer that is always there and answers by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +67,13 @@ pub struct PeerConfig {
     pub labels: BTreeMap<String, String>,
     /// Whether messages are read and written as the caller's offer says; else they are untouched.
     pub transcodes: bool,
+}
+
+impl PeerConfig {
+    /// The endpoints that a caller may reach through this peer.
+    pub fn endpoints(&self) -> impl Iterator<Item = &String> {
+        self.endpoint.iter().chain(self.labels.values())
+    }
 }
 
 /// `[content]`: the UDP ports that `POST /data` opens.
@@ -86,10 +106,12 @@ pub struct KeyConfig {
     pub domain: Option<String>,
     /// With what its server signs; `None`: nothing needs to be signed.
     pub secret: Option<Secret>,
-    /// Whose pages may use it; none: those of `http.allowed_origins` and our own.
+    /// Whose pages may use it, and no others; none: those of `http.allowed_origins` and our own.
     pub origins: Vec<String>,
     /// Ids that its peers may have, with a star at the end for many; none: any.
     pub peers: Vec<String>,
+    /// Endpoints that REST programs beyond this machine may use with it, with a star at the end for many.
+    pub endpoints: Vec<String>,
 }
 
 impl KeyConfig {
@@ -185,10 +207,10 @@ pub(super) fn read<'a>(root: &mut Section<'a>, document: &mut Document<'a>, hub:
     if let Some(mut section) = root.table("skyway", document) {
         hub.expose = section.boolean("expose", document).unwrap_or(hub.expose);
         if let Some(given) = section.strings("redirect", document) {
-            hub.redirect.clear();
+            let networks = hub.redirect.insert(Vec::new());
             for (line, text) in given {
                 match Network::parse(&text) {
-                    Some(network) => hub.redirect.push(network),
+                    Some(network) => networks.push(network),
                     None => document.fault_at(
                         line,
                         format!(
@@ -278,6 +300,18 @@ fn read_key<'a>(
     }
     let peers = section.strings("peers", document).unwrap_or_default();
     let peers = peers.into_iter().map(|(_, pattern)| pattern).collect();
+    let mut endpoints = Vec::new();
+    if is_skyway {
+        for (line, pattern) in section.strings("endpoints", document).unwrap_or_default() {
+            let beginning = pattern.strip_suffix('*').unwrap_or(&pattern);
+            if pattern != "*"
+                && let Err(why) = check_name(beginning)
+            {
+                document.fault_at(line, format!("{path}.endpoints: {pattern:?} {why}"));
+            }
+            endpoints.push(pattern);
+        }
+    }
     section.finish(document);
     let (line, key) = key?;
     if key.is_empty() || key.len() > LONGEST || !key.is_ascii() {
@@ -290,6 +324,7 @@ fn read_key<'a>(
         secret,
         origins,
         peers,
+        endpoints,
     })
 }
 
@@ -406,24 +441,25 @@ mod tests {
             ("127.0.0.1", false),
         ] {
             let ip = address.parse().unwrap();
-            assert_eq!(
-                hub.redirect.iter().any(|net| net.contains(ip, &links)),
-                may,
-                "{address}"
-            );
+            assert_eq!(hub.may_redirect(false, ip, &links), may, "{address}");
         }
     }
 
     #[test]
     fn by_default_messages_go_no_further_than_the_links() {
-        let redirect = HubConfig::default().redirect;
-        for (address, may) in [("127.0.0.5", true), ("::1", true), ("8.8.8.8", false)] {
+        let hub = HubConfig::default();
+        let links = [("192.0.2.7".parse().unwrap(), 24)];
+        for (address, local, network) in [
+            ("127.0.0.5", true, false),
+            ("::1", true, false),
+            ("::ffff:127.0.0.1", true, false),
+            ("192.0.2.7", true, false),
+            ("192.0.2.9", true, true),
+            ("8.8.8.8", false, false),
+        ] {
             let ip = address.parse().unwrap();
-            assert_eq!(
-                redirect.iter().any(|net| net.contains(ip, &[])),
-                may,
-                "{address}"
-            );
+            assert_eq!(hub.may_redirect(true, ip, &links), local, "{address}");
+            assert_eq!(hub.may_redirect(false, ip, &links), network, "{address}");
         }
         assert!(is_in(
             "8.8.8.8".parse().unwrap(),

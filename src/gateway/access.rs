@@ -10,6 +10,7 @@ use super::Gateway;
 use super::source::{Command, Source};
 use super::timers::TimerKey;
 use crate::access::scope::{Grant, Verb};
+use crate::access::tries::Guess;
 use crate::access::{self, Access, BOOT, Refusal, UnixTime};
 use crate::api::origin::Caller;
 use crate::api::problem::Problem;
@@ -66,7 +67,9 @@ impl Gateway {
 
     /// Whether [`Self::handle_clock`] is wanted.
     pub fn wants_clock(&self) -> bool {
-        self.routing.captures > 0 || self.connections > 0 || self.timers.is_set(TimerKey::Expiry)
+        self.routing.captures > 0
+            || !self.visitors.is_empty()
+            || self.timers.is_set(TimerKey::Expiry)
     }
 
     /// The time of day, for capture files and for what expires; told before the inputs of a turn. Everything else goes by
@@ -137,7 +140,7 @@ impl Gateway {
             }
             return Err(refused(Refusal::Missing));
         }
-        let allowed = self.access.tries.check(now, remote);
+        let allowed = self.access.tries.check(now, remote, Guess::Token);
         let time = self.unix_time();
         let checked = match (ticket, authorization) {
             (Some(ticket), _) => {
@@ -157,7 +160,7 @@ impl Gateway {
             (_, Err(wait)) => Err(too_many_tries(wait)),
             (Err(refusal), Ok(())) => {
                 if refusal == Refusal::Unknown {
-                    self.note_failed_try(now, remote);
+                    self.note_failed_try(now, remote, Guess::Token);
                 } else {
                     self.note_refusal(now, remote, refusal);
                 }
@@ -183,10 +186,14 @@ impl Gateway {
             .map_err(refused)
     }
 
-    pub(super) fn note_failed_try(&mut self, now: Instant, remote: IpAddr) {
+    pub(super) fn note_failed_try(&mut self, now: Instant, remote: IpAddr, guess: Guess) {
         self.stats.tries_failed += 1;
-        if let Some(untold) = self.access.tries.fail(now, remote) {
-            log::warn!("{remote}: a token that nobody has ({untold} more before)");
+        if let Some(untold) = self.access.tries.fail(now, remote, guess) {
+            let what = match guess {
+                Guess::Token => "an unknown token",
+                Guess::Key => "an unknown key or a wrong credential",
+            };
+            log::warn!("{remote}: refused: {what} ({untold} more before)");
         }
     }
 

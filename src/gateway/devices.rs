@@ -25,6 +25,8 @@ pub(super) struct Device {
     pub(super) endpoint: Box<dyn Endpoint>,
     /// The stream or socket it is paired with, while there is one.
     pub(super) source: Option<SourceId>,
+    /// Where its socket is bound, if it is one.
+    pub(super) local: Option<SocketAddr>,
     /// What it is for the REST API of SkyWay's gateway, if it is a content port: it has no name.
     pub(super) content: Option<ContentPort>,
     /// It stands between two pages, and has no name either.
@@ -72,6 +74,7 @@ impl Device {
             ended: None,
             holds_output: false,
             source: None,
+            local: None,
             refusals: RateLimit::new(1, Duration::from_secs(10)),
             listener: None,
             faults: Faults::default(),

@@ -48,6 +48,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::access::Access;
+use crate::access::visitors::Visitors;
 use crate::api::origin::{Caller, Policy};
 use crate::config::{Config, TlsFiles};
 use crate::datagram::{Meta, TransmitBatch, TransmitQueue};
@@ -94,9 +95,9 @@ pub struct Gateway {
     time_read: Instant,
     sources: Slab<SourceKind, Source>,
     /// HTTP and WebSocket connections among the sources.
-    connections: usize,
-    /// Those from beyond this machine, with their addresses.
-    network: HashMap<SourceId, IpAddr>,
+    visitors: Visitors<SourceId>,
+    /// How many file descriptors the process may have.
+    descriptors: usize,
     /// Listeners and ICE sockets that have not been opened yet.
     opening: Vec<SourceId>,
     sessions: Slab<SessionKind, Entry>,
@@ -193,8 +194,8 @@ impl Gateway {
             started: now,
             time_read: now,
             sources: Slab::new(),
-            connections: 0,
-            network: HashMap::new(),
+            visitors: Visitors::default(),
+            descriptors: usize::MAX,
             opening: Vec::new(),
             sessions: Slab::new(),
             names: HashMap::new(),
@@ -272,6 +273,33 @@ impl Gateway {
             .push_back(Command::ListenControl { source, path });
     }
 
+    /// Keeps within the number of file descriptors that the process may have, and says so where the configuration asks for
+    /// more than that.
+    pub fn use_descriptors(&mut self, limit: usize) {
+        self.descriptors = limit;
+        let content = &self.rendezvous.config().content;
+        let devices = 2 * self.routing.endpoints.len();
+        let needed = limits::OWN_DESCRIPTORS
+            + limits::SPARE_DESCRIPTORS
+            + limits::CONTROL_CONNECTIONS
+            + self.limits.connections
+            + usize::from(content.ports)
+            + devices;
+        if needed > limit {
+            log::warn!(
+                "the process may open {limit} files, and with limits.connections = {} and content.ports = {} it may need \
+                 {needed}: raise the limit (LimitNOFILE= of the service, or ulimit -n), or lower those",
+                self.limits.connections,
+                content.ports
+            );
+        }
+    }
+
+    /// Whether this many file descriptors stay free when one more is used.
+    fn has_spare_descriptors(&self, spare: usize) -> bool {
+        self.sources.len() + limits::OWN_DESCRIPTORS + spare < self.descriptors
+    }
+
     fn open_ice(&mut self, port: u16) {
         let v4 = SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, port));
         let v6 = SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, port));
@@ -309,8 +337,15 @@ impl Gateway {
     pub fn handle_opened(&mut self, now: Instant, source: SourceId, local: Option<SocketAddr>) {
         self.opening.retain(|id| *id != source);
         match (self.sources.get(source), local) {
-            (Some(Source::Device(endpoint) | Source::DeviceListener(endpoint)), _) => {
-                self.handle_device_opened(now, *endpoint);
+            (Some(Source::Device(endpoint) | Source::DeviceListener(endpoint)), local) => {
+                let endpoint = *endpoint;
+                if let Some(device) = self.routing.endpoints.get_mut(endpoint)
+                    && local.is_some()
+                {
+                    device.local = local;
+                    self.drop_own_redirects();
+                }
+                self.handle_device_opened(now, endpoint);
             }
             (Some(Source::Capture(endpoint)), _) => self.handle_tape_opened(*endpoint),
             (Some(Source::Ice), Some(local)) => {
@@ -482,6 +517,7 @@ impl Gateway {
                 TimerKey::Expiry => self.expire_tokens(now),
                 TimerKey::KeepAlive => self.keep_event_streams_alive(now),
                 TimerKey::Hub => self.handle_hub_timeout(now),
+                TimerKey::ContentPorts => self.expire_ports(now),
                 TimerKey::Peer(peer) => self.handle_peer_timeout(now, peer),
                 TimerKey::RestPeer(key) => self.handle_rest_peer_timeout(now, key),
                 TimerKey::Link(link) => self.handle_link_timeout(now, link),

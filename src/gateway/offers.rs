@@ -13,12 +13,14 @@ use super::Gateway;
 use super::sessions::Entry;
 use super::source::{Command, Source};
 use super::timers::TimerKey;
+use crate::access::places::{Claimant, Fullness, Occupant, Places, Verdict};
 use crate::access::scope::Grant;
 use crate::api::origin::Caller;
 use crate::api::problem::Problem;
 use crate::http::Response;
 use crate::ice::gatherer::{Peer, host_addresses};
 use crate::ids::{LinkId, SessionId, SourceId};
+use crate::session::event::ConnectionState;
 use crate::session::{Session, sdp};
 use crate::signaling::whip::{self, Fragment};
 
@@ -40,22 +42,76 @@ impl PendingOffer {
 }
 
 impl Gateway {
-    /// Whether another session may be made; said before the offer is read.
-    pub(super) fn check_session_limit(&mut self, grant: &Grant) -> Result<(), Problem> {
+    /// Whether another session may be made; said before the offer is read. `Some`: the session that makes room for it.
+    pub(super) fn check_session_limit(
+        &mut self,
+        grant: &Grant,
+        claimant: &Claimant,
+        is_of_hub: bool,
+    ) -> Result<Option<SessionId>, Problem> {
+        let places = Places::new(self.limits.sessions);
+        let occupants = self.sessions.iter().map(|(id, entry)| Occupant {
+            id,
+            claimant: &entry.claimant,
+            since: entry.session.created(),
+            is_connected: !matches!(
+                entry.session.state(),
+                ConnectionState::New | ConnectionState::Connecting
+            ),
+            is_of_hub: entry.link.is_some(),
+        });
+        let all = self.limits.sessions;
         let busy = if self.drain.is_some() {
-            Some("the gateway is shutting down".to_owned())
-        } else if self.sessions.len() >= self.limits.sessions {
-            Some(format!(
-                "there are {} sessions, which is the limit",
-                self.limits.sessions
-            ))
+            "the gateway is shutting down".to_owned()
+        } else if let Some(busy) = self.token_is_busy(grant) {
+            busy
         } else {
-            None
+            match places.decide(claimant, is_of_hub, occupants) {
+                Verdict::Free => return Ok(None),
+                Verdict::InPlaceOf(oldest) => return Ok(Some(oldest)),
+                Verdict::Full(Fullness::All) => {
+                    format!("there are {all} sessions, which is the limit")
+                }
+                Verdict::Full(Fullness::Reserved) => {
+                    let kept = places.reserved();
+                    format!(
+                        "of {all} sessions {kept} are kept for administrators, all others are in use"
+                    )
+                }
+                Verdict::Full(Fullness::Hub) => {
+                    let half = places.of_hub();
+                    format!("there are {half} connections of the hub, which is their limit")
+                }
+            }
         };
-        let busy = busy.or_else(|| self.token_is_busy(grant));
-        let Some(detail) = busy else { return Ok(()) };
         self.stats.sessions_refused += 1;
-        Err(Problem::new(503, &detail).header("Retry-After", "5"))
+        Err(Problem::new(503, &busy).header("Retry-After", "5"))
+    }
+
+    /// Ends the session that makes room for a newer one of the same claimant.
+    pub(super) fn displace(&mut self, now: Instant, oldest: Option<SessionId>) {
+        if let Some(oldest) = oldest {
+            self.stats.sessions_displaced += 1;
+            self.close_session(
+                now,
+                oldest,
+                "it did not connect, and a newer one needs its place",
+            );
+        }
+    }
+
+    /// Who claims a session that is asked for over HTTP.
+    pub(super) fn claimant(&self, source: SourceId, grant: &Grant) -> Claimant {
+        let remote = match self.sources.get(source) {
+            Some(Source::Http(http)) => Some(http.remote.ip()),
+            _ => None,
+        };
+        Claimant {
+            token: grant.token.as_ref().map(|holder| holder.id.clone()),
+            is_admin: grant.admin,
+            ..Claimant::default()
+        }
+        .at(remote)
     }
 
     /// A token may have a bound of its own.
@@ -110,7 +166,8 @@ impl Gateway {
     ) -> Result<Response, Problem> {
         // Many heads may have been let in before the first body came.
         self.check_still(&offer.grant)?;
-        self.check_session_limit(&offer.grant)?;
+        let claimant = self.claimant(offer.source, &offer.grant);
+        let displaced = self.check_session_limit(&offer.grant, &claimant, false)?;
         let checked = sdp::check_offer(&offer.body)?;
         let local = host_addresses(addresses, self.ports, offer.peer);
         let name = self.random_name();
@@ -122,6 +179,7 @@ impl Gateway {
             return Err(Problem::new(400, "the offer is not understood"));
         };
         let (session, answer) = accepted?;
+        self.displace(now, displaced);
         let remote = match self.sources.get(offer.source) {
             Some(Source::Http(http)) => Some(http.remote.ip()),
             _ => None,
@@ -129,7 +187,7 @@ impl Gateway {
         let etag = etag(&session);
         let grant = offer.grant.clone();
         if self
-            .insert_session(now, session, grant, remote, None)
+            .insert_session(now, session, grant, claimant, remote, None)
             .is_none()
         {
             return Err(Problem::new(503, "please try again").header("Retry-After", "0"));
@@ -148,6 +206,7 @@ impl Gateway {
         now: Instant,
         session: Session,
         grant: Grant,
+        claimant: Claimant,
         remote: Option<IpAddr>,
         link: Option<LinkId>,
     ) -> Option<SessionId> {
@@ -161,6 +220,7 @@ impl Gateway {
         let id = self.sessions.insert(Entry {
             session,
             grant,
+            claimant,
             link,
             remote,
             created: self.routing.time.as_secs(),

@@ -11,6 +11,7 @@ use super::stats::Stray;
 use super::timers::TimerKey;
 use super::{Gateway, Routing};
 use crate::access::UnixTime;
+use crate::access::places::Claimant;
 use crate::access::scope::Grant;
 use crate::datagram::Meta;
 use crate::endpoint::{Count, DropReason};
@@ -23,6 +24,8 @@ pub(super) struct Entry {
     pub(super) session: Session,
     /// Who made it, and what it may do.
     pub(super) grant: Grant,
+    /// Whose places it counts for.
+    pub(super) claimant: Claimant,
     /// The connection between peers that it is for.
     pub(super) link: Option<LinkId>,
     /// Where its offer came from, and when, in seconds since 1970.

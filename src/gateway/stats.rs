@@ -92,12 +92,16 @@ pub(super) struct Stats {
     pub(super) sessions_created: u64,
     /// Offers refused.
     pub(super) sessions_refused: u64,
+    /// Sessions that made room for a newer one of the same claimant.
+    pub(super) sessions_displaced: u64,
     /// Sessions lost to a panic: bugs.
     pub(super) sessions_panicked: u64,
     /// Requests by status class (2 for 2xx …).
     pub(super) requests: BTreeMap<u16, u64>,
     /// Connections turned away because there were too many.
     pub(super) connections_refused: u64,
+    /// Connections that had shown no right and made room for newer ones.
+    pub(super) connections_displaced: u64,
     /// Tokens, tickets and codes that nobody has.
     pub(super) tries_failed: u64,
     /// Drops of channels that have ended; those of open ones are with them.

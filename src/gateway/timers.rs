@@ -44,6 +44,8 @@ pub(super) enum TimerKey {
     Expiry,
     /// Signals to peers that are not there.
     Hub,
+    /// A content port that no peer uses is to be closed.
+    ContentPorts,
     /// A peer that has to say something now and then.
     Peer(PeerId),
     /// A peer of the REST API, by its token.

@@ -12,6 +12,7 @@ use super::listeners::RETRY;
 use super::source::{Command, Exit, Source};
 use super::timers::TimerKey;
 use crate::access::scope::{Grant, Scope, TokenLimits};
+use crate::access::tries::Guess;
 use crate::access::{self, Entry, UnixTime, Wanted, tickets};
 use crate::api::Resource;
 use crate::api::origin::Caller;
@@ -158,14 +159,15 @@ impl Gateway {
             Some(Source::Http(http)) => http.remote.ip(),
             _ => return Ok(()),
         };
-        if let Err(wait) = self.access.tries.check(now, remote) {
-            return Err(super::access::too_many_tries(wait));
-        }
         let body: RedeemBody = serde_json::from_slice(body)
             .map_err(|error| Problem::new(400, &plain(&error)).at("body"))?;
         let (time, random) = (self.unix_time(), &mut self.random);
+        // A good code is taken whatever others at this address have tried: it cannot be guessed.
         let Some((secret, token)) = self.access.redeem(time, &body.share, random) else {
-            self.note_failed_try(now, remote);
+            if let Err(wait) = self.access.tries.check(now, remote, Guess::Token) {
+                return Err(super::access::too_many_tries(wait));
+            }
+            self.note_failed_try(now, remote, Guess::Token);
             let detail = "this link has been used, has expired, or never was: ask for another";
             return Err(Problem::new(404, detail).kind("share-unknown").at("share"));
         };

@@ -267,7 +267,7 @@ impl Gateway {
             gauge(
                 "connections",
                 "HTTP and WebSocket connections",
-                self.connections,
+                self.visitors.len(),
             ),
             gauge(
                 "event_readers",
@@ -300,6 +300,11 @@ impl Gateway {
                 single(stats.sessions_refused),
             ),
             counter(
+                "sessions_displaced",
+                "Unconnected sessions that made room for a newer one of the same token, key or address",
+                single(stats.sessions_displaced),
+            ),
+            counter(
                 "sessions_panicked",
                 "Sessions lost to a bug",
                 single(stats.sessions_panicked),
@@ -309,6 +314,11 @@ impl Gateway {
                 "connections_refused",
                 "Connections turned away",
                 single(stats.connections_refused),
+            ),
+            counter(
+                "connections_displaced",
+                "Connections without a valid right that made room for newer ones",
+                single(stats.connections_displaced),
             ),
             counter(
                 "tries_failed",

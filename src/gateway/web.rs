@@ -1,7 +1,7 @@
 //! HTTP requests become answers: who may ask, what is asked, and what comes back.
 
-use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use super::Gateway;
 use super::access::{Reach, permit};
@@ -11,7 +11,7 @@ use super::source::{Command, Socket, Source};
 use super::timers::TimerKey;
 use super::writers::Denied;
 use crate::access::scope::Grant;
-use crate::access::tries::network_of;
+use crate::access::visitors::{Admission, From};
 use crate::api::origin::{Caller, check_fetch_site};
 use crate::api::problem::Problem;
 use crate::api::{Action, Resource, check_content_type};
@@ -64,17 +64,18 @@ impl Gateway {
         remote: SocketAddr,
         reach: Reach,
     ) -> Option<SourceId> {
-        // An IPv4 address in IPv6's clothes is that address.
+        // Unwrap IPv4-mapped IPv6 addresses so that limits and logs see one form.
         let plain = |addr: SocketAddr| SocketAddr::new(addr.ip().to_canonical(), addr.port());
         let (local, remote) = (plain(local), plain(remote));
-        let is_network = !matches!(reach, Reach::ControlSocket | Reach::Loopback);
-        if self.connections >= self.limits.connections
-            || (is_network && !self.has_room_for(remote.ip()))
-        {
+        let from = match reach {
+            Reach::ControlSocket => From::Control,
+            Reach::Loopback => From::Loopback,
+            Reach::Network { .. } | Reach::Redirect => From::beyond(remote.ip()),
+        };
+        if !self.make_room(from) {
             self.stats.connections_refused += 1;
             return None;
         }
-        self.connections += 1;
         let connection = HttpConnection::new(now, &self.http_limits);
         let http = HttpSource {
             connection,
@@ -88,19 +89,40 @@ impl Gateway {
             upgrading: None,
         };
         let source = self.sources.insert(Source::Http(Box::new(http)));
-        if is_network {
-            self.network.insert(source, network_of(remote.ip()));
-        }
+        self.visitors.insert(source, from);
         self.schedule_source(now, source);
         Some(source)
     }
 
-    /// Whether one more connection may come from this address.
-    fn has_room_for(&self, address: IpAddr) -> bool {
-        let network = network_of(address);
-        let same = self.network.values().filter(|known| **known == network);
-        self.network.len() < self.limits.connections * limits::NETWORK_QUARTERS / 4
-            && same.count() < limits::CONNECTIONS_PER_ADDRESS
+    /// Whether one more connection may come from there. Where it has to, the oldest that has shown no right is closed.
+    fn make_room(&mut self, from: From) -> bool {
+        // The control socket may use what the others have to leave.
+        let is_spare =
+            from == From::Control || self.has_spare_descriptors(limits::SPARE_DESCRIPTORS / 2);
+        let most = if is_spare {
+            self.limits.connections
+        } else {
+            self.limits.connections.min(self.visitors.len())
+        };
+        match self.visitors.decide(from, most) {
+            Admission::Free => true,
+            Admission::Full => false,
+            Admission::InPlaceOf(oldest) => {
+                self.stats.connections_displaced += 1;
+                self.remove_connection(oldest);
+                true
+            }
+        }
+    }
+
+    /// A connection has shown a right, so it makes room for nobody and may stay as long as others.
+    pub(super) fn show_right(&mut self, source: SourceId) {
+        if self.visitors.show_right(source)
+            && let Some(Source::Http(http)) = self.sources.get_mut(source)
+        {
+            http.connection
+                .set_idle_timeout(self.http_limits.idle_timeout);
+        }
     }
 
     /// Acts on what a connection has to say.
@@ -165,9 +187,8 @@ impl Gateway {
             if let Source::WebSocket(socket) = gone {
                 self.rendezvous.note_closed(socket.purpose);
             }
-            self.connections -= 1;
+            self.visitors.remove(source);
             self.guards.remove(&source);
-            self.network.remove(&source);
             self.events.remove(source);
             self.offers.retain(|offer| offer.is_not_of(source));
             self.timers.set(TimerKey::Source(source), None);
@@ -189,6 +210,10 @@ impl Gateway {
             .entry(response.status() / 100)
             .or_default() += 1;
         if let Some(Source::Http(http)) = self.sources.get_mut(source) {
+            if response.status() == 401 {
+                // A client that has a token comes right back with it.
+                http.connection.set_idle_timeout(IDLE_AFTER_401);
+            }
             http.connection.respond(now, caller.dress(response));
             self.schedule_source(now, source);
         }
@@ -222,6 +247,9 @@ impl Gateway {
             } else {
                 self.authorize(now, source, head, &resource)?
             };
+            if grant != Grant::default() {
+                self.show_right(source);
+            }
             permit(&grant, &resource, action)?;
             Ok((resource, action, grant))
         });
@@ -230,7 +258,7 @@ impl Gateway {
             Action::Delete => self.delete(now, source, &resource, &caller, &grant),
             Action::Options => Ok(Some(options(&resource, &caller))),
             Action::Post | Action::Put | Action::Patch => {
-                self.check_body(&resource, action, head, &grant)?;
+                self.check_body(source, &resource, action, head, &grant)?;
                 let if_match = head.header("If-Match").map(str::to_owned);
                 let caller = caller.clone();
                 if let Some(Source::Http(http)) = self.sources.get_mut(source) {
@@ -262,8 +290,8 @@ impl Gateway {
             return;
         };
         // From the network once for each address and minute: nobody's noise hides another's.
-        let passed = match self.network.get(&source) {
-            Some(address) => self.access.tries.note(now, *address),
+        let passed = match self.visitors.network(source) {
+            Some(address) => self.access.tries.note(now, address),
             None => self.refusals.pass(now),
         };
         if let Some(held_back) = passed {
@@ -275,6 +303,7 @@ impl Gateway {
     /// What can be said against a request before its body has come.
     fn check_body(
         &mut self,
+        source: SourceId,
         resource: &Resource,
         action: Action,
         head: &RequestHead,
@@ -283,7 +312,9 @@ impl Gateway {
         match (resource, action) {
             (Resource::Sessions, Action::Post) => {
                 check_content_type(head, whip::SDP, "Accept-Post")?;
-                self.check_session_limit(grant)
+                let claimant = self.claimant(source, grant);
+                let checked = self.check_session_limit(grant, &claimant, false);
+                checked.map(|_| ())
             }
             (Resource::Session(name), Action::Patch) => {
                 self.find_session(name, grant)?;
@@ -528,6 +559,9 @@ impl Gateway {
         found.ok_or_else(|| Problem::new(404, "there is no session with this id").at("path"))
     }
 }
+
+/// How long a connection may stay idle after a request without a valid token.
+const IDLE_AFTER_401: Duration = Duration::from_secs(5);
 
 const JSON: &str = "application/json";
 

@@ -3,7 +3,7 @@
 mod steps;
 
 use std::mem;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::error::HttpError;
 use super::exchange::{Ending, State};
@@ -76,13 +76,18 @@ impl HttpConnection {
             state: State::Idle,
             event: None,
             gone: Notice::None,
-            deadline: Some(now + limits.idle_timeout),
+            deadline: Some(now + limits.first_timeout),
             unclocked: false,
             write_deadline: None,
             progressed: false,
             half_closed: false,
             shutting_down: false,
         }
+    }
+
+    /// Changes how long the connection may be idle, from the next response on.
+    pub fn set_idle_timeout(&mut self, timeout: Duration) {
+        self.limits.idle_timeout = timeout;
     }
 
     /// The next event.

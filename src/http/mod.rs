@@ -61,7 +61,9 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// From the acceptance of a body to its last byte.
     pub body_timeout: Duration,
-    /// Between requests, and before the first.
+    /// From the acceptance of a connection to its first byte.
+    pub first_timeout: Duration,
+    /// Between requests.
     pub idle_timeout: Duration,
     /// How long output may wait without a single byte being taken.
     pub write_timeout: Duration,
@@ -77,6 +79,7 @@ impl Default for Limits {
             body: 256 * 1024,
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
+            first_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(30),
             output: 64 * 1024,

@@ -1,5 +1,6 @@
 //! How peers find each other: the hub between them, and the dialects in which they speak to it.
 
+pub mod door;
 pub mod fault;
 mod fields;
 pub mod hub;

@@ -1,5 +1,6 @@
 //! Few log lines for many faults of the same kind: a stranger must not fill the disk.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Lets `burst` things pass per interval and counts the rest.
@@ -41,6 +42,46 @@ impl RateLimit {
     }
 }
 
+/// A [`RateLimit`] for each of many keys, the most recent of which are remembered.
+#[derive(Debug)]
+pub struct RateLimits<K> {
+    burst: u32,
+    interval: Duration,
+    most: usize,
+    /// With when each was last asked for.
+    limits: BTreeMap<K, (Instant, RateLimit)>,
+}
+
+impl<K: Ord + Clone> RateLimits<K> {
+    /// At most `burst` per `interval` and key; `most` keys are remembered.
+    pub fn new(burst: u32, interval: Duration, most: usize) -> Self {
+        Self {
+            burst,
+            interval,
+            most,
+            limits: BTreeMap::new(),
+        }
+    }
+
+    /// Whether one more of this key may pass: `Some` with how many were held back before it.
+    pub fn pass(&mut self, now: Instant, key: &K) -> Option<u32> {
+        if let Some((seen, limit)) = self.limits.get_mut(key) {
+            *seen = now;
+            return limit.pass(now);
+        }
+        if self.limits.len() >= self.most {
+            let oldest = self.limits.iter().min_by_key(|(_, (seen, _))| *seen);
+            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
+                self.limits.remove(&oldest);
+            }
+        }
+        let mut limit = RateLimit::new(self.burst, self.interval);
+        let passed = limit.pass(now);
+        self.limits.insert(key.clone(), (now, limit));
+        passed
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +94,18 @@ mod tests {
         assert_eq!(passed, [Some(0), Some(0), None, None, None]);
         assert_eq!(limit.pass(now + Duration::from_secs(10)), Some(3));
         assert_eq!(limit.pass(now + Duration::from_secs(11)), Some(0));
+    }
+
+    #[test]
+    fn each_key_has_a_limit_of_its_own_and_few_are_remembered() {
+        let mut limits = RateLimits::new(1, Duration::from_secs(10), 2);
+        let now = Instant::now();
+        let later = |seconds| now + Duration::from_secs(seconds);
+        assert_eq!(limits.pass(now, &"a"), Some(0));
+        assert_eq!(limits.pass(later(1), &"a"), None);
+        assert_eq!(limits.pass(later(2), &"b"), Some(0));
+        assert_eq!(limits.pass(later(3), &"c"), Some(0), "a is forgotten");
+        assert_eq!(limits.pass(later(4), &"b"), None);
+        assert_eq!(limits.limits.len(), 2);
     }
 }

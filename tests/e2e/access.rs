@@ -140,7 +140,7 @@ fn the_set_up_lets_in_who_has_the_token_and_nobody_else() {
                 .expect("sent");
         }
         daemon.until("told once per address", |d| {
-            d.log().matches("a token that nobody has").count() == 2
+            d.log().matches("refused: an unknown token").count() == 2
         });
 
         // Plain HTTP is told where to go, with nothing of what it sent.

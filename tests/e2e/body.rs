@@ -317,17 +317,19 @@ fn a_head_that_never_ends_is_given_up() {
 fn the_connection_beyond_the_limit_is_closed_and_the_others_work() {
     let daemon = Daemon::start(DEMO);
     let mut idle: Vec<Http> = (0..256).map(|_| Http::connect(daemon.addr)).collect();
+    let ask = |http: &mut Http| {
+        let answer = http
+            .send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .answer();
+        assert_eq!(answer.text(), "ok\n");
+    };
+    idle.iter_mut().for_each(ask);
     // Refused at once, without an answer: nothing has been read.
     for _ in 0..2 {
         let mut extra = Http::connect(daemon.addr);
         assert!(extra.is_closed());
     }
-    for http in &mut idle {
-        let answer = http
-            .send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            .answer();
-        assert_eq!(answer.text(), "ok\n");
-    }
+    idle.iter_mut().for_each(ask);
     drop(idle);
     daemon.until("places free again", |d| {
         let mut http = Http::connect(d.addr);

@@ -10,6 +10,7 @@
 mod call;
 mod event;
 pub mod ids;
+mod port_owners;
 mod ports;
 pub mod reply;
 pub mod request;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use call::{Call, Media, NotAllowed, allow, resolve, routes};
 pub use event::{Event, EventQueue, PeerError, Subject};
+pub use port_owners::PortOwners;
 pub use ports::ContentPorts;
 pub use reply::error;
 

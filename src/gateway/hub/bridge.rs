@@ -47,6 +47,7 @@ impl Gateway {
             transcodes: false,
             feed: Feed::Endpoint(bridge),
             redirect: None,
+            scopes: Vec::new(),
         };
         if self.call(now, caller, wanted).is_none() {
             self.close_link(now, first, "there are too many connections");

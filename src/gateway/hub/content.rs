@@ -16,7 +16,9 @@ use crate::gateway::Gateway;
 use crate::gateway::devices::Device;
 use crate::gateway::routes::Route;
 use crate::gateway::source::Source;
-use crate::ids::{EndpointId, PeerId, RouteId, SourceId};
+use crate::gateway::timers::TimerKey;
+use crate::ids::{EndpointId, LinkId, PeerId, RouteId, SourceId};
+use crate::signaling::door::{PageOrigin, Standing};
 
 /// Somebody waits for a port to be opened.
 #[derive(Debug)]
@@ -25,7 +27,11 @@ pub(super) struct Opening {
     source: SourceId,
     caller: Caller,
     command: &'static str,
+    client: PortClient,
 }
+
+/// Who opens content ports: where the client is, and which page it is.
+pub(super) type PortClient = (Standing, PageOrigin);
 
 /// A content port, for its device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +59,7 @@ impl Gateway {
         source: SourceId,
         caller: &Caller,
         command: &'static str,
+        client: PortClient,
     ) {
         let Some(number) = self.rendezvous.ports.take() else {
             let fault = FieldError::new("data", "all content ports are in use");
@@ -65,11 +72,14 @@ impl Gateway {
         let bind = SocketAddr::new(self.rendezvous.config.content.listen, number);
         let port = self.add_content(id.clone(), bind, true);
         self.rendezvous.data.insert(id, port);
+        self.rendezvous.owners.open(now, port, client.clone());
+        self.schedule_ports();
         self.rendezvous.opening.push(Opening {
             port,
             source,
             caller: caller.clone(),
             command,
+            client,
         });
         self.after_endpoint(port);
     }
@@ -124,7 +134,7 @@ impl Gateway {
         self.remove_content(now, port, true);
         log::info!("content port {}: {why}", content.bind.port());
         let (source, caller) = (opening.source, opening.caller);
-        self.open_content_port(now, source, &caller, opening.command);
+        self.open_content_port(now, source, &caller, opening.command, opening.client);
         self.service(now, source);
     }
 
@@ -142,6 +152,8 @@ impl Gateway {
             return;
         };
         self.rendezvous.data.remove(&content.id);
+        self.rendezvous.owners.close(port);
+        self.schedule_ports();
         let number = content.bind.port();
         if taken {
             self.rendezvous.ports.skip(number);
@@ -177,14 +189,60 @@ impl Gateway {
         }
     }
 
-    /// The ports that feed a peer's connections.
-    pub(super) fn feeds_of(&self, peer: PeerId) -> Vec<EndpointId> {
+    /// A peer's connection is fed by a port from now on, which belongs to the peer unless it belongs to another one.
+    pub(super) fn claim_feed(&mut self, peer: PeerId, feed: Option<Feed>) {
+        if let Some(Feed::Port(port)) = feed {
+            self.rendezvous.owners.claim(port, peer);
+            self.schedule_ports();
+        }
+    }
+
+    /// Closes the ports that no peer has used for too long.
+    pub(in crate::gateway) fn expire_ports(&mut self, now: Instant) {
+        for port in self.rendezvous.owners.expired(now) {
+            log::info!("content port: closed, because no connection has used it");
+            self.close_unused_port(now, port);
+        }
+        self.schedule_ports();
+    }
+
+    fn schedule_ports(&mut self) {
+        let next = self.rendezvous.owners.next_expiry();
+        self.timers.set(TimerKey::ContentPorts, next);
+    }
+
+    /// Whether an address is one of this machine and the port one of our own sockets. A message that is sent there comes
+    /// back to us: it would go round as long as the connection lasts.
+    pub(super) fn is_own_port(&self, to: SocketAddr) -> bool {
+        let ip = to.ip().to_canonical();
+        let mut networks = self.rendezvous.networks.iter();
+        let is_here = ip.is_loopback()
+            || ip.is_unspecified()
+            || ip.is_multicast()
+            || networks.any(|(own, _)| *own == ip);
+        let is_port = |port: Option<u16>| port == Some(to.port());
+        let mut devices = self.routing.endpoints.iter();
+        is_here
+            && (is_port(self.ports.v4)
+                || is_port(self.ports.v6)
+                || devices.any(|(_, device)| is_port(device.local.map(|local| local.port()))))
+    }
+
+    /// A socket of ours was opened: connections that send their messages there stop doing so.
+    pub(in crate::gateway) fn drop_own_redirects(&mut self) {
         let links = self.rendezvous.links.iter();
-        let ports = links.filter_map(|(_, link)| match link.feed {
-            Feed::Port(port) if link.peer == peer => Some(port),
-            Feed::Port(_) | Feed::Endpoint(_) | Feed::Nothing => None,
-        });
-        ports.collect()
+        let redirected = links.filter_map(|(id, link)| Some((id, link.redirect?)));
+        let own: Vec<LinkId> = redirected
+            .filter(|(_, to)| self.is_own_port(*to))
+            .map(|(id, _)| id)
+            .collect();
+        for id in own {
+            if let Some(link) = self.rendezvous.links.get_mut(id) {
+                link.redirect = None;
+                log::warn!("a connection's messages were sent to a port that is ours now: no more");
+            }
+            self.direct(id);
+        }
     }
 
     /// The socket for connections that are fed by nothing, over IPv4.

@@ -6,11 +6,12 @@ use std::time::Instant;
 use rand::RngCore;
 use serde_json::Value;
 
-use super::door::Application;
+use super::Behind;
 use super::foreign::{Foreign, ForeignRequest};
 use super::links::{Feed, Wanted};
 use super::polls::PollKey;
 use super::rest_peers::RestPeer;
+use crate::access::scope::{Scope, Verb};
 use crate::api::skyway::ids::{Id, Kind};
 use crate::api::skyway::reply::DataStatus;
 use crate::api::skyway::request::{
@@ -20,9 +21,11 @@ use crate::api::skyway::{Call, EventQueue, FieldError, error, reply};
 use crate::gateway::Gateway;
 use crate::gateway::source::Command;
 use crate::http::Response;
-use crate::ids::{LinkId, SourceId};
+use crate::ids::{LinkId, PeerId, SourceId};
+use crate::limits;
 use crate::payload::Dialect;
 use crate::session::channels::{self, ChannelWish};
+use crate::signaling::door::{self, Application, Standing};
 use crate::signaling::hub::NotJoined;
 use crate::signaling::skyway;
 
@@ -61,6 +64,7 @@ impl Gateway {
             Call::UpdateCredential(peer) => self.update_credential(now, peer, request, body),
             Call::PeerEvents(peer) => match self.rest_token(peer, request, true) {
                 Ok(token) => {
+                    self.show_right(source);
                     let key = PollKey::Peer(token);
                     return self.poll_events(now, source, caller, key, command, peek);
                 }
@@ -71,15 +75,19 @@ impl Gateway {
                 reply::peer_status(peer, known.is_none_or(|it| it.peer.is_none()))
             }),
             Call::CreateData => match self.check_data(request, body) {
-                Ok(()) => return self.open_content_port(now, source, caller, command),
+                Ok(()) => {
+                    let client = (request.standing, request.origin.clone());
+                    return self.open_content_port(now, source, caller, command, client);
+                }
                 Err(wrong) => Err(wrong),
             },
             Call::DeleteData(id) => self.delete_data(now, id),
-            Call::Connect => self.connect(now, body),
+            Call::Connect => self.connect(now, request, body),
             Call::Disconnect(id) => self.disconnect(now, id),
-            Call::ChangeConnection(id) => self.change_connection(now, id, body),
+            Call::ChangeConnection(id) => self.change_connection(now, id, request, body),
             Call::DataEvents(id) => match self.link_of(id) {
                 Ok(link) => {
+                    self.show_right(source);
                     let key = PollKey::Link(link);
                     return self.poll_events(now, source, caller, key, command, peek);
                 }
@@ -88,6 +96,9 @@ impl Gateway {
             Call::DataStatus(id) => self.data_status(id),
             Call::Media(_) => Ok(reply::no_media(command)),
         };
+        if done.is_ok() {
+            self.show_right(source);
+        }
         let response = done.unwrap_or_else(|(status, faults)| error(status, command, &faults));
         self.answer(now, source, caller, response);
     }
@@ -111,7 +122,7 @@ impl Gateway {
         let application = Application {
             key: &options.key,
             domain: Some(&options.domain),
-            origin: request.origin.as_deref(),
+            origin: &request.origin,
             peer: Some(&name),
             credential: credential.as_ref(),
         };
@@ -124,7 +135,8 @@ impl Gateway {
             peer: None,
             ended: None,
             events: EventQueue::new(),
-            remote: request.standing.remote(),
+            standing: request.standing,
+            origin: request.origin.clone(),
             expires,
             warned: false,
             key: options.key.clone(),
@@ -162,7 +174,7 @@ impl Gateway {
         let application = Application {
             key: &key,
             domain: None,
-            origin: None,
+            origin: &request.origin,
             peer: Some(peer),
             credential: credential.as_ref(),
         };
@@ -209,11 +221,22 @@ impl Gateway {
 
     fn check_data(&self, request: &ForeignRequest, body: &[u8]) -> Result<(), Wrong> {
         request::parse_nothing(body).map_err(bad)?;
-        if self.has_peer(request.standing) {
-            return Ok(());
+        let (standing, origin) = (request.standing, &request.origin);
+        if self.own_peers(standing, origin) == Some(0) {
+            let detail = "programs beyond this machine, and pages, make a peer first: POST /peers";
+            return Err(wrong(403, "address", detail));
         }
-        let detail = "from beyond this machine a peer comes first: POST /peers";
-        Err(wrong(403, "address", detail))
+        if !self.rendezvous.owners.may_open(&(standing, origin.clone())) {
+            let most = limits::CONTENT_PORTS;
+            let detail =
+                format!("{most} ports are open that no connection uses: use or delete some first");
+            return Err(wrong(403, "data", detail));
+        }
+        if !self.has_spare_descriptors(limits::SPARE_DESCRIPTORS) {
+            let detail = "the process may not open more files: raise its limit (LimitNOFILE=)";
+            return Err(wrong(403, "data", detail));
+        }
+        Ok(())
     }
 
     fn delete_data(&mut self, now: Instant, id: &str) -> Result<Response, Wrong> {
@@ -226,19 +249,42 @@ impl Gateway {
         Ok(reply::deleted())
     }
 
-    /// What feeds a connection, where that is said.
+    /// What feeds a connection of `peer`, where that is said. `scopes`: the endpoints that its program may use.
     fn feed_of(
         &self,
+        peer: PeerId,
         source: Option<&Source>,
         fields: [&'static str; 2],
+        scopes: &[Scope],
+        standing: Standing,
     ) -> Result<Option<Feed>, Wrong> {
         let [data_id, endpoint] = fields;
         match source {
             None => Ok(None),
-            Some(Source::Data(id)) => match self.find_content(id.as_str()) {
-                Some(port) => Ok(Some(Feed::Port(port))),
-                None => Err(wrong(404, data_id, "there is no port with this id")),
-            },
+            Some(Source::Data(id)) => {
+                let found = self.find_content(id.as_str());
+                let port =
+                    found.ok_or_else(|| wrong(404, data_id, "there is no port with this id"))?;
+                let owners = &self.rendezvous.owners;
+                let is_anothers = owners.peer(port).is_some_and(|owner| owner != peer);
+                if is_anothers && standing != Standing::Local {
+                    return Err(wrong(403, data_id, "this port belongs to another peer"));
+                }
+                if !is_anothers && !owners.may_use(port, peer) {
+                    let most = limits::CONTENT_PORTS;
+                    let detail = format!("a peer may have {most} ports, and this one has them");
+                    return Err(wrong(403, data_id, detail));
+                }
+                Ok(Some(Feed::Port(port)))
+            }
+            // First the right: whether an endpoint exists is no business of a program that may not use it.
+            Some(Source::Endpoint(name))
+                if !scopes.iter().any(|scope| scope.allows(name, Verb::Write)) =>
+            {
+                let detail = "from beyond this machine only an endpoint that the key's `endpoints` name, \
+                              or that a [[peer]] offers, may be used";
+                Err(wrong(403, endpoint, detail))
+            }
             Some(Source::Endpoint(name)) => match self.routing.endpoint_names.get(name) {
                 Some(id) => Ok(Some(Feed::Endpoint(*id))),
                 None => Err(wrong(404, endpoint, "there is no endpoint with this name")),
@@ -246,28 +292,60 @@ impl Gateway {
         }
     }
 
-    fn check_redirect(&mut self, to: Option<SocketAddr>) -> Result<(), Wrong> {
+    fn check_redirect(&mut self, standing: Standing, to: Option<SocketAddr>) -> Result<(), Wrong> {
         let Some(to) = to else { return Ok(()) };
         let known = &self.rendezvous;
-        let mut allowed = known.config.redirect.iter();
-        if !allowed.any(|network| network.contains(to.ip(), &known.networks)) {
+        let is_local = standing == Standing::Local;
+        if !known
+            .config
+            .may_redirect(is_local, to.ip(), &known.networks)
+        {
             let detail = "this address is in none of the networks of skyway.redirect";
+            return Err(wrong(403, "redirect_params", detail));
+        }
+        if self.is_own_port(to) {
+            let detail = "this is a port of the gateway itself: messages would go round for ever";
             return Err(wrong(403, "redirect_params", detail));
         }
         self.prepare_redirect(to);
         Ok(())
     }
 
-    fn connect(&mut self, now: Instant, body: &[u8]) -> Result<Response, Wrong> {
+    /// The endpoints that the program behind a peer may use, if it asks from there.
+    pub(super) fn rest_scopes(&self, standing: Standing, peer: PeerId) -> Vec<Scope> {
+        let token = match self.rendezvous.behind.get(&peer) {
+            Some(Behind::Rest(token)) => Some(token),
+            Some(Behind::Configured(_) | Behind::PeerJs(_) | Behind::SkyWay(_)) | None => None,
+        };
+        let program = token.and_then(|token| self.rendezvous.rest_peers.get(token));
+        let key = program.map_or("", |program| program.key.as_str());
+        let standing = match (standing, program) {
+            // A peer that was made from beyond this machine stays what it is, whoever uses it.
+            (Standing::Local, Some(program)) => program.standing,
+            (standing, _) => standing,
+        };
+        let config = &self.rendezvous.config;
+        door::scopes(&config.skyway_keys, &config.peers, standing, key)
+    }
+
+    fn connect(
+        &mut self,
+        now: Instant,
+        request: &ForeignRequest,
+        body: &[u8],
+    ) -> Result<Response, Wrong> {
         let asked = ConnectOptions::parse(body).map_err(bad)?;
         self.check_rest_token(&asked.peer_id, &asked.token, false)?;
-        let fields = ["params.data_id", "params.endpoint"];
-        let feed = self.feed_of(asked.params.source.as_ref(), fields)?;
-        self.check_redirect(asked.redirect_params)?;
         let peer = self.rendezvous.rest_peers.get(&asked.token);
         let Some(peer) = peer.and_then(|it| it.peer) else {
             return Err(wrong(404, "peer_id", "there is no peer with this id"));
         };
+        let standing = request.standing;
+        let scopes = self.rest_scopes(standing, peer);
+        let fields = ["params.data_id", "params.endpoint"];
+        let source = asked.params.source.as_ref();
+        let feed = self.feed_of(peer, source, fields, &scopes, standing)?;
+        self.check_redirect(standing, asked.redirect_params)?;
         let init = asked.options.dc_init;
         let wanted = Wanted {
             target: asked.target_id,
@@ -291,9 +369,13 @@ impl Gateway {
             transcodes: asked.params.transcode.unwrap_or(false),
             feed: feed.unwrap_or(Feed::Nothing),
             redirect: asked.redirect_params,
+            scopes,
         };
         match self.call(now, peer, wanted) {
-            Some(id) => Ok(reply::connection_created(&id)),
+            Some(id) => {
+                self.claim_feed(peer, feed);
+                Ok(reply::connection_created(&id))
+            }
             None => Err(wrong(403, "target_id", "there are too many connections")),
         }
     }
@@ -333,14 +415,26 @@ impl Gateway {
         &mut self,
         now: Instant,
         id: &str,
+        request: &ForeignRequest,
         body: &[u8],
     ) -> Result<Response, Wrong> {
         let link = self.living_link_of(id)?;
         let change = ConnectionChange::parse(body).map_err(bad)?;
+        let Some(peer) = self.rendezvous.links.get(link).map(|it| it.peer) else {
+            return Err(wrong(
+                404,
+                "data_connection_id",
+                "this connection has ended",
+            ));
+        };
+        let standing = request.standing;
+        let scopes = self.rest_scopes(standing, peer);
         let fields = ["feed_params.data_id", "feed_params.endpoint"];
-        let feed = self.feed_of(change.feed_params.source.as_ref(), fields)?;
-        self.check_redirect(change.redirect_params)?;
+        let source = change.feed_params.source.as_ref();
+        let feed = self.feed_of(peer, source, fields, &scopes, standing)?;
+        self.check_redirect(standing, change.redirect_params)?;
         if let Some(feed) = feed {
+            self.claim_feed(peer, Some(feed));
             self.feed_link(now, link, feed);
         }
         if let Some(transcodes) = change.feed_params.transcode {

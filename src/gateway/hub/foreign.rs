@@ -3,7 +3,6 @@
 
 use std::time::Instant;
 
-use super::door::Standing;
 use crate::api::ROUTES;
 use crate::api::origin::{Caller, check_fetch_site_of};
 use crate::api::problem::Problem;
@@ -12,6 +11,8 @@ use crate::gateway::Gateway;
 use crate::gateway::source::Source;
 use crate::http::{Method, RequestHead, Response};
 use crate::ids::SourceId;
+use crate::payload::Dialect;
+use crate::signaling::door::{PageOrigin, Standing};
 
 /// What such a request is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +41,7 @@ pub(in crate::gateway) struct ForeignRequest {
     pub(super) foreign: Foreign,
     pub(super) caller: Caller,
     pub(super) standing: Standing,
-    pub(super) origin: Option<String>,
+    pub(super) origin: PageOrigin,
     pub(super) query: String,
 }
 
@@ -74,6 +75,18 @@ impl Foreign {
             [name, "id"] if !is_ours(name) => Some(Self::FreeId { key: key(name) }),
             [name, "peers"] if !is_ours(name) => Some(Self::PeerJsPeers { key: key(name) }),
             _ => None,
+        }
+    }
+
+    /// The dialect whose keys count.
+    fn dialect(&self) -> Dialect {
+        match self {
+            Self::Call(_)
+            | Self::NotAllowed(_)
+            | Self::SocketIo
+            | Self::Clients { .. }
+            | Self::Exists { .. } => Dialect::SkyWay,
+            Self::PeerJs | Self::FreeId { .. } | Self::PeerJsPeers { .. } => Dialect::PeerJs,
         }
     }
 
@@ -139,16 +152,16 @@ impl Gateway {
             return;
         };
         let local = http.local();
-        let config = &self.rendezvous.config;
-        let keys = config.skyway_keys.iter().chain(&config.peerjs_keys);
-        let origins = keys.flat_map(|key| &key.origins);
+        // Origins of one dialect's keys mean nothing to the other dialect.
+        let keys = self.keys(foreign.dialect());
+        let origins = keys.iter().flat_map(|key| &key.origins);
         let checked = self.policy.check_with(head, local, origins);
         let checked = checked.and_then(|caller| {
             check_fetch_site_of(head, false)?;
             Ok(caller)
         });
         let caller = match checked {
-            Ok(caller) => caller.with_credentials(),
+            Ok(caller) => caller,
             Err(problem) => {
                 self.note_refused(now, source, &problem);
                 let field = if problem.status() == 421 {
@@ -160,6 +173,14 @@ impl Gateway {
                 return self.answer(now, source, &Caller::Own, response);
             }
         };
+        let origin = match (&caller, head.header("Origin")) {
+            (Caller::Own, Some(own)) => PageOrigin::of_page(own, true),
+            (Caller::Own, None) => PageOrigin::default(),
+            (Caller::Allowed(origin) | Caller::WithCredentials(origin), _) => {
+                PageOrigin::of_page(origin, self.policy.allows(origin))
+            }
+        };
+        let caller = caller.with_credentials();
         if head.method == Method::Options {
             let allow = foreign.allow(head);
             let response = Response::new(204).header("Allow", &allow);
@@ -169,17 +190,20 @@ impl Gateway {
         if let Foreign::NotAllowed(other) = &foreign {
             return self.answer(now, source, &caller, other.response());
         }
-        let standing = match self.standing(now, source, head) {
+        let standing = match self.standing(source, head) {
             Ok(standing) => standing,
             Err(detail) => {
                 let response = foreign.error(403, "address", &detail);
                 return self.answer(now, source, &caller, response);
             }
         };
+        if standing == Standing::Local {
+            self.show_right(source);
+        }
         let request = ForeignRequest {
             caller,
             standing,
-            origin: head.header("Origin").map(str::to_ascii_lowercase),
+            origin,
             query: head.query.clone().unwrap_or_default(),
             foreign,
         };

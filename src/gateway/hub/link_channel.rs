@@ -5,12 +5,14 @@ use std::time::Instant;
 use super::Behind;
 use super::links::Feed;
 use super::polls::PollKey;
+use crate::access::scope::Verb;
 use crate::api::skyway::Event;
 use crate::gateway::Gateway;
 use crate::gateway::transcode::Transcoder;
 use crate::ids::{LinkId, SessionId};
 use crate::payload::Serialization;
 use crate::session::channels::ChannelKey;
+use crate::signaling::door::Standing;
 
 impl Gateway {
     /// A channel of a link's session has opened.
@@ -48,7 +50,21 @@ impl Gateway {
             let detail = "this peer has no endpoint for this label, or it is not there";
             return self.refuse_channel(session, key, "unknown-endpoint", detail);
         };
-        let route = self.bind_channel(now, session, key, endpoint, true);
+        // A content port and a bridge have no name, and no scope.
+        let device = self.routing.endpoints.get(endpoint);
+        let named = device.filter(|device| !device.is_nameless());
+        let named = named.map(|device| device.config.name.as_str());
+        let grant = self.sessions.get(session).map(|entry| &entry.grant);
+        let allows = |verb| {
+            let both = named.zip(grant);
+            both.is_none_or(|(name, grant)| grant.allows(name, verb))
+        };
+        if !allows(Verb::Read) {
+            let detail = "this connection may not use that endpoint";
+            return self.refuse_channel(session, key, "unknown-endpoint", detail);
+        }
+        let may_write = allows(Verb::Write);
+        let route = self.bind_channel(now, session, key, endpoint, may_write);
         let (Some(route), Some(link)) = (route, self.rendezvous.links.get_mut(id)) else {
             return;
         };
@@ -88,6 +104,15 @@ impl Gateway {
             return;
         };
         link.feed = feed;
+        let peer = link.peer;
+        let scopes = self.rest_scopes(Standing::Local, peer);
+        let Some(link) = self.rendezvous.links.get_mut(id) else {
+            return;
+        };
+        link.scopes.clone_from(&scopes);
+        if let Some(entry) = link.session.and_then(|id| self.sessions.get_mut(id)) {
+            entry.grant.scopes = scopes;
+        }
         let Some(route) = link.route else { return };
         let endpoint = match feed {
             Feed::Port(port) | Feed::Endpoint(port) => port,

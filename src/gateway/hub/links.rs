@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::polls::PollKey;
 use super::{Behind, Place};
-use crate::access::scope::{Grant, Holder};
+use crate::access::places::Claimant;
+use crate::access::scope::{Grant, Holder, Scope, Verb};
 use crate::api::skyway::ids::{Id, Kind};
 use crate::api::skyway::{Event, EventQueue};
 use crate::datagram;
@@ -22,6 +23,7 @@ use crate::limits;
 use crate::payload::Serialization;
 use crate::session::channels::ChannelWish;
 use crate::session::{Session, sdp};
+use crate::signaling::door::Standing;
 use crate::signaling::message::{
     Answer, Body, Candidate, Carries, Failed, Offer, Signal, Why, Written,
 };
@@ -69,6 +71,8 @@ pub(super) struct Link {
     pub(super) route: Option<RouteId>,
     pub(super) feed: Feed,
     pub(super) redirect: Option<SocketAddr>,
+    /// The endpoints that it may be bound to.
+    pub(super) scopes: Vec<Scope>,
     /// How messages are said to be written, and whether we write them so.
     pub(super) serialization: Serialization,
     pub(super) transcodes: bool,
@@ -96,6 +100,7 @@ pub(super) struct Wanted {
     pub(super) transcodes: bool,
     pub(super) feed: Feed,
     pub(super) redirect: Option<SocketAddr>,
+    pub(super) scopes: Vec<Scope>,
 }
 
 impl Gateway {
@@ -178,6 +183,7 @@ impl Gateway {
                 route: None,
                 feed: Feed::Nothing,
                 redirect: None,
+                scopes: self.scopes_of(to),
                 serialization,
                 transcodes,
                 label,
@@ -219,6 +225,7 @@ impl Gateway {
                 route: None,
                 feed: wanted.feed,
                 redirect: wanted.redirect,
+                scopes: wanted.scopes,
                 serialization: wanted.serialization,
                 transcodes: wanted.transcodes,
                 metadata: wanted.metadata,
@@ -236,6 +243,41 @@ impl Gateway {
             self.timers.set(TimerKey::Link(link), at);
         }
         Some(id)
+    }
+
+    /// With what a peer was let in, as the claimant of sessions.
+    fn claimant_of(&self, peer: Option<PeerId>) -> Claimant {
+        let behind = peer.and_then(|peer| self.rendezvous.behind.get(&peer));
+        let (key, standing) = match behind {
+            Some(Behind::Rest(token)) => match self.rendezvous.rest_peers.get(token) {
+                Some(program) => (program.key.clone(), program.standing),
+                None => return Claimant::default(),
+            },
+            Some(Behind::PeerJs(page)) => (page.guest.key.clone(), page.guest.standing),
+            Some(Behind::SkyWay(page)) => match self.rendezvous.pages.get(*page) {
+                Some(page) => (page.key().to_owned(), page.standing),
+                None => return Claimant::default(),
+            },
+            Some(Behind::Configured(_)) | None => return Claimant::default(),
+        };
+        Claimant {
+            key: Some(key),
+            ..Claimant::default()
+        }
+        .at(standing.remote())
+    }
+
+    /// The endpoints that callers of one of our peers may reach.
+    fn scopes_of(&self, peer: PeerId) -> Vec<Scope> {
+        match self.rendezvous.behind.get(&peer) {
+            Some(Behind::Configured(config)) => vec![Scope {
+                endpoints: config.endpoints().cloned().collect(),
+                verbs: vec![Verb::Read, Verb::Write],
+            }],
+            // The program behind it says what it is bound to, with its own right.
+            Some(Behind::Rest(_)) => self.rest_scopes(Standing::Local, peer),
+            Some(Behind::PeerJs(_) | Behind::SkyWay(_)) | None => Vec::new(),
+        }
     }
 
     fn new_link(&mut self, now: Instant, mut link: Link) -> Option<LinkId> {
@@ -294,8 +336,13 @@ impl Gateway {
         let Some(beginning) = link.beginning.take() else {
             return Ok(());
         };
-        let grant = grant_of(&link.remote);
-        let remote = link.remote.clone();
+        let grant = grant_of(link);
+        let (remote, peer) = (link.remote.clone(), link.peer);
+        // Whoever calls claims the place.
+        let claimant = match beginning {
+            Beginning::Offer(_) => self.claimant_of(Some(peer)),
+            Beginning::Answer(_) => self.claimant_of(self.rendezvous.hub.find(&remote)),
+        };
         let dialect = self.rendezvous.dialect_of(&remote);
         let local = match self.rendezvous.place_of(&remote) {
             // Two sessions of one process cannot tell their datagrams apart by addresses that both have.
@@ -306,7 +353,8 @@ impl Gateway {
             Some(Place::Page(peer)) => host_addresses(addresses, self.ports, peer),
             None => host_addresses(addresses, self.ports, Peer::Remote),
         };
-        self.check_session_limit(&grant)
+        let displaced = self
+            .check_session_limit(&grant, &claimant, true)
             .map_err(|problem| problem.detail().to_owned())?;
         let (identity, limits) = (&self.identity, &self.limits);
         let is_offer = matches!(beginning, Beginning::Offer(_));
@@ -320,8 +368,9 @@ impl Gateway {
             return Err("the description is not understood".to_owned());
         };
         let (session, sdp) = made.map_err(|error| error.to_string())?;
+        self.displace(now, displaced);
         let session = self
-            .insert_session(now, session, grant, None, Some(id))
+            .insert_session(now, session, grant, claimant, None, Some(id))
             .ok_or("please try again")?;
         let Some(link) = self.rendezvous.links.get_mut(id) else {
             return Ok(());
@@ -554,12 +603,13 @@ impl Gateway {
 }
 
 /// In whose name a peer's session does what it does.
-fn grant_of(remote: &str) -> Grant {
+fn grant_of(link: &Link) -> Grant {
     Grant {
         token: Some(Holder {
             id: String::new(),
-            name: format!("peer {remote}"),
+            name: format!("peer {}", link.remote),
         }),
+        scopes: link.scopes.clone(),
         ..Grant::default()
     }
 }

@@ -26,11 +26,12 @@ use serde_json::json;
 
 use super::Gateway;
 use super::timers::TimerKey;
-use crate::api::skyway::ContentPorts;
+use crate::api::skyway::{ContentPorts, PortOwners};
 use crate::config::{HubConfig, PeerConfig};
 use crate::ice::gatherer::Peer;
 use crate::ids::{EndpointId, LinkId, LinkKind, PageId, PageKind, PeerId, SourceId};
 use crate::payload::Dialect;
+use crate::signaling::door::{PageOrigin, Standing};
 use crate::signaling::hub::{Hub, NotJoined, Speaks};
 use crate::signaling::message::Body;
 use crate::signaling::skyway::Rooms;
@@ -63,8 +64,15 @@ enum Behind {
 struct PeerJsPage {
     source: SourceId,
     token: String,
-    /// Where it comes from.
-    reach: Peer,
+    guest: Guest,
+}
+
+/// With what a page was let in, so that a new configuration can be held against it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::gateway) struct Guest {
+    key: String,
+    standing: Standing,
+    origin: PageOrigin,
 }
 
 /// What nobody was told.
@@ -88,6 +96,7 @@ pub(super) struct Rendezvous {
     /// Peers of the REST API by their tokens, those included that were deleted a moment ago.
     rest_peers: HashMap<String, RestPeer>,
     ports: ContentPorts,
+    owners: PortOwners<content::PortClient>,
     /// Content ports by their ids.
     data: HashMap<String, EndpointId>,
     /// The sockets that only send, by address family; made when they are needed.
@@ -119,6 +128,7 @@ impl Rendezvous {
         Self {
             hub: Hub::new(most),
             ports: ContentPorts::new(content.first_port, content.ports),
+            owners: PortOwners::default(),
             config: config.clone(),
             behind: HashMap::new(),
             links: Slab::new(),
@@ -139,6 +149,11 @@ impl Rendezvous {
             internal: 0,
             networks: Vec::new(),
         }
+    }
+
+    /// What the configuration says about peers.
+    pub(super) fn config(&self) -> &HubConfig {
+        &self.config
     }
 
     /// Whether nothing has happened that [`Gateway::settle_hub`] would act on.
@@ -185,7 +200,7 @@ impl Rendezvous {
         let id = self.hub.find(name)?;
         Some(match self.behind.get(&id)? {
             Behind::Configured(_) | Behind::Rest(_) => Place::Within,
-            Behind::PeerJs(page) => Place::Page(page.reach),
+            Behind::PeerJs(page) => Place::Page(door::vantage(page.guest.standing)),
             Behind::SkyWay(page) => Place::Page(self.pages.get(*page)?.reach),
         })
     }

@@ -6,12 +6,13 @@ use rand::RngCore;
 use serde_json::Value;
 
 use super::Behind;
-use super::door::Application;
 use super::facade::random_id;
+use super::pages::Page;
 use super::rest_peers::WARNED_BEFORE;
 use crate::gateway::Gateway;
 use crate::ids::{PageId, PeerId};
 use crate::payload::Dialect;
+use crate::signaling::door::Application;
 use crate::signaling::hub::{NotJoined, Speaks};
 use crate::signaling::skyway::{self, Credential, Handshake, Said};
 use crate::signaling::socket_io::Event;
@@ -53,7 +54,7 @@ impl Gateway {
         let application = Application {
             key: &handshake.api_key,
             domain: None,
-            origin: origin.as_deref(),
+            origin: &origin,
             peer: Some(&name),
             credential: handshake.credential.as_ref(),
         };
@@ -70,6 +71,10 @@ impl Gateway {
         };
         match taken {
             Ok(peer) => {
+                let carriers = self.rendezvous.pages.get(id).map(Page::carriers);
+                for source in carriers.into_iter().flatten().flatten() {
+                    self.show_right(source);
+                }
                 if let Some(page) = self.rendezvous.pages.get_mut(id) {
                     page.peer = Some(peer);
                     page.expires = expires;
@@ -162,7 +167,7 @@ impl Gateway {
         let application = Application {
             key: &handshake.api_key,
             domain: None,
-            origin: origin.as_deref(),
+            origin: &origin,
             peer: handshake.peer_id.as_deref(),
             credential: Some(credential),
         };

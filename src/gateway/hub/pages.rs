@@ -5,10 +5,10 @@ use std::time::Instant;
 use rand::RngCore;
 use serde_json::Value;
 
-use super::Purpose;
 use super::facade::random_id;
 use super::foreign::ForeignRequest;
 use super::rest_peers::WARNED_BEFORE;
+use super::{Purpose, door};
 use crate::access::UnixTime;
 use crate::api::origin::Caller;
 use crate::gateway::Gateway;
@@ -17,6 +17,7 @@ use crate::gateway::timers::TimerKey;
 use crate::http::{Method, RequestHead, Response};
 use crate::ice::gatherer::Peer;
 use crate::ids::{PageId, PeerId, SourceId};
+use crate::signaling::door::{PageOrigin, Standing};
 use crate::signaling::skyway::{self, Handshake};
 use crate::signaling::socket_io::request::{Arrival, Refusal, Request};
 use crate::signaling::socket_io::{Frame, Revision, Session, Settings, Transport};
@@ -32,8 +33,8 @@ pub(super) struct Page {
     pub(super) handshake: Option<Handshake>,
     /// Where candidates of ours must be reachable from.
     pub(super) reach: Peer,
-    pub(super) standing: super::door::Standing,
-    pub(super) origin: Option<String>,
+    pub(super) standing: Standing,
+    pub(super) origin: PageOrigin,
     /// The request that waits for packets.
     poll: Option<(SourceId, Caller)>,
     socket: Option<SourceId>,
@@ -48,6 +49,17 @@ pub(super) struct Page {
 }
 
 impl Page {
+    /// The key that it came with.
+    pub(super) fn key(&self) -> &str {
+        let handshake = self.handshake.as_ref();
+        handshake.map_or("", |handshake| handshake.api_key.as_str())
+    }
+
+    /// The connections that carry its packets: the request that waits for some, and the WebSocket.
+    pub(super) fn carriers(&self) -> [Option<SourceId>; 2] {
+        [self.poll.as_ref().map(|(source, _)| *source), self.socket]
+    }
+
     /// Packets that made room because it did not read.
     pub(super) fn dropped(&self) -> u64 {
         self.session.dropped().packets
@@ -178,7 +190,7 @@ impl Gateway {
         let page = Page {
             session,
             handshake: handshake.ok(),
-            reach: request.standing.peer(),
+            reach: door::vantage(request.standing),
             standing: request.standing,
             origin: request.origin.clone(),
             poll: None,
@@ -206,10 +218,14 @@ impl Gateway {
             return Err(Refusal::Session);
         };
         let parked = page.session.handle_poll();
+        let has_joined = page.peer.is_some();
         if parked.is_ok() {
             page.poll = Some((source, caller.clone()));
             if let Some(Source::Http(http)) = self.sources.get_mut(source) {
                 http.page = Some(id);
+            }
+            if has_joined {
+                self.show_right(source);
             }
         }
         self.settle_page(now, id);
@@ -256,7 +272,12 @@ impl Gateway {
             (Some(_), _) => Err(Refusal::Request),
         };
         match opened {
-            Ok(()) => page.socket = Some(source),
+            Ok(()) => {
+                page.socket = Some(source);
+                if page.peer.is_some() {
+                    self.show_right(source);
+                }
+            }
             Err(_) => return self.close_socket(now, source, 1000, ""),
         }
         self.settle_page(now, id);

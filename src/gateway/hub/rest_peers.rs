@@ -1,6 +1,5 @@
 //! Peers that were made over the REST API, known by their tokens.
 
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::Behind;
@@ -11,6 +10,7 @@ use crate::gateway::Gateway;
 use crate::gateway::timers::TimerKey;
 use crate::ids::PeerId;
 use crate::limits;
+use crate::signaling::door::{PageOrigin, Standing};
 use crate::signaling::hub::{NotJoined, Speaks};
 
 /// How long the end of a peer can be asked for.
@@ -27,8 +27,9 @@ pub(super) struct RestPeer {
     /// When that was.
     pub(super) ended: Option<Instant>,
     pub(super) events: EventQueue,
-    /// Who made it, if from beyond this machine.
-    pub(super) remote: Option<IpAddr>,
+    /// Where its program stands, and the page that it is.
+    pub(super) standing: Standing,
+    pub(super) origin: PageOrigin,
     /// When its credential ends, in seconds since 1970, and whether that was told.
     pub(super) expires: Option<UnixTime>,
     pub(super) warned: bool,
@@ -78,11 +79,16 @@ impl Gateway {
         let Some(id) = peer.peer.take() else { return };
         peer.events.push(Event::Close);
         peer.ended = Some(now);
-        let feeds = self.feeds_of(id);
+        let client = (peer.standing, peer.origin.clone());
+        let mut ports = self.rendezvous.owners.of_peer(id);
         self.remove_own_peer(now, id);
         self.settle_ended(now);
-        for feed in feeds {
-            self.close_unused_port(now, feed);
+        // Nobody is left who could use them.
+        if self.own_peers(client.0, &client.1) == Some(0) {
+            ports.extend(self.rendezvous.owners.unused_of(&client));
+        }
+        for port in ports {
+            self.close_unused_port(now, port);
         }
         let at = Some(now + REMEMBERED);
         self.timers.set(TimerKey::RestPeer(key_of(token)), at);

@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 use rand::RngCore;
 use serde_json::Value;
 
-use super::door::Application;
 use super::facade::random_id;
 use super::foreign::{Foreign, ForeignRequest};
-use super::{Behind, PeerJsPage};
+use super::{Behind, Guest, PeerJsPage};
 use crate::gateway::Gateway;
 use crate::gateway::source::Source;
 use crate::gateway::timers::TimerKey;
 use crate::http::{RequestHead, Response};
 use crate::ids::{PageId, PeerId, SourceId};
 use crate::payload::Dialect;
+use crate::signaling::door::Application;
 use crate::signaling::hub::{NotJoined, Speaks};
 use crate::signaling::peerjs::{self, Query, Refusal, Said};
 use crate::websocket::{WsMessage, accept_key};
@@ -46,7 +46,7 @@ pub(in crate::gateway) enum Purpose {
 pub(in crate::gateway) struct Joining {
     name: String,
     token: String,
-    reach: crate::ice::gatherer::Peer,
+    guest: Guest,
     refusal: Option<Refusal>,
 }
 
@@ -65,20 +65,28 @@ impl Gateway {
                 let application = Application {
                     key: &query.key,
                     domain: None,
-                    origin: request.origin.as_deref(),
+                    origin: &request.origin,
                     peer: Some(&query.id),
                     credential: None,
                 };
                 let admitted = self.admit(now, Dialect::PeerJs, request.standing, application);
+                if admitted.is_ok() {
+                    self.show_right(source);
+                }
                 admitted.err().map(|_| Refusal::Key)
             }
             Err(refusal) => Some(*refusal),
         };
-        let (name, token) = query.map_or_else(|_| Default::default(), |it| (it.id, it.token));
+        let (name, token, key) =
+            query.map_or_else(|_| Default::default(), |it| (it.id, it.token, it.key));
         let purpose = Purpose::Joining(Box::new(Joining {
             name,
             token,
-            reach: request.standing.peer(),
+            guest: Guest {
+                key,
+                standing: request.standing,
+                origin: request.origin.clone(),
+            },
             refusal,
         }));
         if !self.upgrade(now, source, head, purpose) {
@@ -151,7 +159,7 @@ impl Gateway {
         if let Some(refusal) = joining.refusal {
             return Err(refusal);
         }
-        let (name, token, reach) = (joining.name, joining.token, joining.reach);
+        let (name, token, guest) = (joining.name, joining.token, joining.guest);
         let known = self.rendezvous.hub.find(&name);
         if let Some(known) = known
             && let Some(Behind::PeerJs(page)) = self.rendezvous.behind.get_mut(&known)
@@ -167,7 +175,7 @@ impl Gateway {
         let page = PeerJsPage {
             source,
             token,
-            reach,
+            guest,
         };
         let speaks = Speaks::Page(Dialect::PeerJs);
         let joined = self.join(&name, speaks, Behind::PeerJs(page));
@@ -278,7 +286,7 @@ impl Gateway {
         let application = Application {
             key,
             domain: None,
-            origin: request.origin.as_deref(),
+            origin: &request.origin,
             peer: None,
             credential: None,
         };

@@ -5,9 +5,9 @@ use super::*;
 #[test]
 fn an_idle_connection_is_closed_without_a_word() {
     let mut rig = Rig::new();
-    rig.wait(secs(59)).open().wait(secs(1)).quiet().finished();
+    rig.wait(secs(9)).open().wait(secs(1)).quiet().finished();
     let mut rig = Rig::new();
-    rig.wait(secs(50)).send(GET).head();
+    rig.wait(secs(9)).send(GET).head();
     rig.respond(200).written();
     rig.wait(secs(59)).open().wait(secs(1)).quiet().finished();
 }
@@ -15,16 +15,28 @@ fn an_idle_connection_is_closed_without_a_word() {
 #[test]
 fn line_ends_do_not_keep_an_idle_connection() {
     let mut rig = Rig::new();
-    for _ in 0..59 {
+    for _ in 0..9 {
         rig.wait(secs(1)).send("\r\n").open();
     }
     rig.wait(secs(1)).finished();
 }
 
 #[test]
+fn an_idle_time_of_its_own_begins_with_the_next_response() {
+    let mut rig = Rig::new();
+    rig.send(GET).head();
+    rig.http.set_idle_timeout(secs(5));
+    rig.respond(401).written();
+    rig.wait(secs(4)).open().send(GET).head();
+    rig.http.set_idle_timeout(secs(60));
+    rig.respond(200).written();
+    rig.wait(secs(59)).open().wait(secs(1)).finished();
+}
+
+#[test]
 fn a_slow_head_is_refused_however_it_trickles() {
     let mut rig = Rig::new();
-    rig.wait(secs(30)).send("G");
+    rig.wait(secs(5)).send("G");
     for _ in 0..9 {
         rig.wait(secs(1)).send("E").quiet();
     }

@@ -1,0 +1,277 @@
+//! Who gets the next session: bounds that keep places free for administrators and for everybody else, so that one token, one
+//! key, one address or one dialect cannot take them all.
+//!
+//! The rules know sessions by an id of their owner's and look at nothing else.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use super::tries::network_of;
+
+/// Who a session belongs to. Two sessions of one claimant share its bound.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claimant {
+    /// The id of the token that was shown.
+    pub token: Option<String>,
+    /// The key of the hub with which the client was admitted.
+    pub key: Option<String>,
+    /// The network from which it asked, if that is beyond this machine.
+    pub network: Option<IpAddr>,
+    /// It is an administrator: by its token, over the control socket, or on this machine.
+    pub is_admin: bool,
+}
+
+impl Claimant {
+    /// Fills in where the client is.
+    #[must_use]
+    pub fn at(self, address: Option<IpAddr>) -> Self {
+        let network = address.filter(|address| !address.is_loopback());
+        Self {
+            network: network.map(network_of),
+            ..self
+        }
+    }
+
+    /// Whether one bound holds for both.
+    fn shares_with(&self, other: &Self) -> bool {
+        let same = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
+        same(&self.token, &other.token)
+            || same(&self.key, &other.key)
+            || (self.network.is_some() && self.network == other.network)
+    }
+}
+
+/// A session that exists.
+#[derive(Debug, Clone, Copy)]
+pub struct Occupant<'a, I> {
+    /// Its owner's id for it.
+    pub id: I,
+    /// Whose it is.
+    pub claimant: &'a Claimant,
+    /// When it began.
+    pub since: Instant,
+    /// Whether its peer has been reached.
+    pub is_connected: bool,
+    /// Whether it is a connection of the hub's.
+    pub is_of_hub: bool,
+}
+
+/// Whether another session may begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict<I> {
+    /// There is a place.
+    Free,
+    /// There is one when this session has ended.
+    InPlaceOf(I),
+    /// There is none, for this reason.
+    Full(Fullness),
+}
+
+/// Why there is no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fullness {
+    /// All places are taken.
+    All,
+    /// What is left is kept for administrators and for this machine.
+    Reserved,
+    /// The hub has its half.
+    Hub,
+}
+
+/// The bounds, from the number of sessions that there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Places {
+    all: usize,
+}
+
+impl Places {
+    /// `all`: how many sessions there may be at a time.
+    pub fn new(all: usize) -> Self {
+        Self { all }
+    }
+
+    /// Places that are kept for administrators: an eighth, and one at least where there are four.
+    pub fn reserved(self) -> usize {
+        match self.all {
+            0..4 => 0,
+            all => (all / 8).max(1),
+        }
+    }
+
+    /// Sessions that the hub may have: half.
+    pub fn of_hub(self) -> usize {
+        self.all.div_ceil(2)
+    }
+
+    /// Sessions of one claimant that may wait to be connected: a quarter.
+    pub fn unconnected(self) -> usize {
+        self.all.div_ceil(4)
+    }
+
+    /// Decides about a session of this claimant.
+    pub fn decide<'a, I: Copy>(
+        self,
+        wanted: &Claimant,
+        is_of_hub: bool,
+        occupants: impl Iterator<Item = Occupant<'a, I>>,
+    ) -> Verdict<I> {
+        let (mut all, mut hub, mut waiting) = (0, 0, 0);
+        let mut oldest: Option<(Instant, I)> = None;
+        for occupant in occupants {
+            all += 1;
+            hub += usize::from(occupant.is_of_hub);
+            if occupant.is_connected || !wanted.shares_with(occupant.claimant) {
+                continue;
+            }
+            waiting += 1;
+            if oldest.is_none_or(|(since, _)| occupant.since < since) {
+                oldest = Some((occupant.since, occupant.id));
+            }
+        }
+        // An administrator is bounded by nothing but the number of places.
+        if !wanted.is_admin
+            && waiting >= self.unconnected()
+            && let Some((_, id)) = oldest
+        {
+            return Verdict::InPlaceOf(id);
+        }
+        if is_of_hub && hub >= self.of_hub() {
+            return Verdict::Full(Fullness::Hub);
+        }
+        if all >= self.all {
+            return Verdict::Full(Fullness::All);
+        }
+        if !wanted.is_admin && all >= self.all - self.reserved() {
+            return Verdict::Full(Fullness::Reserved);
+        }
+        Verdict::Free
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    struct Session {
+        claimant: Claimant,
+        is_connected: bool,
+        is_of_hub: bool,
+    }
+
+    fn token(id: &str) -> Claimant {
+        Claimant {
+            token: Some(id.to_owned()),
+            ..Claimant::default()
+        }
+    }
+
+    fn admin() -> Claimant {
+        Claimant {
+            is_admin: true,
+            ..Claimant::default()
+        }
+    }
+
+    fn decide(all: usize, sessions: &[Session], wanted: &Claimant, hub: bool) -> Verdict<usize> {
+        let start = Instant::now();
+        let occupants = sessions.iter().enumerate().map(|(id, session)| Occupant {
+            id,
+            claimant: &session.claimant,
+            // The later ones are the older ones.
+            since: start + Duration::from_secs(1_000 - id as u64),
+            is_connected: session.is_connected,
+            is_of_hub: session.is_of_hub,
+        });
+        Places::new(all).decide(wanted, hub, occupants)
+    }
+
+    fn sessions(n: usize, claimant: &Claimant, is_connected: bool) -> Vec<Session> {
+        let one = || Session {
+            claimant: claimant.clone(),
+            is_connected,
+            is_of_hub: claimant.key.is_some(),
+        };
+        (0..n).map(|_| one()).collect()
+    }
+
+    #[test]
+    fn who_does_not_connect_has_a_quarter_and_replaces_its_oldest() {
+        let greedy = token("greedy");
+        let mut there = sessions(15, &greedy, false);
+        assert_eq!(decide(64, &there, &greedy, false), Verdict::Free);
+        there.extend(sessions(1, &greedy, false));
+        assert_eq!(decide(64, &there, &greedy, false), Verdict::InPlaceOf(15));
+        assert_eq!(decide(64, &there, &token("other"), false), Verdict::Free);
+        assert_eq!(decide(64, &there, &admin(), false), Verdict::Free);
+        // The one that is connected is not the one to go.
+        there[15].is_connected = true;
+        assert_eq!(decide(64, &there, &greedy, false), Verdict::Free);
+        there.extend(sessions(1, &greedy, false));
+        assert_eq!(decide(64, &there, &greedy, false), Verdict::InPlaceOf(16));
+    }
+
+    #[test]
+    fn one_key_and_one_network_share_a_bound_whatever_their_names() {
+        let key = |address: &str| {
+            let claimant = Claimant {
+                key: Some("public".to_owned()),
+                ..Claimant::default()
+            };
+            claimant.at(Some(address.parse().expect("an address")))
+        };
+        let mut there = sessions(8, &key("192.0.2.1"), false);
+        there.extend(sessions(8, &key("192.0.2.2"), false));
+        let wanted = key("192.0.2.3");
+        assert_eq!(decide(64, &there, &wanted, true), Verdict::InPlaceOf(15));
+        // Another key from an address of the same network (RFC 4291: a /64).
+        let other = |key: &str, address: &str| Claimant {
+            key: Some(key.to_owned()),
+            ..Claimant::default().at(Some(address.parse().expect("an address")))
+        };
+        let mut there = Vec::new();
+        for n in 0..16 {
+            there.extend(sessions(
+                1,
+                &other(&format!("k{n}"), &format!("2001:db8::{n}")),
+                false,
+            ));
+        }
+        let wanted = other("new", "2001:db8::ffff");
+        assert_eq!(decide(64, &there, &wanted, true), Verdict::InPlaceOf(15));
+        let elsewhere = other("new", "2001:db8:0:1::1");
+        assert_eq!(decide(64, &there, &elsewhere, true), Verdict::Free);
+    }
+
+    #[test]
+    fn the_hub_has_half_and_administrators_keep_some() {
+        let page = Claimant {
+            key: Some("p".to_owned()),
+            ..Claimant::default()
+        };
+        let mut there = sessions(32, &page, true);
+        let full = Verdict::Full(Fullness::Hub);
+        assert_eq!(decide(64, &there, &page, true), full);
+        there.extend(sessions(24, &token("t"), true));
+        let reserved = Verdict::Full(Fullness::Reserved);
+        assert_eq!(decide(64, &there, &token("t"), false), reserved);
+        assert_eq!(decide(64, &there, &admin(), false), Verdict::Free);
+        there.extend(sessions(8, &admin(), true));
+        let all = Verdict::Full(Fullness::All);
+        assert_eq!(decide(64, &there, &admin(), false), all);
+    }
+
+    #[test]
+    fn few_places_are_still_places() {
+        for all in 1..10 {
+            let places = Places::new(all);
+            assert!(places.reserved() < all, "{all}");
+            assert!(places.of_hub() >= 1 && places.unconnected() >= 1, "{all}");
+            assert_eq!(decide(all, &[], &token("t"), false), Verdict::Free);
+        }
+        assert_eq!(
+            decide(0, &[], &admin(), false),
+            Verdict::Full(Fullness::All)
+        );
+    }
+}

@@ -1,0 +1,191 @@
+//! Which HTTP connections there may be: bounds for all of them, for those from beyond this machine, for each address there, and
+//! places of its own for the control socket.
+//!
+//! When a bound is reached, the oldest connection that has shown no right makes room, so that connections which only wait
+//! lock nobody out.
+
+use std::net::IpAddr;
+
+use super::tries::network_of;
+use crate::limits;
+
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// The control socket.
+    Control,
+    /// This machine.
+    Loopback,
+    /// Beyond this machine; the network that counts as one (see [`network_of`]).
+    Network(IpAddr),
+}
+
+impl From {
+    /// Beyond this machine, at this address.
+    pub fn beyond(address: IpAddr) -> Self {
+        Self::Network(network_of(address))
+    }
+}
+
+/// Whether a connection is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission<I> {
+    /// There is room.
+    Free,
+    /// There is room when this connection has been closed.
+    InPlaceOf(I),
+    /// There is no room: every connection has shown its right.
+    Full,
+}
+
+/// All connections, the oldest first.
+#[derive(Debug)]
+pub struct Visitors<I> {
+    list: Vec<Visitor<I>>,
+}
+
+#[derive(Debug)]
+struct Visitor<I> {
+    id: I,
+    from: From,
+    has_shown_right: bool,
+}
+
+impl<I> Default for Visitors<I> {
+    fn default() -> Self {
+        Self { list: Vec::new() }
+    }
+}
+
+impl<I: Copy + PartialEq> Visitors<I> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Decides about a connection. `most`: how many there may be, the control socket's aside.
+    pub fn decide(&self, from: From, most: usize) -> Admission<I> {
+        let all = |visitor: &Visitor<I>| visitor.from != From::Control;
+        let network = |visitor: &Visitor<I>| matches!(visitor.from, From::Network(_));
+        let same = |visitor: &Visitor<I>| visitor.from == from;
+        let checks: [(usize, &dyn Fn(&Visitor<I>) -> bool); 3] = match from {
+            From::Control => [(limits::CONTROL_CONNECTIONS, &same); 3],
+            From::Loopback => [(most, &all); 3],
+            From::Network(_) => [
+                (limits::CONNECTIONS_PER_ADDRESS, &same),
+                (most * limits::NETWORK_QUARTERS / 4, &network),
+                (most, &all),
+            ],
+        };
+        for (bound, counts) in checks {
+            let group = || self.list.iter().filter(|visitor| counts(visitor));
+            if group().count() < bound {
+                continue;
+            }
+            let mut idle = group().filter(|visitor| !visitor.has_shown_right);
+            // Room in the narrowest bound that is reached is room in the wider ones as well.
+            return idle
+                .next()
+                .map_or(Admission::Full, |oldest| Admission::InPlaceOf(oldest.id));
+        }
+        Admission::Free
+    }
+
+    /// A connection was taken.
+    pub fn insert(&mut self, id: I, from: From) {
+        self.list.push(Visitor {
+            id,
+            from,
+            has_shown_right: false,
+        });
+    }
+
+    /// A connection has shown a right: from now on it makes room for nobody. False: it had before.
+    pub fn show_right(&mut self, id: I) -> bool {
+        let mut list = self.list.iter_mut();
+        let visitor = list.find(|visitor| visitor.id == id);
+        visitor.is_some_and(|visitor| !std::mem::replace(&mut visitor.has_shown_right, true))
+    }
+
+    /// The network from which a connection comes, if that is beyond this machine.
+    pub fn network(&self, id: I) -> Option<IpAddr> {
+        let visitor = self.list.iter().find(|visitor| visitor.id == id)?;
+        match visitor.from {
+            From::Network(network) => Some(network),
+            From::Control | From::Loopback => None,
+        }
+    }
+
+    /// A connection was closed.
+    pub fn remove(&mut self, id: I) {
+        self.list.retain(|visitor| visitor.id != id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(n: u8) -> From {
+        From::beyond(IpAddr::from([192, 0, 2, n]))
+    }
+
+    fn filled(from: impl Fn(usize) -> From, n: usize) -> Visitors<usize> {
+        let mut visitors = Visitors::default();
+        for id in 0..n {
+            visitors.insert(id, from(id));
+        }
+        visitors
+    }
+
+    #[test]
+    fn silent_connections_from_many_addresses_lock_nobody_out() {
+        // Six addresses with 32 each fill what the network may have.
+        let mut visitors = filled(|id| at((id / 32) as u8), 192);
+        assert_eq!(visitors.decide(at(9), 256), Admission::InPlaceOf(0));
+        assert_eq!(visitors.decide(at(3), 256), Admission::InPlaceOf(96));
+        assert_eq!(visitors.decide(From::Loopback, 256), Admission::Free);
+        assert!(visitors.show_right(0));
+        assert!(!visitors.show_right(0), "once");
+        assert_eq!(visitors.decide(at(9), 256), Admission::InPlaceOf(1));
+        for id in 0..192 {
+            visitors.show_right(id);
+        }
+        assert_eq!(visitors.decide(at(9), 256), Admission::Full);
+        visitors.remove(5);
+        assert_eq!(visitors.decide(at(9), 256), Admission::Free);
+    }
+
+    #[test]
+    fn the_control_socket_has_places_of_its_own() {
+        let mut visitors = filled(|_| From::Loopback, 256);
+        for id in 0..256 {
+            visitors.show_right(id);
+        }
+        assert_eq!(visitors.decide(From::Loopback, 256), Admission::Full);
+        assert_eq!(visitors.decide(From::Control, 256), Admission::Free);
+        for id in 1_000..1_000 + limits::CONTROL_CONNECTIONS {
+            visitors.insert(id, From::Control);
+        }
+        assert_eq!(
+            visitors.decide(From::Control, 256),
+            Admission::InPlaceOf(1_000)
+        );
+        assert_eq!(visitors.decide(at(1), 256), Admission::Full);
+        assert_eq!(visitors.len(), 256 + limits::CONTROL_CONNECTIONS);
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_address() {
+        let v6 = |n: usize| From::beyond(format!("2001:db8::{n}").parse().expect("an address"));
+        let visitors = filled(v6, limits::CONNECTIONS_PER_ADDRESS);
+        assert_eq!(visitors.decide(v6(999), 256), Admission::InPlaceOf(0));
+        let other = From::beyond("2001:db8:0:1::1".parse().expect("an address"));
+        assert_eq!(visitors.decide(other, 256), Admission::Free);
+    }
+}

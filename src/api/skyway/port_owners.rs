@@ -1,0 +1,170 @@
+//! Whose the content ports are: a port belongs to the peer that uses it, or is closed when no peer has used it for a while; nobody
+//! has more than a share.
+
+use std::time::Instant;
+
+use crate::ids::{EndpointId, PeerId};
+use crate::limits;
+
+/// The ports that are open, the oldest first. `C`: how clients that open ports are told apart.
+#[derive(Debug)]
+pub struct PortOwners<C> {
+    ports: Vec<Owned<C>>,
+}
+
+#[derive(Debug)]
+struct Owned<C> {
+    port: EndpointId,
+    client: C,
+    peer: Option<PeerId>,
+    opened: Instant,
+}
+
+impl<C> Default for PortOwners<C> {
+    fn default() -> Self {
+        Self { ports: Vec::new() }
+    }
+}
+
+impl<C: PartialEq> PortOwners<C> {
+    /// Whether a client may open one more port: those that no peer uses yet are bounded.
+    pub fn may_open(&self, client: &C) -> bool {
+        let ports = self.ports.iter();
+        let unused = ports.filter(|owned| owned.peer.is_none() && owned.client == *client);
+        unused.count() < limits::CONTENT_PORTS
+    }
+
+    /// Whether a peer may use this port: it is its own, or the peer has less than its share.
+    pub fn may_use(&self, port: EndpointId, peer: PeerId) -> bool {
+        let ports = || self.ports.iter();
+        let is_own = ports().any(|owned| owned.port == port && owned.peer == Some(peer));
+        let own = ports().filter(|owned| owned.peer == Some(peer));
+        is_own || own.count() < limits::CONTENT_PORTS
+    }
+
+    /// The peer that a port belongs to.
+    pub fn peer(&self, port: EndpointId) -> Option<PeerId> {
+        self.find(port).and_then(|owned| owned.peer)
+    }
+
+    /// A client has opened a port.
+    pub fn open(&mut self, now: Instant, port: EndpointId, client: C) {
+        self.ports.push(Owned {
+            port,
+            client,
+            peer: None,
+            opened: now,
+        });
+    }
+
+    /// A peer uses a port. The first one owns it.
+    pub fn claim(&mut self, port: EndpointId, peer: PeerId) {
+        let mut ports = self.ports.iter_mut();
+        if let Some(owned) = ports.find(|owned| owned.port == port) {
+            owned.peer.get_or_insert(peer);
+        }
+    }
+
+    /// A port was closed.
+    pub fn close(&mut self, port: EndpointId) {
+        self.ports.retain(|owned| owned.port != port);
+    }
+
+    /// The ports of a peer.
+    pub fn of_peer(&self, peer: PeerId) -> Vec<EndpointId> {
+        let ports = self.ports.iter();
+        let own = ports.filter(|owned| owned.peer == Some(peer));
+        own.map(|owned| owned.port).collect()
+    }
+
+    /// The ports that a client has opened and no peer uses.
+    pub fn unused_of(&self, client: &C) -> Vec<EndpointId> {
+        let ports = self.ports.iter();
+        let unused = ports.filter(|owned| owned.peer.is_none() && owned.client == *client);
+        unused.map(|owned| owned.port).collect()
+    }
+
+    /// The ports that no peer has used for [`limits::CONTENT_PORT_UNUSED`].
+    pub fn expired(&self, now: Instant) -> Vec<EndpointId> {
+        let ports = self.ports.iter();
+        let expired = ports.filter(|owned| {
+            owned.peer.is_none() && now >= owned.opened + limits::CONTENT_PORT_UNUSED
+        });
+        expired.map(|owned| owned.port).collect()
+    }
+
+    /// When the next port expires.
+    pub fn next_expiry(&self) -> Option<Instant> {
+        let unused = self.ports.iter().filter(|owned| owned.peer.is_none());
+        unused
+            .map(|owned| owned.opened + limits::CONTENT_PORT_UNUSED)
+            .min()
+    }
+
+    fn find(&self, port: EndpointId) -> Option<&Owned<C>> {
+        self.ports.iter().find(|owned| owned.port == port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::util::slab::Id;
+    use std::time::Duration;
+
+    #[test]
+    fn a_port_belongs_to_the_first_peer_that_uses_it() {
+        let now = Instant::now();
+        let mut owners = PortOwners::default();
+        let [port, other] = [1, 2].map(Id::from_bits);
+        let [peer, stranger] = [1, 2].map(Id::from_bits);
+        owners.open(now, port, "program");
+        owners.open(now, other, "program");
+        assert_eq!(owners.unused_of(&"program"), [port, other]);
+        owners.claim(port, peer);
+        owners.claim(port, stranger);
+        assert_eq!(owners.peer(port), Some(peer));
+        assert_eq!(owners.of_peer(peer), [port]);
+        assert_eq!(owners.unused_of(&"program"), [other]);
+        owners.close(port);
+        assert!(owners.of_peer(peer).is_empty() && owners.peer(port).is_none());
+    }
+
+    #[test]
+    fn unused_ports_expire_and_used_ones_do_not() {
+        let now = Instant::now();
+        let mut owners = PortOwners::default();
+        let [port, other] = [1, 2].map(Id::from_bits);
+        owners.open(now, port, ());
+        owners.open(now + Duration::from_secs(1), other, ());
+        owners.claim(port, Id::from_bits(1));
+        let expiry = now + Duration::from_secs(1) + limits::CONTENT_PORT_UNUSED;
+        assert_eq!(owners.next_expiry(), Some(expiry));
+        assert!(owners.expired(expiry - Duration::from_millis(1)).is_empty());
+        assert_eq!(owners.expired(expiry), [other]);
+        owners.close(other);
+        assert_eq!(owners.next_expiry(), None);
+    }
+
+    #[test]
+    fn clients_and_peers_have_a_share() {
+        let now = Instant::now();
+        let mut owners = PortOwners::default();
+        let most = limits::CONTENT_PORTS as u64;
+        let (peer, other) = (Id::from_bits(1), Id::from_bits(2));
+        for n in 0..most {
+            assert!(owners.may_open(&"a"), "{n}");
+            owners.open(now, Id::from_bits(n), "a");
+        }
+        assert!(!owners.may_open(&"a") && owners.may_open(&"b"));
+        for n in 0..most {
+            assert!(owners.may_use(Id::from_bits(n), peer));
+            owners.claim(Id::from_bits(n), peer);
+        }
+        assert!(owners.may_open(&"a"), "what is used counts for its peer");
+        owners.open(now, Id::from_bits(most), "a");
+        assert!(!owners.may_use(Id::from_bits(most), peer));
+        assert!(owners.may_use(Id::from_bits(0), peer), "its own");
+        assert!(owners.may_use(Id::from_bits(most), other));
+    }
+}
