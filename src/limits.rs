@@ -115,6 +115,10 @@ pub const FACADE_TOMBSTONE: Duration = Duration::from_secs(5);
 /// Candidates taken from one offer or fragment.
 pub const REMOTE_CANDIDATES: usize = 64;
 
+/// How many of a peer's UDP candidates are checked, those of its description and trickled ones together. Each costs up to seven
+/// checks from each of our addresses, to whomever it names; a browser on a machine with many networks has about ten.
+pub const CHECKED_CANDIDATES: usize = 16;
+
 /// How many of four HTTP connections may come from beyond this machine, and how many from one address
 /// there: whoever holds connections open keeps out neither who sits at the machine nor the rest of the
 /// network. A browser opens six.

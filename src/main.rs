@@ -21,7 +21,8 @@ use thingway::io::event_loop::EventLoop;
 use thingway::io::identity::StateError;
 use thingway::io::systemd::{self, Inherited};
 use thingway::io::{
-    access_file, addresses, control_socket, identity, log as logging, ports as io_ports, tty,
+    access_file, addresses, control_socket, identity, limits, log as logging, ports as io_ports,
+    tty,
 };
 use thingway::{ports, report, selftest};
 
@@ -188,6 +189,7 @@ fn serve(args: &Args) -> Result<(), Fatal> {
     }
     let identity = identity::load_or_go_on(clock()).map_err(state_error)?;
     log::info!("fingerprint {}", identity.fingerprint());
+    let descriptors = limits::raise_descriptors();
     let mut seed = [0; 32];
     let seeded = rand::rngs::OsRng.try_fill_bytes(&mut seed);
     seeded.map_err(|error| Fatal::Failed(format!("no random numbers: {error}")))?;
@@ -201,6 +203,7 @@ fn serve(args: &Args) -> Result<(), Fatal> {
     access_file::apply_boot_file(&mut access, &config.access.boot_file, time);
     let mut gateway = Gateway::new(clock(), config, identity, addresses::host_names(), seed);
     gateway.use_access(access);
+    gateway.use_descriptors(descriptors);
     if let Some(path) = control_socket::own_path() {
         gateway.listen_control(path);
     }

@@ -156,6 +156,23 @@ impl fmt::Display for Refusal {
     }
 }
 
+/// Why a token or a share is not made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotMade {
+    /// What was asked for makes no sense.
+    Malformed(String),
+    /// It makes sense, but not beside what exists already.
+    Conflict(String),
+}
+
+impl fmt::Display for NotMade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(why) | Self::Conflict(why) => f.write_str(why),
+        }
+    }
+}
+
 /// A token bucket for messages, one second deep.
 #[derive(Debug)]
 struct Rate {
@@ -212,7 +229,7 @@ impl Access {
         now: UnixTime,
         wanted: Wanted,
         random: &mut impl RngCore,
-    ) -> Result<Secret, String> {
+    ) -> Result<Secret, NotMade> {
         self.insert(now, wanted, Kind::Token, random)
     }
 
@@ -222,7 +239,7 @@ impl Access {
         now: UnixTime,
         mut wanted: Wanted,
         random: &mut impl RngCore,
-    ) -> Result<Secret, String> {
+    ) -> Result<Secret, NotMade> {
         wanted.lifetime.get_or_insert(SHARE_LIFETIME);
         self.insert(now, wanted, Kind::Share, random)
     }
@@ -350,20 +367,22 @@ impl Access {
         wanted: Wanted,
         kind: Kind,
         random: &mut impl RngCore,
-    ) -> Result<Secret, String> {
-        wanted.check()?;
+    ) -> Result<Secret, NotMade> {
+        wanted.check().map_err(NotMade::Malformed)?;
         let name = &wanted.name;
         if name == BOOT {
-            return Err(format!(
+            return Err(NotMade::Conflict(format!(
                 "{BOOT} is the token of the boot file: take another name"
-            ));
+            )));
         }
         if self
             .entries
             .iter()
             .any(|entry| entry.name == *name && !entry.revoked)
         {
-            return Err(format!("{name} is there already: revoke it first"));
+            return Err(NotMade::Conflict(format!(
+                "{name} exists already: revoke it first"
+            )));
         }
         if self.entries.len() >= MAX_ENTRIES {
             // Their holders are told that nobody has them, instead of that they have expired.
@@ -371,9 +390,9 @@ impl Access {
                 .retain(|entry| entry.expires.is_none_or(|at| at > now));
         }
         if self.entries.len() >= MAX_ENTRIES {
-            return Err(format!(
+            return Err(NotMade::Conflict(format!(
                 "there are {MAX_ENTRIES} tokens and shares, which is the limit"
-            ));
+            )));
         }
         let prefix = if kind == Kind::Token { TOKEN } else { SHARE };
         let secret = Secret::generate(prefix, random);

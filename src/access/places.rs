@@ -32,6 +32,16 @@ impl Claimant {
         }
     }
 
+    /// What bounds how much the log tells of it: its token, its key and its network, each by itself.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        let token = self.token.as_ref().map(|token| format!("token {token}"));
+        let key = self.key.as_ref().map(|key| format!("key {key}"));
+        let network = self.network.map(|network| format!("network {network}"));
+        let is_here = token.is_none() && key.is_none() && network.is_none();
+        let here = is_here.then(|| "here".to_owned());
+        [token, key, network, here].into_iter().flatten()
+    }
+
     /// Whether one bound holds for both.
     fn shares_with(&self, other: &Self) -> bool {
         let same = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;

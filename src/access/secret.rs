@@ -80,6 +80,18 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// Whether a text has a token or a code in it, or the beginning of one, wherever a word begins.
+pub fn is_in(text: &str) -> bool {
+    [TOKEN, SHARE].iter().any(|prefix| {
+        let mut places = text.match_indices(prefix);
+        places.any(|(at, _)| {
+            let before = text.get(..at).and_then(|before| before.chars().next_back());
+            let after = text.get(at + prefix.len()..).unwrap_or_default();
+            !before.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_') && after.starts_with('_')
+        })
+    })
+}
+
 /// The id and the secret of a token or a code. A secret may have underscores in it.
 pub fn parse<'t>(prefix: &str, text: &'t str) -> Option<(&'t str, &'t str)> {
     let (id, secret) = text
@@ -92,6 +104,30 @@ pub fn parse<'t>(prefix: &str, text: &'t str) -> Option<(&'t str, &'t str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tokens_are_found_where_words_begin() {
+        for text in [
+            "tw_a_b",
+            "x=tw_a_b",
+            "Bearer tw_a_b",
+            "ts_1",
+            "auth=Bearer+tw_",
+        ] {
+            assert!(is_in(text), "{text}");
+        }
+        for text in [
+            "",
+            "tw",
+            "newtw_a",
+            "tw-a_b",
+            "a_tw_b",
+            "twig_",
+            "id=artist_1",
+        ] {
+            assert!(!is_in(text), "{text}");
+        }
+    }
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 

@@ -100,7 +100,8 @@ impl Policy {
         // own or loopback.
         let address = name.trim_start_matches('[').trim_end_matches(']');
         let address = address.parse::<IpAddr>();
-        address.is_ok_and(|ip| ip == local || ip.is_loopback())
+        let address = address.map(|ip| ip.to_canonical());
+        address.is_ok_and(|ip| ip == local.to_canonical() || ip.is_loopback())
     }
 }
 
@@ -149,15 +150,18 @@ impl Caller {
     #[must_use]
     pub fn dress(&self, response: Response) -> Response {
         let response = response.header("X-Content-Type-Options", "nosniff");
-        match self {
-            Self::Own => response.header("Cross-Origin-Resource-Policy", "same-origin"),
-            Self::WithCredentials(origin) => Self::Allowed(origin.clone())
-                .dress(response)
-                .header("Access-Control-Allow-Credentials", "true"),
-            Self::Allowed(origin) => response
+        let allowed = |response: Response, origin: &str| {
+            response
                 .header("Access-Control-Allow-Origin", origin)
                 .header("Access-Control-Expose-Headers", "Location, ETag, Link")
-                .header("Vary", "Origin"),
+                .header("Vary", "Origin")
+        };
+        match self {
+            Self::Own => response.header("Cross-Origin-Resource-Policy", "same-origin"),
+            Self::Allowed(origin) => allowed(response, origin),
+            Self::WithCredentials(origin) => {
+                allowed(response, origin).header("Access-Control-Allow-Credentials", "true")
+            }
         }
     }
 
@@ -206,6 +210,8 @@ mod tests {
             "board",
             "board.local.:80",
             "203.0.113.5:8000",
+            "[::ffff:127.0.0.1]:8000",
+            "[::ffff:192.0.2.7]",
         ] {
             assert_eq!(check(&format!("Host: {host}")), Ok(Caller::Own), "{host}");
         }
@@ -216,6 +222,20 @@ mod tests {
             "boardx",
         ] {
             assert_eq!(check(&format!("Host: {host}")), Err(421), "{host}");
+        }
+    }
+
+    #[test]
+    fn each_header_is_there_once() {
+        for caller in [
+            Caller::Own,
+            Caller::Allowed("https://ok.example".into()),
+            Caller::WithCredentials("https://ok.example".into()),
+        ] {
+            let text = format!("{:?}", caller.dress(Response::new(200))).to_lowercase();
+            for name in ["nosniff", "access-control-allow-origin", "vary"] {
+                assert!(text.matches(name).count() <= 1, "{caller:?}: {text}");
+            }
         }
     }
 

@@ -10,6 +10,7 @@ mod environment;
 mod http;
 mod hub;
 mod limits;
+mod own;
 mod reader;
 mod serial;
 mod sockets;
@@ -30,6 +31,7 @@ pub use change::{ServedConfig, endpoint_file, endpoint_toml, holds_only};
 pub use endpoints::check_name;
 pub use environment::VARIABLES;
 pub use hub::{ContentConfig, HubConfig, KeyConfig, Network, PeerConfig, Secret};
+pub use own::OwnPlaces;
 pub use sources::{File, Sources, known_keys};
 
 /// Everything that can be configured, with the defaults in place of what is not.

@@ -10,12 +10,13 @@ use super::Gateway;
 use super::source::{Command, Source};
 use super::timers::TimerKey;
 use crate::access::scope::{Grant, Verb};
+use crate::access::secret;
 use crate::access::tries::Guess;
 use crate::access::{self, Access, BOOT, Refusal, UnixTime};
 use crate::api::origin::Caller;
 use crate::api::problem::Problem;
 use crate::api::{Action, Resource};
-use crate::http::{RequestHead, Response};
+use crate::http::{self, RequestHead, Response};
 use crate::ids::{SessionId, SourceId};
 
 /// Where a connection comes from.
@@ -33,6 +34,8 @@ pub(super) enum Reach {
 
 /// How long an answer to a wrong token takes.
 const DELAY: Duration = Duration::from_millis(500);
+/// How long after a failure what is known of tokens is stored again.
+const STORE_AGAIN: Duration = Duration::from_secs(10);
 /// More wait for that only if somebody guesses from many places at once.
 const MAX_DELAYED: usize = 256;
 
@@ -296,23 +299,54 @@ impl Gateway {
         self.schedule_expiry(now);
     }
 
+    /// What could not be stored is stored as soon as it can be: a revocation must not end with a restart.
+    fn note_stored(&mut self, now: Instant, result: &Result<(), String>) {
+        let was_unstored = self.timers.is_set(TimerKey::Store);
+        match result {
+            Ok(()) if was_unstored => {
+                log::info!("tokens: stored");
+                self.timers.set(TimerKey::Store, None);
+            }
+            Ok(()) => {}
+            Err(why) => {
+                if !was_unstored {
+                    log::error!("tokens: not stored, and tried again until they are: {why}");
+                }
+                self.timers.set(TimerKey::Store, Some(now + STORE_AGAIN));
+            }
+        }
+    }
+
+    /// Another try to store what is known of tokens.
+    pub(super) fn store_again(&mut self, now: Instant) {
+        self.storing.push_back(None);
+        let text = self.access.to_text();
+        self.commands.push_back(Command::StoreAccess { text });
+        // Until the answer has come.
+        self.timers.set(TimerKey::Store, Some(now + STORE_AGAIN));
+    }
+
     /// The answer to [`Command::StoreAccess`].
     pub fn handle_access_stored(&mut self, now: Instant, result: Result<(), String>) {
         let asked = self.storing.pop_front().flatten();
+        self.note_stored(now, &result);
         let Some((source, caller, response)) = asked else {
-            if let Err(why) = result {
-                log::error!("tokens: {why}");
-            }
             return;
         };
         let response = match result {
             Ok(()) => response,
+            // A secret that was made is told all the same: it cannot be had again.
+            Err(why) if response.status() == 201 => with_warning(
+                response,
+                &format!(
+                    "this holds until the next start only, unless it can be stored before: {why}"
+                ),
+            ),
             Err(why) => {
-                log::error!("tokens: {why}");
-                with_warning(
-                    response,
-                    &format!("this holds until the next start only: {why}"),
-                )
+                let detail = format!(
+                    "this holds now, but could not be stored, and a restart would undo it: {why}; the gateway goes on trying"
+                );
+                Problem::new(507, &detail).kind("not-stored").response()
             }
         };
         self.answer(now, source, &caller, response);
@@ -320,7 +354,6 @@ impl Gateway {
     }
 }
 
-/// What was made is told all the same: it cannot be had again.
 fn with_warning(response: Response, warning: &str) -> Response {
     let mut body = serde_json::from_slice(response.content()).unwrap_or_else(|_| json!({}));
     if let Some(fields) = body.as_object_mut() {
@@ -409,9 +442,9 @@ fn check_query<'h>(head: &'h RequestHead, resource: &Resource) -> Result<Option<
     let query = head.query.as_deref().unwrap_or_default();
     for pair in query.split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let is_token = matches!(name, "token" | "access_token" | "share")
-            || value.starts_with("tw_")
-            || value.starts_with("ts_");
+        let plain = http::decode_leniently(name);
+        let is_token = matches!(plain.as_str(), "token" | "access_token" | "share")
+            || secret::is_in(&http::decode_leniently(pair));
         if is_token {
             let detail = "a token does not belong into a URL, where others read it: send \
                           Authorization: Bearer, and have this one revoked";
@@ -432,12 +465,22 @@ pub(super) fn is_forwarded(head: &RequestHead) -> bool {
         "via",
         "x-real-ip",
         "x-client-ip",
+        "x-cluster-client-ip",
+        "x-envoy-external-address",
         "true-client-ip",
         "cf-connecting-ip",
+        "cf-ray",
+        "cdn-loop",
+        "fastly-client-ip",
+        "fly-client-ip",
+        "x-appengine-user-ip",
+        "x-azure-clientip",
+        "x-vercel-forwarded-for",
     ];
     head.headers.iter().any(|(name, _)| {
         let name = name.to_ascii_lowercase();
-        name.starts_with("x-forwarded") || names.contains(&name.as_str())
+        // X-Forwarded-For and its kin, X-Original-Forwarded-For among them.
+        name.contains("forwarded") || names.contains(&name.as_str())
     })
 }
 

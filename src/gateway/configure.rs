@@ -1,18 +1,19 @@
 //! The configuration while the daemon runs: read again on SIGHUP, added to over the API, and
 //! found by itself on the machine.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::Gateway;
-use super::source::Command;
+use super::source::{Command, Source};
 use super::timers::TimerKey;
 use crate::access::scope::Verb;
 use crate::api::origin::Caller;
 use crate::api::problem::Problem;
 use crate::config::{
-    Config, EndpointConfig, EndpointKind, Place, ServedConfig, check_name, endpoint_file,
+    Config, EndpointConfig, EndpointKind, OwnPlaces, Place, ServedConfig, check_name, endpoint_file,
 };
 use crate::http::Response;
 use crate::ids::{EndpointId, SourceId};
@@ -39,6 +40,8 @@ pub(super) struct Configured {
     pub(super) allowed_origins: Vec<String>,
     /// This machine's names, which are hosts of ours whatever the configuration says.
     pub(super) own_names: Vec<String>,
+    /// Where the control socket is.
+    pub(super) control: Vec<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -60,6 +63,7 @@ impl Configured {
             port_askers: Vec::new(),
             allowed_origins: config.http.allowed_origins.clone(),
             own_names,
+            control: Vec::new(),
         }
     }
 }
@@ -276,6 +280,9 @@ impl Gateway {
             file: endpoint_file(name),
             line: 1,
         };
+        if let Some(why) = self.own_places().fault(&endpoint.kind) {
+            return Err(Problem::new(422, &why).at("remote"));
+        }
         self.check_path(&endpoint)?;
         self.configured.writes.push(PendingWrite {
             source,
@@ -293,6 +300,29 @@ impl Gateway {
             replace,
         });
         Ok(())
+    }
+
+    /// Where this daemon itself can be reached.
+    fn own_places(&self) -> OwnPlaces {
+        let listeners = self.sources.iter().filter_map(|(_, source)| match source {
+            Source::Listener { addr, local, .. } => Some(local.unwrap_or(*addr)),
+            Source::ControlSocket
+            | Source::Http(_)
+            | Source::WebSocket(_)
+            | Source::Device(_)
+            | Source::DeviceListener(_)
+            | Source::Capture(_)
+            | Source::Ice => None,
+        });
+        OwnPlaces {
+            listeners: listeners.collect(),
+            addresses: self.rendezvous.addresses().collect(),
+            control: self.configured.control.clone(),
+            ice: [self.ports.v4, self.ports.v6]
+                .into_iter()
+                .flatten()
+                .collect(),
+        }
     }
 
     /// As in a file: no two endpoints have one line, or one capture.

@@ -62,7 +62,7 @@ use crate::ids::{
 use crate::limits::{self, Limits};
 use crate::session::crypto::Identity;
 use crate::tls::TlsIdentity;
-use crate::util::rate_limit::RateLimit;
+use crate::util::rate_limit::{RateLimit, RateLimits};
 use crate::util::slab::Slab;
 use access::Delayed;
 use configure::Configured;
@@ -81,6 +81,9 @@ use tokens::Setup;
 
 /// How often an idle event stream gets a comment, so that proxies keep it open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Tokens, keys and networks whose log lines are counted.
+const MAX_LOGGED: usize = 256;
 
 /// The daemon. One owner drives it: `io::EventLoop` for real, a simulated world in tests.
 pub struct Gateway {
@@ -121,6 +124,8 @@ pub struct Gateway {
     configured: Configured,
     /// For the log lines about pages that may not use us.
     refusals: RateLimit,
+    /// For the log lines about sessions and peers, by whose they are.
+    lives: RateLimits<String>,
     access: Access,
     /// Whether who comes over loopback needs no token.
     trust_loopback: bool,
@@ -220,6 +225,7 @@ impl Gateway {
             events: events::Hub::default(),
             stats: Stats::default(),
             refusals: RateLimit::new(5, Duration::from_secs(60)),
+            lives: RateLimits::new(limits::LOGGED_LIVES, limits::LOG_INTERVAL, MAX_LOGGED),
             access: Access::default(),
             trust_loopback: config.access.trust_loopback,
             delayed: VecDeque::new(),
@@ -269,6 +275,7 @@ impl Gateway {
     /// Serves the command line at a Unix socket, too.
     pub fn listen_control(&mut self, path: PathBuf) {
         let source = self.sources.insert(Source::ControlSocket);
+        self.configured.control.push(path.clone());
         self.commands
             .push_back(Command::ListenControl { source, path });
     }
@@ -515,6 +522,7 @@ impl Gateway {
                 TimerKey::Lan => self.retry_lan(),
                 TimerKey::Listener(source) => self.retry_listener(source),
                 TimerKey::Expiry => self.expire_tokens(now),
+                TimerKey::Store => self.store_again(now),
                 TimerKey::KeepAlive => self.keep_event_streams_alive(now),
                 TimerKey::Hub => self.handle_hub_timeout(now),
                 TimerKey::ContentPorts => self.expire_ports(now),

@@ -217,6 +217,7 @@ impl Gateway {
             "answered"
         };
         let who = grant.who().to_owned();
+        let told = self.note_life(now, &claimant);
         let id = self.sessions.insert(Entry {
             session,
             grant,
@@ -231,13 +232,20 @@ impl Gateway {
             lease_told: None,
             touched: false,
             closed: VecDeque::new(),
-            log_lines: CHANNEL_LOG_LINES,
+            log_lines: if told.is_some() { CHANNEL_LOG_LINES } else { 0 },
+            is_quiet: told.is_none(),
         });
         if !self.demux.insert_ufrag(&ufrag, id) {
             self.sessions.remove(id);
             return None;
         }
-        log::info!("session {name} of {who}: {did} an offer");
+        match told {
+            Some(untold) => {
+                let before = not_told(untold);
+                log::info!("session {name} of {who}: {did} an offer{before}");
+            }
+            None => log::debug!("session {name} of {who}: {did} an offer"),
+        }
         self.events
             .push("session", &json!({"id": name, "state": "new"}));
         self.names.insert(name, id);
@@ -299,6 +307,14 @@ pub(super) fn guarded<R>(make: impl FnOnce() -> R) -> Option<R> {
         log::error!("a description met a bug, please report it");
     }
     made.ok()
+}
+
+/// Says how many before it are not in the log.
+pub(super) fn not_told(untold: u32) -> String {
+    if untold == 0 {
+        return String::new();
+    }
+    format!(" ({untold} before it are not in the log)")
 }
 
 /// Lines in the log about the channels of one session.

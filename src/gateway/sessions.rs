@@ -45,9 +45,20 @@ pub(super) struct Entry {
     pub(super) closed: VecDeque<ClosedChannel>,
     /// Lines that its channels may still put into the log; then they are for debugging only.
     pub(super) log_lines: u32,
+    /// Its whole life is for debugging only: its claimant has made too many sessions.
+    pub(super) is_quiet: bool,
 }
 
 impl Entry {
+    /// The level for a line about its own life.
+    fn life_level(&self) -> log::Level {
+        if self.is_quiet {
+            log::Level::Debug
+        } else {
+            log::Level::Info
+        }
+    }
+
     /// The level for one more line about a channel: a peer must not fill the disk by opening
     /// channels in a loop.
     pub(super) fn log_level(&mut self) -> log::Level {
@@ -85,6 +96,17 @@ impl Gateway {
                 None
             }
         }
+    }
+
+    /// Whether the log tells of the life of one more session or peer of a claimant: `Some` with how many before it are not told.
+    pub(super) fn note_life(&mut self, now: Instant, claimant: &Claimant) -> Option<u32> {
+        let names: Vec<String> = claimant.names().collect();
+        let passed = names.iter().map(|name| self.lives.pass(now, name));
+        // All of them are asked, so that each is counted.
+        let passed: Vec<Option<u32>> = passed.collect();
+        passed
+            .into_iter()
+            .try_fold(0, |most, untold| Some(most.max(untold?)))
     }
 
     /// Puts a session on the list of those to be looked at in this turn.
@@ -197,7 +219,13 @@ impl Gateway {
         let Some(entry) = self.sessions.get(id) else {
             return;
         };
-        log::info!("session {}: {}", entry.session.name(), state.as_str());
+        let level = entry.life_level();
+        log::log!(
+            level,
+            "session {}: {}",
+            entry.session.name(),
+            state.as_str()
+        );
         // The last word comes with its reason, from `end_session`.
         if !matches!(state, ConnectionState::Closed | ConnectionState::Failed) {
             let event = json!({"id": entry.session.name(), "state": state.as_str()});
@@ -234,12 +262,18 @@ impl Gateway {
         let who = entry.grant.who().to_owned();
         match reason {
             EndReason::Panicked => log::error!("session {name}: ended by a bug, please report it"),
-            EndReason::Protocol(_) => log::warn!("session {name} of {who}: ended: {reason}"),
-            EndReason::PeerClosed
+            EndReason::Protocol(_) if !entry.is_quiet => {
+                log::warn!("session {name} of {who}: ended: {reason}");
+            }
+            EndReason::Protocol(_)
+            | EndReason::PeerClosed
             | EndReason::Closed(_)
             | EndReason::ConnectTimeout
             | EndReason::DisconnectedTimeout => {
-                log::info!("session {name} of {who}: ended: {reason}");
+                log::log!(
+                    entry.life_level(),
+                    "session {name} of {who}: ended: {reason}"
+                );
             }
         }
         let event = json!({"id": name, "state": state.as_str(), "reason": reason.to_string()});

@@ -42,6 +42,8 @@ pub(super) enum TimerKey {
     Listener(SourceId),
     /// The end of a token's time.
     Expiry,
+    /// What is known of tokens could not be stored.
+    Store,
     /// Signals to peers that are not there.
     Hub,
     /// A content port that no peer uses is to be closed.

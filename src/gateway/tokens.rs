@@ -13,7 +13,7 @@ use super::source::{Command, Exit, Source};
 use super::timers::TimerKey;
 use crate::access::scope::{Grant, Scope, TokenLimits};
 use crate::access::tries::Guess;
-use crate::access::{self, Entry, UnixTime, Wanted, tickets};
+use crate::access::{self, Entry, NotMade, UnixTime, Wanted, tickets};
 use crate::api::Resource;
 use crate::api::origin::Caller;
 use crate::api::problem::Problem;
@@ -117,7 +117,7 @@ impl Gateway {
         let (name, expires) = (wanted.name.clone(), wanted.lifetime.is_some());
         let (time, random) = (self.unix_time(), &mut self.random);
         let made = self.access.add(time, wanted, random);
-        let secret = made.map_err(|why| Problem::new(409, &why).at("body"))?;
+        let secret = made.map_err(|why| not_made(&why))?;
         log::info!("token {name} was made");
         let body = json!({"name": name, "id": secret.id, "token": secret.reveal()});
         let response = self.doubt_expiry(expires, created(&body));
@@ -137,7 +137,7 @@ impl Gateway {
         let name = wanted.name.clone();
         let (time, random) = (self.unix_time(), &mut self.random);
         let made = self.access.share(time, wanted, random);
-        let secret = made.map_err(|why| Problem::new(409, &why).at("body"))?;
+        let secret = made.map_err(|why| not_made(&why))?;
         let expires = self.access.shares().find(|share| share.id == secret.id);
         let expires = expires.and_then(|share| share.expires).map(rfc3339);
         log::info!("share {name} was made");
@@ -429,8 +429,7 @@ impl Gateway {
         let secret = match self.access.add(time, wanted, random) {
             Ok(secret) => secret,
             Err(why) => {
-                let problem = Problem::new(409, &why);
-                self.answer(now, source, &caller, problem.response());
+                self.answer(now, source, &caller, not_made(&why).response());
                 return self.service(now, source);
             }
         };
@@ -446,6 +445,14 @@ impl Gateway {
         });
         self.store_access(now, source, &caller, created(&body));
     }
+}
+
+fn not_made(why: &NotMade) -> Problem {
+    let status = match why {
+        NotMade::Malformed(_) => 422,
+        NotMade::Conflict(_) => 409,
+    };
+    Problem::new(status, &why.to_string()).at("body")
 }
 
 fn token_json(token: &Entry) -> Value {

@@ -48,7 +48,7 @@ pub use connection::{HttpConnection, HttpEvent};
 pub use error::HttpError;
 pub use head::{Headers, Method, RequestHead, Version};
 pub use response::{Response, problem};
-pub use target::percent_decode;
+pub use target::{decode_leniently, percent_decode};
 
 /// What a client may cost. Every connection has a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]

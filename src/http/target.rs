@@ -90,6 +90,31 @@ pub(super) fn segments(path: &str) -> Result<Vec<String>, HttpError> {
     }
 }
 
+/// Undoes percent-encoding as a server might that is less strict than ours: what is not encoded well stays as it is. For looking
+/// for what must not be there.
+pub fn decode_leniently(text: &str) -> String {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [byte, after @ ..] = rest {
+        rest = after;
+        let digits = match (byte, after) {
+            (b'%', [high, low, after @ ..]) => {
+                let both = hex_digit(Some(*high)).ok().zip(hex_digit(Some(*low)).ok());
+                both.map(|(high, low)| (high << 4 | low, after))
+            }
+            _ => None,
+        };
+        match digits {
+            Some((value, after)) => {
+                decoded.push(value);
+                rest = after;
+            }
+            None => decoded.push(*byte),
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
 /// Undoes percent-encoding (RFC 3986 §2.1). A plus sign is one: only forms mean a space by it.
 pub fn percent_decode(segment: &str) -> Result<String, HttpError> {
     let mut decoded = Vec::with_capacity(segment.len());

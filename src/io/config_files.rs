@@ -5,8 +5,8 @@ use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::plain;
-use crate::config::{Config, File, Sources, endpoint_file};
+use super::{addresses, control_socket, plain};
+use crate::config::{Config, File, OwnPlaces, Place, Sources, endpoint_file};
 use crate::error::Fatal;
 
 /// The files of one daemon.
@@ -66,6 +66,7 @@ impl ConfigFiles {
         let new = self.passed_on.iter().filter(|addr| !listen.contains(addr));
         let new: Vec<_> = new.copied().collect();
         listen.extend(new);
+        check_own(&config)?;
         Ok(config)
     }
 
@@ -170,6 +171,30 @@ fn drop_ins(folder: &Path) -> Result<Vec<PathBuf>, Fatal> {
     }
     paths.sort();
     Ok(paths)
+}
+
+/// No endpoint may lead back into this daemon.
+fn check_own(config: &Config) -> Result<(), Fatal> {
+    let own = OwnPlaces {
+        listeners: config.http.listen.clone(),
+        addresses: addresses::list().unwrap_or_default(),
+        control: control_socket::candidates(),
+        ice: vec![config.ice.port],
+    };
+    let faults: Vec<String> = (config.endpoints.iter())
+        .filter_map(|endpoint| {
+            let fault = own.fault(&endpoint.kind)?;
+            let place = match &endpoint.place {
+                Place::File { file, line } => format!("{file}:{line}: "),
+                Place::BuiltIn | Place::Found => String::new(),
+            };
+            Some(format!("{place}endpoint {:?}: {fault}", endpoint.name))
+        })
+        .collect();
+    if faults.is_empty() {
+        return Ok(());
+    }
+    Err(Fatal::Config(faults.join("\n")))
 }
 
 fn unreadable(name: &str, error: &io::Error) -> Fatal {

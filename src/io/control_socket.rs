@@ -26,7 +26,7 @@ pub fn own_path() -> Option<PathBuf> {
 const NAME: &str = "control.sock";
 
 /// Where the command line looks for a daemon: its own place, then that of the system's service.
-fn candidates() -> Vec<PathBuf> {
+pub(super) fn candidates() -> Vec<PathBuf> {
     let system = Path::new("/run/thingway").join(NAME);
     own_path().into_iter().chain([system]).collect()
 }

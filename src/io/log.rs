@@ -1,5 +1,6 @@
 //! Where log lines go: standard error, as the journal or a person wants to see them.
 
+use std::fmt;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Instant;
@@ -23,14 +24,17 @@ pub fn start(level: LevelFilter) {
     builder.parse_default_env();
     if is_journal() {
         // sd-daemon(3): the journal reads a priority in front of each line, and knows the time.
-        builder
-            .format(|out, record| writeln!(out, "<{}>{}", priority(record.level()), record.args()));
+        builder.format(|out, record| {
+            let text = OneLine(record.args());
+            writeln!(out, "<{}>{text}", priority(record.level()))
+        });
     } else {
         #[expect(clippy::disallowed_methods, reason = "the shell reads the clock")]
         let start = Instant::now();
         builder.format(move |out, record| {
             let seconds = start.elapsed().as_secs_f64();
-            writeln!(out, "{seconds:9.3} {:5} {}", record.level(), record.args())
+            let text = OneLine(record.args());
+            writeln!(out, "{seconds:9.3} {:5} {text}", record.level())
         });
     }
     // Only a second start can fail, and then the first goes on.
@@ -42,6 +46,40 @@ pub fn start(level: LevelFilter) {
             .map_or_else(String::new, ToString::to_string);
         log::error!("a bug: panic at {place}");
     }));
+}
+
+/// A record as one line without control characters, so that what others have chosen (a path, a label) cannot forge a line or
+/// command a terminal.
+struct OneLine<'a>(&'a fmt::Arguments<'a>);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::write(&mut Escaping(f), *self.0)
+    }
+}
+
+struct Escaping<'f, 'w>(&'f mut fmt::Formatter<'w>);
+
+impl fmt::Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let is_plain = |c: char| !c.is_control() && !is_format(c);
+        if text.chars().all(is_plain) {
+            return self.0.write_str(text);
+        }
+        for c in text.chars() {
+            if is_plain(c) {
+                self.0.write_char(c)?;
+            } else {
+                write!(self.0, "{}", c.escape_default())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Characters that change the order in which others are shown, and line separators (Unicode 15.0 §23.2).
+fn is_format(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Another level for us, unless `RUST_LOG` has said which.
@@ -74,4 +112,19 @@ fn is_journal() -> bool {
         return false;
     };
     stream.as_bytes() == format!("{}:{}", stat.st_dev, stat.st_ino).as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_one_plain_line() {
+        let path = "/dev/\u{1b}[2Jx\nerror forged\u{202e}";
+        let line = OneLine(&format_args!("endpoint {}: {path}", "ärm")).to_string();
+        assert_eq!(
+            line,
+            "endpoint ärm: /dev/\\u{1b}[2Jx\\nerror forged\\u{202e}"
+        );
+    }
 }

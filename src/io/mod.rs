@@ -7,6 +7,7 @@ pub mod config_files;
 pub mod control_socket;
 pub mod event_loop;
 pub mod identity;
+pub mod limits;
 pub mod log;
 pub mod ports;
 pub mod signal;

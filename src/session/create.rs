@@ -34,7 +34,7 @@ impl Session {
         identity: &Identity,
         limits: &Limits,
     ) -> Result<(Self, String), SdpError> {
-        let parsed = SdpOffer::from_sdp_string(offer.text)
+        let parsed = SdpOffer::from_sdp_string(&offer.text)
             .map_err(|error| SdpError::whole(one_line(&error.to_string())))?;
         let mut rtc = build(now, &name, local, identity);
         let answer = rtc
@@ -77,7 +77,7 @@ impl Session {
 
     /// The answer to our offer. A second one is refused.
     pub fn accept_answer(&mut self, answer: &CheckedDescription<'_>) -> Result<(), SdpError> {
-        let parsed = SdpAnswer::from_sdp_string(answer.text)
+        let parsed = SdpAnswer::from_sdp_string(&answer.text)
             .map_err(|error| SdpError::whole(one_line(&error.to_string())))?;
         let Some(pending) = self.offer.take() else {
             return Err(SdpError::whole(
@@ -101,6 +101,7 @@ impl Session {
     fn learn_description(&mut self, description: &CheckedDescription<'_>) {
         description.ufrag.clone_into(&mut self.remote_ufrag);
         self.max_message = description.max_message;
+        self.checked_candidates = description.candidates;
     }
 
     fn new(now: Instant, name: String, mut rtc: Rtc, limits: &Limits) -> Self {
@@ -119,6 +120,7 @@ impl Session {
             local_ufrag,
             max_message: limits::MAX_MESSAGE,
             remote_candidates: 0,
+            checked_candidates: 0,
             pairs: VecDeque::new(),
             path: None,
             bytes_sent: 0,

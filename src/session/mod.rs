@@ -45,6 +45,7 @@ pub struct Session {
     local_ufrag: String,
     max_message: usize,
     remote_candidates: usize,
+    checked_candidates: usize,
     /// Address pairs already told to the owner, oldest first.
     pairs: VecDeque<(SocketAddr, SocketAddr)>,
     path: Option<Path>,
@@ -118,16 +119,16 @@ impl Session {
             let detail = format!("more than {} candidates", limits::REMOTE_CANDIDATES);
             return Err(SdpError::line(line, detail));
         }
-        // An mDNS name (RFC 8828) cannot be resolved from here; the peer's own checks reach us.
-        // TCP candidates have nothing of ours to pair with.
-        let mut words = candidate.split_ascii_whitespace();
-        let transport = words.nth(2).unwrap_or_default();
-        let address = words.nth(1).unwrap_or_default();
-        if address.ends_with(".local") || transport.eq_ignore_ascii_case("tcp") {
+        if !sdp::is_checked(candidate) {
             return Ok(());
         }
         let candidate = Candidate::from_sdp_string(candidate)
             .map_err(|error| SdpError::line(line, one_line(&error.to_string())))?;
+        if self.checked_candidates >= limits::CHECKED_CANDIDATES {
+            log::debug!("{}: one candidate more than are checked", self.name);
+            return Ok(());
+        }
+        self.checked_candidates += 1;
         self.rtc.add_remote_candidate(candidate);
         self.dirty = true;
         Ok(())

@@ -3,6 +3,7 @@
 //! str0m parses and makes SDP (RFC 8866). It says no line numbers, may stop with a panic on input
 //! it does not expect, and announces a message size that it does not keep; these are mended here.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::limits;
@@ -60,8 +61,10 @@ impl std::error::Error for SdpError {}
 /// An offer or answer that has the shape of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedDescription<'a> {
-    /// As it came.
-    pub text: &'a str,
+    /// As it came, but for candidates beyond [`limits::CHECKED_CANDIDATES`].
+    pub text: Cow<'a, str>,
+    /// How many candidates in it are to be checked.
+    pub candidates: usize,
     /// The largest message that the peer takes, and never more than ours.
     pub max_message: usize,
     /// The peer's ufrag, to tell its trickled candidates from those of a restart.
@@ -127,16 +130,44 @@ fn check<'a>(text: &'a str, what: &str) -> Result<CheckedDescription<'a>, SdpErr
             .min(limits::MAX_MESSAGE),
     };
     Ok(CheckedDescription {
-        text,
+        text: bounded(text, found.checked),
+        candidates: found.checked.min(limits::CHECKED_CANDIDATES),
         max_message,
         ufrag,
     })
+}
+
+/// Whether a candidate (RFC 8839 §5.1, with or without `a=`) is one that we would check. An mDNS name (RFC 8828) cannot be
+/// resolved from here; the peer's own checks reach us. TCP candidates have nothing of ours to pair with.
+pub(super) fn is_checked(candidate: &str) -> bool {
+    let mut words = candidate.split_ascii_whitespace();
+    let transport = words.nth(2).unwrap_or_default();
+    let address = words.nth(1).unwrap_or_default();
+    !transport.eq_ignore_ascii_case("tcp") && !address.ends_with(".local")
+}
+
+/// Takes the candidates out of a description that are beyond the bound. `checked`: how many it has that would be checked.
+fn bounded(text: &str, checked: usize) -> Cow<'_, str> {
+    if checked <= limits::CHECKED_CANDIDATES {
+        return Cow::Borrowed(text);
+    }
+    let mut left = limits::CHECKED_CANDIDATES;
+    let kept = text.split_inclusive('\n').filter(|line| {
+        if !line.starts_with("a=candidate:") || !is_checked(line) {
+            return true;
+        }
+        let is_kept = left > 0;
+        left = left.saturating_sub(1);
+        is_kept
+    });
+    Cow::Owned(kept.collect())
 }
 
 #[derive(Default)]
 struct Found<'a> {
     sections: usize,
     candidates: usize,
+    checked: usize,
     data_channel: bool,
     ufrag: Option<&'a str>,
     max_message: Option<u64>,
@@ -179,6 +210,7 @@ impl<'a> Found<'a> {
             self.ufrag = self.ufrag.or_else(|| Some(value.trim()));
         } else if line.starts_with("a=candidate:") {
             self.candidates += 1;
+            self.checked += usize::from(is_checked(line));
             if self.candidates > limits::REMOTE_CANDIDATES {
                 let detail = format!("more than {} candidates", limits::REMOTE_CANDIDATES);
                 return Err(SdpError::line(number, detail));
@@ -223,6 +255,20 @@ mod tests {
             check_offer(unlimited.as_bytes()).unwrap().max_message,
             65_536
         );
+    }
+
+    #[test]
+    fn of_many_candidates_the_first_are_checked() {
+        let line = |n: usize| format!("a=candidate:{n} 1 udp 1 192.0.2.{n} 5 typ host\r\n");
+        let few = OFFER.to_owned() + &(0..16).map(line).collect::<String>();
+        let offer = check_offer(few.as_bytes()).expect("good");
+        assert_eq!((offer.text.as_ref(), offer.candidates), (&few[..], 16));
+        let others = "a=candidate:t 1 tcp 1 192.0.2.1 9 typ host tcptype active\r\n\
+                      a=candidate:m 1 udp 1 x.local 5 typ host\r\n";
+        let many = few.clone() + others + &(16..60).map(line).collect::<String>() + "a=x\r\n";
+        let offer = check_offer(many.as_bytes()).expect("good");
+        assert_eq!(offer.text, few + others + "a=x\r\n");
+        assert_eq!(offer.candidates, 16);
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub struct WebSocketConnection {
     state: State,
     /// The latest time that anybody told.
     now: Instant,
+    /// How long a peer may be silent until it is pinged, and until it is given up.
+    patience: (Duration, Duration),
 }
 
 /// Where the connection stands.
@@ -94,7 +96,13 @@ impl WebSocketConnection {
                 keep_alive: KeepAlive::Quiet,
             },
             now,
+            patience: (PING_AFTER, CLOSE_AFTER),
         }
+    }
+
+    /// Changes how long the peer may be silent until it is pinged, and until it is given up.
+    pub fn set_patience(&mut self, ping_after: Duration, close_after: Duration) {
+        self.patience = (ping_after, close_after);
     }
 
     /// The next message of the peer.
@@ -207,11 +215,11 @@ impl Connection for WebSocketConnection {
             State::Open {
                 heard,
                 keep_alive: KeepAlive::Quiet,
-            } => Some(heard + PING_AFTER),
+            } => Some(heard + self.patience.0),
             State::Open {
                 heard,
                 keep_alive: KeepAlive::Pinged,
-            } => Some(heard + CLOSE_AFTER),
+            } => Some(heard + self.patience.1),
             State::Closing { until } | State::Closed { until } | State::Failed { until } => {
                 Some(until)
             }
@@ -222,13 +230,13 @@ impl Connection for WebSocketConnection {
     fn handle_timeout(&mut self, now: Instant) {
         self.now = now;
         match self.state {
-            State::Open { heard, .. } if now >= heard + CLOSE_AFTER => {
+            State::Open { heard, .. } if now >= heard + self.patience.1 => {
                 self.fail(CloseCode::Error, "no sign of life");
             }
             State::Open {
                 heard,
                 keep_alive: KeepAlive::Quiet,
-            } if now >= heard + PING_AFTER => {
+            } if now >= heard + self.patience.0 => {
                 self.ping();
                 if let State::Open { keep_alive, .. } = &mut self.state {
                     *keep_alive = KeepAlive::Pinged;

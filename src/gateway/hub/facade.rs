@@ -141,10 +141,11 @@ impl Gateway {
             warned: false,
             key: options.key.clone(),
         };
-        self.add_rest_peer(&token, peer).map_err(|why| match why {
-            NotJoined::Taken => wrong(403, "peer_id", "peer_id is already in use"),
-            NotJoined::Full => wrong(403, "peer_id", "there are as many peers as there may be"),
-        })?;
+        self.add_rest_peer(now, &token, peer)
+            .map_err(|why| match why {
+                NotJoined::Taken => wrong(403, "peer_id", "peer_id is already in use"),
+                NotJoined::Full => wrong(403, "peer_id", "there are as many peers as there may be"),
+            })?;
         self.schedule_credential(now, &token);
         // Redirects are checked against the networks of now.
         self.commands.push_back(Command::ListAddresses);

@@ -15,6 +15,7 @@ use crate::api::skyway::ids::{Id, Kind};
 use crate::api::skyway::{Event, EventQueue};
 use crate::datagram;
 use crate::gateway::Gateway;
+use crate::gateway::offers::not_told;
 use crate::gateway::source::Command;
 use crate::gateway::timers::TimerKey;
 use crate::ice::gatherer::{Peer, host_addresses};
@@ -260,11 +261,7 @@ impl Gateway {
             },
             Some(Behind::Configured(_)) | None => return Claimant::default(),
         };
-        Claimant {
-            key: Some(key),
-            ..Claimant::default()
-        }
-        .at(standing.remote())
+        super::claimant(&key, standing)
     }
 
     /// The endpoints that callers of one of our peers may reach.
@@ -529,11 +526,16 @@ impl Gateway {
         if link.has_ended() {
             return;
         }
-        let remote = Redacted(&link.remote);
-        log::info!(
-            "a connection with peer {remote} failed: {}",
-            Redacted(detail)
-        );
+        let remote = link.remote.clone();
+        let caller = self.claimant_of(self.rendezvous.hub.find(&remote));
+        if let Some(untold) = self.note_life(now, &caller) {
+            let (remote, detail) = (Redacted(&remote), Redacted(detail));
+            let before = not_told(untold);
+            log::info!("a connection with peer {remote} failed: {detail}{before}");
+        }
+        let Some(link) = self.rendezvous.links.get_mut(id) else {
+            return;
+        };
         link.events.push(Event::Error(detail.to_owned()));
         match link.session {
             Some(session) => {

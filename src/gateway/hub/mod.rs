@@ -18,20 +18,23 @@ mod sockets;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Instant;
 
 use serde_json::json;
 
 use super::Gateway;
+use super::offers::not_told;
 use super::timers::TimerKey;
+use crate::access::places::Claimant;
+use crate::access::scope::Verb;
 use crate::api::skyway::{ContentPorts, PortOwners};
 use crate::config::{HubConfig, PeerConfig};
 use crate::ice::gatherer::Peer;
 use crate::ids::{EndpointId, LinkId, LinkKind, PageId, PageKind, PeerId, SourceId};
 use crate::payload::Dialect;
-use crate::signaling::door::{PageOrigin, Standing};
+use crate::signaling::door::{self as rules, PageOrigin, Standing};
 use crate::signaling::hub::{Hub, NotJoined, Speaks};
 use crate::signaling::message::Body;
 use crate::signaling::skyway::Rooms;
@@ -40,7 +43,7 @@ use crate::util::slab::Slab;
 
 pub(in crate::gateway) use content::ContentPort;
 pub(in crate::gateway) use foreign::{Foreign, ForeignRequest};
-use links::Link;
+use links::{Feed, Link};
 use pages::Page;
 use polls::Polls;
 use rest_peers::RestPeer;
@@ -75,6 +78,15 @@ pub(in crate::gateway) struct Guest {
     origin: PageOrigin,
 }
 
+/// The claimant of what a client does that was let in with this key.
+fn claimant(key: &str, standing: Standing) -> Claimant {
+    Claimant {
+        key: Some(key.to_owned()),
+        ..Claimant::default()
+    }
+    .at(standing.remote())
+}
+
 /// What nobody was told.
 #[derive(Debug, Default)]
 struct Dropped {
@@ -88,6 +100,10 @@ pub(super) struct Rendezvous {
     hub: Hub,
     config: HubConfig,
     behind: HashMap<PeerId, Behind>,
+    /// Peers whose leaving the log does not tell, as it has not told of their joining.
+    quiet: BTreeSet<PeerId>,
+    /// The networks of peers from beyond this machine.
+    guests: BTreeMap<PeerId, IpAddr>,
     links: Slab<LinkKind, Link>,
     /// Links by their ids in the REST API.
     link_ids: HashMap<String, LinkId>,
@@ -131,6 +147,8 @@ impl Rendezvous {
             owners: PortOwners::default(),
             config: config.clone(),
             behind: HashMap::new(),
+            quiet: BTreeSet::new(),
+            guests: BTreeMap::new(),
             links: Slab::new(),
             link_ids: HashMap::new(),
             beginning: Vec::new(),
@@ -163,6 +181,11 @@ impl Rendezvous {
             && self.lost_polls.is_empty()
             && self.closed.is_empty()
             && self.polls.is_quiet()
+    }
+
+    /// This machine's addresses, as they were when they were last listed.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.networks.iter().map(|(address, _)| *address)
     }
 
     pub(super) fn set_networks(&mut self, networks: Vec<(IpAddr, u8)>) {
@@ -251,13 +274,15 @@ impl Gateway {
             if known.iter().any(|(_, other)| other == peer) {
                 continue;
             }
-            match self.join(&peer.id, Speaks::Gateway, Behind::Configured(peer.clone())) {
+            let behind = Behind::Configured(peer.clone());
+            let claimant = Claimant::default();
+            match self.join(now, &peer.id, Speaks::Gateway, behind, &claimant) {
                 Ok(_) => {}
                 Err(NotJoined::Taken) => {
-                    log::error!("peer {}: somebody has this id: it is not there", peer.id);
+                    log::error!("peer {}: not registered: the id is already in use", peer.id);
                 }
                 Err(NotJoined::Full) => {
-                    log::error!("peer {}: limits.peers is reached: it is not there", peer.id);
+                    log::error!("peer {}: not registered: limits.peers is reached", peer.id);
                 }
             }
         }
@@ -267,17 +292,128 @@ impl Gateway {
             content,
             ..config.clone()
         };
+        self.end_what_lost_its_right(now);
+    }
+
+    /// Ends peers whose key the configuration has taken away, and connections that use an endpoint which it no longer allows.
+    fn end_what_lost_its_right(&mut self, now: Instant) {
+        let config = &self.rendezvous.config;
+        let holds = |keys, standing: Standing, key: &str, origin: &PageOrigin| {
+            (config.expose || standing == Standing::Local)
+                && rules::still_holds(keys, standing, key, origin)
+        };
+        let (skyway, peerjs) = (&config.skyway_keys, &config.peerjs_keys);
+        let programs = self.rendezvous.rest_peers.iter();
+        let programs: Vec<String> = programs
+            .filter(|(_, it)| !holds(skyway, it.standing, &it.key, &it.origin))
+            .map(|(token, _)| token.clone())
+            .collect();
+        let behind = self.rendezvous.behind.values();
+        let sockets: Vec<SourceId> = behind
+            .filter_map(|behind| match behind {
+                Behind::PeerJs(page) => {
+                    let Guest {
+                        key,
+                        standing,
+                        origin,
+                    } = &page.guest;
+                    (!holds(peerjs, *standing, key, origin)).then_some(page.source)
+                }
+                Behind::Configured(_) | Behind::Rest(_) | Behind::SkyWay(_) => None,
+            })
+            .collect();
+        let pages = self.rendezvous.pages.iter();
+        let pages: Vec<PageId> = pages
+            .filter(|(_, page)| {
+                page.peer.is_some() && !holds(skyway, page.standing, page.key(), &page.origin)
+            })
+            .map(|(id, _)| id)
+            .collect();
+        let count = programs.len() + sockets.len() + pages.len();
+        if count > 0 {
+            log::info!("{count} peers end, because their keys do not hold any more");
+        }
+        for token in programs {
+            self.delete_rest_peer(now, &token);
+        }
+        for socket in sockets {
+            self.close_socket(
+                now,
+                socket,
+                sockets::NOT_ALLOWED,
+                "the key does not hold any more",
+            );
+        }
+        for page in pages {
+            if let Some(it) = self.rendezvous.pages.get_mut(page) {
+                it.session.disconnect(now);
+            }
+            self.settle_page(now, page);
+        }
+        let links = self.rendezvous.links.iter();
+        let fed = links.filter_map(|(id, link)| match link.feed {
+            Feed::Endpoint(endpoint) if !link.has_ended() => Some((id, link.peer, endpoint)),
+            Feed::Endpoint(_) | Feed::Port(_) | Feed::Nothing => None,
+        });
+        let forbidden: Vec<LinkId> = fed
+            .filter(|(_, peer, endpoint)| {
+                let device = self.routing.endpoints.get(*endpoint);
+                let named = device.filter(|device| !device.is_nameless());
+                named.is_some_and(|device| {
+                    let scopes = self.rest_scopes(Standing::Local, *peer);
+                    let name = &device.config.name;
+                    !scopes.iter().any(|scope| scope.allows(name, Verb::Read))
+                })
+            })
+            .map(|(id, _, _)| id)
+            .collect();
+        for link in forbidden {
+            self.close_link(now, link, "its key does not open this endpoint any more");
+        }
+    }
+
+    /// Whether one more peer of a claimant may join: those of one network beyond this machine are a quarter at most, so that
+    /// nobody takes all places with ids that cost nothing.
+    fn has_room_for_peer(&self, claimant: &Claimant) -> bool {
+        let Some(network) = claimant.network else {
+            return true;
+        };
+        let guests = self.rendezvous.guests.values();
+        let same = guests.filter(|guest| **guest == network);
+        same.count() < self.limits.peers.div_ceil(4)
     }
 
     /// Lets a peer into the hub.
-    fn join(&mut self, name: &str, speaks: Speaks, behind: Behind) -> Result<PeerId, NotJoined> {
+    fn join(
+        &mut self,
+        now: Instant,
+        name: &str,
+        speaks: Speaks,
+        behind: Behind,
+        claimant: &Claimant,
+    ) -> Result<PeerId, NotJoined> {
+        if !self.has_room_for_peer(claimant) {
+            self.stats.peers_refused += 1;
+            return Err(NotJoined::Full);
+        }
         let joined = self.rendezvous.hub.join(name, speaks);
         let Ok(id) = joined else {
             self.stats.peers_refused += 1;
             return joined;
         };
         self.rendezvous.behind.insert(id, behind);
-        log::info!("peer {name} of {speaks} is there");
+        match self.note_life(now, claimant) {
+            Some(untold) => {
+                let before = not_told(untold);
+                log::info!("peer {name} of {speaks}: joined{before}");
+            }
+            None => {
+                self.rendezvous.quiet.insert(id);
+            }
+        }
+        if let Some(network) = claimant.network {
+            self.rendezvous.guests.insert(id, network);
+        }
         let event = json!({"id": name, "kind": kind(speaks), "state": "joined"});
         self.events.push("peer", &event);
         self.begin_links_to(name);
@@ -286,9 +422,13 @@ impl Gateway {
 
     /// A peer has gone; its links are somebody else's affair.
     fn leave(&mut self, id: PeerId) {
+        self.rendezvous.guests.remove(&id);
+        let is_quiet = self.rendezvous.quiet.remove(&id);
         let hub = &mut self.rendezvous.hub;
         if let (Some(name), Some(speaks)) = (hub.name(id), hub.speaks(id)) {
-            log::info!("peer {name} of {speaks} has gone");
+            if !is_quiet {
+                log::info!("peer {name} of {speaks}: left");
+            }
             let event = json!({"id": name, "kind": kind(speaks), "state": "left"});
             self.events.push("peer", &event);
         }

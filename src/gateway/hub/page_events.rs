@@ -67,7 +67,11 @@ impl Gateway {
         };
         let taken = match self.take_over(now, &name, &handshake.token, id) {
             Some(peer) => Ok(peer),
-            None => self.join(&name, Speaks::Page(Dialect::SkyWay), Behind::SkyWay(id)),
+            None => {
+                let claimant = super::claimant(&handshake.api_key, standing);
+                let speaks = Speaks::Page(Dialect::SkyWay);
+                self.join(now, &name, speaks, Behind::SkyWay(id), &claimant)
+            }
         };
         match taken {
             Ok(peer) => {

@@ -10,6 +10,7 @@ use super::foreign::ForeignRequest;
 use super::rest_peers::WARNED_BEFORE;
 use super::{Purpose, door};
 use crate::access::UnixTime;
+use crate::access::tries::network_of;
 use crate::api::origin::Caller;
 use crate::gateway::Gateway;
 use crate::gateway::source::Source;
@@ -33,6 +34,7 @@ pub(super) struct Page {
     pub(super) handshake: Option<Handshake>,
     /// Where candidates of ours must be reachable from.
     pub(super) reach: Peer,
+    pub(super) opened: Instant,
     pub(super) standing: Standing,
     pub(super) origin: PageOrigin,
     /// The request that waits for packets.
@@ -88,8 +90,7 @@ impl Gateway {
             | Method::Other(_) => Arrival::Other,
         };
         let done = Request::parse(arrival, &request.query).and_then(|asked| match asked {
-            // One that never joins has a place, too, until it is missed.
-            Request::Open { .. } if self.rendezvous.pages.len() >= self.limits.peers => {
+            Request::Open { .. } if !self.make_room_for_page(now, request.standing) => {
                 self.stats.peers_refused += 1;
                 Err(Refusal::Forbidden)
             }
@@ -169,6 +170,34 @@ impl Gateway {
         found.ok_or(Refusal::Session)
     }
 
+    /// Whether there may be one more page. A page that has not joined has a place as well: those of one network beyond this
+    /// machine have a quarter, and when they or all places are taken, the oldest of them makes room.
+    fn make_room_for_page(&mut self, now: Instant, standing: Standing) -> bool {
+        let network = standing.remote().map(network_of);
+        let pages = self.rendezvous.pages.iter();
+        let strangers = pages.filter(|(_, page)| page.peer.is_none());
+        let mut strangers: Vec<(Instant, PageId, bool)> = strangers
+            .map(|(id, page)| {
+                let its = page.standing.remote().map(network_of);
+                (page.opened, id, network.is_some() && its == network)
+            })
+            .collect();
+        strangers.sort_unstable();
+        let same = strangers.iter().filter(|(_, _, is_same)| *is_same).count();
+        let is_greedy = same >= self.limits.peers.div_ceil(4);
+        if !is_greedy && self.rendezvous.pages.len() < self.limits.peers {
+            return true;
+        }
+        let mut may_go = strangers
+            .iter()
+            .filter(|(_, _, is_same)| *is_same || !is_greedy);
+        let Some((_, oldest, _)) = may_go.next() else {
+            return false;
+        };
+        self.remove_page(now, *oldest);
+        true
+    }
+
     fn open_page(
         &mut self,
         now: Instant,
@@ -181,7 +210,7 @@ impl Gateway {
         let sid = random_id(random);
         self.random.fill_bytes(&mut random);
         let socket = random_id(random);
-        let settings = Settings::new(revision);
+        let settings = Settings::new();
         let session = Session::new(now, revision, transport, &sid, &socket, settings);
         let handshake = Handshake::parse(&request.query);
         if let Err(fault) = &handshake {
@@ -191,6 +220,7 @@ impl Gateway {
             session,
             handshake: handshake.ok(),
             reach: door::vantage(request.standing),
+            opened: now,
             standing: request.standing,
             origin: request.origin.clone(),
             poll: None,

@@ -41,10 +41,13 @@ impl Gateway {
     /// A peer for a program; its name is free.
     pub(super) fn add_rest_peer(
         &mut self,
+        now: Instant,
         token: &str,
         mut peer: RestPeer,
     ) -> Result<(), NotJoined> {
-        let id = self.join(&peer.name, Speaks::Gateway, Behind::Rest(token.to_owned()))?;
+        let claimant = super::claimant(&peer.key, peer.standing);
+        let behind = Behind::Rest(token.to_owned());
+        let id = self.join(now, &peer.name, Speaks::Gateway, behind, &claimant)?;
         peer.peer = Some(id);
         peer.events.push(Event::Open);
         self.rendezvous.rest_peers.insert(token.to_owned(), peer);

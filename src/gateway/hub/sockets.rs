@@ -22,9 +22,16 @@ use crate::websocket::{WsMessage, accept_key};
 /// How long a page of PeerJS may say nothing; it says something every 5 s. The server's default.
 const SILENCE: Duration = Duration::from_secs(90);
 
+/// A page that is silent for this long is pinged, and one that does not answer is given up, so that a page which was killed
+/// without a word does not keep its id. Browsers answer pings even where they hold back the page's timers.
+const PING_AFTER: Duration = Duration::from_secs(10);
+/// See [`PING_AFTER`].
+const GONE_AFTER: Duration = Duration::from_secs(20);
+
 /// Close codes (RFC 6455 §7.4.1).
 const NORMAL: u16 = 1000;
 const TOO_SLOW: u16 = 1013;
+pub(super) const NOT_ALLOWED: u16 = 1008;
 
 /// What a WebSocket is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,7 +134,13 @@ impl Gateway {
         };
         match std::mem::replace(&mut socket.purpose, Purpose::Leaving) {
             Purpose::Joining(joining) => match self.join_peerjs(now, source, *joining) {
-                Ok(peer) => self.set_purpose(source, Purpose::PeerJs(peer)),
+                Ok(peer) => {
+                    self.set_purpose(source, Purpose::PeerJs(peer));
+                    if let Some(Source::WebSocket(socket)) = self.sources.get_mut(source) {
+                        socket.connection.set_patience(PING_AFTER, GONE_AFTER);
+                    }
+                    self.schedule_source(now, source);
+                }
                 Err(refusal) => {
                     let frame = refusal.frame();
                     self.send_to_socket(now, source, &frame);
@@ -178,7 +191,8 @@ impl Gateway {
             guest,
         };
         let speaks = Speaks::Page(Dialect::PeerJs);
-        let joined = self.join(&name, speaks, Behind::PeerJs(page));
+        let claimant = super::claimant(&page.guest.key, page.guest.standing);
+        let joined = self.join(now, &name, speaks, Behind::PeerJs(page), &claimant);
         let peer = joined.map_err(|why| match why {
             NotJoined::Taken => Refusal::Taken,
             NotJoined::Full => Refusal::Full,

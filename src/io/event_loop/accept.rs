@@ -4,6 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use mio::net::UnixStream;
+
 use super::{DeviceListener, EventLoop, Io, Slot};
 use crate::ids::SourceId;
 use crate::io::stream::Stream;
@@ -54,6 +56,10 @@ impl EventLoop {
                 return;
             };
             match listener.accept() {
+                // An endpoint of ours that found its way here is no administrator.
+                Ok((stream, _)) if is_ours(&stream) => {
+                    log::error!("control socket: a connection of this very process was closed");
+                }
                 Ok((stream, _)) => {
                     if let Some(source) = self.gateway.handle_accept_at(now, id, here, here) {
                         self.insert(now, source, Io::Stream(Stream::Unix(stream)), false);
@@ -119,6 +125,12 @@ impl EventLoop {
             }
         }
     }
+}
+
+/// Whether this process itself has made a connection.
+fn is_ours(stream: &UnixStream) -> bool {
+    let peer = rustix::net::sockopt::socket_peercred(stream);
+    peer.is_ok_and(|peer| peer.pid == rustix::process::getpid())
 }
 
 /// Whether accepting ends for this turn: nobody waits, or it cannot go on. The latter is for want

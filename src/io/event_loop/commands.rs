@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Instant;
 
@@ -9,8 +10,9 @@ use mio::net::TcpListener;
 use rustix::io::Errno;
 
 use super::{DeviceListener, EventLoop, Io, clock};
+use crate::config::{EndpointKind, Meeting, OwnPlaces};
 use crate::endpoint::line::{LineFault, LineSettings};
-use crate::endpoint::{Failure, Target};
+use crate::endpoint::{Failure, FailureKind, Target};
 use crate::gateway::source::Command;
 use crate::ids::SourceId;
 use crate::io::capture::CaptureFile;
@@ -129,6 +131,9 @@ impl EventLoop {
     pub(super) fn open(&mut self, target: &Target) -> Result<Io, Failure> {
         let said = |error: io::Error| failure(&target.to_string(), &error);
         let device = |listener| Ok(Io::DeviceListener(listener));
+        if let Some(why) = self.leads_back(target) {
+            return Err(Failure::new(FailureKind::Denied, why));
+        }
         match target {
             Target::Tty { path, line } => {
                 // Before the try: what comes right after it is not missed.
@@ -145,6 +150,56 @@ impl EventLoop {
                 let listener = control_socket::listen(path).map_err(said)?;
                 device(DeviceListener::Unix(listener, path.clone()))
             }
+        }
+    }
+
+    /// Why a target is not opened: it is a listener or the control socket of this very process. The configuration was checked
+    /// for that, but an address may have come since, and a path may be a link.
+    fn leads_back(&self, target: &Target) -> Option<String> {
+        let slots = || self.slots.iter().flatten().map(|slot| &slot.io);
+        match target {
+            Target::Tcp(remote) => {
+                let listeners = slots().filter_map(|io| match io {
+                    Io::Listener(listener) => listener.local_addr().ok(),
+                    Io::ControlSocket(..)
+                    | Io::DeviceListener(_)
+                    | Io::Stream(_)
+                    | Io::Capture(_)
+                    | Io::Udp(_) => None,
+                });
+                let listeners: Vec<_> = listeners
+                    .filter(|local| local.port() == remote.port())
+                    .collect();
+                if listeners.is_empty() {
+                    return None;
+                }
+                let own = OwnPlaces {
+                    listeners,
+                    addresses: addresses::list().unwrap_or_default(),
+                    ..OwnPlaces::default()
+                };
+                own.fault(&EndpointKind::Tcp(Meeting::Remote(*remote)))
+            }
+            Target::Unix(path) => {
+                let file = |path: &Path| std::fs::metadata(path).map(|it| (it.dev(), it.ino()));
+                let wanted = file(path).ok()?;
+                let mut own = slots().filter_map(|io| match io {
+                    Io::ControlSocket(_, path) => Some(path),
+                    Io::Listener(_)
+                    | Io::DeviceListener(_)
+                    | Io::Stream(_)
+                    | Io::Capture(_)
+                    | Io::Udp(_) => None,
+                });
+                own.any(|own| file(own).is_ok_and(|own| own == wanted))
+                    .then(|| {
+                        format!(
+                            "{}: this is the gateway's own control socket",
+                            path.display()
+                        )
+                    })
+            }
+            Target::Tty { .. } | Target::TcpListener(_) | Target::UnixListener(_) => None,
         }
     }
 

@@ -6,7 +6,7 @@ use std::ffi::{c_char, c_int, c_uint, c_ulong, c_ushort, c_void};
 use std::os::fd::OwnedFd;
 
 use rustix::io::Result;
-use rustix::ioctl::{self, Getter, NoArg, Opcode, Setter};
+use rustix::ioctl::{self, Getter, NoArg, Opcode, Setter, Updater};
 
 use crate::endpoint::line::{LineCounters, ModemLines, Rs485};
 
@@ -165,7 +165,7 @@ struct SerialRs485 {
 /// Lets the driver switch the transmitter of a half-duplex bus.
 pub(super) fn set_rs485(fd: &OwnedFd, rs485: &Rs485) -> Result<()> {
     let flag = |on: bool, bit: u32| if on { bit } else { 0 };
-    let request = SerialRs485 {
+    let mut request = SerialRs485 {
         flags: 1
             | flag(rs485.rts_on_send, 1 << 1)
             | flag(rs485.rts_after_send, 1 << 2)
@@ -174,7 +174,6 @@ pub(super) fn set_rs485(fd: &OwnedFd, rs485: &Rs485) -> Result<()> {
         delay_rts_after_send: rs485.delay_after_ms,
         padding: [0; 5],
     };
-    // SAFETY: TIOCSRS485 reads one `serial_rs485`.
-    // The driver writes back what it made of it, into a copy of ours that the setter holds.
-    unsafe { ioctl::ioctl(fd, Setter::<TIOCSRS485, SerialRs485>::new(request)) }
+    // SAFETY: TIOCSRS485 reads one `serial_rs485`, and writes back what the driver made of it.
+    unsafe { ioctl::ioctl(fd, Updater::<TIOCSRS485, SerialRs485>::new(&mut request)) }
 }

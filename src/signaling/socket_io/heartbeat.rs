@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn revision_four_pings_and_wants_an_answer() {
         let start = Instant::now();
-        let settings = Settings::new(Revision::Four);
+        let settings = Settings::new();
         let mut heartbeat = Heartbeat::new(start, Revision::Four, &settings);
         assert_eq!(heartbeat.poll_timeout(), start + 25 * SECOND);
         assert_eq!(heartbeat.handle_timeout(start + 24 * SECOND), Beat::Nothing);
@@ -112,11 +112,11 @@ mod tests {
     #[test]
     fn revision_three_listens() {
         let start = Instant::now();
-        let settings = Settings::new(Revision::Three);
+        let settings = Settings::new();
         let mut heartbeat = Heartbeat::new(start, Revision::Three, &settings);
-        assert_eq!(heartbeat.handle_timeout(start + 29 * SECOND), Beat::Nothing);
-        heartbeat.heard(start + 29 * SECOND);
-        assert_eq!(heartbeat.handle_timeout(start + 58 * SECOND), Beat::Nothing);
-        assert_eq!(heartbeat.handle_timeout(start + 59 * SECOND), Beat::Dead);
+        assert_eq!(heartbeat.handle_timeout(start + 44 * SECOND), Beat::Nothing);
+        heartbeat.heard(start + 44 * SECOND);
+        assert_eq!(heartbeat.handle_timeout(start + 88 * SECOND), Beat::Nothing);
+        assert_eq!(heartbeat.handle_timeout(start + 89 * SECOND), Beat::Dead);
     }
 }

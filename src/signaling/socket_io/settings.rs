@@ -29,15 +29,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// What the servers of both revisions do when they are told nothing, but for the sizes.
-    pub fn new(revision: Revision) -> Self {
+    /// What the servers of both revisions do (engine.io 3.6.2 and 6) when they are told nothing, but for the sizes.
+    pub fn new() -> Self {
         Self {
             upgrades: true,
             ping_interval: Duration::from_secs(25),
-            ping_timeout: Duration::from_secs(match revision {
-                Revision::Three => 5,
-                Revision::Four => 20,
-            }),
+            ping_timeout: Duration::from_secs(20),
             connect_timeout: Duration::from_secs(45),
             upgrade_timeout: Duration::from_secs(10),
             max_payload: limits::SOCKET_IO_PAYLOAD,

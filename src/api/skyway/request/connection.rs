@@ -254,6 +254,10 @@ fn redirect(reader: &mut Reader, object: Object<'_>) -> Option<SocketAddr> {
     );
     let inner = reader.object(object, "redirect_params");
     if [v4, v6, port].iter().all(|it| given(inner, it).is_none()) {
+        let is_known = |name: &String| ["ip_v4", "ip_v6", "port"].contains(&name.as_str());
+        if inner.is_some_and(|inner| !inner.is_empty() && !inner.keys().any(is_known)) {
+            reader.fault("redirect_params", "has neither ip_v4, ip_v6 nor port");
+        }
         return None;
     }
     reader.require(inner, port);

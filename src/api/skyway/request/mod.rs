@@ -136,7 +136,7 @@ fn peer_id(reader: &mut Reader, object: Object<'_>, field: &'static str) -> Opti
     if !ids::is_peer_id(&id) {
         reader.fault(
             field,
-            "may have letters, digits, '-' and '_', and single spaces between them",
+            "may have letters, digits, '+', '-' and '_', and single spaces between them",
         );
     }
     Some(id)

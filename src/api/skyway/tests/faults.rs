@@ -42,7 +42,7 @@ fn redirect(fields: &str, wanted: &[(&str, &str)]) {
     change(&format!(r#"{{"redirect_params":{fields}}}"#), wanted);
 }
 
-const PEER_ID: &str = "may have letters, digits, '-' and '_', and single spaces between them";
+const PEER_ID: &str = "may have letters, digits, '+', '-' and '_', and single spaces between them";
 
 #[test]
 fn broken_bodies_say_where() {

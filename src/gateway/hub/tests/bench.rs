@@ -17,6 +17,9 @@ pub(super) struct Bench {
     pub(super) gateway: Gateway,
     pub(super) now: Instant,
     pub(super) http: SourceId,
+    /// The page that asks, if it is one.
+    pub(super) origin: Option<String>,
+    host: &'static str,
     /// Sockets that were opened, and what was sent from them.
     pub(super) sockets: Vec<(SourceId, SocketAddr)>,
     pub(super) sent: Vec<(SocketAddr, Vec<u8>)>,
@@ -36,6 +39,8 @@ impl Bench {
             gateway,
             now,
             http,
+            origin: None,
+            host: "localhost",
             sockets: Vec::new(),
             sent: Vec::new(),
             occupied: None,
@@ -111,12 +116,42 @@ impl Bench {
         } else {
             body.to_string()
         };
+        let origin = self.origin.as_ref();
+        let origin = origin.map_or_else(String::new, |it| format!("Origin: {it}\r\n"));
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\n{origin}Content-Length: {}\r\n\r\n{body}",
+            self.host,
             body.len()
         );
         self.gateway
             .handle_data(self.now, self.http, request.as_bytes());
+        self.settle();
+    }
+
+    /// From now on the program asks from this address.
+    pub(super) fn visit(&mut self, remote: &str) {
+        let remote: SocketAddr = remote.parse().expect("an address");
+        let is_local = remote.ip().is_loopback();
+        let local = if is_local {
+            "127.0.0.1:8000"
+        } else {
+            "192.0.2.1:8000"
+        };
+        self.host = if is_local { "localhost" } else { "192.0.2.1" };
+        let local = local.parse().expect("an address");
+        let accepted = self.gateway.handle_accept(self.now, local, remote);
+        self.http = accepted.expect("room");
+        self.settle();
+    }
+
+    /// Sends a request as it is, on a connection of its own from where the program is, and waits for nothing.
+    pub(super) fn raw(&mut self, request: &str) {
+        let local = "192.0.2.1:8000".parse().expect("an address");
+        let remote = "192.0.2.9:50000".parse().expect("an address");
+        let accepted = self.gateway.handle_accept(self.now, local, remote);
+        let source = accepted.expect("room");
+        self.gateway
+            .handle_data(self.now, source, request.as_bytes());
         self.settle();
     }
 

@@ -43,8 +43,8 @@ fn a_client_of_revision_three_that_says_nothing() {
     let now = start();
     let mut session = session(now, Revision::Three, Transport::WebSocket);
     session.handle_websocket_message(now + 20 * SECOND, "2");
-    assert_eq!(session.poll_timeout(), Some(now + 50 * SECOND));
-    session.handle_timeout(now + 50 * SECOND);
+    assert_eq!(session.poll_timeout(), Some(now + 65 * SECOND));
+    session.handle_timeout(now + 65 * SECOND);
     assert_eq!(closed(&mut session), Some(Reason::Silent));
     assert_eq!(frames(&mut session), ["close"]);
     assert!(session.is_finished());
@@ -190,7 +190,7 @@ fn other_namespaces_are_refused() {
 #[test]
 fn a_client_that_never_polls_misses_the_oldest() {
     let now = start();
-    let mut settings = Settings::new(Revision::Three);
+    let mut settings = Settings::new();
     settings.queue_packets = 4;
     let polling = Transport::Polling;
     let mut session = Session::new(now, Revision::Three, polling, SID, SOCKET, settings);

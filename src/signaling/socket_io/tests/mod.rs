@@ -22,7 +22,7 @@ fn start() -> Instant {
 }
 
 fn session(now: Instant, revision: Revision, transport: Transport) -> Session {
-    let settings = Settings::new(revision);
+    let settings = Settings::new();
     Session::new(now, revision, transport, SID, SOCKET, settings)
 }
 

@@ -114,7 +114,7 @@ proptest! {
     ) {
         let now = start();
         let revision = if three { Revision::Three } else { Revision::Four };
-        let mut settings = Settings::new(revision);
+        let mut settings = Settings::new();
         settings.max_payload = max_payload;
         let polling = Transport::Polling;
         let mut session = Session::new(now, revision, polling, SID, SOCKET, settings);

@@ -15,7 +15,7 @@ fn the_first_get_of_each_revision() {
 
     let mut three = session(start(), Revision::Three, Transport::Polling);
     let open = format!(
-        r#"96:0{{"sid":"{SID}","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":5000}}2:40"#
+        r#"97:0{{"sid":"{SID}","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000}}2:40"#
     );
     assert_eq!(get(&mut three), Some(open));
     assert_eq!(events(&mut three), ["connected"]);
@@ -36,7 +36,7 @@ fn a_websocket_from_the_beginning() {
 
     let mut three = session(start(), Revision::Three, Transport::WebSocket);
     let open =
-        format!(r#"0{{"sid":"{SID}","upgrades":[],"pingInterval":25000,"pingTimeout":5000}}"#);
+        format!(r#"0{{"sid":"{SID}","upgrades":[],"pingInterval":25000,"pingTimeout":20000}}"#);
     assert_eq!(frames(&mut three), [open, "40".to_owned()]);
     assert_eq!(three.handle_poll(), Err(Refusal::Request));
     let refused = three.handle_websocket_opened(start());
@@ -88,7 +88,7 @@ fn a_captured_session_of_revision_four() {
 #[test]
 fn skyway_js_over_polling_alone() {
     let now = start();
-    let mut settings = Settings::new(Revision::Three);
+    let mut settings = Settings::new();
     settings.upgrades = false;
     let polling = Transport::Polling;
     let mut session = Session::new(now, Revision::Three, polling, SID, SOCKET, settings);
