@@ -6,6 +6,10 @@
 # make bench what is measured, into docs/bench.md; never a test. It wants a quiet machine
 
 CARGO ?= cargo
+# As for the boards that are built for elsewhere (cross/environment): 32-bit machines get the smaller program.
+ifeq ($(shell getconf LONG_BIT),32)
+export CARGO_PROFILE_RELEASE_OPT_LEVEL = s
+endif
 
 .PHONY: run build console test test-rust test-client test-browser test-schema test-crate test-tools lint bench boards boards-light deb tarballs vm screenshot clean
 

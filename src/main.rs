@@ -60,8 +60,10 @@ fn run(arguments: &[String]) -> Result<(), Fatal> {
         Some(Command::Check(check)) => {
             let path = check.config.as_ref().or(args.config.as_ref());
             let path = path.ok_or_else(|| cli::usage("check: --config FILE is needed"))?;
-            ConfigFiles::new(Some(path.clone()), None).load()?;
-            print(&format!("{path}: good\n"))
+            let config = ConfigFiles::new(Some(path.clone()), None).load()?;
+            let notes = config.notes();
+            let notes = notes.iter().map(|note| format!("{path}: note: {note}\n"));
+            print(&format!("{}{path}: good\n", notes.collect::<String>()))
         }
         Some(Command::Fingerprint(_)) => {
             let identity = identity::load(clock()).map_err(state_error)?;

@@ -10,6 +10,7 @@ mod environment;
 mod http;
 mod hub;
 mod limits;
+mod notes;
 mod own;
 mod reader;
 mod serial;

@@ -288,6 +288,11 @@ fn tokens_in_urls_and_requests_for_others_are_refused() {
         "/events?x=tw_1_2",
         "/?access_token=a",
         "/?share=ts_1_2",
+        "/endpoints?auth=Bearer%20tw_1_2",
+        "/endpoints?auth=Bearer+tw_1_2",
+        "/endpoints?x=%74w_1_2",
+        "/endpoints?%74oken=x",
+        "/endpoints?tw_1_2",
     ] {
         let (status, problem) = world.ask_json("GET", target, &Value::Null);
         assert_eq!(
@@ -300,6 +305,12 @@ fn tokens_in_urls_and_requests_for_others_are_refused() {
         "X-Forwarded-For: 192.0.2.9",
         "Via: 1.1 proxy",
         "X-Real-IP: 1.2.3.4",
+        "X-Cluster-Client-IP: 1.2.3.4",
+        "Fastly-Client-IP: 1.2.3.4",
+        "Fly-Client-IP: 1.2.3.4",
+        "X-Original-Forwarded-For: 1.2.3.4",
+        "X-Envoy-External-Address: 1.2.3.4",
+        "CDN-Loop: cloud",
     ] {
         let request = format!("GET /endpoints HTTP/1.1\r\nHost: board\r\n{header}\r\n\r\n");
         let answer = world.request(request.as_bytes());

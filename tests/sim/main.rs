@@ -21,6 +21,7 @@ mod links;
 mod lost_writers;
 #[path = "../peer/mod.rs"]
 mod peer;
+mod places;
 mod rights;
 mod sessions;
 mod storms;

@@ -156,8 +156,13 @@ impl World {
                         .handle_tls(self.now, Err("no files here".to_owned()));
                 }
                 Command::StoreAccess { text } => {
-                    self.stored = Some(text);
-                    self.gateway.handle_access_stored(self.now, Ok(()));
+                    let result = if self.disk_is_full {
+                        Err("no space left on device".to_owned())
+                    } else {
+                        self.stored = Some(text);
+                        Ok(())
+                    };
+                    self.gateway.handle_access_stored(self.now, result);
                 }
                 Command::OpenIce { source, addr } if addr.is_ipv4() => {
                     self.ice = Some(source);

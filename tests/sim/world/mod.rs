@@ -49,6 +49,8 @@ pub struct World {
     pub http: BTreeMap<SourceId, Vec<u8>>,
     /// What was kept of tokens.
     pub stored: Option<String>,
+    /// Nothing can be kept.
+    pub disk_is_full: bool,
     /// Who asks comes with this token.
     pub token: Option<String>,
     /// The time of day at the start, in seconds since 1970.
@@ -86,6 +88,7 @@ impl World {
             ice_addr: SocketAddr::new(GATEWAY.parse().unwrap(), 5000),
             http: BTreeMap::new(),
             stored: None,
+            disk_is_full: false,
             token: None,
             epoch: 1_800_000_000,
             exit: None,
