@@ -19,6 +19,7 @@ mod peer;
 
 mod access;
 mod api;
+mod attack;
 mod body;
 mod boot;
 mod capture;

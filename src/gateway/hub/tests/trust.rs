@@ -355,3 +355,44 @@ fn wrong_tokens_and_keys_of_a_neighbour_shut_out_no_long_key() {
     assert_eq!(ask(&mut bench, "named"), 403, "it could have been guessed");
     assert_eq!(ask(&mut bench, long), 201);
 }
+
+#[test]
+fn a_page_of_peerjs_that_does_not_answer_a_ping_frees_its_id() {
+    let mut bench = Bench::new("");
+    let join = |bench: &mut Bench, token: &str| {
+        bench.visit("127.0.0.1:40000");
+        let request = format!(
+            "GET /peerjs?key=peerjs&id=page&token={token} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
+             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        let socket = bench.http;
+        bench
+            .gateway
+            .handle_data(bench.now, socket, request.as_bytes());
+        bench.settle();
+        let mut said = Vec::new();
+        // The 101 first, then what the hub says over the WebSocket.
+        for _ in 0..2 {
+            said = bench.gateway.output(socket).to_vec();
+            bench.gateway.consume(bench.now, socket, said.len());
+            bench.settle();
+        }
+        String::from_utf8_lossy(&said).into_owned()
+    };
+    let peers = |bench: &Bench| bench.gateway.hub_counts()[0];
+    assert!(join(&mut bench, "one").contains("OPEN"));
+    let dead = bench.http;
+    assert!(join(&mut bench, "two").contains("ID-TAKEN"));
+    bench.pass(Duration::from_secs(11));
+    let ping = bench.gateway.output(dead).to_vec();
+    assert_eq!(ping.first(), Some(&0x89), "a ping (RFC 6455 §5.5.2)");
+    // A masked pong without payload keeps it.
+    let pong = [0x8a, 0x80, 0, 0, 0, 0];
+    bench.gateway.handle_data(bench.now, dead, &pong);
+    bench.gateway.consume(bench.now, dead, ping.len());
+    bench.pass(Duration::from_secs(12));
+    assert_eq!(peers(&bench), 1);
+    bench.pass(Duration::from_secs(10));
+    assert_eq!(peers(&bench), 0, "it did not answer the second ping");
+    assert!(join(&mut bench, "two").contains("OPEN"));
+}
