@@ -38,6 +38,27 @@ pub enum Admission<I> {
     Full,
 }
 
+/// The connections that a bound counts.
+#[derive(Debug, Clone, Copy)]
+enum Group {
+    /// From exactly there.
+    Only(From),
+    /// From beyond this machine.
+    Network,
+    /// All but those of the control socket.
+    NotControl,
+}
+
+impl Group {
+    fn has(self, from: From) -> bool {
+        match self {
+            Self::Only(only) => from == only,
+            Self::Network => matches!(from, From::Network(_)),
+            Self::NotControl => from != From::Control,
+        }
+    }
+}
+
 /// All connections, the oldest first.
 #[derive(Debug)]
 pub struct Visitors<I> {
@@ -70,21 +91,25 @@ impl<I: Copy + PartialEq> Visitors<I> {
 
     /// Decides about a connection. `most`: how many there may be, the control socket's aside.
     pub fn decide(&self, from: From, most: usize) -> Admission<I> {
-        let all = |visitor: &Visitor<I>| visitor.from != From::Control;
-        let network = |visitor: &Visitor<I>| matches!(visitor.from, From::Network(_));
-        let same = |visitor: &Visitor<I>| visitor.from == from;
-        let checks: [(usize, &dyn Fn(&Visitor<I>) -> bool); 3] = match from {
-            From::Control => [(limits::CONTROL_CONNECTIONS, &same); 3],
-            From::Loopback => [(most, &all); 3],
-            From::Network(_) => [
-                (limits::CONNECTIONS_PER_ADDRESS, &same),
-                (most * limits::NETWORK_QUARTERS / 4, &network),
-                (most, &all),
+        let (all, network) = (
+            (most, Group::NotControl),
+            (most * limits::NETWORK_QUARTERS / 4, Group::Network),
+        );
+        let bounds: &[(usize, Group)] = match from {
+            From::Control => &[(limits::CONTROL_CONNECTIONS, Group::Only(from))],
+            From::Loopback => &[all],
+            From::Network(_) => &[
+                (limits::CONNECTIONS_PER_ADDRESS, Group::Only(from)),
+                network,
+                all,
             ],
         };
-        for (bound, counts) in checks {
-            let group = || self.list.iter().filter(|visitor| counts(visitor));
-            if group().count() < bound {
+        for (bound, counted) in bounds {
+            let group = || {
+                let list = self.list.iter();
+                list.filter(|visitor| counted.has(visitor.from))
+            };
+            if group().count() < *bound {
                 continue;
             }
             let mut idle = group().filter(|visitor| !visitor.has_shown_right);

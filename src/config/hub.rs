@@ -9,7 +9,7 @@ use super::http::is_origin;
 use super::reader::{Document, Section};
 
 /// What concerns the hub and the SkyWay gateway's API.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HubConfig {
     /// `[[peer]]`, each with an id of its own.
     pub peers: Vec<PeerConfig>,
@@ -23,19 +23,6 @@ pub struct HubConfig {
     pub skyway_keys: Vec<KeyConfig>,
     /// `[[peerjs.key]]`
     pub peerjs_keys: Vec<KeyConfig>,
-}
-
-impl Default for HubConfig {
-    fn default() -> Self {
-        Self {
-            peers: Vec::new(),
-            content: ContentConfig::default(),
-            expose: false,
-            redirect: None,
-            skyway_keys: Vec::new(),
-            peerjs_keys: Vec::new(),
-        }
-    }
 }
 
 impl HubConfig {

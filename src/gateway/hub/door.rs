@@ -26,7 +26,7 @@ pub(super) fn vantage(standing: Standing) -> Peer {
 impl Gateway {
     /// Where a request stands; the error says why it goes no further.
     pub(super) fn standing(
-        &mut self,
+        &self,
         source: SourceId,
         head: &RequestHead,
     ) -> Result<Standing, String> {
