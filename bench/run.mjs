@@ -9,7 +9,7 @@ import { median } from './lib/statistics.mjs';
 const ROUNDS = Number(process.argv[2] ?? 5);
 const names = Object.keys(servers);
 const [ours, floor, other] = names;
-const header = circumstances({ thingway: version(built('thingway')), str0m: '0.24.1', 'node-datachannel': '0.33.4' });
+const header = circumstances({ thingway: version(built('thingway')), str0m: '0.25.0', 'node-datachannel': '0.33.4' });
 
 const micro = (value) => `${value.toFixed(1)} µs`;
 const milli = (value) => `${value.toFixed(2)} ms`;

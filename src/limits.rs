@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-/// The largest message taken from or given to a peer, in bytes. str0m cannot be told to announce
-/// it, so our answers are rewritten; browsers keep to what is announced (RFC 8841 §6).
+/// The largest message taken from or given to a peer, in bytes, as descriptions announce it (RFC 8841 §6). Browsers keep to it.
 pub const MAX_MESSAGE: usize = 65_536;
+
+/// The largest message that SCTP puts together, in bytes: its whole receive buffer. Some libraries (aiortc) ignore what is
+/// announced. SCTP never acknowledges a message above this limit, so the association would hang without a word; a message
+/// between the two limits costs its sender that one channel, with a reason.
+pub const RECEIVED_MESSAGE: u32 = 1024 * 1024;
 
 /// A message cut from a byte stream. With SCTP and DTLS around it, it stays one datagram.
 pub const STREAM_MESSAGE: usize = 1_100;

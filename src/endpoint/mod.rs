@@ -58,7 +58,7 @@ pub enum DropReason {
     Unwritten,
     /// The route's queue was full.
     Overflow,
-    /// An empty message towards the peer: str0m 0.24 would number it and not send it, and every
+    /// An empty message towards the peer: str0m would number it and not send it, and every
     /// later message of an ordered channel would wait for it.
     Empty,
     /// More bytes than the device or the peer takes in one message.

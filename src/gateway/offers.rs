@@ -231,7 +231,7 @@ impl Gateway {
     }
 }
 
-/// Runs what makes a session. str0m 0.24 may panic on SDP that it does not expect; that is the end of
+/// Runs what makes a session. str0m may panic on SDP that it does not expect; that is the end of
 /// the description and no more.
 pub(super) fn guarded<R>(make: impl FnOnce() -> R) -> Option<R> {
     let made = catch_unwind(AssertUnwindSafe(make));

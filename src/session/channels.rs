@@ -70,7 +70,7 @@ pub struct ChannelWish {
     pub negotiated: Option<u16>,
 }
 
-/// What an open message may have in one chunk: str0m 0.24 cannot cut it.
+/// What an open message may have in one chunk: str0m cannot cut it.
 const LABEL_AND_PROTOCOL: usize = 1_100;
 
 impl ChannelWish {

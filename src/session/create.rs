@@ -144,6 +144,7 @@ fn build(now: Instant, name: &str, local: &[SocketAddr], identity: &Identity) ->
         .builder()
         .clear_codecs()
         .set_sctp_max_buffered_amount(limits::SEND_LIMIT)
+        .set_sctp_max_message_size(limits::RECEIVED_MESSAGE)
         .set_stats_interval(Some(STATS_INTERVAL));
     builder.set_max_stun_rto(CONSENT_INTERVAL);
     builder.set_max_stun_retransmits(CONSENT_TRIES);

@@ -121,7 +121,7 @@ pub enum Written {
     Blocked,
     /// Larger than the peer takes: it will never go.
     TooLarge,
-    /// Nothing in it: str0m 0.24 cannot send that.
+    /// Nothing in it: str0m cannot send that.
     Empty,
     /// The channel is gone.
     Gone,

@@ -188,7 +188,8 @@ impl<'a> Found<'a> {
     }
 }
 
-/// Puts the message size right that str0m announces: it takes 256 KiB, we promise 64 KiB.
+/// Announces the message size that we want in place of the one that str0m is told. What str0m is told it also enforces, by
+/// never acknowledging a longer message: the association would hang without a word (see [`limits::RECEIVED_MESSAGE`]).
 pub(super) fn mend(description: &str) -> String {
     let mut mended = String::with_capacity(description.len());
     for line in description.split_inclusive("\r\n") {

@@ -42,6 +42,9 @@ pub struct Peer {
     local: SocketAddr,
 }
 
+/// Bytes that a peer may have on the way: enough for a message that is far too long.
+const BUFFERED: usize = 1024 * 1024;
+
 pub fn reliable(label: &str) -> ChannelConfig {
     ChannelConfig {
         label: label.to_owned(),
@@ -62,7 +65,10 @@ pub fn unreliable(label: &str) -> ChannelConfig {
 impl Peer {
     /// A peer at an address, with its offer.
     pub fn offer(now: Instant, local: SocketAddr, channels: &[ChannelConfig]) -> (Self, String) {
-        let mut rtc = Rtc::builder().clear_codecs().build(now);
+        let mut rtc = Rtc::builder()
+            .clear_codecs()
+            .set_sctp_max_buffered_amount(BUFFERED)
+            .build(now);
         rtc.add_local_candidate(Candidate::host(local, "udp").expect("an address for ICE"));
         let mut api = rtc.sdp_api();
         let mut ids = BTreeMap::new();

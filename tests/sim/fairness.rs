@@ -269,3 +269,33 @@ fn a_ping_is_never_more_than_one_turn_behind_while_others_stream() {
         "{pings} pings, {streamed} bytes"
     );
 }
+
+#[test]
+fn a_peer_that_ignores_the_largest_message_loses_that_channel_and_nothing_else() {
+    for length in [65_537, 262_145, 1_000_000] {
+        let mut world = World::new(
+            7,
+            &format!("{ARM}[[endpoint]]\nname = \"echo\"\nkind = \"echo\"\n"),
+        );
+        let addr = "198.51.100.9:1".parse().unwrap();
+        let channels = [reliable("thingway"), reliable("arm"), reliable("echo")];
+        let n = world.connect_misreading(addr, &channels, |answer| {
+            assert!(answer.contains("a=max-message-size:65536\r\n"), "{answer}");
+            answer.replace("a=max-message-size:65536", "a=max-message-size:0")
+        });
+        world.until("open", SOON, |w| {
+            w.peer(n).channels["arm"].open && w.peer(n).channels["echo"].open
+        });
+        let now = world.now;
+        let sent = world.peer(n).send(now, "arm", true, &vec![1; length]);
+        assert!(sent, "the peer sends whatever the answer says");
+        world.until("closed", SOON, |w| w.peer(n).channels["arm"].closed);
+        let reason = world.peer(n).told("closed")[0]["reason"].clone();
+        assert_eq!(reason, "too-large", "{length}");
+        let now = world.now;
+        assert!(world.peer(n).send(now, "echo", true, b"still here"));
+        world.until("an answer", SOON, |w| {
+            w.peer(n).text("echo").contains("still here")
+        });
+    }
+}

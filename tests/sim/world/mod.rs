@@ -156,6 +156,18 @@ impl World {
         self.connect_with(addr, channels, NetemConfig::new(), 0, edit)
     }
 
+    /// As [`Self::connect`], with a peer that reads something else in the answer than it says.
+    pub fn connect_misreading(
+        &mut self,
+        addr: SocketAddr,
+        channels: &[ChannelConfig],
+        edit: impl FnOnce(&str) -> String,
+    ) -> usize {
+        let (peer, offer) = Peer::offer(self.now, addr, channels);
+        let answer = self.ask("POST", "/sessions", "application/sdp", &offer);
+        self.join(peer, addr, &edit(&answer), NetemConfig::new(), 0)
+    }
+
     /// Many connections send their heads, then all their bodies.
     pub fn heads_then_bodies(&mut self, n: usize, head: &[u8], body: &[u8]) -> Vec<String> {
         let local = "127.0.0.1:8000".parse().unwrap();
