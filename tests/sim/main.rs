@@ -22,6 +22,9 @@ mod lost_writers;
 #[path = "../peer/mod.rs"]
 mod peer;
 mod rights;
+#[path = "../routes/mod.rs"]
+mod routes;
+mod secure;
 mod sessions;
 mod storms;
 mod takeover;

@@ -12,11 +12,13 @@ use str0m::channel::ChannelConfig;
 use str0m_netem::{Input, Netem, NetemConfig, Output};
 use thingway::config::Config;
 use thingway::datagram::Meta;
+use thingway::endpoint::Count;
 use thingway::gateway::Gateway;
 use thingway::gateway::source::Exit;
 use thingway::ids::SourceId;
 use thingway::ports::Port;
 use thingway::session::crypto::Identity;
+use thingway::tls::TlsIdentity;
 
 use crate::peer::Peer;
 pub use devices::Tty;
@@ -44,9 +46,20 @@ pub struct World {
     /// UDP devices that echo, by their address.
     pub udp: BTreeMap<SocketAddr, SourceId>,
     pub echoed: usize,
+    /// UDP devices that keep what they get and send nothing back.
+    pub keeps_datagrams: bool,
+    pub kept_datagrams: Vec<Vec<u8>>,
+    /// So many of the next datagrams to UDP devices cannot be sent.
+    pub unsendable: usize,
     pub ice: Option<SourceId>,
     pub ice_addr: SocketAddr,
     pub http: BTreeMap<SourceId, Vec<u8>>,
+    /// HTTP listeners with their addresses.
+    pub listeners: Vec<(SourceId, SocketAddr)>,
+    /// What `LoadTls` finds.
+    tls: Option<TlsIdentity>,
+    /// The list of addresses takes its time: it is given out when this is false again.
+    pub holds_addresses: bool,
     /// What was kept of tokens.
     pub stored: Option<String>,
     /// Who asks comes with this token.
@@ -68,6 +81,11 @@ pub const GATEWAY: &str = "192.0.2.1";
 
 impl World {
     pub fn new(seed: u64, config: &str) -> Self {
+        Self::secured(seed, config, None)
+    }
+
+    /// With a certificate, for listeners beyond loopback.
+    pub fn secured(seed: u64, config: &str, tls: Option<TlsIdentity>) -> Self {
         let config = Config::parse(config).expect("a config");
         let identity = Identity::generate().expect("an identity");
         let now = Instant::now();
@@ -82,9 +100,15 @@ impl World {
             ttys: BTreeMap::new(),
             udp: BTreeMap::new(),
             echoed: 0,
+            keeps_datagrams: false,
+            kept_datagrams: Vec::new(),
+            unsendable: 0,
             ice: None,
             ice_addr: SocketAddr::new(GATEWAY.parse().unwrap(), 5000),
             http: BTreeMap::new(),
+            listeners: Vec::new(),
+            tls,
+            holds_addresses: false,
             stored: None,
             token: None,
             epoch: 1_800_000_000,
@@ -390,7 +414,7 @@ impl World {
     }
 
     fn transmit(&mut self) {
-        let mut echoes = Vec::new();
+        let (mut echoes, mut unsent) = (Vec::new(), Vec::new());
         while let Some(batch) = self.gateway.poll_transmit() {
             for datagram in batch.contents.chunks(batch.segment.max(1)) {
                 if let Some(client) = self
@@ -401,10 +425,19 @@ impl World {
                     client
                         .down
                         .handle_input(Input::Packet(self.now, datagram.to_vec()));
-                } else if self.udp.contains_key(&batch.destination) {
+                } else if !self.udp.contains_key(&batch.destination) {
+                } else if self.unsendable > 0 {
+                    self.unsendable -= 1;
+                    unsent.push((batch.socket, Count::one(datagram.len())));
+                } else if self.keeps_datagrams {
+                    self.kept_datagrams.push(datagram.to_vec());
+                } else {
                     echoes.push((batch.socket, batch.destination, datagram.to_vec()));
                 }
             }
+        }
+        for (socket, count) in unsent {
+            self.gateway.handle_send_failed(socket, count);
         }
         for (socket, remote, bytes) in echoes {
             self.echoed += 1;
