@@ -21,6 +21,7 @@ mod links;
 mod lost_writers;
 #[path = "../peer/mod.rs"]
 mod peer;
+mod queries;
 mod rights;
 #[path = "../routes/mod.rs"]
 mod routes;
