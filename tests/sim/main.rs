@@ -16,6 +16,7 @@ mod endpoints;
 mod fairness;
 mod hostile;
 mod hub;
+mod hub_door;
 mod line;
 mod links;
 mod lost_writers;
