@@ -12,6 +12,7 @@
 mod access;
 mod backlog;
 mod configure;
+mod cookies;
 mod endpoints;
 mod fairness;
 mod hostile;
