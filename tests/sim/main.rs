@@ -30,6 +30,7 @@ mod rights;
 mod routes;
 mod secure;
 mod sessions;
+mod stopped;
 mod storms;
 mod takeover;
 mod tangles;
