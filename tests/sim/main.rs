@@ -24,6 +24,7 @@ mod lost_writers;
 #[path = "../peer/mod.rs"]
 mod peer;
 mod queries;
+mod refused;
 mod revoked;
 mod rights;
 #[path = "../routes/mod.rs"]
