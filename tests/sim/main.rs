@@ -21,6 +21,7 @@ mod hub_door;
 mod line;
 mod links;
 mod lost_writers;
+mod panics;
 #[path = "../peer/mod.rs"]
 mod peer;
 mod queries;

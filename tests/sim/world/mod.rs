@@ -2,6 +2,7 @@
 
 mod devices;
 mod http;
+mod panics;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -73,11 +74,16 @@ pub struct World {
     pub ports: Vec<Port>,
     /// What the API wrote to `conf.d`.
     pub files: BTreeMap<String, Option<String>>,
+    /// How many panics of sessions the test wants, if it wants any.
+    wanted_panics: Option<usize>,
     /// The last few events, for a failure's report.
     trace: VecDeque<String>,
 }
 
 pub const GATEWAY: &str = "192.0.2.1";
+
+/// Rounds after which everything must have come to rest by itself.
+const ROUNDS: usize = 1_000;
 
 impl World {
     pub fn new(seed: u64, config: &str) -> Self {
@@ -86,6 +92,7 @@ impl World {
 
     /// With a certificate, for listeners beyond loopback.
     pub fn secured(seed: u64, config: &str, tls: Option<TlsIdentity>) -> Self {
+        panics::watch();
         let config = Config::parse(config).expect("a config");
         let identity = Identity::generate().expect("an identity");
         let now = Instant::now();
@@ -116,6 +123,7 @@ impl World {
             closed: Vec::new(),
             ports: Vec::new(),
             files: BTreeMap::new(),
+            wanted_panics: None,
             trace: VecDeque::new(),
         };
         world.settle();
@@ -291,6 +299,7 @@ impl World {
 
     /// Jumps to the next thing that happens.
     pub fn step(&mut self) {
+        self.check_panics();
         self.settle();
         let mut next = self.gateway.poll_timeout();
         let mut sooner = |at: Option<Instant>| {
@@ -344,6 +353,21 @@ impl World {
         }
     }
 
+    /// So many sessions are to end by a panic before the world ends.
+    #[allow(dead_code, reason = "only the simulation wants one")]
+    pub fn wants_panics(&mut self, count: usize) {
+        self.wanted_panics = Some(count);
+    }
+
+    /// Fails if a session has ended by a panic that the gateway caught.
+    fn check_panics(&self) {
+        let seen = panics::seen();
+        assert!(
+            self.wanted_panics.is_some() || seen == 0,
+            "the gateway has caught a panic"
+        );
+    }
+
     fn deliver(&mut self) {
         let now = self.now;
         let ice_addr = self.ice_addr;
@@ -393,9 +417,10 @@ impl World {
         let time = Duration::from_secs(self.epoch) + self.elapsed();
         let time = std::time::UNIX_EPOCH + time;
         self.gateway.handle_clock(self.now, time);
-        for _ in 0..50 {
+        let mut busy = true;
+        for _ in 0..ROUNDS {
             self.gateway.settle(self.now);
-            let mut busy = self.run_commands();
+            busy = self.run_commands();
             while let Some(source) = self.gateway.poll_touched() {
                 busy |= self.write(source);
             }
@@ -410,6 +435,7 @@ impl World {
                 break;
             }
         }
+        assert!(!busy, "not at rest after {ROUNDS} rounds: {:?}", self.trace);
         self.exit = self.gateway.poll_exit().cloned();
     }
 
@@ -458,6 +484,15 @@ impl World {
                     client.up.handle_input(Input::Packet(self.now, bytes));
                 }
             }
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let wanted = self.wanted_panics.unwrap_or(0);
+            assert_eq!(panics::seen(), wanted, "the gateway has caught a panic");
         }
     }
 }
