@@ -11,6 +11,7 @@
 
 mod access;
 mod backlog;
+mod balance;
 mod configure;
 mod cookies;
 mod endpoints;
@@ -18,6 +19,7 @@ mod fairness;
 mod hostile;
 mod hub;
 mod hub_door;
+mod ledger;
 mod line;
 mod links;
 mod lost_writers;
