@@ -344,3 +344,6 @@ impl Gateway {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -164,3 +164,37 @@ pub(super) fn status_json(status: &LineStatus) -> Value {
         "unsent": status.unsent,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::line::{FlowControl, Format, LineCounters};
+
+    #[test]
+    fn each_counter_of_a_uart_has_its_own_name() {
+        let counters = LineCounters {
+            rx: 1,
+            tx: 2,
+            frame: 3,
+            overrun: 4,
+            parity: 5,
+            breaks: 6,
+            buffer_overrun: 7,
+        };
+        let status = LineStatus {
+            baud: 9600,
+            format: Format::default(),
+            flow: FlowControl::None,
+            modem: None,
+            counters: Some(counters),
+            unsent: 8,
+        };
+        let shown = status_json(&status);
+        let expected = json!({
+            "rx": 1, "tx": 2, "frame": 3, "overrun": 4, "parity": 5, "breaks": 6,
+            "buffer_overrun": 7,
+        });
+        assert_eq!(shown["counters"], expected);
+        assert_eq!(shown["unsent"], 8);
+    }
+}

@@ -318,7 +318,13 @@ mod tests {
                 bytes: 1200
             }
         );
+        // What is kept is the newest.
+        for byte in [1, 2, 3] {
+            assert!(route.enqueue(true, vec![byte; 400], false));
+        }
+        let kept = std::iter::from_fn(|| Some(route.dequeue()?.data[0]));
+        assert_eq!(kept.collect::<Vec<_>>(), [2, 3]);
         assert!((0..MAX_WAITING + 2).all(|_| route.enqueue(true, Vec::new(), false)));
-        assert_eq!(route.drops.total().messages, 5);
+        assert_eq!(route.drops.total().messages, 6);
     }
 }

@@ -55,10 +55,8 @@ fn a_panic_costs_one_session() {
     let now = Instant::now();
     let first = offer(&mut gateway, now);
     let second = offer(&mut gateway, now);
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
+    // The hook for panics belongs to the whole process, in which other tests run: it stays.
     let outcome: Option<()> = gateway.with_session(first, |_, _| panic!("as str0m does"));
-    std::panic::set_hook(hook);
     assert!(outcome.is_none());
     assert!(gateway.sessions.get(first).is_none());
     assert!(
@@ -72,6 +70,29 @@ fn a_panic_costs_one_session() {
     gateway.end_session(third, &EndReason::PeerClosed);
     assert_eq!(gateway.demux.len(), (0, 0), "nothing of them is left");
     assert!(gateway.names.is_empty());
+}
+
+#[test]
+fn bytes_on_a_channel_that_nobody_knows_are_counted() {
+    use crate::endpoint::DropReason;
+    use crate::session::event::SessionEvent;
+    let (mut gateway, _) = gateway();
+    let now = Instant::now();
+    let id = offer(&mut gateway, now);
+    for bytes in [100, 23] {
+        let entry = gateway.sessions.get_mut(id).expect("the session");
+        entry
+            .session
+            .push_event_for_test(SessionEvent::Unbound { bytes });
+        gateway.handle_session_events(now, id);
+    }
+    let counted: Vec<_> = gateway.stats.drops.iter().collect();
+    let closed = (Direction::FromPeer, DropReason::Closed);
+    let count = Count {
+        messages: 2,
+        bytes: 123,
+    };
+    assert_eq!(counted, [(closed, count)]);
 }
 
 #[test]

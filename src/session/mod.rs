@@ -407,6 +407,11 @@ impl Session {
     }
 
     #[cfg(test)]
+    pub(crate) fn push_event_for_test(&mut self, event: SessionEvent) {
+        self.events.push_back(event);
+    }
+
+    #[cfg(test)]
     pub(crate) fn learn_for_test(&mut self, local: SocketAddr, remote: SocketAddr) {
         self.learn(local, remote, false);
     }

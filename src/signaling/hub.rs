@@ -468,6 +468,17 @@ mod tests {
     }
 
     #[test]
+    fn what_was_to_be_told_to_a_peer_goes_with_it() {
+        let now = Instant::now();
+        let mut hub = Hub::new(9);
+        let [a, b, c] = ["a", "b", "c"].map(|name| hub.join(name, PEERJS).expect("free"));
+        hub.send(now, a, "b", raw("dc_1"));
+        hub.send(now, a, "c", raw("dc_2"));
+        hub.leave(b);
+        assert_eq!(told(&mut hub), [(c, "a".to_owned(), None)]);
+    }
+
+    #[test]
     fn what_waits_is_bounded_and_goes_with_its_sender() {
         let now = Instant::now();
         let mut hub = Hub::new(9);

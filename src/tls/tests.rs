@@ -3,16 +3,22 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, Serve
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 fn pair() -> (TlsIdentity, ClientConnection) {
+    pair_with(2)
+}
+
+/// `tickets`: how many session tickets the server sends behind the handshake of TLS 1.3.
+fn pair_with(tickets: usize) -> (TlsIdentity, ClientConnection) {
     let made = rcgen::generate_simple_self_signed(vec!["board".to_owned()]).expect("made");
     let certificate = CertificateDer::from(made.cert.der().to_vec());
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+    let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .expect("versions")
         .with_no_client_auth()
         .with_single_cert(vec![certificate.clone()], key)
         .expect("they fit");
+    server.send_tls13_tickets = tickets;
     let mut roots = RootCertStore::empty();
     roots.add(certificate).expect("a root");
     let client = ClientConfig::builder_with_provider(provider)
@@ -90,6 +96,37 @@ fn bytes_pass_both_ways_however_they_are_cut() {
         carry(&mut tls, &mut client, cut);
         assert!(tls.is_finished());
     }
+}
+
+#[test]
+fn the_deadline_of_the_handshake_ends_with_the_handshake() {
+    let now = Instant::now();
+    // The last flight is the client's, and the server has nothing left to write.
+    let (identity, mut client) = pair_with(0);
+    let mut tls = Tls::new(now, &identity).expect("a connection");
+    assert_eq!(tls.deadline(), Some(now + HANDSHAKE));
+    carry(&mut tls, &mut client, 1000);
+    assert!(!client.is_handshaking() && tls.output().is_empty());
+    assert_eq!(tls.deadline(), None);
+    // What follows it has the time of what is written to a peer that does not read.
+    let (identity, mut client) = pair_with(2);
+    let mut tls = Tls::new(now, &identity).expect("a connection");
+    let (mut plain, mut up) = (Vec::new(), Vec::new());
+    client.write_tls(&mut up).expect("memory");
+    tls.handle_input(now, &up, &mut plain).expect("well-formed");
+    let flight = tls.output().to_vec();
+    tls.consume(now, flight.len());
+    client.read_tls(&mut flight.as_slice()).expect("memory");
+    client.process_new_packets().expect("well-formed");
+    up.clear();
+    while client.wants_write() {
+        client.write_tls(&mut up).expect("memory");
+    }
+    let later = now + Duration::from_secs(3);
+    tls.handle_input(later, &up, &mut plain)
+        .expect("well-formed");
+    assert!(!tls.output().is_empty(), "tickets");
+    assert_eq!(tls.deadline(), Some(later + STALLED));
 }
 
 #[test]

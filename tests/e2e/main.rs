@@ -44,6 +44,8 @@ mod page;
 mod ports;
 mod probes;
 mod pty;
+#[path = "../routes/mod.rs"]
+mod routes;
 mod ser2net;
 mod serial;
 mod service_manager;

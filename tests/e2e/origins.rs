@@ -5,38 +5,38 @@ use thingway::api::ROUTES;
 use crate::daemon::Daemon;
 use crate::http::{Answer, Http, request};
 use crate::peer::{Peer, reliable};
+use crate::routes::{self, Route};
 
 const CONFIG: &str = "[api]\nconfigure = true\n[http]\nhosts = [\"board.example\"]\n\
                       allowed_origins = [\"https://panel.example:8443\"]\n\
                       [[endpoint]]\nname = \"demo\"\nkind = \"demo\"\n";
 
-/// Every route with every method it has, as requests.
-fn everything() -> Vec<(&'static str, String)> {
-    let mut all = Vec::new();
-    for (template, methods) in ROUTES {
+/// Every route of our own with every method it has, and what is no route.
+fn own() -> Vec<Route> {
+    let mut all = routes::own();
+    all.extend(ROUTES.iter().map(|(template, _)| {
         let path = template.replace("{id}", "0").replace("{name}", "demo");
-        for method in methods.iter().chain(&["OPTIONS"]) {
-            all.push((*method, path.clone()));
-            if *method == "GET" {
-                all.push(("HEAD", path.clone()));
-            }
-        }
-    }
+        ("OPTIONS", path)
+    }));
     all.push(("GET", "/nowhere".to_owned()));
     all.push(("DELETE", "/endpoints".to_owned()));
     all
 }
 
-/// The head of the answer only: an event stream has no end.
+/// The same with the routes of the hub.
+fn everything() -> Vec<Route> {
+    let mut all = own();
+    all.extend(routes::hub());
+    all
+}
+
+/// The head of the answer only: an event stream has no end. No answer sets a cookie.
 fn ask(daemon: &Daemon, method: &str, path: &str, lines: &str) -> Answer {
     let mut http = Http::connect(daemon.addr);
-    let length = if matches!(method, "POST" | "PATCH") {
-        "Content-Length: 0\r\n"
-    } else {
-        ""
-    };
-    http.send(format!("{method} {path} HTTP/1.1\r\n{lines}{length}\r\n"));
-    http.head()
+    http.send(routes::request(method, path, lines));
+    let answer = http.head();
+    assert_eq!(answer.header("Set-Cookie"), None, "{method} {path}");
+    answer
 }
 
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -61,6 +61,14 @@ fn a_foreign_page_gets_nothing_on_any_route() {
                 "{origin} {method} {path}"
             );
         }
+        // A preflight is refused in one way or another, and names nobody.
+        for (_, path) in routes::hub() {
+            let lines = format!("Host: localhost\r\nOrigin: {origin}\r\n");
+            let answer = ask(&daemon, "OPTIONS", &path, &lines);
+            assert!(matches!(answer.status, 403 | 405), "{origin} {path}");
+            let allowed = answer.header("Access-Control-Allow-Origin");
+            assert_eq!(allowed, None, "{origin} {path}");
+        }
         let lines = format!("Host: localhost\r\nOrigin: {origin}\r\n{UPGRADE}");
         assert_eq!(
             ask(&daemon, "GET", "/events", &lines).status,
@@ -73,12 +81,16 @@ fn a_foreign_page_gets_nothing_on_any_route() {
 }
 
 #[test]
-fn a_name_that_is_not_ours_is_misdirected_on_every_route() {
+fn a_name_that_is_not_ours_is_refused_on_every_route() {
     let daemon = Daemon::start(CONFIG);
+    let hub = routes::hub();
     for (method, path) in everything() {
+        // Clients of other servers know no 421.
+        let is_of_hub = hub.iter().any(|(_, other)| *other == path);
+        let status = if is_of_hub { 403 } else { 421 };
         for host in ["evil.example", "203.0.113.1", "localhost.evil.example:8000"] {
             let answer = ask(&daemon, method, &path, &format!("Host: {host}\r\n"));
-            assert_eq!(answer.status, 421, "{host} {method} {path}");
+            assert_eq!(answer.status, status, "{host} {method} {path}");
         }
     }
     // A page whose name was rebound to us thinks that we are its own origin.
@@ -95,6 +107,15 @@ fn a_name_that_is_not_ours_is_misdirected_on_every_route() {
     ] {
         let answer = ask(&daemon, "GET", "/healthz", &format!("Host: {host}\r\n"));
         assert_eq!(answer.status, 200, "{host}");
+    }
+    // A page whose request has no `Origin` is known by its Fetch Metadata.
+    for (method, path) in routes::hub() {
+        let lines = "Host: localhost\r\nSec-Fetch-Site: cross-site\r\n";
+        assert_eq!(
+            ask(&daemon, method, &path, lines).status,
+            403,
+            "{method} {path}"
+        );
     }
     for lines in [
         "",
@@ -127,7 +148,7 @@ fn an_allowed_page_may_ask_and_read_the_headers_it_needs() {
     let daemon = Daemon::start(CONFIG);
     let origin = "https://panel.example:8443";
     let lines = format!("Host: localhost\r\nOrigin: {origin}\r\n");
-    for (method, path) in everything() {
+    for (method, path) in own() {
         let answer = ask(&daemon, method, &path, &lines);
         // The set-up is for the control socket only, whoever asks.
         if path != "/setup" {
@@ -143,6 +164,11 @@ fn an_allowed_page_may_ask_and_read_the_headers_it_needs() {
         let varies =
             headers.any(|(name, value)| name.eq_ignore_ascii_case("Vary") && value == "Origin");
         assert!(varies, "{method} {path}");
+    }
+    for (method, path) in routes::hub() {
+        let answer = ask(&daemon, method, &path, &lines);
+        let allowed = answer.header("Access-Control-Allow-Origin");
+        assert_eq!(allowed, Some(origin), "{method} {path}");
     }
     let preflight = format!(
         "{lines}Access-Control-Request-Method: PATCH\r\nAccess-Control-Request-Headers: \

@@ -218,6 +218,12 @@ fn another_device_under_the_same_name_is_opened_as_new() {
     let command = manager.command(&program(&folder, &config(&line)), Vec::new());
     let daemon = Daemon::run(Arc::clone(&folder), command);
     daemon.until("said", |d| d.log().contains("not as it was kept"));
+    // The old device is let go, or its number could not be given to it when it comes back.
+    manager.hears("FDSTOREREMOVE=1");
+    manager.until("one is kept", |m| m.store.len() == 1);
+    let kept = rustix::fs::fstat(&manager.store[0].1).expect("a line");
+    let new = rustix::fs::stat(other.line()).expect("a line");
+    assert_eq!(kept.st_rdev, new.st_rdev, "it is the new device");
     let mut page = Page::connect(&daemon, &[reliable("thingway"), reliable("arm")]);
     reaches(&mut page, &other, b"hello");
     drop(pty);

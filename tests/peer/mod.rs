@@ -39,6 +39,8 @@ pub struct Peer {
     pub closed: bool,
     pub out: VecDeque<(SocketAddr, Vec<u8>)>,
     pub timeout: Instant,
+    /// The messages of all channels as they came, if a test wants to know: label and length.
+    pub order: Option<Vec<(String, usize)>>,
     local: SocketAddr,
 }
 
@@ -89,6 +91,7 @@ impl Peer {
             closed: false,
             out: VecDeque::new(),
             timeout: now,
+            order: None,
             local,
         };
         (peer, offer.to_sdp_string())
@@ -110,6 +113,7 @@ impl Peer {
             closed: false,
             out: VecDeque::new(),
             timeout: now,
+            order: None,
             local,
         };
         peer.drain(now);
@@ -263,6 +267,9 @@ impl Peer {
                     self.control.push(message);
                     self.apply_credit();
                     return;
+                }
+                if let Some(order) = &mut self.order {
+                    order.push((label.clone(), data.data.len()));
                 }
                 let channel = self.channels.get_mut(&label).expect("its state");
                 channel.bytes.extend_from_slice(&data.data);

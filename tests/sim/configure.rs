@@ -254,3 +254,33 @@ fn a_port_that_was_found_makes_way_for_the_file_that_names_it() {
     reload(&mut world, &format!("[serial]\ndiscover = true\n{ARM}"));
     assert_eq!(names(&mut world), ["arm"]);
 }
+
+#[test]
+fn origins_and_names_are_those_of_the_newest_configuration() {
+    let http = |name: &str, origin: &str| {
+        format!("[http]\nhosts = [\"{name}\"]\nallowed_origins = [\"{origin}\"]\n{DEMO}")
+    };
+    let (old, new) = ("https://old.example", "https://new.example");
+    let mut world = World::new(30, &http("old.example", old));
+    // A route of our own, and one of the hub.
+    let asked = |world: &mut World, lines: &str| {
+        ["/endpoints", "/peerjs/peers"].map(|path| {
+            let request = format!("GET {path} HTTP/1.1\r\n{lines}\r\n");
+            let answer = world.request(request.as_bytes());
+            answer.get(9..12).expect("a status").to_owned()
+        })
+    };
+    let origin = |origin: &str| format!("Host: board\r\nOrigin: {origin}\r\n");
+    assert_eq!(asked(&mut world, &origin(old)), ["200", "200"]);
+    assert_eq!(asked(&mut world, &origin(new)), ["403", "403"]);
+    assert_eq!(asked(&mut world, "Host: old.example\r\n"), ["200", "200"]);
+    reload(&mut world, &http("new.example", new));
+    assert_eq!(asked(&mut world, &origin(old)), ["403", "403"]);
+    assert_eq!(asked(&mut world, &origin(new)), ["200", "200"]);
+    assert_eq!(asked(&mut world, "Host: old.example\r\n"), ["421", "403"]);
+    assert_eq!(asked(&mut world, "Host: new.example\r\n"), ["200", "200"]);
+    assert_eq!(asked(&mut world, "Host: board\r\n"), ["200", "200"]);
+    // A faulty one changes nothing.
+    reload(&mut world, "[http]\nallowed_origins = 7\n");
+    assert_eq!(asked(&mut world, &origin(new)), ["200", "200"]);
+}

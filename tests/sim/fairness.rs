@@ -299,3 +299,42 @@ fn a_peer_that_ignores_the_largest_message_loses_that_channel_and_nothing_else()
         });
     }
 }
+
+#[test]
+fn a_channel_that_was_silent_has_no_longer_turn_than_another() {
+    let leg = ARM.replace("arm", "leg");
+    let mut world = World::new(8, &format!("{ARM}{leg}"));
+    let n = world.connect(&[reliable("arm"), reliable("leg")], good(), 8);
+    world.until("open", SOON, |w| {
+        w.peer(n).channels.values().all(|c| c.open)
+    });
+    // The leg always has more to say than the path takes.
+    let mut said = 0;
+    let stream = |world: &mut World, said: &mut usize| {
+        while *said < world.peer(n).channels["leg"].bytes.len() + 250_000 {
+            world.device_sends("/dev/leg", &[1; 10_000]);
+            *said += 10_000;
+        }
+        world.step();
+    };
+    while world.peer(n).channels["leg"].bytes.len() < 500_000 {
+        stream(&mut world, &mut said);
+    }
+    // The arm was silent for hundreds of turns, and then has much to say at once.
+    world.peer(n).order = Some(Vec::new());
+    world.device_sends("/dev/arm", &[2; 100_000]);
+    while world.peer(n).channels["arm"].bytes.len() < 60_000 {
+        stream(&mut world, &mut said);
+    }
+    let order = world.peer(n).order.take().expect("it was wanted");
+    let first = order.iter().position(|(label, _)| label == "arm");
+    let mut bytes = [0, 0];
+    for (label, len) in &order[first.expect("a message")..] {
+        bytes[usize::from(label == "leg")] += len;
+        let [arm, leg] = bytes;
+        assert!(
+            arm < leg + 10_000,
+            "{arm} bytes of the arm, {leg} of the leg"
+        );
+    }
+}

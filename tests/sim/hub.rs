@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use thingway::ids::SourceId;
 
-use crate::links::Draw;
+use crate::links::{Aborted, Draw};
 use crate::peer::{Peer, reliable};
 use crate::seeds;
 use crate::world::World;
@@ -84,6 +84,7 @@ impl Page {
 /// A page calls `robot-1` and talks to the tty behind it.
 #[test]
 fn a_page_reaches_a_serial_line_by_a_peers_name() {
+    let mut aborted = Aborted::default();
     for seed in 0..seeds(SEEDS) {
         let mut draw = Draw(seed);
         let link = draw.bad_link();
@@ -107,7 +108,7 @@ fn a_page_reaches_a_serial_line_by_a_peers_name() {
             world.peer(n).closed || world.peer(n).channels["talk"].open
         });
         if world.peer(n).closed {
-            // An INIT that came late: SCTP begins anew where the page does.
+            aborted.note(seed);
             continue;
         }
         let (up, down) = (draw.bytes(20_000), draw.bytes(20_000));
@@ -133,6 +134,7 @@ fn a_page_reaches_a_serial_line_by_a_peers_name() {
 /// A program's peer calls a page: the gateway makes the offer.
 #[test]
 fn a_program_calls_a_page() {
+    let mut aborted = Aborted::default();
     for seed in 0..seeds(SEEDS) {
         let mut draw = Draw(seed ^ 0xca11);
         let link = draw.bad_link();
@@ -172,6 +174,7 @@ fn a_program_calls_a_page() {
             |world| world.peer(n).closed || world.peer(n).channels["talk"].open,
         );
         if world.peer(n).closed {
+            aborted.note(seed);
             continue;
         }
         let bytes = draw.bytes(10_000);

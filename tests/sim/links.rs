@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use str0m::channel::ChannelConfig;
 use str0m_netem::{NetemConfig, Probability, RandomLoss};
 
 use crate::peer::{reliable, unreliable};
@@ -50,31 +51,52 @@ fn is_prefix(part: &[u8], whole: &[u8]) -> bool {
     whole.len() >= part.len() && &whole[..part.len()] == part
 }
 
-/// Connects, as a page does: again if the first try fails. An INIT that arrives late, when the
-/// association stands, makes the SCTP implementation abort it; that is about one in 4,000 here.
-fn connect_over(world: &mut World, link: NetemConfig, seed: u64) -> usize {
-    let labels = [reliable("thingway"), reliable("arm")];
-    for attempt in 0..3 {
-        let n = world.connect(&labels, link, seed + attempt * SEEDS);
+/// Sessions that were aborted before they were connected: an INIT that arrives late, when the
+/// association stands, makes the SCTP implementation abort it. That is about one in 4,000 here, so a
+/// second one in one sweep of seeds has another cause.
+#[derive(Default)]
+pub struct Aborted(u32);
+
+impl Aborted {
+    pub fn note(&mut self, seed: u64) {
+        self.0 += 1;
+        assert!(self.0 <= 1, "seed {seed}: the second session was aborted");
+    }
+}
+
+/// Connects, as a page does: again if the first try fails.
+pub fn connect_over(
+    world: &mut World,
+    labels: &[ChannelConfig],
+    link: NetemConfig,
+    (seed, aborted): (u64, &mut Aborted),
+) -> usize {
+    for attempt in 0..2 {
+        let n = world.connect(labels, link, seed + attempt * SEEDS);
         world.until("credit", Duration::from_secs(120), |w| {
-            w.peer(n).closed || w.peer(n).channels["arm"].credit.is_some()
+            let mut channels = w.peer(n).channels.iter();
+            let is_open = channels.all(|(label, it)| label == "thingway" || it.credit.is_some());
+            is_open || w.peer(n).closed
         });
         if !world.peer(n).closed {
             return n;
         }
+        aborted.note(seed);
     }
-    panic!("seed {seed}: three sessions in a row were aborted");
+    panic!("seed {seed}: no session");
 }
 
 #[test]
 fn loss_and_reordering_cost_time_and_no_byte() {
+    let mut aborted = Aborted::default();
+    let labels = [reliable("thingway"), reliable("arm")];
     for seed in 0..seeds(SEEDS) {
         let mut draw = Draw(seed);
         // A handshake that loses every other flight may take longer than the 30 s of the default.
         let mut world = World::new(seed, &format!("[limits]\nconnect_timeout_s = 120\n{ARM}"));
         let link = draw.bad_link();
         let wait = Duration::from_secs(120);
-        let n = connect_over(&mut world, link, seed);
+        let n = connect_over(&mut world, &labels, link, (seed, &mut aborted));
 
         let (length, rate) = (2_000 + draw.below(20_000), 20 + draw.below(500) as usize);
         let to_device = draw.bytes(length);

@@ -11,19 +11,31 @@
 
 mod access;
 mod backlog;
+mod balance;
 mod configure;
+mod cookies;
 mod endpoints;
 mod fairness;
 mod hostile;
 mod hub;
+mod hub_door;
+mod ledger;
 mod line;
 mod links;
 mod lost_writers;
+mod panics;
 #[path = "../peer/mod.rs"]
 mod peer;
 mod places;
+mod queries;
+mod refused;
+mod revoked;
 mod rights;
+#[path = "../routes/mod.rs"]
+mod routes;
+mod secure;
 mod sessions;
+mod stopped;
 mod storms;
 mod takeover;
 mod tangles;

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use thingway::datagram::Meta;
-use thingway::endpoint::line::{FlowControl, Format, LineFault, LineStatus, LineStep, ModemLines};
+use thingway::endpoint::line::{
+    FlowControl, Format, LineCounters, LineFault, LineStatus, LineStep, ModemLines,
+};
 use thingway::endpoint::{Failure, FailureKind};
 use thingway::gateway::source::Command;
 use thingway::ids::SourceId;
@@ -34,6 +36,10 @@ pub struct Tty {
     /// Those.
     pub tried: Vec<SourceId>,
     baud: u32,
+    /// What its UART has counted, if it has one.
+    pub counters: Option<LineCounters>,
+    /// Where in [`Self::written`] the device began anew.
+    pub returns: Vec<usize>,
 }
 
 impl Tty {
@@ -53,7 +59,7 @@ impl Tty {
             format: Format::default(),
             flow: FlowControl::None,
             modem: (!self.is_pty).then(ModemLines::default),
-            counters: None,
+            counters: self.counters,
             unsent: self.driver_holds,
         })
     }
@@ -149,11 +155,13 @@ impl World {
             self.trace.truncate(40);
             match command {
                 Command::Listen { source, addr } => {
+                    self.listeners.push((source, addr));
                     self.gateway.handle_listening(self.now, source, addr);
                 }
                 Command::LoadTls { .. } => {
-                    self.gateway
-                        .handle_tls(self.now, Err("no files here".to_owned()));
+                    let found = self.tls.clone();
+                    let found = found.ok_or_else(|| "no files here".to_owned());
+                    self.gateway.handle_tls(self.now, found);
                 }
                 Command::StoreAccess { text } => {
                     let result = if self.disk_is_full {
@@ -192,6 +200,7 @@ impl World {
                     } else if tty.present {
                         tty.source = Some(source);
                         tty.opened += 1;
+                        tty.returns.push(tty.written.len());
                         self.gateway.handle_opened(self.now, source, None);
                     } else {
                         let failure = Failure::new(FailureKind::Absent, "no such file");
@@ -234,6 +243,7 @@ impl World {
                         .handle_endpoint_written(self.now, &name, Ok(()));
                 }
                 Command::ListenControl { .. } | Command::WatchDevices => {}
+                Command::ListAddresses if self.holds_addresses => {}
                 Command::ListAddresses => {
                     self.gateway
                         .handle_addresses(self.now, &[GATEWAY.parse().unwrap()]);

@@ -14,10 +14,46 @@ impl World {
     pub fn request(&mut self, bytes: &[u8]) -> String {
         let local = "127.0.0.1:8000".parse().unwrap();
         let remote = "127.0.0.1:40000".parse().unwrap();
+        let source = self.gateway.handle_accept(self.now, local, remote);
+        self.exchange(source, bytes)
+    }
+
+    /// As [`Self::request`], from another machine at a listener that asks for no TLS.
+    pub fn request_from(&mut self, remote: &str, bytes: &[u8]) -> String {
+        let local = "192.0.2.1:8000".parse().unwrap();
+        let remote = remote.parse().expect("an address");
+        let source = self.gateway.handle_accept(self.now, local, remote);
+        self.exchange(source, bytes)
+    }
+
+    /// As [`Self::request`], at the only listener.
+    pub fn request_at_listener(&mut self, remote: &str, bytes: &[u8]) -> String {
+        let source = self.accept_at_listener(remote);
+        self.exchange(Some(source), bytes)
+    }
+
+    /// A connection to the only listener, over which nothing has come yet.
+    pub fn accept_at_listener(&mut self, remote: &str) -> SourceId {
+        let (listener, local) = self.listeners[0];
+        let remote = remote.parse().expect("an address");
         let source = self
             .gateway
-            .handle_accept(self.now, local, remote)
-            .expect("accepted");
+            .handle_accept_at(self.now, listener, local, remote);
+        let source = source.expect("accepted");
+        self.http.insert(source, Vec::new());
+        source
+    }
+
+    /// Gives the list of addresses that was held back.
+    pub fn release_addresses(&mut self) {
+        self.holds_addresses = false;
+        let addresses = [super::GATEWAY.parse().unwrap()];
+        self.gateway.handle_addresses(self.now, &addresses);
+        self.settle();
+    }
+
+    fn exchange(&mut self, source: Option<SourceId>, bytes: &[u8]) -> String {
+        let source = source.expect("accepted");
         self.http.insert(source, Vec::new());
         self.gateway.handle_data(self.now, source, bytes);
         self.settle();

@@ -2,6 +2,7 @@
 
 mod devices;
 mod http;
+mod panics;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -12,11 +13,13 @@ use str0m::channel::ChannelConfig;
 use str0m_netem::{Input, Netem, NetemConfig, Output};
 use thingway::config::Config;
 use thingway::datagram::Meta;
+use thingway::endpoint::Count;
 use thingway::gateway::Gateway;
 use thingway::gateway::source::Exit;
 use thingway::ids::SourceId;
 use thingway::ports::Port;
 use thingway::session::crypto::Identity;
+use thingway::tls::TlsIdentity;
 
 use crate::peer::Peer;
 pub use devices::Tty;
@@ -44,9 +47,20 @@ pub struct World {
     /// UDP devices that echo, by their address.
     pub udp: BTreeMap<SocketAddr, SourceId>,
     pub echoed: usize,
+    /// UDP devices that keep what they get and send nothing back.
+    pub keeps_datagrams: bool,
+    pub kept_datagrams: Vec<Vec<u8>>,
+    /// So many of the next datagrams to UDP devices cannot be sent.
+    pub unsendable: usize,
     pub ice: Option<SourceId>,
     pub ice_addr: SocketAddr,
     pub http: BTreeMap<SourceId, Vec<u8>>,
+    /// HTTP listeners with their addresses.
+    pub listeners: Vec<(SourceId, SocketAddr)>,
+    /// What `LoadTls` finds.
+    tls: Option<TlsIdentity>,
+    /// The list of addresses takes its time: it is given out when this is false again.
+    pub holds_addresses: bool,
     /// What was kept of tokens.
     pub stored: Option<String>,
     /// Nothing can be kept.
@@ -62,14 +76,25 @@ pub struct World {
     pub ports: Vec<Port>,
     /// What the API wrote to `conf.d`.
     pub files: BTreeMap<String, Option<String>>,
+    /// How many panics of sessions the test wants, if it wants any.
+    wanted_panics: Option<usize>,
     /// The last few events, for a failure's report.
     trace: VecDeque<String>,
 }
 
 pub const GATEWAY: &str = "192.0.2.1";
 
+/// Rounds after which everything must have come to rest by itself.
+const ROUNDS: usize = 1_000;
+
 impl World {
     pub fn new(seed: u64, config: &str) -> Self {
+        Self::secured(seed, config, None)
+    }
+
+    /// With a certificate, for listeners beyond loopback.
+    pub fn secured(seed: u64, config: &str, tls: Option<TlsIdentity>) -> Self {
+        panics::watch();
         let config = Config::parse(config).expect("a config");
         let identity = Identity::generate().expect("an identity");
         let now = Instant::now();
@@ -84,9 +109,15 @@ impl World {
             ttys: BTreeMap::new(),
             udp: BTreeMap::new(),
             echoed: 0,
+            keeps_datagrams: false,
+            kept_datagrams: Vec::new(),
+            unsendable: 0,
             ice: None,
             ice_addr: SocketAddr::new(GATEWAY.parse().unwrap(), 5000),
             http: BTreeMap::new(),
+            listeners: Vec::new(),
+            tls,
+            holds_addresses: false,
             stored: None,
             disk_is_full: false,
             token: None,
@@ -95,6 +126,7 @@ impl World {
             closed: Vec::new(),
             ports: Vec::new(),
             files: BTreeMap::new(),
+            wanted_panics: None,
             trace: VecDeque::new(),
         };
         world.settle();
@@ -270,6 +302,7 @@ impl World {
 
     /// Jumps to the next thing that happens.
     pub fn step(&mut self) {
+        self.check_panics();
         self.settle();
         let mut next = self.gateway.poll_timeout();
         let mut sooner = |at: Option<Instant>| {
@@ -323,6 +356,21 @@ impl World {
         }
     }
 
+    /// So many sessions are to end by a panic before the world ends.
+    #[allow(dead_code, reason = "only the simulation wants one")]
+    pub fn wants_panics(&mut self, count: usize) {
+        self.wanted_panics = Some(count);
+    }
+
+    /// Fails if a session has ended by a panic that the gateway caught.
+    fn check_panics(&self) {
+        let seen = panics::seen();
+        assert!(
+            self.wanted_panics.is_some() || seen == 0,
+            "the gateway has caught a panic"
+        );
+    }
+
     fn deliver(&mut self) {
         let now = self.now;
         let ice_addr = self.ice_addr;
@@ -372,9 +420,10 @@ impl World {
         let time = Duration::from_secs(self.epoch) + self.elapsed();
         let time = std::time::UNIX_EPOCH + time;
         self.gateway.handle_clock(self.now, time);
-        for _ in 0..50 {
+        let mut busy = true;
+        for _ in 0..ROUNDS {
             self.gateway.settle(self.now);
-            let mut busy = self.run_commands();
+            busy = self.run_commands();
             while let Some(source) = self.gateway.poll_touched() {
                 busy |= self.write(source);
             }
@@ -389,11 +438,12 @@ impl World {
                 break;
             }
         }
+        assert!(!busy, "not at rest after {ROUNDS} rounds: {:?}", self.trace);
         self.exit = self.gateway.poll_exit().cloned();
     }
 
     fn transmit(&mut self) {
-        let mut echoes = Vec::new();
+        let (mut echoes, mut unsent) = (Vec::new(), Vec::new());
         while let Some(batch) = self.gateway.poll_transmit() {
             for datagram in batch.contents.chunks(batch.segment.max(1)) {
                 if let Some(client) = self
@@ -404,10 +454,19 @@ impl World {
                     client
                         .down
                         .handle_input(Input::Packet(self.now, datagram.to_vec()));
-                } else if self.udp.contains_key(&batch.destination) {
+                } else if !self.udp.contains_key(&batch.destination) {
+                } else if self.unsendable > 0 {
+                    self.unsendable -= 1;
+                    unsent.push((batch.socket, Count::one(datagram.len())));
+                } else if self.keeps_datagrams {
+                    self.kept_datagrams.push(datagram.to_vec());
+                } else {
                     echoes.push((batch.socket, batch.destination, datagram.to_vec()));
                 }
             }
+        }
+        for (socket, count) in unsent {
+            self.gateway.handle_send_failed(socket, count);
         }
         for (socket, remote, bytes) in echoes {
             self.echoed += 1;
@@ -428,6 +487,15 @@ impl World {
                     client.up.handle_input(Input::Packet(self.now, bytes));
                 }
             }
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let wanted = self.wanted_panics.unwrap_or(0);
+            assert_eq!(panics::seen(), wanted, "the gateway has caught a panic");
         }
     }
 }

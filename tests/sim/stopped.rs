@@ -1,0 +1,51 @@
+//! The dead man at the edges: who was stopped, and a machine whose writer has gone already.
+
+use std::time::Duration;
+
+use serde_json::json;
+use thingway::config::Config;
+
+use crate::peer::reliable;
+use crate::sessions::ARM;
+use crate::tangles::{DEAD, SOON, ask, connect, write};
+use crate::world::World;
+
+fn written(world: &mut World) -> String {
+    String::from_utf8_lossy(&world.tty("/dev/arm").written).into_owned()
+}
+
+#[test]
+fn who_was_stopped_stays_so_over_a_reload() {
+    let mut world = World::new(1, &format!("{ARM}{DEAD}"));
+    let n = connect(&mut world, "arm", 1);
+    write(&mut world, n, "arm", b"go\n");
+    world.run(Duration::from_secs(1));
+    assert_eq!(written(&mut world), "go\nSTOP\n");
+    let config = Config::parse(&format!("{ARM}lag = \"skip\"\n{DEAD}")).map_err(|_| Vec::new());
+    world.gateway.handle_reload(world.now, config);
+    world.until("reconfigured", SOON, |w| w.peer(n).channels["arm"].closed);
+    let now = world.now;
+    world.peer(n).open_as(now, "again", reliable("arm"));
+    world.until("open", SOON, |w| {
+        w.peer(n).channels["again"].credit.is_some()
+    });
+    // It has not said that it knows of the stop: this was meant for a machine that moved.
+    write(&mut world, n, "again", b"stale\n");
+    assert_eq!(written(&mut world), "go\nSTOP\n");
+    assert_eq!(world.dropped("deadman"), 6);
+    ask(&mut world, n, &json!({"type": "heartbeat", "fired": 1}));
+    write(&mut world, n, "again", b"new\n");
+    assert_eq!(written(&mut world), "go\nSTOP\nnew\n");
+}
+
+#[test]
+fn a_shutdown_stops_the_machine_of_a_writer_that_has_gone() {
+    let mut world = World::new(2, &format!("{ARM}{DEAD}"));
+    let n = connect(&mut world, "arm", 2);
+    write(&mut world, n, "arm", b"go\n");
+    world.delete(n);
+    assert_eq!(written(&mut world), "go\n", "the dead man still waits");
+    world.gateway.handle_shutdown(world.now);
+    world.until("exit", Duration::from_secs(20), |w| w.exit.is_some());
+    assert_eq!(written(&mut world), "go\nSTOP\n");
+}
