@@ -170,10 +170,14 @@ fn a_stream_over_tls_outlives_the_limit_of_the_handshake() {
     };
     stream.exchange(&mut world);
     assert!(!stream.client.is_handshaking());
-    // The connection is idle for longer than a handshake or an unread answer may take.
+    // After its first request the connection is idle for longer than a handshake or an unread answer may take.
+    let lines = format!("Host: board\r\nAuthorization: Bearer {token}\r\n");
+    let head = request("GET", "/endpoints", &lines);
+    let mut writer = stream.client.writer();
+    writer.write_all(head.as_bytes()).expect("memory");
+    stream.exchange(&mut world);
     world.run(Duration::from_secs(11));
     assert!(world.http.contains_key(&source), "it was closed");
-    let lines = format!("Host: board\r\nAuthorization: Bearer {token}\r\n");
     let head = request("GET", "/events", &lines);
     let mut writer = stream.client.writer();
     writer.write_all(head.as_bytes()).expect("memory");
