@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::input::Input;
 use super::peer::Peer;
+use super::programs;
 use super::start;
 use super::world::World;
 
@@ -50,7 +51,13 @@ pub fn gateway(data: &[u8]) {
     }
     check_metrics(
         &mut world,
-        &[("sessions", 3), ("channels", 3 * 4), ("connections", 128)],
+        &[
+            ("sessions", 6),
+            ("channels", 6 * 4),
+            ("connections", 256),
+            ("peers", 8),
+            ("content_ports", 4),
+        ],
     );
     if world.come_to_an_end().is_some() {
         return;
@@ -62,7 +69,7 @@ pub fn gateway(data: &[u8]) {
 }
 
 fn act(world: &mut World, action: u8, input: &mut Input<'_>) {
-    match action % 18 {
+    match action % 26 {
         0 => world.connect(input.byte() & 1 == 1),
         1 => {
             let client = input.below(world.clients.len().max(1));
@@ -94,6 +101,19 @@ fn act(world: &mut World, action: u8, input: &mut Input<'_>) {
         14 => new_peer(world),
         15 => peer_sends(world, input),
         16 => peer_leaves(world, input),
+        18..=20 => programs::call(world, input),
+        21 => world.reload(input.byte()),
+        22 => {
+            world.line_works = input.byte() & 1 == 1;
+            world.disk_is_full = input.byte() & 1 == 1;
+        }
+        23 => world.leg_sends(input.piece()),
+        24 => {
+            let which = input.below(8);
+            world.socket_receives(which, input.piece());
+        }
+        // Long enough for what expires.
+        25 => world.run(Duration::from_secs(u64::from(input.byte()))),
         _ => {
             // Rare, because nothing more can happen after it.
             if input.byte() == 0xa5 {

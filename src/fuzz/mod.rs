@@ -9,6 +9,7 @@ mod gateway;
 mod input;
 mod payload;
 mod peer;
+mod programs;
 mod signaling;
 mod world;
 

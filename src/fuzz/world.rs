@@ -4,9 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::peer::Peer;
+use super::programs::{Known, certificate};
 use crate::config::Config;
 use crate::datagram::Meta;
-use crate::endpoint::line::LineFault;
+use crate::endpoint::line::{FlowControl, Format, LineFault, LineStatus};
 use crate::endpoint::{Failure, FailureKind};
 use crate::gateway::Gateway;
 use crate::gateway::source::{Command, Exit};
@@ -14,8 +15,11 @@ use crate::ids::SourceId;
 use crate::limits;
 use crate::session::crypto::Identity;
 
-const CONFIG: &str = "[http]\nallowed_origins = [\"https://a.example\"]\n\
-    [limits]\nsessions = 3\nchannels_per_session = 4\nconnect_timeout_s = 5\n\
+const CONFIG: &str = "[http]\nlisten = [\"127.0.0.1:8000\", \"192.0.2.1:8443\"]\n\
+    allowed_origins = [\"https://a.example\"]\n[api]\nconfigure = true\n\
+    [skyway]\nexpose = true\n[[skyway.key]]\nkey = \"k\"\n[[peerjs.key]]\nkey = \"k\"\n\
+    [content]\nports = 4\n[[peer]]\nid = \"robot\"\nendpoint = \"echo\"\n\
+    [limits]\nsessions = 6\npeers = 8\nchannels_per_session = 4\nconnect_timeout_s = 5\n\
     disconnected_timeout_s = 5\n\
     [[endpoint]]\nname = \"demo\"\nkind = \"demo\"\n\
     [[endpoint]]\nname = \"arm\"\nkind = \"serial\"\npath = \"/dev/arm\"\nbaud = 9600\n\
@@ -47,6 +51,14 @@ pub(super) struct World {
     ice: Option<SourceId>,
     rover: Option<SourceId>,
     arm: Option<SourceId>,
+    leg: Option<SourceId>,
+    /// Content ports and the sockets of endpoints.
+    sockets: Vec<(SourceId, SocketAddr)>,
+    secure: Option<SourceId>,
+    pub(super) known: Known,
+    /// Whether scripts find a line that does what they say, and tokens can be stored.
+    pub(super) line_works: bool,
+    pub(super) disk_is_full: bool,
     /// Whether the line is there, and takes bytes.
     pub(super) plugged: bool,
     pub(super) blocked: bool,
@@ -65,6 +77,12 @@ impl World {
             ice: None,
             rover: None,
             arm: None,
+            leg: None,
+            sockets: Vec::new(),
+            secure: None,
+            known: Known::default(),
+            line_works: false,
+            disk_is_full: false,
             plugged: true,
             blocked: false,
         };
@@ -84,8 +102,11 @@ impl World {
     // ---- HTTP ----
 
     pub(super) fn connect(&mut self, stuck: bool) {
+        self.connect_from(SocketAddr::from(([127, 0, 0, 1], 40_000)), stuck);
+    }
+
+    fn connect_from(&mut self, remote: SocketAddr, stuck: bool) {
         let local = SocketAddr::from(([127, 0, 0, 1], 8000));
-        let remote = SocketAddr::from(([127, 0, 0, 1], 40_000));
         if let Some(source) = self.gateway.handle_accept(self.now, local, remote) {
             self.clients.push(Client {
                 source,
@@ -108,10 +129,17 @@ impl World {
 
     /// A request on a connection of its own, and all that comes back.
     pub(super) fn request(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
-        let before = self.clients.len();
-        self.connect(false);
-        let source = self.clients.get(before)?.source;
-        self.feed(before, bytes);
+        self.request_from(SocketAddr::from(([127, 0, 0, 1], 40_000)), bytes)
+    }
+
+    /// The same, from another address.
+    pub(super) fn request_from(&mut self, remote: SocketAddr, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.connect_from(remote, false);
+        // Another connection may have made room for it.
+        self.settle();
+        let last = self.clients.len().checked_sub(1)?;
+        let source = self.clients.get(last)?.source;
+        self.feed(last, bytes);
         let at = self
             .clients
             .iter()
@@ -122,7 +150,87 @@ impl World {
         Some(client.received)
     }
 
+    /// A connection at the listener that speaks TLS, from beyond this machine.
+    pub(super) fn accept_secure(&mut self) -> Option<SourceId> {
+        let local = SocketAddr::from(([192, 0, 2, 1], 8443));
+        let remote = SocketAddr::from(([203, 0, 113, 7], 4001));
+        let listener = self.secure?;
+        self.gateway
+            .handle_accept_at(self.now, listener, local, remote)
+    }
+
+    /// Bytes up, and those that come down.
+    pub(super) fn exchange_secure(&mut self, source: SourceId, up: &[u8]) -> Vec<u8> {
+        if !up.is_empty() && self.gateway.wants_input(source) {
+            self.gateway.handle_data(self.now, source, up);
+        }
+        self.settle();
+        let down = self.gateway.output(source).to_vec();
+        if !down.is_empty() {
+            self.gateway.consume(self.now, source, down.len());
+            self.settle();
+        }
+        down
+    }
+
+    /// The client of a connection has gone.
+    pub(super) fn leave(&mut self, source: SourceId) {
+        self.gateway.handle_closed(self.now, source);
+        let failure = Failure::new(FailureKind::Absent, "reset");
+        self.gateway.handle_failed(self.now, source, &failure);
+        self.settle();
+    }
+
+    /// A gauge of the metrics.
+    pub(super) fn gauge(&mut self, name: &str) -> Option<u64> {
+        let answer = self.request(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+        let prefix = format!("thingway_{name} ");
+        let text = String::from_utf8(answer).expect("text");
+        let line = text.lines().find_map(|line| line.strip_prefix(&prefix))?;
+        line.parse().ok()
+    }
+
+    /// Another configuration is read, or a faulty one.
+    pub(super) fn reload(&mut self, which: u8) {
+        let text = match which % 5 {
+            0 => CONFIG.to_owned(),
+            1 => CONFIG.replace("key = \"k\"", "key = \"another\""),
+            2 => CONFIG.replace("expose = true", "expose = false"),
+            3 => CONFIG.replace("framing = \"slip\"", "framing = \"cobs\""),
+            _ => CONFIG.replace("timeout_ms = 400", "timeout_ms = 500"),
+        };
+        let result = if which < 128 {
+            Config::parse(&text).map_err(|_| Vec::new())
+        } else {
+            Err(vec!["line 1: faulty".to_owned()])
+        };
+        self.gateway.handle_reload(self.now, result);
+        self.settle();
+    }
+
     // ---- datagrams and devices ----
+
+    /// A program sends to one of our sockets.
+    pub(super) fn socket_receives(&mut self, which: usize, bytes: &[u8]) {
+        let count = self.sockets.len().max(1);
+        if let Some((source, local)) = self.sockets.get(which % count).copied() {
+            let meta = Meta {
+                local,
+                remote: SocketAddr::from(([127, 0, 0, 1], 7001)),
+                stride: bytes.len().max(1),
+            };
+            self.gateway
+                .handle_datagrams(self.now, source, &meta, bytes);
+        }
+        self.settle();
+    }
+
+    pub(super) fn leg_sends(&mut self, bytes: &[u8]) {
+        if let Some(source) = self.leg {
+            self.gateway.handle_data(self.now, source, bytes);
+        }
+        self.settle();
+    }
 
     pub(super) fn datagram(&mut self, remote: SocketAddr, bytes: &[u8]) {
         if let Some(ice) = self.ice {
@@ -248,10 +356,11 @@ impl World {
                 busy = true;
             }
         }
-        if let Some(arm) = self.arm.filter(|_| !self.blocked) {
-            let n = self.gateway.output(arm).len();
+        let devices = [self.arm.filter(|_| !self.blocked), self.leg];
+        for device in devices.into_iter().flatten() {
+            let n = self.gateway.output(device).len();
             if n > 0 {
-                self.gateway.consume(self.now, arm, n);
+                self.gateway.consume(self.now, device, n);
                 busy = true;
             }
         }
@@ -298,6 +407,9 @@ impl World {
         let absent = Failure::new(FailureKind::Absent, "not here");
         match command {
             Command::Listen { source, addr } => {
+                if addr.port() == 8443 {
+                    self.secure = Some(source);
+                }
                 self.gateway.handle_listening(self.now, source, addr);
             }
             Command::OpenIce { source, addr } if addr.is_ipv4() => {
@@ -308,14 +420,19 @@ impl World {
             Command::OpenIce { source, .. } => {
                 self.gateway.handle_failed(self.now, source, &absent);
             }
-            Command::OpenUdp { source, .. } => {
-                self.rover = Some(source);
-                self.gateway
-                    .handle_opened(self.now, source, Some(Self::ice_addr()));
+            Command::OpenUdp { source, udp } => {
+                let local = udp.bind.unwrap_or_else(|| {
+                    self.rover = Some(source);
+                    SocketAddr::from(([127, 0, 0, 1], 6_001))
+                });
+                self.sockets.push((source, local));
+                self.gateway.handle_opened(self.now, source, Some(local));
             }
             Command::Open { source, target } if self.plugged => {
-                if target.to_string() == "/dev/arm" {
-                    self.arm = Some(source);
+                match target.to_string().as_str() {
+                    "/dev/arm" => self.arm = Some(source),
+                    "/dev/leg" => self.leg = Some(source),
+                    _ => {}
                 }
                 self.gateway.handle_opened(self.now, source, None);
             }
@@ -324,14 +441,25 @@ impl World {
             }
             Command::CountUnsent { source } => self.gateway.handle_unsent(self.now, source, 0),
             Command::Line { source, .. } => {
-                let fault = LineFault::Unsupported;
-                self.gateway.handle_line(self.now, source, Err(fault));
+                let result = if self.line_works {
+                    Ok(status())
+                } else {
+                    Err(LineFault::Unsupported)
+                };
+                self.gateway.handle_line(self.now, source, result);
             }
             Command::LoadTls { .. } => {
-                let none = Err("no files here".to_owned());
-                self.gateway.handle_tls(self.now, none);
+                let identity = certificate().0.clone();
+                self.gateway.handle_tls(self.now, Ok(identity));
             }
-            Command::StoreAccess { .. } => self.gateway.handle_access_stored(self.now, Ok(())),
+            Command::StoreAccess { .. } => {
+                let result = if self.disk_is_full {
+                    Err("no space left on device".to_owned())
+                } else {
+                    Ok(())
+                };
+                self.gateway.handle_access_stored(self.now, result);
+            }
             Command::ListPorts => self.gateway.handle_ports(self.now, &[]),
             Command::WriteEndpoint { name, .. } => {
                 self.gateway
@@ -341,7 +469,13 @@ impl World {
                 self.gateway.handle_failed(self.now, source, &absent);
             }
             Command::ListenControl { .. } | Command::WatchDevices => {}
-            Command::Close { source } => self.clients.retain(|client| client.source != source),
+            Command::Close { source } => {
+                self.clients.retain(|client| client.source != source);
+                self.sockets.retain(|(id, _)| *id != source);
+                for device in [&mut self.arm, &mut self.leg, &mut self.rover] {
+                    device.take_if(|id| *id == source);
+                }
+            }
             Command::ListAddresses => {
                 let addresses: [IpAddr; 2] = [[127, 0, 0, 1].into(), [192, 0, 2, 1].into()];
                 self.gateway.handle_addresses(self.now, &addresses);
@@ -362,5 +496,17 @@ impl World {
         self.settle();
         self.run(Duration::from_secs(120));
         self.gateway.poll_exit().cloned()
+    }
+}
+
+/// What a line says of itself that does whatever it is told.
+fn status() -> LineStatus {
+    LineStatus {
+        baud: 9600,
+        format: Format::default(),
+        flow: FlowControl::None,
+        modem: None,
+        counters: None,
+        unsent: 0,
     }
 }
