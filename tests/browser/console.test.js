@@ -192,24 +192,50 @@ test('a page whose beginning was lost on the way loads itself again', { timeout:
   }
 });
 
-test('a part of the page that did not come is asked for again when the gateway is back', { timeout: 60000 }, async (t) => {
+// Chromium 148 remembers a failed import for the life of the page, so here the address that failed stays broken.
+test('a part of the page that did not come is asked for under another URL when the gateway is back', { timeout: 60000 }, async (t) => {
   const { daemon, url, browser } = await bench(t);
-  const page = await Console.open(browser, url);
-  const parts = /[/](plots|screen)-/;
-  await page.page.route(parts, (route) => route.abort());
+  const page = new Console(await browser.newPage());
+  page.page.on('pageerror', (error) => page.errors.push(String(error)));
+  const asked = [];
+  page.page.on('request', (request) => asked.push(request.url().slice(url.length + 1)));
+  await page.page.route(/[/](later|screen)-[^?]*$/, (route) => route.abort());
+  await page.page.goto(url);
   await page.connected();
   await page.row('arm').locator('button').click();
-  await page.page.click('nav a[href="#/plots"]');
   await until('the page says so', async () => /Reload/.test(await page.notices()));
-  await page.page.unroute(parts);
+  await until('the views were asked for, too', () => asked.some((path) => /later-/.test(path)));
   await daemon.stop();
-  await until('the page knows', async () => await page.link() === 'reconnecting', 20000);
+  await until('the page knows', async () => await page.link() === 'reconnecting');
   await daemon.start();
-  await page.page.waitForSelector('main > .stack');
-  await page.view('terminals');
   await page.isOpen('arm');
+  await page.view('connection');
   await until('nothing is said any more', async () => await page.notices() === '');
+  // The part has no copy of its own of what the page consists of: it shows the state of this page.
+  const [{ id }] = await daemon.sessions();
+  await until('the session of this page', async () => (await page.page.locator('main .card').first().innerText()).includes(id));
+  await page.page.locator('.menu summary').click();
+  await page.page.getByLabel('Language').selectOption('ja');
+  await until('its language', async () => /[\u3040-\u30ff]/.test(await page.page.locator('main .card').first().innerText()));
+  const again = asked.filter((path) => path.includes('?'));
+  assert.equal(again.length, 2, asked.join('\n'));
+  for (const part of ['screen', 'later']) assert.equal(again.filter((path) => new RegExp(`^assets/${part}-[^?]+\\?again=\\d+$`).test(path)).length, 1, again.join());
+  const scripts = asked.filter((path) => /\.js$/.test(path)).filter((path) => !/(later|screen)-/.test(path));
+  assert.deepEqual(scripts, [...new Set(scripts)], 'all else was asked for once');
   assert.deepEqual(page.errors, []);
+});
+
+test('a style sheet that did not come is asked for under another URL', { timeout: 60000 }, async (t) => {
+  const { url, browser } = await bench(t);
+  const page = new Console(await browser.newPage());
+  const asked = [];
+  page.page.on('request', (request) => asked.push(request.url()));
+  await page.page.route(/\.css$|\.css\?again=1$/, (route) => route.abort());
+  await page.page.goto(url);
+  const isStyled = () => page.page.evaluate(() => [...document.styleSheets].some(({ href, cssRules }) => href !== null && cssRules.length > 0));
+  await until('it is there', isStyled);
+  assert.deepEqual(asked.filter((address) => address.includes('.css')).map((address) => new URL(address).search), ['', '?again=1', '?again=2']);
+  await page.connected();
 });
 
 test('adds an endpoint where that is allowed, and says what to do where not', { timeout: 60000 }, async (t) => {

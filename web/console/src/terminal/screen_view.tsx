@@ -15,7 +15,7 @@ import { palettes } from './theme.ts';
 const LATER = 250; // ms after there is a session: what was opened at once is open by then
 
 /** The largest part of the page. It comes when nothing waits for it; until then a terminal shows plain text. */
-const screens = calm.then(() => new Promise((done) => setTimeout(done, LATER))).then(() => late(() => import('./screen.ts')));
+const screens = calm.then(() => new Promise((done) => setTimeout(done, LATER))).then(() => late('screen'));
 
 export function ScreenView({ desk, onScreen, onLeave }: { desk: Desk; onScreen: (screen: Screen | null) => void; onLeave: () => void }) {
   const place = useRef<HTMLDivElement>(null);
