@@ -87,7 +87,7 @@ for (const [name, launch] of Object.entries(browsers)) {
       slow.addEventListener('state', ({ detail }) => states.push(detail.state));
     });
     await until('some has arrived', () => device.taken > 100_000, 15000);
-    await daemon.stop('SIGKILL');
+    await daemon.kill();
     const killed = Date.now();
     const failed = await page.evaluate(() => writing);
     const noticed = Date.now() - killed;

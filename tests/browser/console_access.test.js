@@ -16,7 +16,7 @@ const address = Object.values(networkInterfaces()).flat().find(({ internal, fami
 
 test('signs in, makes tokens, shares and revokes them', { timeout: 90000, skip: !address && 'this machine has no address but loopback' }, async (t) => {
   const daemon = await Daemon.start(t, `[http]\nlisten = ["127.0.0.1:0", "${address}:0"]\n${demoEndpoint}[[endpoint]]\nname = "echo"\nkind = "echo"\n`, { listen: false });
-  const url = await consoleOf(t, { url: daemon.secureUrl });
+  const url = await consoleOf(t, { url: await daemon.secureUrl() });
   const answer = await fetch(`${daemon.url}/tokens`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"name":"boss","admin":true}' });
   const { token } = await answer.json();
   const browser = await chromium(t);
@@ -84,7 +84,7 @@ test('signs in, makes tokens, shares and revokes them', { timeout: 90000, skip: 
 
 test('remembers a token on this device when asked to, until the person signs out', { timeout: 90000, skip: !address && 'this machine has no address but loopback' }, async (t) => {
   const daemon = await Daemon.start(t, `[http]\nlisten = ["127.0.0.1:0", "${address}:0"]\n${demoEndpoint}`, { listen: false });
-  const url = await consoleOf(t, { url: daemon.secureUrl });
+  const url = await consoleOf(t, { url: await daemon.secureUrl() });
   const answer = await fetch(`${daemon.url}/tokens`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"name":"phone","admin":true}' });
   const { token } = await answer.json();
   const browser = await chromium(t);

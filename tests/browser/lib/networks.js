@@ -40,7 +40,8 @@ export function twoMachines(t) {
   try {
     for (const { name } of [board, phone]) {
       ip('netns', 'add', name);
-      t.after(() => ip('netns', 'del', name));
+      // After all that runs in it: Node calls hooks in the order in which they were added.
+      t.after(() => t.after(() => ip('netns', 'del', name)));
     }
     ip('link', 'add', 'cable', 'netns', board.name, 'type', 'veth', 'peer', 'name', 'cable', 'netns', phone.name);
     for (const { name, address } of [board, phone]) {
