@@ -5,10 +5,12 @@ import { test } from 'node:test';
 import { chromium } from './lib/browsers.js';
 import { Daemon } from './lib/daemon.js';
 import { openConnected, startLibrarySite } from './lib/library.js';
+import { skip } from './lib/skip.js';
 
 const address = Object.values(networkInterfaces()).flat().find(({ internal, family }) => !internal && family === 'IPv4')?.address;
 
-test('chromium: tokens', { timeout: 90000, skip: !address && 'this machine has no address beside loopback' }, async (t) => {
+test('chromium: tokens', { timeout: 90000 }, async (t) => {
+  if (!address) return skip(t, 'this machine has no address beside loopback');
   const site = await startLibrarySite(t);
   const endpoints = ['demo', 'echo', 'sink'].map((kind) => `[[endpoint]]\nname = "${kind}"\nkind = "${kind}"\n`).join('');
   const daemon = await Daemon.start(t, `[http]\nlisten = ["127.0.0.1:0", "${address}:0"]\nallowed_origins = ["${site.origin}"]\n${endpoints}`, { listen: false });

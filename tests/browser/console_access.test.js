@@ -8,13 +8,15 @@ import { chromium } from './lib/browsers.js';
 import { Console } from './lib/console.js';
 import { consoleOf } from './lib/console_site.js';
 import { Daemon, demoEndpoint } from './lib/daemon.js';
+import { skip } from './lib/skip.js';
 import { until } from './lib/until.js';
 
 const output = new URL('output/', import.meta.url).pathname;
 mkdirSync(output, { recursive: true });
 const address = Object.values(networkInterfaces()).flat().find(({ internal, family }) => !internal && family === 'IPv4')?.address;
 
-test('signs in, makes tokens, shares and revokes them', { timeout: 90000, skip: !address && 'this machine has no address but loopback' }, async (t) => {
+test('signs in, makes tokens, shares and revokes them', { timeout: 90000 }, async (t) => {
+  if (!address) return skip(t, 'this machine has no address beside loopback');
   const daemon = await Daemon.start(t, `[http]\nlisten = ["127.0.0.1:0", "${address}:0"]\n${demoEndpoint}[[endpoint]]\nname = "echo"\nkind = "echo"\n`, { listen: false });
   const url = await consoleOf(t, { url: await daemon.secureUrl() });
   const answer = await fetch(`${daemon.url}/tokens`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"name":"boss","admin":true}' });
@@ -82,7 +84,8 @@ test('signs in, makes tokens, shares and revokes them', { timeout: 90000, skip: 
   assert.deepEqual([boss, guest, again, lab].flatMap(({ errors }) => errors), []);
 });
 
-test('remembers a token on this device when asked to, until the person signs out', { timeout: 90000, skip: !address && 'this machine has no address but loopback' }, async (t) => {
+test('remembers a token on this device when asked to, until the person signs out', { timeout: 90000 }, async (t) => {
+  if (!address) return skip(t, 'this machine has no address beside loopback');
   const daemon = await Daemon.start(t, `[http]\nlisten = ["127.0.0.1:0", "${address}:0"]\n${demoEndpoint}`, { listen: false });
   const url = await consoleOf(t, { url: await daemon.secureUrl() });
   const answer = await fetch(`${daemon.url}/tokens`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"name":"phone","admin":true}' });
@@ -113,7 +116,8 @@ test('remembers a token on this device when asked to, until the person signs out
   assert.deepEqual([one, two, three, four].flatMap(({ errors }) => errors), []);
 });
 
-test('over plain HTTP it says what that means', { timeout: 60000, skip: !address && 'this machine has no address but loopback' }, async (t) => {
+test('over plain HTTP it says what that means', { timeout: 60000 }, async (t) => {
+  if (!address) return skip(t, 'this machine has no address beside loopback');
   const daemon = await Daemon.start(t);
   const url = await consoleOf(t, daemon, () => null, address);
   const page = await Console.open(await chromium(t), url);

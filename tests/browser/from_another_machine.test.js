@@ -7,6 +7,7 @@ import { Console } from './lib/console.js';
 import { binary, Daemon, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
 import { SerialDevice } from './lib/devices.js';
 import { twoMachines } from './lib/networks.js';
+import { skip } from './lib/skip.js';
 import { until } from './lib/until.js';
 
 const PAGE = `<!doctype html><script type="module">
@@ -24,14 +25,14 @@ const PAGE = `<!doctype html><script type="module">
 
 test('from another machine: the printed address, typing, the network lost and back', { timeout: 240000 }, async (t) => {
   const machines = twoMachines(t);
-  if (!machines) return t.skip('this user may not make networks');
+  if (!machines) return skip(t, 'this user may not make networks');
   const { board, phone } = machines;
   const tty = `${temporaryDirectory()}/tty`;
   const device = await SerialDevice.plugIn(t, tty, { echo: true });
   const run = temporaryDirectory();
   const ask = async (address) => board.run('curl', '--silent', '--fail', address);
   const daemon = await Daemon.start(t, serialEndpoint('arm', tty), { program: board.program(binary), environment: { RUNTIME_DIRECTORY: run }, ask });
-  if (!/assets\/main-/.test(await ask(`${daemon.url}/`))) return t.skip('this daemon was built without the console');
+  if (!/assets\/main-/.test(await ask(`${daemon.url}/`))) return skip(t, 'this daemon was built without the console');
   const thingway = (...words) => board.run('env', `RUNTIME_DIRECTORY=${run}`, binary, ...words);
 
   const printed = thingway('setup');

@@ -4,6 +4,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import test from 'node:test';
 import { browsers } from './lib/browsers.js';
 import { Daemon, temporaryDirectory } from './lib/daemon.js';
+import { skip } from './lib/skip.js';
 import { bound, testBound } from './lib/until.js';
 
 function program(text) {
@@ -90,3 +91,17 @@ for (const [name, launch] of Object.entries(browsers)) {
     await assert.rejects(launch(new Beside(), { executablePath: hangs, timeout: 1000 }), /did not start: [^]*\nits standard error:\nwaiting for a display/);
   });
 }
+
+test('a test that is skipped fails where all are wanted', () => {
+  const before = process.env.THINGWAY_TESTS_ALL;
+  const told = [];
+  try {
+    process.env.THINGWAY_TESTS_ALL = '1';
+    assert.throws(() => skip({ skip: (why) => told.push(why) }, 'no network here'), /THINGWAY_TESTS_ALL=1 lets no test be skipped: no network here/);
+    delete process.env.THINGWAY_TESTS_ALL;
+    skip({ skip: (why) => told.push(why) }, 'no network here');
+  } finally {
+    if (before !== undefined) process.env.THINGWAY_TESTS_ALL = before;
+  }
+  assert.deepEqual(told, ['no network here']);
+});
