@@ -164,6 +164,9 @@ export class Daemon {
     return Number(status.match(/^VmRSS:\s+(\d+) kB/m)[1]);
   }
 
+  /** Why sessions have ended, in their order, as the log tells it: a page that leaves ends its own, and does not leave that to a time-out. */
+  get ends() { return [...this.log.matchAll(/session \S+ of .*: ended: (.*)$/gm)].map(([, why]) => why); }
+
   async sessions() { return (await this.get('/sessions')).sessions; }
 }
 
