@@ -6,10 +6,11 @@ import { chromium } from './lib/browsers.js';
 import { Daemon } from './lib/daemon.js';
 import { openConnected, startLibrarySite } from './lib/library.js';
 import { skip } from './lib/skip.js';
+import { testBound } from './lib/until.js';
 
 const address = Object.values(networkInterfaces()).flat().find(({ internal, family }) => !internal && family === 'IPv4')?.address;
 
-test('chromium: tokens', { timeout: 90000 }, async (t) => {
+test('chromium: tokens', { timeout: testBound }, async (t) => {
   if (!address) return skip(t, 'this machine has no address beside loopback');
   const site = await startLibrarySite(t);
   const endpoints = ['demo', 'echo', 'sink'].map((kind) => `[[endpoint]]\nname = "${kind}"\nkind = "${kind}"\n`).join('');
@@ -46,7 +47,7 @@ test('chromium: tokens', { timeout: 90000 }, async (t) => {
     ['token-revoked', 'closed', [{ type: 'bye', reason: 'token-revoked' }]]);
 
   // A token that is asked for anew: the session ends with the old one and goes on with the next. It came in the address before.
-  const short = await token('short', { scopes: [{ endpoints: ['*'], verbs: ['read', 'write'] }], expires_in_s: 3 });
+  const short = await token('short', { scopes: [{ endpoints: ['*'], verbs: ['read', 'write'] }], expires_in_s: 15 });
   const renewed = await page.evaluate(async ([url, first, second]) => {
     const given = [];
     const renewing = await thingway.connect(url, { token: () => { given.push(given.length); return given.length === 1 ? first : second; } });

@@ -6,7 +6,7 @@ import { Console } from './lib/console.js';
 import { consoleOf } from './lib/console_site.js';
 import { Daemon, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
 import { SerialDevice } from './lib/devices.js';
-import { until } from './lib/until.js';
+import { testBound, until } from './lib/until.js';
 
 /** A terminal that is open, in the mode that sends keys, and does not have the focus. `settings` are those of its endpoint. */
 let marks = 0;
@@ -57,7 +57,7 @@ const focusReports = '\x1b[?1004h';
 const ESC = '\x1b';
 
 for (const encoding of ['', asDecimals]) {
-  test(`a pointer that passes over a terminal without the focus writes nothing, ${encoding ? 'SGR' : 'X10'} reports`, { timeout: 60000 }, async (t) => {
+  test(`a pointer that passes over a terminal without the focus writes nothing, ${encoding ? 'SGR' : 'X10'} reports`, { timeout: testBound }, async (t) => {
     const { device, endpoint, page, keyboard, ...person } = await terminal(t, 'writers = "one"\ndeadman = { timeout_ms = 500, send = "HALT\\n" }\n');
     await person.says(everyMove + encoding);
     for (let n = 2; n < 12; n++) await person.move(n, n);
@@ -71,7 +71,7 @@ for (const encoding of ['', asDecimals]) {
   });
 }
 
-test('focus, motion and queries of a device neither take the lease nor arm the dead-man switch', { timeout: 60000 }, async (t) => {
+test('focus, motion and queries of a device neither take the lease nor arm the dead-man switch', { timeout: testBound }, async (t) => {
   const { endpoint, page, keyboard, ...person } = await terminal(t, 'writers = "one"\ndeadman = { timeout_ms = 600000, send = "HALT\\n" }\n');
   await person.says(focusReports + everyMove + asDecimals);
   await person.focus();
@@ -93,7 +93,7 @@ test('focus, motion and queries of a device neither take the lease nor arm the d
   await person.hears('y');
 });
 
-test('a press, a drag and the wheel are a person’s, once the terminal has the focus', { timeout: 60000 }, async (t) => {
+test('a press, a drag and the wheel are a person’s, once the terminal has the focus', { timeout: testBound }, async (t) => {
   const { page, ...person } = await terminal(t, 'writers = "one"\ndeadman = { timeout_ms = 600000, send = "HALT\\n" }\n');
   await person.says(everyMove + asDecimals);
   await person.press(3, 2);
@@ -106,7 +106,7 @@ test('a press, a drag and the wheel are a person’s, once the terminal has the 
   assert.match(String(person.device.received), /^(\x1b\[<65;\d+;\d+M)+$/);
 });
 
-test('a mouse report far to the right is one byte each', { timeout: 60000 }, async (t) => {
+test('a mouse report far to the right is one byte each', { timeout: testBound }, async (t) => {
   const { page, device, ...person } = await terminal(t, '');
   await page.page.setViewportSize({ width: 2400, height: 800 });
   await person.says('\x1b[?1000h');
@@ -118,7 +118,7 @@ test('a mouse report far to the right is one byte each', { timeout: 60000 }, asy
 });
 
 for (const writers of ['all', 'one']) {
-  test(`a device gets its answers from the page that writes to it, writers = "${writers}"`, { timeout: 60000 }, async (t) => {
+  test(`a device gets its answers from the page that writes to it, writers = "${writers}"`, { timeout: testBound }, async (t) => {
     const { daemon, device, endpoint, page, keyboard, ...person } = await terminal(t, `writers = "${writers}"\n`);
     await person.focus();
     await person.says(`${ESC}[5n`);

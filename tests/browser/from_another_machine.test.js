@@ -8,7 +8,7 @@ import { binary, Daemon, serialEndpoint, temporaryDirectory } from './lib/daemon
 import { SerialDevice } from './lib/devices.js';
 import { twoMachines } from './lib/networks.js';
 import { skip } from './lib/skip.js';
-import { until } from './lib/until.js';
+import { testBound, until } from './lib/until.js';
 
 const PAGE = `<!doctype html><script type="module">
   const tried = {};
@@ -23,7 +23,7 @@ const PAGE = `<!doctype html><script type="module">
   document.title = JSON.stringify(tried);
 </script>`;
 
-test('from another machine: the printed address, typing, the network lost and back', { timeout: 240000 }, async (t) => {
+test('from another machine: the printed address, typing, the network lost and back', { timeout: testBound }, async (t) => {
   const machines = twoMachines(t);
   if (!machines) return skip(t, 'this user may not make networks');
   const { board, phone } = machines;
@@ -50,13 +50,13 @@ test('from another machine: the printed address, typing, the network lost and ba
   assert.deepEqual([session.token, session.remote], ['owner', phone.address]);
 
   phone.cable('down');
-  await until('the page notices', async () => await page.link() !== 'connected', 60000);
+  await until('the page notices', async () => await page.link() !== 'connected');
   phone.cable('up');
-  await page.connected(60000);
+  await page.connected();
   await until('typing goes on', async () => {
     await page.send('arm', 'again').catch(() => {});
     return device.received.includes('again\n');
-  }, 60000);
+  });
   assert.deepEqual(page.errors, []);
 
   // A wrong token, and none.

@@ -5,7 +5,7 @@ import test from 'node:test';
 import { browsers } from './lib/browsers.js';
 import { Daemon, temporaryDirectory } from './lib/daemon.js';
 import { skip } from './lib/skip.js';
-import { bound, testBound } from './lib/until.js';
+import { testBound } from './lib/until.js';
 
 function program(text) {
   const path = `${temporaryDirectory()}/program`;
@@ -74,18 +74,14 @@ test('a daemon that lives well is stopped and killed without a fault', { timeout
 });
 
 test('a daemon that does not start is told of at once, with what it said', { timeout: testBound }, async () => {
-  const begun = Date.now();
   await assert.rejects(Daemon.start(new Beside(), '', { program: program('#!/bin/sh\necho "no such key: x" >&2\nexit 2\n') }), /did not start: exit code 2; its log:\nno such key: x/);
   await assert.rejects(Daemon.start(new Beside(), '', { program: '/nowhere/thingway' }), /did not start: Error: spawn \/nowhere\/thingway ENOENT/);
-  assert.ok(Date.now() - begun < bound, 'nothing was waited for');
 });
 
 for (const [name, launch] of Object.entries(browsers)) {
   test(`${name} that does not start is told of at once, with its standard error`, { timeout: testBound }, async () => {
     const dies = program('#!/bin/sh\necho "cannot open libnothing.so" >&2\nexit 127\n');
-    const begun = Date.now();
-    await assert.rejects(launch(new Beside(), { executablePath: dies }), new RegExp(`${name} \\(${dies}\\) did not start: [^]*\nits standard error:\ncannot open libnothing.so`));
-    assert.ok(Date.now() - begun < bound, 'nothing was waited for');
+    await assert.rejects(launch(new Beside(), { executablePath: dies }), new RegExp(`${name} \\(${dies}\\) did not start: (?!.*[Tt]ime)[^]*\nits standard error:\ncannot open libnothing.so`));
     if (name === 'chromium') return; // Playwright gives one that hangs another half a minute to end well
     const hangs = program('#!/bin/sh\necho "waiting for a display" >&2\nexec sleep 1000\n');
     await assert.rejects(launch(new Beside(), { executablePath: hangs, timeout: 1000 }), /did not start: [^]*\nits standard error:\nwaiting for a display/);
