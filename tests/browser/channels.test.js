@@ -5,10 +5,10 @@ import { browsers, chromium } from './lib/browsers.js';
 import { Daemon, demoEndpoint } from './lib/daemon.js';
 import { udpDevice } from './lib/devices.js';
 import { openSite, startSite } from './lib/site.js';
-import { until } from './lib/until.js';
+import { testBound, until } from './lib/until.js';
 
 for (const [name, launch] of Object.entries(browsers)) {
-  test(`${name}: the kinds of channels are seen in GET /sessions/{id}`, { timeout: 90000 }, async (t) => {
+  test(`${name}: the kinds of channels are seen in GET /sessions/{id}`, { timeout: testBound }, async (t) => {
     const { page, daemon } = await world(t, launch);
     const location = await page.evaluate(async (gateway) => {
       window.session = await window.client.Session.connect(gateway, [
@@ -39,10 +39,11 @@ for (const [name, launch] of Object.entries(browsers)) {
     });
   });
 
-  test(`${name}: an unknown label is closed, and the reason arrives on every way`, { timeout: 90000 }, async (t) => {
+  test(`${name}: an unknown label is closed, and the reason arrives on every way`, { timeout: testBound }, async (t) => {
     const { page, daemon } = await world(t, launch);
     const result = await page.evaluate(async (gateway) => {
-      const events = window.client.listen(new EventSource(`${gateway}/events`), ['channel'], 4000);
+      const events = window.client.listen(new EventSource(`${gateway}/events`), ['channel'],
+        (told) => told.some(([, { label }]) => label === 'no-such-endpoint'));
       const session = await window.client.Session.connect(gateway, [['demo'], ['no-such-endpoint']]);
       window.session = session; // or it is garbage, and closed, when this function ends
       const [good, bad] = session.channels;
@@ -67,7 +68,7 @@ for (const [name, launch] of Object.entries(browsers)) {
   });
 }
 
-test('an empty message holds nothing up', { timeout: 60000 }, async (t) => {
+test('an empty message holds nothing up', { timeout: testBound }, async (t) => {
   const { page, daemon } = await world(t, chromium);
   const received = await page.evaluate(async (gateway) => {
     const session = await window.client.Session.connect(gateway, [['echo']]);
@@ -80,7 +81,7 @@ test('an empty message holds nothing up', { timeout: 60000 }, async (t) => {
   assert.deepEqual(received, ['one', 'three']);
 });
 
-test('credit does not run dry by what an unreliable channel loses', { timeout: 60000 }, async (t) => {
+test('credit does not run dry by what an unreliable channel loses', { timeout: testBound }, async (t) => {
   const { page, daemon } = await world(t, chromium);
   const sent = await page.evaluate(async (gateway) => {
     const options = { ordered: false, maxPacketLifeTime: 1 }; // the browser itself gives up most of these
@@ -92,7 +93,7 @@ test('credit does not run dry by what an unreliable channel loses', { timeout: 6
   assert.equal(sent, 1000000);
 });
 
-test('the control channel says what it did not understand', { timeout: 60000 }, async (t) => {
+test('the control channel says what it did not understand', { timeout: testBound }, async (t) => {
   const { page, daemon } = await world(t, chromium);
   const heard = await page.evaluate(async (gateway) => {
     const session = await window.client.Session.connect(gateway);

@@ -1,31 +1,21 @@
 // The client library and tokens: from another address of this machine over TLS, which is as far away as a test can be.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import { resolve } from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { chromium } from './lib/browsers.js';
-import { temporaryDirectory } from './lib/daemon.js';
+import { Daemon } from './lib/daemon.js';
 import { openConnected, startLibrarySite } from './lib/library.js';
-import { until } from './lib/until.js';
+import { skip } from './lib/skip.js';
+import { testBound } from './lib/until.js';
 
-const binary = resolve(fileURLToPath(new URL('../..', import.meta.url)), process.env.THINGWAY_BIN ?? 'target/debug/thingway');
 const address = Object.values(networkInterfaces()).flat().find(({ internal, family }) => !internal && family === 'IPv4')?.address;
 
-test('chromium: tokens', { timeout: 90000, skip: !address && 'this machine has no address beside loopback' }, async (t) => {
+test('chromium: tokens', { timeout: testBound }, async (t) => {
+  if (!address) return skip(t, 'this machine has no address beside loopback');
   const site = await startLibrarySite(t);
-  const directory = temporaryDirectory();
   const endpoints = ['demo', 'echo', 'sink'].map((kind) => `[[endpoint]]\nname = "${kind}"\nkind = "${kind}"\n`).join('');
-  writeFileSync(`${directory}/thingway.toml`, `[http]\nlisten = ["127.0.0.1:0", "${address}:0"]\nallowed_origins = ["${site.origin}"]\n${endpoints}`);
-  const child = spawn(binary, ['--config', `${directory}/thingway.toml`], { env: { XDG_STATE_HOME: directory }, stdio: ['ignore', 'ignore', 'pipe'] });
-  t.after(async () => { const ended = once(child, 'exit'); if (child.kill()) await ended; });
-  let log = '';
-  child.stderr.setEncoding('utf8').on('data', (text) => { log += text; });
-  const at = (scheme) => until(`it listens:\n${log}`, () => log.match(new RegExp(`listening on (${scheme}://\\S+?)/?\\s`))?.[1]);
-  const [near, far] = [await at('http'), await at('https')];
+  const daemon = await Daemon.start(t, `[http]\nlisten = ["127.0.0.1:0", "${address}:0"]\nallowed_origins = ["${site.origin}"]\n${endpoints}`, { listen: false });
+  const [near, far] = [daemon.url, await daemon.secureUrl()];
   const admin = async (method, path, body) => {
     const response = await fetch(near + path, { method, ...(body && { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } }) });
     assert.ok(response.ok, `${method} ${path}: ${response.status}`);
@@ -57,7 +47,7 @@ test('chromium: tokens', { timeout: 90000, skip: !address && 'this machine has n
     ['token-revoked', 'closed', [{ type: 'bye', reason: 'token-revoked' }]]);
 
   // A token that is asked for anew: the session ends with the old one and goes on with the next. It came in the address before.
-  const short = await token('short', { scopes: [{ endpoints: ['*'], verbs: ['read', 'write'] }], expires_in_s: 3 });
+  const short = await token('short', { scopes: [{ endpoints: ['*'], verbs: ['read', 'write'] }], expires_in_s: 15 });
   const renewed = await page.evaluate(async ([url, first, second]) => {
     const given = [];
     const renewing = await thingway.connect(url, { token: () => { given.push(given.length); return given.length === 1 ? first : second; } });

@@ -5,15 +5,17 @@ import { browsers } from './lib/browsers.js';
 import { demoEndpoint, serialEndpoint } from './lib/daemon.js';
 import { SerialDevice } from './lib/devices.js';
 import { openConnected, pty, startDaemonFor, startLibrarySite } from './lib/library.js';
-import { until } from './lib/until.js';
+import { testBound, until } from './lib/until.js';
+
+const timeout = 4000; // ms: no machine is so busy that a page which lives says nothing for so long
 
 for (const [name, launch] of Object.entries(browsers)) {
-  test(`${name}: leases and the dead man`, { timeout: 90000 }, async (t) => {
+  test(`${name}: leases and the dead man`, { timeout: testBound }, async (t) => {
     const site = await startLibrarySite(t);
     const path = pty('arm');
     const arm = await SerialDevice.plugIn(t, path);
     const daemon = await startDaemonFor(t, site,
-      `${serialEndpoint('arm', path)}writers = "one"\ndeadman = { timeout_ms = 500, send = "stop\\n" }\n${demoEndpoint}`);
+      `${serialEndpoint('arm', path)}writers = "one"\ndeadman = { timeout_ms = ${timeout}, send = "stop\\n" }\n${demoEndpoint}`);
     const browser = await launch(t);
     const first = await openConnected(browser, site, daemon.url);
     const second = await openConnected(browser, site, daemon.url);
@@ -50,25 +52,31 @@ for (const [name, launch] of Object.entries(browsers)) {
 
     await t.test('heartbeats keep the machine going; silence stops it; a heartbeat with `fired` lifts the stop', async () => {
       await first.bringToFront(); // a hidden page's timers are held back, and its machine is stopped
-      await first.evaluate(async () => {
+      const lasted = await first.evaluate(async (longer) => {
         arm.send('go\n');
+        const began = performance.now();
         window.awake = new AbortController();
-        session.heartbeats('arm', 150, { signal: awake.signal });
-        await sleep(1500);
-      });
-      assert.equal(arm.received.toString(), 'go\n', 'three times the time-out, and no stop');
+        session.heartbeats('arm', 250, { signal: awake.signal });
+        await sleep(longer);
+        await session.ping(); // the gateway has heard all before
+        return performance.now() - began;
+      }, 2 * timeout);
+      assert.equal(arm.received.toString(), 'go\n', `${lasted} ms, more than the time-out, and no stop`);
       await first.evaluate(() => awake.abort());
       await until('it is stopped', () => arm.received.toString() === 'go\nstop\n');
       const stop = await until('it is told', () => first.evaluate(() => events.find(({ type }) => type === 'deadman')));
       assert.deepEqual({ ...stop, session: stop.session === await id(first) }, { type: 'deadman', endpoint: 'arm', session: true, fired: 1 });
       await first.evaluate(async () => { arm.send('late\n'); await session.ping(); });
       await first.evaluate((fired) => { session.heartbeat({ endpoint: 'arm', fired }); }, stop.fired);
-      await first.evaluate(async () => { await session.ping(); arm.send('again\n'); await sleep(100); session.heartbeat({ endpoint: 'arm', stop: true }); await sleep(1000); });
-      assert.equal(arm.received.toString(), 'go\nstop\nagain\n', '`late` was dropped, and at rest nothing stops it');
+      await first.evaluate(async () => { await session.ping(); arm.send('again\n'); });
+      await until('it goes on', () => arm.received.toString() === 'go\nstop\nagain\n').catch((error) => { throw new Error(`${error.message}: \`late\` was to be dropped; it got ${arm.received}`); });
+      await first.evaluate(() => { session.heartbeat({ endpoint: 'arm', stop: true }); });
+      await until('it is at rest, where nothing stops it', async () => (await daemon.get('/endpoints/arm')).deadman.armed === false);
+      assert.equal((await daemon.get('/endpoints/arm')).deadman.fired, 1);
     });
   });
 
-  test(`${name}: the daemon is killed in mid-stream and started again`, { timeout: 120000 }, async (t) => {
+  test(`${name}: the daemon is killed in mid-stream and started again`, { timeout: testBound }, async (t) => {
     const site = await startLibrarySite(t);
     const path = pty('slow');
     const device = await SerialDevice.plugIn(t, path, { bytesPerSecond: 200_000 });
@@ -86,8 +94,8 @@ for (const [name, launch] of Object.entries(browsers)) {
       window.states = [];
       slow.addEventListener('state', ({ detail }) => states.push(detail.state));
     });
-    await until('some has arrived', () => device.taken > 100_000, 15000);
-    await daemon.stop('SIGKILL');
+    await until('some has arrived', () => device.taken > 100_000);
+    await daemon.kill();
     const killed = Date.now();
     const failed = await page.evaluate(() => writing);
     const noticed = Date.now() - killed;
@@ -99,11 +107,10 @@ for (const [name, launch] of Object.entries(browsers)) {
       write: (await refusal(slow.writable.getWriter().write('stale'))).code, ping: (await refusal(session.ping())).code,
     }));
     assert.deepEqual(meanwhile, { session: 'reconnecting', port: 'reopening', sent: false, credit: 0, write: 'connection-lost', ping: 'connection-lost' });
-    await until('an attempt fails', () => page.evaluate(() => events.filter(({ type }) => type === 'reconnecting').length >= 2), 20000);
-    const before = device.taken;
+    await until('an attempt fails', () => page.evaluate(() => events.filter(({ type }) => type === 'reconnecting').length >= 2));
     await daemon.start();
     const started = Date.now();
-    await until('it is back', () => page.evaluate(() => session.state === 'connected' && slow.state === 'open' && demo.state === 'open'), 40000);
+    await until('it is back', () => page.evaluate(() => session.state === 'connected' && slow.state === 'open' && demo.state === 'open'));
     t.diagnostic(`noticed after ${noticed} ms; back ${Date.now() - started} ms after the start`);
     const back = await page.evaluate(async () => {
       const greeting = heard;
@@ -118,14 +125,13 @@ for (const [name, launch] of Object.entries(browsers)) {
     assert.deepEqual(back.reconnected.gap.find(({ port }) => port === 'slow'), { port: 'slow', ...back.gaps[0] });
     assert.equal(back.attempts[0].code, 'connection-lost');
     assert.equal(back.attempts[1].code, 'unreachable');
-    await new Promise((done) => setTimeout(done, 1500));
-    const settled = device.taken;
-    assert.ok(settled - before < 400_000, `only what the pty held: ${settled - before}`);
     await page.evaluate(() => slow.writable.getWriter().write('fresh'));
-    await until('only the fresh bytes', () => device.taken === settled + 5);
+    const written = async () => (await daemon.get('/endpoints/slow')).to_device.bytes;
+    await until('the fresh bytes are written', async () => await written() >= 5);
+    assert.equal(await written(), 5, 'and nothing of what was being written when the daemon was killed');
   });
 
-  test(`${name}: an orderly shutdown is noticed at once; giving up; no reconnect at all`, { timeout: 60000 }, async (t) => {
+  test(`${name}: an orderly shutdown is noticed at once; giving up; no reconnect at all`, { timeout: testBound }, async (t) => {
     const site = await startLibrarySite(t);
     const daemon = await startDaemonFor(t, site, demoEndpoint);
     const browser = await launch(t);
@@ -140,19 +146,20 @@ for (const [name, launch] of Object.entries(browsers)) {
     const gone = await given.evaluate(async () => ({ closed: (await session.closed).reason, state: session.state,
       attempts: events.filter(({ type }) => type === 'reconnecting').length }));
     assert.deepEqual([gone.closed, gone.state], ['unreachable', 'closed']);
-    assert.ok(gone.attempts > (name === 'chromium' ? 2 : 0), JSON.stringify(gone)); // Firefox takes 2 s to say that nobody listens
+    assert.ok(gone.attempts > 0, JSON.stringify(gone));
   });
 
-  test(`${name}: what goes wrong at the start says what to do`, { timeout: 60000 }, async (t) => {
+  test(`${name}: what goes wrong at the start says what to do`, { timeout: testBound }, async (t) => {
     const site = await startLibrarySite(t, { '/sessions': 'no gateway' });
     const daemon = await startDaemonFor(t, site, demoEndpoint);
     const page = await openConnected(await launch(t), site, daemon.url);
     const codes = await page.evaluate(async ([url, here]) => {
+      const made = new AbortController();
       const slowly = async (input, init) => {
         const response = await fetch(input, init);
         if (init.method === 'POST') await new Promise((done, fail) => {
-          setTimeout(done, 1500);
           init.signal.addEventListener('abort', () => fail(init.signal.reason));
+          made.abort();
         });
         return response;
       };
@@ -165,7 +172,7 @@ for (const [name, launch] of Object.entries(browsers)) {
         nobody: await code('http://127.0.0.1:9'), other: await code(here), scheme: await code('ftp://board'), nonsense: await code('http://'),
         aborted: await code(url, { signal: AbortSignal.abort() }), late: await code(url, { signal: AbortSignal.timeout(1) }),
         // Given up after the gateway has made the session and before this side has its address.
-        between: await code(url, { signal: AbortSignal.timeout(500), fetch: slowly }),
+        between: await code(url, { signal: made.signal, fetch: slowly }),
         inWorker, worker: typeof RTCPeerConnection,
         // Relays only, and there is none: no path can be found.
         pathless: await code(url, { iceTransportPolicy: 'relay', timeout: 1500 }),
@@ -193,7 +200,9 @@ for (const [name, launch] of Object.entries(browsers)) {
     });
     assert.match(heard, /led on/);
 
+    const before = daemon.ends.length;
     await page.goto('about:blank');
-    await until('a page that is left has ended its session', async () => (await daemon.sessions()).length === 0, 3000);
+    await until('a page that is left has ended its session', async () => (await daemon.sessions()).length === 0);
+    assert.deepEqual(daemon.ends.slice(before), ['closed by the peer'], 'and has told it');
   });
 }

@@ -5,12 +5,12 @@ import { browsers } from './lib/browsers.js';
 import { demoEndpoint, serialEndpoint } from './lib/daemon.js';
 import { SerialDevice, udpDevice } from './lib/devices.js';
 import { openConnected, pty, startDaemonFor, startLibrarySite } from './lib/library.js';
-import { until } from './lib/until.js';
+import { testBound, until } from './lib/until.js';
 
 const probes = ['echo', 'sink', 'source'].map((kind) => `[[endpoint]]\nname = "${kind}"\nkind = "${kind}"\n`).join('');
 
 for (const [name, launch] of Object.entries(browsers)) {
-  test(`${name}: the library`, { timeout: 180000 }, async (t) => {
+  test(`${name}: the library`, { timeout: testBound }, async (t) => {
     const site = await startLibrarySite(t);
     const armPath = pty('arm');
     const slowPath = pty('slow');
@@ -127,25 +127,33 @@ for (const [name, launch] of Object.entries(browsers)) {
       assert.ok(second.length > 0);
     });
 
-    await t.test('a write waits for the device: two megabytes at 400 kB/s', async () => {
-      await page.evaluate(async () => {
+    await t.test('a write waits for the device', async () => {
+      slow.pause();
+      const standing = await page.evaluate(async () => {
         const port = window.slow = await session.open('slow');
         const bytes = Uint8Array.from({ length: 2_000_000 }, (_, i) => (i * 7 + (i >> 8)) & 255);
-        window.began = performance.now();
-        window.most = 0;
+        window.done = false;
         window.written = (async () => {
           const writer = port.writable.getWriter();
           await writer.write(bytes.subarray(0, 50_000)); // whole
           await writer.write(bytes.subarray(50_000)); // in pieces
           writer.releaseLock();
-          return performance.now() - window.began;
+          window.done = true;
         })();
         window.digest = [...new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))].map((b) => b.toString(16).padStart(2, '0')).join('');
+        let [before, still] = [-1, 0]; // for how long nothing more went out
+        await until('it stands still', () => {
+          still = port.bytesSent === before ? still + 1 : 0;
+          before = port.bytesSent;
+          return still > 100;
+        });
+        return { sent: port.bytesSent, done };
       });
-      const ms = await page.evaluate(() => window.written);
-      // What gateway, kernel and socat hold, about 600 KiB, goes at once; the rest at the device's speed.
-      assert.ok(ms > 2500 && ms < 10000, `written within ${ms} ms`);
-      await until('all is there', () => slow.taken >= 2_000_000, 20000);
+      // What gateway, kernel and socat hold, about 600 KiB, goes at once; the rest when the device takes it.
+      assert.ok(standing.sent > 0 && standing.sent < 1_500_000 && !standing.done, JSON.stringify(standing));
+      slow.resume();
+      await page.evaluate(() => window.written);
+      await until('all is there', () => slow.taken >= 2_000_000);
       assert.equal(slow.taken, 2_000_000);
       assert.equal(slow.hash.copy().digest('hex'), await page.evaluate(() => window.digest));
       const [session] = await daemon.sessions();
@@ -162,10 +170,11 @@ for (const [name, launch] of Object.entries(browsers)) {
         await until('it stands still', async () => {
           while (port.send(piece)) [sent, still] = [sent + piece.length, 0];
           return ++still > 100;
-        }, 20000);
+        });
         let ready = false;
         const wait = port.sendReady(piece.length).then(() => { ready = true; });
-        await sleep(500);
+        // A grant that was on its way comes before the answer to a ping: both are told by the control channel.
+        for (let n = 0; n < 3; n++) await session.ping();
         window.readiness = wait;
         return { sent, left: port.credit, ready, state: port.state, dropped: events.filter(({ type }) => type === 'dropped') };
       });
@@ -262,10 +271,10 @@ for (const [name, launch] of Object.entries(browsers)) {
       });
       assert.equal(result.plain.rtt.n, 5);
       assert.equal(result.plain.throughput, undefined);
-      assert.ok(result.ping >= 0 && result.ping < 1000, `${result.ping}`); // Firefox counts whole milliseconds
-      assert.ok(result.echo.throughput.up > 0.1 && result.echo.throughput.down > 0.1, JSON.stringify(result.echo));
-      assert.ok(result.sink.throughput.up > 0.1, JSON.stringify(result.sink));
-      assert.ok(result.source.throughput.down > 0.1, JSON.stringify(result.source));
+      assert.ok(Number.isFinite(result.ping) && result.ping >= 0, `${result.ping}`); // Firefox counts whole milliseconds
+      assert.ok(result.echo.throughput.up > 0 && result.echo.throughput.down > 0, JSON.stringify(result.echo));
+      assert.ok(result.sink.throughput.up > 0, JSON.stringify(result.sink));
+      assert.ok(result.source.throughput.down > 0, JSON.stringify(result.source));
       assert.equal(result.other.code, 'bad-request');
       t.diagnostic(JSON.stringify({ ...result, stats: undefined }));
       const { candidatePair, fingerprint, bytesSent, bytesReceived } = result.stats;
@@ -290,7 +299,7 @@ for (const [name, launch] of Object.entries(browsers)) {
         await until('it stands still', () => {
           while (port.send(piece)) still = 0;
           return ++still > 100;
-        }, 20000);
+        });
       });
       await slow.unplug();
       const told = await until('it is told', () => page.evaluate(() => events.some(({ type, name: of, state }) => type === 'endpoint' && of === 'slow' && state === 'absent')

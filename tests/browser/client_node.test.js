@@ -7,13 +7,13 @@ import { Daemon, demoEndpoint, serialEndpoint } from './lib/daemon.js';
 import { library } from './lib/datachannel.js';
 import { SerialDevice } from './lib/devices.js';
 import { pty } from './lib/library.js';
-import { until } from './lib/until.js';
+import { testBound, until } from './lib/until.js';
 
 test('node: without a WebRTC package it says what is missing', async () => {
   await assert.rejects(connect('http://127.0.0.1:1'), (error) => error instanceof ThingwayError && error.code === 'no-webrtc' && /Node/.test(error.hint));
 });
 
-test('node: streams, line, measuring, a restart of the daemon', { timeout: 90000 }, async (t) => {
+test('node: streams, line, measuring, a restart of the daemon', { timeout: testBound }, async (t) => {
   const path = pty('arm');
   const arm = await SerialDevice.plugIn(t, path, { echo: true });
   const daemon = await Daemon.start(t, `${demoEndpoint}${serialEndpoint('arm', path)}[[endpoint]]\nname = "echo"\nkind = "echo"\n`);

@@ -6,9 +6,9 @@ import { browsers, chromium } from './lib/browsers.js';
 import { Daemon, demoEndpoint, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
 import { SerialDevice } from './lib/devices.js';
 import { FirstPage } from './lib/first_page.js';
-import { until } from './lib/until.js';
+import { testBound, until } from './lib/until.js';
 
-test('a serial device that comes later, goes, and comes back', { timeout: 120000 }, async (t) => {
+test('a serial device that comes later, goes, and comes back', { timeout: testBound }, async (t) => {
   const path = join(temporaryDirectory(), 'tty');
   const daemon = await Daemon.start(t, serialEndpoint('line', path));
   const page = await FirstPage.open(await chromium(t), daemon.url);
@@ -24,7 +24,7 @@ test('a serial device that comes later, goes, and comes back', { timeout: 120000
 
   for (const round of ['first', 'second']) {
     const device = await SerialDevice.plugIn(t, path);
-    await until(`${round}: the list says open`, async () => (await page.endpoint('line')) === 'open', 15000);
+    await until(`${round}: the list says open`, async () => (await page.endpoint('line')) === 'open');
     await until(`${round}: so does the console`, async () => (await page.state('line')) === 'open');
     await page.send('line', `${round} time`);
     await until(`${round}: the device hears`, () => device.received.length >= `${round} time\n`.length);
@@ -32,13 +32,13 @@ test('a serial device that comes later, goes, and comes back', { timeout: 120000
     device.write(`${round} answer\n`);
     await page.shows('line', `${round} answer`);
     await device.unplug();
-    await until(`${round}: the list says absent again`, async () => /^absent/.test(await page.endpoint('line')), 15000);
+    await until(`${round}: the list says absent again`, async () => /^absent/.test(await page.endpoint('line')));
   }
   assert.equal(await channel(), before, 'it was the same channel all the time');
 });
 
 for (const [name, launch] of Object.entries(browsers)) {
-  test(`${name}: a page that is left or closed takes its session with it`, { timeout: 90000 }, async (t) => {
+  test(`${name}: a page that is left or closed takes its session with it`, { timeout: testBound }, async (t) => {
     const daemon = await Daemon.start(t);
     const browser = await launch(t);
     const left = await FirstPage.open(browser, daemon.url);
@@ -46,31 +46,32 @@ for (const [name, launch] of Object.entries(browsers)) {
     assert.equal((await daemon.sessions()).length, 1);
     await left.page.goto('about:blank');
     const noSession = async () => (await daemon.sessions()).length === 0;
-    await until('the session of the page that was left is gone', noSession, 2000);
+    await until('the session of the page that was left is gone', noSession);
 
     const closed = await FirstPage.open(browser, daemon.url);
     await closed.openEndpoint('demo');
     assert.equal((await daemon.sessions()).length, 1);
     await closed.page.close({ runBeforeUnload: true });
-    await until('the session of the page that was closed is gone', noSession, 2000);
+    await until('the session of the page that was closed is gone', noSession);
+    assert.deepEqual(daemon.ends, ['closed by the peer', 'closed by the peer'], 'the pages have told it');
   });
 }
 
 for (const [name, launch] of Object.entries(browsers)) {
-  for (const signal of ['SIGTERM', 'SIGKILL']) {
-    test(`${name}: a gateway that is restarted (${signal})`, { timeout: 120000 }, async (t) => {
+  for (const end of ['stop', 'kill']) {
+    test(`${name}: a gateway that is restarted (${end})`, { timeout: testBound }, async (t) => {
       const daemon = await Daemon.start(t);
       const page = await FirstPage.open(await launch(t), daemon.url);
       await page.openEndpoint('demo');
       await page.send('demo', 'help');
       await page.shows('demo', 'led on');
 
-      await daemon.stop(signal);
-      await until('the page says so', async () => /does not answer/.test(await page.notices()), 10000);
+      await daemon[end]();
+      await until('the page says so', async () => /does not answer/.test(await page.notices()));
       assert.equal(await page.sessionState(), 'gone');
       await daemon.start();
       const connected = async () => (await daemon.sessions()).some(({ state }) => state === 'connected');
-      await until('the page has a new session', connected, 20000);
+      await until('the page has a new session', connected);
       await page.isOpen('demo');
       assert.equal(await page.notices(), '');
       await page.send('demo', 'temp');
@@ -80,7 +81,7 @@ for (const [name, launch] of Object.entries(browsers)) {
   }
 }
 
-test('an offer that is refused: the page says why, and connects when it may', { timeout: 90000 }, async (t) => {
+test('an offer that is refused: the page says why, and connects when it may', { timeout: testBound }, async (t) => {
   const daemon = await Daemon.start(t, `[limits]\nsessions = 1\n${demoEndpoint}`);
   const browser = await chromium(t);
   const first = await FirstPage.open(browser, daemon.url);
@@ -92,11 +93,11 @@ test('an offer that is refused: the page says why, and connects when it may', { 
   assert.equal((await daemon.sessions()).length, 1);
 
   await first.page.goto('about:blank');
-  await second.isOpen('demo', 20000);
+  await second.isOpen('demo');
   assert.equal(await second.notices(), '');
 });
 
-test('an endpoint that is there no more: the page says so', { timeout: 90000 }, async (t) => {
+test('an endpoint that is there no more: the page says so', { timeout: testBound }, async (t) => {
   const daemon = await Daemon.start(t);
   const page = await FirstPage.open(await chromium(t), daemon.url);
   await page.openEndpoint('demo');
@@ -104,7 +105,7 @@ test('an endpoint that is there no more: the page says so', { timeout: 90000 }, 
   daemon.configure(demoEndpoint.replace('"demo"', '"other"'));
   await daemon.start();
   const isNewList = async () => (await page.endpoint('other')) && !(await page.endpoint('demo'));
-  await until('the list is the new one', isNewList, 20000);
+  await until('the list is the new one', isNewList);
   await until('the console says why', async () => /unknown-endpoint/.test(await page.trouble('demo')));
   await page.openEndpoint('other');
   await page.shows('other', 'Type help.');

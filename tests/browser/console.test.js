@@ -7,7 +7,7 @@ import { Console } from './lib/console.js';
 import { consoleOf } from './lib/console_site.js';
 import { Daemon, demoEndpoint, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
 import { SerialDevice } from './lib/devices.js';
-import { until } from './lib/until.js';
+import { testBound, until } from './lib/until.js';
 
 async function bench(t, { settings = '', config = '', device: how = {} } = {}) {
   const path = `${temporaryDirectory()}/tty`;
@@ -20,7 +20,7 @@ async function bench(t, { settings = '', config = '', device: how = {} } = {}) {
 const received = (device, text) => until(`the device gets ${JSON.stringify(text)}`, () => device.received.includes(text))
   .catch((error) => { throw new Error(`${error.message}; it got ${JSON.stringify(String(device.received))}`); });
 
-test('lists the endpoints as they come and go', { timeout: 60000 }, async (t) => {
+test('lists the endpoints as they come and go', { timeout: testBound }, async (t) => {
   const { path, device, url, browser } = await bench(t);
   const page = await Console.open(browser, url);
   await page.connected();
@@ -33,7 +33,7 @@ test('lists the endpoints as they come and go', { timeout: 60000 }, async (t) =>
   assert.deepEqual(page.errors, []);
 });
 
-test('types lines and keys, and shows what the device says', { timeout: 60000 }, async (t) => {
+test('types lines and keys, and shows what the device says', { timeout: testBound }, async (t) => {
   const { device, url, browser } = await bench(t);
   const page = await Console.open(browser, url);
   await page.openEndpoint('arm');
@@ -67,7 +67,7 @@ test('types lines and keys, and shows what the device says', { timeout: 60000 },
   assert.deepEqual(page.errors, []);
 });
 
-test('hex, times, search and save', { timeout: 60000 }, async (t) => {
+test('hex, times, search and save', { timeout: testBound }, async (t) => {
   const { device, url, browser } = await bench(t);
   const page = await Console.open(browser, url);
   await page.openEndpoint('arm');
@@ -106,7 +106,7 @@ test('hex, times, search and save', { timeout: 60000 }, async (t) => {
   assert.deepEqual(page.errors, []);
 });
 
-test('a line that is set, and one that cannot be', { timeout: 60000 }, async (t) => {
+test('a line that is set, and one that cannot be', { timeout: testBound }, async (t) => {
   const { daemon, url, browser } = await bench(t);
   const page = await Console.open(browser, url);
   await page.openEndpoint('arm');
@@ -130,7 +130,7 @@ test('a line that is set, and one that cannot be', { timeout: 60000 }, async (t)
   assert.deepEqual(page.errors, []);
 });
 
-test('the lease between two pages', { timeout: 60000 }, async (t) => {
+test('the lease between two pages', { timeout: testBound }, async (t) => {
   const { device, url, browser } = await bench(t, { settings: 'writers = "one"\n' });
   const one = await Console.open(browser, url);
   const two = await Console.open(browser, url);
@@ -156,7 +156,7 @@ test('the lease between two pages', { timeout: 60000 }, async (t) => {
   assert.deepEqual([...one.errors, ...two.errors], []);
 });
 
-test('comes back by itself when the daemon restarts while somebody types', { timeout: 90000 }, async (t) => {
+test('comes back by itself when the daemon restarts while somebody types', { timeout: testBound }, async (t) => {
   const { daemon, device, url, browser } = await bench(t, { device: { echo: true } });
   const page = await Console.open(browser, url);
   await page.openEndpoint('arm');
@@ -166,15 +166,15 @@ test('comes back by itself when the daemon restarts while somebody types', { tim
   await input.pressSequentially('half a li');
   await page.hasLoaded('later');
   await daemon.stop();
-  await until('the page knows', async () => await page.link() === 'reconnecting', 20000);
+  await until('the page knows', async () => await page.link() === 'reconnecting');
   await until('and says so', async () => /The connection to the gateway was lost/.test(await page.notices()));
   await page.view('plots'); // its code came while there was a gateway
   await page.view('terminals');
   await input.press('End');
   await input.pressSequentially('ne');
   await daemon.start();
-  await page.isOpen('arm', 40000);
-  await until('the notice goes', async () => !/lost/.test(await page.notices()), 15000);
+  await page.isOpen('arm');
+  await until('the notice goes', async () => !/lost/.test(await page.notices()));
   assert.equal(await input.inputValue(), 'half a line', 'what was being written is still there');
   await input.press('Enter');
   await received(device, 'half a line\n');
@@ -182,37 +182,63 @@ test('comes back by itself when the daemon restarts while somebody types', { tim
   assert.deepEqual(page.errors, []);
 });
 
-test('a page whose beginning was lost on the way loads itself again', { timeout: 60000 }, async (t) => {
+test('a page whose beginning was lost on the way loads itself again', { timeout: testBound }, async (t) => {
   const { url, browser } = await bench(t);
   for (const part of ['first', 'main']) {
     const page = await browser.newPage();
     await page.route(new RegExp(`/${part}-`), (route) => route.abort(), { times: 1 });
     await page.goto(url);
-    await page.locator('.endpoint[data-name="arm"] button').waitFor({ timeout: 15000 });
+    await page.locator('.endpoint[data-name="arm"] button').waitFor();
   }
 });
 
-test('a part of the page that did not come is asked for again when the gateway is back', { timeout: 60000 }, async (t) => {
+// Chromium 148 remembers a failed import for the life of the page, so here the address that failed stays broken.
+test('a part of the page that did not come is asked for under another URL when the gateway is back', { timeout: testBound }, async (t) => {
   const { daemon, url, browser } = await bench(t);
-  const page = await Console.open(browser, url);
-  const parts = /[/](plots|screen)-/;
-  await page.page.route(parts, (route) => route.abort());
+  const page = new Console(await browser.newPage());
+  page.page.on('pageerror', (error) => page.errors.push(String(error)));
+  const asked = [];
+  page.page.on('request', (request) => asked.push(request.url().slice(url.length + 1)));
+  await page.page.route(/[/](later|screen)-[^?]*$/, (route) => route.abort());
+  await page.page.goto(url);
   await page.connected();
   await page.row('arm').locator('button').click();
-  await page.page.click('nav a[href="#/plots"]');
   await until('the page says so', async () => /Reload/.test(await page.notices()));
-  await page.page.unroute(parts);
+  await until('the views were asked for, too', () => asked.some((path) => /later-/.test(path)));
   await daemon.stop();
-  await until('the page knows', async () => await page.link() === 'reconnecting', 20000);
+  await until('the page knows', async () => await page.link() === 'reconnecting');
   await daemon.start();
-  await page.page.waitForSelector('main > .stack');
-  await page.view('terminals');
   await page.isOpen('arm');
+  await page.view('connection');
   await until('nothing is said any more', async () => await page.notices() === '');
+  // The part has no copy of its own of what the page consists of: it shows the state of this page.
+  const [{ id }] = await daemon.sessions();
+  await until('the session of this page', async () => (await page.page.locator('main .card').first().innerText()).includes(id));
+  await page.page.locator('.menu summary').click();
+  await page.page.getByLabel('Language').selectOption('ja');
+  await until('its language', async () => /[\u3040-\u30ff]/.test(await page.page.locator('main .card').first().innerText()));
+  const again = asked.filter((path) => path.includes('?'));
+  assert.equal(again.length, 2, asked.join('\n'));
+  for (const part of ['screen', 'later']) assert.equal(again.filter((path) => new RegExp(`^assets/${part}-[^?]+\\?again=\\d+$`).test(path)).length, 1, again.join());
+  const scripts = asked.filter((path) => /\.js$/.test(path)).filter((path) => !/(later|screen)-/.test(path));
+  assert.deepEqual(scripts, [...new Set(scripts)], 'all else was asked for once');
   assert.deepEqual(page.errors, []);
 });
 
-test('adds an endpoint where that is allowed, and says what to do where not', { timeout: 60000 }, async (t) => {
+test('a style sheet that did not come is asked for under another URL', { timeout: testBound }, async (t) => {
+  const { url, browser } = await bench(t);
+  const page = new Console(await browser.newPage());
+  const asked = [];
+  page.page.on('request', (request) => asked.push(request.url()));
+  await page.page.route(/\.css$|\.css\?again=1$/, (route) => route.abort());
+  await page.page.goto(url);
+  const isStyled = () => page.page.evaluate(() => [...document.styleSheets].some(({ href, cssRules }) => href !== null && cssRules.length > 0));
+  await until('it is there', isStyled);
+  assert.deepEqual(asked.filter((address) => address.includes('.css')).map((address) => new URL(address).search), ['', '?again=1', '?again=2']);
+  await page.connected();
+});
+
+test('adds an endpoint where that is allowed, and says what to do where not', { timeout: testBound }, async (t) => {
   const { path, daemon, url, browser } = await bench(t);
   const page = await Console.open(browser, url);
   await page.connected();
@@ -235,7 +261,7 @@ test('adds an endpoint where that is allowed, and says what to do where not', { 
   await daemon.stop();
   daemon.configure(`[api]\nconfigure = true\n${demoEndpoint}`);
   await daemon.start();
-  await page.connected(40000);
+  await page.connected();
   await page.page.reload();
   await page.connected();
   await add('second');
@@ -244,7 +270,7 @@ test('adds an endpoint where that is allowed, and says what to do where not', { 
   assert.deepEqual(page.errors, []);
 });
 
-test('an address that names terminals opens them, and a page that is loaded again opens what was open', { timeout: 60000 }, async (t) => {
+test('an address that names terminals opens them, and a page that is loaded again opens what was open', { timeout: testBound }, async (t) => {
   const { device, url, browser } = await bench(t);
   const hash = (page) => page.page.evaluate(() => location.hash);
   const page = await Console.open(browser, url, '#/terminals/arm');
@@ -268,7 +294,7 @@ test('an address that names terminals opens them, and a page that is loaded agai
   assert.deepEqual(page.errors, []);
 });
 
-test('tabs and side by side', { timeout: 60000 }, async (t) => {
+test('tabs and side by side', { timeout: testBound }, async (t) => {
   const { url, browser } = await bench(t);
   const page = await Console.open(browser, url);
   await page.openEndpoint('arm');

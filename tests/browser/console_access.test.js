@@ -8,15 +8,17 @@ import { chromium } from './lib/browsers.js';
 import { Console } from './lib/console.js';
 import { consoleOf } from './lib/console_site.js';
 import { Daemon, demoEndpoint } from './lib/daemon.js';
-import { until } from './lib/until.js';
+import { skip } from './lib/skip.js';
+import { testBound, until } from './lib/until.js';
 
 const output = new URL('output/', import.meta.url).pathname;
 mkdirSync(output, { recursive: true });
 const address = Object.values(networkInterfaces()).flat().find(({ internal, family }) => !internal && family === 'IPv4')?.address;
 
-test('signs in, makes tokens, shares and revokes them', { timeout: 90000, skip: !address && 'this machine has no address but loopback' }, async (t) => {
+test('signs in, makes tokens, shares and revokes them', { timeout: testBound }, async (t) => {
+  if (!address) return skip(t, 'this machine has no address beside loopback');
   const daemon = await Daemon.start(t, `[http]\nlisten = ["127.0.0.1:0", "${address}:0"]\n${demoEndpoint}[[endpoint]]\nname = "echo"\nkind = "echo"\n`, { listen: false });
-  const url = await consoleOf(t, { url: daemon.secureUrl });
+  const url = await consoleOf(t, { url: await daemon.secureUrl() });
   const answer = await fetch(`${daemon.url}/tokens`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"name":"boss","admin":true}' });
   const { token } = await answer.json();
   const browser = await chromium(t);
@@ -65,7 +67,7 @@ test('signs in, makes tokens, shares and revokes them', { timeout: 90000, skip: 
   await boss.view('tokens');
   await boss.page.getByRole('button', { name: 'Revoke guest' }).click();
   await boss.page.locator('[data-token=guest]').getByRole('button', { name: 'Revoke', exact: true }).click();
-  await until('the guest is told', async () => /Your token was revoked/.test(await guest.page.locator('.sign-in').innerText()), 20000);
+  await until('the guest is told', async () => /Your token was revoked/.test(await guest.page.locator('.sign-in').innerText()));
   await until('and is off the list', async () => await boss.page.locator('[data-token=guest]').count() === 0);
 
   await maker.getByLabel('Name').fill('lab');
@@ -82,9 +84,10 @@ test('signs in, makes tokens, shares and revokes them', { timeout: 90000, skip: 
   assert.deepEqual([boss, guest, again, lab].flatMap(({ errors }) => errors), []);
 });
 
-test('remembers a token on this device when asked to, until the person signs out', { timeout: 90000, skip: !address && 'this machine has no address but loopback' }, async (t) => {
+test('remembers a token on this device when asked to, until the person signs out', { timeout: testBound }, async (t) => {
+  if (!address) return skip(t, 'this machine has no address beside loopback');
   const daemon = await Daemon.start(t, `[http]\nlisten = ["127.0.0.1:0", "${address}:0"]\n${demoEndpoint}`, { listen: false });
-  const url = await consoleOf(t, { url: daemon.secureUrl });
+  const url = await consoleOf(t, { url: await daemon.secureUrl() });
   const answer = await fetch(`${daemon.url}/tokens`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"name":"phone","admin":true}' });
   const { token } = await answer.json();
   const browser = await chromium(t);
@@ -113,7 +116,8 @@ test('remembers a token on this device when asked to, until the person signs out
   assert.deepEqual([one, two, three, four].flatMap(({ errors }) => errors), []);
 });
 
-test('over plain HTTP it says what that means', { timeout: 60000, skip: !address && 'this machine has no address but loopback' }, async (t) => {
+test('over plain HTTP it says what that means', { timeout: testBound }, async (t) => {
+  if (!address) return skip(t, 'this machine has no address beside loopback');
   const daemon = await Daemon.start(t);
   const url = await consoleOf(t, daemon, () => null, address);
   const page = await Console.open(await chromium(t), url);

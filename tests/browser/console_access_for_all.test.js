@@ -8,7 +8,7 @@ import { Console } from './lib/console.js';
 import { consoleOf } from './lib/console_site.js';
 import { Daemon, demoEndpoint, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
 import { SerialDevice } from './lib/devices.js';
-import { until } from './lib/until.js';
+import { testBound, until } from './lib/until.js';
 
 const output = new URL('output/', import.meta.url).pathname;
 mkdirSync(output, { recursive: true });
@@ -16,18 +16,22 @@ mkdirSync(output, { recursive: true });
 async function bench(t) {
   const path = `${temporaryDirectory()}/tty`;
   const device = await SerialDevice.plugIn(t, path);
-  const daemon = await Daemon.start(t, `${demoEndpoint}${serialEndpoint('arm', path)}writers = "one"\ndeadman = { timeout_ms = 800, send = "halt\\n" }\n`
+  const daemon = await Daemon.start(t, `${demoEndpoint}${serialEndpoint('arm', path)}writers = "one"\ndeadman = { timeout_ms = 4000, send = "halt\\n" }\n`
     + '[[endpoint]]\nname = "echo"\nkind = "echo"\n[[endpoint]]\nname = "lidar"\nkind = "serial"\npath = "/dev/serial/by-id/usb-lidar"\n');
   return { device, daemon, url: await consoleOf(t, daemon) };
 }
 
 for (const colorScheme of ['light', 'dark']) for (const width of [1280, 390]) {
-  test(`each view at ${width} px, ${colorScheme}`, { timeout: 120000 }, async (t) => {
+  test(`each view at ${width} px, ${colorScheme}`, { timeout: testBound }, async (t) => {
     const { device, url } = await bench(t);
     const browser = await chromium(t, { colorScheme, viewport: { width, height: width === 390 ? 844 : 800 }, hasTouch: width === 390, bypassCSP: false });
     const page = await Console.open(browser, url);
     const look = async (name) => {
-      await page.page.waitForTimeout(150);
+      // Nothing moves any more, and what was asked for is drawn.
+      await page.page.evaluate(async () => {
+        await Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => {})));
+        for (let n = 0; n < 2; n++) await new Promise((done) => requestAnimationFrame(done));
+      });
       await page.page.screenshot({ path: `${output}console-${name}-${width}-${colorScheme}.png`, fullPage: width === 390 });
       assert.deepEqual(await faults(page.page), [], name);
       assert.equal(await page.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, `${name}: nothing sticks out at the side`);
@@ -64,10 +68,10 @@ for (const colorScheme of ['light', 'dark']) for (const width of [1280, 390]) {
     await look('split');
     for (let n = 0; n < 30; n++) {
       device.write(`temp:${(21 + Math.sin(n / 4)).toFixed(2)} hum:${40 + n % 7}\n`);
-      await page.page.waitForTimeout(60);
+      await page.page.waitForTimeout(60); // so that there is a curve to be seen
     }
     await page.view('plots');
-    await page.page.waitForTimeout(700);
+    await until('the values are shown', async () => /temp\s+2\d[\s\S]*hum\s+4\d/.test(await page.page.locator('main').innerText()));
     await look('plots');
     await page.view('drive');
     await page.page.locator('.drive').getByLabel('Endpoint').selectOption('arm');
@@ -79,7 +83,7 @@ for (const colorScheme of ['light', 'dark']) for (const width of [1280, 390]) {
     await page.page.keyboard.press('Escape');
     await page.view('connection');
     await page.page.getByRole('button', { name: 'Measure' }).click();
-    await until('measured', async () => /Round trip, median/.test(await page.page.locator('.measure').innerText()), 15000);
+    await until('measured', async () => /Round trip, median/.test(await page.page.locator('.measure').innerText()));
     await look('connection');
     await page.view('sessions');
     await page.page.waitForSelector('.rows > li');
@@ -96,7 +100,7 @@ for (const colorScheme of ['light', 'dark']) for (const width of [1280, 390]) {
   });
 }
 
-test('with the keyboard alone', { timeout: 60000 }, async (t) => {
+test('with the keyboard alone', { timeout: testBound }, async (t) => {
   const { device, url } = await bench(t);
   const page = await Console.open(await chromium(t), url);
   await page.connected();
@@ -106,10 +110,10 @@ test('with the keyboard alone', { timeout: 60000 }, async (t) => {
     return { text: element.getAttribute('aria-label') || element.innerText || '', shown: element.matches(':focus-visible') && getComputedStyle(element).outlineStyle !== 'none' };
   });
   /** Tab until it has the focus; each stop on the way can be seen. */
-  const tabTo = async (text) => {
+  const tabTo = async (text, key = 'Tab') => {
     const passed = [];
     for (let n = 0; n < 60; n++) {
-      await keyboard.press('Tab');
+      await keyboard.press(key);
       const now = await focused();
       passed.push(now.text);
       if (now.text === text) {
@@ -140,6 +144,8 @@ test('with the keyboard alone', { timeout: 60000 }, async (t) => {
   await keyboard.type('k\t');
   await until('Tab is the device’s', () => device.received.includes('k\t'));
   await keyboard.press('F6');
-  await tabTo('Close arm').catch(() => keyboard.press('Shift+Tab'));
+  await tabTo('Close arm', 'Shift+Tab');
+  await keyboard.press('Enter');
+  await until('it is closed', async () => await page.desk('arm').count() === 0);
   assert.deepEqual(page.errors, []);
 });

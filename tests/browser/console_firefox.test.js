@@ -5,9 +5,9 @@ import { firefox } from './lib/browsers.js';
 import { consoleOf } from './lib/console_site.js';
 import { Daemon, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
 import { SerialDevice } from './lib/devices.js';
-import { until } from './lib/until.js';
+import { testBound, until } from './lib/until.js';
 
-test('a terminal in Firefox', { timeout: 90000 }, async (t) => {
+test('a terminal in Firefox', { timeout: testBound }, async (t) => {
   const path = `${temporaryDirectory()}/tty`;
   const device = await SerialDevice.plugIn(t, path);
   const daemon = await Daemon.start(t, serialEndpoint('arm', path));
@@ -21,9 +21,9 @@ test('a terminal in Firefox', { timeout: 90000 }, async (t) => {
     document.addEventListener('securitypolicyviolation', ({ effectiveDirective, blockedURI }) => { (window.violations ??= []).push(`${effectiveDirective} ${blockedURI}`); });
   });
   await page.goto(url);
-  await page.waitForSelector('.endpoint[data-name="arm"] button:not(:disabled)', { timeout: 20000 });
+  await page.waitForSelector('.endpoint[data-name="arm"] button:not(:disabled)');
   await page.click('.endpoint[data-name="arm"] button');
-  await page.waitForSelector('.desk[data-state="open"]', { timeout: 20000 });
+  await page.waitForSelector('.desk[data-state="open"]');
   await page.focus('.desk input.line');
   await page.keyboard.type('from Firefox');
   await page.keyboard.press('Enter');
@@ -31,6 +31,12 @@ test('a terminal in Firefox', { timeout: 90000 }, async (t) => {
   device.write('\x1b[38;2;200;10;10mtrue colour\x1b[0m\r\n');
   const rows = () => page.evaluate(() => [...document.querySelectorAll('.xterm-rows > div')].map((row) => row.textContent.trimEnd()).join('\n'));
   await until('it is shown', async () => /from Firefox\ntrue colour/.test(await rows()));
+  // In the mode that sends keys.
+  device.received = Buffer.alloc(0);
+  await (await page.evaluateHandle(() => [...document.querySelectorAll('.desk .tools button')].find(({ textContent }) => textContent === 'Keys'))).click();
+  await page.keyboard.type('ls');
+  await page.keyboard.press('Enter');
+  await until('the keys arrive', () => device.received.toString() === 'ls\r');
   const colour = await page.evaluate(() => getComputedStyle([...document.querySelectorAll('.xterm-rows span')].find((span) => span.textContent.includes('true colour'))).color);
   assert.match(colour, /rgb\((19|20)\d, \d+, \d+\)/);
   assert.equal(await page.evaluate(() => getComputedStyle(document.querySelector('.xterm-rows')).fontSize), '13px', 'the terminal’s own sheet is there');

@@ -7,9 +7,12 @@ import { Console } from './lib/console.js';
 import { consoleOf } from './lib/console_site.js';
 import { Daemon, demoEndpoint, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
 import { SerialDevice } from './lib/devices.js';
-import { until } from './lib/until.js';
+import { testBound, until } from './lib/until.js';
 
-test('what the device says is seen before the console has come, and nothing of it is lost or shown twice', { timeout: 60000 }, async (t) => {
+/** The page has begun to measure the round trip: what it opens by itself was asked for before. */
+const hasSettled = (page) => until('a round trip is shown', async () => await page.page.locator('.round-trip').count() === 1);
+
+test('what the device says is seen before the console has come, and nothing of it is lost or shown twice', { timeout: testBound }, async (t) => {
   const path = `${temporaryDirectory()}/tty`;
   const device = await SerialDevice.plugIn(t, path);
   const daemon = await Daemon.start(t, serialEndpoint('arm', path));
@@ -56,28 +59,38 @@ test('what the device says is seen before the console has come, and nothing of i
   assert.deepEqual(page.errors, []);
 });
 
-test('a connection that is slower than the console', { timeout: 60000 }, async (t) => {
+test('a connection that is slower than the console', { timeout: testBound }, async (t) => {
   const daemon = await Daemon.start(t, demoEndpoint);
   const browser = await chromium(t);
   const url = await consoleOf(t, daemon);
-  for (const [hash, wait] of [['', 3000], ['#/terminals/demo', 3000], ['', 0], ['#/terminals/demo', 0]]) {
+  for (const [hash, late] of [['', true], ['#/terminals/demo', true], ['', false], ['#/terminals/demo', false]]) {
     const page = new Console(await browser.newPage());
     page.page.on('pageerror', (error) => page.errors.push(String(error)));
-    await page.page.route('**/sessions', async (route) => { await sleep(1500); await route.continue(); });
-    // The device has spoken before the console knows who it is for, or just then.
-    await page.page.route('**/access', async (route) => { await sleep(wait); await route.continue(); });
+    let letConnect;
+    const here = new Promise((done) => { letConnect = done; });
+    await page.page.route('**/sessions', async (route) => { await here; await route.continue(); });
+    // There is a connection before the console knows who it is for, and a device that the address names has spoken; or just then.
+    const isHeard = ({ label, to_peer: told }) => label === 'demo' && told.bytes > 0;
+    const hasBegun = async () => (await daemon.sessions()).some(({ state, channels }) => state === 'connected' && (!hash || channels.some(isHeard)));
+    await page.page.route('**/access', async (route) => {
+      if (late) await until('the connection is there', hasBegun);
+      await route.continue();
+    });
     await page.page.goto(`${url}/${hash}`);
     await page.page.locator('nav').waitFor();
+    letConnect();
     await page.isOpen('demo');
     await page.shows('demo', 'demo device');
     assert.equal(await page.page.locator('#app').count(), 1, 'there is the console and nothing beside it');
     assert.equal(await page.page.locator('.desk').count(), 1);
     assert.equal((await page.screen('demo')).match(/demo device/g).length, 1);
     assert.deepEqual(page.errors, []);
+    await page.page.close();
+    await until('its session has ended', async () => (await daemon.sessions()).length === 0);
   }
 });
 
-test('a terminal that cannot be opened does not hold the console up', { timeout: 60000 }, async (t) => {
+test('a terminal that cannot be opened does not hold the console up', { timeout: testBound }, async (t) => {
   const daemon = await Daemon.start(t, '');
   const browser = await chromium(t);
   const page = await Console.open(browser, await consoleOf(t, daemon), '#/terminals/nothing');
@@ -86,7 +99,7 @@ test('a terminal that cannot be opened does not hold the console up', { timeout:
   assert.deepEqual(page.errors, []);
 });
 
-test('one device alone is what a person has come for; of several they choose', { timeout: 90000 }, async (t) => {
+test('one device alone is what a person has come for; of several they choose', { timeout: testBound }, async (t) => {
   const path = `${temporaryDirectory()}/tty`;
   const device = await SerialDevice.plugIn(t, path);
   const daemon = await Daemon.start(t, serialEndpoint('arm', path));
@@ -103,19 +116,20 @@ test('one device alone is what a person has come for; of several they choose', {
   await page.page.reload();
   await page.connected();
   await page.row('arm').waitFor();
-  await sleep(500);
+  await hasSettled(page);
   assert.equal(await page.page.locator('.desk').count(), 0, 'a person who has closed it does not want it');
   assert.deepEqual(page.errors, []);
 
   await device.unplug();
   const gone = await Console.open(browser, url);
   await until('it is not there', async () => /not there/.test(await gone.row('arm').innerText()));
+  await hasSettled(gone);
   assert.equal(await gone.page.locator('.desk').count(), 0, 'there is nothing to be seen');
 
   const two = await Daemon.start(t, `${demoEndpoint}[[endpoint]]\nname = "other"\nkind = "echo"\n`);
   const choice = await Console.open(browser, await consoleOf(t, two));
   await choice.connected();
   await choice.row('other').waitFor();
-  await sleep(500);
+  await hasSettled(choice);
   assert.equal(await choice.page.locator('.desk').count(), 0);
 });

@@ -8,7 +8,7 @@ import { Console } from './lib/console.js';
 import { consoleOf } from './lib/console_site.js';
 import { Daemon, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
 import { SerialDevice } from './lib/devices.js';
-import { until } from './lib/until.js';
+import { testBound, until } from './lib/until.js';
 
 /** In the page: each answer of the gateway about the line says that it has wires. */
 function giveWires() {
@@ -22,7 +22,7 @@ function giveWires() {
   });
 }
 
-test('DTR, RTS, reset and break reach the line, in this order', { timeout: 60000 }, async (t) => {
+test('DTR, RTS, reset and break reach the line, in this order', { timeout: testBound }, async (t) => {
   const path = `${temporaryDirectory()}/tty`;
   const trace = `${temporaryDirectory()}/trace`;
   await SerialDevice.plugIn(t, path);

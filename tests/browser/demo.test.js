@@ -4,10 +4,10 @@ import { test } from 'node:test';
 import { browsers } from './lib/browsers.js';
 import { Daemon } from './lib/daemon.js';
 import { FirstPage } from './lib/first_page.js';
-import { until } from './lib/until.js';
+import { testBound, until } from './lib/until.js';
 
 for (const [name, launch] of Object.entries(browsers)) {
-  test(`${name}: the demo endpoint answers on the first page`, { timeout: 90000 }, async (t) => {
+  test(`${name}: the demo endpoint answers on the first page`, { timeout: testBound }, async (t) => {
     const daemon = await Daemon.start(t);
     const page = await FirstPage.open(await launch(t), daemon.url);
     assert.equal(await page.sessionState(), 'idle');
@@ -19,7 +19,7 @@ for (const [name, launch] of Object.entries(browsers)) {
     await page.send('demo', 'led on');
     await page.shows('demo', /led[^]*on/i);
     await page.send('demo', 'temp on');
-    await page.shows('demo', /(\d+\.\d[^]*\n[^]*){2}/, 10000);
+    await page.shows('demo', /(\d+\.\d[^]*\n[^]*){2}/);
     await page.send('demo', 'temp off');
     assert.match(await page.log('demo'), /help/, 'what was typed is shown too');
 
@@ -29,7 +29,8 @@ for (const [name, launch] of Object.entries(browsers)) {
 
     await page.page.click('.console[data-name="demo"] .close');
     const noSession = async () => (await daemon.sessions()).length === 0;
-    await until('the session is closed with its last console', noSession, 2000);
+    await until('the session is closed with its last console', noSession);
+    assert.deepEqual(daemon.ends, ['closed by the peer']);
     assert.equal(await page.sessionState(), 'idle');
     assert.deepEqual(page.errors, []);
   });

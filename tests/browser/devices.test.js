@@ -7,10 +7,10 @@ import { browsers, chromium } from './lib/browsers.js';
 import { Daemon, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
 import { SerialDevice, udpDevice } from './lib/devices.js';
 import { FirstPage } from './lib/first_page.js';
-import { until } from './lib/until.js';
+import { testBound, until } from './lib/until.js';
 
 for (const [name, launch] of Object.entries(browsers)) {
-  test(`${name}: a serial line, byte for byte`, { timeout: 90000 }, async (t) => {
+  test(`${name}: a serial line, byte for byte`, { timeout: testBound }, async (t) => {
     const path = join(temporaryDirectory(), 'tty');
     const device = await SerialDevice.plugIn(t, path);
     const daemon = await Daemon.start(t, serialEndpoint('line', path));
@@ -40,7 +40,7 @@ for (const [name, launch] of Object.entries(browsers)) {
     assert.deepEqual(page.errors, []);
   });
 
-  test(`${name}: a UDP device answers`, { timeout: 90000 }, async (t) => {
+  test(`${name}: a UDP device answers`, { timeout: testBound }, async (t) => {
     const remote = await udpDevice(t, (datagram) => Buffer.concat([Buffer.from('you said '), datagram]));
     const daemon = await Daemon.start(t, `[[endpoint]]\nname = "robot"\nkind = "udp"\nremote = "${remote}"\n`);
     const page = await FirstPage.open(await launch(t), daemon.url);
@@ -53,7 +53,7 @@ for (const [name, launch] of Object.entries(browsers)) {
   });
 }
 
-test('a device that does not read: the page waits, and nothing is lost', { timeout: 90000 }, async (t) => {
+test('a device that does not read: the page waits, and nothing is lost', { timeout: testBound }, async (t) => {
   const path = join(temporaryDirectory(), 'tty');
   const device = await SerialDevice.plugIn(t, path);
   const daemon = await Daemon.start(t, `[limits]\nroute_queue = 131072\n${serialEndpoint('line', path)}`);
@@ -81,7 +81,7 @@ test('a device that does not read: the page waits, and nothing is lost', { timeo
 
   device.resume();
   const expected = lines.join('\n') + '\n';
-  await until('all of it has arrived', () => device.received.length >= expected.length, 20000);
+  await until('all of it has arrived', () => device.received.length >= expected.length);
   assert.equal(String(device.received), expected);
   await until('the page waits no more', async () => (await page.state('line')) === 'open');
 });

@@ -6,13 +6,13 @@ import { browsers } from './lib/browsers.js';
 import { Daemon, demoEndpoint, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
 import { SerialDevice } from './lib/devices.js';
 import { startSite } from './lib/site.js';
-import { until } from './lib/until.js';
+import { testBound, until } from './lib/until.js';
 
 const page = readFileSync(new URL('../../docs/control.md', import.meta.url), 'utf8');
 const [, example] = page.match(/```html\n([^]*?)```/);
 
 for (const [name, launch] of Object.entries(browsers)) {
-  test(`${name}: the example of docs/control.md works`, { timeout: 60000 }, async (t) => {
+  test(`${name}: the example of docs/control.md works`, { timeout: testBound }, async (t) => {
     let daemon;
     const site = await startSite(t, () => example.replace('http://127.0.0.1:8000', daemon.url));
     daemon = await Daemon.start(t, `[http]\nallowed_origins = ["${site.origin}"]\n${demoEndpoint}`);
@@ -30,7 +30,7 @@ for (const [name, launch] of Object.entries(browsers)) {
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
 const [, lines] = readme.match(/```js\n([^]*?)```/);
 
-test('chromium: the ten lines of the README work', { timeout: 60000 }, async (t) => {
+test('chromium: the ten lines of the README work', { timeout: testBound }, async (t) => {
   let daemon;
   const script = () => `<script type="module">${lines.replace('http://127.0.0.1:8000', daemon.url)}</script>`;
   const site = await startSite(t, script);

@@ -7,7 +7,8 @@ import { Console } from './lib/console.js';
 import { binary, Daemon, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
 import { SerialDevice } from './lib/devices.js';
 import { twoMachines } from './lib/networks.js';
-import { until } from './lib/until.js';
+import { skip } from './lib/skip.js';
+import { testBound, until } from './lib/until.js';
 
 const PAGE = `<!doctype html><script type="module">
   const tried = {};
@@ -22,14 +23,16 @@ const PAGE = `<!doctype html><script type="module">
   document.title = JSON.stringify(tried);
 </script>`;
 
-test('from another machine: the printed address, typing, the network lost and back', { timeout: 240000 }, async (t) => {
+test('from another machine: the printed address, typing, the network lost and back', { timeout: testBound }, async (t) => {
   const machines = twoMachines(t);
-  if (!machines) return t.skip('this user may not make networks');
+  if (!machines) return skip(t, 'this user may not make networks');
   const { board, phone } = machines;
   const tty = `${temporaryDirectory()}/tty`;
   const device = await SerialDevice.plugIn(t, tty, { echo: true });
   const run = temporaryDirectory();
-  await Daemon.start(t, serialEndpoint('arm', tty), { program: board.program(binary), environment: { RUNTIME_DIRECTORY: run } });
+  const ask = async (address) => board.run('curl', '--silent', '--fail', address);
+  const daemon = await Daemon.start(t, serialEndpoint('arm', tty), { program: board.program(binary), environment: { RUNTIME_DIRECTORY: run }, ask });
+  if (!/assets\/main-/.test(await ask(`${daemon.url}/`))) return skip(t, 'this daemon was built without the console');
   const thingway = (...words) => board.run('env', `RUNTIME_DIRECTORY=${run}`, binary, ...words);
 
   const printed = thingway('setup');
@@ -47,13 +50,13 @@ test('from another machine: the printed address, typing, the network lost and ba
   assert.deepEqual([session.token, session.remote], ['owner', phone.address]);
 
   phone.cable('down');
-  await until('the page notices', async () => await page.link() !== 'connected', 60000);
+  await until('the page notices', async () => await page.link() !== 'connected');
   phone.cable('up');
-  await page.connected(60000);
+  await page.connected();
   await until('typing goes on', async () => {
     await page.send('arm', 'again').catch(() => {});
     return device.received.includes('again\n');
-  }, 60000);
+  });
   assert.deepEqual(page.errors, []);
 
   // A wrong token, and none.

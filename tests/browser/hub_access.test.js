@@ -2,10 +2,9 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { chromium } from './lib/browsers.js';
 import { HubPage, key, startHub, startHubSite } from './lib/hub.js';
-import { until } from './lib/until.js';
+import { testBound, until } from './lib/until.js';
 
 const other = '11111111-0000-4000-8000-000000000000';
 const secret = 'a long secret';
@@ -29,14 +28,14 @@ const clients = async (daemon, of = key) => {
   return response.ok ? response.json() : response.status;
 };
 
-test('pages of other origins are refused, and do not fill the log', { timeout: 90000 }, async (t) => {
+test('pages of other origins are refused, and do not fill the log', { timeout: testBound }, async (t) => {
   const { daemon, site, open } = await world(t, () => '', { allowed: false });
   const pages = { skyway: await open('skyway'), peerjs: await open('peerjs') };
   const failed = [];
   pages.skyway.tab.on('requestfailed', (request) => failed.push(request.url()));
   for (const page of Object.values(pages)) void page.join('page-1', daemon.url).catch(() => {}); // there may never be an answer
   await pages.peerjs.hears('page-1', 'error');
-  await until('the page has tried more than once', () => failed.length > 1, 10000);
+  await until('the page has tried more than once', () => failed.length > 1);
   assert.ok(failed.every((url) => url.startsWith(`${daemon.url}/socket.io/`)), failed.join());
   for (const path of [`/socket.io/?EIO=3&transport=polling&apiKey=${key}`, '/peerjs/id', '/peerjs?key=peerjs&id=a&token=b', `/api/apikeys/${key}/clients/`, '/peers/any/status?token=any']) {
     const response = await fetch(daemon.url + path, { headers: { Origin: site.origin } });
@@ -46,7 +45,9 @@ test('pages of other origins are refused, and do not fill the log', { timeout: 9
   assert.deepEqual(await clients(daemon), ['robot-1']);
   // Seven and more were refused; five a minute are told.
   const lines = daemon.log.split('\n').filter((line) => line.includes(`refused: pages of ${site.origin}`));
-  assert.equal(lines.length, 5, daemon.log);
+  assert.ok(lines.length >= 5, daemon.log);
+  const seconds = lines.map((line) => parseFloat(line)); // since the start of the daemon
+  for (let n = 5; n < lines.length; n++) assert.ok(seconds[n] - seconds[n - 5] > 59, `five a minute, and not ${lines[n]}`);
   // No hidden request of a form does more.
   await pages.skyway.tab.evaluate(async (url) => {
     const body = JSON.stringify({ key: 'any', domain: 'any', peer_id: 'blind' });
@@ -55,7 +56,7 @@ test('pages of other origins are refused, and do not fill the log', { timeout: 9
   assert.deepEqual(await clients(daemon), ['robot-1']);
 });
 
-test('a key of the configuration: others are refused, and it has ids and origins of its own', { timeout: 90000 }, async (t) => {
+test('a key of the configuration: others are refused, and it has ids and origins of its own', { timeout: testBound }, async (t) => {
   const { daemon, open } = await world(t, (site) => `
 [[skyway.key]]
 key = "${key}"
@@ -88,7 +89,7 @@ peers = ["page-*"]
 
 const signed = () => `[[skyway.key]]\nkey = "${key}"\nsecret = "${secret}"\n`;
 
-test('a key with a secret wants a credential', { timeout: 90000 }, async (t) => {
+test('a key with a secret wants a credential', { timeout: testBound }, async (t) => {
   const { daemon, open } = await world(t, signed);
   const page = await open('skyway');
   for (const [what, given] of Object.entries({
@@ -105,29 +106,29 @@ test('a key with a secret wants a credential', { timeout: 90000 }, async (t) => 
   assert.deepEqual(await clients(daemon), ['robot-1']);
   assert.deepEqual(await page.join('page-1', daemon.url, { credential: credential('page-1') }), { id: 'page-1' });
   await page.connect('page-1', 'robot-1');
-  await sleep(1500);
+  await page.connect('page-1', 'robot-1'); // what is told about a credential would have come before
   assert.deepEqual((await page.run('events', 'page-1')).map(([event]) => event), ['open'], 'it is good for long');
 });
 
-test('a credential near its end: the page is told, renews it, and stays; or it has to go', { timeout: 90000 }, async (t) => {
+test('a credential near its end: the page is told, renews it, and stays; or it has to go', { timeout: testBound }, async (t) => {
   const { daemon, open } = await world(t, signed);
   const page = await open('skyway');
-  // An end is in 4 s, of which the page is told at once.
-  await page.join('page-1', daemon.url, { credential: credential('page-1', { left: 6 }) });
-  await page.join('page-2', daemon.url, { credential: credential('page-2', { left: 6 }) });
+  // A page is told 300 s before the end: here at once.
+  await page.join('page-1', daemon.url, { credential: credential('page-1', { left: 250 }) });
+  await page.join('page-2', daemon.url, { credential: credential('page-2', { left: 30 }) });
   const [, left] = await page.hears('page-1', 'expiresin');
-  assert.ok(left > 0 && left <= 6, String(left));
+  assert.ok(left > 0 && left <= 250, String(left));
   await page.run('call', 'page-1', 'updateCredential', credential('page-1', { left: 2000, ttl: 2000 }));
   await page.run('call', 'page-2', 'updateCredential', credential('page-1', { left: 2000, ttl: 2000 }));
   assert.equal((await page.hears('page-2', 'error'))[1], 'authentication', 'that was for another one');
-  await until('page-2 has to go', async () => (await clients(daemon)).join() === 'page-1,robot-1', 12000);
+  await until('page-2 has to go', async () => (await clients(daemon)).join() === 'page-1,robot-1');
   await until('and knows it', async () => !(await page.run('isOpen', 'page-2')));
   assert.ok(await page.run('isOpen', 'page-1'));
   await page.connect('page-1', 'robot-1');
   assert.equal((await page.run('events', 'page-1')).filter(([event]) => event === 'expiresin').length, 1);
 });
 
-test('a page that comes back with its token before it was missed gets its id', { timeout: 60000 }, async (t) => {
+test('a page that comes back with its token before it was missed gets its id', { timeout: testBound }, async (t) => {
   const { daemon } = await startHub(t, null);
   const { default: io } = await import('socket.io-client');
   const open = (token) => {

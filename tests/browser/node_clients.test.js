@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { HubPage, bytes, deviceHears, pattern, startHub, text } from './lib/hub.js';
+import { testBound } from './lib/until.js';
 
 const program = fileURLToPath(new URL('lib/node_client.mjs', import.meta.url));
 
@@ -32,7 +33,7 @@ function startClient(t, library) {
 }
 
 for (const [library, serializations] of Object.entries({ skyway: ['none', 'json', 'binary'], peerjs: ['raw', 'json', 'binary'] })) {
-  test(`${library} in Node calls a serial line`, { timeout: 90000 }, async (t) => {
+  test(`${library} in Node calls a serial line`, { timeout: testBound }, async (t) => {
     const { daemon, device } = await startHub(t, null);
     const client = startClient(t, library);
     assert.deepEqual(await client.join('node', daemon.url), { id: 'node' });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Daemon } from './lib/daemon.js';
 import { library } from './lib/datachannel.js';
-import { until } from './lib/until.js';
+import { testBound, until } from './lib/until.js';
 
 // The library crashes when one of its objects is collected while its threads still call it, so all are kept and closed
 // together at the end.
@@ -11,7 +11,7 @@ const kept = [];
 
 for (const trickle of [false, true]) {
   const name = `libdatachannel, ${trickle ? 'candidates by PATCH' : 'all candidates in the offer'}`;
-  test(name, { timeout: 60000 }, async (t) => {
+  test(name, { timeout: testBound }, async (t) => {
     const daemon = await Daemon.start(t);
     const peer = new library.PeerConnection('node', { iceServers: [] });
     const description = new Promise((done) => { peer.onLocalDescription(done); });
@@ -20,6 +20,8 @@ for (const trickle of [false, true]) {
     const gathered = new Promise((done) => {
       peer.onGatheringStateChange((state) => { if (state === 'complete') done(); });
     });
+    const states = [];
+    peer.onStateChange((state) => states.push(state));
     const heard = [];
     const control = peer.createDataChannel('thingway');
     control.onMessage((text) => heard.push(JSON.parse(text)));
@@ -59,7 +61,8 @@ for (const trickle of [false, true]) {
     assert.equal((await daemon.get(location)).state, 'connected');
     const deleted = await fetch(daemon.url + location, { method: 'DELETE' });
     assert.equal(deleted.status, 200);
-    await until('the peer is told', () => !demo.isOpen(), 5000);
+    await until('the peer is told', () => !demo.isOpen());
+    assert.ok(!states.some((state) => /disconnected|failed/.test(state)), `it has not found out by itself: ${states}`);
   });
 }
 

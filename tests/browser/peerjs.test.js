@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chromium } from './lib/browsers.js';
 import { HubPage, bytes, deviceHears, isBound, pattern, startHub, startHubSite, talksToALine, text, toBytes } from './lib/hub.js';
-import { until } from './lib/until.js';
+import { testBound, until } from './lib/until.js';
 
 async function world(t) {
   const site = await startHubSite(t);
@@ -13,7 +13,7 @@ async function world(t) {
 }
 
 for (const reliable of [true, false]) {
-  test(`a serial line is called with every serialization, ${reliable ? 'in' : 'without'} order`, { timeout: 120000 }, async (t) => {
+  test(`a serial line is called with every serialization, ${reliable ? 'in' : 'without'} order`, { timeout: testBound }, async (t) => {
     const { daemon, device, open } = await world(t);
     const page = await open();
     assert.deepEqual(await page.join('page-1', daemon.url), { id: 'page-1' });
@@ -31,7 +31,7 @@ for (const reliable of [true, false]) {
   });
 }
 
-test('a device says much, and our side closes', { timeout: 90000 }, async (t) => {
+test('a device says much, and our side closes', { timeout: testBound }, async (t) => {
   const { daemon, device, open } = await world(t);
   const page = await open();
   await page.join('page-1', daemon.url);
@@ -47,7 +47,7 @@ test('a device says much, and our side closes', { timeout: 90000 }, async (t) =>
   assert.deepEqual(page.errors, []);
 });
 
-test('ids: taken ones, ours to choose, who is there, and who is not', { timeout: 90000 }, async (t) => {
+test('ids: taken ones, ours to choose, who is there, and who is not', { timeout: testBound }, async (t) => {
   const { daemon, open } = await world(t);
   const page = await open();
   await page.join('page-1', daemon.url);
@@ -58,12 +58,11 @@ test('ids: taken ones, ours to choose, who is there, and who is not', { timeout:
   assert.match(id, /^[A-Za-z0-9]+([ _-][A-Za-z0-9]+)*$/);
   assert.deepEqual(await page.run('list', 'any'), ['page-1', 'robot-1', id].sort());
 
-  const before = Date.now();
+  const before = performance.now();
   await page.run('connect', 'page-1', 'nobody', {});
   const [, kind, detail] = await page.hears('page-1', 'error');
   assert.deepEqual([kind, detail], ['peer-unavailable', 'Could not connect to peer nobody']);
-  const waited = Date.now() - before;
-  assert.ok(waited > 4500 && waited < 8000, `after ${waited} ms`);
+  assert.ok(performance.now() - before > 4500, 'somebody who comes late is waited for');
 
   // Somebody who comes late is called all the same.
   const at = await page.run('connect', 'page-1', 'late', {});
@@ -71,7 +70,7 @@ test('ids: taken ones, ours to choose, who is there, and who is not', { timeout:
   await page.isOpen(at);
 });
 
-test('a page that disconnects frees its id, keeps its connections, and comes back under it', { timeout: 90000 }, async (t) => {
+test('a page that disconnects frees its id, keeps its connections, and comes back under it', { timeout: testBound }, async (t) => {
   const { daemon, device, open } = await world(t);
   const page = await open();
   await page.join('page-1', daemon.url);
@@ -96,7 +95,7 @@ test('a page that disconnects frees its id, keeps its connections, and comes bac
   assert.equal((await page.hears('page-1', 'error'))[1], 'unavailable-id');
 });
 
-test('the daemon was restarted: the page hears of it and comes back', { timeout: 90000 }, async (t) => {
+test('the daemon was restarted: the page hears of it and comes back', { timeout: testBound }, async (t) => {
   const { daemon, device, open } = await world(t);
   const page = await open();
   await page.join('page-1', daemon.url);
@@ -111,7 +110,7 @@ test('the daemon was restarted: the page hears of it and comes back', { timeout:
   await deviceHears(device, 'again');
 });
 
-test('two pages with each other', { timeout: 90000 }, async (t) => {
+test('two pages with each other', { timeout: testBound }, async (t) => {
   const { daemon, open } = await world(t);
   const [one, two] = [await open(), await open()];
   await one.join('one', daemon.url);
@@ -136,7 +135,7 @@ test('two pages with each other', { timeout: 90000 }, async (t) => {
   assert.deepEqual([one.errors, two.errors], [[], []]);
 });
 
-test('a page of PeerJS and one of SkyWay-JS: plain messages, either way', { timeout: 90000 }, async (t) => {
+test('a page of PeerJS and one of SkyWay-JS: plain messages, either way', { timeout: testBound }, async (t) => {
   const { daemon, open } = await world(t);
   const [one, two] = [await open('peerjs'), await open('skyway')];
   await one.join('one', daemon.url);
@@ -159,7 +158,7 @@ test('a page of PeerJS and one of SkyWay-JS: plain messages, either way', { time
   assert.deepEqual([one.errors, two.errors], [[], []]);
 });
 
-test('a page of PeerJS and one of SkyWay-JS: JSON, for which the gateway stands between them', { timeout: 90000 }, async (t) => {
+test('a page of PeerJS and one of SkyWay-JS: JSON, for which the gateway stands between them', { timeout: testBound }, async (t) => {
   const { daemon, open } = await world(t);
   const [one, two] = [await open('peerjs'), await open('skyway')];
   await one.join('one', daemon.url);
@@ -188,7 +187,7 @@ test('a page of PeerJS and one of SkyWay-JS: JSON, for which the gateway stands 
   assert.deepEqual([one.errors, two.errors], [[], []]);
 });
 
-test('what the other library could not read is refused with a reason', { timeout: 90000 }, async (t) => {
+test('what the other library could not read is refused with a reason', { timeout: testBound }, async (t) => {
   const { daemon, open } = await world(t);
   const [one, two] = [await open('peerjs'), await open('skyway')];
   await one.join('one', daemon.url);

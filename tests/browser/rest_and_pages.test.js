@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { chromium } from './lib/browsers.js';
 import { HubPage, bytes, pattern, startHub, startHubSite, text, toBytes } from './lib/hub.js';
 import { RestPeer } from './lib/rest.js';
-import { until } from './lib/until.js';
+import { testBound, until } from './lib/until.js';
 
 async function world(t, library) {
   const site = await startHubSite(t);
@@ -18,7 +18,7 @@ async function world(t, library) {
 const plain = { skyway: 'none', peerjs: 'raw' };
 
 for (const library of ['skyway', 'peerjs']) {
-  test(`a page of ${library} calls a program, in plain messages`, { timeout: 90000 }, async (t) => {
+  test(`a page of ${library} calls a program, in plain messages`, { timeout: testBound }, async (t) => {
     const { page, program } = await world(t, library);
     const options = { serialization: plain[library], metadata: { from: 'a test' }, label: 'talk', ...(library === 'peerjs' && { reliable: true }) };
     const at = await page.connect('page-1', 'program', options);
@@ -38,7 +38,7 @@ for (const library of ['skyway', 'peerjs']) {
     assert.deepEqual(page.errors, []);
   });
 
-  test(`a program calls a page of ${library}: in plain messages, in JSON, in BinaryPack`, { timeout: 90000 }, async (t) => {
+  test(`a program calls a page of ${library}: in plain messages, in JSON, in BinaryPack`, { timeout: testBound }, async (t) => {
     const { page, program } = await world(t, library);
     const calls = [['NONE', false], ['JSON', true], ['BINARY', true]];
     for (const [times, [serialization, transcode]] of calls.entries()) {
@@ -71,7 +71,7 @@ for (const library of ['skyway', 'peerjs']) {
     assert.deepEqual(page.errors, []);
   });
 
-  test(`a page of ${library} calls a program in BinaryPack, which is read where the program wants it`, { timeout: 90000 }, async (t) => {
+  test(`a page of ${library} calls a program in BinaryPack, which is read where the program wants it`, { timeout: testBound }, async (t) => {
     const { page, program } = await world(t, library);
     const at = await page.connect('page-1', 'program', { serialization: 'binary', reliable: true });
     const its = await program.answer({ transcode: true });
@@ -90,7 +90,7 @@ for (const library of ['skyway', 'peerjs']) {
     assert.deepEqual(page.errors, []);
   });
 
-  test(`a program calls a page of ${library} that comes late, that closes, and that is gone`, { timeout: 90000 }, async (t) => {
+  test(`a program calls a page of ${library} that comes late, that closes, and that is gone`, { timeout: testBound }, async (t) => {
     const { daemon, page, program } = await world(t, library);
     const waiting = await program.call('late', { serialization: 'NONE' });
     await page.join('late', daemon.url);
@@ -110,7 +110,7 @@ for (const library of ['skyway', 'peerjs']) {
   });
 }
 
-test('somebody who never comes is given up', { timeout: 60000 }, async (t) => {
+test('somebody who never comes is given up', { timeout: testBound }, async (t) => {
   const { daemon } = await startHub(t, null);
   const program = await RestPeer.create(t, daemon.url, 'program');
   const { connection } = await program.call('nobody');

@@ -1,11 +1,10 @@
 // The client under SkyWay-JS by itself: socket.io-client 2.5.0, in each way that it can connect.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import io from 'socket.io-client';
 import { Daemon } from './lib/daemon.js';
 import { key } from './lib/hub.js';
-import { until } from './lib/until.js';
+import { bound, testBound, until } from './lib/until.js';
 
 const ways = { polling: ['polling'], websocket: ['websocket'], 'polling, then websocket': ['polling', 'websocket'] };
 const names = ['OPEN', 'ERROR', 'OFFER', 'ANSWER', 'CANDIDATE', 'FORCE_CLOSE', 'ROOM_USER_JOIN', 'ROOM_DATA', 'disconnect', 'reconnect', 'pong', 'connect_error', 'error'];
@@ -29,11 +28,12 @@ class Client {
 
   /** The arguments of the event of that name that came as the `count`th. */
   hears(name, count = 1) {
+    const milliseconds = name === 'pong' ? 3 * bound : bound; // it comes every 25 s
     return until(`${name}, ${count} times`, () => {
       const found = this.heard.filter(([its]) => its === name)[count - 1];
       if (found) return found.slice(1);
       throw new Error(JSON.stringify(this.heard).slice(0, 500));
-    });
+    }, milliseconds);
   }
 
   get transport() { return this.socket.io.engine.transport.name; }
@@ -46,7 +46,7 @@ const call = (dst) => ({
 const clients = async (daemon) => (await fetch(`${daemon.url}/api/apikeys/${key}/clients/`)).json();
 
 for (const [way, transports] of Object.entries(ways)) {
-  test(`${way}: it opens, tells, is told, and closes`, { timeout: 60000 }, async (t) => {
+  test(`${way}: it opens, tells, is told, and closes`, { timeout: testBound }, async (t) => {
     const daemon = await Daemon.start(t);
     const one = await Client.open(t, daemon.url, transports, { peerId: 'one' });
     const two = await Client.open(t, daemon.url, transports, { peerId: 'two' });
@@ -85,18 +85,19 @@ for (const [way, transports] of Object.entries(ways)) {
     assert.deepEqual(two.heard.filter(([name]) => /disconnect|error/i.test(name)), []);
   });
 
-  test(`${way}: who may not stay is told why, and not to come again`, { timeout: 60000 }, async (t) => {
+  test(`${way}: who may not stay is told why, and not to come again`, { timeout: testBound }, async (t) => {
     const daemon = await Daemon.start(t);
     await Client.open(t, daemon.url, transports, { peerId: 'one' });
     const other = new Client(t, daemon.url, transports, { peerId: 'one', token: 'another' });
     assert.deepEqual(await other.hears('ERROR'), [{ type: 'unavailable-id', message: 'PeerId "one" is already in use' }]);
     assert.deepEqual(await other.hears('disconnect'), ['io server disconnect']);
-    await sleep(700);
+    // It has no timer that would bring it back, and no connection.
+    assert.deepEqual([other.socket.connected, other.socket.io.reconnecting, other.socket.io.readyState], [false, false, 'closed']);
     assert.deepEqual(other.heard.map(([name]) => name), ['ERROR', 'disconnect']);
     assert.deepEqual(await clients(daemon), ['one']);
   });
 
-  test(`${way}: it comes back after a restart`, { timeout: 60000 }, async (t) => {
+  test(`${way}: it comes back after a restart`, { timeout: testBound }, async (t) => {
     const daemon = await Daemon.start(t);
     const one = await Client.open(t, daemon.url, transports, { peerId: 'one' });
     await daemon.stop();
@@ -109,13 +110,13 @@ for (const [way, transports] of Object.entries(ways)) {
   });
 }
 
-test('clients that have nothing to say stay longer than one interval of the heartbeat', { timeout: 90000 }, async (t) => {
+test('clients that have nothing to say stay longer than one interval of the heartbeat', { timeout: testBound }, async (t) => {
   const daemon = await Daemon.start(t);
   const all = await Promise.all(Object.values(ways).map((transports, n) => Client.open(t, daemon.url, transports, { peerId: `client-${n}` })));
-  await sleep(33000); // a ping comes after 25 s, and 5 s later it would be too late
+  // The client pings every 25 s. The second answer comes long after the first heartbeat would have been missed.
   for (const [n, client] of all.entries()) {
-    await client.hears('pong');
-    assert.deepEqual(client.heard.map(([name]) => name), ['OPEN', 'pong']);
+    await client.hears('pong', 2);
+    assert.deepEqual(client.heard.map(([name]) => name), ['OPEN', 'pong', 'pong']);
     client.socket.emit('SEND_OFFER', call(`client-${n}`));
     await client.hears('OFFER');
   }

@@ -12,6 +12,9 @@ process.chdir(dirname(fileURLToPath(import.meta.url)));
 const watching = process.argv.includes('--watch');
 const LIMIT = 250_000; // bytes of all of it, gzipped: what a phone at the edge of the network loads in a second or two
 
+/** What is loaded later, see src/state/late.ts: each an entry point, so that its address is known and can be asked for in another form. */
+const parts = { screen: 'src/terminal/screen.ts', later: 'src/views/later.tsx' };
+
 const common = {
   bundle: true,
   format: 'esm',
@@ -31,6 +34,17 @@ function imports({ outputs }, path, seen = new Set()) {
   return seen;
 }
 
+/**
+ * A part that did not come is asked for again under another URL (`src/state/late.ts`), but what it imports is asked for under the
+ * URL that stands in it. So that must be here already, with the main part: a browser that remembers a failure would never ask for
+ * it again, and a second copy of it would have a state of its own.
+ */
+function checkImports(metafile, part, main) {
+  const here = new Set([main, ...imports(metafile, main)]);
+  const missing = [...imports(metafile, part)].filter((path) => !here.has(path));
+  if (missing.length) throw new Error(`${part} imports ${missing}, which the main part does not: let src/main.tsx import it`);
+}
+
 /** The page is written last, from what esbuild says that it has made. What begins it stands in it. */
 const page = {
   name: 'page',
@@ -41,7 +55,9 @@ const page = {
       const entry = (source) => made.find(([, { entryPoint }]) => entryPoint === source)[0];
       const address = (path) => path.replace('dist/', '');
       const main = entry('src/main.tsx');
-      const begin = await beginning(address(main));
+      const later = Object.fromEntries(Object.entries(parts).map(([name, source]) => [name, entry(source)]));
+      for (const part of Object.values(later)) checkImports(metafile, part, main);
+      const begin = await beginning(address(main), Object.fromEntries(Object.entries(later).map(([name, path]) => [name, address(path)])));
       // What that will import is asked for at once, not when it has arrived and been read.
       const needed = [main, ...imports(metafile, main)];
       const html = readFileSync('index.html', 'utf8')
@@ -62,14 +78,14 @@ const page = {
 };
 
 /** The text of begin.ts and all that it imports: no module, so that it runs before anything else of the page is asked for. */
-async function beginning(main) {
+async function beginning(main, later) {
   const { outputFiles } = await esbuild.build({
     ...common,
     entryPoints: ['src/begin.ts'],
     format: 'iife',
     write: false,
     external: ['./assets/*'],
-    define: { MAIN: JSON.stringify(`./${main}`) },
+    define: { MAIN: JSON.stringify(`./${main}`), PARTS: JSON.stringify(later) },
   });
   return outputFiles[0].text.trim();
 }
@@ -115,7 +131,7 @@ rmSync('dist', { recursive: true, force: true });
 mkdirSync('dist/assets', { recursive: true });
 const options = {
   ...common,
-  entryPoints: { main: 'src/main.tsx', style: 'src/style/main.css' },
+  entryPoints: { main: 'src/main.tsx', ...parts, style: 'src/style/main.css' },
   outdir: 'dist/assets',
   entryNames: '[name]-[hash]',
   chunkNames: '[name]-[hash]',

@@ -1,7 +1,10 @@
 // Chromium by its own protocol, Firefox by WebDriver BiDi. Both start with a profile that is new and empty.
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import playwright from 'playwright-core';
 import puppeteer from 'puppeteer-core';
 import { temporaryDirectory } from './daemon.js';
+import { bound } from './until.js';
 
 const chromiumFlags = [
   '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
@@ -9,14 +12,13 @@ const chromiumFlags = [
 ];
 
 /** A function that opens pages in a new Chromium. The browser ends with the test. */
-export async function chromium(t, options = {}) {
+export async function chromium(t, { executablePath = process.env.CHROMIUM_BIN ?? '/usr/bin/chromium', timeout = bound, ...options } = {}) {
+  const heard = keepErrors(executablePath);
   const context = await playwright.chromium.launchPersistentContext(temporaryDirectory(), {
-    executablePath: process.env.CHROMIUM_BIN ?? '/usr/bin/chromium',
-    args: chromiumFlags,
-    timeout: 30000,
-    ...options,
-  });
+    executablePath: heard.program, args: chromiumFlags, timeout, ...options,
+  }).catch((error) => { throw heard.failure('chromium', error); });
   t.after(() => context.close());
+  context.setDefaultTimeout(bound);
   return {
     name: 'chromium',
     version: context.browser()?.version() ?? (await productVersion(context)),
@@ -32,21 +34,43 @@ async function productVersion(context) {
   return agent.match(/Chrome\/([\d.]+)/)[1];
 }
 
-export async function firefox(t) {
+export async function firefox(t, { executablePath = process.env.FIREFOX_BIN ?? '/usr/bin/firefox-esr', timeout = bound } = {}) {
+  const heard = keepErrors(executablePath, { passOn: true });
   const browser = await puppeteer.launch({
     browser: 'firefox',
-    executablePath: process.env.FIREFOX_BIN ?? '/usr/bin/firefox-esr',
+    executablePath: heard.program,
     headless: true,
     userDataDir: temporaryDirectory(),
-    timeout: 60000,
+    timeout,
+    protocolTimeout: 2 * bound,
     extraPrefsFirefox: { 'app.update.enabled': false, 'network.captive-portal-service.enabled': false },
-  });
+  }).catch((error) => { throw heard.failure('firefox', error); });
   t.after(() => browser.close());
   return {
     name: 'firefox',
     version: (await browser.version()).replace(/^.*\//, ''),
-    newPage: () => browser.newPage(),
+    newPage: async () => {
+      const page = await browser.newPage();
+      page.setDefaultTimeout(bound);
+      return page;
+    },
   };
 }
 
 export const browsers = { chromium, firefox };
+
+/**
+ * A way to call a browser that keeps its standard error in a file: the two libraries tell about it each in its own way, and not at
+ * all when the browser hangs. `passOn`: the caller wants to read it, too, and finds there which port the browser listens on.
+ */
+function keepErrors(executable, { passOn = false } = {}) {
+  const directory = temporaryDirectory();
+  const [program, errors] = [join(directory, 'browser'), join(directory, 'stderr')];
+  writeFileSync(errors, '');
+  const follow = passOn ? `tail -n +1 -f --pid=$$ '${errors}' >&2 &\n` : '';
+  writeFileSync(program, `#!/bin/sh\n${follow}exec '${executable}' "$@" 2> '${errors}'\n`);
+  chmodSync(program, 0o755);
+  const failure = (name, error) => new Error(
+    `${name} (${executable}) did not start: ${error.message.split('\n')[0]}\nits standard error:\n${readFileSync(errors, 'utf8').trim() || 'nothing'}`);
+  return { program, failure };
+}

@@ -3,7 +3,7 @@
 const wait = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
 /** Polls, so that a test fails with a sentence instead of hanging. */
-export async function until(what, condition, milliseconds = 10000) {
+export async function until(what, condition, milliseconds = 60000) {
   for (const deadline = Date.now() + milliseconds; Date.now() < deadline; await wait(5)) {
     const value = condition();
     if (value) return value;
@@ -64,7 +64,7 @@ export class Session {
     channel.received.length = 0;
     await this.send(channel, bytes);
     const length = () => channel.received.reduce((sum, message) => sum + message.byteLength, 0);
-    await until(`${size} bytes come back, ${length()} did`, () => length() >= size, 20000)
+    await until(`${size} bytes come back, ${length()} did`, () => length() >= size)
       .catch((error) => { throw new Error(`${error.message}; got ${length()}`); });
     const back = new Uint8Array(await new Blob(channel.received).arrayBuffer());
     const same = back.length === size && back.every((byte, i) => byte === bytes[i]);
@@ -72,13 +72,17 @@ export class Session {
   }
 }
 
-/** Listens to an EventSource or WebSocket for a while: whether it opened, and the names of its events. */
-export function listen(source, names, milliseconds = 1500) {
-  return new Promise((done) => {
-    const result = { opened: false, failed: false, events: [] };
-    source.onopen = () => { result.opened = true; };
-    source.onerror = () => { result.failed = true; };
-    for (const name of names) source.addEventListener(name, ({ data }) => result.events.push([name, JSON.parse(data)]));
-    setTimeout(() => { source.close(); done(result); }, milliseconds);
-  });
+/**
+ * Listens to an EventSource or WebSocket until it fails or `isEnough` says so of its events, which are [name, data] pairs: whether it
+ * opened, whether it failed, and those events.
+ */
+export async function listen(source, names, isEnough) {
+  const result = { opened: false, failed: false, events: [] };
+  source.onopen = () => { result.opened = true; };
+  source.onerror = () => { result.failed = true; };
+  for (const name of names) source.addEventListener(name, ({ data }) => result.events.push([name, JSON.parse(data)]));
+  await until(`${source.url} fails or tells enough`, () => result.failed || isEnough(result.events))
+    .catch((error) => { throw new Error(`${error.message}: ${JSON.stringify(result)}`); });
+  source.close();
+  return result;
 }

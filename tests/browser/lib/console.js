@@ -19,7 +19,7 @@ export class Console {
   row(name) { return this.page.locator(`.endpoint[data-name="${name}"]`); }
   notices() { return this.page.locator('.notices').innerText(); }
   link() { return this.page.locator('.link').getAttribute('data-state'); }
-  connected(milliseconds = 15000) { return until('the page is connected', async () => await this.link() === 'connected', milliseconds); }
+  connected() { return until('the page is connected', async () => await this.link() === 'connected'); }
 
   async view(name) {
     await this.page.click(`nav a[href="#/${name}"]`);
@@ -28,17 +28,17 @@ export class Console {
 
   /** Waits for a part of the page that it loads by itself, later. */
   hasLoaded(part) {
-    return this.page.waitForFunction((part) => performance.getEntriesByType('resource').some(({ name }) => name.includes(`/${part}-`)), part, { timeout: 15000 });
+    return this.page.waitForFunction((part) => performance.getEntriesByType('resource').some(({ name }) => name.includes(`/${part}-`)), part);
   }
 
   async openEndpoint(name) {
-    await this.row(name).locator('button').click({ timeout: 15000 });
+    await this.row(name).locator('button').click();
     await this.isOpen(name);
   }
 
-  isOpen(name, milliseconds = 15000) {
+  isOpen(name) {
     return until(`${name} is open`, async () => await this.desk(name).getAttribute('data-state') === 'open'
-      && await this.desk(name).locator('.xterm').count() > 0, milliseconds);
+      && await this.desk(name).locator('.xterm').count() > 0);
   }
 
   /** The screen's rows, as they are drawn. */
@@ -47,12 +47,12 @@ export class Console {
       `.desk[data-name="${name}"]`);
   }
 
-  shows(name, text, milliseconds) {
+  shows(name, text) {
     let last = '';
     return until(`${name} shows ${text}`, async () => {
       last = await this.screen(name);
       return text instanceof RegExp ? text.test(last) : last.includes(text);
-    }, milliseconds).catch((error) => { throw new Error(`${error.message}\n${last}`); });
+    }).catch((error) => { throw new Error(`${error.message}\n${last}`); });
   }
 
   async send(name, text) {

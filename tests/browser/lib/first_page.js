@@ -34,8 +34,8 @@ export class FirstPage {
     await this.isOpen(name);
   }
 
-  isOpen(name, milliseconds = 15000) {
-    return until(`${name} is open`, async () => /^open( |$)/.test(await this.state(name)), milliseconds);
+  isOpen(name) {
+    return until(`${name} is open`, async () => /^open( |$)/.test(await this.state(name)));
   }
 
   async send(name, text, ending = 'lf') {
@@ -48,11 +48,11 @@ export class FirstPage {
     await this.page.keyboard.press('Enter');
   }
 
-  shows(name, text, milliseconds) {
+  shows(name, text) {
     const found = async () => {
       const output = await this.output(name);
       return text instanceof RegExp ? text.test(output) : output.includes(text);
     };
-    return until(`${name} shows ${text}`, found, milliseconds);
+    return until(`${name} shows ${text}`, found);
   }
 }

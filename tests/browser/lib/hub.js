@@ -45,7 +45,7 @@ endpoint = "line"
 /** The device hears these bytes, and no others since it was asked last. */
 export async function deviceHears(device, expected) {
   const wanted = Buffer.from(expected);
-  await until(`the device hears ${wanted.length} bytes, not ${device.received.length}`, () => device.received.length >= wanted.length, 15000);
+  await until(`the device hears ${wanted.length} bytes, not ${device.received.length}`, () => device.received.length >= wanted.length);
   assert.ok(device.received.equals(wanted), `it hears ${device.received.subarray(0, 200)}`);
   device.received = Buffer.alloc(0);
 }
@@ -103,7 +103,7 @@ export class HubPage {
       const state = await this.run('state', at);
       if (state.open) return true;
       throw new Error(JSON.stringify({ ...state, errors: this.errors }));
-    }, 15000);
+    });
   }
 
   hasClosed(at) {
@@ -111,7 +111,7 @@ export class HubPage {
       const { open, events } = await this.run('state', at);
       if (!open && events.includes('close')) return true;
       throw new Error(JSON.stringify({ open, events }));
-    }, 15000);
+    });
   }
 
   /** Somebody has called the peer: that connection, open. */
@@ -119,7 +119,7 @@ export class HubPage {
     const all = await until(`${name} is called`, async () => {
       const incoming = await this.run('incoming', name);
       return incoming.length >= times && incoming;
-    }, 15000);
+    });
     await this.isOpen(all[times - 1]);
     return all[times - 1];
   }
@@ -130,7 +130,7 @@ export class HubPage {
       const received = await this.run('received', at);
       if (received.length >= count) return received;
       throw new Error(JSON.stringify(received).slice(0, 300));
-    }, 15000);
+    });
   }
 
   /** As many bytes, however many messages they came in. */
@@ -139,7 +139,7 @@ export class HubPage {
       const all = Buffer.concat((await this.run('received', at)).map(toBytes));
       if (all.length >= length) return all;
       throw new Error(`${all.length}: ${all.subarray(0, 100)}`);
-    }, 15000);
+    });
   }
 
   /** The first event of that name that a peer had, past `from` others of all names. */
@@ -149,7 +149,7 @@ export class HubPage {
       const found = events.slice(from).find(([its]) => its === event);
       if (found) return found;
       throw new Error(JSON.stringify(events));
-    }, 15000);
+    });
   }
 }
 

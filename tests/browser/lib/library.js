@@ -49,7 +49,7 @@ export async function openConnected(browser, site, url, options = {}) {
     }
     window.text = (data) => (typeof data === 'string' ? data : new TextDecoder().decode(data));
     window.sleep = (ms) => new Promise((done) => setTimeout(done, ms));
-    window.until = async (what, condition, ms = 10000) => {
+    window.until = async (what, condition, ms = 60000) => {
       for (const end = Date.now() + ms; Date.now() < end; await window.sleep(5)) {
         const value = await condition();
         if (value) return value;

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryDirectory } from './daemon.js';
+import { bound } from './until.js';
 
 const ip = (...words) => execFileSync('ip', words, { stdio: ['ignore', 'pipe', 'pipe'] });
 
@@ -30,7 +31,7 @@ class Machine {
  */
 function settle(machines) {
   const isTentative = ({ name }) => String(ip('-n', name, '-6', 'addr', 'show', 'tentative')).trim() !== '';
-  for (const end = Date.now() + 10000; machines.some(isTentative) && Date.now() < end;) execFileSync('sleep', ['0.1']);
+  for (const end = Date.now() + bound; machines.some(isTentative) && Date.now() < end;) execFileSync('sleep', ['0.1']);
 }
 
 /** The board and the phone, or `null` if this user may not make networks. */
@@ -40,7 +41,8 @@ export function twoMachines(t) {
   try {
     for (const { name } of [board, phone]) {
       ip('netns', 'add', name);
-      t.after(() => ip('netns', 'del', name));
+      // After all that runs in it: Node calls hooks in the order in which they were added.
+      t.after(() => t.after(() => ip('netns', 'del', name)));
     }
     ip('link', 'add', 'cable', 'netns', board.name, 'type', 'veth', 'peer', 'name', 'cable', 'netns', phone.name);
     for (const { name, address } of [board, phone]) {

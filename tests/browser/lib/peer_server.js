@@ -50,7 +50,7 @@ export class Client {
   }
 
   /** So much in all. */
-  hears(count, milliseconds = 8000) {
-    return until(`a client hears ${count} things, and not ${JSON.stringify(this.heard)}`, () => this.heard.length >= count, milliseconds);
+  hears(count) {
+    return until(`a client hears ${count} things, and not ${JSON.stringify(this.heard)}`, () => this.heard.length >= count);
   }
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
-import { until } from './until.js';
+import { bound, until } from './until.js';
 
 export class RestPeer {
   received = [];
@@ -22,7 +22,7 @@ export class RestPeer {
   }
 
   async ask(method, path, body, status = 200) {
-    const response = await fetch(this.url + path, { method, body: body && JSON.stringify(body), signal: AbortSignal.timeout(35000) });
+    const response = await fetch(this.url + path, { method, body: body && JSON.stringify(body), signal: AbortSignal.timeout(bound) });
     const text = await response.text();
     assert.equal(response.status, status, `${method} ${path}: ${text}`);
     return text ? JSON.parse(text) : null;
@@ -65,7 +65,7 @@ export class RestPeer {
 
   /** The next datagrams, no more than these. */
   async hears(...expected) {
-    await until(`${expected.length} datagrams, not ${this.received.length}`, () => this.received.length >= expected.length, 10000);
+    await until(`${expected.length} datagrams, not ${this.received.length}`, () => this.received.length >= expected.length);
     assert.deepEqual(this.received.map(String), expected.map(String));
     assert.ok(this.received.every((datagram, n) => datagram.equals(Buffer.from(expected[n]))));
     this.received.length = 0;

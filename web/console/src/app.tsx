@@ -8,17 +8,15 @@ import { access, hasTokens, signIn } from './state/access.ts';
 import { namedIn, nameInAddress, viewIn } from './state/address.ts';
 import { open, openNamed } from './state/desks.ts';
 import { link, roundTrips, session, signOut } from './state/gateway.ts';
-import { late } from './state/late.ts';
+import { late, load } from './state/late.ts';
 import { notices, settle } from './state/notices.ts';
 import { SignIn } from './views/sign_in.tsx';
 import { Terminals } from './views/terminals.tsx';
 
-/** What is not there at the first sight is loaded when somebody looks at it. */
-const later = () => import('./views/later.tsx');
-/** Once there is a gateway, so that a view is there even when it is not any more. */
+/** What is not there at the first sight is loaded once there is a gateway, so that a view is there even when it is not any more. */
 const stop = link.subscribe((state) => {
   if (state !== 'connected') return;
-  setTimeout(() => void later().catch(() => {}), 1500);
+  setTimeout(() => void load('later').catch(() => {}), 1500);
   queueMicrotask(() => stop());
 });
 const views = ['terminals', 'plots', 'drive', 'connection', 'sessions', 'tokens'] as const;
@@ -56,7 +54,7 @@ export function App() {
 function Later({ view }: { view: LaterView }) {
   const [Part, setPart] = useState<ComponentType | null>(null);
   useEffect(() => {
-    void late(later).then((parts) => setPart(() => parts[view]));
+    void late('later').then((parts) => setPart(() => parts[view]));
   }, [view]);
   return Part ? <Part /> : <p class="hint" role="status">{t('loading')}</p>;
 }

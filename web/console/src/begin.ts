@@ -3,11 +3,13 @@
 // changes its network, and a new version of the gateway may come between the page and its parts.
 import { connect } from 'thingway';
 import { first } from './first.ts';
+import type { Later } from './state/late.ts';
 import { heldToken, hold, share } from './state/arrival.ts';
 import { stored } from './state/storage.ts';
 
-/** The address of main.tsx, which the build knows. */
+/** The addresses of main.tsx and of the parts that come later, which the build knows. */
 declare const MAIN: string;
+declare const PARTS: { [name in Later]: string };
 const AGAIN = 1000; // ms
 const PATIENCE = 300; // ms: to run what comes would hold a connection up that is nearly there
 
@@ -16,13 +18,19 @@ const chosen = stored('theme');
 const dark = chosen === '"dark"' || (chosen !== '"light"' && matchMedia('(prefers-color-scheme: dark)').matches);
 document.documentElement.dataset.theme = dark ? 'dark' : 'light';
 
-const early = { connect, first, heldToken, hold, share };
+const early = { connect, first, heldToken, hold, parts: PARTS, share };
 /** What is here already, for the parts that come: see state/early.ts. */
 export type Early = typeof early;
 Object.assign(globalThis, { early });
 
 const turn = first ? Promise.race([first.shown.catch(() => {}), new Promise((done) => setTimeout(done, PATIENCE))]) : Promise.resolve();
 turn.then(() => import(MAIN) as Promise<typeof import('./main.tsx')>).then(({ show }) => show(), () => setTimeout(() => location.reload(), AGAIN));
+// A style sheet that did not come is asked for until it does, each time under another URL: browsers may remember the failure of one.
+let sheets = 0;
+addEventListener('error', ({ target }) => {
+  if (!(target instanceof HTMLLinkElement) || target.rel !== 'stylesheet') return;
+  setTimeout(() => { target.href = `${target.href.replace(/\?.*/, '')}?again=${++sheets}`; }, AGAIN);
+}, true);
 // A link with a token, opened in a page that is there already, changes the fragment only.
 addEventListener('hashchange', () => {
   if (/^#(token|share)=/.test(location.hash)) location.reload();

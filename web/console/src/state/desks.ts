@@ -4,9 +4,10 @@ import type { CloseInfo, Port, Session } from 'thingway';
 import { t } from '../i18n/index.ts';
 import type { Look } from '../terminal/present.ts';
 import { Record, type Piece } from '../terminal/record.ts';
+import { get } from './access.ts';
 import { first } from './early.ts';
 import { reasonWords, words, type Words } from './failures.ts';
-import { link, session } from './gateway.ts';
+import { leases, link, session } from './gateway.ts';
 import { remembered } from './settings.ts';
 
 export type Ending = 'none' | 'lf' | 'cr' | 'crlf';
@@ -38,6 +39,9 @@ export class Desk {
   #writer: WritableStreamDefaultWriter<Uint8Array | string> | null = null;
   #sent = 0;
   #received = 0;
+  #connection = 0; // counts them
+  #hasWritten = false; // whether a person has, over the connection of now
+  #hasDeadman = true; // as long as the opposite is not known
 
   constructor(readonly name: string) {
     this.habits = remembered(`desk.${name}`, HABITS);
@@ -88,8 +92,38 @@ export class Desk {
     const port = this.port;
     if (!port || port.state !== 'open') return this.#refuse('desk.not-open', 'try.desk-not-open');
     if (this.waiting.peek() + bytes.length > WAITING_LIMIT) return this.#refuse('desk.too-much', 'try.desk-too-much');
+    if (!this.#hasWritten) this.#begin();
     void this.#write(port, bytes);
     return true;
+  }
+
+  /**
+   * Sends what the terminal says by itself: answers to the device's queries, reports of the focus and of a pointer that passes.
+   * A message takes a free lease and arms a dead-man switch, and neither may happen without a person. So this is sent only if a
+   * person has written over this connection before, and still has the lease where there is one; never to a device with a
+   * dead-man switch. Everything else is dropped without a word: nobody has asked for it here.
+   */
+  answer(message: string | Uint8Array): void {
+    const port = this.port;
+    const lease = leases.peek().get(this.name);
+    if (port?.state !== 'open' || !this.#hasWritten || this.#hasDeadman || (lease && !lease.yours)) return;
+    void this.#write(port, typeof message === 'string' ? new TextEncoder().encode(message) : message);
+  }
+
+  /** A person has begun to write. The gateway tells about a dead-man switch only when asked; until then there may be one. */
+  #begin(): void {
+    this.#hasWritten = true;
+    const connection = this.#connection;
+    void get<{ deadman?: unknown }>(`/endpoints/${encodeURIComponent(this.name)}`).then(({ deadman }) => {
+      if (this.#connection === connection) this.#hasDeadman = Boolean(deadman);
+    }, () => {});
+  }
+
+  /** Another connection: its lease and its dead-man switch are not those of before. */
+  #startOver(): void {
+    this.#connection++;
+    this.#hasWritten = false;
+    this.#hasDeadman = true;
   }
 
   async #write(port: Port, bytes: Uint8Array): Promise<void> {
@@ -117,10 +151,14 @@ export class Desk {
 
   #attach(port: Port): void {
     this.port = port;
+    this.#startOver();
     this.state.value = port.state;
     port.addEventListener('state', ({ detail: { state } }) => {
       if (this.port !== port) return;
-      if (state === 'open' && this.state.peek() === 'reopening') this.returns.value++;
+      if (state === 'open' && this.state.peek() === 'reopening') {
+        this.#startOver();
+        this.returns.value++;
+      }
       this.state.value = state;
     });
     port.addEventListener('dropped', ({ detail: { direction, reason, messages, bytes } }) => {

@@ -19,14 +19,17 @@ export class Screen {
   readonly terminal: Terminal;
   /** Bytes left out because they came too fast. */
   skipped = 0;
+  /** True while the record is shown again: the queries in it were put before, and are not answered again. */
+  repeats = false;
   #fit = new FitAddon();
   #search = new SearchAddon();
-  /** What waits to be drawn, the page's own texts among it. */
-  #queue: (Piece | string)[] = [];
+  /** What waits to be drawn, the page's own texts among it, and what is to be called when the terminal has taken all before it. */
+  #queue: (Piece | string | (() => void))[] = [];
   #queued = 0; // bytes of the pieces in it
   #gap = 0; // bytes left out before what is in it
   #writing = false;
   #written = 0; // when
+  #shows = 0; // how often the record was shown
   #presenter: Presenter;
   /** More came while nobody looked than is worth drawing: it is shown from the record when somebody does. */
   #stale = false;
@@ -94,7 +97,10 @@ export class Screen {
     this.#queue = [];
     this.#queued = this.#gap = 0;
     this.terminal.reset();
+    const times = ++this.#shows;
+    this.repeats = true;
     for (const piece of this.past(AGAIN)) this.#push(piece);
+    this.#queue.push(() => { if (this.#shows === times) this.repeats = false; });
     this.#schedule();
   }
 
@@ -144,7 +150,7 @@ export class Screen {
   /** The latest stays, and what the page itself has to say. */
   #skip(): void {
     this.#queue = this.#queue.filter((waiting) => {
-      if (typeof waiting === 'string' || this.#queued <= AGAIN) return true;
+      if (typeof waiting === 'string' || typeof waiting === 'function' || this.#queued <= AGAIN) return true;
       this.#queued -= waiting.bytes.length;
       this.#gap += waiting.bytes.length;
       this.skipped += waiting.bytes.length;
@@ -152,15 +158,15 @@ export class Screen {
     });
   }
 
-  /** What comes next, as the terminal takes it. */
-  #next(): Uint8Array | string {
+  /** What comes next, as the terminal takes it, or what is to be called then. */
+  #next(): Uint8Array | string | (() => void) {
     if (this.#gap) {
       const text = this.#presenter.skip(this.#gap, t('desk.skipped', { size: bytes(this.#gap), save: t('save') }));
       this.#gap = 0;
       return text;
     }
     const next = this.#queue.shift()!;
-    if (typeof next === 'string') return next;
+    if (typeof next === 'string' || typeof next === 'function') return next;
     this.#queued -= next.bytes.length;
     return this.#presenter.present(next.bytes, next.at);
   }
@@ -186,11 +192,12 @@ export class Screen {
     this.#written = performance.now();
     let written = 0;
     while (this.#queue.length && written < BATCH) {
-      const data = this.#next();
+      const next = this.#next();
+      const [data, then] = typeof next === 'function' ? ['', next] : [next, undefined];
       written += data.length;
-      const last = !this.#queue.length || written >= BATCH;
-      if (last) return this.terminal.write(data, this.#drawn);
-      this.terminal.write(data);
+      const isLast = !this.#queue.length || written >= BATCH;
+      this.terminal.write(data, isLast ? () => { then?.(); this.#drawn(); } : then);
+      if (isLast) return;
     }
     this.#writing = false; // another look was chosen, and nothing came yet
   }

@@ -6,6 +6,7 @@ import { ENDINGS, type Desk } from '../state/desks.ts';
 import { calm } from '../state/gateway.ts';
 import { late } from '../state/late.ts';
 import { dark } from '../state/settings.ts';
+import { listen } from './outgoing.ts';
 import { scrollback } from './preferences.ts';
 import type { Screen } from './screen.ts';
 import { showEarly } from './early.ts';
@@ -14,7 +15,7 @@ import { palettes } from './theme.ts';
 const LATER = 250; // ms after there is a session: what was opened at once is open by then
 
 /** The largest part of the page. It comes when nothing waits for it; until then a terminal shows plain text. */
-const screens = calm.then(() => new Promise((done) => setTimeout(done, LATER))).then(() => late(() => import('./screen.ts')));
+const screens = calm.then(() => new Promise((done) => setTimeout(done, LATER))).then(() => late('screen'));
 
 export function ScreenView({ desk, onScreen, onLeave }: { desk: Desk; onScreen: (screen: Screen | null) => void; onLeave: () => void }) {
   const place = useRef<HTMLDivElement>(null);
@@ -38,15 +39,14 @@ export function ScreenView({ desk, onScreen, onLeave }: { desk: Desk; onScreen: 
       (bytes) => desk.record.last(bytes));
     screen.mount(place.current!);
     const { terminal } = screen;
-    const typed = (text: string) => {
+    listen(terminal, (message, byPerson) => {
       const { input, enter } = habits.peek();
       if (input !== 'keys') return;
-      desk.send(text.replace(/\r/g, ENDINGS[enter] || '\r'));
-    };
-    // What the terminal itself would answer to a device's questions is sent only while a person sits at it: it must not
-    // take a lease, nor arm a dead man, for who only looks.
-    terminal.onData((text) => { if (terminal.element?.contains(document.activeElement)) typed(text); });
-    terminal.onBinary((text) => typed(text));
+      // A pointer or a wheel over a terminal in which nobody types is not meant for its device.
+      if (!document.hasFocus() || !terminal.element?.contains(document.activeElement)) return;
+      if (byPerson) desk.send(typeof message === 'string' ? message.replace(/\r/g, ENDINGS[enter] || '\r') : message);
+      else if (!screen.repeats) desk.answer(message);
+    });
     terminal.attachCustomKeyEventHandler((event) => {
       if (event.key === 'F6') { // the way out for who has no mouse: Tab belongs to the device
         if (event.type === 'keydown') onLeave();
