@@ -1,5 +1,7 @@
 # make run   build and start with the built-in demo device; prints the address to open
-# make test  install what the tests need, then run all of them
+# make test  install what the tests need, then run all of them; a part that fails does not hide the others
+# make soak  the same and more, for hours: all seeds, made-up requests, fuzzing, thousands of sessions, an hour of memory; into docs/soak.md
+# make explore makes up other requests against the SkyWay gateway's API than make test does
 # make lint  what must be clean before a commit
 # make boards cross-compiles for ARM and runs the result on emulated cores; make deb makes a package
 # make vm    boots an arm64 machine, emulated, with the package: the service under a real systemd, a reboot, the console from outside
@@ -11,7 +13,7 @@ ifeq ($(shell getconf LONG_BIT),32)
 export CARGO_PROFILE_RELEASE_OPT_LEVEL = s
 endif
 
-.PHONY: run build console test test-rust test-client test-browser test-schema test-crate test-tools lint bench boards boards-light deb tarballs vm screenshot clean
+.PHONY: run build console soak explore test test-rust test-client test-browser test-schema test-crate test-tools lint bench boards boards-light deb tarballs vm screenshot clean
 
 run: console
 	$(CARGO) run --locked --profile quick
@@ -23,13 +25,14 @@ build: console
 console:
 	web/build
 
-test: test-tools console test-rust test-client test-browser test-schema test-crate
+test: test-tools console
+	$(MAKE) --keep-going test-rust test-client test-browser test-schema test-crate
 
 test-tools:
 	tests/install
 
 test-rust: console
-	$(CARGO) test --locked
+	$(CARGO) test --locked --no-fail-fast
 
 test-client: console
 	cd web/client && npm test
@@ -42,6 +45,15 @@ test-browser: console
 test-schema: console test-tools
 	$(CARGO) build --locked
 	tests/schema
+
+# The same with other requests: ten new seeds, each of which it prints. `tests/schema --seed N` repeats one.
+explore: console test-tools
+	$(CARGO) build --locked
+	tests/schema --explore $${THINGWAY_EXPLORE:-10}
+
+# What is too long for each change: hours. Each part is one command, so that one can be run alone (tests/soak has them).
+soak: console test-tools
+	tests/soak all
 
 # A program with the crate of that gateway's community.
 test-crate: console test-tools

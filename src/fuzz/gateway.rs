@@ -224,9 +224,7 @@ fn check_metrics(world: &mut World, most: &[(&str, u64)]) {
     };
     let text = String::from_utf8(answer).expect("text");
     for (name, most) in most {
-        let prefix = format!("thingway_{name} ");
-        let line = text.lines().find_map(|line| line.strip_prefix(&prefix));
-        let value: u64 = line.and_then(|value| value.parse().ok()).expect("a gauge");
+        let value = gauge(&text, name).expect("a gauge");
         assert!(value <= *most, "{name} is {value}, more than {most}");
     }
     if !world.has_ended() {
@@ -235,6 +233,13 @@ fn check_metrics(world: &mut World, most: &[(&str, u64)]) {
             .find_map(|line| line.strip_prefix("thingway_sessions_panicked_total "));
         assert_eq!(panicked, Some("0"), "a session met a bug");
     }
+}
+
+/// A gauge in the text of the metrics.
+pub(super) fn gauge(text: &str, name: &str) -> Option<u64> {
+    let prefix = format!("thingway_{name} ");
+    let line = text.lines().find_map(|line| line.strip_prefix(&prefix))?;
+    line.parse().ok()
 }
 
 #[cfg(test)]

@@ -256,6 +256,7 @@ pub(super) fn certificate() -> &'static (TlsIdentity, Arc<ClientConfig>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzz::gateway::gauge;
     use crate::fuzz::start;
 
     /// Makes calls by their numbers in [`CALLS`], and returns what is known then.
@@ -277,8 +278,11 @@ mod tests {
         let known = &world.known;
         assert!(known.peer.starts_with("pt-") && known.data.starts_with("da-"));
         assert!(known.link.starts_with("dc-"), "{known:?}");
-        assert_eq!(world.gauge("links"), Some(2));
-        assert_eq!(world.gauge("content_ports"), Some(1));
+        let metrics = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        let metrics = String::from_utf8(world.request(metrics).expect("an answer"));
+        let metrics = metrics.expect("text");
+        assert_eq!(gauge(&metrics, "links"), Some(2));
+        assert_eq!(gauge(&metrics, "content_ports"), Some(1));
         // Over TLS only with a token.
         made(&mut world, &[[19, 0, OVER_TLS]]);
         assert!(world.known.ticket.is_empty());

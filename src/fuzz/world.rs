@@ -181,15 +181,6 @@ impl World {
         self.settle();
     }
 
-    /// A gauge of the metrics.
-    pub(super) fn gauge(&mut self, name: &str) -> Option<u64> {
-        let answer = self.request(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
-        let prefix = format!("thingway_{name} ");
-        let text = String::from_utf8(answer).expect("text");
-        let line = text.lines().find_map(|line| line.strip_prefix(&prefix))?;
-        line.parse().ok()
-    }
-
     /// Another configuration is read, or a faulty one.
     pub(super) fn reload(&mut self, which: u8) {
         let text = match which % 5 {

@@ -1,0 +1,76 @@
+// The real daemon for a long time: `node tests/soak.mjs cycles COUNT` or `memory SECONDS`, after `cargo build --release`. It fails if the
+// daemon keeps memory, descriptors or anything else of sessions that have ended.
+import { readFileSync, readdirSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Peer } from '../bench/lib/peer.mjs';
+import { Server, built } from '../bench/lib/server.mjs';
+
+const [what, amount] = [process.argv[2], Number(process.argv[3])];
+const url = 'http://127.0.0.1:8391';
+const config = '[http]\nlisten = ["127.0.0.1:8391"]\n[[endpoint]]\nname = "echo"\nkind = "echo"\n';
+// A few pages of the heap come and go; a kilobyte kept of each session would be ten times as much.
+const SLACK = 1024; // kB
+
+const server = await Server.start('thingway', url, (path) => [built('thingway'), '--config', path], { config });
+const resident = () => Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))[1]);
+const descriptors = () => readdirSync(`/proc/${server.pid}/fd`).length;
+const metric = async (name) => Number((await (await fetch(`${url}/metrics`)).text()).match(new RegExp(`^thingway_${name} (\\d+)`, 'm'))?.[1]);
+const faults = [];
+const check = (holds, sentence) => { if (!holds) faults.push(sentence); };
+
+/** One message there and back. */
+const echo = (peer, text) => new Promise((done, fail) => {
+  const late = setTimeout(() => fail(new Error('no echo within a minute')), 60000);
+  peer.channel.onMessage((message) => { clearTimeout(late); done(message); });
+  peer.channel.sendMessage(text);
+});
+
+async function cycles(count) {
+  const warm = Math.ceil(count / 10);
+  let before;
+  for (let n = 0; n < count; n++) {
+    if (n === warm) before = { memory: resident(), descriptors: descriptors() };
+    const peer = await Peer.connect(url, 'echo');
+    const text = `cycle ${n}`;
+    check(String(await echo(peer, text)) === text, `cycle ${n}: another answer`);
+    peer.close();
+    if (n % 500 === 499) console.log(`${n + 1} cycles: ${resident()} kB, ${descriptors()} descriptors`);
+  }
+  for (let tries = 0; await metric('sessions') > 0 && tries < 600; tries++) await sleep(100);
+  check(await metric('sessions') === 0, `${await metric('sessions')} sessions are left`);
+  check(resident() <= before.memory + SLACK, `memory grew from ${before.memory} to ${resident()} kB`);
+  check(descriptors() <= before.descriptors, `descriptors grew from ${before.descriptors} to ${descriptors()}`);
+  check(await metric('sessions_created_total') >= count, 'not all sessions were made');
+}
+
+async function memory(seconds) {
+  const peers = await Promise.all(Array.from({ length: 8 }, () => Peer.connect(url, 'echo')));
+  const end = Date.now() + seconds * 1000;
+  let messages = 0;
+  const busy = peers.map(async (peer, n) => {
+    for (; Date.now() < end; messages++) await echo(peer, `${n} ${'x'.repeat(messages % 4000)}`);
+  });
+  const samples = [];
+  while (Date.now() < end) {
+    samples.push(resident());
+    await sleep(Math.max(100, seconds * 10));
+  }
+  await Promise.all(busy);
+  const tenth = Math.ceil(samples.length / 10);
+  const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
+  // The first tenth is for caches to fill.
+  const [early, late] = [median(samples.slice(tenth, 2 * tenth)), median(samples.slice(-tenth))];
+  console.log(`${messages} messages in ${seconds} s: ${early} kB early, ${late} kB late`);
+  check(late <= early + SLACK, `memory grew from ${early} to ${late} kB`);
+}
+
+if (!(amount > 0) || !(what === 'cycles' || what === 'memory')) {
+  console.error('node tests/soak.mjs cycles COUNT | memory SECONDS');
+  process.exit(2);
+}
+await (what === 'cycles' ? cycles(amount) : memory(amount));
+check(await metric('sessions_panicked_total') === 0, 'a session met a bug');
+await server.stop();
+for (const fault of faults) console.error(fault);
+console.log(`${faults.length ? 0 : 1} passed, ${faults.length ? 1 : 0} failed`);
+process.exit(faults.length ? 1 : 0);
