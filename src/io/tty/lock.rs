@@ -59,7 +59,7 @@ impl Lock {
                         return Err(format!("another endpoint has it ({path})"));
                     }
                     // Its process has gone without a word.
-                    if fs::remove_file(&path).is_err() {
+                    if !clear(&path) {
                         return Ok(None);
                     }
                 }
@@ -78,6 +78,15 @@ impl Drop for Lock {
         if let Err(error) = fs::remove_file(&self.path) {
             log::debug!("{}: {error}", self.path.display());
         }
+    }
+}
+
+/// Removes a lock file that was left behind. Returns true as well if another program has just done so:
+/// the place is free then, and without a lock others would open the line, too.
+fn clear(path: &Path) -> bool {
+    match fs::remove_file(path) {
+        Ok(()) => true,
+        Err(error) => error.kind() == ErrorKind::NotFound,
     }
 }
 
@@ -120,6 +129,17 @@ fn open(path: &Path) -> Option<File> {
 mod tests {
     use super::*;
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    #[test]
+    fn a_lock_file_that_another_program_has_just_removed_leaves_the_place_free() {
+        let path = std::env::temp_dir().join(format!("thingway-lock-{}", std::process::id()));
+        fs::write(&path, "").expect("written");
+        assert!(clear(&path));
+        assert!(clear(&path), "it is gone already");
+        fs::create_dir(&path).expect("a folder");
+        assert!(!clear(&path), "that is no lock file");
+        fs::remove_dir(&path).expect("removed");
+    }
 
     #[test]
     fn two_endpoints_of_one_process_do_not_share_a_line() {
