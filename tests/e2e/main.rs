@@ -34,6 +34,8 @@ mod idle;
 mod line;
 mod locks;
 mod logs;
+#[path = "../missing/mod.rs"]
+mod missing;
 mod mistakes;
 mod network;
 mod origins;
