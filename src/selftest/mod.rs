@@ -88,10 +88,10 @@ struct Daemon {
 
 impl Daemon {
     fn start() -> Result<Self, String> {
-        // A port that is free now; nobody else takes one in this moment on a board.
-        let probe = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|e| e.to_string())?;
-        let addr = probe.local_addr().map_err(|e| e.to_string())?;
-        drop(probe);
+        // A port that is free; the loop gets it with its listener, so that no other program can take it in between.
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|e| e.to_string())?;
+        let addr = listener.local_addr().map_err(|e| e.to_string())?;
+        let inherited = Inherited::of_listener(addr, listener).map_err(|e| e.to_string())?;
         let text = format!(
             "[http]\nlisten = [\"{addr}\"]\n[[endpoint]]\nname = \"echo\"\nkind = \"echo\"\n"
         );
@@ -100,7 +100,7 @@ impl Daemon {
             let identity = Identity::generate().map_err(|error| error.to_string())?;
             let mut gateway = Gateway::new(clock(), config, identity, Vec::new(), [1; 32]);
             gateway.panic_at_label(FAULT);
-            EventLoop::new(gateway, ConfigFiles::default(), Inherited::default())
+            EventLoop::new(gateway, ConfigFiles::default(), inherited)
                 .and_then(EventLoop::run)
                 .map_err(|error| error.to_string())
         });

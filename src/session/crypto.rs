@@ -6,6 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _,
+    UnparsedPublicKey,
+};
 use pem_rfc7468::LineEnding;
 use rcgen::{Certificate, CertificateParams, DnType, KeyPair, date_time_ymd};
 use str0m::Rtc;
@@ -67,6 +71,9 @@ impl Identity {
             .ok_or(IdentityError::Malformed)?;
         let certificate = decode(first, CERTIFICATE)?;
         let private_key = decode(second, PRIVATE_KEY)?;
+        if !is_signed_by(&certificate, &private_key) {
+            return Err(IdentityError::Unusable);
+        }
         let provider = Arc::new(dtls::provider());
         let identity = Self::new(
             provider,
@@ -130,6 +137,40 @@ pub fn self_signed(names: Vec<String>) -> Result<(Certificate, KeyPair), rcgen::
     Ok((params.self_signed(&key)?, key))
 }
 
+/// Whether a certificate is signed by this key, as ours are by their own. If not, one of the two is
+/// damaged or of another identity, and each handshake would fail. Returns true for keys of other kinds
+/// than ours, which the trial with str0m has to judge.
+fn is_signed_by(certificate: &[u8], private_key: &[u8]) -> bool {
+    let Ok(key) = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, private_key) else {
+        return true;
+    };
+    // RFC 5280 §4.1: what is signed, with what algorithm, and the signature.
+    let parts = element(certificate).and_then(|(_, parts, _)| {
+        let (signed, _, rest) = element(parts)?;
+        let (_, _, rest) = element(rest)?;
+        let (_, bits, _) = element(rest)?;
+        // The first byte of a bit string counts the bits that its last byte has too many.
+        Some((signed, bits.get(1..)?))
+    });
+    let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key.public_key().as_ref());
+    parts.is_some_and(|(signed, signature)| public.verify(signed, signature).is_ok())
+}
+
+/// The first element of some DER (X.690 §8.1): all of it, its contents, and what follows it.
+fn element(der: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let (head, length) = match *der.get(1)? {
+        short @ 0..=0x7f => (2, usize::from(short)),
+        0x81 => (3, usize::from(*der.get(2)?)),
+        0x82 => (
+            4,
+            usize::from(u16::from_be_bytes([*der.get(2)?, *der.get(3)?])),
+        ),
+        _ => return None,
+    };
+    let (whole, rest) = der.split_at_checked(head + length)?;
+    Some((whole, whole.get(head..)?, rest))
+}
+
 fn decode(pem: &str, wanted: &str) -> Result<Vec<u8>, IdentityError> {
     match pem_rfc7468::decode_vec(pem.trim().as_bytes()) {
         Ok((label, der)) if label == wanted => Ok(der),
@@ -175,12 +216,21 @@ mod tests {
         let pem = Identity::generate().expect("one").to_pem();
         let key_only = &pem[pem.rfind("-----BEGIN").unwrap()..];
         let empty_key = pem_rfc7468::encode_string(PRIVATE_KEY, LineEnding::LF, b"no").unwrap();
-        let mixed = pem[..pem.rfind("-----BEGIN").unwrap()].to_owned() + &empty_key;
+        let certificate = &pem[..pem.rfind("-----BEGIN").unwrap()];
+        let mixed = certificate.to_owned() + &empty_key;
+        let other = Identity::generate().expect("another").to_pem();
+        let of_two = certificate.to_owned() + &other[other.rfind("-----BEGIN").unwrap()..];
+        // One character in the middle of the certificate.
+        let at = certificate.len() / 2;
+        let character = if &pem[at..=at] == "A" { "B" } else { "A" };
+        let damaged = [&pem[..at], character, &pem[at + 1..]].concat();
         for (text, error) in [
             ("", IdentityError::Malformed),
             ("-----BEGIN nothing", IdentityError::Malformed),
             (key_only, IdentityError::Malformed),
             (&mixed, IdentityError::Unusable),
+            (&of_two, IdentityError::Unusable),
+            (&damaged, IdentityError::Unusable),
         ] {
             assert_eq!(Identity::from_pem(now, text).err(), Some(error), "{text}");
         }

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::daemon::{Daemon, Folder};
+use crate::daemon::{Daemon, Folder, SOON};
 use crate::http::{self, Answer};
 use crate::page::Page;
 use crate::peer::reliable;
 
-pub const END: Duration = Duration::from_secs(6);
+pub const END: Duration = SOON;
 
 /// A folder with a file and some drop-ins.
 pub fn folder(main: &str, drop_ins: &[(&str, &str)]) -> Arc<Folder> {

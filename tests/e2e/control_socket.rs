@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::configure::{END, endpoint, fails, folder, listen, program};
-use crate::daemon::{Daemon, Folder};
+use crate::daemon::{Daemon, Folder, SOON};
 use crate::page::Page;
 use crate::peer::reliable;
 
@@ -34,7 +34,10 @@ fn the_command_line_reaches_the_daemon_by_its_socket() {
         Daemon::run(Arc::clone(&folder), command)
     };
     // Killed, it leaves its socket behind; the next one takes the place.
-    drop(with_socket());
+    let mut killed = with_socket();
+    killed.signal(Signal::KILL);
+    killed.ended_within(SOON).expect("killed");
+    drop(killed);
     assert!(socket.exists());
     let mut daemon = with_socket();
     let mode = fs::metadata(&socket)

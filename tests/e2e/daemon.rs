@@ -1,10 +1,11 @@
 //! One process of thingway, with a folder of its own, ended when the test ends.
 
+use std::cell::Cell;
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -15,8 +16,18 @@ use serde_json::Value;
 
 use crate::http;
 
-/// A machine with two cores runs all tests at once; nothing here should take a tenth of it.
-pub const SOON: Duration = Duration::from_secs(20);
+/// What is waited for comes at some time, on any machine, however busy: this only ends a hang.
+pub const SOON: Duration = Duration::from_secs(120);
+/// A daemon that is told to stop at the end of a test may drain for so long before it is told again.
+const DRAIN: Duration = Duration::from_millis(400);
+
+/// Words in the log that no test passes over: what a panic leaves there.
+const BUGS: [&str; 4] = [
+    "panicked at",
+    "ended by a bug",
+    "met a bug",
+    "a bug at its end",
+];
 
 /// A folder that goes when the test is over.
 pub struct Folder(PathBuf);
@@ -82,12 +93,76 @@ impl Drop for Folder {
     }
 }
 
+/// What a daemon logs. It is read whenever somebody looks, so that what the daemon has said before an
+/// answer is there when the answer is; and in between by a thread, so that the pipe never fills up.
+struct Log {
+    pipe: ChildStderr,
+    bytes: Vec<u8>,
+    has_ended: bool,
+}
+
+impl Log {
+    fn read(pipe: ChildStderr) -> Arc<Mutex<Self>> {
+        rustix::io::ioctl_fionbio(&pipe, true).expect("it never blocks");
+        let log = Arc::new(Mutex::new(Self {
+            pipe,
+            bytes: Vec::new(),
+            has_ended: false,
+        }));
+        let theirs = Arc::downgrade(&log);
+        thread::spawn(move || {
+            while let Some(log) = theirs.upgrade() {
+                let mut log = log.lock().expect("nobody panics here");
+                log.fetch();
+                if log.has_ended {
+                    return;
+                }
+                drop(log);
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        log
+    }
+
+    fn fetch(&mut self) {
+        let mut piece = [0; 16 * 1024];
+        loop {
+            match self.pipe.read(&mut piece) {
+                Ok(0) => break self.has_ended = true,
+                Ok(n) => self.bytes.extend_from_slice(&piece[..n]),
+                Err(_) => break,
+            }
+        }
+    }
+
+    fn text(&mut self) -> String {
+        self.fetch();
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+}
+
+/// A port of this test run, for TCP and UDP, where the test must know it before the daemon has it.
+/// It lies below those that the system gives out by itself, so no other daemon gets it in between.
+/// Each `test` has one of its own.
+pub fn own_port(test: u16) -> u16 {
+    let run = (std::process::id() % 1_000) as u16;
+    let is_free = |port: &u16| {
+        TcpListener::bind(("0.0.0.0", *port)).is_ok() && UdpSocket::bind(("0.0.0.0", *port)).is_ok()
+    };
+    let mut ports = [10_000, 20_000]
+        .map(|first| first + run * 10 + test)
+        .into_iter();
+    ports.find(is_free).expect("a free port")
+}
+
 /// A daemon that listens.
 pub struct Daemon {
     child: Child,
+    /// The test has killed it.
+    was_killed: Cell<bool>,
     /// Where its HTTP is.
     pub addr: SocketAddr,
-    stderr: Arc<Mutex<String>>,
+    stderr: Arc<Mutex<Log>>,
     /// Declared last: it goes after the process.
     pub folder: Arc<Folder>,
 }
@@ -114,17 +189,10 @@ impl Daemon {
     pub fn run(folder: Arc<Folder>, mut command: Command) -> Self {
         command.stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
-        let stderr = Arc::new(Mutex::new(String::new()));
-        let (pipe, text) = (child.stderr.take().expect("a pipe"), Arc::clone(&stderr));
-        thread::spawn(move || {
-            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-                let mut text = text.lock().expect("nobody panics here");
-                text.push_str(&line);
-                text.push('\n');
-            }
-        });
+        let stderr = Log::read(child.stderr.take().expect("a pipe"));
         let mut daemon = Self {
             child,
+            was_killed: Cell::new(false),
             addr: ([127, 0, 0, 1], 0).into(),
             stderr,
             folder,
@@ -152,9 +220,9 @@ impl Daemon {
         }
     }
 
-    /// What it has logged.
+    /// What it has logged, up to now.
     pub fn log(&self) -> String {
-        self.stderr.lock().expect("nobody panics there").clone()
+        self.stderr.lock().expect("nobody panics there").text()
     }
 
     pub fn get(&self, path: &str) -> Value {
@@ -176,7 +244,11 @@ impl Daemon {
         self.child.id()
     }
 
+    /// Sends a signal. Only who sends SIGKILL wants a daemon that does not end by itself.
     pub fn signal(&self, signal: Signal) {
+        if signal == Signal::KILL {
+            self.was_killed.set(true);
+        }
         kill_process(Pid::from_child(&self.child), signal).expect("a process of ours");
     }
 
@@ -194,16 +266,12 @@ impl Daemon {
 
     // ---- what the kernel knows of it ----
 
-    /// Clock ticks (10 ms) of a core that it has used.
-    pub fn ticks(&self) -> u64 {
-        let stat = self.proc("stat");
-        // proc(5): the second field is a name in parentheses; utime and stime are 14 and 15.
-        let (_, rest) = stat.rsplit_once(") ").expect("a name");
-        rest.split(' ')
-            .skip(11)
-            .take(2)
-            .map(|n| n.parse::<u64>().expect("a number"))
-            .sum()
+    /// How often it has gone to sleep.
+    pub fn wakes(&self) -> u64 {
+        let status = self.proc("status");
+        let mut lines = status.lines();
+        let line = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.expect("a line").trim().parse().expect("a number")
     }
 
     /// Resident memory in KiB.
@@ -227,7 +295,8 @@ impl Daemon {
             .count()
     }
 
-    /// Its lock files, if it was killed: its number will be somebody else's one day.
+    /// Its lock files, if it was killed: its number will be somebody else's one day. One that ends by
+    /// itself leaves none, and other daemons must not find that theirs are touched.
     fn forget_locks(&self) {
         for entry in fs::read_dir("/run/lock").into_iter().flatten().flatten() {
             let is_lock = entry.file_name().to_string_lossy().starts_with("LCK..");
@@ -243,13 +312,65 @@ impl Daemon {
     }
 }
 
+impl Daemon {
+    /// Tells it to stop, then once more; how it ended, if it did by itself.
+    fn stop(&mut self) -> Option<ExitStatus> {
+        for limit in [DRAIN, SOON] {
+            let ended = self.ended_within(Duration::ZERO);
+            if ended.is_some() {
+                return ended;
+            }
+            // It may end in between.
+            let _gone = kill_process(Pid::from_child(&self.child), Signal::TERM);
+            let ended = self.ended_within(limit);
+            if ended.is_some() {
+                return ended;
+            }
+        }
+        None
+    }
+
+    /// Sessions that have ended by a panic, where the metrics can be had.
+    fn panicked(&self) -> Option<u64> {
+        let limit = Duration::from_secs(5);
+        let mut stream = TcpStream::connect_timeout(&self.addr, limit).ok()?;
+        stream.set_read_timeout(Some(limit)).ok()?;
+        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        let name = "thingway_sessions_panicked_total ";
+        text.lines()
+            .find_map(|line| line.strip_prefix(name)?.parse().ok())
+    }
+}
+
 impl Drop for Daemon {
     fn drop(&mut self) {
         if thread::panicking() {
             eprintln!("---- log of the daemon ----\n{}", self.log());
+            let _ended_before = self.child.kill();
+            let _reaped = self.child.wait();
+            return self.forget_locks();
         }
+        let panicked = if self.was_killed.get() {
+            None
+        } else {
+            self.panicked()
+        };
+        let ended = self.stop();
         let _ended_before = self.child.kill();
         let _reaped = self.child.wait();
-        self.forget_locks();
+        if ended.is_none() || self.was_killed.get() {
+            self.forget_locks();
+        }
+        let log = self.log();
+        assert!(
+            self.was_killed.get() || ended.and_then(|status| status.code()) == Some(0),
+            "told to stop it ended with {ended:?}:\n{log}"
+        );
+        assert_eq!(panicked.unwrap_or(0), 0, "sessions have panicked:\n{log}");
+        let bug = BUGS.iter().find(|bug| log.contains(**bug));
+        assert_eq!(bug, None, "in the log:\n{log}");
     }
 }

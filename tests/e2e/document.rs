@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::daemon::{Daemon, Folder};
+use crate::missing;
 use crate::pty::Pty;
 
 /// Blocks of one language, with the heading each is under.
@@ -33,6 +34,7 @@ fn shell(folder: &Folder, commands: &str) -> String {
         .arg("-ec")
         .arg(commands)
         .current_dir(folder.path())
+        .env_remove(missing::ALL)
         .env("PATH", path_with_thingway())
         .output()
         .expect("a shell");

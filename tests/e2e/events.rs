@@ -1,7 +1,7 @@
 //! `GET /events`: as server-sent events and over a WebSocket.
 
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 use tungstenite::{Message, WebSocket};
@@ -259,7 +259,7 @@ fn a_reader_hears_of_the_end_of_the_daemon() {
         panic!("{close:?} is no close frame")
     };
     assert_eq!(u16::from(frame.code), 1001);
-    let status = daemon.ended_within(Duration::from_secs(2)).expect("ended");
+    let status = daemon.ended_within(SOON).expect("ended");
     assert_eq!(status.code(), Some(0));
 }
 

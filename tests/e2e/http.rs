@@ -4,8 +4,10 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use crate::daemon::SOON;
+
 /// Longer than any limit of the daemon that a test waits for.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = SOON;
 
 #[derive(Debug)]
 pub struct Answer {

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use crate::line::Line;
 use crate::pty::Pty;
@@ -57,10 +56,8 @@ fn a_line_that_another_process_has_is_left_to_it() {
     );
     assert!(detail.contains(lock.to_str().unwrap()), "{detail}");
     // Its process has gone, and the line is taken at the next try.
-    let start = Instant::now();
     line.daemon
         .until("open", |d| d.get("/endpoints/arm")["state"] == "open");
-    assert!(start.elapsed() < Duration::from_secs(7));
     let text = fs::read_to_string(&lock).expect("a lock file");
     assert_eq!(text, lock_text(line.daemon.pid()));
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::daemon::{Daemon, Folder, SOON};
 use crate::page::Page;
+use crate::service_manager::ServiceManager;
 
 const DEMO: &str = "[[endpoint]]\nname = \"demo\"\nkind = \"demo\"\n";
 
@@ -115,13 +116,13 @@ fn the_level_is_what_was_asked_for() {
     let path = folder.write("config.toml", DEMO);
     let mut command = folder.program();
     let arguments = ["--listen", "127.0.0.1:0", "--log", "error"];
-    command
-        .arg("--config")
-        .arg(path)
-        .args(arguments)
-        .stderr(Stdio::piped());
+    command.arg("--config").arg(path).args(arguments);
+    let mut manager = ServiceManager::new(&folder);
+    let mut command = manager.command(&command, Vec::new());
+    command.stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program starts");
-    std::thread::sleep(Duration::from_millis(500));
+    // Whatever it has to say at its start is said by then.
+    manager.hears("READY=1");
     child.kill().expect("it runs");
     let output = child.wait_with_output().expect("its output");
     assert_eq!(

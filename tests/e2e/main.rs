@@ -35,6 +35,8 @@ mod idle;
 mod line;
 mod locks;
 mod logs;
+#[path = "../missing/mod.rs"]
+mod missing;
 mod mistakes;
 mod network;
 mod origins;

@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 use rustix::process::Signal;
 
-use crate::daemon::{Daemon, Folder};
+use crate::daemon::{Daemon, Folder, SOON};
 use crate::events::{self, EventSource};
 use crate::page::Page;
 use crate::peer::reliable;
@@ -57,7 +57,7 @@ fn run_device(pty: &Pty, rate: f64, bytes: &[u8]) -> (Vec<u8>, Duration) {
     let (start, len) = (Instant::now(), bytes.len());
     let (mut taken, mut sent) = (Vec::with_capacity(len), 0);
     while taken.len() < len || sent < len {
-        assert!(start.elapsed() < Duration::from_secs(18), "too slow");
+        assert!(start.elapsed() < SOON, "it has stopped");
         let due = len.min((rate * start.elapsed().as_secs_f64()) as usize);
         // The wire has its speed in both directions, and waits for nobody.
         let room = due.saturating_sub(taken.len()).min(4_096);
@@ -113,7 +113,7 @@ fn a_wire_of_three_million_baud_is_filled_both_ways() {
 }
 
 #[test]
-fn a_device_that_says_stop_for_two_seconds_loses_nothing() {
+fn a_device_that_says_stop_for_a_second_loses_nothing() {
     let (daemon, pty) = daemon_with_line();
     let mut page = attach(&daemon);
     let up = random(3, 1_500_000);
@@ -123,23 +123,22 @@ fn a_device_that_says_stop_for_two_seconds_loses_nothing() {
         came.extend(pty.read_some(1_000));
         came.len() > 200_000
     });
-    let start = Instant::now();
-    let mut last = (page.peer.channels["arm"].sent, start);
-    while start.elapsed() < Duration::from_secs(2) {
-        send_on(&mut page, &up);
-        page.turn(Duration::from_millis(5));
+    // The device has said stop. Whatever there was credit for is sent, and then nothing is.
+    let mut last = (page.peer.channels["arm"].sent, Instant::now());
+    page.until("rest for a second", |page| {
+        send_on(page, &up);
         let sent = page.peer.channels["arm"].sent;
         if sent != last.0 {
             last = (sent, Instant::now());
         }
-    }
+        last.1.elapsed() > Duration::from_secs(1)
+    });
     let arm = &page.peer.channels["arm"];
     let credit = arm.credit.expect("a limit");
     assert!(
         credit < up.len() as u64 && credit - arm.sent < 4_096,
         "{credit}"
     );
-    assert!(last.1.elapsed() > Duration::from_secs(1), "out of credit");
     assert!(arm.open);
     page.until("the rest", |page| {
         send_on(page, &up);
@@ -197,7 +196,6 @@ fn when_a_line_vanishes_in_mid_stream_every_byte_is_accounted_for() {
         send_on(page, &up[..600_000]);
         states(page, "absent") > 0
     });
-    // Long enough for tries to be seconds apart: it is the file system that tells of the return.
     let gone = Instant::now();
     page.until("a pause", |page| {
         send_on(page, &up[..600_000]);
@@ -208,14 +206,8 @@ fn when_a_line_vanishes_in_mid_stream_every_byte_is_accounted_for() {
         page.peer.channels["arm"].sent == 600_000 && told_gone(page) + first.len() as u64 == 600_000
     });
 
-    let back = Instant::now();
     let pty = Pty::plug(&line);
     page.until("return", |page| states(page, "open") == 1);
-    assert!(
-        back.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        back.elapsed()
-    );
     let mut second = Vec::new();
     page.until("the rest", |page| {
         send_on(page, &up);

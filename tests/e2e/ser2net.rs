@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::daemon::{Daemon, Folder, SOON};
+use crate::missing;
 use crate::page::Page;
 use crate::peer::reliable;
 use crate::pty::Pty;
@@ -213,8 +214,7 @@ fn a_device_says_and_hears_the_same_as_behind_ser2net() {
 
     let pty = Pty::plug(&other);
     let Some(ser2net) = Ser2net::start(&folder, &other) else {
-        eprintln!("SKIPPED: ser2net is not installed (tests/install installs it)");
-        return;
+        return missing::skip("ser2net (tests/install installs it)");
     };
     let theirs = through_ser2net(&pty, &ser2net);
     assert!(theirs.0 == ours.0, "the device heard the same");

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
 
-use crate::daemon::{Daemon, Folder};
+use crate::daemon::{Daemon, Folder, SOON};
 use crate::page::Page;
 use crate::peer::reliable;
 use crate::pty::Pty;
+use crate::trace;
 
 pub fn config(line: &Path) -> String {
     format!(
@@ -58,7 +59,7 @@ fn sixteen_megabytes_each_way_arrive_as_they_were_sent() {
     let (mut up_sent, mut up_taken, mut down_sent, mut down_taken) = (0, 0, 0, 0);
     let mut sizes = StdRng::seed_from_u64(3);
     let mut size = 1;
-    let end = Instant::now() + Duration::from_secs(100);
+    let end = Instant::now() + SOON * 10;
     while up_taken < TOTAL || down_taken < TOTAL {
         let counts = (up_sent, up_taken, down_sent, down_taken);
         assert!(
@@ -185,4 +186,53 @@ fn a_line_that_is_absent_at_start_is_opened_when_it_comes() {
     daemon.until("bound", |d| d.get("/endpoints/arm")["routes"] == 1);
     pty.write(b"hello\n");
     page.until("read", |page| page.peer.text("arm") == "hello\n");
+}
+
+const CALLS: &str = "trace=?open,openat,read,?epoll_wait,?epoll_pwait";
+
+/// How long a call waited until nothing came, in milliseconds: what it was told to, not what it took.
+fn waited(call: &trace::Call) -> Option<u64> {
+    let timed_out = call.has(&["epoll_"]) && call.result() == Some(0);
+    let (arguments, _) = call.text.rsplit_once(") = ").filter(|_| timed_out)?;
+    let numbers = arguments.split(", ").filter_map(|word| word.parse().ok());
+    numbers.last()
+}
+
+#[test]
+fn the_file_system_tells_of_a_line_that_comes() {
+    let folder = std::sync::Arc::new(Folder::new());
+    // The daemon looks at three folders above the file, and in those of the system much happens.
+    let place = folder.join("a/b/c");
+    std::fs::create_dir_all(&place).expect("folders");
+    let (line, trace) = (place.join("arm"), folder.join("trace"));
+    let config = folder.write("config.toml", &config(&line));
+    let mut command = folder.traced(&["-y", "-e", CALLS], &trace);
+    command.args(["--listen", "127.0.0.1:0", "--config"]);
+    command.arg(config);
+    let daemon = Daemon::run(folder, command);
+    let path = format!("\"{}\"", line.display());
+    let tries = |calls: &[trace::Call]| -> Vec<usize> {
+        let is_try = |n: &usize| calls[*n].has(&["open", &path]);
+        (0..calls.len()).filter(is_try).collect()
+    };
+    // Its own tries are more than a second apart after some of them.
+    daemon.until("some tries", |_| tries(&trace::all(&trace)).len() >= 6);
+    let _pty = Pty::plug(&line);
+    // Nobody asks the daemon anything: it is to wake up by itself.
+    daemon.until("opened", |_| {
+        let calls = trace::all(&trace);
+        let last = tries(&calls).pop().and_then(|last| calls.get(last));
+        last.is_some_and(|call| !call.has(&[" = -1 "]))
+    });
+    let calls = trace::all(&trace);
+    let [.., before, last] = tries(&calls)[..] else {
+        panic!("two tries: {calls:?}");
+    };
+    let between = &calls[before..last];
+    let told = between
+        .iter()
+        .rposition(|call| call.has(&["read(", "inotify"]));
+    let told = told.unwrap_or_else(|| panic!("it was told: {between:?}"));
+    let waits: u64 = between[told..].iter().filter_map(waited).sum();
+    assert!(waits < 1_000, "{waits} ms: that was merely the next try");
 }

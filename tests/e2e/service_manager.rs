@@ -9,6 +9,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Arc, Mutex, Weak};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use command_fds::{CommandFdExt, FdMapping};
@@ -17,12 +19,39 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 use crate::daemon::{Folder, SOON};
 
 pub struct ServiceManager {
-    socket: UnixDatagram,
     path: PathBuf,
+    /// What has come and was not looked at yet: the text, and descriptors.
+    came: Arc<Mutex<Vec<Told>>>,
     /// What it keeps, by name.
     pub store: Vec<(String, OwnedFd)>,
     /// Every line that it was told, in order.
     pub told: Vec<String>,
+}
+
+type Told = (String, Vec<OwnedFd>);
+
+/// Takes what comes at a socket, all the time: its queue is short, and who sends waits for room.
+fn listen(socket: &UnixDatagram, came: &Weak<Mutex<Vec<Told>>>) {
+    while let Some(came) = came.upgrade() {
+        if let Some(told) = receive(socket) {
+            came.lock().expect("nobody panics here").push(told);
+        }
+    }
+}
+
+fn receive(socket: &UnixDatagram) -> Option<Told> {
+    let mut bytes = [0; 4096];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut vectors = [IoSliceMut::new(&mut bytes)];
+    let flags = RecvFlags::CMSG_CLOEXEC;
+    let message = recvmsg(socket, &mut vectors, &mut ancillary, flags).ok()?;
+    let text = String::from_utf8_lossy(&bytes[..message.bytes]).into_owned();
+    let fds = ancillary.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(fds) => Some(fds),
+        _ => None,
+    });
+    Some((text, fds.flatten().collect()))
 }
 
 impl ServiceManager {
@@ -33,9 +62,12 @@ impl ServiceManager {
         std::fs::set_permissions(&path, anybody).expect("ours to change");
         let wait = Some(Duration::from_millis(5));
         socket.set_read_timeout(wait).expect("a limit");
+        let came = Arc::new(Mutex::new(Vec::new()));
+        let theirs = Arc::downgrade(&came);
+        thread::spawn(move || listen(&socket, &theirs));
         Self {
-            socket,
             path,
+            came,
             store: Vec::new(),
             told: Vec::new(),
         }
@@ -77,33 +109,22 @@ impl ServiceManager {
         command
     }
 
-    /// Takes what it is told, waiting a moment for it.
+    /// Looks at what it was told, after a moment.
     pub fn turn(&mut self) {
-        let mut bytes = [0; 4096];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
-        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let mut vectors = [IoSliceMut::new(&mut bytes)];
-        let flags = RecvFlags::CMSG_CLOEXEC;
-        let Ok(message) = recvmsg(&self.socket, &mut vectors, &mut ancillary, flags) else {
-            return;
-        };
-        let text = String::from_utf8_lossy(&bytes[..message.bytes]).into_owned();
-        let name = text.lines().find_map(|line| line.strip_prefix("FDNAME="));
-        let name = name.unwrap_or("stored").to_owned();
-        let messages = ancillary.drain();
-        let fds = messages.filter_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(fds) => Some(fds),
-            _ => None,
-        });
-        let fds: Vec<OwnedFd> = fds.flatten().collect();
-        if text.lines().any(|line| line == "FDSTORE=1") {
-            self.store
-                .extend(fds.into_iter().map(|fd| (name.clone(), fd)));
+        thread::sleep(Duration::from_millis(5));
+        let came = std::mem::take(&mut *self.came.lock().expect("nobody panics there"));
+        for (text, fds) in came {
+            let name = text.lines().find_map(|line| line.strip_prefix("FDNAME="));
+            let name = name.unwrap_or("stored").to_owned();
+            if text.lines().any(|line| line == "FDSTORE=1") {
+                self.store
+                    .extend(fds.into_iter().map(|fd| (name.clone(), fd)));
+            }
+            if text.lines().any(|line| line == "FDSTOREREMOVE=1") {
+                self.store.retain(|(kept, _)| *kept != name);
+            }
+            self.told.extend(text.lines().map(str::to_owned));
         }
-        if text.lines().any(|line| line == "FDSTOREREMOVE=1") {
-            self.store.retain(|(kept, _)| *kept != name);
-        }
-        self.told.extend(text.lines().map(str::to_owned));
     }
 
     /// Waits until it is so, or fails.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::daemon::{Daemon, Folder, SOON};
+use crate::daemon::{Daemon, Folder, SOON, own_port};
 use crate::http::{self, Answer, Http};
 use crate::stranger::{BOARD, STRANGER, bearer, curl, on_a_network, set_up, start};
 
@@ -343,21 +343,26 @@ fn a_post_without_body_and_without_length_is_answered() {
     assert_eq!(answer["params"]["errors"][0]["message"], none);
 }
 
+/// Waits until so many requests wait for an event.
+fn parked(daemon: &Daemon, count: usize) {
+    let line = format!("thingway_parked_polls {count}\n");
+    daemon.until(&line, |daemon| {
+        http::get(daemon.addr, "/metrics").text().contains(&line)
+    });
+}
+
 #[test]
 fn an_event_is_not_lost_on_who_has_hung_up() {
     let daemon = Daemon::start("");
     let (caller, callee) = (peer(&daemon, "a"), peer(&daemon, "b"));
     let events = format!("/peers/b/events?token={callee}");
-    thread::sleep(Duration::from_millis(200));
-    let before = daemon.descriptors();
     let mut gone = Http::connect(daemon.addr);
     gone.send(format!(
         "GET {events} HTTP/1.1\r\n{RUBY}Host: localhost\r\n\r\n"
     ));
-    daemon.until("a parked poll", |daemon| daemon.descriptors() > before);
-    thread::sleep(Duration::from_millis(200));
+    parked(&daemon, 1);
     drop(gone);
-    daemon.until("it has gone", |daemon| daemon.descriptors() == before);
+    parked(&daemon, 0);
     let call = format!(r#"{{"peer_id":"a","token":"{caller}","target_id":"b"}}"#);
     assert_eq!(
         ruby(&daemon, "POST", "/data/connections", &call).status,
@@ -375,7 +380,7 @@ fn of_two_polls_the_older_one_is_told_to_ask_again() {
     let poll = format!("GET {events} HTTP/1.1\r\n{RUBY}Host: localhost\r\n\r\n");
     let (mut older, mut newer) = (Http::connect(daemon.addr), Http::connect(daemon.addr));
     older.send(&poll);
-    thread::sleep(Duration::from_millis(200));
+    parked(&daemon, 1);
     newer.send(&poll);
     let answer = older.answer();
     let nothing = r#"{"command_type":"PEERS_EVENTS","params":{"errors":[{"field":"","message":"nothing has happened"}]}}"#;
@@ -397,8 +402,7 @@ impl Drop for Program {
 
 #[test]
 fn an_old_configuration_is_understood() {
-    let free = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    let port = free.local_addr().expect("its address").port();
+    let port = own_port(2);
     let old = |level: &str| format!("[general]\napi_port = {port}\nlog_level = \"{level}\"\n");
     let daemon = Daemon::start_in(Arc::new(Folder::new()), &old("debug"), &[]);
     assert_eq!(daemon.addr.port(), port);

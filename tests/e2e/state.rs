@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rustix::process::getuid;
 
 use crate::daemon::{Daemon, Folder};
+use crate::missing;
 use crate::pty::Pty;
 use crate::service_manager::ServiceManager;
 
@@ -37,11 +38,12 @@ pub fn as_nobody(folder: &Folder) -> Option<Command> {
         .args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"])
         .arg(&program);
     command
+        .env_remove(missing::ALL)
         .env("XDG_STATE_HOME", folder.join("state"))
         .stdin(Stdio::null());
     let works = Command::new("setpriv").arg("--version").output().is_ok();
     if !works {
-        eprintln!("skipped: as root, setpriv is needed to be somebody else");
+        missing::skip("setpriv, to be another user than root");
     }
     works.then_some(command)
 }
@@ -91,7 +93,13 @@ fn a_damaged_identity_is_an_error_and_is_left_alone() {
     let mut flipped = good.clone();
     // Within the base64 of the certificate.
     flipped[100] = if flipped[100] == b'A' { b'B' } else { b'A' };
-    for damaged in [Vec::new(), b"rubbish".to_vec(), truncated, vec![0xff; 100]] {
+    for damaged in [
+        Vec::new(),
+        b"rubbish".to_vec(),
+        truncated,
+        flipped,
+        vec![0xff; 100],
+    ] {
         fs::write(folder.pem(), &damaged).expect("written");
         for arguments in [&["fingerprint"][..], &["--listen", "127.0.0.1:0"]] {
             let (code, reason) = code_and_reason(folder.program().args(arguments));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::daemon::{Daemon, Folder};
+use crate::missing;
 use crate::network::Network;
 
 pub const BOARD: &str = "192.0.2.1";
@@ -23,8 +24,7 @@ pub fn on_a_network(test: impl FnOnce() + Send + 'static) {
 /// The same, in a network that was set up like this.
 pub fn on_a_network_with(setup: &str, test: impl FnOnce() + Send + 'static) {
     let Some(network) = Network::new(setup) else {
-        eprintln!("SKIPPED: this needs a network namespace, and this user may not make one");
-        return;
+        return missing::skip("a network namespace, which this user may not make");
     };
     let inside = move || {
         network.enter();
@@ -85,7 +85,7 @@ pub fn curl(folder: &Folder, port: u16, path: &str, more: &[&str]) -> Answer {
     let host = host();
     let mut command = Command::new("curl");
     command
-        .args(["--silent", "--show-error", "--include", "--max-time", "15"])
+        .args(["--silent", "--show-error", "--include", "--max-time", "120"])
         .args(["--interface", STRANGER, "--noproxy", "*"])
         .args(["--resolve", &format!("{host}:{port}:{BOARD}")])
         .arg("--cacert")

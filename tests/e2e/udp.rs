@@ -109,15 +109,16 @@ fn counted(page: &Page, daemon: &Daemon) -> u64 {
 }
 
 #[test]
-fn two_thousand_messages_arrive_or_are_counted() {
+fn two_thousand_messages_come_back_in_order() {
     let mut program = Program::new("127.0.0.1:0");
     let daemon = Daemon::start(&program.config());
     let mut page = connect(&daemon, reliable("rover"));
     let (mut sent, end) = (0, Instant::now() + SOON);
     while sent < MANY {
         assert!(Instant::now() < end, "only {sent} sent");
-        // No further ahead than the program's socket holds: what is lost there, nobody can count.
-        while sent < MANY.min(program.received + 100) {
+        // No further ahead than a socket holds.
+        let back = page.peer.channels["rover"].received.len();
+        while sent < MANY.min(back + 100) {
             if !page
                 .peer
                 .send_within_credit(Instant::now(), "rover", &message(sent, 200))
@@ -129,27 +130,21 @@ fn two_thousand_messages_arrive_or_are_counted() {
         program.echo();
         page.turn(Duration::from_millis(1));
     }
-    page.until("all accounted for", |page| {
+    // No socket was given more than it holds, so that none is lost, on whatever machine.
+    page.until("all back", |page| {
         program.echo();
-        let back = page.peer.channels["rover"].received.len() as u64;
-        back + counted(page, &daemon) >= MANY as u64
+        page.peer.channels["rover"].received.len() >= MANY
     });
+    assert_eq!(counted(&page, &daemon), 0);
     let rover = &page.peer.channels["rover"];
     assert_eq!(rover.sent, (MANY * 200) as u64);
-    // Loopback loses nothing while its reader is awake, and the order is kept.
-    let mut n = 0;
-    for (_, received) in &rover.received {
-        while *received != message(n, 200) {
-            n += 1;
-            assert!(n < MANY, "no message of ours, or out of order");
-        }
-        n += 1;
+    assert_eq!(rover.received.len(), MANY);
+    for (n, (_, received)) in rover.received.iter().enumerate() {
+        assert!(
+            *received == message(n, 200),
+            "number {n}: the order is kept"
+        );
     }
-    assert!(
-        rover.received.len() > MANY * 9 / 10,
-        "only {} came back",
-        rover.received.len()
-    );
     let endpoint = daemon.get("/endpoints/rover");
     assert_eq!(endpoint["to_device"]["messages"], MANY);
     assert_eq!(program.received, MANY);
@@ -163,8 +158,9 @@ fn on_an_unreliable_channel_no_credit_runs_out() {
     let end = Instant::now() + SOON;
     let mut sent = 0;
     // More than the window of a reliable channel, whatever is lost on the way.
-    while sent < MANY {
-        assert!(Instant::now() < end, "only {sent} sent");
+    while sent < MANY || program.received <= MANY / 2 {
+        let arrived = program.received;
+        assert!(Instant::now() < end, "{arrived} of {sent} arrived");
         for _ in 0..8 {
             sent += usize::from(
                 page.peer
@@ -174,12 +170,6 @@ fn on_an_unreliable_channel_no_credit_runs_out() {
         program.echo();
         page.turn(Duration::from_millis(1));
     }
-    page.run(Duration::from_millis(200));
-    assert!(
-        program.received > MANY / 2,
-        "{} of {MANY} arrived",
-        program.received
-    );
     assert!(page.peer.channels["rover"].open);
 }
 

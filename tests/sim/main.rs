@@ -14,6 +14,7 @@ mod backlog;
 mod balance;
 mod configure;
 mod cookies;
+mod drain;
 mod endpoints;
 mod fairness;
 mod hostile;

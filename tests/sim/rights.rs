@@ -179,3 +179,22 @@ fn a_forwarded_request_is_one_whatever_bytes_the_header_has() {
         assert!(answer.starts_with("HTTP/1.1 401"), "{header}: {answer}");
     }
 }
+
+#[test]
+fn a_stream_ends_when_its_token_expires_and_not_later() {
+    let mut world = World::new(50, ARM);
+    let mut short = token("short", "*", &["read"]);
+    short["expires_in_s"] = json!(60);
+    let short = with_token(&mut world, &short);
+    let begun = world.now;
+    let head =
+        format!("GET /events HTTP/1.1\r\nHost: board\r\nAuthorization: Bearer {short}\r\n\r\n");
+    let source = world.open(head.as_bytes());
+    assert!(world.http_text(source).starts_with("HTTP/1.1 200"));
+    world.until("its end", Duration::from_secs(70), |w| {
+        w.http_text(source).ends_with("0\r\n\r\n")
+    });
+    let took = (world.now - begun).as_millis();
+    // Times of day are in whole seconds.
+    assert!((60_000..=61_000).contains(&took), "{took} ms");
+}

@@ -191,3 +191,18 @@ fn a_stream_over_tls_outlives_the_limit_of_the_handshake() {
     stream.exchange(&mut world);
     assert!(stream.text.contains("\"absent\""), "{}", stream.text);
 }
+
+#[test]
+fn a_handshake_that_is_not_finished_is_given_up_after_ten_seconds() {
+    let (mut world, _) = world(4);
+    let source = world.accept_at_listener(STRANGER);
+    // The head of a client hello whose rest never comes, byte by byte.
+    for byte in [0x16, 3, 1, 2, 0, 1, 0, 0, 0] {
+        assert!(world.http.contains_key(&source), "not before that");
+        world.gateway.handle_data(world.now, source, &[byte]);
+        world.run(Duration::from_millis(1_100));
+    }
+    assert!(world.http.contains_key(&source), "9.9 s");
+    world.run(Duration::from_millis(200));
+    assert!(!world.http.contains_key(&source), "it is closed");
+}

@@ -48,6 +48,15 @@ impl Inherited {
         inherited
     }
 
+    /// One socket that listens at this address, as if it had been passed on.
+    pub fn of_listener(addr: SocketAddr, listener: TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self {
+            listeners: vec![(addr, listener)],
+            ttys: Vec::new(),
+        })
+    }
+
     /// Where the service manager listens for us.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
         self.listeners.iter().map(|(addr, _)| *addr)

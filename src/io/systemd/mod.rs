@@ -45,17 +45,23 @@ struct Watchdog {
     next: Instant,
 }
 
+impl Watchdog {
+    /// Twice as often as it must be, because one may come late. `None`: there is no limit.
+    fn new(now: Instant, limit: Duration) -> Option<Self> {
+        (!limit.is_zero()).then_some(Self {
+            every: limit / 2,
+            next: now,
+        })
+    }
+}
+
 impl Manager {
     /// Looks for it in the environment.
     pub(super) fn find(now: Instant) -> Self {
         let is_there = is_service();
-        // Twice as often as it must be: one may come late.
         let watchdog = sd_notify::watchdog_enabled()
-            .filter(|limit| is_there && !limit.is_zero())
-            .map(|limit| Watchdog {
-                every: limit / 2,
-                next: now,
-            });
+            .filter(|_| is_there)
+            .and_then(|limit| Watchdog::new(now, limit));
         Self {
             is_there,
             phase: Phase::Starting,
@@ -171,5 +177,37 @@ impl Manager {
             self.is_there = false;
         }
         told.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::session::crypto::Identity;
+
+    #[test]
+    fn the_watchdog_is_fed_twice_as_often_as_it_must_be() {
+        let now = Instant::now();
+        let identity = Identity::generate().expect("an identity");
+        let gateway = Gateway::new(now, Config::default(), identity, Vec::new(), [7; 32]);
+        let mut manager = Manager {
+            // The words themselves are tested with a real socket.
+            is_there: false,
+            phase: Phase::Running,
+            told: None,
+            watchdog: Watchdog::new(now, Duration::from_millis(600)),
+        };
+        assert_eq!(manager.next(), Some(now));
+        manager.is_there = true;
+        manager.turn(now, &gateway);
+        assert_eq!(manager.next(), Some(now + Duration::from_millis(300)));
+        let early = now + Duration::from_millis(299);
+        manager.turn(early, &gateway);
+        assert_eq!(manager.next(), Some(now + Duration::from_millis(300)));
+        let late = now + Duration::from_millis(350);
+        manager.turn(late, &gateway);
+        assert_eq!(manager.next(), Some(late + Duration::from_millis(300)));
+        assert!(Watchdog::new(now, Duration::ZERO).is_none());
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::process::Signal;
 
 use crate::daemon::{Daemon, Folder, SOON};
+use crate::missing;
 use crate::page::Page;
 use crate::peer::reliable;
 use crate::stranger::{BOARD, CONFIG, bearer, curl, host, on_a_network, set_up, thingway};
@@ -19,7 +20,7 @@ fn library() -> Option<PathBuf> {
     let files = folders.map(|folder| folder.path().join("faketime/libfaketime.so.1"));
     let found = files.into_iter().find(|file| file.exists());
     if found.is_none() {
-        eprintln!("SKIPPED: this needs libfaketime (apt install faketime)");
+        missing::skip("libfaketime (apt install faketime)");
     }
     found
 }
@@ -136,7 +137,7 @@ fn what_was_begun_in_1970_goes_on_when_the_clock_is_set() {
                 "--silent",
                 "--show-error",
                 "--max-time",
-                "15",
+                "120",
                 "--noproxy",
                 "*",
                 "--cacert",

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustix::process::{Signal, getuid};
 
 use crate::daemon::{Daemon, Folder};
+use crate::missing;
 use crate::page::Page;
 use crate::stranger::{CONFIG, thingway};
 
@@ -22,9 +23,7 @@ impl Small {
     /// `None`, and said: this user may not mount.
     fn start(prepare: &str) -> Option<Self> {
         if !getuid().is_root() {
-            eprintln!(
-                "SKIPPED: this needs a file system of its own, and this user may not mount one"
-            );
+            missing::skip("a file system of its own, which this user may not mount");
             return None;
         }
         let folder = Arc::new(Folder::new());
@@ -44,6 +43,7 @@ impl Small {
             .arg("--config")
             .arg(config);
         command
+            .env_remove(missing::ALL)
             .env("XDG_STATE_HOME", &state)
             .env("RUNTIME_DIRECTORY", folder.join("run"));
         let daemon = Daemon::run(folder, command);
@@ -95,6 +95,7 @@ impl Small {
         let mut command = Command::new("nsenter");
         command.args(["--mount", "--target", &self.daemon.pid().to_string()]);
         command.arg(env!("CARGO_BIN_EXE_thingway")).args(arguments);
+        command.env_remove(missing::ALL);
         command.env("XDG_STATE_HOME", self.daemon.folder.join("state"));
         let output = command.output().expect("nsenter runs");
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
