@@ -14,7 +14,7 @@ const SLACK = 1024; // kB
 const server = await Server.start('thingway', url, (path) => [built('thingway'), '--config', path], { config });
 const resident = () => Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))[1]);
 const descriptors = () => readdirSync(`/proc/${server.pid}/fd`).length;
-const metric = async (name) => Number((await (await fetch(`${url}/metrics`)).text()).match(new RegExp(`^thingway_${name} (\\d+)`, 'm'))?.[1]);
+const metric = async (name) => Number((await (await fetch(`${url}/metrics`, { headers: { Connection: 'close' } })).text()).match(new RegExp(`^thingway_${name} (\\d+)`, 'm'))?.[1]);
 const faults = [];
 const check = (holds, sentence) => { if (!holds) faults.push(sentence); };
 
@@ -39,6 +39,7 @@ async function cycles(count) {
   for (let tries = 0; await metric('sessions') > 0 && tries < 600; tries++) await sleep(100);
   check(await metric('sessions') === 0, `${await metric('sessions')} sessions are left`);
   check(resident() <= before.memory + SLACK, `memory grew from ${before.memory} to ${resident()} kB`);
+  for (let tries = 0; descriptors() > before.descriptors && tries < 600; tries++) await sleep(100);
   check(descriptors() <= before.descriptors, `descriptors grew from ${before.descriptors} to ${descriptors()}`);
   check(await metric('sessions_created_total') >= count, 'not all sessions were made');
 }

@@ -41,14 +41,6 @@ impl Claimant {
         let here = is_here.then(|| "here".to_owned());
         [token, key, network, here].into_iter().flatten()
     }
-
-    /// Whether one bound holds for both.
-    fn shares_with(&self, other: &Self) -> bool {
-        let same = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
-        same(&self.token, &other.token)
-            || same(&self.key, &other.key)
-            || (self.network.is_some() && self.network == other.network)
-    }
 }
 
 /// A session that exists.
@@ -84,8 +76,10 @@ pub enum Fullness {
     All,
     /// What is left is kept for administrators and for this machine.
     Reserved,
-    /// The hub has its half.
+    /// The hub has its half, or those beyond this machine have their part of it.
     Hub,
+    /// The network has its share of the hub.
+    Network,
 }
 
 /// The bounds, from the number of sessions that there may be.
@@ -113,9 +107,19 @@ impl Places {
         self.all.div_ceil(2)
     }
 
-    /// Sessions of one claimant that may wait to be connected: a quarter.
+    /// Of the hub's sessions those of clients beyond this machine, so that some are left for programs on it: three quarters.
+    pub fn of_hub_beyond(self) -> usize {
+        (self.of_hub() * 3).div_ceil(4)
+    }
+
+    /// Sessions of one network over the hub: half of the hub's.
+    pub fn of_hub_network(self) -> usize {
+        self.of_hub().div_ceil(2).max(2)
+    }
+
+    /// Sessions of one claimant that may wait to be connected: a quarter. A connection between two peers of ours has two.
     pub fn unconnected(self) -> usize {
-        self.all.div_ceil(4)
+        self.all.div_ceil(4).max(2)
     }
 
     /// Decides about a session of this claimant.
@@ -125,37 +129,72 @@ impl Places {
         is_of_hub: bool,
         occupants: impl Iterator<Item = Occupant<'a, I>>,
     ) -> Verdict<I> {
-        let (mut all, mut hub, mut waiting) = (0, 0, 0);
-        let mut oldest: Option<(Instant, I)> = None;
-        for occupant in occupants {
-            all += 1;
-            hub += usize::from(occupant.is_of_hub);
-            if occupant.is_connected || !wanted.shares_with(occupant.claimant) {
-                continue;
-            }
-            waiting += 1;
-            if oldest.is_none_or(|(since, _)| occupant.since < since) {
-                oldest = Some((occupant.since, occupant.id));
-            }
-        }
+        let occupants: Vec<Occupant<'a, I>> = occupants.collect();
         // An administrator is bounded by nothing but the number of places.
         if !wanted.is_admin
-            && waiting >= self.unconnected()
-            && let Some((_, id)) = oldest
+            && let Some(oldest) = self.displaced(wanted, is_of_hub, &occupants)
         {
-            return Verdict::InPlaceOf(id);
+            return Verdict::InPlaceOf(oldest);
         }
-        if is_of_hub && hub >= self.of_hub() {
-            return Verdict::Full(Fullness::Hub);
+        if is_of_hub && let Some(full) = self.hub_is_full(wanted, &occupants) {
+            return Verdict::Full(full);
         }
-        if all >= self.all {
+        if occupants.len() >= self.all {
             return Verdict::Full(Fullness::All);
         }
-        if !wanted.is_admin && all >= self.all - self.reserved() {
+        if !wanted.is_admin && occupants.len() >= self.all - self.reserved() {
             return Verdict::Full(Fullness::Reserved);
         }
         Verdict::Free
     }
+
+    fn hub_is_full<I>(self, wanted: &Claimant, occupants: &[Occupant<'_, I>]) -> Option<Fullness> {
+        let hub = || occupants.iter().filter(|occupant| occupant.is_of_hub);
+        let network = |occupant: &&Occupant<'_, I>| occupant.claimant.network;
+        if hub().count() >= self.of_hub() {
+            return Some(Fullness::Hub);
+        }
+        let own = wanted.network?;
+        if hub().filter(|it| network(it) == Some(own)).count() >= self.of_hub_network() {
+            return Some(Fullness::Network);
+        }
+        let beyond = hub().filter(|it| network(it).is_some());
+        (beyond.count() >= self.of_hub_beyond()).then_some(Fullness::Hub)
+    }
+
+    /// The session that makes room because one token, key or network has a quarter that waits. Over the hub it is one of the hub's,
+    /// otherwise one that is not. Never an administrator's, and of whoever has most: a client that makes many offers displaces its own.
+    fn displaced<I: Copy>(
+        self,
+        wanted: &Claimant,
+        is_of_hub: bool,
+        occupants: &[Occupant<'_, I>],
+    ) -> Option<I> {
+        let waiting: Vec<&Occupant<'_, I>> = (occupants.iter())
+            .filter(|it| !it.is_connected && it.is_of_hub == is_of_hub && !it.claimant.is_admin)
+            .collect();
+        let same = |same: &dyn Fn(&Claimant) -> bool| -> Vec<&Occupant<'_, I>> {
+            let all = waiting.iter().copied();
+            all.filter(|it| same(it.claimant)).collect()
+        };
+        let by_token = same(&|other| wanted.token.is_some() && other.token == wanted.token);
+        let by_key = same(&|other| wanted.key.is_some() && other.key == wanted.key);
+        let by_network = same(&|other| wanted.network.is_some() && other.network == wanted.network);
+        for group in [by_token, by_key, by_network] {
+            if group.len() >= self.unconnected() {
+                return oldest_of_most(&group);
+            }
+        }
+        None
+    }
+}
+
+/// The oldest session of the claimant that has most of a group.
+fn oldest_of_most<I: Copy>(group: &[&Occupant<'_, I>]) -> Option<I> {
+    let count = |claimant: &Claimant| group.iter().filter(|it| it.claimant == claimant).count();
+    let most = group.iter().map(|it| count(it.claimant)).max()?;
+    let greedy = group.iter().filter(|it| count(it.claimant) == most);
+    greedy.min_by_key(|it| it.since).map(|it| it.id)
 }
 
 #[cfg(test)]
@@ -254,6 +293,62 @@ mod tests {
     }
 
     #[test]
+    fn who_has_most_makes_room_and_never_an_administrator() {
+        let page = |address: &str| Claimant {
+            key: Some("public".to_owned()),
+            ..Claimant::default().at(Some(address.parse().expect("an address")))
+        };
+        // The oldest of all is of another network, which has one.
+        let mut there = sessions(15, &page("192.0.2.1"), false);
+        there.extend(sessions(1, &page("192.0.2.9"), false));
+        let verdict = decide(64, &there, &page("192.0.2.5"), true);
+        assert_eq!(verdict, Verdict::InPlaceOf(14));
+        // An administrator's session at the address that is used up, and one of its own that is not of the hub.
+        let boss = Claimant {
+            token: Some("boss".to_owned()),
+            is_admin: true,
+            ..Claimant::default().at(Some("192.0.2.1".parse().expect("an address")))
+        };
+        there.extend(sessions(20, &boss, false));
+        let verdict = decide(64, &there, &page("192.0.2.1"), true);
+        assert_eq!(verdict, Verdict::InPlaceOf(14));
+        let user = Claimant {
+            is_admin: false,
+            token: Some("user".to_owned()),
+            ..boss
+        };
+        assert_eq!(decide(64, &there, &user, false), Verdict::Free);
+    }
+
+    #[test]
+    fn programs_on_this_machine_share_no_bound() {
+        let here = Claimant::default();
+        let there: Vec<Session> = sessions(20, &here, false);
+        assert_eq!(decide(64, &there, &here, false), Verdict::Free);
+    }
+
+    #[test]
+    fn one_network_has_half_of_the_hub_and_all_of_them_leave_some() {
+        let page = |n: u8| Claimant {
+            key: Some(format!("k{n}")),
+            ..Claimant::default().at(Some([192, 0, 2, n].into()))
+        };
+        let mut there = sessions(16, &page(1), true);
+        let full = Verdict::Full(Fullness::Network);
+        assert_eq!(decide(64, &there, &page(1), true), full);
+        assert_eq!(decide(64, &there, &page(2), true), Verdict::Free);
+        there.extend(sessions(8, &page(2), true));
+        assert_eq!(
+            decide(64, &there, &page(3), true),
+            Verdict::Full(Fullness::Hub)
+        );
+        assert_eq!(
+            decide(64, &there, &Claimant::default(), true),
+            Verdict::Free
+        );
+    }
+
+    #[test]
     fn the_hub_has_half_and_administrators_keep_some() {
         let page = Claimant {
             key: Some("p".to_owned()),
@@ -276,7 +371,7 @@ mod tests {
         for all in 1..10 {
             let places = Places::new(all);
             assert!(places.reserved() < all, "{all}");
-            assert!(places.of_hub() >= 1 && places.unconnected() >= 1, "{all}");
+            assert!(places.of_hub() >= 1 && places.unconnected() >= 2, "{all}");
             assert_eq!(decide(all, &[], &token("t"), false), Verdict::Free);
         }
         assert_eq!(

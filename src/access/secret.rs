@@ -87,7 +87,13 @@ pub fn is_in(text: &str) -> bool {
         places.any(|(at, _)| {
             let before = text.get(..at).and_then(|before| before.chars().next_back());
             let after = text.get(at + prefix.len()..).unwrap_or_default();
-            !before.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_') && after.starts_with('_')
+            let is_word = before.is_none_or(|c| !c.is_ascii_alphanumeric() && c != '_');
+            // Other programs have words that begin like a code, `ts_2024_01`; its secret is long.
+            let is_long = || {
+                parse(SHARE, text.get(at..).unwrap_or_default())
+                    .is_some_and(|(_, secret)| secret.len() >= 16)
+            };
+            is_word && after.starts_with('_') && (*prefix == TOKEN || is_long())
         })
     })
 }
@@ -111,7 +117,7 @@ mod tests {
             "tw_a_b",
             "x=tw_a_b",
             "Bearer tw_a_b",
-            "ts_1",
+            "ts_1_0123456789abcdef",
             "auth=Bearer+tw_",
         ] {
             assert!(is_in(text), "{text}");
@@ -124,6 +130,7 @@ mod tests {
             "a_tw_b",
             "twig_",
             "id=artist_1",
+            "utm=ts_2024_x",
         ] {
             assert!(!is_in(text), "{text}");
         }

@@ -2,7 +2,8 @@
 //! places of its own for the control socket.
 //!
 //! When a bound is reached, the oldest connection that has shown no right makes room, so that connections which only wait
-//! lock nobody out.
+//! lock nobody out. A key of the hub may be public, so connections with no more than that have half of each bound: beyond it the oldest
+//! of them makes room.
 
 use std::net::IpAddr;
 
@@ -25,6 +26,17 @@ impl From {
     pub fn beyond(address: IpAddr) -> Self {
         Self::Network(network_of(address))
     }
+}
+
+/// What a connection has shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Right {
+    /// Nothing yet.
+    None,
+    /// A key of the hub, or what only its holder knows.
+    Key,
+    /// A token, or that it is on this machine.
+    Token,
 }
 
 /// Whether a connection is taken.
@@ -69,7 +81,7 @@ pub struct Visitors<I> {
 struct Visitor<I> {
     id: I,
     from: From,
-    has_shown_right: bool,
+    right: Right,
 }
 
 impl<I> Default for Visitors<I> {
@@ -112,11 +124,12 @@ impl<I: Copy + PartialEq> Visitors<I> {
             if group().count() < *bound {
                 continue;
             }
-            let mut idle = group().filter(|visitor| !visitor.has_shown_right);
+            let mut idle = group().filter(|visitor| visitor.right == Right::None);
+            let mut keys = group().filter(|visitor| visitor.right == Right::Key);
+            let spare_keys = keys.clone().count() > bound / 2;
             // Room in the narrowest bound that is reached is room in the wider ones as well.
-            return idle
-                .next()
-                .map_or(Admission::Full, |oldest| Admission::InPlaceOf(oldest.id));
+            let oldest = idle.next().or_else(|| keys.next().filter(|_| spare_keys));
+            return oldest.map_or(Admission::Full, |oldest| Admission::InPlaceOf(oldest.id));
         }
         Admission::Free
     }
@@ -126,15 +139,29 @@ impl<I: Copy + PartialEq> Visitors<I> {
         self.list.push(Visitor {
             id,
             from,
-            has_shown_right: false,
+            right: Right::None,
         });
     }
 
-    /// A connection has shown a right: from now on it makes room for nobody. False: it had before.
-    pub fn show_right(&mut self, id: I) -> bool {
+    /// A connection has shown a right, which it keeps.
+    pub fn show_right(&mut self, id: I, right: Right) {
         let mut list = self.list.iter_mut();
-        let visitor = list.find(|visitor| visitor.id == id);
-        visitor.is_some_and(|visitor| !std::mem::replace(&mut visitor.has_shown_right, true))
+        if let Some(visitor) = list.find(|visitor| visitor.id == id) {
+            visitor.right = visitor.right.max(right);
+        }
+    }
+
+    /// What a connection has shown.
+    pub fn right(&self, id: I) -> Right {
+        let visitor = self.list.iter().find(|visitor| visitor.id == id);
+        visitor.map_or(Right::None, |visitor| visitor.right)
+    }
+
+    /// How many there are beside those of the control socket.
+    pub fn others(&self) -> usize {
+        let list = self.list.iter();
+        list.filter(|visitor| Group::NotControl.has(visitor.from))
+            .count()
     }
 
     /// The network from which a connection comes, if that is beyond this machine.
@@ -175,11 +202,10 @@ mod tests {
         assert_eq!(visitors.decide(at(9), 256), Admission::InPlaceOf(0));
         assert_eq!(visitors.decide(at(3), 256), Admission::InPlaceOf(96));
         assert_eq!(visitors.decide(From::Loopback, 256), Admission::Free);
-        assert!(visitors.show_right(0));
-        assert!(!visitors.show_right(0), "once");
+        visitors.show_right(0, Right::Token);
         assert_eq!(visitors.decide(at(9), 256), Admission::InPlaceOf(1));
         for id in 0..192 {
-            visitors.show_right(id);
+            visitors.show_right(id, Right::Token);
         }
         assert_eq!(visitors.decide(at(9), 256), Admission::Full);
         visitors.remove(5);
@@ -190,7 +216,7 @@ mod tests {
     fn the_control_socket_has_places_of_its_own() {
         let mut visitors = filled(|_| From::Loopback, 256);
         for id in 0..256 {
-            visitors.show_right(id);
+            visitors.show_right(id, Right::Token);
         }
         assert_eq!(visitors.decide(From::Loopback, 256), Admission::Full);
         assert_eq!(visitors.decide(From::Control, 256), Admission::Free);
@@ -203,6 +229,24 @@ mod tests {
         );
         assert_eq!(visitors.decide(at(1), 256), Admission::Full);
         assert_eq!(visitors.len(), 256 + limits::CONTROL_CONNECTIONS);
+    }
+
+    #[test]
+    fn connections_with_a_public_key_leave_half_to_tokens() {
+        let mut visitors = filled(|_| at(1), 32);
+        for id in 0..32 {
+            visitors.show_right(id, Right::Key);
+        }
+        assert_eq!(visitors.decide(at(1), 256), Admission::InPlaceOf(0));
+        for id in 0..16 {
+            visitors.show_right(id, Right::Token);
+            visitors.show_right(id, Right::Key);
+        }
+        assert_eq!(visitors.right(3), Right::Token, "it is kept");
+        assert_eq!(visitors.decide(at(1), 256), Admission::Full);
+        assert_eq!((visitors.len(), visitors.others()), (32, 32));
+        visitors.insert(99, From::Control);
+        assert_eq!((visitors.len(), visitors.others()), (33, 32));
     }
 
     #[test]

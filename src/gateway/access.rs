@@ -460,27 +460,25 @@ fn check_query<'h>(head: &'h RequestHead, resource: &Resource) -> Result<Option<
 /// Whether a proxy hands on what somebody else asked.
 pub(super) fn is_forwarded(head: &RequestHead) -> bool {
     // The names alone: a client may have put bytes into the value that are no text.
-    let names = [
+    const NAMES: [&str; 4] = ["via", "cdn-loop", "cf-ray", "x-envoy-external-address"];
+    // Each provider has a name of its own for the address of the client.
+    const PARTS: [&str; 10] = [
         "forwarded",
-        "via",
-        "x-real-ip",
-        "x-client-ip",
-        "x-cluster-client-ip",
-        "x-envoy-external-address",
-        "true-client-ip",
-        "cf-connecting-ip",
-        "cf-ray",
-        "cdn-loop",
-        "fastly-client-ip",
-        "fly-client-ip",
-        "x-appengine-user-ip",
-        "x-azure-clientip",
-        "x-vercel-forwarded-for",
+        "client-ip",
+        "clientip",
+        "client-connection-ip",
+        "real-ip",
+        "remote-ip",
+        "remote-addr",
+        "connecting-ip",
+        "originating-ip",
+        "viewer-address",
     ];
+    const MORE: [&str; 2] = ["x-appengine-user-ip", "x-proxyuser-ip"];
     head.headers.iter().any(|(name, _)| {
         let name = name.to_ascii_lowercase();
-        // X-Forwarded-For and its kin, X-Original-Forwarded-For among them.
-        name.contains("forwarded") || names.contains(&name.as_str())
+        let is_one = NAMES.contains(&name.as_str()) || MORE.contains(&name.as_str());
+        is_one || PARTS.iter().any(|part| name.contains(part))
     })
 }
 

@@ -409,6 +409,8 @@ impl Gateway {
     /// [`Self::handle_addresses`].
     pub fn handle_networks(&mut self, networks: Vec<(IpAddr, u8)>) {
         self.rendezvous.set_networks(networks);
+        // An address may have become ours.
+        self.drop_own_redirects();
     }
 
     /// The answer to [`Command::ListAddresses`].

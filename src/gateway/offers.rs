@@ -54,10 +54,11 @@ impl Gateway {
             id,
             claimant: &entry.claimant,
             since: entry.session.created(),
-            is_connected: !matches!(
-                entry.session.state(),
-                ConnectionState::New | ConnectionState::Connecting
-            ),
+            is_connected: entry.is_within
+                || !matches!(
+                    entry.session.state(),
+                    ConnectionState::New | ConnectionState::Connecting
+                ),
             is_of_hub: entry.link.is_some(),
         });
         let all = self.limits.sessions;
@@ -80,7 +81,13 @@ impl Gateway {
                 }
                 Verdict::Full(Fullness::Hub) => {
                     let half = places.of_hub();
-                    format!("there are {half} connections of the hub, which is their limit")
+                    format!(
+                        "the hub has {half} sessions, some of them kept for this machine, and they are in use"
+                    )
+                }
+                Verdict::Full(Fullness::Network) => {
+                    let share = places.of_hub_network();
+                    format!("this address has {share} sessions over the hub, which is its share")
                 }
             }
         };
@@ -91,12 +98,14 @@ impl Gateway {
     /// Ends the session that makes room for a newer one of the same claimant.
     pub(super) fn displace(&mut self, now: Instant, oldest: Option<SessionId>) {
         if let Some(oldest) = oldest {
+            let why = "it did not connect, and a newer one needs its place";
             self.stats.sessions_displaced += 1;
-            self.close_session(
-                now,
-                oldest,
-                "it did not connect, and a newer one needs its place",
-            );
+            // Both sides of a connection between peers are told.
+            if let Some(link) = self.sessions.get(oldest).and_then(|entry| entry.link) {
+                self.fail_link(now, link, why);
+            } else {
+                self.close_session(now, oldest, why);
+            }
         }
     }
 
@@ -233,6 +242,7 @@ impl Gateway {
             touched: false,
             closed: VecDeque::new(),
             log_lines: if told.is_some() { CHANNEL_LOG_LINES } else { 0 },
+            is_within: false,
             is_quiet: told.is_none(),
         });
         if !self.demux.insert_ufrag(&ufrag, id) {

@@ -45,6 +45,8 @@ pub(super) struct Entry {
     pub(super) closed: VecDeque<ClosedChannel>,
     /// Lines that its channels may still put into the log; then they are for debugging only.
     pub(super) log_lines: u32,
+    /// Its peer is in this process, so it waits for nobody.
+    pub(super) is_within: bool,
     /// Its whole life is for debugging only: its claimant has made too many sessions.
     pub(super) is_quiet: bool,
 }

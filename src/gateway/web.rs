@@ -11,7 +11,7 @@ use super::source::{Command, Socket, Source};
 use super::timers::TimerKey;
 use super::writers::Denied;
 use crate::access::scope::Grant;
-use crate::access::visitors::{Admission, From};
+use crate::access::visitors::{Admission, From, Right};
 use crate::api::origin::{Caller, check_fetch_site};
 use crate::api::problem::Problem;
 use crate::api::{Action, Resource, check_content_type};
@@ -102,7 +102,7 @@ impl Gateway {
         let most = if is_spare {
             self.limits.connections
         } else {
-            self.limits.connections.min(self.visitors.len())
+            self.limits.connections.min(self.visitors.others())
         };
         match self.visitors.decide(from, most) {
             Admission::Free => true,
@@ -115,13 +115,12 @@ impl Gateway {
         }
     }
 
-    /// A connection has shown a right, so it makes room for nobody and may stay as long as others.
-    pub(super) fn show_right(&mut self, source: SourceId) {
-        if self.visitors.show_right(source)
-            && let Some(Source::Http(http)) = self.sources.get_mut(source)
-        {
-            http.connection
-                .set_idle_timeout(self.http_limits.idle_timeout);
+    /// A connection has shown a right, and may stay as long as others.
+    pub(super) fn show_right(&mut self, source: SourceId, right: Right) {
+        self.visitors.show_right(source, right);
+        if let Some(Source::Http(http)) = self.sources.get_mut(source) {
+            let usual = self.http_limits.idle_timeout;
+            http.connection.set_idle_timeout(usual);
         }
     }
 
@@ -210,7 +209,7 @@ impl Gateway {
             .entry(response.status() / 100)
             .or_default() += 1;
         if let Some(Source::Http(http)) = self.sources.get_mut(source) {
-            if response.status() == 401 {
+            if response.status() == 401 && self.visitors.right(source) == Right::None {
                 // A client that has a token comes right back with it.
                 http.connection.set_idle_timeout(IDLE_AFTER_401);
             }
@@ -248,7 +247,7 @@ impl Gateway {
                 self.authorize(now, source, head, &resource)?
             };
             if grant != Grant::default() {
-                self.show_right(source);
+                self.show_right(source, Right::Token);
             }
             permit(&grant, &resource, action)?;
             Ok((resource, action, grant))

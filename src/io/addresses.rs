@@ -13,11 +13,12 @@ pub fn list() -> io::Result<Vec<IpAddr>> {
         .collect())
 }
 
-/// The same with the bits of their networks (RFC 4632 §3.1).
+/// All addresses, of interfaces that are down as well, with the bits of their networks (RFC 4632 §3.1): an address is our own whatever
+/// becomes of its cable.
 pub fn networks() -> Vec<(IpAddr, u8)> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    let up = interfaces.iter().filter(|interface| interface.is_oper_up());
-    up.map(|interface| match &interface.addr {
+    let all = interfaces.iter();
+    all.map(|interface| match &interface.addr {
         if_addrs::IfAddr::V4(v4) => (IpAddr::V4(v4.ip), v4.prefixlen),
         if_addrs::IfAddr::V6(v6) => (IpAddr::V6(v6.ip), v6.prefixlen),
     })

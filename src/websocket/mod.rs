@@ -47,8 +47,8 @@ pub struct WebSocketConnection {
     state: State,
     /// The latest time that anybody told.
     now: Instant,
-    /// How long a peer may be silent until it is pinged, and until it is given up.
-    patience: (Duration, Duration),
+    /// It was asked for a sign of life, and is given up if none has come by then.
+    probed: Option<Instant>,
 }
 
 /// Where the connection stands.
@@ -96,13 +96,19 @@ impl WebSocketConnection {
                 keep_alive: KeepAlive::Quiet,
             },
             now,
-            patience: (PING_AFTER, CLOSE_AFTER),
+            probed: None,
         }
     }
 
-    /// Changes how long the peer may be silent until it is pinged, and until it is given up.
-    pub fn set_patience(&mut self, ping_after: Duration, close_after: Duration) {
-        self.patience = (ping_after, close_after);
+    /// Asks the peer for a sign of life now. It is given up unless one comes within this time.
+    pub fn probe(&mut self, now: Instant, within: Duration) {
+        self.now = now;
+        if let State::Open { .. } = self.state
+            && self.probed.is_none()
+        {
+            self.probed = Some(now + within);
+            self.ping();
+        }
     }
 
     /// The next message of the peer.
@@ -167,6 +173,7 @@ impl Connection for WebSocketConnection {
             State::Open { heard, keep_alive } => {
                 *heard = now;
                 *keep_alive = KeepAlive::Quiet;
+                self.probed = None;
                 self.pipe.push(input);
             }
             State::Closing { .. } => self.pipe.push(input),
@@ -215,11 +222,11 @@ impl Connection for WebSocketConnection {
             State::Open {
                 heard,
                 keep_alive: KeepAlive::Quiet,
-            } => Some(heard + self.patience.0),
+            } => Some((heard + PING_AFTER).min(self.probed.unwrap_or(heard + PING_AFTER))),
             State::Open {
                 heard,
                 keep_alive: KeepAlive::Pinged,
-            } => Some(heard + self.patience.1),
+            } => Some((heard + CLOSE_AFTER).min(self.probed.unwrap_or(heard + CLOSE_AFTER))),
             State::Closing { until } | State::Closed { until } | State::Failed { until } => {
                 Some(until)
             }
@@ -230,13 +237,15 @@ impl Connection for WebSocketConnection {
     fn handle_timeout(&mut self, now: Instant) {
         self.now = now;
         match self.state {
-            State::Open { heard, .. } if now >= heard + self.patience.1 => {
+            State::Open { heard, .. }
+                if now >= heard + CLOSE_AFTER || self.probed.is_some_and(|at| now >= at) =>
+            {
                 self.fail(CloseCode::Error, "no sign of life");
             }
             State::Open {
                 heard,
                 keep_alive: KeepAlive::Quiet,
-            } if now >= heard + self.patience.0 => {
+            } if now >= heard + PING_AFTER => {
                 self.ping();
                 if let State::Open { keep_alive, .. } = &mut self.state {
                     *keep_alive = KeepAlive::Pinged;

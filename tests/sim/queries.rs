@@ -48,7 +48,12 @@ fn a_ticket_opens_the_event_stream_and_nothing_else() {
 fn a_token_or_share_code_in_a_query_is_refused_under_any_name() {
     let mut world = World::new(2, ARM);
     for (method, path) in routes::own() {
-        for query in ["x=tw_1_2", "x=ts_1_2", "ticket=ts_1_2", "a=1&q=ts_1_2"] {
+        for query in [
+            "x=tw_1_2",
+            "x=ts_1_0123456789abcdef",
+            "ticket=ts_1_0123456789abcdef",
+            "a=1&q=ts_1_0123456789abcdef",
+        ] {
             let head = request(method, &format!("{path}?{query}"), "Host: board\r\n");
             let answer = world.request(head.as_bytes());
             let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);

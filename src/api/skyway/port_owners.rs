@@ -27,11 +27,12 @@ impl<C> Default for PortOwners<C> {
 }
 
 impl<C: PartialEq> PortOwners<C> {
-    /// Whether a client may open one more port: those that no peer uses yet are bounded.
-    pub fn may_open(&self, client: &C) -> bool {
+    /// Whether a client may open one more port: those that no peer uses yet are bounded, and with `counts_used` all that it has opened.
+    pub fn may_open(&self, client: &C, counts_used: bool) -> bool {
         let ports = self.ports.iter();
-        let unused = ports.filter(|owned| owned.peer.is_none() && owned.client == *client);
-        unused.count() < limits::CONTENT_PORTS
+        let counted =
+            ports.filter(|owned| (counts_used || owned.peer.is_none()) && owned.client == *client);
+        counted.count() < limits::CONTENT_PORTS
     }
 
     /// Whether a peer may use this port: it is its own, or the peer has less than its share.
@@ -153,15 +154,22 @@ mod tests {
         let most = limits::CONTENT_PORTS as u64;
         let (peer, other) = (Id::from_bits(1), Id::from_bits(2));
         for n in 0..most {
-            assert!(owners.may_open(&"a"), "{n}");
+            assert!(owners.may_open(&"a", false), "{n}");
             owners.open(now, Id::from_bits(n), "a");
         }
-        assert!(!owners.may_open(&"a") && owners.may_open(&"b"));
+        assert!(!owners.may_open(&"a", false) && owners.may_open(&"b", true));
         for n in 0..most {
             assert!(owners.may_use(Id::from_bits(n), peer));
             owners.claim(Id::from_bits(n), peer);
         }
-        assert!(owners.may_open(&"a"), "what is used counts for its peer");
+        assert!(
+            owners.may_open(&"a", false),
+            "what is used counts for its peer"
+        );
+        assert!(
+            !owners.may_open(&"a", true),
+            "and for a client that is not trusted"
+        );
         owners.open(now, Id::from_bits(most), "a");
         assert!(!owners.may_use(Id::from_bits(most), peer));
         assert!(owners.may_use(Id::from_bits(0), peer), "its own");

@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use rand::RngCore;
 
-use super::links::Feed;
+use super::Behind;
+use super::links::{Feed, Link};
+use crate::access::tries::network_of;
 use crate::api::origin::Caller;
 use crate::api::skyway::ids::{Id, Kind};
 use crate::api::skyway::{FieldError, error, reply};
@@ -30,8 +32,13 @@ pub(super) struct Opening {
     client: PortClient,
 }
 
-/// Who opens content ports: where the client is, and which page it is.
-pub(super) type PortClient = (Standing, PageOrigin);
+/// Who opens content ports: the network of the client, if that is beyond this machine, and which page it is.
+pub(super) type PortClient = (Option<IpAddr>, PageOrigin);
+
+/// The client that opens ports from there.
+pub(super) fn port_client(standing: Standing, origin: &PageOrigin) -> PortClient {
+    (standing.remote().map(network_of), origin.clone())
+}
 
 /// A content port, for its device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -228,20 +235,41 @@ impl Gateway {
                 || devices.any(|(_, device)| is_port(device.local.map(|local| local.port()))))
     }
 
-    /// A socket of ours was opened: connections that send their messages there stop doing so.
+    /// A socket of ours was opened, or an address has become ours: connections that send their messages there stop doing so.
     pub(in crate::gateway) fn drop_own_redirects(&mut self) {
+        self.drop_redirects(|gateway, _, to| gateway.is_own_port(to));
+    }
+
+    /// Messages of connections are not sent any longer where they must not be.
+    pub(super) fn drop_redirects(&mut self, is_bad: impl Fn(&Self, &Link, SocketAddr) -> bool) {
         let links = self.rendezvous.links.iter();
-        let redirected = links.filter_map(|(id, link)| Some((id, link.redirect?)));
-        let own: Vec<LinkId> = redirected
-            .filter(|(_, to)| self.is_own_port(*to))
-            .map(|(id, _)| id)
+        let redirected = links.filter_map(|(id, link)| Some((id, link, link.redirect?)));
+        let bad: Vec<LinkId> = redirected
+            .filter(|(_, link, to)| is_bad(self, link, *to))
+            .map(|(id, _, _)| id)
             .collect();
-        for id in own {
-            if let Some(link) = self.rendezvous.links.get_mut(id) {
-                link.redirect = None;
-                log::warn!("a connection's messages were sent to a port that is ours now: no more");
+        for id in bad {
+            if let Some(link) = self.rendezvous.links.get_mut(id)
+                && let Some(to) = link.redirect.take()
+            {
+                log::warn!(
+                    "messages of a connection are not sent to {to} any longer: it must not be redirected there"
+                );
             }
             self.direct(id);
+        }
+    }
+
+    /// Where the program behind a peer stands; this machine for all others.
+    pub(super) fn standing_of(&self, peer: PeerId) -> Standing {
+        match self.rendezvous.behind.get(&peer) {
+            Some(Behind::Rest(token)) => {
+                let program = self.rendezvous.rest_peers.get(token);
+                program.map_or(Standing::Local, |program| program.standing)
+            }
+            Some(Behind::Configured(_) | Behind::PeerJs(_) | Behind::SkyWay(_)) | None => {
+                Standing::Local
+            }
         }
     }
 

@@ -69,6 +69,16 @@ impl Gateway {
     ) -> Result<Option<UnixTime>, NotAdmitted> {
         let time = self.unix_time();
         let admitted = door::check(self.keys(dialect), standing, application, time);
+        self.count_guess(now, standing, admitted)
+    }
+
+    /// A client beyond this machine that was refused has guessed, and has to wait when it guesses often.
+    fn count_guess(
+        &mut self,
+        now: Instant,
+        standing: Standing,
+        admitted: Result<Admitted, NotAdmitted>,
+    ) -> Result<Option<UnixTime>, NotAdmitted> {
         let Some(remote) = standing.remote() else {
             return admitted.map(|admitted| admitted.until);
         };
@@ -96,11 +106,14 @@ impl Gateway {
         standing: Standing,
         application: Application<'_>,
     ) -> Result<(), NotAdmitted> {
-        match self.admit(now, dialect, standing, application) {
-            // A client that only asks has no id yet.
-            Ok(_) | Err(NotAdmitted::Peer | NotAdmitted::Credential(_)) => Ok(()),
-            Err(key) => Err(key),
-        }
+        let time = self.unix_time();
+        let checked = door::check(self.keys(dialect), standing, application, time);
+        let checked = match checked {
+            // A client that only asks has no id yet, so it has guessed nothing.
+            Err(NotAdmitted::Peer | NotAdmitted::Credential(_)) => Ok(Admitted::default()),
+            other => other,
+        };
+        self.count_guess(now, standing, checked).map(|_| ())
     }
 
     /// How many living peers a client has made: programs beyond this machine by their address, pages of other origins by their

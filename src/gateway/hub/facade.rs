@@ -7,11 +7,13 @@ use rand::RngCore;
 use serde_json::Value;
 
 use super::Behind;
+use super::content::port_client;
 use super::foreign::{Foreign, ForeignRequest};
 use super::links::{Feed, Wanted};
 use super::polls::PollKey;
 use super::rest_peers::RestPeer;
 use crate::access::scope::{Scope, Verb};
+use crate::access::visitors::Right;
 use crate::api::skyway::ids::{Id, Kind};
 use crate::api::skyway::reply::DataStatus;
 use crate::api::skyway::request::{
@@ -64,7 +66,7 @@ impl Gateway {
             Call::UpdateCredential(peer) => self.update_credential(now, peer, request, body),
             Call::PeerEvents(peer) => match self.rest_token(peer, request, true) {
                 Ok(token) => {
-                    self.show_right(source);
+                    self.show_right(source, Right::Key);
                     let key = PollKey::Peer(token);
                     return self.poll_events(now, source, caller, key, command, peek);
                 }
@@ -76,7 +78,7 @@ impl Gateway {
             }),
             Call::CreateData => match self.check_data(request, body) {
                 Ok(()) => {
-                    let client = (request.standing, request.origin.clone());
+                    let client = port_client(request.standing, &request.origin);
                     return self.open_content_port(now, source, caller, command, client);
                 }
                 Err(wrong) => Err(wrong),
@@ -87,7 +89,7 @@ impl Gateway {
             Call::ChangeConnection(id) => self.change_connection(now, id, request, body),
             Call::DataEvents(id) => match self.link_of(id) {
                 Ok(link) => {
-                    self.show_right(source);
+                    self.show_right(source, Right::Key);
                     let key = PollKey::Link(link);
                     return self.poll_events(now, source, caller, key, command, peek);
                 }
@@ -96,8 +98,9 @@ impl Gateway {
             Call::DataStatus(id) => self.data_status(id),
             Call::Media(_) => Ok(reply::no_media(command)),
         };
-        if done.is_ok() {
-            self.show_right(source);
+        // That there is no media shows nothing.
+        if done.is_ok() && !matches!(call, Call::Media(_)) {
+            self.show_right(source, Right::Key);
         }
         let response = done.unwrap_or_else(|(status, faults)| error(status, command, &faults));
         self.answer(now, source, caller, response);
@@ -227,10 +230,13 @@ impl Gateway {
             let detail = "programs beyond this machine, and pages, make a peer first: POST /peers";
             return Err(wrong(403, "address", detail));
         }
-        if !self.rendezvous.owners.may_open(&(standing, origin.clone())) {
+        let client = port_client(standing, origin);
+        let counts_used = standing != Standing::Local;
+        if !self.rendezvous.owners.may_open(&client, counts_used) {
             let most = limits::CONTENT_PORTS;
-            let detail =
-                format!("{most} ports are open that no connection uses: use or delete some first");
+            let detail = format!(
+                "{most} ports are open, which is the limit for one client: use or delete some"
+            );
             return Err(wrong(403, "data", detail));
         }
         if !self.has_spare_descriptors(limits::SPARE_DESCRIPTORS) {

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use crate::access::visitors::Right;
 use crate::api::ROUTES;
 use crate::api::origin::{Caller, check_fetch_site_of};
 use crate::api::problem::Problem;
@@ -198,7 +199,7 @@ impl Gateway {
             }
         };
         if standing == Standing::Local {
-            self.show_right(source);
+            self.show_right(source, Right::Token);
         }
         let request = ForeignRequest {
             caller,

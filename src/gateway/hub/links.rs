@@ -74,6 +74,8 @@ pub(super) struct Link {
     pub(super) redirect: Option<SocketAddr>,
     /// The endpoints that it may be bound to.
     pub(super) scopes: Vec<Scope>,
+    /// The network of the client that called, if that is beyond this machine.
+    network: Option<IpAddr>,
     /// How messages are said to be written, and whether we write them so.
     pub(super) serialization: Serialization,
     pub(super) transcodes: bool,
@@ -87,6 +89,11 @@ pub(super) struct Link {
 }
 
 impl Link {
+    /// The network of the client that called, if that is beyond this machine.
+    pub(super) fn network(&self) -> Option<IpAddr> {
+        self.network
+    }
+
     pub(super) fn has_ended(&self) -> bool {
         self.ended.is_some()
     }
@@ -185,6 +192,7 @@ impl Gateway {
                 feed: Feed::Nothing,
                 redirect: None,
                 scopes: self.scopes_of(to),
+                network: self.claimant_of(self.rendezvous.hub.find(from)).network,
                 serialization,
                 transcodes,
                 label,
@@ -227,6 +235,7 @@ impl Gateway {
                 feed: wanted.feed,
                 redirect: wanted.redirect,
                 scopes: wanted.scopes,
+                network: self.claimant_of(Some(peer)).network,
                 serialization: wanted.serialization,
                 transcodes: wanted.transcodes,
                 metadata: wanted.metadata,
@@ -278,7 +287,7 @@ impl Gateway {
     }
 
     fn new_link(&mut self, now: Instant, mut link: Link) -> Option<LinkId> {
-        if !self.has_room_for_link() {
+        if !self.has_room_for_link(link.network) {
             self.stats.sessions_refused += 1;
             let detail = "there are too many connections";
             self.answer_with(
@@ -341,7 +350,9 @@ impl Gateway {
             Beginning::Answer(_) => self.claimant_of(self.rendezvous.hub.find(&remote)),
         };
         let dialect = self.rendezvous.dialect_of(&remote);
-        let local = match self.rendezvous.place_of(&remote) {
+        let place = self.rendezvous.place_of(&remote);
+        let is_within = place == Some(Place::Within);
+        let local = match place {
             // Two sessions of one process cannot tell their datagrams apart by addresses that both have.
             Some(Place::Within) => {
                 self.rendezvous.internal = self.rendezvous.internal.wrapping_add(1);
@@ -373,6 +384,9 @@ impl Gateway {
             return Ok(());
         };
         link.session = Some(session);
+        if let Some(entry) = self.sessions.get_mut(session) {
+            entry.is_within = is_within;
+        }
         let (connection, carries) = (link.connection.clone(), Carries::Data);
         let body = if is_offer {
             // The API has SkyWay's words; a page of PeerJS understands them in its own way.
@@ -505,7 +519,7 @@ impl Gateway {
     }
 
     /// A link came to nothing, and the other peer does not know.
-    fn fail_link(&mut self, now: Instant, id: LinkId, detail: &str) {
+    pub(in crate::gateway) fn fail_link(&mut self, now: Instant, id: LinkId, detail: &str) {
         if let Some(link) = self
             .rendezvous
             .links

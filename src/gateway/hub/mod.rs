@@ -78,13 +78,16 @@ pub(in crate::gateway) struct Guest {
     origin: PageOrigin,
 }
 
-/// The claimant of what a client does that was let in with this key.
+/// The claimant of what a client does that was let in with this key. Programs and pages on this machine share no bound.
 fn claimant(key: &str, standing: Standing) -> Claimant {
+    let Some(remote) = standing.remote() else {
+        return Claimant::default();
+    };
     Claimant {
         key: Some(key.to_owned()),
         ..Claimant::default()
     }
-    .at(standing.remote())
+    .at(Some(remote))
 }
 
 /// What nobody was told.
@@ -241,8 +244,15 @@ enum Place {
 impl Gateway {
     /// Whether there may be one more link. Of those that are over and only remembered, the oldest
     /// makes room.
-    fn has_room_for_link(&mut self) -> bool {
+    fn has_room_for_link(&mut self, network: Option<IpAddr>) -> bool {
         let links = &self.rendezvous.links;
+        // One network may have a quarter of those that are not open.
+        let waiting = links.iter().filter(|(_, link)| {
+            network.is_some() && link.network() == network && !link.open && !link.has_ended()
+        });
+        if waiting.count() >= (2 * self.limits.sessions).div_ceil(4) {
+            return false;
+        }
         if links.len() < 2 * self.limits.sessions {
             return true;
         }
@@ -276,6 +286,7 @@ impl Gateway {
             }
             let behind = Behind::Configured(peer.clone());
             let claimant = Claimant::default();
+            self.send_guest_away(now, &peer.id);
             match self.join(now, &peer.id, Speaks::Gateway, behind, &claimant) {
                 Ok(_) => {}
                 Err(NotJoined::Taken) => {
@@ -293,6 +304,32 @@ impl Gateway {
             ..config.clone()
         };
         self.end_what_lost_its_right(now);
+    }
+
+    /// A peer of the configuration has its name, whoever had it before.
+    fn send_guest_away(&mut self, now: Instant, name: &str) {
+        let Some(id) = self.rendezvous.hub.find(name) else {
+            return;
+        };
+        match self.rendezvous.behind.get(&id) {
+            Some(Behind::Rest(token)) => {
+                let token = token.clone();
+                self.delete_rest_peer(now, &token);
+            }
+            Some(Behind::PeerJs(page)) => {
+                let source = page.source;
+                self.leave(id);
+                self.close_socket(now, source, sockets::NOT_ALLOWED, "the id is the gateway's");
+            }
+            Some(Behind::SkyWay(page)) => {
+                let page = *page;
+                if let Some(it) = self.rendezvous.pages.get_mut(page) {
+                    it.session.disconnect(now);
+                }
+                self.settle_page(now, page);
+            }
+            Some(Behind::Configured(_)) | None => {}
+        }
     }
 
     /// Ends peers whose key the configuration has taken away, and connections that use an endpoint which it no longer allows.
@@ -370,17 +407,24 @@ impl Gateway {
         for link in forbidden {
             self.close_link(now, link, "its key does not open this endpoint any more");
         }
+        self.drop_redirects(|gateway, link, to| {
+            let standing = gateway.standing_of(link.peer);
+            let (config, links) = (&gateway.rendezvous.config, &gateway.rendezvous.networks);
+            !config.may_redirect(standing == Standing::Local, to.ip(), links)
+        });
     }
 
     /// Whether one more peer of a claimant may join: those of one network beyond this machine are a quarter at most, so that
-    /// nobody takes all places with ids that cost nothing.
+    /// no client takes all places with ids that cost nothing.
     fn has_room_for_peer(&self, claimant: &Claimant) -> bool {
         let Some(network) = claimant.network else {
             return true;
         };
         let guests = self.rendezvous.guests.values();
         let same = guests.filter(|guest| **guest == network);
+        // And all of them together leave some for this machine.
         same.count() < self.limits.peers.div_ceil(4)
+            && self.rendezvous.guests.len() < (self.limits.peers * 3).div_ceil(4)
     }
 
     /// Lets a peer into the hub.

@@ -9,6 +9,7 @@ use super::Behind;
 use super::facade::random_id;
 use super::pages::Page;
 use super::rest_peers::WARNED_BEFORE;
+use crate::access::visitors::Right;
 use crate::gateway::Gateway;
 use crate::ids::{PageId, PeerId};
 use crate::payload::Dialect;
@@ -77,7 +78,7 @@ impl Gateway {
             Ok(peer) => {
                 let carriers = self.rendezvous.pages.get(id).map(Page::carriers);
                 for source in carriers.into_iter().flatten().flatten() {
-                    self.show_right(source);
+                    self.show_right(source, Right::Key);
                 }
                 if let Some(page) = self.rendezvous.pages.get_mut(id) {
                     page.peer = Some(peer);

@@ -11,6 +11,7 @@ use super::rest_peers::WARNED_BEFORE;
 use super::{Purpose, door};
 use crate::access::UnixTime;
 use crate::access::tries::network_of;
+use crate::access::visitors::Right;
 use crate::api::origin::Caller;
 use crate::gateway::Gateway;
 use crate::gateway::source::Source;
@@ -255,7 +256,7 @@ impl Gateway {
                 http.page = Some(id);
             }
             if has_joined {
-                self.show_right(source);
+                self.show_right(source, Right::Key);
             }
         }
         self.settle_page(now, id);
@@ -305,7 +306,7 @@ impl Gateway {
             Ok(()) => {
                 page.socket = Some(source);
                 if page.peer.is_some() {
-                    self.show_right(source);
+                    self.show_right(source, Right::Key);
                 }
             }
             Err(_) => return self.close_socket(now, source, 1000, ""),

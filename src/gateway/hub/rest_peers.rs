@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Behind;
+use super::content::port_client;
 use super::polls::PollKey;
 use crate::access::UnixTime;
 use crate::api::skyway::{Event, EventQueue};
@@ -82,12 +83,13 @@ impl Gateway {
         let Some(id) = peer.peer.take() else { return };
         peer.events.push(Event::Close);
         peer.ended = Some(now);
-        let client = (peer.standing, peer.origin.clone());
+        let (standing, origin) = (peer.standing, peer.origin.clone());
+        let client = port_client(standing, &origin);
         let mut ports = self.rendezvous.owners.of_peer(id);
         self.remove_own_peer(now, id);
         self.settle_ended(now);
         // Nobody is left who could use them.
-        if self.own_peers(client.0, &client.1) == Some(0) {
+        if self.own_peers(standing, &origin) == Some(0) {
             ports.extend(self.rendezvous.owners.unused_of(&client));
         }
         for port in ports {

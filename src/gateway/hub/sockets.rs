@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::facade::random_id;
 use super::foreign::{Foreign, ForeignRequest};
 use super::{Behind, Guest, PeerJsPage};
+use crate::access::visitors::Right;
 use crate::gateway::Gateway;
 use crate::gateway::source::Source;
 use crate::gateway::timers::TimerKey;
@@ -22,11 +23,9 @@ use crate::websocket::{WsMessage, accept_key};
 /// How long a page of PeerJS may say nothing; it says something every 5 s. The server's default.
 const SILENCE: Duration = Duration::from_secs(90);
 
-/// A page that is silent for this long is pinged, and one that does not answer is given up, so that a page which was killed
-/// without a word does not keep its id. Browsers answer pings even where they hold back the page's timers.
-const PING_AFTER: Duration = Duration::from_secs(10);
-/// See [`PING_AFTER`].
-const GONE_AFTER: Duration = Duration::from_secs(20);
+/// How long a page may take to answer a ping when another one asks for its id. Browsers answer pings even where they hold back the
+/// page's timers; a page that was killed without a word does not, and its id is free then.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// Close codes (RFC 6455 §7.4.1).
 const NORMAL: u16 = 1000;
@@ -78,7 +77,7 @@ impl Gateway {
                 };
                 let admitted = self.admit(now, Dialect::PeerJs, request.standing, application);
                 if admitted.is_ok() {
-                    self.show_right(source);
+                    self.show_right(source, Right::Key);
                 }
                 admitted.err().map(|_| Refusal::Key)
             }
@@ -134,13 +133,7 @@ impl Gateway {
         };
         match std::mem::replace(&mut socket.purpose, Purpose::Leaving) {
             Purpose::Joining(joining) => match self.join_peerjs(now, source, *joining) {
-                Ok(peer) => {
-                    self.set_purpose(source, Purpose::PeerJs(peer));
-                    if let Some(Source::WebSocket(socket)) = self.sources.get_mut(source) {
-                        socket.connection.set_patience(PING_AFTER, GONE_AFTER);
-                    }
-                    self.schedule_source(now, source);
-                }
+                Ok(peer) => self.set_purpose(source, Purpose::PeerJs(peer)),
                 Err(refusal) => {
                     let frame = refusal.frame();
                     self.send_to_socket(now, source, &frame);
@@ -193,6 +186,9 @@ impl Gateway {
         let speaks = Speaks::Page(Dialect::PeerJs);
         let claimant = super::claimant(&page.guest.key, page.guest.standing);
         let joined = self.join(now, &name, speaks, Behind::PeerJs(page), &claimant);
+        if joined == Err(NotJoined::Taken) {
+            self.probe_peer(now, &name);
+        }
         let peer = joined.map_err(|why| match why {
             NotJoined::Taken => Refusal::Taken,
             NotJoined::Full => Refusal::Full,
@@ -200,6 +196,18 @@ impl Gateway {
         self.timers.set(TimerKey::Peer(peer), Some(now + SILENCE));
         self.send_to_socket(now, source, peerjs::open());
         Ok(peer)
+    }
+
+    /// Another page wants the id of one of PeerJS: whether that one is still there, its browser says.
+    fn probe_peer(&mut self, now: Instant, name: &str) {
+        let peer = self.rendezvous.hub.find(name);
+        if let Some(Behind::PeerJs(page)) = peer.and_then(|id| self.rendezvous.behind.get(&id)) {
+            let source = page.source;
+            if let Some(Source::WebSocket(socket)) = self.sources.get_mut(source) {
+                socket.connection.probe(now, ANSWER_WITHIN);
+                self.schedule_source(now, source);
+            }
+        }
     }
 
     /// A frame of a WebSocket of the hub.

@@ -20,6 +20,8 @@ pub(super) struct Bench {
     /// The page that asks, if it is one.
     pub(super) origin: Option<String>,
     host: &'static str,
+    /// With which peers are made.
+    pub(super) key: &'static str,
     /// Sockets that were opened, and what was sent from them.
     pub(super) sockets: Vec<(SourceId, SocketAddr)>,
     pub(super) sent: Vec<(SocketAddr, Vec<u8>)>,
@@ -41,6 +43,7 @@ impl Bench {
             http,
             origin: None,
             host: "localhost",
+            key: "k",
             sockets: Vec::new(),
             sent: Vec::new(),
             occupied: None,
@@ -181,7 +184,7 @@ impl Bench {
     }
 
     pub(super) fn peer(&mut self, name: &str) -> String {
-        let body = json!({"key": "k", "domain": "d", "peer_id": name});
+        let body = json!({"key": self.key, "domain": "d", "peer_id": name});
         let (status, body) = self.call("POST", "/peers", &body);
         assert_eq!(status, 201, "{body}");
         body["params"]["token"].as_str().unwrap().to_owned()

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::bench::Bench;
+use crate::access::visitors::Right;
 use crate::config::Config;
 use crate::limits;
 
@@ -61,15 +62,19 @@ impl Bench {
 #[test]
 fn a_key_from_beyond_this_machine_opens_what_it_names_and_what_is_offered() {
     let mut bench = Bench::new(CONFIG);
-    for (key, endpoint, status) in [
+    for (n, (key, endpoint, status)) in [
         ("named", "arm", 202),
         ("named", "gps", 202),
         ("named", "leg", 403),
         ("named", "none", 403),
         ("plain", "gps", 202),
         ("plain", "arm", 403),
-    ] {
-        bench.visit(STRANGER);
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        // One address has a share of the hub.
+        bench.visit(&format!("192.0.2.{}:40000", 20 + n));
         let name = format!("{key}-{endpoint}");
         let token = bench.peer_of(key, &name);
         let params = json!({"params": {"endpoint": endpoint}});
@@ -383,16 +388,145 @@ fn a_page_of_peerjs_that_does_not_answer_a_ping_frees_its_id() {
     assert!(join(&mut bench, "one").contains("OPEN"));
     let dead = bench.http;
     assert!(join(&mut bench, "two").contains("ID-TAKEN"));
-    bench.pass(Duration::from_secs(11));
     let ping = bench.gateway.output(dead).to_vec();
     assert_eq!(ping.first(), Some(&0x89), "a ping (RFC 6455 §5.5.2)");
     // A masked pong without payload keeps it.
     let pong = [0x8a, 0x80, 0, 0, 0, 0];
     bench.gateway.handle_data(bench.now, dead, &pong);
     bench.gateway.consume(bench.now, dead, ping.len());
-    bench.pass(Duration::from_secs(12));
+    bench.pass(Duration::from_secs(20));
     assert_eq!(peers(&bench), 1);
-    bench.pass(Duration::from_secs(10));
+    assert!(join(&mut bench, "two").contains("ID-TAKEN"));
+    bench.pass(Duration::from_secs(7));
     assert_eq!(peers(&bench), 0, "it did not answer the second ping");
     assert!(join(&mut bench, "two").contains("OPEN"));
+}
+
+#[test]
+fn connections_within_the_gateway_wait_for_nobody() {
+    let mut bench = Bench::new("");
+    let token = bench.peer_of("k", "caller");
+    bench.peer_of("k", "callee");
+    let mut ids = Vec::new();
+    for _ in 0..14 {
+        let body = json!({"peer_id": "caller", "token": token, "target_id": "callee"});
+        let (status, body) = bench.call("POST", "/data/connections", &body);
+        assert_eq!(status, 202, "{body}");
+        ids.push(
+            body["params"]["data_connection_id"]
+                .as_str()
+                .expect("an id")
+                .to_owned(),
+        );
+    }
+    bench.pass(Duration::from_secs(1));
+    for id in ids {
+        let path = format!("/data/connections/{id}/status");
+        assert_eq!(
+            bench.call("GET", &path, &Value::Null).1["open"],
+            true,
+            "{id}"
+        );
+    }
+}
+
+#[test]
+fn two_sessions_are_enough_for_a_connection_within_the_gateway() {
+    let mut bench = Bench::new("[limits]\nsessions = 4\n");
+    let token = bench.peer_of("k", "caller");
+    bench.peer_of("k", "callee");
+    let body = json!({"peer_id": "caller", "token": token, "target_id": "callee"});
+    let (_, body) = bench.call("POST", "/data/connections", &body);
+    let id = body["params"]["data_connection_id"]
+        .as_str()
+        .expect("an id");
+    let path = format!("/data/connections/{id}/events");
+    assert_eq!(bench.call("GET", &path, &Value::Null).1["event"], "OPEN");
+}
+
+#[test]
+fn calls_to_nobody_from_one_network_leave_room_for_the_others() {
+    let mut bench = Bench::new(CONFIG);
+    bench.visit(STRANGER);
+    let token = bench.peer_of("plain", "a");
+    let calls = (0..128).filter(|n| {
+        let body = json!({"peer_id": "a", "token": token, "target_id": format!("nobody{n}")});
+        bench.call("POST", "/data/connections", &body).0 == 202
+    });
+    assert_eq!(calls.count(), 32, "a quarter");
+    bench.visit("127.0.0.1:40000");
+    let here = bench.peer_of("plain", "here");
+    assert_eq!(bench.call_robot("here", &here, &json!({})).0, 202);
+}
+
+#[test]
+fn asking_for_media_shows_no_right_and_a_key_is_less_than_a_token() {
+    let mut bench = Bench::new(CONFIG);
+    bench.visit(STRANGER);
+    let right = |bench: &Bench| bench.gateway.visitors.right(bench.http);
+    bench.call("POST", "/media/connections", &json!({}));
+    assert_eq!(right(&bench), Right::None);
+    bench.peer_of("plain", "a");
+    assert_eq!(right(&bench), Right::Key);
+    bench.visit("127.0.0.1:40000");
+    bench.call("GET", "/endpoints", &Value::Null);
+    assert_eq!(right(&bench), Right::Token);
+}
+
+#[test]
+fn asking_who_is_there_is_no_guess() {
+    let mut bench =
+        Bench::new(&CONFIG.replace("key = \"peerjs\"", "key = \"peerjs\"\npeers = [\"page-*\"]"));
+    bench.visit(STRANGER);
+    for _ in 0..20 {
+        assert_eq!(bench.call("GET", "/peerjs/id", &Value::Null).0, 200);
+    }
+    assert_eq!(bench.call("GET", "/wrong/id", &Value::Null).0, 401);
+    assert_eq!(bench.call("GET", "/peerjs/id", &Value::Null).0, 200);
+}
+
+#[test]
+fn a_peer_of_the_configuration_has_its_name_whoever_had_it_before() {
+    let mut bench = Bench::new(CONFIG);
+    bench.visit(STRANGER);
+    let token = bench.peer_of("plain", "robot-2");
+    let more = format!("{CONFIG}\n[[peer]]\nid = \"robot-2\"\nendpoint = \"arm\"\n");
+    let more = Config::parse(&more).expect("a configuration");
+    bench.gateway.handle_reload(bench.now, Ok(more));
+    bench.settle();
+    let path = format!("/peers/robot-2/status?token={token}");
+    let (_, status) = bench.call("GET", &path, &Value::Null);
+    assert_eq!(status["disconnected"], true, "{status}");
+    let caller = bench.peer_of("plain", "caller");
+    let body = json!({"peer_id": "caller", "token": caller, "target_id": "robot-2"});
+    let (_, body) = bench.call("POST", "/data/connections", &body);
+    let id = body["params"]["data_connection_id"]
+        .as_str()
+        .expect("an id");
+    let path = format!("/data/connections/{id}/events");
+    assert_eq!(bench.call("GET", &path, &Value::Null).1["event"], "OPEN");
+}
+
+#[test]
+fn a_narrower_redirect_holds_for_connections_that_exist() {
+    let mut bench = Bench::new(CONFIG);
+    bench.key = "plain";
+    let (port, number) = bench.port();
+    let [_, theirs] = bench.connected("a", "b", &port);
+    let path = format!("/data/connections/{theirs}");
+    let body = json!({"redirect_params": {"ip_v4": "127.0.0.1", "port": 7002}});
+    assert_eq!(bench.call("PUT", &path, &body).0, 200);
+    let sent = |bench: &mut Bench| {
+        bench.sent.clear();
+        bench.datagram(number, b"on its way");
+        bench.pass(Duration::from_millis(200));
+        let to = "127.0.0.1:7002".parse().expect("an address");
+        bench.sent.iter().filter(|(at, _)| *at == to).count()
+    };
+    assert_eq!(sent(&mut bench), 1);
+    let narrow = CONFIG.replace("expose = true", "expose = true\nredirect = []");
+    let narrow = Config::parse(&narrow).expect("a configuration");
+    bench.gateway.handle_reload(bench.now, Ok(narrow));
+    bench.settle();
+    assert_eq!(sent(&mut bench), 0);
 }
