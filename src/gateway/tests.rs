@@ -73,7 +73,7 @@ fn a_panic_costs_one_session() {
 }
 
 #[test]
-fn bytes_on_a_channel_that_nobody_knows_are_counted() {
+fn bytes_on_an_unknown_channel_are_counted() {
     use crate::endpoint::DropReason;
     use crate::session::event::SessionEvent;
     let (mut gateway, _) = gateway();

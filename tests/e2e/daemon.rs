@@ -93,7 +93,7 @@ impl Drop for Folder {
     }
 }
 
-/// What a daemon logs. It is read whenever somebody looks, so that what the daemon has said before an
+/// What a daemon logs. It is read each time a test looks at it, so that what the daemon has said before an
 /// answer is there when the answer is; and in between by a thread, so that the pipe never fills up.
 struct Log {
     pipe: ChildStderr,
@@ -112,7 +112,7 @@ impl Log {
         let theirs = Arc::downgrade(&log);
         thread::spawn(move || {
             while let Some(log) = theirs.upgrade() {
-                let mut log = log.lock().expect("nobody panics here");
+                let mut log = log.lock().expect("the lock is not poisoned");
                 log.fetch();
                 if log.has_ended {
                     return;
@@ -222,7 +222,7 @@ impl Daemon {
 
     /// What it has logged, up to now.
     pub fn log(&self) -> String {
-        self.stderr.lock().expect("nobody panics there").text()
+        self.stderr.lock().expect("the lock is not poisoned").text()
     }
 
     pub fn get(&self, path: &str) -> Value {
@@ -295,7 +295,7 @@ impl Daemon {
             .count()
     }
 
-    /// Its lock files, if it was killed: its number will be somebody else's one day. One that ends by
+    /// Its lock files, if it was killed: another process will have its number one day. One that ends by
     /// itself leaves none, and other daemons must not find that theirs are touched.
     fn forget_locks(&self) {
         for entry in fs::read_dir("/run/lock").into_iter().flatten().flatten() {

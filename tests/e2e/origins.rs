@@ -61,7 +61,7 @@ fn a_foreign_page_gets_nothing_on_any_route() {
                 "{origin} {method} {path}"
             );
         }
-        // A preflight is refused in one way or another, and names nobody.
+        // A preflight is refused in one way or another, and allows no origin.
         for (_, path) in routes::hub() {
             let lines = format!("Host: localhost\r\nOrigin: {origin}\r\n");
             let answer = ask(&daemon, "OPTIONS", &path, &lines);

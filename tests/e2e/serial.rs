@@ -218,7 +218,7 @@ fn the_file_system_tells_of_a_line_that_comes() {
     // Its own tries are more than a second apart after some of them.
     daemon.until("some tries", |_| tries(&trace::all(&trace)).len() >= 6);
     let _pty = Pty::plug(&line);
-    // Nobody asks the daemon anything: it is to wake up by itself.
+    // The test asks the daemon nothing meanwhile: it has to wake up by itself.
     daemon.until("opened", |_| {
         let calls = trace::all(&trace);
         let last = tries(&calls).pop().and_then(|last| calls.get(last));

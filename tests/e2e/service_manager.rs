@@ -34,7 +34,7 @@ type Told = (String, Vec<OwnedFd>);
 fn listen(socket: &UnixDatagram, came: &Weak<Mutex<Vec<Told>>>) {
     while let Some(came) = came.upgrade() {
         if let Some(told) = receive(socket) {
-            came.lock().expect("nobody panics here").push(told);
+            came.lock().expect("the lock is not poisoned").push(told);
         }
     }
 }
@@ -112,7 +112,7 @@ impl ServiceManager {
     /// Looks at what it was told, after a moment.
     pub fn turn(&mut self) {
         thread::sleep(Duration::from_millis(5));
-        let came = std::mem::take(&mut *self.came.lock().expect("nobody panics there"));
+        let came = std::mem::take(&mut *self.came.lock().expect("the lock is not poisoned"));
         for (text, fds) in came {
             let name = text.lines().find_map(|line| line.strip_prefix("FDNAME="));
             let name = name.unwrap_or("stored").to_owned();

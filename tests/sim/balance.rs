@@ -171,7 +171,7 @@ impl Balance {
         }
         let dropped = self.dropped("from_peer");
         let arrived = self.messages["from_peer"];
-        // A stop is sent by nobody; one that a line did not take before it vanished is counted.
+        // No peer sends a stop. One that a line did not take before it vanished is counted.
         let stops = storm.world.http_text(storm.events);
         let stops = (stops.matches("event: deadman\n").count() * STOP.len()) as u64;
         let written = arm_of(storm)
@@ -226,7 +226,7 @@ impl Channel {
         assert_eq!(
             ledger::bytes(&pieces) + ends,
             self.received.len() as u64,
-            "seed {seed} {name}: bytes of nobody"
+            "seed {seed} {name}: bytes of no known sender"
         );
         let numbers = ledger::numbers(&pieces);
         assert!(

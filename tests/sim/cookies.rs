@@ -8,7 +8,7 @@ use crate::sessions::ARM;
 use crate::world::World;
 
 #[test]
-fn no_answer_sets_a_cookie_and_no_cookie_lets_anybody_in() {
+fn no_answer_sets_a_cookie_and_no_cookie_gives_rights() {
     let mut world = World::new(1, ARM);
     let token = with_token(&mut world, &json!({"name": "boss", "admin": true}));
     world.token = None;

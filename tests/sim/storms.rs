@@ -385,8 +385,8 @@ fn whatever_happens_every_byte_is_accounted_for() {
         storm.calm(&mut aborted);
         exact += u64::from(Balance::of(&mut storm).holds(&storm));
     }
-    // Of a channel that ends in mid-stream nobody knows what had arrived. If that were all there
-    // is, the sums would say little.
+    // Of a channel that ends in mid-stream the test does not know what had arrived. If all channels
+    // were like that, the sums would say little.
     let all = seeds(SEEDS);
     assert!(exact * 4 + 8 > all, "{exact} of {all} seeds to the byte");
 }
