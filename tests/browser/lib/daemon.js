@@ -70,7 +70,8 @@ export class Daemon {
   async start() {
     const listen = this.url ? new URL(this.url).host : '127.0.0.1:0';
     // The first would win over XDG_STATE_HOME, and the second is no key of a configuration.
-    const { STATE_DIRECTORY, THINGWAY, THINGWAY_BIN, ...environment } = process.env;
+    const { STATE_DIRECTORY, ...inherited } = process.env;
+    const environment = Object.fromEntries(Object.entries(inherited).filter(([name]) => !name.startsWith('THINGWAY')));
     // -D: the tracer is a grandchild, so that signals and the exit code are the daemon's.
     const tracer = this.#trace ? ['strace', '-D', '-f', '-ttt', '-e', 'trace=ioctl', '-o', this.#trace] : [];
     const [command, ...words] = [...tracer, this.#program, '--config', join(this.#directory, 'thingway.toml'), ...(this.#listen ? ['--listen', listen] : [])];
