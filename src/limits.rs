@@ -140,6 +140,8 @@ pub const OWN_DESCRIPTORS: usize = 16;
 
 /// Sessions and peers of one token, key or address whose life the log tells, in each [`LOG_INTERVAL`].
 pub const LOGGED_LIVES: u32 = 20;
+/// Tokens, keys and networks whose lines are counted for that.
+pub const LOGGED_NAMES: usize = 256;
 /// See [`LOGGED_LIVES`].
 pub const LOG_INTERVAL: Duration = Duration::from_secs(10);
 

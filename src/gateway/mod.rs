@@ -10,6 +10,7 @@ mod configure;
 mod control;
 mod delivery;
 mod demux;
+mod descriptors;
 mod devices;
 mod drain;
 mod events;
@@ -81,9 +82,6 @@ use tokens::Setup;
 
 /// How often an idle event stream gets a comment, so that proxies keep it open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
-/// Tokens, keys and networks whose log lines are counted.
-const MAX_LOGGED: usize = 256;
 
 /// The daemon. One owner drives it: `io::EventLoop` for real, a simulated world in tests.
 pub struct Gateway {
@@ -225,7 +223,11 @@ impl Gateway {
             events: events::Hub::default(),
             stats: Stats::default(),
             refusals: RateLimit::new(5, Duration::from_secs(60)),
-            lives: RateLimits::new(limits::LOGGED_LIVES, limits::LOG_INTERVAL, MAX_LOGGED),
+            lives: RateLimits::new(
+                limits::LOGGED_LIVES,
+                limits::LOG_INTERVAL,
+                limits::LOGGED_NAMES,
+            ),
             access: Access::default(),
             trust_loopback: config.access.trust_loopback,
             delayed: VecDeque::new(),
@@ -278,33 +280,6 @@ impl Gateway {
         self.configured.control.push(path.clone());
         self.commands
             .push_back(Command::ListenControl { source, path });
-    }
-
-    /// Keeps within the number of file descriptors that the process may have, and says so where the configuration asks for
-    /// more than that.
-    pub fn use_descriptors(&mut self, limit: usize) {
-        self.descriptors = limit;
-        let content = &self.rendezvous.config().content;
-        let devices = 2 * self.routing.endpoints.len();
-        let needed = limits::OWN_DESCRIPTORS
-            + limits::SPARE_DESCRIPTORS
-            + limits::CONTROL_CONNECTIONS
-            + self.limits.connections
-            + usize::from(content.ports)
-            + devices;
-        if needed > limit {
-            log::warn!(
-                "the process may open {limit} files, and with limits.connections = {} and content.ports = {} it may need \
-                 {needed}: raise the limit (LimitNOFILE= of the service, or ulimit -n), or lower those",
-                self.limits.connections,
-                content.ports
-            );
-        }
-    }
-
-    /// Whether this many file descriptors stay free when one more is used.
-    fn has_spare_descriptors(&self, spare: usize) -> bool {
-        self.sources.len() + limits::OWN_DESCRIPTORS + spare < self.descriptors
     }
 
     fn open_ice(&mut self, port: u16) {

@@ -1,4 +1,4 @@
-//! Who gets the next session when many are asked for.
+//! Who gets the next session or connection when many are asked for.
 
 use std::time::Duration;
 
@@ -82,4 +82,75 @@ fn a_revocation_that_cannot_be_stored_says_so_and_is_tried_again() {
     assert_eq!(status, 201);
     let (status, _) = world.ask_json("POST", "/tokens", &json!({"name": "twice", "admin": true}));
     assert_eq!(status, 409);
+}
+
+#[test]
+fn who_holds_connections_open_keeps_out_nobody_else() {
+    let mut world = World::new(9, ARM);
+    let local = "192.0.2.1:8000".parse().unwrap();
+    let open = |world: &mut World, address: &str| {
+        let remote = format!("{address}:40000").parse().unwrap();
+        world.gateway.handle_accept(world.now, local, remote)
+    };
+    // A connection that has shown no right makes room for the next one: of its address, then of the network.
+    for _ in 0..200 {
+        assert!(open(&mut world, "192.0.2.66").is_some());
+    }
+    assert_eq!(world.metric("thingway_connections_displaced_total"), 168);
+    for n in 0..300 {
+        let address = format!("192.0.2.{}", 70 + n % 100);
+        assert!(open(&mut world, &address).is_some(), "{address}");
+    }
+    // Three quarters of 256 are for the network.
+    let displaced = 168 + 32 + 300 - 192;
+    assert_eq!(
+        world.metric("thingway_connections_displaced_total"),
+        displaced
+    );
+    assert_eq!(
+        world.get("/endpoints/arm")["name"],
+        "arm",
+        "this machine has room"
+    );
+    assert_eq!(world.metric("thingway_connections_refused_total"), 0);
+    // Silent ones are hung up on after ten seconds, and their places are free again.
+    world.run(Duration::from_secs(11));
+    for n in 0..192 {
+        let address = format!("192.0.2.{}", 70 + n % 100);
+        assert!(open(&mut world, &address).is_some(), "{address}");
+    }
+    assert_eq!(
+        world.metric("thingway_connections_displaced_total"),
+        displaced
+    );
+}
+
+#[test]
+fn connections_with_a_token_make_room_for_nobody() {
+    let mut world = World::new(9, ARM);
+    let read = token("reader", "arm", &["read"]);
+    let text = with_token(&mut world, &read);
+    let local = "192.0.2.1:8443".parse().unwrap();
+    let mut kept = Vec::new();
+    for n in 0..32 {
+        let remote = format!("192.0.2.66:{}", 40_000 + n).parse().unwrap();
+        let source = world.gateway.handle_accept(world.now, local, remote);
+        let source = source.expect("room");
+        world.http.insert(source, Vec::new());
+        let head = format!(
+            "GET /endpoints HTTP/1.1\r\nHost: board\r\nAuthorization: Bearer {text}\r\n\r\n"
+        );
+        world
+            .gateway
+            .handle_data(world.now, source, head.as_bytes());
+        world.settle();
+        assert!(world.http_text(source).starts_with("HTTP/1.1 200"));
+        kept.push(source);
+    }
+    let remote = "192.0.2.66:50000".parse().unwrap();
+    assert_eq!(world.gateway.handle_accept(world.now, local, remote), None);
+    assert_eq!(world.metric("thingway_connections_refused_total"), 1);
+    let remote = "192.0.2.67:50000".parse().unwrap();
+    let other = world.gateway.handle_accept(world.now, local, remote);
+    assert!(other.is_some(), "another address");
 }

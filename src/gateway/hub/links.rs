@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use rand::RngCore;
 use serde_json::Value;
 
+use super::link_rights::grant_of;
 use super::polls::PollKey;
 use super::{Behind, Place};
-use crate::access::places::Claimant;
-use crate::access::scope::{Grant, Holder, Scope, Verb};
+use crate::access::scope::Scope;
 use crate::api::skyway::ids::{Id, Kind};
 use crate::api::skyway::{Event, EventQueue};
 use crate::datagram;
@@ -24,7 +24,6 @@ use crate::limits;
 use crate::payload::Serialization;
 use crate::session::channels::ChannelWish;
 use crate::session::{Session, sdp};
-use crate::signaling::door::Standing;
 use crate::signaling::message::{
     Answer, Body, Candidate, Carries, Failed, Offer, Signal, Why, Written,
 };
@@ -253,37 +252,6 @@ impl Gateway {
             self.timers.set(TimerKey::Link(link), at);
         }
         Some(id)
-    }
-
-    /// With what a peer was let in, as the claimant of sessions.
-    fn claimant_of(&self, peer: Option<PeerId>) -> Claimant {
-        let behind = peer.and_then(|peer| self.rendezvous.behind.get(&peer));
-        let (key, standing) = match behind {
-            Some(Behind::Rest(token)) => match self.rendezvous.rest_peers.get(token) {
-                Some(program) => (program.key.clone(), program.standing),
-                None => return Claimant::default(),
-            },
-            Some(Behind::PeerJs(page)) => (page.guest.key.clone(), page.guest.standing),
-            Some(Behind::SkyWay(page)) => match self.rendezvous.pages.get(*page) {
-                Some(page) => (page.key().to_owned(), page.standing),
-                None => return Claimant::default(),
-            },
-            Some(Behind::Configured(_)) | None => return Claimant::default(),
-        };
-        super::claimant(&key, standing)
-    }
-
-    /// The endpoints that callers of one of our peers may reach.
-    fn scopes_of(&self, peer: PeerId) -> Vec<Scope> {
-        match self.rendezvous.behind.get(&peer) {
-            Some(Behind::Configured(config)) => vec![Scope {
-                endpoints: config.endpoints().cloned().collect(),
-                verbs: vec![Verb::Read, Verb::Write],
-            }],
-            // The program behind it says what it is bound to, with its own right.
-            Some(Behind::Rest(_)) => self.rest_scopes(Standing::Local, peer),
-            Some(Behind::PeerJs(_) | Behind::SkyWay(_)) | None => Vec::new(),
-        }
     }
 
     fn new_link(&mut self, now: Instant, mut link: Link) -> Option<LinkId> {
@@ -615,18 +583,6 @@ impl Gateway {
             let detail = format!("there is no peer {}", link.remote);
             self.fail_link(now, id, &detail);
         }
-    }
-}
-
-/// In whose name a peer's session does what it does.
-fn grant_of(link: &Link) -> Grant {
-    Grant {
-        token: Some(Holder {
-            id: String::new(),
-            name: format!("peer {}", link.remote),
-        }),
-        scopes: link.scopes.clone(),
-        ..Grant::default()
     }
 }
 

@@ -9,6 +9,7 @@ mod door;
 mod facade;
 mod foreign;
 mod link_channel;
+mod link_rights;
 mod links;
 mod page_events;
 mod pages;
