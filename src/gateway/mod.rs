@@ -41,7 +41,7 @@ mod web_bodies;
 mod writers;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -378,19 +378,6 @@ impl Gateway {
         } else {
             self.exit = Some(Exit::Failed(failure.clone()));
         }
-    }
-
-    /// This machine's addresses with the bits of their networks; told before
-    /// [`Self::handle_addresses`].
-    pub fn handle_networks(&mut self, networks: Vec<(IpAddr, u8)>) {
-        self.rendezvous.set_networks(networks);
-        // An address may have become ours.
-        self.drop_own_redirects();
-    }
-
-    /// The answer to [`Command::ListAddresses`].
-    pub fn handle_addresses(&mut self, now: Instant, addresses: &[IpAddr]) {
-        self.answer_offers(now, addresses);
     }
 
     /// The answer to [`Command::CountUnsent`].

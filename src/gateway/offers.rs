@@ -42,6 +42,19 @@ impl PendingOffer {
 }
 
 impl Gateway {
+    /// This machine's addresses with the bits of their networks; told before
+    /// [`Self::handle_addresses`].
+    pub fn handle_networks(&mut self, networks: Vec<(IpAddr, u8)>) {
+        self.rendezvous.set_networks(networks);
+        // An address may have become ours.
+        self.drop_own_redirects();
+    }
+
+    /// The answer to [`Command::ListAddresses`].
+    pub fn handle_addresses(&mut self, now: Instant, addresses: &[IpAddr]) {
+        self.answer_offers(now, addresses);
+    }
+
     /// Whether another session may be made; said before the offer is read. `Some`: the session that makes room for it.
     pub(super) fn check_session_limit(
         &mut self,
