@@ -87,7 +87,7 @@ boards: console test-tools
 # The oldest core only, not optimised: what CI has time for.
 boards-light: console test-tools
 	THINGWAY_CROSS_MOVED=1 cross/build arm-unknown-linux-musleabihf light
-	cross/check arm-unknown-linux-musleabihf light
+	THINGWAY_CROSS_MOVED=1 cross/check arm-unknown-linux-musleabihf light
 	cd tests/browser && THINGWAY=target/cross/arm-unknown-linux-musleabihf/light/emulated \
 	  node --test --test-concurrency=1 node_peer.test.js demo.test.js
 

@@ -98,8 +98,9 @@ impl Foreign {
                 let fault = FieldError::new(field, detail.to_owned());
                 skyway::error(status, call.command(), &[fault])
             }
-            Self::NotAllowed(other) => other.response(),
-            Self::SocketIo
+            Self::NotAllowed(other) if status == 405 => other.response(),
+            Self::NotAllowed(_)
+            | Self::SocketIo
             | Self::Clients { .. }
             | Self::Exists { .. }
             | Self::PeerJs

@@ -284,6 +284,8 @@ fn origins_stay_with_their_dialect_and_their_key() {
         let answer = bench.call("POST", "/peers", &body(key));
         assert_eq!(answer.0, status, "{origin} {key}: {}", answer.1);
     }
+    bench.origin = Some("https://evil.example".to_owned());
+    assert_eq!(bench.call("OPTIONS", "/peers", &Value::Null).0, 403);
     // The other dialect, and what has no key in it.
     for (origin, path, status) in [
         ("https://q.example", "/peerjs/id", 200),
