@@ -162,8 +162,9 @@ impl Places {
         (beyond.count() >= self.of_hub_beyond()).then_some(Fullness::Hub)
     }
 
-    /// The session that makes room because one token, key or network has a quarter that waits. Over the hub it is one of the hub's,
-    /// otherwise one that is not. Never an administrator's, and of whoever has most: a client that makes many offers displaces its own.
+    /// Returns the session that makes room, if sessions of one token, key or network that wait fill a quarter. A session of the hub makes
+    /// room for a session of the hub only, and an administrator's for none. The claimant that has most loses one, so a client that makes
+    /// many offers displaces its own.
     fn displaced<I: Copy>(
         self,
         wanted: &Claimant,

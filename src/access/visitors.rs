@@ -1,8 +1,8 @@
 //! Which HTTP connections there may be: bounds for all of them, for those from beyond this machine, for each address there, and
 //! places of its own for the control socket.
 //!
-//! When a bound is reached, the oldest connection that has shown no right makes room, so that connections which only wait
-//! lock nobody out. A key of the hub may be public, so connections with no more than that have half of each bound: beyond it the oldest
+//! When a bound is reached, the oldest connection that has shown no right makes room, so that silent connections cannot lock out
+//! others. A key of the hub may be public, so connections that have shown only a key have half of each bound: beyond it the oldest
 //! of them makes room.
 
 use std::net::IpAddr;

@@ -132,7 +132,7 @@ impl World {
         self.request_from(SocketAddr::from(([127, 0, 0, 1], 40_000)), bytes)
     }
 
-    /// The same, from another address.
+    /// Sends a request from another address, and returns the response.
     pub(super) fn request_from(&mut self, remote: SocketAddr, bytes: &[u8]) -> Option<Vec<u8>> {
         self.connect_from(remote, false);
         // Another connection may have made room for it.
@@ -173,7 +173,7 @@ impl World {
         down
     }
 
-    /// The client of a connection has gone.
+    /// Closes a client's connection from its side.
     pub(super) fn leave(&mut self, source: SourceId) {
         self.gateway.handle_closed(self.now, source);
         let failure = Failure::new(FailureKind::Absent, "reset");

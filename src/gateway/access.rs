@@ -264,7 +264,7 @@ impl Gateway {
             "token-expired" => "its token has expired",
             _ => "closed over the API",
         };
-        self.close_session(now, session, why);
+        self.end_after_farewell(now, session, why);
     }
 
     /// Tokens that have expired take their sessions along.

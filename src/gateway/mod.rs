@@ -61,6 +61,7 @@ use crate::ids::{
     EndpointId, EndpointKind, RouteKind, SessionId, SessionKind, SourceId, SourceKind,
 };
 use crate::limits::{self, Limits};
+use crate::session::Session;
 use crate::session::crypto::Identity;
 use crate::tls::TlsIdentity;
 use crate::util::rate_limit::{RateLimit, RateLimits};
@@ -113,6 +114,8 @@ pub struct Gateway {
     /// Sessions that have had input or may be written to.
     touched_sessions: VecDeque<SessionId>,
     offers: Vec<PendingOffer>,
+    /// Sessions that have ended, and when and why their associations are closed.
+    farewells: VecDeque<(Instant, &'static str, Session)>,
     /// Connections whose channels have gone in this turn.
     orphans: Vec<EndpointId>,
     /// Devices that lost a script in this turn, because its session has gone.
@@ -218,6 +221,7 @@ impl Gateway {
             touched_sources: VecDeque::new(),
             touched_sessions: VecDeque::new(),
             offers: Vec::new(),
+            farewells: VecDeque::new(),
             orphans: Vec::new(),
             halted: Vec::new(),
             events: events::Hub::default(),
@@ -487,6 +491,7 @@ impl Gateway {
                 TimerKey::Listener(source) => self.retry_listener(source),
                 TimerKey::Expiry => self.expire_tokens(now),
                 TimerKey::Store => self.store_again(now),
+                TimerKey::Farewell => self.close_after_farewell(now),
                 TimerKey::KeepAlive => self.keep_event_streams_alive(now),
                 TimerKey::Hub => self.handle_hub_timeout(now),
                 TimerKey::ContentPorts => self.expire_ports(now),

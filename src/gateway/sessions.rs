@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -79,6 +79,9 @@ pub(super) struct ClosedChannel {
     pub(super) reason: &'static str,
     pub(super) detail: String,
 }
+
+/// How long what was told last has until the association is closed.
+const FAREWELL: Duration = Duration::from_millis(50);
 
 impl Gateway {
     /// Runs `f` on a session. A panic in it costs this session and nothing else: str0m stops
@@ -237,9 +240,60 @@ impl Gateway {
 
     /// Forgets a session and everything that hangs on it.
     pub(super) fn end_session(&mut self, id: SessionId, reason: &EndReason) {
-        let Some(entry) = self.sessions.remove(id) else {
-            return;
-        };
+        if let Some(entry) = self.forget_session(id, reason, None) {
+            let name = entry.session.name().to_owned();
+            // Dropping it runs str0m's code too, which after a panic may be in any state.
+            if catch_unwind(AssertUnwindSafe(|| drop(entry))).is_err() {
+                log::error!("session {name}: a bug at its end, please report it");
+            }
+        }
+    }
+
+    /// Ends a session that has just been told why. Its association is closed a moment later: some libraries (libdatachannel) throw away
+    /// what they have not delivered when DTLS ends.
+    pub(super) fn end_after_farewell(&mut self, now: Instant, id: SessionId, why: &'static str) {
+        if self.farewells.len() >= self.limits.sessions {
+            return self.close_session(now, id, why);
+        }
+        let reason = EndReason::Closed(why);
+        if let Some(entry) = self.forget_session(id, &reason, Some(ConnectionState::Closed)) {
+            let at = now + FAREWELL;
+            self.farewells.push_back((at, why, entry.session));
+            if !self.timers.is_set(TimerKey::Farewell) {
+                self.timers.set(TimerKey::Farewell, Some(at));
+            }
+        }
+    }
+
+    /// Closes the associations whose farewell has had its time.
+    pub(super) fn close_after_farewell(&mut self, now: Instant) {
+        let is_due =
+            |farewell: Option<&(Instant, _, _)>| farewell.is_some_and(|(at, ..)| *at <= now);
+        while is_due(self.farewells.front())
+            && let Some((_, why, mut session)) = self.farewells.pop_front()
+        {
+            let transmits = &mut self.routing.transmits;
+            let closed = catch_unwind(AssertUnwindSafe(|| {
+                session.close(now, why, transmits);
+                drop(session);
+            }));
+            if closed.is_err() {
+                self.stats.sessions_panicked += 1;
+                log::error!("a session met a bug at its end, please report it");
+            }
+        }
+        let next = self.farewells.front().map(|(at, ..)| *at);
+        self.timers.set(TimerKey::Farewell, next);
+    }
+
+    /// Takes a session out of everything that knows it. `state`: what is told of it, if that is not its own.
+    fn forget_session(
+        &mut self,
+        id: SessionId,
+        reason: &EndReason,
+        state: Option<ConnectionState>,
+    ) -> Option<Entry> {
+        let entry = self.sessions.remove(id)?;
         let name = entry.session.name().to_owned();
         for route in entry.routes.iter().chain(&entry.lingering) {
             self.remove_route(*route, DropReason::Closed);
@@ -255,7 +309,7 @@ impl Gateway {
         self.names.remove(&name);
         let state = match (reason, entry.session.state()) {
             (EndReason::Panicked | EndReason::Protocol(_), _) => ConnectionState::Failed,
-            (_, state) => state,
+            (_, own) => state.unwrap_or(own),
         };
         if let Some(link) = entry.link {
             self.rendezvous
@@ -280,9 +334,6 @@ impl Gateway {
         }
         let event = json!({"id": name, "state": state.as_str(), "reason": reason.to_string()});
         self.events.push("session", &event);
-        // Dropping it runs str0m's code too, which after a panic may be in any state.
-        if catch_unwind(AssertUnwindSafe(|| drop(entry))).is_err() {
-            log::error!("session {name}: a bug at its end, please report it");
-        }
+        Some(entry)
     }
 }

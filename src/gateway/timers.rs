@@ -44,6 +44,8 @@ pub(super) enum TimerKey {
     Expiry,
     /// What is known of tokens could not be stored.
     Store,
+    /// An association is to be closed whose peer was told why.
+    Farewell,
     /// Signals to peers that are not there.
     Hub,
     /// A content port that no peer uses is to be closed.

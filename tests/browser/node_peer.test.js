@@ -62,6 +62,7 @@ for (const trickle of [false, true]) {
     const deleted = await fetch(daemon.url + location, { method: 'DELETE' });
     assert.equal(deleted.status, 200);
     await until('the peer is told', () => !demo.isOpen());
+    await until('the control channel says so', () => heard.some(({ type }) => type === 'bye'));
     // It was told by the end of DTLS, which the library calls `disconnected` before `closed`. Had it found out by itself, ICE would have failed.
     assert.ok(!states.includes('failed'), `${states}`);
   });

@@ -1,5 +1,5 @@
-//! Whose the content ports are: a port belongs to the peer that uses it, or is closed when no peer has used it for a while; nobody
-//! has more than a share.
+//! The owners of content ports. A port belongs to the first peer that uses it; a port that no peer uses is closed after a while. Each
+//! client and each peer has a share.
 
 use std::time::Instant;
 

@@ -327,7 +327,7 @@ impl Gateway {
         let program = token.and_then(|token| self.rendezvous.rest_peers.get(token));
         let key = program.map_or("", |program| program.key.as_str());
         let standing = match (standing, program) {
-            // A peer that was made from beyond this machine stays what it is, whoever uses it.
+            // A peer that was made from beyond this machine keeps its rights when a local program uses it.
             (Standing::Local, Some(program)) => program.standing,
             (standing, _) => standing,
         };

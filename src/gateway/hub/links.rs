@@ -312,7 +312,7 @@ impl Gateway {
         };
         let grant = grant_of(link);
         let (remote, peer) = (link.remote.clone(), link.peer);
-        // Whoever calls claims the place.
+        // The calling side claims the place.
         let claimant = match beginning {
             Beginning::Offer(_) => self.claimant_of(Some(peer)),
             Beginning::Answer(_) => self.claimant_of(self.rendezvous.hub.find(&remote)),

@@ -307,7 +307,7 @@ impl Gateway {
         self.end_what_lost_its_right(now);
     }
 
-    /// A peer of the configuration has its name, whoever had it before.
+    /// Ends the guest that has the id of a peer of the configuration.
     fn send_guest_away(&mut self, now: Instant, name: &str) {
         let Some(id) = self.rendezvous.hub.find(name) else {
             return;

@@ -88,7 +88,7 @@ impl Gateway {
         let mut ports = self.rendezvous.owners.of_peer(id);
         self.remove_own_peer(now, id);
         self.settle_ended(now);
-        // Nobody is left who could use them.
+        // The client has no other peer that could use its unused ports.
         if self.own_peers(standing, &origin) == Some(0) {
             ports.extend(self.rendezvous.owners.unused_of(&client));
         }

@@ -1,4 +1,4 @@
-//! Nobody gets more than was given: what a key opens, whose the content ports are, where messages may go, and whose pages may come.
+//! Access control of the hub: what a key opens, who owns content ports, where messages may go, and which pages may come.
 
 use std::time::Duration;
 
@@ -146,7 +146,7 @@ fn a_key_that_the_configuration_takes_away_takes_its_peers_along() {
 }
 
 #[test]
-fn content_ports_go_with_their_peer_or_when_nobody_uses_them() {
+fn content_ports_are_closed_with_their_peer_or_when_they_are_unused() {
     let mut bench = Bench::new(CONFIG);
     let token = bench.peer_of("plain", "a");
     let (used, _) = bench.port();
@@ -158,7 +158,7 @@ fn content_ports_go_with_their_peer_or_when_nobody_uses_them() {
     bench.pass(limits::CONTENT_PORT_UNUSED - Duration::from_secs(5));
     assert_eq!(open(&bench), 2);
     bench.pass(Duration::from_secs(10));
-    assert_eq!(open(&bench), 1, "the one that nobody uses has been closed");
+    assert_eq!(open(&bench), 1, "the unused one was closed");
     bench.visit("127.0.0.1:40000");
     let path = format!("/data/{unused}");
     assert_eq!(bench.call("DELETE", &path, &Value::Null).0, 404);
@@ -183,7 +183,7 @@ fn a_stranger_has_a_share_of_ports_and_none_without_a_peer() {
     bench.visit("127.0.0.1:40000");
     let (local, _) = bench.port();
     bench.visit(STRANGER);
-    // A port of somebody else's peer is not the stranger's to use, and all unused ones go with the last peer.
+    // The stranger may not use a port of another client's peer, and its unused ports are closed with its last peer.
     bench.visit("127.0.0.1:40000");
     let here = bench.peer_of("plain", "here");
     let params = json!({"params": {"data_id": local}});
