@@ -393,3 +393,15 @@ fn a_device_that_speaks_by_itself_wakes_an_idle_session() {
         assert!(text[before..].contains("temp"), "{text}");
     }
 }
+
+#[test]
+fn a_session_that_is_deleted_hears_why_before_its_association_ends() {
+    let mut world = World::new(40, ARM);
+    let n = world.connect(&[reliable("thingway"), reliable("arm")], good(), 40);
+    world.until("open", SOON, |w| w.peer(n).channels["arm"].open);
+    world.delete(n);
+    assert!(!world.peer(n).closed, "not in the same moment");
+    world.until("told", SOON, |w| !w.peer(n).told("bye").is_empty());
+    assert!(!world.peer(n).closed, "first the reason");
+    world.until("closed", SOON, |w| w.peer(n).closed);
+}

@@ -25,8 +25,17 @@ export function DeskPanel({ desk, hidden }: { desk: Desk; hidden: boolean }) {
   const toggle = (what: typeof open) => setOpen(open === what ? null : what);
   const endpoint = endpoints.value.get(desk.name);
   const state = desk.state.value;
+  // What was sent before the screen's code had arrived is shown as soon as there is a screen.
+  const early = useRef<string[]>([]);
   const echoed = (text: string) => {
-    if (habits.echo && habits.mode === 'text') screen?.print(`\x1b[36m${text}\x1b[0m\r\n`);
+    if (!habits.echo || habits.mode !== 'text') return;
+    const echo = `\x1b[36m${text}\x1b[0m\r\n`;
+    if (screen) screen.print(echo);
+    else early.current.push(echo);
+  };
+  const begin = (made: Screen | null) => {
+    setScreen(made);
+    if (made) for (const echo of early.current.splice(0)) made.print(echo);
   };
   // Its own line: only what has changed is said aloud.
   const status = endpoint && endpoint.state !== 'open' && state === 'open'
@@ -73,7 +82,7 @@ export function DeskPanel({ desk, hidden }: { desk: Desk; hidden: boolean }) {
       )}
       <StopBar endpoint={desk.name} />
       <LeaseBar desk={desk} />
-      <ScreenView desk={desk} onScreen={setScreen} onLeave={() => root.current?.querySelector<HTMLElement>('.tools button')?.focus()} />
+      <ScreenView desk={desk} onScreen={begin} onLeave={() => root.current?.querySelector<HTMLElement>('.tools button')?.focus()} />
       <Trouble words={desk.trouble.value?.() ?? null} onDismiss={() => { desk.trouble.value = null; }} />
       {!allows(desk.name, 'write') ? <p class="hint bar">{t('desk.read-only')}</p>
         : habits.input === 'line' ? <LineInput desk={desk} onSent={echoed} disabled={state !== 'open'} />
