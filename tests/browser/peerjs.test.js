@@ -25,6 +25,7 @@ for (const reliable of [true, false]) {
       // The second way is a message of the library's own, where there are such messages.
       await (serialization === 'raw' ? page.run('close', at) : page.run('close', at, { flush: true }));
       await until('the session ends with its channel', async () => (await daemon.sessions()).length === 0);
+      await page.hasClosed(at);
       assert.deepEqual((await page.run('state', at)).events, ['open', 'close']);
     }
     assert.deepEqual(page.errors, []);

@@ -24,6 +24,7 @@ test('a serial line is called with every serialization', { timeout: testBound },
     await talksToALine(page, device, at, serialization, '\u20ac');
     await page.run('close', at);
     await until('the session ends with its channel', async () => (await daemon.sessions()).length === 0);
+    await page.hasClosed(at);
     assert.deepEqual((await page.run('state', at)).events, ['open', 'close']);
   }
   assert.deepEqual(page.errors, []);
