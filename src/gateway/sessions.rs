@@ -45,7 +45,7 @@ pub(super) struct Entry {
     pub(super) closed: VecDeque<ClosedChannel>,
     /// Lines that its channels may still put into the log; then they are for debugging only.
     pub(super) log_lines: u32,
-    /// Its peer is in this process, so it waits for nobody.
+    /// Its peer is another session of this process, so it counts as connected from the start.
     pub(super) is_within: bool,
     /// Its whole life is for debugging only: its claimant has made too many sessions.
     pub(super) is_quiet: bool,

@@ -1,5 +1,5 @@
-//! An attack from the network on a daemon that is configured as `docs/skyway.md` and `docs/access.md` say: nobody gets more than was
-//! given, and nobody is locked out.
+//! Attacks from the network on a daemon with the configuration of `docs/skyway.md` and `docs/access.md`: an attacker gets no more
+//! than his rights, and locks nobody else out.
 
 use std::fs;
 use std::io::{Read, Write};

@@ -266,7 +266,7 @@ impl Daemon {
 
     // ---- what the kernel knows of it ----
 
-    /// How often it has gone to sleep.
+    /// How often the process has given up the processor of its own accord, that is, waited in `poll`.
     pub fn wakes(&self) -> u64 {
         let status = self.proc("status");
         let mut lines = status.lines();

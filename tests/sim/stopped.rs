@@ -1,4 +1,4 @@
-//! The dead man at the edges: who was stopped, and a machine whose writer has gone already.
+//! Edge cases of the dead man's switch: which writer is told that it stopped, and a machine whose writer has already gone.
 
 use std::time::Duration;
 

@@ -42,7 +42,7 @@ export function ScreenView({ desk, onScreen, onLeave }: { desk: Desk; onScreen: 
     listen(terminal, (message, byPerson) => {
       const { input, enter } = habits.peek();
       if (input !== 'keys') return;
-      // A pointer or a wheel over a terminal in which nobody types is not meant for its device.
+      // Mouse reports go to the device only while the terminal has the keyboard focus.
       if (!document.hasFocus() || !terminal.element?.contains(document.activeElement)) return;
       if (byPerson) desk.send(typeof message === 'string' ? message.replace(/\r/g, ENDINGS[enter] || '\r') : message);
       else if (!screen.repeats) desk.answer(message);
