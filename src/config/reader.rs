@@ -187,7 +187,8 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A list of strings, each with its line.
+    /// A list of strings, each with its line. `None` also if it has values, and none of them is a
+    /// string: that fault is told, and no other follows from it.
     pub(super) fn strings(
         &mut self,
         key: &str,
@@ -197,8 +198,9 @@ impl<'a> Section<'a> {
         let name = self.name(key);
         let DeValue::Array(array) = value else {
             document.wrong_type(&name, &span, "a list of strings", &value);
-            return Some(Vec::new());
+            return None;
         };
+        let is_empty = array.is_empty();
         let mut strings = Vec::new();
         for item in array {
             let span = item.span();
@@ -207,7 +209,7 @@ impl<'a> Section<'a> {
                 other => document.wrong_type(&name, &span, "a list of strings", &other),
             }
         }
-        Some(strings)
+        (is_empty || !strings.is_empty()).then_some(strings)
     }
 
     /// A table of strings: the line of each, its key, and its value.

@@ -129,6 +129,15 @@ fn syntax_errors_and_wrong_shapes_have_lines_too() {
 }
 
 #[test]
+fn a_list_of_the_wrong_type_is_one_fault() {
+    for listen in ["\"127.0.0.1:1\"", "[7]"] {
+        let found = faults(&format!("[http]\nlisten = {listen}"));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with("2: http.listen must be a list of strings"));
+    }
+}
+
+#[test]
 fn a_name_may_be_there_once() {
     let one = "[[endpoint]]\nname = \"x\"\nkind = \"demo\"\n";
     assert_eq!(
