@@ -93,6 +93,7 @@ boards-light: console test-tools
 
 # The archives of static programs, with their sums and SBOMs.
 tarballs: console
+	tests/install cross
 	packaging/tarball
 
 # The package for this machine; packaging/deb has the others.
