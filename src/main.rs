@@ -22,7 +22,7 @@ use thingway::io::identity::StateError;
 use thingway::io::systemd::{self, Inherited};
 use thingway::io::{
     access_file, addresses, control_socket, identity, limits, log as logging, ports as io_ports,
-    tty,
+    tls_files, tty,
 };
 use thingway::{ports, report, selftest};
 
@@ -61,6 +61,7 @@ fn run(arguments: &[String]) -> Result<(), Fatal> {
             let path = check.config.as_ref().or(args.config.as_ref());
             let path = path.ok_or_else(|| cli::usage("check: --config FILE is needed"))?;
             let config = ConfigFiles::new(Some(path.clone()), None).load()?;
+            check_rest(path, &config)?;
             let notes = config.notes();
             let notes = notes.iter().map(|note| format!("{path}: note: {note}\n"));
             print(&format!("{}{path}: good\n", notes.collect::<String>()))
@@ -173,6 +174,20 @@ fn list_ports(json: bool) -> Result<String, Fatal> {
     Ok(json + "\n")
 }
 
+/// What `check` looks at and a start does not stop for: it may come later.
+fn check_rest(path: &str, config: &Config) -> Result<(), Fatal> {
+    let tls = config.http.tls.as_ref().map(tls_files::check);
+    let tls = tls
+        .and_then(Result::err)
+        .map(|why| format!("http.tls: {why}"));
+    let faults = tls.into_iter().chain(config.absences());
+    let faults: Vec<_> = faults.map(|fault| format!("{path}: {fault}")).collect();
+    if faults.is_empty() {
+        return Ok(());
+    }
+    Err(Fatal::Config(faults.join("\n")))
+}
+
 fn serve(args: &Args) -> Result<(), Fatal> {
     let level = args.log_level()?;
     let listen = args.listen()?;
@@ -203,6 +218,9 @@ fn serve(args: &Args) -> Result<(), Fatal> {
         );
     }
     access_file::apply_boot_file(&mut access, &config.access.boot_file, time);
+    for absence in config.absences() {
+        log::warn!("{absence}");
+    }
     let mut gateway = Gateway::new(clock(), config, identity, addresses::host_names(), seed);
     gateway.use_access(access);
     gateway.use_descriptors(descriptors);

@@ -96,21 +96,25 @@ fn read_listen(
     listen
 }
 
-/// RFC 6454 §6.1: scheme, host, port; no path. `*` would defeat the check, `null` is anybody.
+/// RFC 6454 §6.1: scheme, host, port; no path. `*` would defeat the check, `null` is anybody. Apps that show their pages by
+/// a scheme of their own (Capacitor, Ionic, Tauri, Electron, extensions of browsers) send it as it is.
 pub(super) fn is_origin(text: &str) -> bool {
-    let rest = text
-        .strip_prefix("http://")
-        .or_else(|| text.strip_prefix("https://"));
-    rest.is_some_and(|host| {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
-        // A browser leaves its scheme's own port out, so with it nothing would ever match.
-        let default_port = if text.starts_with("https") {
-            ":443"
-        } else {
-            ":80"
-        };
-        !host.is_empty() && host.chars().all(allowed) && !host.ends_with(default_port)
-    })
+    let Some((scheme, host)) = text.split_once("://") else {
+        return false;
+    };
+    let in_scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    let in_host = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+    // A browser leaves its scheme's own port out, so with it nothing would ever match.
+    let has_default_port = match scheme.to_ascii_lowercase().as_str() {
+        "https" => host.ends_with(":443"),
+        "http" => host.ends_with(":80"),
+        _ => false,
+    };
+    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(in_scheme)
+        && !host.is_empty()
+        && host.chars().all(in_host)
+        && !has_default_port
 }
 
 fn is_host(text: &str) -> bool {
@@ -124,4 +128,45 @@ fn is_host(text: &str) -> bool {
         && text
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_a_scheme_a_host_and_perhaps_a_port() {
+        for good in [
+            "https://panel.example",
+            "http://[2001:db8::1]:8080",
+            "https://panel.example:80",
+            "capacitor://localhost",
+            "ionic://localhost",
+            "tauri://localhost",
+            "http://tauri.localhost",
+            "app://-",
+            "app://obsidian.md",
+            "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+            "moz-extension://2a1c0b54-1111-4222-8333-444455556666",
+            "vscode-webview://1abc",
+        ] {
+            assert!(is_origin(good), "{good}");
+        }
+        for bad in [
+            "*",
+            "null",
+            "panel.example",
+            "https://",
+            "://panel.example",
+            "1app://x",
+            "https://panel.example/",
+            "https://panel.example:443",
+            "http://panel.example:80",
+            "file:///home/me",
+            "https://*.example",
+            "HTTPS://panel.example:443",
+        ] {
+            assert!(!is_origin(bad), "{bad}");
+        }
+    }
 }

@@ -57,6 +57,23 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Says which endpoints are offered to callers and are not there. With serial ports that are found by themselves, whether
+    /// a name means something is known only when its device is plugged in.
+    pub fn absences(&self) -> Vec<String> {
+        let has = |name: &String| self.endpoints.iter().any(|endpoint| endpoint.name == *name);
+        if self.serial.discover {
+            return Vec::new();
+        }
+        let peers = self.hub.peers.iter();
+        let offered = peers.flat_map(|peer| peer.endpoints().map(move |name| (&peer.id, name)));
+        offered
+            .filter(|(_, name)| !has(name))
+            .map(|(id, name)| format!("peer {id:?}: there is no endpoint {name:?}"))
+            .collect()
+    }
+}
+
 fn numbered(keys: &[KeyConfig]) -> impl Iterator<Item = (usize, &KeyConfig)> {
     (1..).zip(keys)
 }
@@ -103,5 +120,19 @@ mod tests {
             "{expose}[[skyway.key]]\nkey = \"k\"\n{arm}[[peer]]\nid = \"a\"\nendpoint = \"arm\"\n"
         );
         assert!(notes(&offered).is_empty(), "what is offered may be used");
+    }
+
+    #[test]
+    fn a_peer_whose_endpoint_is_not_there_is_named() {
+        let absences = |text: &str| Config::parse(text).expect(text).absences();
+        let peer = "[[peer]]\nid = \"a\"\nendpoint = \"arm\"\nlabels = { logs = \"log\" }\n";
+        let arm = "[[endpoint]]\nname = \"arm\"\nkind = \"echo\"\n";
+        assert_eq!(absences(peer).len(), 2);
+        assert_eq!(
+            absences(&(peer.to_owned() + arm)),
+            ["peer \"a\": there is no endpoint \"log\""]
+        );
+        assert!(absences(&(peer.to_owned() + arm + &arm.replace("arm", "log"))).is_empty());
+        assert!(absences(&(peer.to_owned() + "[serial]\ndiscover = true\n")).is_empty());
     }
 }

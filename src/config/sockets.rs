@@ -34,6 +34,19 @@ fn remote(key: &str, given: (usize, String), document: &mut Document<'_>) -> Opt
         document.fault_at(line, message);
         return None;
     }
+    if let SocketAddr::V6(v6) = addr
+        && v6.ip().is_unicast_link_local()
+        && v6.scope_id() == 0
+    {
+        let port = addr.port();
+        let message = format!(
+            "endpoint.{key} {addr} is on every interface: add the number of one, as `ip link` shows it, like \
+             \"[{}%2]:{port}\"",
+            v6.ip()
+        );
+        document.fault_at(line, message);
+        return None;
+    }
     Some(addr)
 }
 

@@ -128,7 +128,7 @@ fn run_session(offer: &[u8], fragment: &Fragment<'_>) {
         Ok(checked) => checked,
         Err(error) => return check_problem(&Problem::from(error)),
     };
-    assert!((1..=crate::limits::MAX_MESSAGE).contains(&checked.max_message));
+    assert!((1..=crate::limits::MAX_MESSAGE).contains(&checked.max_message()));
     let identity = Identity::generate().expect("an identity");
     let local = [[127, 0, 0, 1], [192, 0, 2, 1]].map(|ip| SocketAddr::from((ip, 5000)));
     let now = start();

@@ -19,6 +19,7 @@ use crate::http::Response;
 use crate::ids::{EndpointId, SourceId};
 use crate::ports::Port;
 use crate::session::control::{EndpointState, Reply};
+use crate::util::json;
 
 /// How long after the first news of device files the ports are listed.
 const LOOK_DELAY: Duration = Duration::from_millis(100);
@@ -266,7 +267,7 @@ impl Gateway {
         body: &[u8],
     ) -> Result<(), Problem> {
         self.check_configurable(name)?;
-        let value: Value = serde_json::from_slice(body)
+        let value: Value = json::from_body(body)
             .map_err(|error| Problem::new(400, &error.to_string()).at("body"))?;
         let text = crate::config::endpoint_toml(name, &value)
             .map_err(|detail| Problem::new(400, &detail).at("body"))?;

@@ -41,9 +41,11 @@ impl Hub {
         }
     }
 
-    pub(super) fn remove(&mut self, source: SourceId) {
+    pub(super) fn remove(&mut self, source: SourceId) -> bool {
+        let before = self.subscribers.len();
         self.subscribers
             .retain(|subscriber| subscriber.source != source);
+        self.subscribers.len() < before
     }
 
     /// Who listens with a token.

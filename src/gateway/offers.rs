@@ -298,8 +298,7 @@ impl Gateway {
         };
         // RFC 9725 §4.3.1: the entity tag names the ICE session that a fragment is for.
         if let Some(tag) = if_match
-            && tag != "*"
-            && tag != etag(&entry.session)
+            && !whip::matches(tag, &etag(&entry.session))
         {
             let detail = "the fragment is for another ICE session than the current one";
             return Err(Problem::new(412, detail).at("If-Match"));

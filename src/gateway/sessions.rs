@@ -308,7 +308,9 @@ impl Gateway {
         self.timers.set(TimerKey::Lease(id), None);
         self.names.remove(&name);
         let state = match (reason, entry.session.state()) {
-            (EndReason::Panicked | EndReason::Protocol(_), _) => ConnectionState::Failed,
+            (EndReason::Panicked | EndReason::NoCertificate | EndReason::Protocol(_), _) => {
+                ConnectionState::Failed
+            }
             (_, own) => state.unwrap_or(own),
         };
         if let Some(link) = entry.link {
@@ -318,10 +320,11 @@ impl Gateway {
         let who = entry.grant.who().to_owned();
         match reason {
             EndReason::Panicked => log::error!("session {name}: ended by a bug, please report it"),
-            EndReason::Protocol(_) if !entry.is_quiet => {
+            EndReason::NoCertificate | EndReason::Protocol(_) if !entry.is_quiet => {
                 log::warn!("session {name} of {who}: ended: {reason}");
             }
-            EndReason::Protocol(_)
+            EndReason::NoCertificate
+            | EndReason::Protocol(_)
             | EndReason::PeerClosed
             | EndReason::Closed(_)
             | EndReason::ConnectTimeout

@@ -20,6 +20,7 @@ use crate::api::problem::Problem;
 use crate::endpoint::{Failure, FailureKind};
 use crate::http::Response;
 use crate::ids::SourceId;
+use crate::util::json;
 
 /// The body of `POST /tokens` and `POST /shares`.
 #[derive(Deserialize)]
@@ -159,8 +160,8 @@ impl Gateway {
             Some(Source::Http(http)) => http.remote.ip(),
             _ => return Ok(()),
         };
-        let body: RedeemBody = serde_json::from_slice(body)
-            .map_err(|error| Problem::new(400, &plain(&error)).at("body"))?;
+        let body: RedeemBody =
+            json::from_body(body).map_err(|error| Problem::new(400, &plain(&error)).at("body"))?;
         let (time, random) = (self.unix_time(), &mut self.random);
         // A good code is taken whatever others at this address have tried: it cannot be guessed.
         let Some((secret, token)) = self.access.redeem(time, &body.share, random) else {
@@ -239,8 +240,7 @@ impl Gateway {
         let body: SetupBody = if body.is_empty() {
             SetupBody { listen: None }
         } else {
-            serde_json::from_slice(body)
-                .map_err(|error| Problem::new(400, &plain(&error)).at("body"))?
+            json::from_body(body).map_err(|error| Problem::new(400, &plain(&error)).at("body"))?
         };
         let addr = body.listen.unwrap_or(access::LAN);
         // It may be there already: then another token is all that is wanted.
@@ -469,8 +469,8 @@ fn token_json(token: &Entry) -> Value {
 }
 
 fn parse_token(body: &[u8]) -> Result<Wanted, Problem> {
-    let body: TokenBody = serde_json::from_slice(body)
-        .map_err(|error| Problem::new(400, &plain(&error)).at("body"))?;
+    let body: TokenBody =
+        json::from_body(body).map_err(|error| Problem::new(400, &plain(&error)).at("body"))?;
     Ok(Wanted {
         name: body.name,
         scopes: body.scopes,

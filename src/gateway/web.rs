@@ -124,6 +124,20 @@ impl Gateway {
         }
     }
 
+    /// The client has closed its sending side; whether it still reads is not known. What has an end is answered: a request
+    /// that waits for an event is told that there was none, because an event that goes to nobody would be lost. What has no
+    /// end is over.
+    fn handle_half_closed(&mut self, now: Instant, source: SourceId) {
+        let is_poll = self.end_poll(now, source);
+        let is_stream = self.events.remove(source) | self.forget_page_poll(source);
+        if let Some(Source::Http(http)) = self.sources.get_mut(source)
+            && is_stream
+            && !is_poll
+        {
+            http.connection.close_after_output();
+        }
+    }
+
     /// Acts on what a connection has to say.
     pub(super) fn service(&mut self, now: Instant, source: SourceId) {
         loop {
@@ -131,15 +145,7 @@ impl Gateway {
                 Some(Source::Http(http)) => match http.connection.poll_event() {
                     Some(HttpEvent::Head(head)) => self.handle_head(now, source, &head),
                     Some(HttpEvent::Body(body)) => self.handle_body(now, source, body),
-                    Some(HttpEvent::Gone) => {
-                        // A parked offer is still answered: its peer may only have closed its
-                        // sending side, and ours is told in this very turn.
-                        if self.offers.iter().all(|offer| offer.is_not_of(source)) {
-                            http.connection.close_after_output();
-                        }
-                        self.events.remove(source);
-                        self.forget_poll(source);
-                    }
+                    Some(HttpEvent::Gone) => self.handle_half_closed(now, source),
                     None => break,
                 },
                 Some(Source::WebSocket(socket)) => match socket.connection.poll_message() {

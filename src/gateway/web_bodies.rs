@@ -11,6 +11,7 @@ use crate::endpoint::script::Script;
 use crate::http::Response;
 use crate::ids::EndpointId;
 use crate::session::control::Wish;
+use crate::util::json;
 
 impl Gateway {
     pub(super) fn parse_line_body(
@@ -19,7 +20,7 @@ impl Gateway {
         body: &[u8],
     ) -> Result<(EndpointId, Script, After), Problem> {
         let endpoint = self.find_endpoint(name).map_err(not_found)?;
-        let fields: LineBody<'_> = serde_json::from_slice(body)
+        let fields: LineBody<'_> = json::from_body(body)
             .map_err(|error| Problem::new(400, &error.to_string()).at("body"))?;
         let script = Script::parse(fields.script.map_or("[]", RawValue::get)).map_err(|bad| {
             let place = bad
@@ -35,7 +36,7 @@ impl Gateway {
 
     pub(super) fn post_lease(&mut self, name: &str, body: &[u8]) -> Result<Response, Problem> {
         let endpoint = self.find_endpoint(name).map_err(not_found)?;
-        let fields: LeaseBody = serde_json::from_slice(body)
+        let fields: LeaseBody = json::from_body(body)
             .map_err(|error| Problem::new(400, &error.to_string()).at("body"))?;
         let wish = Wish::parse(&fields.what, false, fields.to)
             .map_err(|detail| Problem::new(400, &detail).at("do"))?;

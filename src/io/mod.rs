@@ -13,7 +13,7 @@ pub mod ports;
 pub mod signal;
 pub mod stream;
 pub mod systemd;
-mod tls_files;
+pub mod tls_files;
 pub mod tty;
 pub mod udp;
 pub mod watch;

@@ -49,6 +49,14 @@ pub(super) fn load(files: Option<&TlsFiles>) -> Result<TlsIdentity, String> {
     })
 }
 
+/// Whether the operator's files can be used.
+///
+/// # Errors
+/// What is wrong with them, with the file's name.
+pub fn check(files: &TlsFiles) -> Result<(), String> {
+    load(Some(files)).map(drop)
+}
+
 /// SHA-256 in pairs of digits, as browsers show it.
 fn fingerprint(certificate: &[u8]) -> String {
     let digest = Sha256::digest(certificate);

@@ -7,6 +7,7 @@ use mio::net::UdpSocket;
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
+use super::addresses;
 use crate::config::UdpConfig;
 use crate::datagram::{Meta, TransmitBatch};
 use crate::endpoint::Count;
@@ -27,6 +28,19 @@ pub(super) struct Udp {
     local: SocketAddr,
     /// Whether errors of datagrams that were sent come between those that are received.
     is_connected: bool,
+}
+
+/// Whether this is an address of many: a group, or the broadcast address of one of our networks (RFC 919 §7).
+fn is_of_many(remote: IpAddr, networks: &[(IpAddr, u8)]) -> bool {
+    let IpAddr::V4(v4) = remote else {
+        return remote.is_multicast();
+    };
+    let is_broadcast_of = |network: &(IpAddr, u8)| match network {
+        // Networks of one or two addresses have none (RFC 3021).
+        (IpAddr::V4(ours), bits @ 0..=30) => v4.to_bits() == ours.to_bits() | u32::MAX >> bits,
+        (IpAddr::V4(_) | IpAddr::V6(_), _) => false,
+    };
+    v4.is_multicast() || v4.is_broadcast() || networks.iter().any(is_broadcast_of)
 }
 
 /// What became of a batch.
@@ -54,7 +68,8 @@ impl Udp {
     }
 
     /// A device's socket. With a fixed remote it is connected, so that the kernel keeps others
-    /// out; except where groups are joined, because their datagrams come from anybody.
+    /// out; except where groups are joined, because their datagrams come from anybody, and where
+    /// many are talked to, who answer from addresses of their own.
     pub(super) fn open_device(config: &UdpConfig) -> io::Result<Self> {
         let is_v4 = config
             .bind
@@ -86,8 +101,13 @@ impl Udp {
                 IpAddr::V6(group) => sockopt::set_ipv6_add_membership(&fd, group, 0)?,
             }
         }
+        if is_v4 {
+            // Without it the kernel says "Permission denied" for a broadcast address, even to root (socket(7)).
+            sockopt::set_socket_broadcast(&fd, true)?;
+        }
         if let Some(remote) = config.remote
             && config.multicast.is_empty()
+            && !is_of_many(remote.ip(), &addresses::networks())
         {
             rustix::net::connect(&fd, &remote)?;
         }
@@ -361,6 +381,53 @@ mod tests {
         let mut buffer = [0; 16];
         let n = program.recv(&mut buffer).expect("a datagram");
         assert_eq!(buffer.get(..n), Some(&b"now"[..]));
+    }
+
+    #[test]
+    fn many_are_reached_and_answer_from_their_own_addresses() {
+        let program = std::net::UdpSocket::bind("0.0.0.0:0").expect("a socket");
+        let port = program.local_addr().expect("an address").port();
+        let all = SocketAddr::from(([127, 255, 255, 255], port));
+        let from = Udp::open_device(&to(all)).expect("a socket");
+        assert!(matches!(
+            from.send(&batch("", all, b"who is there")),
+            Sent::All
+        ));
+        let timeout = std::time::Duration::from_secs(60);
+        program.set_read_timeout(Some(timeout)).expect("a timeout");
+        let mut buffer = [0; 16];
+        let (n, asker) = program.recv_from(&mut buffer).expect("a datagram");
+        assert_eq!(buffer.get(..n), Some(&b"who is there"[..]));
+        assert_eq!(asker.port(), from.local().port());
+        // The kernel would throw it away if the socket were connected to the address of all.
+        program.send_to(b"me", asker).expect("sent");
+        let mut n = None;
+        while n.is_none() {
+            n = from.socket.recv(&mut buffer).ok();
+        }
+        assert_eq!(n.and_then(|n| buffer.get(..n)), Some(&b"me"[..]));
+    }
+
+    #[test]
+    fn addresses_of_many_are_known() {
+        let networks = [("192.0.2.7", 24), ("198.51.100.9", 31), ("2001:db8::1", 64)];
+        let networks = networks.map(|(ip, bits)| (ip.parse().unwrap(), bits));
+        for (remote, of_many) in [
+            ("192.0.2.255", true),
+            ("255.255.255.255", true),
+            ("239.1.2.3", true),
+            ("ff02::1", true),
+            ("192.0.2.8", false),
+            ("198.51.100.9", false),
+            ("203.0.113.255", false),
+            ("2001:db8::ffff", false),
+        ] {
+            assert_eq!(
+                is_of_many(remote.parse().unwrap(), &networks),
+                of_many,
+                "{remote}"
+            );
+        }
     }
 
     #[test]

@@ -24,6 +24,9 @@ const CONSENT_TRIES: usize = 7;
 /// How often str0m reports the round trip; each report is a wake-up.
 const STATS_INTERVAL: Duration = Duration::from_secs(5);
 
+/// The name of the one section that str0m is shown of an offer.
+const DATA_CHANNEL: &str = "0";
+
 impl Session {
     /// Answers an offer. `local`: our host addresses, with the port of the ICE socket.
     pub fn accept(
@@ -34,14 +37,14 @@ impl Session {
         identity: &Identity,
         limits: &Limits,
     ) -> Result<(Self, String), SdpError> {
-        let parsed = SdpOffer::from_sdp_string(&offer.text)
+        let parsed = SdpOffer::from_sdp_string(&offer.to_text(DATA_CHANNEL))
             .map_err(|error| SdpError::whole(one_line(&error.to_string())))?;
         let mut rtc = build(now, &name, local, identity);
         let answer = rtc
             .sdp_api()
             .accept_offer(parsed)
             .map_err(|error| SdpError::whole(one_line(&error.to_string())))?;
-        let answer = sdp::mend(&answer.to_sdp_string());
+        let answer = offer.answer(&answer.to_sdp_string());
         let mut session = Self::new(now, name, rtc, limits);
         session.learn_description(offer);
         Ok((session, answer))
@@ -71,19 +74,19 @@ impl Session {
             .ok_or_else(|| SdpError::whole("there is nothing to offer"))?;
         let offer = sdp::mend(&offer.to_sdp_string());
         let mut session = Self::new(now, name, rtc, limits);
-        session.offer = Some(pending);
+        session.offer = Some((pending, sdp::first_mid(&offer).to_owned()));
         Ok((session, offer))
     }
 
     /// The answer to our offer. A second one is refused.
     pub fn accept_answer(&mut self, answer: &CheckedDescription<'_>) -> Result<(), SdpError> {
-        let parsed = SdpAnswer::from_sdp_string(&answer.text)
-            .map_err(|error| SdpError::whole(one_line(&error.to_string())))?;
-        let Some(pending) = self.offer.take() else {
+        let Some((pending, mid)) = self.offer.take() else {
             return Err(SdpError::whole(
                 "there is no offer that waits for an answer",
             ));
         };
+        let parsed = SdpAnswer::from_sdp_string(&answer.to_text(&mid))
+            .map_err(|error| SdpError::whole(one_line(&error.to_string())))?;
         self.rtc
             .sdp_api()
             .accept_answer(pending, parsed)
@@ -99,9 +102,9 @@ impl Session {
     }
 
     fn learn_description(&mut self, description: &CheckedDescription<'_>) {
-        description.ufrag.clone_into(&mut self.remote_ufrag);
-        self.max_message = description.max_message;
-        self.checked_candidates = description.candidates;
+        description.ufrag().clone_into(&mut self.remote_ufrag);
+        self.max_message = description.max_message();
+        self.checked_candidates = description.candidates();
     }
 
     fn new(now: Instant, name: String, mut rtc: Rtc, limits: &Limits) -> Self {

@@ -9,10 +9,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use dimpl::crypto::Dtls12CipherSuite;
-use dimpl::{Config, Dtls};
+use dimpl::{CertificateError, Config, Dtls};
+use str0m::RtcError;
 use str0m::config::{CryptoProvider, DtlsCert, DtlsVersion};
-use str0m::crypto::CryptoError;
 use str0m::crypto::dtls::{DtlsImplError, DtlsInstance, DtlsOutput, DtlsProvider, ProtocolVersion};
+use str0m::crypto::{CryptoError, DtlsError};
 
 /// The crypto of str0m's features, with DTLS as this file says.
 pub(super) fn provider() -> CryptoProvider {
@@ -171,6 +172,15 @@ impl DtlsInstance for Server {
     fn close(&mut self) -> Result<(), DtlsImplError> {
         self.dtls.close()
     }
+}
+
+/// Whether a session failed because the peer has no certificate of a kind that was asked for. dimpl's request names ECDSA
+/// alone, and a peer that has another key answers with an empty list (RFC 5246 §7.4.6).
+pub(super) fn has_no_certificate(error: &RtcError) -> bool {
+    let RtcError::Dtls(DtlsError::CryptoError(CryptoError::DtlsImpl(error))) = error else {
+        return false;
+    };
+    *error == DtlsImplError::CertificateError(CertificateError::NoClientCertificateReceived)
 }
 
 /// Whether a packet is a ClientHello in one piece (RFC 6347 §4.2.2, RFC 5246 §7.4.1.2) whose cipher suites hold this one.

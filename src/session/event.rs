@@ -93,6 +93,9 @@ pub enum EndReason {
     ConnectTimeout,
     /// It stayed disconnected for longer than the limit.
     DisconnectedTimeout,
+    /// The peer has no certificate that we can check: ours is the only kind of key (ECDSA, RFC 8827 §6.5) that the DTLS
+    /// library knows.
+    NoCertificate,
     /// A protocol error, in str0m's words.
     Protocol(String),
     /// A bug of ours or of str0m's; the rest of the daemon is unharmed.
@@ -106,6 +109,9 @@ impl fmt::Display for EndReason {
             Self::Closed(why) => f.write_str(why),
             Self::ConnectTimeout => f.write_str("not connected in time"),
             Self::DisconnectedTimeout => f.write_str("disconnected for too long"),
+            Self::NoCertificate => f.write_str(
+                "the peer has no certificate with an ECDSA key, and RSA is not supported",
+            ),
             Self::Protocol(what) => write!(f, "protocol error: {what}"),
             Self::Panicked => f.write_str("internal error"),
         }

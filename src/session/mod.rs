@@ -61,8 +61,8 @@ pub struct Session {
     unacknowledged: bool,
     /// It was since the last turn.
     wrote: bool,
-    /// Our offer, until its answer has come.
-    offer: Option<SdpPendingOffer>,
+    /// Our offer, until its answer has come, with the name of its section.
+    offer: Option<(SdpPendingOffer, String)>,
     /// A write did not fit; cleared when enough has been acknowledged.
     blocked: bool,
     /// Something was written or closed since str0m was drained last.
@@ -119,7 +119,9 @@ impl Session {
             let detail = format!("more than {} candidates", limits::REMOTE_CANDIDATES);
             return Err(SdpError::line(line, detail));
         }
-        if !sdp::is_checked(candidate) {
+        let is_usable = sdp::candidate::is_usable(candidate);
+        if !is_usable.map_err(|detail| SdpError::line(line, detail))? {
+            log::debug!("{}: {candidate} is passed over", self.name);
             return Ok(());
         }
         let candidate = Candidate::from_sdp_string(candidate)
@@ -233,7 +235,10 @@ impl Session {
         self.burst = 0;
         let result = result.and_then(|()| self.drive(now, transmits));
         if let Err(error) = result {
-            self.end(EndReason::Protocol(one_line(&error.to_string())));
+            self.end(match dtls::has_no_certificate(&error) {
+                true => EndReason::NoCertificate,
+                false => EndReason::Protocol(one_line(&error.to_string())),
+            });
         } else if !self.rtc.is_alive() {
             self.set_state(ConnectionState::Closed);
             self.end(EndReason::PeerClosed);

@@ -8,6 +8,12 @@ pub const SDP: &str = "application/sdp";
 /// The media type of fragments.
 pub const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 
+/// Whether an `If-Match` (RFC 9110 §13.1.1: `*` or a list) names this entity tag. A weak tag matches nothing.
+pub fn matches(if_match: &str, etag: &str) -> bool {
+    let mut tags = if_match.split(',').map(str::trim);
+    if_match.trim() == "*" || tags.any(|tag| tag == etag)
+}
+
 /// What a fragment says.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Fragment<'a> {
@@ -62,6 +68,23 @@ mod tests {
             fragment.candidates,
             [(5, "candidate:1 1 udp 1 192.0.2.1 5 typ host")]
         );
+    }
+
+    #[test]
+    fn one_tag_of_a_list_is_enough() {
+        for matching in [
+            "*",
+            " * ",
+            "\"a\"",
+            "\"b\", \"a\"",
+            "\"a\",\"b\"",
+            "W/\"a\" , \"a\"",
+        ] {
+            assert!(matches(matching, "\"a\""), "{matching}");
+        }
+        for other in ["", "a", "\"b\"", "W/\"a\"", "\"b\", W/\"a\"", "*, \"b\""] {
+            assert!(!matches(other, "\"a\""), "{other}");
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! Small containers that know nothing of the rest.
+//! Small things that know nothing of the rest.
 
 pub mod backoff;
 pub mod byte_queue;
+pub mod json;
 pub mod rate_limit;
 pub mod redact;
 pub mod slab;

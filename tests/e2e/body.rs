@@ -135,6 +135,17 @@ fn a_session_is_patched_and_deleted_over_http() {
         204
     );
     assert_eq!(patch("If-Match: *\r\n", fragment).status, 204);
+    let list = format!("If-Match: \"another\", {etag}\r\n");
+    assert_eq!(patch(&list, fragment).status, 204);
+    // RFC 8839 §5.1: what cannot be used is passed over, and what is no candidate has its line named.
+    let unusable = "a=candidate:1 1 udp 1 board.example 5 typ host\r\na=candidate:1 1 udp 1 4A1E.LOCAL 5 typ host\r\n\
+                    a=candidate:1 1 udp 1 fe80::1%eth0 5 typ host\r\na=candidate:1 1 udp 1 192.0.2.1 5 typ future\r\n";
+    assert_eq!(patch("", &(unusable.to_owned() + fragment)).status, 204);
+    let broken = patch("", &format!("{unusable}a=candidate:1 1 udp\r\n"));
+    assert_eq!(
+        (broken.status, &broken.json()["where"]),
+        (400, &"line 5".into())
+    );
     assert_eq!(patch("If-Match: \"another\"\r\n", fragment).status, 412);
     let bad = patch("", "a=mid:0\r\nhello\r\n");
     assert_eq!((bad.status, &bad.json()["where"]), (400, &"line 2".into()));

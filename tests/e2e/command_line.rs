@@ -111,6 +111,20 @@ fn all_faults_of_a_config_are_told_with_their_lines_and_78() {
             String::new()
         )
     );
+    // Files and endpoints that are not there.
+    let hollow = folder.write(
+        "hollow.toml",
+        "[http.tls]\ncertificate = \"/nowhere/cert.pem\"\nkey = \"/nowhere/key.pem\"\n\
+         [[peer]]\nid = \"arm\"\nendpoint = \"arm\"\n",
+    );
+    let (code, out, err) = run(folder.program().args(["check", "--config"]).arg(&hollow));
+    assert_eq!((code, out.as_str()), (Some(78), ""), "{err}");
+    for told in [
+        "http.tls: /nowhere/cert.pem: No such file",
+        "peer \"arm\": there is no endpoint \"arm\"",
+    ] {
+        assert!(err.contains(told), "{err}");
+    }
     let (code, _, err) = run(folder
         .program()
         .args(["check", "--config"])

@@ -1,7 +1,7 @@
 //! Programs that were written for SkyWay WebRTC Gateway, as they are on the wire: Ruby's form
 //! `Content-Type`, one request per connection, `localhost`. Answers are compared to the letter.
 
-use std::net::UdpSocket;
+use std::net::{Shutdown, UdpSocket};
 use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::thread;
@@ -370,6 +370,41 @@ fn an_event_is_not_lost_on_who_has_hung_up() {
     );
     let next = ruby(&daemon, "GET", &events, "").json();
     assert_eq!(next["event"], "CONNECTION", "{next}");
+}
+
+#[test]
+fn who_has_said_all_is_answered_at_once_and_misses_nothing() {
+    let daemon = Daemon::start("");
+    let (caller, callee) = (peer(&daemon, "a"), peer(&daemon, "b"));
+    let events = format!("/peers/b/events?token={callee}");
+    // As `nc` does: what is to be sent, and then the end.
+    let mut half = Http::connect(daemon.addr);
+    half.send(format!(
+        "GET {events} HTTP/1.1\r\n{RUBY}Host: localhost\r\n\r\n"
+    ));
+    half.stream.shutdown(Shutdown::Write).expect("half closed");
+    let answer = half.answer();
+    assert_eq!(answer.status, 408, "{}", answer.text());
+    assert!(half.is_closed());
+    parked(&daemon, 0);
+    let call = format!(r#"{{"peer_id":"a","token":"{caller}","target_id":"b"}}"#);
+    let called = ruby(&daemon, "POST", "/data/connections", &call);
+    assert_eq!(called.status, 202);
+    // What is there already is told in that answer.
+    let mut half = Http::connect(daemon.addr);
+    half.send(format!(
+        "GET {events} HTTP/1.1\r\n{RUBY}Host: localhost\r\n\r\n"
+    ));
+    half.stream.shutdown(Shutdown::Write).expect("half closed");
+    assert_eq!(half.answer().json()["event"], "CONNECTION");
+}
+
+#[test]
+fn a_byte_order_mark_before_a_body_does_no_harm() {
+    let daemon = Daemon::start("");
+    let body = r#"{"key":"any","domain":"localhost","peer_id":"a","turn":true}"#;
+    let answer = ruby(&daemon, "POST", "/peers", &format!("\u{feff}{body}"));
+    assert_eq!(answer.status, 201, "{}", answer.text());
 }
 
 #[test]

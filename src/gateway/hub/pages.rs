@@ -264,21 +264,20 @@ impl Gateway {
     }
 
     /// The connection of a request that waits for packets has gone.
-    pub(super) fn forget_page_poll(&mut self, source: SourceId) {
+    pub(in crate::gateway) fn forget_page_poll(&mut self, source: SourceId) -> bool {
         let Some(Source::Http(http)) = self.sources.get_mut(source) else {
-            return;
+            return false;
         };
-        let Some(id) = http.page.take() else { return };
-        let Some(page) = self.rendezvous.pages.get_mut(id) else {
-            return;
+        let page = http.page.take();
+        let Some((id, page)) = page.and_then(|id| Some((id, self.rendezvous.pages.get_mut(id)?)))
+        else {
+            return false;
         };
-        if page
-            .poll
-            .take_if(|(waiting, _)| *waiting == source)
-            .is_some()
-        {
+        let waiting = page.poll.take_if(|(waiting, _)| *waiting == source);
+        if waiting.is_some() {
             self.rendezvous.lost_polls.push(id);
         }
+        waiting.is_some()
     }
 
     /// The same, at the end of the turn.

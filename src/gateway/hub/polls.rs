@@ -158,11 +158,7 @@ impl Gateway {
     }
 
     pub(in crate::gateway) fn handle_poll_timeout(&mut self, now: Instant, source: SourceId) {
-        let polls = &mut self.rendezvous.polls;
-        let key = polls.keys.get(&source).cloned();
-        if let Some(parked) = key.and_then(|key| polls.take(&key)) {
-            let response = reply::nothing_happened(parked.command);
-            self.answer(now, source, &parked.caller, response);
+        if self.end_poll(now, source) {
             self.service(now, source);
         }
     }
@@ -172,6 +168,18 @@ impl Gateway {
         if self.rendezvous.polls.forget(source) {
             self.timers.set(TimerKey::Poll(source), None);
         }
-        self.forget_page_poll(source);
+        let _ = self.forget_page_poll(source);
+    }
+
+    /// Who asked sends no more: it is told that nothing has happened. Whether it had been waiting.
+    pub(in crate::gateway) fn end_poll(&mut self, now: Instant, source: SourceId) -> bool {
+        let key = self.rendezvous.polls.keys.get(&source).cloned();
+        let Some(parked) = key.and_then(|key| self.rendezvous.polls.take(&key)) else {
+            return false;
+        };
+        self.timers.set(TimerKey::Poll(source), None);
+        let response = reply::nothing_happened(parked.command);
+        self.answer(now, source, &parked.caller, response);
+        true
     }
 }

@@ -3,9 +3,18 @@
 //! str0m parses and makes SDP (RFC 8866). It says no line numbers, may stop with a panic on input
 //! it does not expect, and announces a message size that it does not keep; these are mended here.
 
-use std::borrow::Cow;
+mod answer;
+pub(super) mod candidate;
+mod data_channel;
+mod sections;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
+use self::answer::Shape;
+use self::data_channel::DataChannel;
+use self::sections::{Section, Sections};
 use crate::limits;
 
 /// Why a description or a trickled candidate was not taken.
@@ -58,26 +67,41 @@ impl fmt::Display for SdpError {
 
 impl std::error::Error for SdpError {}
 
-/// An offer or answer that has the shape of one.
+/// An offer or answer that has the shape of one, and in it a data channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedDescription<'a> {
-    /// As it came, but for candidates beyond [`limits::CHECKED_CANDIDATES`].
-    pub text: Cow<'a, str>,
-    /// How many candidates in it are to be checked.
-    pub candidates: usize,
-    /// The largest message that the peer takes, and never more than ours.
-    pub max_message: usize,
-    /// The peer's ufrag, to tell its trickled candidates from those of a restart.
-    pub ufrag: &'a str,
+    data_channel: DataChannel<'a>,
+    shape: Shape<'a>,
 }
 
-/// More media sections than any browser offers.
-const MAX_SECTIONS: usize = 32;
+impl CheckedDescription<'_> {
+    /// How many candidates in it are to be checked.
+    pub fn candidates(&self) -> usize {
+        self.data_channel.candidates.len()
+    }
 
-/// Chromium's offer with every codec has about 300; the time to parse grows with them.
-const MAX_LINES: usize = 2_000;
+    /// The largest message that the peer takes, and never more than ours.
+    pub fn max_message(&self) -> usize {
+        self.data_channel.max_message()
+    }
 
-/// Checks an offer's shape, line by line.
+    /// The peer's ufrag, to tell its trickled candidates from those of a restart.
+    pub fn ufrag(&self) -> &str {
+        self.data_channel.ufrag
+    }
+
+    /// What str0m is shown: the data channel alone, under this name.
+    pub(super) fn to_text(&self, mid: &str) -> String {
+        self.data_channel.to_text(mid)
+    }
+
+    /// str0m's answer to that, in the shape of this offer.
+    pub(super) fn answer(&self, answer: &str) -> String {
+        self.shape.answer(answer)
+    }
+}
+
+/// Checks an offer, line by line. Sections of media in it are answered with a refusal; its data channel is what we take.
 pub fn check_offer(body: &[u8]) -> Result<CheckedDescription<'_>, SdpError> {
     let text = text_of(body)?;
     check(text, "offer")
@@ -102,121 +126,47 @@ fn check<'a>(text: &'a str, what: &str) -> Result<CheckedDescription<'a>, SdpErr
             "the body is empty; an SDP {what} is expected"
         )));
     }
-    let mut found = Found::default();
-    for (index, line) in text.lines().enumerate() {
-        if index == MAX_LINES {
-            let detail = format!("more than {MAX_LINES} lines");
-            return Err(SdpError::line(index + 1, detail));
-        }
-        found.read(index + 1, line)?;
-    }
-    if found.sections == 0 {
+    let found = Sections::read(text)?;
+    if found.media.is_empty() {
         return Err(SdpError::whole(format!("the {what} has no m= line")));
     }
-    if !found.data_channel {
-        return Err(SdpError::unsupported(format!(
-            "the {what} has no data channel (an m=application line with webrtc-datachannel); \
-             create one before createOffer()"
-        )));
-    }
-    let ufrag = found
-        .ufrag
-        .ok_or_else(|| SdpError::whole(format!("the {what} has no a=ice-ufrag")))?;
-    // RFC 8841 §6.1: without the attribute 64 KiB, and 0 means without limit.
-    let max_message = match found.max_message.unwrap_or(65_536) {
-        0 => limits::MAX_MESSAGE,
-        n => usize::try_from(n)
-            .unwrap_or(usize::MAX)
-            .min(limits::MAX_MESSAGE),
+    let mut data_channels = found.media.iter().enumerate();
+    let is_wanted =
+        |(_, section): &(usize, &Section<'_>)| section.is_data_channel() && !section.is_rejected();
+    let Some((ours, section)) = data_channels.find(is_wanted) else {
+        return Err(no_data_channel(&found, what));
     };
+    let data_channel = DataChannel::gather(&found, section, what)?;
     Ok(CheckedDescription {
-        text: bounded(text, found.checked),
-        candidates: found.checked.min(limits::CHECKED_CANDIDATES),
-        max_message,
-        ufrag,
+        data_channel,
+        shape: Shape::of(found, ours),
     })
 }
 
-/// Whether a candidate (RFC 8839 §5.1, with or without `a=`) is one that we would check. An mDNS name (RFC 8828) cannot be
-/// resolved from here; the peer's own checks reach us. TCP candidates have nothing of ours to pair with.
-pub(super) fn is_checked(candidate: &str) -> bool {
-    let mut words = candidate.split_ascii_whitespace();
-    let transport = words.nth(2).unwrap_or_default();
-    let address = words.nth(1).unwrap_or_default();
-    !transport.eq_ignore_ascii_case("tcp") && !address.ends_with(".local")
-}
-
-/// Takes the candidates out of a description that are beyond the bound. `checked`: how many it has that would be checked.
-fn bounded(text: &str, checked: usize) -> Cow<'_, str> {
-    if checked <= limits::CHECKED_CANDIDATES {
-        return Cow::Borrowed(text);
-    }
-    let mut left = limits::CHECKED_CANDIDATES;
-    let kept = text.split_inclusive('\n').filter(|line| {
-        if !line.starts_with("a=candidate:") || !is_checked(line) {
-            return true;
+fn no_data_channel(found: &Sections<'_>, what: &str) -> SdpError {
+    let application = found
+        .media
+        .iter()
+        .find(|section| section.media.eq_ignore_ascii_case("application"));
+    let (line, detail) = match application {
+        Some(section) if section.is_data_channel() => (
+            section.number,
+            format!("the {what} rejects its data channel: the port is 0"),
+        ),
+        Some(section) => (
+            section.number,
+            "no data channel of WebRTC: UDP/DTLS/SCTP webrtc-datachannel is needed".to_owned(),
+        ),
+        None => {
+            return SdpError::unsupported(format!(
+                "the {what} has no data channel (an m=application line with webrtc-datachannel); \
+                 create one before createOffer()"
+            ));
         }
-        let is_kept = left > 0;
-        left = left.saturating_sub(1);
-        is_kept
-    });
-    Cow::Owned(kept.collect())
-}
-
-#[derive(Default)]
-struct Found<'a> {
-    sections: usize,
-    candidates: usize,
-    checked: usize,
-    data_channel: bool,
-    ufrag: Option<&'a str>,
-    max_message: Option<u64>,
-}
-
-impl<'a> Found<'a> {
-    fn read(&mut self, number: usize, line: &'a str) -> Result<(), SdpError> {
-        let mut chars = line.chars();
-        let (kind, equals) = (chars.next(), chars.next());
-        if !kind.is_some_and(|c| c.is_ascii_lowercase()) || equals != Some('=') {
-            return Err(SdpError::line(number, "not of the form <letter>=<value>"));
-        }
-        if number == 1 && line != "v=0" {
-            return Err(SdpError::line(1, "an SDP description begins with v=0"));
-        }
-        if let Some(media) = line.strip_prefix("m=") {
-            self.sections += 1;
-            if self.sections > MAX_SECTIONS {
-                return Err(SdpError::line(
-                    number,
-                    format!("more than {MAX_SECTIONS} m= lines"),
-                ));
-            }
-            let mut words = media.split(' ');
-            let is_application = words.next() == Some("application");
-            if is_application
-                && words
-                    .nth(1)
-                    .is_some_and(|proto| proto.ends_with("DTLS/SCTP"))
-            {
-                self.data_channel |= media.ends_with("webrtc-datachannel");
-            }
-        } else if let Some(value) = line.strip_prefix("a=max-message-size:") {
-            let size = value
-                .trim()
-                .parse()
-                .map_err(|_| SdpError::line(number, "not a number"))?;
-            self.max_message = Some(size);
-        } else if let Some(value) = line.strip_prefix("a=ice-ufrag:") {
-            self.ufrag = self.ufrag.or_else(|| Some(value.trim()));
-        } else if line.starts_with("a=candidate:") {
-            self.candidates += 1;
-            self.checked += usize::from(is_checked(line));
-            if self.candidates > limits::REMOTE_CANDIDATES {
-                let detail = format!("more than {} candidates", limits::REMOTE_CANDIDATES);
-                return Err(SdpError::line(number, detail));
-            }
-        }
-        Ok(())
+    };
+    SdpError {
+        unsupported: true,
+        ..SdpError::line(line, detail)
     }
 }
 
@@ -236,79 +186,10 @@ pub(super) fn mend(description: &str) -> String {
     mended
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const OFFER: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n\
-        m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n\
-        a=ice-ufrag:abcd\r\na=max-message-size:262144\r\n";
-
-    #[test]
-    fn a_good_offer_is_read() {
-        let offer = check_offer(OFFER.as_bytes()).expect("good");
-        assert_eq!((offer.max_message, offer.ufrag), (65_536, "abcd"));
-        let small = OFFER.replace("262144", "1200");
-        assert_eq!(check_offer(small.as_bytes()).unwrap().max_message, 1200);
-        let unlimited = OFFER.replace("262144", "0");
-        assert_eq!(
-            check_offer(unlimited.as_bytes()).unwrap().max_message,
-            65_536
-        );
-    }
-
-    #[test]
-    fn of_many_candidates_the_first_are_checked() {
-        let line = |n: usize| format!("a=candidate:{n} 1 udp 1 192.0.2.{n} 5 typ host\r\n");
-        let few = OFFER.to_owned() + &(0..16).map(line).collect::<String>();
-        let offer = check_offer(few.as_bytes()).expect("good");
-        assert_eq!((offer.text.as_ref(), offer.candidates), (&few[..], 16));
-        let others = "a=candidate:t 1 tcp 1 192.0.2.1 9 typ host tcptype active\r\n\
-                      a=candidate:m 1 udp 1 x.local 5 typ host\r\n";
-        let many = few.clone() + others + &(16..60).map(line).collect::<String>() + "a=x\r\n";
-        let offer = check_offer(many.as_bytes()).expect("good");
-        assert_eq!(offer.text, few + others + "a=x\r\n");
-        assert_eq!(offer.candidates, 16);
-    }
-
-    #[test]
-    fn a_bad_offer_is_told_what_and_where() {
-        let cases = [
-            ("".to_owned(), "", "empty"),
-            (OFFER.replace("v=0", "v=1"), "line 1", "v=0"),
-            (OFFER.replace("s=-", "sess"), "line 3", "<letter>=<value>"),
-            (OFFER.replace("262144", "many"), "line 8", "not a number"),
-            (OFFER.replace("a=ice-ufrag:abcd\r\n", ""), "", "ice-ufrag"),
-            (OFFER.replace("application", "audio"), "", "no data channel"),
-            ("v=0\r\ns=-\r\n".to_owned(), "", "no m= line"),
-            (
-                OFFER.to_owned() + &"a=candidate:x\r\n".repeat(65),
-                "line 73",
-                "more than 64",
-            ),
-            (
-                OFFER.to_owned() + &"a=x\r\n".repeat(2_000),
-                "line 2001",
-                "more than 2000 lines",
-            ),
-            (
-                OFFER.to_owned() + &"m=audio 9 X\r\n".repeat(32),
-                "line 40",
-                "more than 32",
-            ),
-        ];
-        for (offer, place, detail) in cases {
-            let error = check_offer(offer.as_bytes()).expect_err(detail);
-            assert_eq!(error.place, place, "{error}");
-            assert!(error.detail.contains(detail), "{error}");
-        }
-        let error = check_offer(b"v=0\r\ns=\xff\r\n").expect_err("not text");
-        assert_eq!(error.to_string(), "line 2: not UTF-8");
-    }
-
-    #[test]
-    fn the_answer_announces_what_we_keep() {
-        let mended = mend("v=0\r\na=max-message-size:262144\r\na=x\r\n");
-        assert_eq!(mended, "v=0\r\na=max-message-size:65536\r\na=x\r\n");
-    }
+/// The name of the first section of a description of ours.
+pub(super) fn first_mid(description: &str) -> &str {
+    let mut lines = description.lines();
+    lines
+        .find_map(|line| line.strip_prefix("a=mid:"))
+        .unwrap_or_default()
 }

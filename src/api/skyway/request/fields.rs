@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::Faults;
 use crate::api::skyway::FieldError;
+use crate::util::json;
 
 /// What was found to be wrong so far.
 ///
@@ -31,7 +32,7 @@ impl Reader {
         if body.trim_ascii().is_empty() {
             return Err(fault("a JSON object is expected, and there is none".into()));
         }
-        let body: Value = serde_json::from_slice(body)
+        let body: Value = json::from_body(body)
             .map_err(|error| fault(format!("the body is not JSON: {error}")))?;
         let object = body.as_object();
         if object.is_none() {

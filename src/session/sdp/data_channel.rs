@@ -1,0 +1,174 @@
+//! The one section that str0m is shown: the data channel's, with all that is said about its transport elsewhere in the
+//! description. What str0m would stumble over, or read from the wrong place, never reaches it.
+
+use std::fmt::Write as _;
+
+use super::SdpError;
+use super::sections::{Section, Sections, Transport, Valued};
+use crate::limits;
+
+/// A data channel's transport (RFC 8841, RFC 8839, RFC 8122), in words that were checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct DataChannel<'a> {
+    pub(super) ufrag: &'a str,
+    password: &'a str,
+    setup: Option<String>,
+    fingerprint: String,
+    is_ice_lite: bool,
+    max_message: Option<u64>,
+    /// Those that are checked, as whole lines.
+    pub(super) candidates: Vec<&'a str>,
+}
+
+impl<'a> DataChannel<'a> {
+    /// Gathers what is said for a section: by itself, by the first of its bundle, or by the session.
+    pub(super) fn gather(
+        all: &Sections<'a>,
+        ours: &Section<'a>,
+        what: &str,
+    ) -> Result<Self, SdpError> {
+        let first = all.bundle_of(ours).and_then(|mids| {
+            let first = mids.split_ascii_whitespace().next();
+            all.media.iter().find(|section| section.mid == first)
+        });
+        let nothing = Transport::default();
+        let places = [
+            &ours.transport,
+            first.map_or(&nothing, |first| &first.transport),
+            &all.transport,
+        ];
+        let missing = |name| SdpError::whole(format!("the {what} has no a={name}"));
+        // Fragment and password belong together (RFC 8839 §5.4).
+        let credentials = places.iter().find(|place| place.ufrag.is_some());
+        let credentials = credentials.ok_or_else(|| missing("ice-ufrag"))?;
+        let ufrag = credentials.ufrag.ok_or_else(|| missing("ice-ufrag"))?;
+        let password = places.iter().find_map(|place| place.password);
+        let password = credentials.password.or(password);
+        let password = password.ok_or_else(|| missing("ice-pwd"))?;
+        let fingerprints = places.iter().find(|place| !place.fingerprints.is_empty());
+        let fingerprints = fingerprints.ok_or_else(|| missing("fingerprint"))?;
+        let setup = places.iter().find_map(|place| place.setup);
+        let mut candidates = ours.candidates.clone();
+        if let Some(first) = first.filter(|first| first.shares_transport(ours)) {
+            for candidate in &first.candidates {
+                if !candidates.contains(candidate) {
+                    candidates.push(candidate);
+                }
+            }
+        }
+        candidates.truncate(limits::CHECKED_CANDIDATES);
+        Ok(Self {
+            ufrag: ice_characters(ufrag, 4, "ufrag")?,
+            password: ice_characters(password, 22, "password")?,
+            setup: setup.map(role).transpose()?,
+            fingerprint: sha_256(&fingerprints.fingerprints)?,
+            is_ice_lite: all.is_ice_lite,
+            max_message: ours.max_message,
+            candidates,
+        })
+    }
+
+    /// The largest message that the peer takes, and never more than ours.
+    pub(super) fn max_message(&self) -> usize {
+        // RFC 8841 §6.1: without the attribute 64 KiB, and 0 means without limit.
+        match self.max_message.unwrap_or(65_536) {
+            0 => limits::MAX_MESSAGE,
+            n => usize::try_from(n).map_or(limits::MAX_MESSAGE, |n| n.min(limits::MAX_MESSAGE)),
+        }
+    }
+
+    /// The description for str0m, with a section of this name.
+    pub(super) fn to_text(&self, mid: &str) -> String {
+        let mut text = format!(
+            "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {mid}\r\n{}\
+             m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\n\
+             a=ice-ufrag:{}\r\na=ice-pwd:{}\r\na=fingerprint:{}\r\n",
+            if self.is_ice_lite {
+                "a=ice-lite\r\n"
+            } else {
+                ""
+            },
+            self.ufrag,
+            self.password,
+            self.fingerprint,
+        );
+        if let Some(setup) = &self.setup {
+            let _never_fails = write!(text, "a=setup:{setup}\r\n");
+        }
+        text.push_str("a=sctp-port:5000\r\n");
+        if let Some(size) = self.max_message {
+            let _never_fails = write!(
+                text,
+                "a=max-message-size:{}\r\n",
+                size.min(u64::from(u32::MAX))
+            );
+        }
+        for candidate in &self.candidates {
+            let _never_fails = write!(text, "{candidate}\r\n");
+        }
+        text
+    }
+}
+
+impl Section<'_> {
+    fn shares_transport(&self, other: &Section<'_>) -> bool {
+        let (ours, theirs) = (self.transport.ufrag, other.transport.ufrag);
+        let same = ours.map(|(_, ufrag)| ufrag) == theirs.map(|(_, ufrag)| ufrag);
+        self.number != other.number && (same || theirs.is_none())
+    }
+}
+
+/// RFC 8839 §5.4: 4 or 22 to 256 letters, digits, `+` and `/`. Some libraries write other signs, which harm nobody.
+fn ice_characters<'a>(
+    (line, value): Valued<'a>,
+    shortest: usize,
+    name: &str,
+) -> Result<&'a str, SdpError> {
+    let is_good =
+        (shortest..=256).contains(&value.len()) && value.bytes().all(|c| c.is_ascii_graphic());
+    if !is_good {
+        let detail = format!("an ICE {name} has {shortest} to 256 letters and digits");
+        return Err(SdpError::line(line, detail));
+    }
+    Ok(value)
+}
+
+/// RFC 4145 §4.
+fn role((line, value): Valued<'_>) -> Result<String, SdpError> {
+    let role = value.to_ascii_lowercase();
+    if ["active", "passive", "actpass"].contains(&role.as_str()) {
+        return Ok(role);
+    }
+    Err(SdpError::line(line, "none of actpass, active and passive"))
+}
+
+/// The first fingerprint that we can compare (RFC 8122 §5: the name of the hash in any case), as str0m wants it.
+fn sha_256(fingerprints: &[Valued<'_>]) -> Result<String, SdpError> {
+    const BYTES: usize = 32;
+    for (line, value) in fingerprints {
+        let Some((hash, digest)) = value.split_once(' ') else {
+            return Err(SdpError::line(
+                *line,
+                "not of the form <hash> <fingerprint>",
+            ));
+        };
+        if !hash.eq_ignore_ascii_case("sha-256") {
+            continue;
+        }
+        let digest = digest.trim().to_ascii_uppercase();
+        let mut pairs = digest.split(':');
+        let is_hex = |pair: &str| pair.len() == 2 && pair.bytes().all(|c| c.is_ascii_hexdigit());
+        if pairs.clone().count() != BYTES || !pairs.all(is_hex) {
+            let detail =
+                "a sha-256 fingerprint has 32 pairs of hexadecimal digits with colons between them";
+            return Err(SdpError::line(*line, detail));
+        }
+        return Ok(format!("sha-256 {digest}"));
+    }
+    let line = fingerprints.first().map_or(0, |(line, _)| *line);
+    let detail = "no fingerprint that can be compared: sha-256 is needed (RFC 8122 §5)";
+    Err(SdpError {
+        unsupported: true,
+        ..SdpError::line(line, detail)
+    })
+}

@@ -1,0 +1,30 @@
+//! Bodies that are JSON, as programs send them.
+
+use serde::Deserialize;
+
+/// Reads a body. A byte order mark before it is passed over, as RFC 8259 §8.1 allows: editors and .NET write one.
+///
+/// # Errors
+/// What serde says of it.
+pub fn from_body<'a, T: Deserialize<'a>>(body: &'a [u8]) -> serde_json::Result<T> {
+    serde_json::from_slice(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_mark_before_the_text_is_passed_over() {
+        assert_eq!(from_body::<u32>(b"\xef\xbb\xbf 7").ok(), Some(7));
+        assert_eq!(from_body::<u32>(b"7").ok(), Some(7));
+        for bad in [
+            &b"\xef\xbb\xbf\xef\xbb\xbf7"[..],
+            b"\xef\xbb7",
+            b"\xef\xbb\xbf",
+            b"7\xef\xbb\xbf",
+        ] {
+            assert!(from_body::<u32>(bad).is_err(), "{bad:x?}");
+        }
+    }
+}
