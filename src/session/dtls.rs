@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use dimpl::crypto::Dtls12CipherSuite;
-use dimpl::{CertificateError, Config, Dtls};
+use dimpl::{CertificateError, Config, Dtls, SecurityError};
 use str0m::RtcError;
 use str0m::config::{CryptoProvider, DtlsCert, DtlsVersion};
 use str0m::crypto::dtls::{DtlsImplError, DtlsInstance, DtlsOutput, DtlsProvider, ProtocolVersion};
@@ -175,12 +175,19 @@ impl DtlsInstance for Server {
 }
 
 /// Whether a session failed because the peer has no certificate of a kind that was asked for. dimpl's request names ECDSA
-/// alone, and a peer that has another key answers with an empty list (RFC 5246 §7.4.6).
+/// alone; a peer that has another key answers with an empty list, or with the alert handshake_failure (RFC 5246 §7.4.6, §7.2.2).
 pub(super) fn has_no_certificate(error: &RtcError) -> bool {
-    let RtcError::Dtls(DtlsError::CryptoError(CryptoError::DtlsImpl(error))) = error else {
+    const HANDSHAKE_FAILURE: u8 = 40;
+    let description = HANDSHAKE_FAILURE;
+    let kinds = [
+        DtlsImplError::CertificateError(CertificateError::NoClientCertificateReceived),
+        DtlsImplError::SecurityError(SecurityError::FatalAlert { description }),
+    ];
+    // str0m keeps the words of dimpl's error alone.
+    let RtcError::Dtls(DtlsError::CryptoError(CryptoError::Other(words))) = error else {
         return false;
     };
-    *error == DtlsImplError::CertificateError(CertificateError::NoClientCertificateReceived)
+    kinds.iter().any(|kind| words.ends_with(&kind.to_string()))
 }
 
 /// Whether a packet is a ClientHello in one piece (RFC 6347 §4.2.2, RFC 5246 §7.4.1.2) whose cipher suites hold this one.

@@ -93,8 +93,8 @@ pub enum EndReason {
     ConnectTimeout,
     /// It stayed disconnected for longer than the limit.
     DisconnectedTimeout,
-    /// The peer has no certificate that we can check: ours is the only kind of key (ECDSA, RFC 8827 §6.5) that the DTLS
-    /// library knows.
+    /// The peer gave up the DTLS handshake, as it does when it has no certificate with the only kind of key that the DTLS
+    /// library knows (ECDSA, which RFC 8827 §6.5 wants everybody to have).
     NoCertificate,
     /// A protocol error, in str0m's words.
     Protocol(String),
@@ -110,7 +110,7 @@ impl fmt::Display for EndReason {
             Self::ConnectTimeout => f.write_str("not connected in time"),
             Self::DisconnectedTimeout => f.write_str("disconnected for too long"),
             Self::NoCertificate => f.write_str(
-                "the peer has no certificate with an ECDSA key, and RSA is not supported",
+                "the DTLS handshake failed: the peer needs a certificate with an ECDSA key, RSA is not supported",
             ),
             Self::Protocol(what) => write!(f, "protocol error: {what}"),
             Self::Panicked => f.write_str("internal error"),

@@ -1,4 +1,8 @@
 //! Our answer in the shape of its offer: as many sections, in the same order and with the same names (RFC 3264 §6).
+//!
+//! A section of media that shares the data channel's transport is answered as inactive, any other is rejected. To reject all
+//! would do for browsers; but a rejected section leaves the bundle (RFC 9143 §7.3.3), and aiortc then waits for a transport
+//! of that section's own before it gets to the data channel.
 
 use std::fmt::Write as _;
 
@@ -11,45 +15,96 @@ pub(super) struct Shape<'a> {
     sections: Vec<Section<'a>>,
     /// Which of them is the data channel's.
     ours: usize,
-    is_bundled: bool,
+    /// The mids that share its transport, those of sections that are rejected included.
+    bundle: Option<&'a str>,
 }
 
-impl<'a> Shape<'a> {
-    pub(super) fn of(sections: Sections<'a>, ours: usize) -> Self {
-        let is_bundled =
-            (sections.media.get(ours)).is_some_and(|section| sections.bundle_of(section).is_some());
-        Self {
-            sections: sections.media,
-            ours,
-            is_bundled,
-        }
-    }
+/// str0m's answer taken apart: its session, and its one section, which is the data channel's.
+struct Given<'a> {
+    session: &'a str,
+    section: &'a str,
+}
 
-    /// str0m's answer, whose one section is the data channel's, with the other sections of the offer, rejected.
-    pub(super) fn answer(&self, answer: &str) -> String {
+impl<'a> Given<'a> {
+    fn new(answer: &'a str) -> Self {
         let (session, section) = match answer.find("\r\nm=") {
             Some(end) => answer.split_at(end + 2),
             None => (answer, ""),
         };
-        let mut text = String::with_capacity(answer.len() + 64 * self.sections.len());
-        for line in session.lines() {
-            // RFC 9143 §7.3: rejected sections are in no group.
-            match (line.starts_with("a=group:"), self.sections.get(self.ours)) {
-                (true, Some(Section { mid: Some(mid), .. })) if self.is_bundled => {
-                    push(&mut text, format_args!("a=group:BUNDLE {mid}"));
-                }
-                (true, _) => {}
-                (false, _) => push(&mut text, format_args!("{line}")),
+        Self { session, section }
+    }
+
+    /// The lines about the transport, which the first section of a bundle has to have (RFC 9143 §7.3.1).
+    fn transport(&self) -> impl Iterator<Item = &'a str> {
+        let names = [
+            "ice-ufrag:",
+            "ice-pwd:",
+            "ice-options:",
+            "fingerprint:",
+            "setup:",
+            "candidate:",
+            "end-of-candidates",
+        ];
+        self.section.lines().filter(move |line| {
+            let attribute = line.strip_prefix("a=").unwrap_or_default();
+            names.iter().any(|name| attribute.starts_with(name))
+        })
+    }
+}
+
+impl<'a> Shape<'a> {
+    pub(super) fn of(sections: Sections<'a>, ours: usize) -> Self {
+        let bundle = (sections.media.get(ours)).and_then(|section| sections.bundle_of(section));
+        Self {
+            sections: sections.media,
+            ours,
+            bundle,
+        }
+    }
+
+    /// str0m's answer, whose one section is the data channel's, with the other sections of the offer.
+    pub(super) fn answer(&self, answer: &str) -> String {
+        let given = Given::new(answer);
+        let mut text = String::with_capacity(answer.len() * (1 + self.sections.len()));
+        for line in given.session.lines() {
+            if line.starts_with("a=group:") {
+                self.group(&mut text);
+            } else {
+                push(&mut text, format_args!("{line}"));
             }
         }
         for (index, offered) in self.sections.iter().enumerate() {
             if index == self.ours {
-                accept(&mut text, offered, section);
+                accept(&mut text, offered, given.section);
+            } else if self.is_shared(offered) {
+                deactivate(&mut text, offered, &given);
             } else {
                 reject(&mut text, offered);
             }
         }
         text
+    }
+
+    fn group(&self, text: &mut String) {
+        let Some(bundle) = self.bundle else { return };
+        let is_in = |mid: &&str| {
+            let mut sections = self.sections.iter().enumerate();
+            sections.any(|(index, section)| {
+                section.mid == Some(mid) && (index == self.ours || self.is_shared(section))
+            })
+        };
+        let mids: Vec<_> = bundle.split_ascii_whitespace().filter(is_in).collect();
+        push(text, format_args!("a=group:BUNDLE {}", mids.join(" ")));
+    }
+
+    /// Whether a section of media can be answered as one that shares the data channel's transport.
+    fn is_shared(&self, section: &Section<'_>) -> bool {
+        let mut mids = self.bundle.unwrap_or_default().split_ascii_whitespace();
+        let is_media = ["audio", "video"].contains(&section.media);
+        is_media
+            && section.is_rtcp_mux
+            && !section.is_rejected()
+            && mids.any(|mid| section.mid == Some(mid))
     }
 }
 
@@ -86,22 +141,32 @@ fn accept(text: &mut String, offered: &Section<'_>, section: &str) {
     }
 }
 
-/// RFC 3264 §6: port 0, and formats of the offer. Some stacks look for a codec that both have before they look at the port,
-/// so its formats keep their names.
+/// Nothing is sent either way (RFC 3264 §5.1); one codec has to stand there.
+fn deactivate(text: &mut String, offered: &Section<'_>, given: &Given<'_>) {
+    media(text, offered, "9");
+    push(text, format_args!("a=rtcp-mux"));
+    for line in given.transport() {
+        push(text, format_args!("{line}"));
+    }
+}
+
+/// RFC 3264 §6: port 0, and a format of the offer.
 fn reject(text: &mut String, offered: &Section<'_>) {
+    media(text, offered, "0");
+}
+
+fn media(text: &mut String, offered: &Section<'_>, port: &str) {
     let Section {
-        media,
-        proto,
-        formats,
-        ..
+        media, proto, mid, ..
     } = offered;
-    push(text, format_args!("m={media} 0 {proto} {formats}"));
+    let (format, codec) = offered.codec();
+    push(text, format_args!("m={media} {port} {proto} {format}"));
     push(text, format_args!("c=IN IP4 0.0.0.0"));
-    if let Some(mid) = offered.mid {
+    if let Some(mid) = mid {
         push(text, format_args!("a=mid:{mid}"));
     }
     push(text, format_args!("a=inactive"));
-    for rtpmap in &offered.rtpmaps {
-        push(text, format_args!("{rtpmap}"));
+    for line in codec {
+        push(text, format_args!("{line}"));
     }
 }

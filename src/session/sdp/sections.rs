@@ -41,8 +41,9 @@ pub(super) struct Section<'a> {
     /// The value of `a=sctpmap`, of before RFC 8841.
     pub(super) sctpmap: Option<&'a str>,
     pub(super) is_bundle_only: bool,
-    /// Whole lines `a=rtpmap:…`.
-    pub(super) rtpmaps: Vec<&'a str>,
+    pub(super) is_rtcp_mux: bool,
+    /// Whole lines `a=rtpmap:…` and `a=fmtp:…`.
+    pub(super) codecs: Vec<&'a str>,
 }
 
 impl Section<'_> {
@@ -60,6 +61,17 @@ impl Section<'_> {
             words.next() == Some(self.formats.trim())
                 && words.next().is_some_and(names_data_channel)
         })
+    }
+
+    /// Its first format, with what is said of that.
+    pub(super) fn codec(&self) -> (&str, impl Iterator<Item = &&str>) {
+        let format = self.formats.split(' ').next().unwrap_or_default();
+        let lines = self.codecs.iter();
+        let of_it = lines.filter(move |line| {
+            let value = line.split_once(':').map(|(_, value)| value);
+            value.and_then(|value| value.split(' ').next()) == Some(format)
+        });
+        (format, of_it)
     }
 
     /// Whether its own side does not want it (RFC 8866 §5.14, RFC 9143 §6).
@@ -192,7 +204,8 @@ impl<'a> Sections<'a> {
             "mid" => section.mid = Some(value),
             "sctpmap" => section.sctpmap = Some(value),
             "bundle-only" => section.is_bundle_only = true,
-            "rtpmap" => section.rtpmaps.push(line.trim_end()),
+            "rtcp-mux" => section.is_rtcp_mux = true,
+            "rtpmap" | "fmtp" => section.codecs.push(line.trim_end()),
             "max-message-size" => {
                 let size = value.parse();
                 let size = size.map_err(|_| SdpError::line(number, "not a number"))?;

@@ -16,7 +16,7 @@ fn offer() -> String {
 /// What str0m says to [`DataChannel::to_text`], abridged.
 const ANSWER: &str = "v=0\r\no=- 5 2 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\na=msid-semantic:WMS *\r\n\
     m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=candidate:1 1 udp 1 192.0.2.9 5 typ host\r\n\
-    a=mid:0\r\na=sctp-port:5000\r\na=max-message-size:1048576\r\n";
+    a=mid:0\r\na=ice-ufrag:mine\r\na=sctp-port:5000\r\na=max-message-size:1048576\r\n";
 
 fn shown(offer: &str) -> String {
     check_offer(offer.as_bytes()).expect("good").to_text("0")
@@ -58,26 +58,49 @@ fn of_many_candidates_the_first_are_checked() {
     assert_eq!(check_offer(many.as_bytes()).unwrap().candidates(), 16);
 }
 
-/// RFC 8829 §5.3.1: a section that is not wanted keeps its place, its name and its formats, and leaves the bundle.
+/// RFC 3264 §6, RFC 9143 §7.3: every section keeps its place and its name; one of media that shares our transport is
+/// inactive, any other is rejected.
 #[test]
-fn media_beside_the_data_channel_is_refused_and_the_channel_taken() {
-    let media = "m=audio 9 UDP/TLS/RTP/SAVPF 111 0\r\na=mid:a\r\na=ice-ufrag:abcd\r\n\
-        a=candidate:1 1 udp 1 192.0.2.1 5 typ host\r\na=rtpmap:111 opus/48000/2\r\na=sendrecv\r\n\
-        m=video 0 UDP/TLS/RTP/SAVPF 96\r\na=mid:v\r\na=bundle-only\r\na=rtpmap:96 VP8/90000\r\n";
+fn of_an_offer_with_media_the_data_channel_is_taken() {
+    let media = "m=audio 9 UDP/TLS/RTP/SAVPF 111 0\r\na=mid:a\r\na=rtcp-mux\r\na=ice-ufrag:abcd\r\n\
+        a=candidate:1 1 udp 1 192.0.2.1 5 typ host\r\na=rtpmap:111 opus/48000/2\r\na=rtpmap:0 PCMU/8000\r\na=sendrecv\r\n\
+        m=video 0 UDP/TLS/RTP/SAVPF 96 97\r\na=mid:v\r\na=bundle-only\r\na=rtcp-mux\r\na=rtpmap:96 H264/90000\r\n\
+        a=fmtp:96 packetization-mode=1\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n";
     let bundled = offer()
         .replace("BUNDLE data", "BUNDLE a v data")
         .replace("m=application", &(media.to_owned() + "m=application"));
     // The candidates of a bundle stand in its first section.
     let of_media = "a=candidate:1 1 udp 1 192.0.2.1 5 typ host\r\n";
     assert_eq!(shown(&bundled), shown(&(offer() + of_media)));
+    let ours = "a=candidate:1 1 udp 1 192.0.2.9 5 typ host\r\n";
+    let session = "v=0\r\no=- 5 2 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n";
+    let data = format!(
+        "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n{ours}a=mid:data\r\n\
+         a=ice-ufrag:mine\r\na=sctp-port:5000\r\na=max-message-size:65536\r\n"
+    );
+    let audio = "UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=mid:a\r\na=inactive\r\na=rtpmap:111 opus/48000/2\r\n";
+    let video = "UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=mid:v\r\na=inactive\r\na=rtpmap:96 H264/90000\r\n\
+        a=fmtp:96 packetization-mode=1\r\n";
+    let transport = format!("a=rtcp-mux\r\n{ours}a=ice-ufrag:mine\r\n");
     assert_eq!(
         answered(&bundled),
-        "v=0\r\no=- 5 2 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE data\r\na=msid-semantic:WMS *\r\n\
-         m=audio 0 UDP/TLS/RTP/SAVPF 111 0\r\nc=IN IP4 0.0.0.0\r\na=mid:a\r\na=inactive\r\na=rtpmap:111 opus/48000/2\r\n\
-         m=video 0 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=mid:v\r\na=inactive\r\na=rtpmap:96 VP8/90000\r\n\
-         m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n\
-         a=candidate:1 1 udp 1 192.0.2.9 5 typ host\r\na=mid:data\r\na=sctp-port:5000\r\na=max-message-size:65536\r\n"
+        format!(
+            "{session}a=group:BUNDLE a v data\r\na=msid-semantic:WMS *\r\n\
+             m=audio 9 {audio}{transport}m=video 9 {video}{transport}{data}"
+        )
     );
+    // Not in the bundle, of another proto's kind, or not to be had over one port with its RTCP.
+    for apart in [
+        bundled.replace("BUNDLE a v data", "BUNDLE data"),
+        bundled.replace("a=rtcp-mux\r\n", ""),
+    ] {
+        assert_eq!(
+            answered(&apart),
+            format!(
+                "{session}a=group:BUNDLE data\r\na=msid-semantic:WMS *\r\nm=audio 0 {audio}m=video 0 {video}{data}"
+            )
+        );
+    }
     // Of another transport they are another matter.
     let apart = bundled.replace(
         "a=ice-ufrag:abcd\r\na=candidate",
