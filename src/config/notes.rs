@@ -1,4 +1,5 @@
-//! What a configuration allowed in an earlier version and does not allow any more, for `thingway check`.
+//! What there is to say of a configuration without a fault: what it allows less than in an earlier version, and what it names
+//! that is not there.
 
 use super::{Config, KeyConfig};
 

@@ -125,7 +125,7 @@ impl Gateway {
     }
 
     /// The client has closed its sending side; whether it still reads is not known. What has an end is answered: a request
-    /// that waits for an event is told that there was none, because an event that goes to nobody would be lost. What has no
+    /// that waits for an event is told that there is none, because an event sent to nobody would be lost. What has no
     /// end is over.
     fn handle_half_closed(&mut self, now: Instant, source: SourceId) {
         let is_poll = self.end_poll(now, source);

@@ -101,15 +101,14 @@ impl Udp {
                 IpAddr::V6(group) => sockopt::set_ipv6_add_membership(&fd, group, 0)?,
             }
         }
-        if is_v4 {
-            // Without it the kernel says "Permission denied" for a broadcast address, even to root (socket(7)).
-            sockopt::set_socket_broadcast(&fd, true)?;
-        }
-        if let Some(remote) = config.remote
-            && config.multicast.is_empty()
-            && !is_of_many(remote.ip(), &addresses::networks())
-        {
-            rustix::net::connect(&fd, &remote)?;
+        if let Some(remote) = config.remote {
+            if is_of_many(remote.ip(), &addresses::networks()) {
+                // Without it the kernel says "Permission denied", even to root (socket(7)). Only where the configuration
+                // names such an address: callers who choose their own must not reach a whole network.
+                sockopt::set_socket_broadcast(&fd, true)?;
+            } else if config.multicast.is_empty() {
+                rustix::net::connect(&fd, &remote)?;
+            }
         }
         let mut udp = Self::new(UdpSocket::from_std(fd.into()))?;
         udp.is_connected = true;
@@ -406,6 +405,17 @@ mod tests {
             n = from.socket.recv(&mut buffer).ok();
         }
         assert_eq!(n.and_then(|n| buffer.get(..n)), Some(&b"me"[..]));
+    }
+
+    #[test]
+    fn who_was_not_configured_to_cannot_reach_many() {
+        let config = UdpConfig {
+            bind: Some("127.0.0.1:0".parse().unwrap()),
+            ..UdpConfig::default()
+        };
+        let content = Udp::open_device(&config).expect("a socket");
+        let broadcast = sockopt::socket_broadcast(&content.socket).expect("an answer");
+        assert!(!broadcast, "a content port sends where a caller says");
     }
 
     #[test]

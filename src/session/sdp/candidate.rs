@@ -30,7 +30,9 @@ pub(in crate::session) fn is_usable(attribute: &str) -> Result<bool, &'static st
         && transport.eq_ignore_ascii_case("udp")
         && is_address
         && is_known
-        && port != 0)
+        && port != 0
+        // What else str0m does not take, as a name in `raddr`, would cost the whole description.
+        && str0m::Candidate::from_sdp_string(attribute).is_ok())
 }
 
 #[cfg(test)]
@@ -55,6 +57,7 @@ mod tests {
             "candidate:1 1 tcp 1 192.0.2.1 9 typ host tcptype active",
             "candidate:1 1 ssltcp 1 192.0.2.1 443 typ host",
             "candidate:1 2 udp 1 192.0.2.1 5 typ host",
+            "candidate:1 1 udp 1 192.0.2.1 5 typ srflx raddr 4a1e.local rport 5",
             "candidate:1 1 udp 1 0.0.0.0 5 typ host",
             "candidate:1 1 udp 1 192.0.2.1 0 typ host",
         ] {
