@@ -13,6 +13,7 @@ pub fn decode(name: &str) -> Box<dyn FnMut() -> u64> {
         "slip" => Framing::Slip,
         "cobs" => Framing::Cobs,
         _ => Framing::Length {
+            gap: None,
             width: Width::Two,
             order: ByteOrder::Big,
         },

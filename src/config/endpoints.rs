@@ -46,7 +46,11 @@ pub(super) fn read<'a>(
     let types = [("binary", MessageType::Binary), ("text", MessageType::Text)];
     let messages = section.choice("messages", &types, document);
     let traffic = match word.as_str() {
-        "serial" | "tcp" | "unix" => traffic::read_stream(&mut section, document),
+        "serial" => traffic::read_stream(traffic::Stream::Tty, &mut section, document),
+        "tcp" | "unix" if kind.as_ref().is_some_and(is_per_channel) => {
+            traffic::read_stream(traffic::Stream::Conversation, &mut section, document)
+        }
+        "tcp" | "unix" => traffic::read_stream(traffic::Stream::Program, &mut section, document),
         "udp" => traffic::read_datagrams(&mut section, document),
         _ => Traffic::default(),
     };
@@ -54,11 +58,7 @@ pub(super) fn read<'a>(
         section.finish(document);
     }
     let kind = kind?;
-    let is_per_channel = matches!(
-        kind,
-        EndpointKind::Tcp(Meeting::PerChannel(_)) | EndpointKind::Unix(Meeting::PerChannel(_))
-    );
-    if is_per_channel && (traffic.writers == Writers::One || traffic.capture.is_some()) {
+    if is_per_channel(&kind) && (traffic.writers == Writers::One || traffic.capture.is_some()) {
         let message = "endpoint.connection \"channel\" has no use for writers and capture: every \
                        channel is alone with its connection";
         document.fault_at(section_line, message.to_owned());
@@ -73,6 +73,13 @@ pub(super) fn read<'a>(
             line: section_line,
         },
     })
+}
+
+fn is_per_channel(kind: &EndpointKind) -> bool {
+    matches!(
+        kind,
+        EndpointKind::Tcp(Meeting::PerChannel(_)) | EndpointKind::Unix(Meeting::PerChannel(_))
+    )
 }
 
 fn default_messages(kind: &EndpointKind) -> MessageType {

@@ -167,3 +167,25 @@ fn hosts_and_origins_that_could_never_match_are_faults() {
     let twice = "[http]\nlisten = [\"127.0.0.1:1\", \"127.0.0.1:1\"]\n";
     assert!(Config::parse(twice).is_err());
 }
+
+#[test]
+fn a_program_can_be_made_to_wait_and_a_line_cannot() {
+    let lag = |keys: &str| {
+        let text = format!("[[endpoint]]\nname = \"arm\"\n{keys}");
+        let config = Config::parse(&text).map_err(|faults| faults[0].to_string())?;
+        Ok::<_, String>(config.endpoints[0].traffic.lag)
+    };
+    let tcp = "kind = \"tcp\"\nremote = \"192.0.2.7:22\"\n";
+    let tty = "kind = \"serial\"\npath = \"/dev/x\"\n";
+    let udp = "kind = \"udp\"\nremote = \"192.0.2.7:9\"\n";
+    let wait = "lag = \"wait\"\n";
+    assert_eq!(lag(tcp), Ok(LagPolicy::Close));
+    assert_eq!(lag(&format!("{tcp}{wait}")), Ok(LagPolicy::Wait));
+    let own = format!("{tcp}connection = \"channel\"\n");
+    assert_eq!(lag(&own), Ok(LagPolicy::Wait));
+    assert_eq!(lag(&format!("{own}lag = \"skip\"\n")), Ok(LagPolicy::Skip));
+    for kind in [tty, udp] {
+        let refused = lag(&format!("{kind}{wait}")).expect_err("nothing holds it up");
+        assert!(refused.contains("lag must be close or skip"), "{refused}");
+    }
+}

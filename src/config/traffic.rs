@@ -25,9 +25,29 @@ pub(super) const FRAMINGS: [(&str, Shape); 6] = [
     ("cobs", Shape::Cobs),
     ("length", Shape::Length),
 ];
+/// A silence within a message after which a lost byte is the likelier reason than a slow device.
+const LENGTH_GAP: Duration = Duration::from_secs(1);
+
 const LAGS: [(&str, LagPolicy); 2] = [("close", LagPolicy::Close), ("skip", LagPolicy::Skip)];
+/// Of programs, which can be made to wait.
+const PROGRAM_LAGS: [(&str, LagPolicy); 3] = [
+    ("close", LagPolicy::Close),
+    ("skip", LagPolicy::Skip),
+    ("wait", LagPolicy::Wait),
+];
 const WRITERS: [(&str, Writers); 2] = [("all", Writers::All), ("one", Writers::One)];
 const ORDERS: [(&str, ByteOrder); 2] = [("big", ByteOrder::Big), ("little", ByteOrder::Little)];
+
+/// What a byte stream comes from; the defaults follow from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stream {
+    /// Bytes may be lost on the way, and nothing holds up the sender.
+    Tty,
+    /// A connection that all channels share.
+    Program,
+    /// A connection for each channel.
+    Conversation,
+}
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Shape {
@@ -65,17 +85,28 @@ impl Traffic {
 }
 
 /// The keys of kinds that are byte streams.
-pub(super) fn read_stream<'a>(section: &mut Section<'a>, document: &mut Document<'a>) -> Traffic {
+pub(super) fn read_stream<'a>(
+    stream: Stream,
+    section: &mut Section<'a>,
+    document: &mut Document<'a>,
+) -> Traffic {
     let mut traffic = Traffic::stream();
     let shape = section.choice("framing", &FRAMINGS, document);
-    traffic.framing = read_framing(shape.unwrap_or(Shape::Raw), section, document);
+    traffic.framing = read_framing(stream, shape.unwrap_or(Shape::Raw), section, document);
     if matches!(traffic.framing, StreamFraming::Framed(_)) {
         let max = i64::try_from(limits::MAX_MESSAGE).unwrap_or(i64::MAX);
         let given = section.integer("max_message", 1..=max, document);
         let given = given.and_then(|n| usize::try_from(n).ok());
         traffic.max_message = given.unwrap_or(traffic.max_message);
     }
-    read_common(section, document, traffic)
+    let lags: &[_] = match stream {
+        Stream::Tty => &LAGS,
+        Stream::Program | Stream::Conversation => &PROGRAM_LAGS,
+    };
+    if stream == Stream::Conversation {
+        traffic.lag = LagPolicy::Wait;
+    }
+    read_common(lags, section, document, traffic)
 }
 
 /// The keys of kinds whose messages are datagrams.
@@ -83,10 +114,11 @@ pub(super) fn read_datagrams<'a>(
     section: &mut Section<'a>,
     document: &mut Document<'a>,
 ) -> Traffic {
-    read_common(section, document, Traffic::default())
+    read_common(&LAGS, section, document, Traffic::default())
 }
 
 fn read_framing<'a>(
+    stream: Stream,
     shape: Shape,
     section: &mut Section<'a>,
     document: &mut Document<'a>,
@@ -110,6 +142,7 @@ fn read_framing<'a>(
         Shape::Slip => Framing::Slip,
         Shape::Cobs => Framing::Cobs,
         Shape::Length => {
+            let gap = millis("gap_ms", 1);
             let line = section.line();
             let width = match section.integer("length_bytes", 1..=4, document) {
                 Some(1) => Width::One,
@@ -123,6 +156,7 @@ fn read_framing<'a>(
             };
             let order = section.choice("length_order", &ORDERS, document);
             Framing::Length {
+                gap: gap.or_else(|| (stream == Stream::Tty).then_some(LENGTH_GAP)),
                 width,
                 order: order.unwrap_or(ByteOrder::Big),
             }
@@ -132,6 +166,7 @@ fn read_framing<'a>(
 }
 
 fn read_common<'a>(
+    lags: &[(&str, LagPolicy)],
     section: &mut Section<'a>,
     document: &mut Document<'a>,
     mut traffic: Traffic,
@@ -140,7 +175,7 @@ fn read_common<'a>(
     let scrollback = section.integer("scrollback", 0..=most, document);
     let scrollback = scrollback.and_then(|n| usize::try_from(n).ok());
     traffic.scrollback = scrollback.unwrap_or(traffic.scrollback);
-    let lag = section.choice("lag", &LAGS, document);
+    let lag = section.choice("lag", lags, document);
     traffic.lag = lag.unwrap_or(traffic.lag);
     let writers = section.choice("writers", &WRITERS, document);
     traffic.writers = writers.unwrap_or(traffic.writers);

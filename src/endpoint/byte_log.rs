@@ -7,6 +7,7 @@ use super::ring::Ring;
 use super::{Count, Message, Outgoing};
 use crate::ids::RouteId;
 use crate::limits;
+use crate::util::utf8;
 
 /// One ring, a cursor per route. Bytes are cut into messages of at most
 /// [`limits::STREAM_MESSAGE`].
@@ -27,6 +28,8 @@ pub struct ByteLog {
     pause: Option<Instant>,
     /// Whether any wait for the end of the pause.
     waiting: bool,
+    /// The absolute offset at which the device went last: a character that was begun before it stays as it is.
+    gone: u64,
 }
 
 impl ByteLog {
@@ -41,13 +44,15 @@ impl ByteLog {
             ripe: 0,
             pause: None,
             waiting: false,
+            gone: 0,
         }
     }
 
     /// A new route begins with the scrollback.
     pub fn attach(&mut self, route: RouteId) {
         let past = self.ring.end().saturating_sub(self.scrollback as u64);
-        self.cursors.insert(route, past.max(self.ring.start()));
+        let past = self.after_cut(past.max(self.ring.start()));
+        self.cursors.insert(route, past);
     }
 
     /// Forgets a route's cursor.
@@ -80,6 +85,23 @@ impl ByteLog {
         }
     }
 
+    /// The device has gone: nothing is worth waiting for any more.
+    pub fn handle_gone(&mut self) {
+        if let Some(deadline) = self.poll_timeout() {
+            self.handle_timeout(deadline);
+        }
+        self.gone = self.ring.end();
+    }
+
+    /// How many bytes may come before the slowest route loses one. Without routes there is no end to it.
+    pub fn room(&self) -> usize {
+        let Some(slowest) = self.cursors.values().min() else {
+            return usize::MAX;
+        };
+        let unread = usize::try_from(self.ring.end() - slowest).unwrap_or(usize::MAX);
+        limits::RING.saturating_sub(unread)
+    }
+
     /// When [`Self::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.pause.filter(|_| self.waiting)
@@ -105,7 +127,7 @@ impl ByteLog {
             })),
             None => Some(Outgoing::Lagged(Count {
                 messages: 0,
-                bytes: self.ring.start() - cursor,
+                bytes: self.after_cut(self.ring.start()) - cursor,
             })),
         }
     }
@@ -117,7 +139,7 @@ impl ByteLog {
         };
         let next = match self.piece(cursor) {
             Some(bytes) => cursor + bytes.len() as u64,
-            None => self.ring.start(),
+            None => self.after_cut(self.ring.start()),
         };
         self.cursors.insert(route, next);
     }
@@ -126,14 +148,21 @@ impl ByteLog {
     fn piece(&self, cursor: u64) -> Option<&[u8]> {
         let ripe = usize::try_from(self.ripe.saturating_sub(cursor)).unwrap_or(usize::MAX);
         let bytes = self.ring.read(cursor, ripe.min(limits::STREAM_MESSAGE))?;
-        if self.binary {
+        let end = cursor + bytes.len() as u64;
+        if self.binary || end == self.gone {
             return Some(bytes);
         }
         // A text frame must not end within a character whose rest is still to come.
-        match std::str::from_utf8(bytes) {
-            Err(error) if error.error_len().is_none() => bytes.get(..error.valid_up_to()),
-            Ok(_) | Err(_) => Some(bytes),
+        bytes.get(..utf8::whole(bytes))
+    }
+
+    /// The first offset from `from` on at which text may begin: not amidst a character whose first byte is missing.
+    fn after_cut(&self, from: u64) -> u64 {
+        if self.binary || from == 0 {
+            return from;
         }
+        let bytes = self.ring.read(from, utf8::LONGEST).unwrap_or_default();
+        from + utf8::rest(bytes) as u64
     }
 }
 
@@ -278,5 +307,82 @@ mod tests {
         let long = "°".repeat(limits::RING / 2);
         log.push(now, long.as_bytes());
         assert_eq!(drain(&mut log, route), long.as_bytes());
+    }
+
+    /// As a page reads it: each message by itself.
+    fn read(log: &mut ByteLog, route: RouteId) -> String {
+        let mut text = String::new();
+        while let Some(Outgoing::Message(message)) = log.message(route) {
+            text += &String::from_utf8_lossy(message.bytes);
+            log.consume_message(route);
+        }
+        text
+    }
+
+    #[test]
+    fn a_bad_byte_costs_itself_alone() {
+        let mut log = log(false);
+        let route = Id::from_bits(1);
+        log.attach(route);
+        let good = "€".repeat(50_000);
+        log.push(Instant::now(), &[b"\xff", good.as_bytes()].concat());
+        assert_eq!(read(&mut log, route), format!("\u{fffd}{good}"));
+    }
+
+    #[test]
+    fn the_past_begins_with_a_whole_character() {
+        for scrollback in [1_000, 1_001, 1_002] {
+            let mut log = ByteLog::new(false, scrollback, Duration::ZERO);
+            let route = Id::from_bits(1);
+            log.push(Instant::now(), "€".repeat(2_000).as_bytes());
+            log.attach(route);
+            assert_eq!(read(&mut log, route), "€".repeat(scrollback / 3));
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_character_at_the_tail_is_counted_with_what_was_lost() {
+        let mut log = log(false);
+        let route = Id::from_bits(1);
+        log.attach(route);
+        let sent = limits::RING / 3 + 2;
+        log.push(Instant::now(), "€".repeat(sent).as_bytes());
+        let Some(Outgoing::Lagged(count)) = log.message(route) else {
+            panic!("more was sent than the ring holds");
+        };
+        log.consume_message(route);
+        let rest = read(&mut log, route);
+        assert!(rest.chars().all(|character| character == '€'));
+        assert_eq!(count.bytes as usize + rest.len(), 3 * sent);
+    }
+
+    #[test]
+    fn half_a_character_is_passed_on_when_the_device_has_gone() {
+        let mut log = ByteLog::new(false, 0, Duration::from_millis(2));
+        let route = Id::from_bits(1);
+        log.attach(route);
+        log.push(Instant::now(), b"a\xe2\x82");
+        assert_eq!(drain(&mut log, route), b"a");
+        log.handle_gone();
+        assert_eq!(drain(&mut log, route), b"\xe2\x82");
+    }
+
+    #[test]
+    fn there_is_room_for_what_the_slowest_has_read() {
+        let now = Instant::now();
+        let mut log = log(true);
+        let (slow, fast) = (Id::from_bits(1), Id::from_bits(2));
+        log.push(now, &[0; 100]);
+        assert_eq!(log.room(), usize::MAX);
+        log.attach(slow);
+        log.attach(fast);
+        log.push(now, &vec![0; limits::RING - 1]);
+        drain(&mut log, fast);
+        assert_eq!(log.room(), 1);
+        log.push(now, &[0]);
+        assert_eq!(log.room(), 0);
+        drain(&mut log, fast);
+        assert_eq!(drain(&mut log, slow).len(), limits::RING);
+        assert_eq!(log.room(), limits::RING);
     }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::byte_log::ByteLog;
 use super::message_log::MessageLog;
+use super::message_ring::MAX_ENTRIES;
 use super::{Count, DropReason, Outgoing, Unaccepted};
 use crate::config::{StreamFraming, Traffic};
 use crate::framing::{self, Decoder, Faults, Framing};
@@ -43,7 +44,11 @@ impl ByteStream {
             }
             StreamFraming::Framed(framing) => Inbound::Framed {
                 framing,
-                decoder: Box::new(Decoder::new(framing, traffic.max_message)),
+                decoder: Box::new(if binary {
+                    Decoder::new(framing, traffic.max_message)
+                } else {
+                    Decoder::of_text(framing, traffic.max_message)
+                }),
                 log: MessageLog::new(binary, traffic.scrollback),
             },
         };
@@ -124,15 +129,21 @@ impl ByteStream {
     /// The device has gone: nothing is worth waiting for any more.
     pub fn handle_gone(&mut self) {
         match &mut self.inbound {
-            Inbound::Raw(log) => {
-                if let Some(deadline) = log.poll_timeout() {
-                    log.handle_timeout(deadline);
-                }
-            }
+            Inbound::Raw(log) => log.handle_gone(),
             Inbound::Framed { decoder, log, .. } => {
                 decoder.reset(&mut |message: &[u8]| log.push(message));
             }
         }
+    }
+
+    /// How many bytes may come now without a loss to the slowest route. Little room is none: few large reads cost less than
+    /// many small ones.
+    pub fn room(&self) -> usize {
+        let (room, least) = match &self.inbound {
+            Inbound::Raw(log) => (log.room(), limits::RING / 16),
+            Inbound::Framed { log, .. } => (log.room(), MAX_ENTRIES / 4),
+        };
+        if room < least { 0 } else { room }
     }
 
     /// What fitted no frame.
@@ -205,8 +216,13 @@ impl ByteStream {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
     use super::*;
     use crate::endpoint::Message;
+    use crate::framing::{ByteOrder, Width};
     use crate::util::slab::Id;
 
     #[test]
@@ -225,6 +241,47 @@ mod tests {
         assert_eq!(stream.overtake(b"stop").bytes, left);
         assert_eq!(stream.output(), b"stop");
         assert_eq!(stream.write(b"x"), Ok(()));
+    }
+
+    proptest! {
+        #[test]
+        fn who_is_given_no_more_than_there_is_room_for_loses_nothing(
+            framing in 0..5_usize,
+            max_message in prop_oneof![1..200_usize, Just(limits::MAX_MESSAGE)],
+            reads in proptest::collection::vec((1..20_000_usize, 0..6_u8, 0..3_000_usize), 1..60),
+        ) {
+            let gap = Some(Duration::from_millis(1));
+            let framing = [
+                StreamFraming::Raw { latency: Duration::from_millis(2) },
+                StreamFraming::Framed(Framing::Line { gap }),
+                StreamFraming::Framed(Framing::Line { gap: None }),
+                StreamFraming::Framed(Framing::Slip),
+                StreamFraming::Framed(Framing::Length { gap, width: Width::One, order: ByteOrder::Big }),
+            ][framing];
+            let traffic = Traffic { framing, max_message, ..Traffic::stream() };
+            let mut stream = ByteStream::new(true, &traffic);
+            let (route, mut now) = (Id::from_bits(1), Instant::now());
+            stream.attach(route);
+            let is_behind = |stream: &ByteStream| matches!(stream.message(route), Some(Outgoing::Lagged(_)));
+            for (bytes, kind, read) in reads {
+                let byte = [0, b'\n', 0xc0, 1, b'x', 0xff][usize::from(kind)];
+                let bytes = vec![byte; bytes.min(stream.room())];
+                stream.handle_input(now, &bytes);
+                prop_assert!(!is_behind(&stream));
+                now += Duration::from_millis(u64::from(kind));
+                stream.handle_timeout(now);
+                prop_assert!(!is_behind(&stream));
+                for _ in 0..read {
+                    stream.consume_message(route);
+                }
+            }
+            stream.handle_gone();
+            prop_assert!(!is_behind(&stream));
+            while stream.message(route).is_some() {
+                stream.consume_message(route);
+            }
+            prop_assert!(stream.room() >= MAX_ENTRIES / 4, "who has read all has room");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::message_ring::MessageRing;
+use super::message_ring::{MAX_ENTRIES, MessageRing};
 use super::{Count, Message, Outgoing};
 use crate::ids::RouteId;
 use crate::limits;
@@ -61,6 +61,21 @@ impl MessageLog {
     pub fn push(&mut self, message: &[u8]) {
         let fitted = self.ring.push(message);
         debug_assert!(fitted, "the ring is larger than any message");
+    }
+
+    /// How many bytes may come before the slowest route loses a message, if each byte may end one and what was begun before is
+    /// as long as any. Without routes there is no end to it.
+    pub fn room(&self) -> usize {
+        let Some(slowest) = self.cursors.values().min_by_key(|cursor| cursor.index) else {
+            return usize::MAX;
+        };
+        let small = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let messages = small(self.ring.end() - slowest.index);
+        let bytes = small(self.ring.bytes_before_end() - slowest.bytes) + messages;
+        // A message that does not fit before the end of the ring leaves that unused.
+        let kept = bytes + 2 * limits::MAX_MESSAGE;
+        // What a silence ends comes on top of what the bytes end.
+        (limits::RING.saturating_sub(kept)).min(MAX_ENTRIES.saturating_sub(messages + 2))
     }
 
     /// The next message for a route.

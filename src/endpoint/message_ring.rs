@@ -28,7 +28,7 @@ pub struct MessageRing {
 }
 
 /// A bound for floods of tiny (even empty) messages.
-const MAX_ENTRIES: usize = 4096;
+pub const MAX_ENTRIES: usize = 4096;
 
 impl MessageRing {
     /// An empty ring for `capacity` bytes.

@@ -10,6 +10,7 @@ pub mod byte_log;
 pub mod byte_stream;
 pub mod content;
 pub mod demo;
+mod drops;
 pub mod gate;
 pub mod line;
 pub mod message_log;
@@ -29,6 +30,7 @@ use std::time::Instant;
 use crate::config::{EndpointConfig, EndpointKind, Meeting, MessageType, UdpConfig};
 use crate::framing::Faults;
 use crate::ids::RouteId;
+pub use drops::{Count, DropReason};
 use line::LineSettings;
 
 /// A message of a channel, borrowed.
@@ -49,59 +51,6 @@ pub enum Unaccepted {
     Refused(DropReason),
 }
 
-/// Why a message did not arrive. Every dropped byte is counted under one of these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DropReason {
-    /// The device is not there; nothing is kept for its return.
-    Absent,
-    /// The device vanished, or the daemon stopped, with this still in the queue.
-    Unwritten,
-    /// The route's queue was full.
-    Overflow,
-    /// An empty message towards the peer: str0m would number it and not send it, and every
-    /// later message of an ordered channel would wait for it.
-    Empty,
-    /// More bytes than the device or the peer takes in one message.
-    TooLarge,
-    /// The peer read too slowly and the ring went on without it.
-    Lagged,
-    /// The channel closed first.
-    Closed,
-    /// The operating system would not send the datagram.
-    SendFailed,
-    /// It fitted no frame of the endpoint's framing, or is not written as the connection's offer says.
-    BadFrame,
-    /// Somebody else may write, and this one may not.
-    NoLease,
-    /// The writer had fallen silent, and the device was stopped.
-    Deadman,
-    /// The token of its session does not allow writing.
-    Forbidden,
-    /// The token of its session allows fewer messages per second.
-    RateLimited,
-}
-
-impl DropReason {
-    /// The name in API and control channel.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Absent => "absent",
-            Self::Unwritten => "unwritten",
-            Self::Overflow => "overflow",
-            Self::Empty => "empty",
-            Self::TooLarge => "too-large",
-            Self::Lagged => "lagged",
-            Self::Closed => "closed",
-            Self::SendFailed => "send-failed",
-            Self::BadFrame => "bad-frame",
-            Self::NoLease => "no-lease",
-            Self::Deadman => "deadman",
-            Self::Forbidden => "forbidden",
-            Self::RateLimited => "rate-limited",
-        }
-    }
-}
-
 /// What a route's cursor points at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outgoing<'a> {
@@ -112,31 +61,6 @@ pub enum Outgoing<'a> {
     Lagged(Count),
 }
 
-/// Messages and their bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Count {
-    /// How many messages. A byte stream counts reads or writes.
-    pub messages: u64,
-    /// How many payload bytes.
-    pub bytes: u64,
-}
-
-impl Count {
-    /// One message of `bytes` bytes.
-    pub fn one(bytes: usize) -> Self {
-        Self {
-            messages: 1,
-            bytes: bytes as u64,
-        }
-    }
-
-    /// Adds another count to this one.
-    pub fn add(&mut self, other: Self) {
-        self.messages += other.messages;
-        self.bytes += other.bytes;
-    }
-}
-
 /// What becomes of a route that fell off the ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LagPolicy {
@@ -144,6 +68,20 @@ pub enum LagPolicy {
     Close,
     /// It goes on with what is there; the gap is counted. Datagrams may be lost anyway.
     Skip,
+    /// None falls off: the device is not read while its slowest reader is near the tail. That is for programs, which
+    /// the system makes wait; a tty would lose its bytes elsewhere.
+    Wait,
+}
+
+impl LagPolicy {
+    /// The name in configuration and API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Close => "close",
+            Self::Skip => "skip",
+            Self::Wait => "wait",
+        }
+    }
 }
 
 /// Whether the device is there.
@@ -313,6 +251,10 @@ pub trait Endpoint {
     }
     /// Bytes of a stream from the device.
     fn handle_input(&mut self, _now: Instant, _input: &[u8]) {}
+    /// How many bytes of a stream may be read now; 0 until a route has read on or left.
+    fn input_room(&self) -> usize {
+        usize::MAX
+    }
     /// One datagram from the device.
     fn handle_datagram(&mut self, _now: Instant, _from: SocketAddr, _datagram: &[u8]) {}
     /// What of the device's bytes fitted no frame.

@@ -183,6 +183,13 @@ impl Endpoint for StreamEndpoint {
         self.stream.handle_input(now, input);
     }
 
+    fn input_room(&self) -> usize {
+        match self.lag {
+            LagPolicy::Wait => self.stream.room(),
+            LagPolicy::Close | LagPolicy::Skip => usize::MAX,
+        }
+    }
+
     fn faults(&self) -> Option<Faults> {
         self.stream.faults()
     }

@@ -1,5 +1,7 @@
 //! Memory for one message, which is bounded and used again.
 
+use crate::util::utf8;
+
 /// The bytes of an unfinished message, at most `max`.
 #[derive(Debug)]
 pub(super) struct Buffer {
@@ -40,6 +42,17 @@ impl Buffer {
             message(&self.bytes);
             self.bytes.clear();
         }
+    }
+
+    /// The same, but a last character whose end is still to come stays for the next message; unless it is all there is.
+    pub(super) fn finish_whole(&mut self, piece: &[u8], message: &mut impl FnMut(&[u8])) {
+        self.push(piece);
+        let whole = match utf8::whole(&self.bytes) {
+            0 => self.bytes.len(),
+            whole => whole,
+        };
+        message(self.bytes.get(..whole).unwrap_or_default());
+        self.bytes.drain(..whole);
     }
 
     /// Forgets the bytes and keeps the memory.
@@ -91,6 +104,18 @@ mod tests {
         buffer.push(b"pi");
         buffer.finish(b"eces", &mut |bytes| messages.push(bytes.to_vec()));
         assert_eq!(messages, [b"whole".to_vec(), b"pieces".to_vec()]);
+        assert_eq!(buffer.len(), 0);
+    }
+
+    #[test]
+    fn half_a_character_stays_for_the_next_message_unless_it_is_alone() {
+        let mut buffer = Buffer::new(10);
+        let mut messages = Vec::new();
+        buffer.push(b"a");
+        buffer.finish_whole(b"b\xe2\x82", &mut |bytes| messages.push(bytes.to_vec()));
+        assert_eq!(buffer.len(), 2);
+        buffer.finish_whole(b"", &mut |bytes| messages.push(bytes.to_vec()));
+        assert_eq!(messages, [b"ab".to_vec(), b"\xe2\x82".to_vec()]);
         assert_eq!(buffer.len(), 0);
     }
 }

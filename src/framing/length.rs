@@ -1,11 +1,17 @@
 //! A length before each message.
 
+use std::time::{Duration, Instant};
+
 use super::buffer::Buffer;
 use super::{ByteOrder, Faults, Width};
 
 /// The receiving side.
 #[derive(Debug)]
 pub(super) struct Length {
+    /// The silence within a message after which the next byte begins another.
+    gap: Option<Duration>,
+    /// When it will have lasted; `None` between messages.
+    deadline: Option<Instant>,
     width: Width,
     order: ByteOrder,
     max: usize,
@@ -27,8 +33,10 @@ enum State {
 const START: State = State::Prefix { bytes: 0, value: 0 };
 
 impl Length {
-    pub(super) fn new(width: Width, order: ByteOrder, max: usize) -> Self {
+    pub(super) fn new(gap: Option<Duration>, width: Width, order: ByteOrder, max: usize) -> Self {
         Self {
+            gap,
+            deadline: None,
             width,
             order,
             max,
@@ -39,10 +47,30 @@ impl Length {
 
     pub(super) fn handle_input(
         &mut self,
-        mut input: &[u8],
+        now: Instant,
+        input: &[u8],
         faults: &mut Faults,
         message: &mut impl FnMut(&[u8]),
     ) {
+        // The caller may have been late: these bytes came after the silence.
+        self.handle_timeout(now, faults);
+        self.read(input, faults, message);
+        let is_between = matches!(self.state, State::Prefix { bytes: 0, .. });
+        let gap = self.gap.filter(|_| !is_between);
+        self.deadline = gap.and_then(|gap| now.checked_add(gap));
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant, faults: &mut Faults) {
+        if self.deadline.is_some_and(|at| at <= now) {
+            self.reset(faults);
+        }
+    }
+
+    fn read(&mut self, mut input: &[u8], faults: &mut Faults, message: &mut impl FnMut(&[u8])) {
         while let Some((&byte, rest)) = input.split_first() {
             match self.state {
                 State::Prefix { bytes, value } => {
@@ -69,6 +97,7 @@ impl Length {
                     let have = u32::try_from(input.len()).unwrap_or(u32::MAX);
                     let skipped = left.min(have);
                     faults.bytes += u64::from(skipped);
+                    faults.skipping = u64::from(left - skipped);
                     input = input.get(skipped as usize..).unwrap_or_default();
                     self.state = match left - skipped {
                         0 => START,
@@ -99,6 +128,7 @@ impl Length {
             Ok(_) | Err(_) => {
                 faults.frames += 1;
                 faults.bytes += bytes as u64;
+                faults.skipping = u64::from(value);
                 State::Skip { left: value }
             }
         }
@@ -110,6 +140,8 @@ impl Length {
             faults.frames += 1;
             faults.bytes += buffered as u64;
         }
+        faults.skipping = 0;
+        self.deadline = None;
         self.unfinished.clear();
         self.state = START;
     }
@@ -144,7 +176,8 @@ mod tests {
     use super::*;
 
     fn framing(width: Width, order: ByteOrder) -> Framing {
-        Framing::Length { width, order }
+        let gap = None;
+        Framing::Length { gap, width, order }
     }
 
     #[test]
@@ -212,6 +245,49 @@ mod tests {
             assert_eq!(
                 receiver.input(&encoded(framing(Width::Four, order), b"ok")),
                 [b"ok"]
+            );
+        }
+    }
+
+    #[test]
+    fn a_silence_within_a_message_begins_a_new_one() {
+        let gap = Duration::from_millis(5);
+        let framing = Framing::Length {
+            gap: Some(gap),
+            width: Width::Four,
+            order: ByteOrder::Big,
+        };
+        let ok = encoded(framing, b"ok");
+        for heeded in [true, false] {
+            let mut receiver = Receiver::new(framing, 80);
+            let silence = |receiver: &mut Receiver| {
+                assert_eq!(receiver.decoder.poll_timeout(), Some(receiver.now + gap));
+                receiver.now += gap;
+                if heeded {
+                    assert_eq!(receiver.timeout(), [b""; 0]);
+                }
+            };
+            assert_eq!(receiver.input(b"\xff\xff\xff\xffnoise"), [b""; 0]);
+            assert_eq!(receiver.decoder.faults().skipping, 0xffff_ffff - 5);
+            silence(&mut receiver);
+            assert_eq!(receiver.input(&ok), [b"ok"]);
+            assert_eq!(receiver.dropped(), (1, 9));
+            assert_eq!(receiver.decoder.faults().skipping, 0);
+            assert_eq!(receiver.decoder.poll_timeout(), None, "between messages");
+            // Of one that was told its right length, and of a length, too.
+            for begun in [&ok[..5], &ok[..1]] {
+                let (frames, bytes) = receiver.dropped();
+                assert_eq!(receiver.input(begun), [b""; 0]);
+                silence(&mut receiver);
+                assert_eq!(receiver.input(&ok), [b"ok"]);
+                assert_eq!(receiver.dropped(), (frames + 1, bytes + begun.len() as u64));
+            }
+            receiver.input(&ok[..5]);
+            receiver.now += gap / 2;
+            assert_eq!(
+                receiver.input(&ok[5..]),
+                [b"ok"],
+                "it was not silent for so long"
             );
         }
     }

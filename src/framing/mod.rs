@@ -45,8 +45,11 @@ pub enum Framing {
     /// message. No bytes between two zeros are no message; a lone code `01` is an empty one.
     Cobs,
     /// The number of bytes before each message. 0 is an empty message. Nothing in the stream says
-    /// where a message begins, so a lost byte spoils all that follow until the stream begins anew.
+    /// where a message begins, so a lost byte spoils all that follow until the stream begins anew,
+    /// or falls silent within a message.
     Length {
+        /// For how long it must be silent. `None`: a message may take any time.
+        gap: Option<Duration>,
         /// How many bytes the number has.
         width: Width,
         /// In which order.
@@ -129,6 +132,9 @@ pub struct Faults {
     /// How often a line, or what came between two gaps, was longer than a message may be and was
     /// cut. No byte is lost by that.
     pub cut: u64,
+    /// How many bytes of a frame that is too long are still to come by its length. Until then, or
+    /// until a silence, nothing is passed on.
+    pub skipping: u64,
 }
 
 /// The framing cannot carry a message of this length.
@@ -167,14 +173,23 @@ impl Decoder {
     /// At the beginning of a stream. No message is longer than `max_message` bytes (1 to
     /// [`MAX_MESSAGE`]; anything else counts as the nearer of the two).
     pub fn new(framing: Framing, max_message: usize) -> Self {
+        Self::of(framing, false, max_message)
+    }
+
+    /// The same for messages that are text: one that is too long is not cut within a character. (A line never is.)
+    pub fn of_text(framing: Framing, max_message: usize) -> Self {
+        Self::of(framing, true, max_message)
+    }
+
+    fn of(framing: Framing, text: bool, max_message: usize) -> Self {
         let max = max_message.clamp(1, MAX_MESSAGE);
         let codec = match framing {
-            Framing::Line { gap } => Codec::Plain(plain::Plain::new(Some(b'\n'), gap, max)),
-            Framing::IdleGap { gap } => Codec::Plain(plain::Plain::new(None, Some(gap), max)),
+            Framing::Line { gap } => Codec::Plain(plain::Plain::new(Some(b'\n'), gap, true, max)),
+            Framing::IdleGap { gap } => Codec::Plain(plain::Plain::new(None, Some(gap), text, max)),
             Framing::Slip => Codec::Slip(slip::Slip::new(max)),
             Framing::Cobs => Codec::Cobs(cobs::Cobs::new(max)),
-            Framing::Length { width, order } => {
-                Codec::Length(length::Length::new(width, order, max))
+            Framing::Length { gap, width, order } => {
+                Codec::Length(length::Length::new(gap, width, order, max))
             }
         };
         Self {
@@ -191,7 +206,7 @@ impl Decoder {
             Codec::Plain(plain) => plain.handle_input(now, input, faults, message),
             Codec::Slip(slip) => slip.handle_input(input, faults, message),
             Codec::Cobs(cobs) => cobs.handle_input(input, faults, message),
-            Codec::Length(length) => length.handle_input(input, faults, message),
+            Codec::Length(length) => length.handle_input(now, input, faults, message),
         }
     }
 
@@ -199,7 +214,8 @@ impl Decoder {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.codec {
             Codec::Plain(plain) => plain.poll_timeout(),
-            Codec::Slip(_) | Codec::Cobs(_) | Codec::Length(_) => None,
+            Codec::Length(length) => length.poll_timeout(),
+            Codec::Slip(_) | Codec::Cobs(_) => None,
         }
     }
 
@@ -207,7 +223,8 @@ impl Decoder {
     pub fn handle_timeout(&mut self, now: Instant, message: &mut impl FnMut(&[u8])) {
         match &mut self.codec {
             Codec::Plain(plain) => plain.handle_timeout(now, message),
-            Codec::Slip(_) | Codec::Cobs(_) | Codec::Length(_) => {}
+            Codec::Length(length) => length.handle_timeout(now, &mut self.faults),
+            Codec::Slip(_) | Codec::Cobs(_) => {}
         }
     }
 
@@ -268,7 +285,7 @@ pub fn encode(
         Framing::Line { .. } | Framing::IdleGap { .. } => out.extend_from_slice(message),
         Framing::Slip => slip::encode(message, out),
         Framing::Cobs => cobs::encode(message, out),
-        Framing::Length { width, order } => length::encode(width, order, message, out),
+        Framing::Length { width, order, .. } => length::encode(width, order, message, out),
     }
     Ok(())
 }

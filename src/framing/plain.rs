@@ -15,16 +15,24 @@ pub(super) struct Plain {
     delimiter: Option<u8>,
     /// The silence after which a message has ended.
     gap: Option<Duration>,
+    /// Whether it is text, which is not cut within a character.
+    text: bool,
     unfinished: Buffer,
     /// When the silence will have lasted; `None` while nothing is unfinished.
     deadline: Option<Instant>,
 }
 
 impl Plain {
-    pub(super) fn new(delimiter: Option<u8>, gap: Option<Duration>, max: usize) -> Self {
+    pub(super) fn new(
+        delimiter: Option<u8>,
+        gap: Option<Duration>,
+        text: bool,
+        max: usize,
+    ) -> Self {
         Self {
             delimiter,
             gap,
+            text,
             unfinished: Buffer::new(max),
             deadline: None,
         }
@@ -49,6 +57,11 @@ impl Plain {
         }
         let tail = self.cut(input, faults, message);
         self.unfinished.push(tail);
+        self.wait(now);
+    }
+
+    /// What is unfinished from now on waits for as long as a silence lasts.
+    fn wait(&mut self, now: Instant) {
         self.deadline = match self.gap {
             // A gap too long for the clock never ends.
             Some(gap) if self.unfinished.len() > 0 => now.checked_add(gap),
@@ -57,7 +70,15 @@ impl Plain {
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant, message: &mut impl FnMut(&[u8])) {
-        if self.deadline.is_some_and(|at| at <= now) {
+        let Some(silent) = self.deadline.filter(|at| *at <= now) else {
+            return;
+        };
+        if self.text {
+            // The rest of a character may be about to come; but in a second silence it does not.
+            self.unfinished.finish_whole(&[], message);
+            self.wait(silent);
+            self.handle_timeout(now, message);
+        } else {
             self.flush(message);
         }
     }
@@ -100,7 +121,11 @@ impl Plain {
             if tail.is_empty() {
                 break;
             }
-            self.unfinished.finish(head, message);
+            if self.text {
+                self.unfinished.finish_whole(head, message);
+            } else {
+                self.unfinished.finish(head, message);
+            }
             faults.cut += 1;
             piece = tail;
         }
@@ -130,6 +155,56 @@ mod tests {
         assert_eq!(receiver.reset(), [b"> "]);
         assert_eq!(receiver.reset(), [b""; 0]);
         assert_eq!(receiver.decoder.faults(), Faults::default());
+    }
+
+    #[test]
+    fn a_line_is_not_cut_within_a_character() {
+        let mut receiver = Receiver::new(Framing::Line { gap: None }, 4);
+        let text: [&[u8]; 3] = ["a€".as_bytes(), "b€".as_bytes(), "€\n".as_bytes()];
+        let all = text.concat();
+        for pieces in 1..all.len() {
+            let cut: Vec<_> = all
+                .chunks(pieces)
+                .flat_map(|piece| receiver.input(piece))
+                .collect();
+            assert_eq!(cut, text);
+        }
+        let mut binary = Receiver::new(IDLE_GAP, 4);
+        assert_eq!(
+            binary.input("ab€".as_bytes()),
+            ["ab€".as_bytes()[..4].to_vec()]
+        );
+        let mut text = Receiver::new(IDLE_GAP, 4);
+        text.decoder = super::super::Decoder::of_text(IDLE_GAP, 4);
+        assert_eq!(text.input("ab€".as_bytes()), [b"ab"]);
+    }
+
+    #[test]
+    fn half_a_character_waits_for_a_second_silence() {
+        for heeded in [true, false] {
+            let mut receiver = Receiver::new(LINE, 80);
+            assert_eq!(receiver.input(b"T:21 \xc2"), [b""; 0]);
+            receiver.now += GAP;
+            let text = if heeded {
+                receiver.timeout()
+            } else {
+                Vec::new()
+            };
+            let text = [text, receiver.input(b"\xb0")].concat();
+            assert_eq!(text, [b"T:21 "]);
+            receiver.now += GAP;
+            assert_eq!(receiver.timeout(), [b"\xc2\xb0"], "the rest had come");
+            assert_eq!(receiver.input(b"caf\xe9"), [b""; 0]);
+            receiver.now += GAP;
+            let text = if heeded {
+                receiver.timeout()
+            } else {
+                Vec::new()
+            };
+            receiver.now += GAP;
+            assert_eq!([text, receiver.timeout()].concat(), [&b"caf"[..], b"\xe9"]);
+            assert_eq!(receiver.decoder.poll_timeout(), None);
+        }
     }
 
     #[test]

@@ -70,10 +70,12 @@ const ALL: [Framing; 7] = [
     Framing::Slip,
     Framing::Cobs,
     Framing::Length {
+        gap: None,
         width: Width::Two,
         order: ByteOrder::Big,
     },
     Framing::Length {
+        gap: None,
         width: Width::Four,
         order: ByteOrder::Little,
     },

@@ -53,7 +53,11 @@ pub fn framing(data: &[u8]) {
 }
 
 fn pick(choice: u8) -> Framing {
-    let length = |width, order| Framing::Length { width, order };
+    let length = |width, order| Framing::Length {
+        gap: None,
+        width,
+        order,
+    };
     match choice % 11 {
         0 => Framing::Line { gap: None },
         1 => Framing::Line { gap: Some(GAP) },

@@ -120,7 +120,7 @@ impl World {
     /// Bytes of a client, if its connection may be read.
     pub(super) fn feed(&mut self, client: usize, bytes: &[u8]) {
         if let Some(client) = self.clients.get(client)
-            && self.gateway.wants_input(client.source)
+            && self.gateway.input_room(client.source) > 0
         {
             self.gateway.handle_data(self.now, client.source, bytes);
         }
@@ -161,7 +161,7 @@ impl World {
 
     /// Bytes up, and those that come down.
     pub(super) fn exchange_secure(&mut self, source: SourceId, up: &[u8]) -> Vec<u8> {
-        if !up.is_empty() && self.gateway.wants_input(source) {
+        if !up.is_empty() && self.gateway.input_room(source) > 0 {
             self.gateway.handle_data(self.now, source, up);
         }
         self.settle();

@@ -342,6 +342,7 @@ impl Gateway {
             let timer = TimerKey::Endpoint(route.endpoint);
             self.timers.set(timer, device.endpoint.poll_timeout());
         }
+        self.read_device_on(endpoint);
     }
 }
 

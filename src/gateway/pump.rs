@@ -9,7 +9,7 @@ use super::stats::Direction;
 use super::timers::TimerKey;
 use super::{Gateway, Routing};
 use crate::endpoint::{Count, DropReason, LagPolicy, Outgoing};
-use crate::ids::{RouteId, SessionId};
+use crate::ids::{EndpointId, RouteId, SessionId};
 use crate::limits;
 use crate::session::Session;
 use crate::session::channels::ChannelKey;
@@ -81,6 +81,7 @@ impl Gateway {
             self.end_channel(id, control, DropReason::Lagged.as_str(), detail);
         }
         self.use_freed_room(now, id);
+        self.read_on(id);
         self.end_finished_channels(id);
         self.schedule_reports(now, id);
         self.handle_session_events(now, id);
@@ -117,6 +118,29 @@ impl Gateway {
             if device.is_some_and(|device| device.endpoint.has_room_per_route()) {
                 self.offer_waiting(now, endpoint);
             }
+        }
+    }
+
+    /// Programs that had to wait for this session's reading may be read again.
+    fn read_on(&mut self, id: SessionId) {
+        let routes = self.sessions.get(id).map_or(0, |entry| entry.routes.len());
+        for at in 0..routes {
+            let entry = self.sessions.get(id);
+            if let Some(route) = entry.and_then(|entry| entry.routes.get(at).copied())
+                && let Some(route) = self.routing.routes.get(route)
+            {
+                self.read_device_on(route.endpoint);
+            }
+        }
+    }
+
+    /// The same after one route has read on or left.
+    pub(super) fn read_device_on(&mut self, id: EndpointId) {
+        if let Some(device) = self.routing.endpoints.get(id)
+            && device.endpoint.lag_policy() == LagPolicy::Wait
+            && let Some(source) = device.source
+        {
+            self.touch_source(source);
         }
     }
 
@@ -280,7 +304,7 @@ fn write_route(entry: &mut Entry, routing: &mut Routing, id: RouteId, gaps: &mut
         let (reason, count) = lost;
         route.drops.add(Direction::ToPeer, reason, count);
         // A message without bytes leaves no hole in a stream.
-        if reason != DropReason::Empty && device.endpoint.lag_policy() == LagPolicy::Close {
+        if reason != DropReason::Empty && device.endpoint.lag_policy() != LagPolicy::Skip {
             let channel = route.channel;
             gaps.push(Gap {
                 channel,

@@ -7,6 +7,7 @@ use super::Gateway;
 use super::access::Reach;
 use super::secured::Guard;
 use super::source::Source;
+use crate::config::EndpointKind;
 use crate::endpoint::{Failure, FailureKind};
 use crate::ids::SourceId;
 
@@ -139,9 +140,28 @@ impl Gateway {
         }
     }
 
-    /// Whether a stream may be read now. A tty always may.
-    pub fn wants_input(&self, source: SourceId) -> bool {
-        let connection = self.sources.get(source).and_then(Source::connection);
-        connection.is_none_or(|connection| connection.wants_input())
+    /// How many bytes of a stream may be read now. 0: none before it is touched. A tty always may be read.
+    pub fn input_room(&self, source: SourceId) -> usize {
+        match self.sources.get(source) {
+            Some(Source::Device(endpoint)) => {
+                let device = self.routing.endpoints.get(*endpoint);
+                device.map_or(usize::MAX, |device| device.endpoint.input_room())
+            }
+            Some(other) if other.connection().is_some_and(|it| !it.wants_input()) => 0,
+            Some(_) | None => usize::MAX,
+        }
+    }
+
+    /// Whether what a stream still has to say is wanted when it takes nothing any more: a program may have hung up behind its
+    /// last words.
+    pub fn reads_to_the_end(&self, source: SourceId) -> bool {
+        let Some(Source::Device(endpoint)) = self.sources.get(source) else {
+            return false;
+        };
+        let device = self.routing.endpoints.get(*endpoint);
+        device.is_some_and(|device| {
+            let kind = &device.config.kind;
+            matches!(kind, EndpointKind::Tcp(_) | EndpointKind::Unix(_))
+        })
     }
 }

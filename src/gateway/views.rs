@@ -120,12 +120,14 @@ impl Gateway {
         if let Some(faults) = device.endpoint.faults() {
             json["bad_frames"] = json!(faults.frames);
             json["cut_frames"] = json!(faults.cut);
+            json["skipping"] = json!(faults.skipping);
         }
         if is_stream || matches!(device.config.kind, EndpointKind::Udp(_)) {
             let holder = device.writing.lease.and_then(|id| self.sessions.get(id));
             json["writers"] = json!(traffic.writers.as_str());
             json["lease"] = json!(holder.map(|entry| entry.session.name()));
             json["scrollback"] = json!(traffic.scrollback);
+            json["lag"] = json!(traffic.lag.as_str());
         }
         if let Some(deadman) = &traffic.deadman {
             json["deadman"] = json!({

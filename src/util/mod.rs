@@ -6,3 +6,4 @@ pub mod json;
 pub mod rate_limit;
 pub mod redact;
 pub mod slab;
+pub mod utf8;

@@ -45,6 +45,7 @@ mod paced;
 mod page;
 mod ports;
 mod probes;
+mod programs;
 mod pty;
 #[path = "../routes/mod.rs"]
 mod routes;

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
+use rustix::fs::{Mode, OFlags};
+use rustix::termios::{self, Action, InputModes, OptionalActions, OutputModes, SpecialCodeIndex};
 
 use crate::daemon::{Daemon, Folder, SOON};
 use crate::page::Page;
@@ -235,4 +237,71 @@ fn the_file_system_tells_of_a_line_that_comes() {
     let told = told.unwrap_or_else(|| panic!("it was told: {between:?}"));
     let waits: u64 = between[told..].iter().filter_map(waited).sum();
     assert!(waits < 1_000, "{waits} ms: that was merely the next try");
+}
+
+/// What a program that zeroed a termios, or ended amidst its work, leaves at a line.
+fn leave_a_mess(pty: &Pty) {
+    let line = rustix::fs::open(
+        pty.line(),
+        OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK,
+        Mode::empty(),
+    )
+    .expect("the line");
+    let mut mess = termios::tcgetattr(&line).expect("its settings");
+    for index in [
+        SpecialCodeIndex::VSTART,
+        SpecialCodeIndex::VSTOP,
+        SpecialCodeIndex::VMIN,
+        SpecialCodeIndex::VTIME,
+        SpecialCodeIndex::VINTR,
+    ] {
+        mess.special_codes[index] = 0;
+    }
+    mess.input_modes |= InputModes::IUCLC | InputModes::IXANY | InputModes::ISTRIP;
+    mess.input_modes |= InputModes::INPCK | InputModes::IGNPAR;
+    mess.output_modes |= OutputModes::OPOST | OutputModes::OLCUC;
+    termios::tcsetattr(&line, OptionalActions::Now, &mess).expect("they are changed");
+    termios::tcflow(&line, Action::OOff).expect("the output is stopped");
+}
+
+#[test]
+fn what_a_program_before_us_left_at_the_line_is_set_right() {
+    let folder = std::sync::Arc::new(Folder::new());
+    let line = folder.join("arm");
+    let pty = Pty::plug(&line);
+    // As long as somebody has it open, the line stays as it is.
+    let _other = rustix::fs::open(
+        pty.line(),
+        OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK,
+        Mode::empty(),
+    );
+    leave_a_mess(&pty);
+    let config = format!("{}flow = \"xon-xoff\"\n", config(&line));
+    let daemon = Daemon::start_in(folder, &config, &["--listen", "127.0.0.1:0"]);
+    daemon.until("open", |d| d.get("/endpoints/arm")["state"] == "open");
+    let mut page = Page::connect(&daemon, &[reliable("thingway"), reliable("arm")]);
+    page.until("credit", |page| page.peer.channels["arm"].credit.is_some());
+    page.send("arm", b"Is it there?");
+    let mut came = Vec::new();
+    page.until("the question", |_| {
+        came.extend(pty.read());
+        came == b"Is it there?"
+    });
+    assert_eq!(pty.write(b"\x13Yes \xc3\xa9"), 7);
+    page.until("the answer", |page| {
+        page.peer.text("arm").ends_with('\u{e9}')
+    });
+    assert_eq!(page.peer.text("arm"), "Yes \u{e9}", "XOFF is no data");
+    // No byte but XON resumes.
+    page.send("arm", b"go on");
+    assert_eq!(pty.write(b"x"), 1);
+    page.until("x", |page| page.peer.text("arm").ends_with('x'));
+    daemon.until("it waits", |d| d.get("/endpoints/arm")["queued_bytes"] == 5);
+    assert_eq!(pty.read(), b"");
+    assert_eq!(pty.write(b"\x11"), 1);
+    let mut came = Vec::new();
+    page.until("the rest", |_| {
+        came.extend(pty.read());
+        came == b"go on"
+    });
 }

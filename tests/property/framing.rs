@@ -29,7 +29,11 @@ fn a_framing() -> impl Strategy<Value = Framing> {
 fn a_length() -> impl Strategy<Value = Framing> {
     let width = prop::sample::select([Width::One, Width::Two, Width::Four].as_slice());
     let order = prop::sample::select([ByteOrder::Big, ByteOrder::Little].as_slice());
-    (width, order).prop_map(|(width, order)| Framing::Length { width, order })
+    (width, order).prop_map(|(width, order)| Framing::Length {
+        gap: None,
+        width,
+        order,
+    })
 }
 
 /// Bytes of which many mean something to one framing or another.
@@ -209,6 +213,7 @@ proptest! {
             }
         }
         expected.buffered = 0;
+        expected.faults.skipping = 0;
         prop_assert_eq!(&whole.outcome(), &expected);
         prop_assert_eq!(&chopped.outcome(), &expected);
         account(framing, &expected, idle, bytes.len());
@@ -294,8 +299,13 @@ proptest! {
         let (mut now, mut last) = (start, start);
         let mut heeding = Receiver::new(framing, max_message);
         let mut late = Receiver::new(framing, max_message);
-        for (pause, bytes) in &steps {
-            now += Duration::from_millis(*pause);
+        for (pause, mut bytes) in steps {
+            now += Duration::from_millis(pause);
+            if let Framing::Line { .. } = framing {
+                // Half a character waits for a second silence, which is another test's.
+                bytes.iter_mut().for_each(|byte| *byte &= 0x7f);
+            }
+            let bytes = &bytes;
             if let Some(at) = heeding.decoder.poll_timeout() {
                 heeding.timeout(now.min(at - Duration::from_nanos(1)));
                 prop_assert_eq!(heeding.decoder.poll_timeout(), Some(at), "too early");

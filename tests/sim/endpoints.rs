@@ -42,6 +42,27 @@ fn lines_arrive_one_by_one_however_they_came() {
 }
 
 #[test]
+fn an_impossible_length_is_shown_and_a_silence_ends_it() {
+    let mut world = World::new(
+        31,
+        &format!("{ARM}framing = \"length\"\nlength_bytes = 4\n"),
+    );
+    let n = open(&mut world, "arm", 31);
+    world.device_sends("/dev/arm", b"\xff\xff\xff\xff\0\0\0\x02no");
+    world.run(Duration::from_millis(500));
+    assert_eq!(messages(&mut world, n, "arm"), [b""; 0]);
+    let shown = world.get("/endpoints/arm");
+    assert_eq!(
+        (&shown["skipping"], &shown["bad_frames"]),
+        (&(u32::MAX - 6).into(), &1.into())
+    );
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.get("/endpoints/arm")["skipping"], 0);
+    world.device_sends("/dev/arm", b"\0\0\0\x02ok");
+    world.until("the next one", SOON, |w| messages(w, n, "arm") == [b"ok"]);
+}
+
+#[test]
 fn frames_that_make_no_sense_are_counted_and_the_next_ones_arrive() {
     let mut world = World::new(2, &format!("{ARM}framing = \"cobs\"\nmax_message = 100\n"));
     let n = open(&mut world, "arm", 2);

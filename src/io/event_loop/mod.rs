@@ -26,6 +26,7 @@ use super::systemd::{Inherited, Manager};
 use super::tty::Tty;
 use super::udp::{Receiver, Udp};
 use super::watch::Watch;
+use crate::endpoint::Failure;
 use crate::gateway::Gateway;
 use crate::gateway::source::Exit;
 use crate::ids::SourceId;
@@ -74,6 +75,8 @@ struct Slot {
     queued: bool,
     /// The last write would have blocked.
     write_blocked: bool,
+    /// It takes no more bytes, and is told to have failed once what it had sent before is read.
+    broken: Option<Failure>,
     /// The connection has been begun and is not there yet.
     connecting: bool,
 }
@@ -276,6 +279,7 @@ impl EventLoop {
                 readable: true,
                 queued: true,
                 write_blocked: false,
+                broken: None,
                 connecting,
             });
             self.ready.push_back(id);

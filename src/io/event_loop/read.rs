@@ -16,7 +16,8 @@ impl EventLoop {
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut more = true;
         for _ in 0..BUDGET {
-            if !self.gateway.wants_input(id) {
+            let room = self.gateway.input_room(id).min(buffer.len());
+            if room == 0 {
                 // Stays readable; looked at again when it is touched.
                 more = false;
                 break;
@@ -30,26 +31,14 @@ impl EventLoop {
                 more = false;
                 break;
             };
-            match stream.read(&mut buffer) {
+            match stream.read(buffer.get_mut(..room).unwrap_or_default()) {
                 Progress::Bytes(n) => {
                     self.gateway
                         .handle_data(now, id, buffer.get(..n).unwrap_or_default());
                 }
-                Progress::WouldBlock => {
+                end @ (Progress::WouldBlock | Progress::Ended | Progress::Failed(_)) => {
                     self.drained(id);
-                    more = false;
-                    break;
-                }
-                Progress::Ended => {
-                    self.drained(id);
-                    self.stream_ended(now, id);
-                    more = false;
-                    break;
-                }
-                Progress::Failed(error) => {
-                    self.drained(id);
-                    self.gateway
-                        .handle_failed(now, id, &failure("the line has vanished", &error));
+                    self.handle_end(now, id, end);
                     more = false;
                     break;
                 }
@@ -58,6 +47,20 @@ impl EventLoop {
         self.buffer = buffer;
         if more {
             self.again(id);
+        }
+    }
+
+    /// There is nothing to be read, now or ever.
+    fn handle_end(&mut self, now: Instant, id: SourceId, end: Progress) {
+        let broken = self.slot(id).and_then(|slot| slot.broken.take());
+        match (broken, end) {
+            (Some(failure), _) => self.gateway.handle_failed(now, id, &failure),
+            (None, Progress::Ended) => self.stream_ended(now, id),
+            (None, Progress::Failed(error)) => {
+                let failure = failure("the line has vanished", &error);
+                self.gateway.handle_failed(now, id, &failure);
+            }
+            (None, Progress::WouldBlock | Progress::Bytes(_)) => {}
         }
     }
 

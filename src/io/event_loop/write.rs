@@ -47,8 +47,8 @@ impl EventLoop {
                 return wrote;
             }
             let output = self.gateway.output(id);
-            if output.is_empty() || slot.write_blocked {
-                if slot.readable && !slot.queued && self.gateway.wants_input(id) {
+            if output.is_empty() || slot.write_blocked || slot.broken.is_some() {
+                if slot.readable && !slot.queued && self.gateway.input_room(id) > 0 {
                     slot.queued = true;
                     self.ready.push_back(id);
                 }
@@ -62,9 +62,15 @@ impl EventLoop {
                 Progress::WouldBlock => slot.write_blocked = true,
                 Progress::Ended => return wrote,
                 Progress::Failed(error) => {
-                    self.gateway
-                        .handle_failed(now, id, &failure("the line has vanished", &error));
-                    return true;
+                    let failure = failure("the line has vanished", &error);
+                    if self.gateway.reads_to_the_end(id) {
+                        // What it said before it hung up comes first.
+                        slot.broken = Some(failure);
+                        slot.readable = true;
+                    } else {
+                        self.gateway.handle_failed(now, id, &failure);
+                        return true;
+                    }
                 }
             }
         }

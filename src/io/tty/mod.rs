@@ -13,7 +13,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use rustix::fs::{Access, FileType, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::termios::{self, QueueSelector};
+use rustix::termios::{self, Action, QueueSelector};
 
 use super::{failure, plain};
 use crate::endpoint::line::{AtOpen, Flush, LineFault, LineSettings, LineStatus, LineStep};
@@ -109,6 +109,9 @@ impl Tty {
             termios::ioctl_tiocexcl(&self.fd).map_err(said)?;
         }
         settings::apply(&self.fd, line)?;
+        // A program before us may have stopped the output (tcflow), or ended within a break.
+        tolerate(termios::tcflow(&self.fd, Action::OOn), "output again")?;
+        tolerate(ioctls::stop_break(&self.fd), "breaks")?;
         if let Some(rs485) = &line.rs485 {
             ioctls::set_rs485(&self.fd, rs485).map_err(|errno| {
                 if fault(errno) == LineFault::Unsupported {

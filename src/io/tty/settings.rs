@@ -3,13 +3,17 @@
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
-use rustix::termios::{self, ControlModes, InputModes, OptionalActions, Termios};
+use rustix::termios::{self, ControlModes, InputModes, OptionalActions, SpecialCodeIndex, Termios};
 
 use super::plain;
 use crate::endpoint::line::{FlowControl, Format, LineSettings, Parity};
 
 /// "Stick" parity, which is not POSIX.
 const CMSPAR: ControlModes = ControlModes::CMSPAR;
+
+/// DC1 and DC3 of ASCII.
+const XON: u8 = 0x11;
+const XOFF: u8 = 0x13;
 
 /// Sets a line up in raw mode. The error says what was refused.
 pub(super) fn apply(fd: &OwnedFd, line: &LineSettings) -> Result<(), String> {
@@ -47,13 +51,20 @@ pub(super) fn apply(fd: &OwnedFd, line: &LineSettings) -> Result<(), String> {
     if line.hang_up {
         *modes |= ControlModes::HUPCL;
     }
-    let input = &mut termios.input_modes;
-    *input &= !(InputModes::IXON | InputModes::IXOFF);
+    // What a program before us has left there would drop bytes (parity), change them (capitals) or resume at any byte.
+    termios.input_modes = InputModes::empty();
     match line.flow {
         FlowControl::None => {}
         FlowControl::RtsCts => termios.control_modes |= ControlModes::CRTSCTS,
-        FlowControl::XonXoff => *input |= InputModes::IXON | InputModes::IXOFF,
+        FlowControl::XonXoff => termios.input_modes = InputModes::IXON | InputModes::IXOFF,
     }
+    // It may have left no XON and XOFF, or others.
+    let codes = &mut termios.special_codes;
+    codes[SpecialCodeIndex::VSTART] = XON;
+    codes[SpecialCodeIndex::VSTOP] = XOFF;
+    // With VMIN 0 a read of nothing would look like the end of the line.
+    codes[SpecialCodeIndex::VMIN] = 1;
+    codes[SpecialCodeIndex::VTIME] = 0;
     termios.set_speed(line.baud).map_err(said)?;
     termios::tcsetattr(fd, OptionalActions::Now, &termios).map_err(said)?;
     check(fd, line)

@@ -15,22 +15,37 @@ pub(super) fn reference(framing: Framing, max: usize, stream: &[u8]) -> (Outcome
         Framing::IdleGap { .. } => (plain(std::iter::once(stream), max, false), 0),
         Framing::Slip => delimited(stream, 0xc0, max, slip),
         Framing::Cobs => delimited(stream, 0, max, cobs),
-        Framing::Length { width, order } => (length(stream, width, order, max), 0),
+        Framing::Length { width, order, .. } => (length(stream, width, order, max), 0),
     }
 }
 
 fn plain<'a>(lines: impl Iterator<Item = &'a [u8]>, max: usize, newline: bool) -> Outcome {
     let mut outcome = Outcome::default();
-    for line in lines {
-        outcome.faults.cut += line.chunks(max).count().saturating_sub(1) as u64;
-        outcome
-            .messages
-            .extend(line.chunks(max).map(<[u8]>::to_vec));
+    for mut line in lines {
+        while line.len() > max {
+            let (head, tail) = line.split_at(if newline { text_end(&line[..max]) } else { max });
+            outcome.messages.push(head.to_vec());
+            outcome.faults.cut += 1;
+            line = tail;
+        }
+        outcome.messages.push(line.to_vec());
         if !(newline && line.ends_with(b"\n")) {
             outcome.buffered = outcome.messages.pop().map_or(0, |message| message.len());
         }
     }
     outcome
+}
+
+/// How much of it ends with a whole character; all of it if nothing does.
+fn text_end(bytes: &[u8]) -> usize {
+    let last = bytes.utf8_chunks().last().unwrap();
+    let begun = last.invalid();
+    let lacks_more = std::str::from_utf8(begun).is_err_and(|error| error.error_len().is_none());
+    match bytes.len() - begun.len() {
+        0 => bytes.len(),
+        whole if lacks_more => whole,
+        _ => bytes.len(),
+    }
 }
 
 /// What a frame, or the beginning of one, holds.
@@ -148,6 +163,7 @@ fn length(mut stream: &[u8], width: Width, order: ByteOrder, max: usize) -> Outc
         if len > max {
             outcome.faults.frames += 1;
             outcome.faults.bytes += (width.bytes() + come) as u64;
+            outcome.faults.skipping = (len - come) as u64;
         } else if come < len {
             outcome.buffered = stream.len();
         } else {
