@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use super::DecodeError;
 use super::binarypack::Value;
+use crate::util::halves;
 
 /// Appends text as a string of JSON.
 pub(super) fn encode(text: &str, out: &mut Vec<u8>) {
@@ -25,7 +26,7 @@ pub(super) enum Document<'a> {
     Other(&'a str),
 }
 
-/// Reads a value; a string that had escapes is in `room`.
+/// Reads a value; a string that had escapes is in `room`, with U+FFFD for halves of surrogate pairs.
 pub(super) fn decode<'a>(
     document: &'a [u8],
     room: &'a mut String,
@@ -39,7 +40,7 @@ pub(super) fn decode<'a>(
     if let Ok(text) = serde_json::from_str(value) {
         return Ok(Document::String(text));
     }
-    *room = serde_json::from_str(value)?;
+    *room = halves::string(value)?;
     Ok(Document::String(room))
 }
 

@@ -2,12 +2,27 @@
 
 use serde::Deserialize;
 
+use super::halves;
+
 /// Reads a body. A byte order mark before it is passed over, as RFC 8259 §8.1 allows: editors and .NET write one.
 ///
 /// # Errors
 /// What serde says of it.
 pub fn from_body<'a, T: Deserialize<'a>>(body: &'a [u8]) -> serde_json::Result<T> {
     serde_json::from_slice(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body))
+}
+
+/// The same, and [halves] of surrogate pairs are read as U+FFFD.
+///
+/// # Errors
+/// What serde says of it.
+pub fn with_halves(body: &[u8]) -> serde_json::Result<serde_json::Value> {
+    let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    match std::str::from_utf8(text) {
+        Ok(text) => halves::parse(text).map(halves::plain),
+        // It says where.
+        Err(_) => serde_json::from_slice(text),
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod byte_queue;
+pub mod halves;
 pub mod json;
 pub mod rate_limit;
 pub mod redact;

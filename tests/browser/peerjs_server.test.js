@@ -9,7 +9,7 @@ import { testBound, until } from './lib/until.js';
 const sdp = 'v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n';
 const offer = (dst, connectionId) => ({
   type: 'OFFER', dst,
-  payload: { sdp: { type: 'offer', sdp }, type: 'data', connectionId, label: connectionId, reliable: false, serialization: 'binary', metadata: { any: ['thing', null, 1.5] }, own: 'word' },
+  payload: { sdp: { type: 'offer', sdp }, type: 'data', connectionId, label: connectionId, reliable: false, serialization: 'binary', metadata: { any: ['thing', null, 1.5, 'half \ud83d'] }, own: 'word' },
 });
 const answer = (dst, connectionId) => ({ type: 'ANSWER', dst, payload: { sdp: { type: 'answer', sdp }, type: 'data', connectionId } });
 const candidate = (dst, connectionId) => ({

@@ -20,12 +20,12 @@ const plain = { skyway: 'none', peerjs: 'raw' };
 for (const library of ['skyway', 'peerjs']) {
   test(`a page of ${library} calls a program, in plain messages`, { timeout: testBound }, async (t) => {
     const { page, program } = await world(t, library);
-    const options = { serialization: plain[library], metadata: { from: 'a test' }, label: 'talk', ...(library === 'peerjs' && { reliable: true }) };
+    const options = { serialization: plain[library], metadata: { from: 'half \ud83d' }, label: 'talk', ...(library === 'peerjs' && { reliable: true }) };
     const at = await page.connect('page-1', 'program', options);
     const its = await program.answer();
     const { remote_id: remote, label, metadata, open, reliable, serialization, type } = await program.status(its.connection);
     assert.deepEqual({ remote, label, metadata, open, reliable, serialization, type },
-      { remote: 'page-1', label: 'talk', metadata: '{"from":"a test"}', open: true, reliable: true, serialization: 'NONE', type: 'DATA' });
+      { remote: 'page-1', label: 'talk', metadata: '{"from":"half \ufffd"}', open: true, reliable: true, serialization: 'NONE', type: 'DATA' });
     await page.run('send', at, text('hello \u20ac'));
     await page.run('send', at, bytes(pattern(1000)));
     await program.hears('hello \u20ac', pattern(1000));

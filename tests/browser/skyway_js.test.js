@@ -94,10 +94,12 @@ test('two pages with each other', { timeout: testBound }, async (t) => {
   const [one, two] = [await open(), await open()];
   await one.join('one', daemon.url);
   await two.join('two', daemon.url);
-  const at = await one.connect('one', 'two', { metadata: { why: 'a test' }, label: 'talk' });
+  // Half of a character, as it is left by a text that was cut: JSON.stringify writes it, JSON.parse reads it.
+  const half = { why: 'half \ud83d' };
+  const at = await one.connect('one', 'two', { metadata: half, label: 'talk' });
   const called = await two.isCalled('two');
   const { remote, metadata, label } = await two.run('state', called);
-  assert.deepEqual({ remote, metadata, label }, { remote: 'one', metadata: { why: 'a test' }, label: 'talk' });
+  assert.deepEqual({ remote, metadata, label }, { remote: 'one', metadata: half, label: 'talk' });
   const long = pattern(100000);
   await one.run('send', at, bytes(long));
   const [whole] = await two.receives(called, 1);

@@ -226,3 +226,29 @@ fn an_offer_to_nobody_expires() {
     assert_eq!(world.metric("thingway_signals_refused_total"), 2);
     assert_eq!(world.metric("thingway_peers"), 2);
 }
+
+/// Whoever calls is told that the call came to nothing, and why, even where the offer makes no sense.
+#[test]
+fn a_refused_offer_is_answered() {
+    let mut world = World::new(1, CONFIG);
+    let mut page = Page::join(&mut world, "page");
+    let payload = json!({"type": "video", "connectionId": "dc_1"});
+    page.say(
+        &mut world,
+        &json!({"type": "OFFER", "dst": "robot-1", "payload": payload}),
+    );
+    let expired = page.until(&mut world, "EXPIRE");
+    let detail = "payload.type is none of: data, media";
+    assert_eq!(
+        expired,
+        json!({"type": "EXPIRE", "src": "robot-1", "dst": "page",
+            "payload": {"connectionId": "dc_1", "msg": detail}})
+    );
+    // Nobody waits for an answer to these.
+    page.say(&mut world, &json!({"type": "OFFER", "payload": payload}));
+    page.say(
+        &mut world,
+        &json!({"type": "CANDIDATE", "dst": "robot-1", "payload": 7}),
+    );
+    assert_eq!(page.next(&world), None);
+}

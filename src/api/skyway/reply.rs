@@ -9,6 +9,7 @@ use super::request::Credential;
 use super::{Call, Event, FieldError, Subject};
 use crate::http::Response;
 use crate::payload::{Dialect, Serialization};
+use crate::util::halves;
 
 /// 201: a peer was made.
 pub fn peer_created(peer_id: &str, token: &str) -> Response {
@@ -90,9 +91,9 @@ pub struct DataStatus<'a> {
 
 /// 200: how a data connection is. Metadata other than a string, from a page, is told as its JSON.
 pub fn data_status(status: &DataStatus<'_>) -> Response {
-    let metadata = match status.metadata {
+    let metadata = match status.metadata.cloned().map(halves::plain) {
         None => String::new(),
-        Some(Value::String(text)) => text.clone(),
+        Some(Value::String(text)) => text,
         Some(other) => other.to_string(),
     };
     let serialization = status.serialization.name(Dialect::SkyWay);

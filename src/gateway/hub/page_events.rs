@@ -17,6 +17,7 @@ use crate::signaling::door::Application;
 use crate::signaling::hub::{NotJoined, Speaks};
 use crate::signaling::skyway::{self, Credential, Handshake, Said};
 use crate::signaling::socket_io::Event;
+use crate::util::halves;
 
 impl Gateway {
     pub(super) fn handle_page_event(&mut self, now: Instant, id: PageId, event: Event) {
@@ -26,7 +27,7 @@ impl Gateway {
                 name, arguments, ..
             } => {
                 let argument = arguments.first();
-                let parsed = argument.map(|raw| serde_json::from_str::<Value>(raw.get()));
+                let parsed = argument.map(|raw| halves::parse(raw.get()));
                 let argument = parsed.and_then(Result::ok);
                 self.handle_page_said(now, id, &name, argument.as_ref());
             }

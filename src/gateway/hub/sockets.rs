@@ -17,6 +17,7 @@ use crate::ids::{PageId, PeerId, SourceId};
 use crate::payload::Dialect;
 use crate::signaling::door::Application;
 use crate::signaling::hub::{NotJoined, Speaks};
+use crate::signaling::message::{Body, Signal};
 use crate::signaling::peerjs::{self, Query, Refusal, Said};
 use crate::websocket::{WsMessage, accept_key};
 
@@ -247,8 +248,23 @@ impl Gateway {
             Ok(Said::To { to, signal }) => self.rendezvous.hub.send(now, peer, &to, signal),
             Err(fault) => {
                 self.stats.signals_refused += 1;
-                let name = self.rendezvous.hub.name(peer).unwrap_or_default();
+                let name = self
+                    .rendezvous
+                    .hub
+                    .name(peer)
+                    .unwrap_or_default()
+                    .to_owned();
                 log::debug!("peer {name}: {fault}");
+                // PeerServer says nothing, and a page would wait for ever. Other frames have nobody who waits.
+                if let Some((to, failed)) = peerjs::refusal(text, &fault) {
+                    let signal = Signal {
+                        body: Body::Failed(failed),
+                        verbatim: None,
+                    };
+                    if let Some(answer) = peerjs::write(&to, &name, &signal) {
+                        self.send_to_socket(now, source, &answer);
+                    }
+                }
             }
         }
     }

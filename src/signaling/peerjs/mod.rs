@@ -14,7 +14,7 @@ mod tests;
 mod write;
 
 pub use query::{Query, Refusal};
-pub use read::{Said, parse};
+pub use read::{Said, parse, refusal};
 pub use write::write;
 
 use serde_json::json;

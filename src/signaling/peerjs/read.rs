@@ -7,6 +7,7 @@ use crate::payload::Dialect;
 use crate::signaling::fault::{Fault, Wrong};
 use crate::signaling::fields::{self, CandidatePaths, Object};
 use crate::signaling::message::{Answer, Body, Carries, Failed, Offer, Signal, Why, Written};
+use crate::util::halves;
 
 /// What a client says in one frame.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,8 +29,7 @@ pub enum Said {
 
 /// Reads a text frame, of which the caller has bounded the length.
 pub fn parse(text: &str) -> Result<Said, Fault> {
-    let value: Value =
-        serde_json::from_str(text).map_err(|_| Fault::new(Fault::WHOLE, Wrong::NotJson))?;
+    let value = halves::parse(text).map_err(|_| Fault::new(Fault::WHOLE, Wrong::NotJson))?;
     let Value::Object(frame) = value else {
         return Err(Fault::new(Fault::WHOLE, Wrong::NotAnObject));
     };
@@ -59,6 +59,22 @@ pub fn parse(text: &str) -> Result<Said, Fault> {
             verbatim: Some((Dialect::PeerJs, verbatim(frame))),
         },
     })
+}
+
+/// Of a frame that is refused: if it is an offer, to whom, and what its sender is told.
+pub fn refusal(text: &str, fault: &Fault) -> Option<(String, Failed)> {
+    let frame = halves::parse(text).ok()?;
+    let said = |path| frame.pointer(path).and_then(Value::as_str);
+    let within = |path| said(path).filter(|id| id.len() <= limits::SIGNAL_ID);
+    let to = within("/dst").filter(|_| said("/type") == Some("OFFER"))?;
+    let failed = Failed {
+        connection: within("/payload/connectionId")
+            .unwrap_or_default()
+            .to_owned(),
+        why: Why::Unavailable,
+        detail: fault.to_string(),
+    };
+    Some((to.to_owned(), failed))
 }
 
 /// What a receiver of this dialect gets, but for the names.

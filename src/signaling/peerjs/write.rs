@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::payload::{Dialect, Serialization};
 use crate::signaling::fields::{candidate_init, kind};
 use crate::signaling::message::{Body, Carries, Failed, Offer, Signal, Written};
+use crate::util::halves;
 
 /// The frame for the client `to`: as `from` wrote it, if that is a client of PeerJS. `None` if this
 /// dialect has no word for it: for [`Body::Close`], for the end of candidates, and for messages that
@@ -133,5 +134,5 @@ fn frame<P: Serialize>(kind: &str, src: &str, dst: &str, payload: Option<P>) -> 
         dst,
         payload,
     };
-    serde_json::to_string(&frame).ok()
+    serde_json::to_string(&frame).ok().map(halves::restore)
 }

@@ -8,6 +8,7 @@ use crate::payload::{Dialect, Serialization};
 use crate::signaling::fault::{Fault, Wrong};
 use crate::signaling::fields::{self, CandidatePaths, Object};
 use crate::signaling::message::{Answer, Body, Carries, Offer, Signal, Written};
+use crate::util::halves;
 
 /// What a client says in one event.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +35,8 @@ pub fn parse(name: &str, argument: Option<&Value>) -> Result<Said, Fault> {
     let read: fn(&Object) -> Result<Body, Fault> = match name {
         "PING" => return Ok(Said::Ping),
         "UPDATE_CREDENTIAL" => {
-            let credential = Credential::parse(argument.unwrap_or(&Value::Null))?;
+            let argument = halves::plain(argument.cloned().unwrap_or_default());
+            let credential = Credential::parse(&argument)?;
             return Ok(Said::UpdateCredential(credential));
         }
         "SEND_OFFER" => |object| offer(object).map(Body::Offer),

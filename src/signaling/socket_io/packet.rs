@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Revision;
+use crate::util::halves;
 
 /// A packet of Engine.IO.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +156,7 @@ pub fn event<A: Serialize>(
     packet.push_str(&serde_json::to_string(name)?);
     for argument in arguments {
         packet.push(',');
-        packet.push_str(&serde_json::to_string(argument)?);
+        packet.push_str(&halves::restore(serde_json::to_string(argument)?));
     }
     packet.push(']');
     Ok(packet)
@@ -163,7 +164,7 @@ pub fn event<A: Serialize>(
 
 /// The same for the answer to an event.
 pub fn ack<A: Serialize>(id: u64, arguments: &[A]) -> Result<String, serde_json::Error> {
-    let arguments = serde_json::to_string(arguments)?;
+    let arguments = halves::restore(serde_json::to_string(arguments)?);
     Ok(format!("43{id}{arguments}"))
 }
 

@@ -32,7 +32,7 @@ impl Reader {
         if body.trim_ascii().is_empty() {
             return Err(fault("a JSON object is expected, and there is none".into()));
         }
-        let body: Value = json::from_body(body)
+        let body: Value = json::with_halves(body)
             .map_err(|error| fault(format!("the body is not JSON: {error}")))?;
         let object = body.as_object();
         if object.is_none() {

@@ -8,6 +8,8 @@ use crate::signaling::message::{
 };
 use crate::signaling::peerjs;
 use crate::signaling::skyway::{Handshake, Said, error, expires_in, open, parse, write};
+use crate::signaling::socket_io::packet;
+use crate::util::halves;
 
 /// As `skyway-js` 4.4.5 sends them; the SDP is cut.
 fn offer() -> Value {
@@ -280,6 +282,21 @@ fn a_client_of_skyway_gets_it_verbatim() {
         expected.as_object_mut().map(|it| it.remove("dst"));
         assert_eq!(written, Some((heard, expected)));
     }
+}
+
+/// As JSON.stringify writes a text that was cut within a character.
+#[test]
+fn half_an_emoji_is_passed_on_as_it_was() {
+    let text = offer()
+        .to_string()
+        .replace("\"label\":\"", "\"label\":\"half \\ud83d");
+    assert!(text.contains("half"));
+    let argument = halves::parse(&text).expect("JSON");
+    let Some((_, heard)) = write("alice", &signal("SEND_OFFER", &argument)) else {
+        panic!("an offer");
+    };
+    let packet = packet::event("OFFER", &[heard], None).expect("JSON");
+    assert!(packet.contains("\"label\":\"half \\ud83d"), "{packet}");
 }
 
 /// Of what another dialect says, field for field what a client would have got from another client.
