@@ -6,8 +6,8 @@ use std::time::Duration;
 pub const MAX_MESSAGE: usize = 65_536;
 
 /// The largest message that SCTP puts together, in bytes: its whole receive buffer. Some libraries (aiortc) ignore what is
-/// announced. SCTP never acknowledges a message above this limit, so the association would hang without a word; a message
-/// between the two limits costs its sender that one channel, with a reason.
+/// announced. A message between the two limits costs its sender that one channel, with a reason; a longer one fills the
+/// buffer, and SCTP ends the association.
 pub const RECEIVED_MESSAGE: u32 = 1024 * 1024;
 
 /// A message cut from a byte stream. With SCTP and DTLS around it, it stays one datagram.

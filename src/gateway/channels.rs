@@ -11,7 +11,7 @@ use crate::access::scope::Verb;
 use crate::endpoint::DropReason;
 use crate::ids::{EndpointId, RouteId, SessionId};
 use crate::limits;
-use crate::session::channels::{Binding, ChannelKey};
+use crate::session::channels::{Binding, ChannelKey, Reliability};
 use crate::session::control::{self, Reply};
 use crate::util::redact::Redacted;
 
@@ -25,6 +25,8 @@ impl Gateway {
             return;
         };
         let label = channel.label.clone();
+        let nothing_lives = Reliability::MaxPacketLifetime { lifetime: 0 };
+        let is_stillborn = channel.reliability == nothing_lives;
         if self.fault.is_some_and(|fault| fault == label) {
             self.with_session(id, |_, _| panic!("the self-test asked for it"));
             return;
@@ -35,6 +37,12 @@ impl Gateway {
         if open > self.limits.channels_per_session {
             let detail = format!("a session has at most {}", self.limits.channels_per_session);
             return self.refuse_channel(id, key, "too-many-channels", &detail);
+        }
+        if is_stillborn {
+            // SCTP would throw away whatever we send before it was sent once.
+            let detail =
+                "with maxPacketLifeTime 0 nothing can be sent back; maxRetransmits 0 sends it once";
+            return self.refuse_channel(id, key, "bad-reliability", detail);
         }
         if let Some(link) = entry.link {
             return self.open_link_channel(now, id, key, link);

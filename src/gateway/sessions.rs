@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::stats::Stray;
+use super::stats::{Direction, Stray};
 use super::timers::TimerKey;
 use super::{Gateway, Routing};
 use crate::access::UnixTime;
@@ -16,6 +16,7 @@ use crate::access::scope::Grant;
 use crate::datagram::Meta;
 use crate::endpoint::{Count, DropReason};
 use crate::ids::{EndpointId, LinkId, RouteId, SessionId};
+use crate::limits;
 use crate::session::event::{ConnectionState, EndReason, Handled, SessionEvent};
 use crate::session::{Session, by_stun_ufrag};
 
@@ -308,22 +309,37 @@ impl Gateway {
         self.timers.set(TimerKey::Lease(id), None);
         self.names.remove(&name);
         let state = match (reason, entry.session.state()) {
-            (EndReason::Panicked | EndReason::NoCertificate | EndReason::Protocol(_), _) => {
-                ConnectionState::Failed
-            }
+            (
+                EndReason::Panicked
+                | EndReason::NoCertificate
+                | EndReason::MessageTooLong
+                | EndReason::Protocol(_),
+                _,
+            ) => ConnectionState::Failed,
             (_, own) => state.unwrap_or(own),
         };
         if let Some(link) = entry.link {
             self.rendezvous
                 .note_end(link, state == ConnectionState::Failed);
         }
+        if *reason == EndReason::MessageTooLong {
+            let lost = Count {
+                messages: 1,
+                bytes: limits::RECEIVED_MESSAGE.into(),
+            };
+            let (direction, why) = (Direction::FromPeer, DropReason::TooLarge);
+            self.stats.drops.add(direction, why, lost);
+        }
         let who = entry.grant.who().to_owned();
         match reason {
             EndReason::Panicked => log::error!("session {name}: ended by a bug, please report it"),
-            EndReason::NoCertificate | EndReason::Protocol(_) if !entry.is_quiet => {
+            EndReason::NoCertificate | EndReason::MessageTooLong | EndReason::Protocol(_)
+                if !entry.is_quiet =>
+            {
                 log::warn!("session {name} of {who}: ended: {reason}");
             }
             EndReason::NoCertificate
+            | EndReason::MessageTooLong
             | EndReason::Protocol(_)
             | EndReason::PeerClosed
             | EndReason::Closed(_)

@@ -11,6 +11,8 @@ use str0m::{Candidate, Rtc};
 use super::channels::{ChannelWish, Channels};
 use super::crypto::Identity;
 use super::event::{ConnectionState, EndReason};
+use super::late_closes::LateCloses;
+use super::reassembly::Reassembly;
 use super::sdp::{self, CheckedDescription, SdpError};
 use super::window::Window;
 use super::{Session, one_line};
@@ -105,6 +107,7 @@ impl Session {
         description.ufrag().clone_into(&mut self.remote_ufrag);
         self.max_message = description.max_message();
         self.checked_candidates = description.candidates();
+        self.late_closes = description.is_libdatachannel().then(LateCloses::default);
     }
 
     fn new(now: Instant, name: String, mut rtc: Rtc, limits: &Limits) -> Self {
@@ -138,6 +141,8 @@ impl Session {
             blocked: false,
             dirty: true,
             burst: 0,
+            late_closes: None,
+            reassembly: Reassembly::default(),
             ended: false,
         }
     }

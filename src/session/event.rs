@@ -96,6 +96,9 @@ pub enum EndReason {
     /// The peer gave up the DTLS handshake, as it does when it has no certificate with the only kind of key that the DTLS
     /// library knows (ECDSA, which RFC 8827 §6.5 wants everybody to have).
     NoCertificate,
+    /// The peer sent a message that is longer than all that SCTP can put together ([`limits::RECEIVED_MESSAGE`](crate::limits));
+    /// what had come of it is lost.
+    MessageTooLong,
     /// A protocol error, in str0m's words.
     Protocol(String),
     /// A bug of ours or of str0m's; the rest of the daemon is unharmed.
@@ -111,6 +114,12 @@ impl fmt::Display for EndReason {
             Self::DisconnectedTimeout => f.write_str("disconnected for too long"),
             Self::NoCertificate => f.write_str(
                 "the DTLS handshake failed: the peer needs a certificate with an ECDSA key, RSA is not supported",
+            ),
+            Self::MessageTooLong => write!(
+                f,
+                "the peer sent a message of more than {} bytes; the answer allows {}",
+                crate::limits::RECEIVED_MESSAGE,
+                crate::limits::MAX_MESSAGE
             ),
             Self::Protocol(what) => write!(f, "protocol error: {what}"),
             Self::Panicked => f.write_str("internal error"),

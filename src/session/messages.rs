@@ -86,7 +86,10 @@ impl Session {
         if let Some(channel) = self.channels.get(key) {
             let id = channel.id;
             self.channels.bind(key, Binding::Closing);
-            self.rtc.direct_api().close_data_channel(id);
+            match &mut self.late_closes {
+                Some(late) => late.push(id),
+                None => self.rtc.direct_api().close_data_channel(id),
+            }
             self.dirty = true;
         }
         if self

@@ -10,7 +10,9 @@ mod create;
 pub mod crypto;
 mod dtls;
 pub mod event;
+mod late_closes;
 mod messages;
+mod reassembly;
 pub mod sdp;
 mod window;
 
@@ -27,6 +29,8 @@ use crate::limits;
 use channels::{ChannelKey, Channels};
 use control::Outbox;
 use event::{ConnectionState, EndReason, Handled, Path, SessionEvent};
+use late_closes::LateCloses;
+use reassembly::Reassembly;
 use sdp::SdpError;
 use window::Window;
 
@@ -69,6 +73,10 @@ pub struct Session {
     dirty: bool,
     /// How many messages that were.
     burst: usize,
+    /// Channels that are closed a little later; `None`: the peer's library needs no such thing.
+    late_closes: Option<LateCloses>,
+    /// What has come of a message that is not whole.
+    reassembly: Reassembly,
     ended: bool,
 }
 
@@ -94,6 +102,7 @@ impl Session {
             return Handled::NotOurs;
         }
         self.bytes_received += datagram.len() as u64;
+        self.reassembly.handle_datagram(datagram);
         if !known {
             self.learn(local, remote, true);
         }
@@ -105,6 +114,9 @@ impl Session {
     /// A deadline has passed.
     pub fn handle_timeout(&mut self, now: Instant, transmits: &mut TransmitQueue) {
         let result = self.rtc.handle_input(Input::Timeout(now));
+        while let Some(id) = self.late_closes.as_mut().and_then(|late| late.pop(now)) {
+            self.rtc.direct_api().close_data_channel(id);
+        }
         self.settle(now, result, transmits);
         if let Some((_, reason)) = self.give_up.take_if(|(at, _)| *at <= now) {
             self.set_state(ConnectionState::Failed);
@@ -166,8 +178,10 @@ impl Session {
         if self.ended {
             return None;
         }
-        let ours = self.give_up.as_ref().map_or(self.timeout, |(at, _)| *at);
-        Some(self.timeout.min(ours))
+        let ours = self.give_up.as_ref().map(|(at, _)| *at);
+        let late = self.late_closes.as_ref().and_then(LateCloses::poll_timeout);
+        let others = ours.into_iter().chain(late);
+        Some(others.fold(self.timeout, Instant::min))
     }
 
     // ---- what it is ----
@@ -233,6 +247,9 @@ impl Session {
     ) {
         self.dirty = false;
         self.burst = 0;
+        if let Some(late) = &mut self.late_closes {
+            late.begin(now);
+        }
         let result = result.and_then(|()| self.drive(now, transmits));
         if let Err(error) = result {
             self.end(match dtls::has_no_certificate(&error) {
@@ -240,8 +257,7 @@ impl Session {
                 false => EndReason::Protocol(one_line(&error.to_string())),
             });
         } else if !self.rtc.is_alive() {
-            self.set_state(ConnectionState::Closed);
-            self.end(EndReason::PeerClosed);
+            self.end_closed();
         }
         // The low threshold. str0m's own event is per channel and misses when a message larger
         // than the threshold waits, so the sum is looked at; only when something waits.
@@ -286,6 +302,7 @@ impl Session {
             Event::ChannelOpen(id, label) => self.handle_channel_open(id, label),
             Event::ChannelData(data) => {
                 let (binary, data, key) = (data.binary, data.data, self.channels.key(data.id));
+                self.reassembly.handle_message(data.len());
                 self.events.push_back(match key {
                     Some(channel) => SessionEvent::Message {
                         channel,
@@ -318,10 +335,7 @@ impl Session {
                     });
                 }
             }
-            Event::Closed => {
-                self.set_state(ConnectionState::Closed);
-                self.end(EndReason::PeerClosed);
-            }
+            Event::Closed => self.end_closed(),
             // Media events: no codec is negotiated yet.
             other => log::trace!("{}: {other:?} ignored", self.name),
         }
@@ -439,6 +453,16 @@ impl Session {
             self.state = state;
             self.events.push_back(SessionEvent::State(state));
         }
+    }
+
+    /// The association or what is below it was closed.
+    fn end_closed(&mut self) {
+        self.set_state(ConnectionState::Closed);
+        self.end(if self.reassembly.is_full() {
+            EndReason::MessageTooLong
+        } else {
+            EndReason::PeerClosed
+        });
     }
 
     fn end(&mut self, reason: EndReason) {

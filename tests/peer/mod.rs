@@ -45,7 +45,7 @@ pub struct Peer {
 }
 
 /// Bytes that a peer may have on the way: enough for a message that is far too long.
-const BUFFERED: usize = 1024 * 1024;
+const BUFFERED: usize = 2 * 1024 * 1024;
 
 pub fn reliable(label: &str) -> ChannelConfig {
     ChannelConfig {

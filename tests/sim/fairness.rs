@@ -301,6 +301,26 @@ fn a_peer_that_ignores_the_largest_message_loses_that_channel_and_nothing_else()
 }
 
 #[test]
+fn a_message_that_fills_the_receive_buffer_ends_the_session_with_its_reason() {
+    let mut world = World::new(7, ARM);
+    let addr = "198.51.100.9:1".parse().unwrap();
+    let channels = [reliable("thingway"), reliable("arm")];
+    let n = world.connect_misreading(addr, &channels, |answer| {
+        answer.replace("a=max-message-size:65536", "a=max-message-size:0")
+    });
+    let events = world.open(b"GET /events HTTP/1.1\r\nHost: board\r\n\r\n");
+    world.until("open", SOON, |w| w.peer(n).channels["arm"].open);
+    let now = world.now;
+    assert!(world.peer(n).send(now, "arm", true, &vec![1; 1_500_000]));
+    world.until("the end", SOON, |w| w.peer(n).closed);
+    let told = world.http_text(events);
+    let reason = "the peer sent a message of more than 1048576 bytes; the answer allows 65536";
+    assert!(told.contains(reason) && told.contains("failed"), "{told}");
+    assert_eq!(world.metric("thingway_sessions"), 0);
+    assert_eq!(world.dropped("too-large"), 1_048_576);
+}
+
+#[test]
 fn a_channel_that_was_silent_has_no_longer_turn_than_another() {
     let leg = ARM.replace("arm", "leg");
     let mut world = World::new(8, &format!("{ARM}{leg}"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use str0m::channel::ChannelConfig;
+use str0m::channel::{ChannelConfig, Reliability};
 
 use crate::peer::{reliable, unreliable};
 use crate::sessions::{ARM, DEMO, ROVER, good};
@@ -55,6 +55,28 @@ fn channels_beyond_the_limit_are_refused_for_that_reason() {
     );
     assert_eq!(world.get("/endpoints/demo")["routes"], 3);
     world.until("greeting", SOON, |w| w.peer(n).text("demo").ends_with("> "));
+}
+
+#[test]
+fn a_channel_on_which_nothing_lives_long_enough_is_refused() {
+    let mut world = World::new(2, DEMO);
+    let n = world.connect(&[reliable("thingway"), reliable("demo")], good(), 2);
+    world.until("open", SOON, |w| w.peer(n).channels["demo"].open);
+    for (name, lifetime) in [("none", 0), ("some", 1)] {
+        let now = world.now;
+        let brief = ChannelConfig {
+            reliability: Reliability::MaxPacketLifetime { lifetime },
+            ..reliable("demo")
+        };
+        world.peer(n).open_as(now, name, brief);
+    }
+    world.until("told", SOON, |w| w.peer(n).told("refused").len() == 1);
+    assert_eq!(
+        world.peer(n).told("refused")[0]["reason"],
+        "bad-reliability"
+    );
+    world.until("closed", SOON, |w| w.peer(n).channels["none"].closed);
+    assert_eq!(world.get("/endpoints/demo")["routes"], 2);
 }
 
 #[test]

@@ -362,6 +362,10 @@ impl Gateway {
                 ordered: init.ordered,
                 reliability: match init.reliability {
                     Reliability::Full => channels::Reliability::Reliable,
+                    // SCTP would throw it away before it was sent once.
+                    Reliability::LifeTime(0) => {
+                        channels::Reliability::MaxRetransmits { retransmits: 0 }
+                    }
                     Reliability::LifeTime(lifetime) => {
                         channels::Reliability::MaxPacketLifetime { lifetime }
                     }

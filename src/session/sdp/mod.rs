@@ -72,6 +72,7 @@ impl std::error::Error for SdpError {}
 pub struct CheckedDescription<'a> {
     data_channel: DataChannel<'a>,
     shape: Shape<'a>,
+    is_libdatachannel: bool,
 }
 
 impl CheckedDescription<'_> {
@@ -88,6 +89,11 @@ impl CheckedDescription<'_> {
     /// The peer's ufrag, to tell its trickled candidates from those of a restart.
     pub fn ufrag(&self) -> &str {
         self.data_channel.ufrag
+    }
+
+    /// Whether libdatachannel wrote it: no other library calls itself `rtc` (RFC 8866 §5.2).
+    pub fn is_libdatachannel(&self) -> bool {
+        self.is_libdatachannel
     }
 
     /// What str0m is shown: the data channel alone, under this name.
@@ -140,6 +146,7 @@ fn check<'a>(text: &'a str, what: &str) -> Result<CheckedDescription<'a>, SdpErr
     Ok(CheckedDescription {
         data_channel,
         shape: Shape::of(found, ours),
+        is_libdatachannel: text.lines().any(|line| line.starts_with("o=rtc ")),
     })
 }
 
@@ -171,7 +178,7 @@ fn no_data_channel(found: &Sections<'_>, what: &str) -> SdpError {
 }
 
 /// Announces the message size that we want in place of the one that str0m is told. What str0m is told it also enforces, by
-/// never acknowledging a longer message: the association would hang without a word (see [`limits::RECEIVED_MESSAGE`]).
+/// ending the association at a longer message (see [`limits::RECEIVED_MESSAGE`]).
 pub(super) fn mend(description: &str) -> String {
     let mut mended = String::with_capacity(description.len());
     for line in description.split_inclusive("\r\n") {
