@@ -14,6 +14,7 @@ mod late_closes;
 mod messages;
 mod reassembly;
 pub mod sdp;
+mod stun;
 mod window;
 
 use std::collections::VecDeque;
@@ -32,6 +33,7 @@ use event::{ConnectionState, EndReason, Handled, Path, SessionEvent};
 use late_closes::LateCloses;
 use reassembly::Reassembly;
 use sdp::SdpError;
+pub use stun::by_stun_ufrag;
 use window::Window;
 
 /// A session of ours: the answerer, or the offerer for peers that only answer.
@@ -471,17 +473,6 @@ impl Session {
             self.events.push_back(SessionEvent::Ended(reason));
         }
     }
-}
-
-/// Looks up the ufrag of ours that a STUN request names in its USERNAME (RFC 8445 §7.2.2), if the
-/// datagram is one.
-pub fn by_stun_ufrag<R>(datagram: &[u8], find: impl FnOnce(&str) -> Option<R>) -> Option<R> {
-    // RFC 7983: the first byte tells STUN from DTLS and RTP.
-    if datagram.first().is_none_or(|byte| *byte >= 4) {
-        return None;
-    }
-    let message = str0m::ice::StunMessage::parse(datagram).ok()?;
-    find(message.split_username()?.0)
 }
 
 /// str0m's parser explains itself over several lines.

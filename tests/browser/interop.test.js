@@ -3,8 +3,9 @@
 // offers in tests/golden/offers.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -12,7 +13,7 @@ import { browsers } from './lib/browsers.js';
 import { Daemon } from './lib/daemon.js';
 import { version as libdatachannel } from './lib/datachannel.js';
 import { visit } from './lib/interop_w3c.js';
-import { testBound } from './lib/until.js';
+import { testBound, until } from './lib/until.js';
 
 const run = promisify(execFile);
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
@@ -43,6 +44,22 @@ function pythonWithAiortc() {
   return aiortc;
 }
 
+/** GStreamer's element, in the system's Python, which has the bindings. */
+const webrtcbin = (wish) => outcome('/usr/bin/python3', here('lib/interop_webrtcbin.py'), JSON.stringify(wish));
+
+/** Its version, and a certificate with the only kind of key that the gateway takes: its own has an RSA key. */
+async function gstreamer() {
+  const folder = mkdtempSync(`${tmpdir()}/webrtcbin-`);
+  try {
+    const [key, certificate] = ['key', 'certificate'].map((name) => `${folder}/${name}`);
+    await run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key, '-out', certificate, '-days', '30', '-subj', '/CN=webrtcbin']);
+    const { stdout } = await run('gst-inspect-1.0', ['--version']);
+    return { pem: readFileSync(certificate, 'utf8') + readFileSync(key, 'utf8'), version: stdout.match(/GStreamer (\S+)/)[1] };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
 /** A stack in a browser of its own. */
 const inBrowser = (launch) => async (t, url) => {
   const browser = await launch(t);
@@ -68,6 +85,10 @@ const stacks = {
   }),
   'libwebrtc in Node': async () => ({ ...(await inNode('@roamhq/wrtc')()), version: `@roamhq/wrtc ${versionOf('@roamhq/wrtc')}` }),
   werift: inNode('werift'),
+  webrtcbin: async () => {
+    const { pem, version } = await gstreamer();
+    return { version: `GStreamer ${version}`, visit: (wish) => webrtcbin({ ...wish, pem }) };
+  },
   aiortc: async () => {
     const python = await pythonWithAiortc();
     return { version: aiortcVersion, knowsNoTrickle: true, visit: (wish) => outcome(python, here('lib/interop_aiortc.py'), JSON.stringify(wish)) };
@@ -75,6 +96,8 @@ const stacks = {
 };
 
 const rows = [];
+/** The offers as they were written: the file's name, and the text. */
+const offers = [];
 for (const [name, start] of Object.entries(stacks)) {
   test(`${name}: channels with and without media, candidates at once and later`, { timeout: testBound }, async (t) => {
     const daemon = await Daemon.start(t, config);
@@ -89,6 +112,8 @@ for (const [name, start] of Object.entries(stacks)) {
           `${kind}; the offer:\n${told.offer}\nthe answer:\n${told.answer}\nthe log:\n${daemon.log}`);
         assert.equal(told.answer.match(/^m=/gm).length, told.offer.match(/^m=/gm).length, kind);
         cells.push('yes');
+        const words = `${name} ${stack.version}`.toLowerCase().replaceAll(/[^a-z0-9.]+/g, '-');
+        offers.push([`${words}${media ? '-media' : ''}-${trickle ? 'trickle' : 'gathered'}`, told.offer]);
       }
     }
     rows.push([name, stack.version, ...cells]);
@@ -117,8 +142,31 @@ test('what browsers say of a certificate with an RSA key is the reason of the se
   assert.match(reason, /ECDSA.*RSA is not supported/);
 });
 
+test('webrtcbin as it comes has an RSA key, and that is the reason of the session', { timeout: testBound }, async (t) => {
+  const daemon = await Daemon.start(t, config);
+  const visit = webrtcbin({ url: daemon.url, media: false, trickle: false, sizes, patience: 1 });
+  await until('the session has ended', () => /ended: .*ECDSA.*RSA is not supported/.test(daemon.log));
+  assert.equal((await visit).step, 'open');
+});
+
+/** Documentation addresses in place of this machine's, and nothing else changed: not a line, not a line end. */
+const anonymous = (sdp) => sdp
+  .replace(/\b(?!0\.0\.0\.0|127\.)\d{1,3}(?:\.\d{1,3}){3}\b/g, '192.0.2.1')
+  .replace(/(?<= )(?!::1 )[\da-f]{1,4}(?::[\da-f]{0,4}){2,7}(?= \d+ typ|\r)/gi, '2001:db8::1');
+
+/** The folder has nothing but these, and a list with their date. */
+function writeOffers() {
+  const folder = here('../golden/offers');
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
+  for (const [name, offer] of offers) writeFileSync(`${folder}/${name}.sdp`, anonymous(offer));
+  const list = offers.map(([name]) => `* ${name}`).sort().join('\n');
+  writeFileSync(`${folder}/README.md`, `# Offers of foreign stacks\n\nAs each wrote it on ${new Date().toISOString().slice(0, 10)}, with its version in the name, by \`UPDATE_INTEROP=1 node --test interop.test.js\`;\nonly the addresses are others.\n\n${list}\n`);
+}
+
 after(() => {
   if (process.env.UPDATE_INTEROP !== '1') return;
+  writeOffers();
   const table = ['| stack | version | channel alone | … candidates later | beside audio and video | … candidates later |', '|---|---|---|---|---|---|',
     ...rows.map((row) => `| ${row.join(' | ')} |`)].join('\n');
   const path = here('../../docs/interop.md');

@@ -97,7 +97,19 @@ fn normalised(answer: &str) -> String {
 #[test]
 fn answers_to_real_offers_are_as_before() {
     let offers = offers();
-    assert!(offers.len() >= 6, "the offers of three implementations");
+    for stack in [
+        "aiortc",
+        "chromium",
+        "firefox",
+        "libdatachannel",
+        "libwebrtc",
+        "webrtcbin",
+        "werift",
+    ] {
+        let its = offers.iter().filter(|(name, _)| name.starts_with(stack));
+        let with_media = its.clone().filter(|(name, _)| name.contains("-media"));
+        assert!(with_media.count() >= 1 && its.count() >= 2, "{stack}");
+    }
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     for (name, offer) in &offers {
         let path = folder("answers").join(name);
@@ -130,14 +142,19 @@ fn answers_keep_to_what_the_offers_say() {
         assert!(has("a=setup:passive"), "{name}: {answer}");
         assert!(has("a=max-message-size:65536"), "{name}: {answer}");
         assert!(has("a=sctp-port:5000"), "{name}: {answer}");
-        let mid = offer
-            .lines()
-            .find_map(|line| line.strip_prefix("a=mid:"))
-            .expect("a mid");
-        assert!(
-            has(&format!("a=mid:{mid}")) && has(&format!("a=group:BUNDLE {mid}")),
-            "{name}"
-        );
+        let channel = offer
+            .split("\r\nm=application")
+            .nth(1)
+            .expect("a data channel");
+        let mid = channel.lines().find_map(|line| line.strip_prefix("a=mid:"));
+        let mid = mid.expect("a mid");
+        assert!(has(&format!("a=mid:{mid}")), "{name}");
+        let group = |text: &str| {
+            let mut lines = text.lines();
+            let group = lines.find_map(|line| line.strip_prefix("a=group:BUNDLE "));
+            group.map(|mids| mids.split(' ').any(|other| other == mid))
+        };
+        assert_eq!(group(&answer), group(&offer), "{name}: {answer}");
         let sections = |text: &str| text.lines().filter(|line| line.starts_with("m=")).count();
         assert_eq!(sections(&answer), sections(&offer), "{name}");
         for address in LOCAL {

@@ -1,20 +1,26 @@
 //! Whatever becomes of a real offer on its way, no panic escapes.
 
+use std::fs;
+use std::path::Path;
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use proptest::sample::Index;
 use thingway::fuzz;
 
-const OFFERS: [&str; 6] = [
-    include_str!("../golden/offers/chromium-156-gathered.sdp"),
-    include_str!("../golden/offers/chromium-156-trickle.sdp"),
-    include_str!("../golden/offers/firefox-153-gathered.sdp"),
-    include_str!("../golden/offers/firefox-153-trickle.sdp"),
-    include_str!("../golden/offers/node-datachannel-0.33.4-gathered.sdp"),
-    include_str!("../golden/offers/node-datachannel-0.33.4-trickle.sdp"),
-];
+/// All that are in `tests/golden/offers`.
+static OFFERS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/offers");
+    let files = fs::read_dir(folder).expect("the folder");
+    let mut paths: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|it| it == "sdp"));
+    paths.sort();
+    let read = |path| fs::read_to_string(path).expect("an offer");
+    paths.into_iter().map(read).collect()
+});
 
 fn an_offer() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(OFFERS.as_slice())
+    prop::sample::select(OFFERS.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// What is done to an offer.

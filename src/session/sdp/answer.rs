@@ -79,7 +79,7 @@ impl<'a> Shape<'a> {
             } else if self.is_shared(offered) {
                 deactivate(&mut text, offered, &given);
             } else {
-                reject(&mut text, offered);
+                reject(&mut text, offered, &given);
             }
         }
         text
@@ -150,9 +150,14 @@ fn deactivate(text: &mut String, offered: &Section<'_>, given: &Given<'_>) {
     }
 }
 
-/// RFC 3264 §6: port 0, and a format of the offer.
-fn reject(text: &mut String, offered: &Section<'_>) {
+/// RFC 3264 §6: port 0, and a format of the offer. What else is in a rejected section means nothing; but webrtcbin refuses the whole answer
+/// if one has no credentials.
+fn reject(text: &mut String, offered: &Section<'_>, given: &Given<'_>) {
     media(text, offered, "0");
+    let is_candidate = |line: &&str| line.contains("candidate");
+    for line in given.transport().filter(|line| !is_candidate(line)) {
+        push(text, format_args!("{line}"));
+    }
 }
 
 fn media(text: &mut String, offered: &Section<'_>, port: &str) {

@@ -89,6 +89,7 @@ fn of_an_offer_with_media_the_data_channel_is_taken() {
              m=audio 9 {audio}{transport}m=video 9 {video}{transport}{data}"
         )
     );
+    let credentials = "a=ice-ufrag:mine\r\n";
     // Not in the bundle, of another proto's kind, or not to be had over one port with its RTCP.
     for apart in [
         bundled.replace("BUNDLE a v data", "BUNDLE data"),
@@ -97,7 +98,8 @@ fn of_an_offer_with_media_the_data_channel_is_taken() {
         assert_eq!(
             answered(&apart),
             format!(
-                "{session}a=group:BUNDLE data\r\na=msid-semantic:WMS *\r\nm=audio 0 {audio}m=video 0 {video}{data}"
+                "{session}a=group:BUNDLE data\r\na=msid-semantic:WMS *\r\n\
+                 m=audio 0 {audio}{credentials}m=video 0 {video}{credentials}{data}"
             )
         );
     }
