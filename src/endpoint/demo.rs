@@ -21,7 +21,10 @@ const GREETING: &str = "thingway demo device. Type help.\n> ";
 const HELP: &str = "help           this text\n\
                     led on|off     switch the LED\n\
                     temp           one temperature reading\n\
-                    temp on|off    a reading each second\n";
+                    temp on|off    a reading each second\n\
+                    V X Y, stop    run the motors, -1 to 1 each, as the console's Drive does\n";
+
+const AT_REST: [f32; 2] = [0.0, 0.0];
 
 /// The endpoint kind `demo`.
 #[derive(Debug)]
@@ -29,6 +32,8 @@ pub struct Demo {
     shells: BTreeMap<RouteId, Shell>,
     binary: bool,
     led: bool,
+    /// How the motors run, from -1 to 1 each.
+    motors: [f32; 2],
     /// Steps of the noise so far; the readings repeat from start to start.
     noise: u32,
     next_reading: Option<Instant>,
@@ -59,6 +64,7 @@ impl Demo {
             shells: BTreeMap::new(),
             binary,
             led: false,
+            motors: AT_REST,
             noise: 0,
             next_reading: None,
         }
@@ -72,6 +78,34 @@ impl Demo {
             .wrapping_add(1_013_904_223);
         let tenths = (self.noise >> 24) % 11;
         format!("temp {}.{} C\n", 21 + tenths / 10, tenths % 10)
+    }
+
+    /// Runs the motors; what is said of it where the command came from. `None`: they run like that already, as they are told twenty
+    /// times a second.
+    fn drive(&mut self, route: RouteId, motors: [f32; 2]) -> Option<String> {
+        if motors == self.motors {
+            return None;
+        }
+        let moved = self.motors != AT_REST;
+        let moves = motors != AT_REST;
+        self.motors = motors;
+        if moved != moves {
+            let word = if moves { "run" } else { "are at rest" };
+            let others = self.shells.iter_mut().filter(|(other, _)| **other != route);
+            for (_, shell) in others {
+                shell.print(format!("somebody drives: the motors {word}\n"));
+            }
+        }
+        Some(self.motion())
+    }
+
+    fn motion(&self) -> String {
+        let [x, y] = self.motors;
+        if self.motors == AT_REST {
+            "the motors are at rest\n".to_owned()
+        } else {
+            format!("the motors run: x {x:.2} y {y:.2}\n")
+        }
     }
 
     fn run(&mut self, now: Instant, line: &str) -> (String, Option<bool>) {
@@ -110,6 +144,23 @@ impl Demo {
     }
 }
 
+/// What a line says of the motors, if it does: `V 0.5 -1`, or `stop`.
+fn motors(line: &str) -> Option<[f32; 2]> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    match words.as_slice() {
+        ["stop"] => Some(AT_REST),
+        ["V", x, y] => {
+            let speed = |word: &str| {
+                word.parse()
+                    .ok()
+                    .filter(|speed| (-1.0..=1.0).contains(speed))
+            };
+            Some([speed(x)?, speed(y)?])
+        }
+        _ => None,
+    }
+}
+
 impl Endpoint for Demo {
     fn attach(&mut self, _now: Instant, route: RouteId) {
         let mut shell = Shell::default();
@@ -119,6 +170,9 @@ impl Endpoint for Demo {
 
     fn detach(&mut self, route: RouteId) {
         self.shells.remove(&route);
+        if self.shells.is_empty() {
+            self.motors = AT_REST;
+        }
         self.stop_when_nobody_reads();
     }
 
@@ -144,6 +198,13 @@ impl Endpoint for Demo {
                     line.clear();
                     // The second half of CR LF ends no line of its own.
                     if byte == b'\n' && text.is_empty() {
+                        continue;
+                    }
+                    if let Some(motors) = motors(&text) {
+                        let said = self.drive(route, motors);
+                        if let (Some(said), Some(shell)) = (said, self.shells.get_mut(&route)) {
+                            shell.print(format!("{said}> "));
+                        }
                         continue;
                     }
                     let (answer, readings) = self.run(now, &text);
@@ -269,6 +330,38 @@ mod tests {
         };
         let refused = Err(Unaccepted::Refused(DropReason::TooLarge));
         assert_eq!(demo.handle_message(now, a, long), refused);
+    }
+
+    #[test]
+    fn who_drives_sees_how_the_motors_run_and_others_see_that_they_do() {
+        let (mut demo, now) = (Demo::new(false), start());
+        let (a, b) = (Id::from_bits(1), Id::from_bits(2));
+        demo.attach(now, a);
+        demo.attach(now, b);
+        read(&mut demo, a);
+        read(&mut demo, b);
+        assert_eq!(send(&mut demo, now, a, "V 0 0\n"), "", "so they are");
+        let said = send(&mut demo, now, a, "V 0.5 -1\nV 0.5 -1\n");
+        assert_eq!(said, "the motors run: x 0.50 y -1.00\n> ");
+        assert!(send(&mut demo, now, a, "V 1 -0\n").contains("x 1.00"));
+        assert_eq!(read(&mut demo, b), "somebody drives: the motors run\n");
+        assert_eq!(
+            send(&mut demo, now, a, "stop\n"),
+            "the motors are at rest\n> "
+        );
+        assert_eq!(
+            read(&mut demo, b),
+            "somebody drives: the motors are at rest\n"
+        );
+        for nonsense in ["V 2 0\n", "V 0\n", "V x y\n", "V nan 0\n"] {
+            assert!(send(&mut demo, now, a, nonsense).starts_with("V: unknown"));
+        }
+        send(&mut demo, now, a, "V 1 1\n");
+        demo.detach(a);
+        demo.detach(b);
+        demo.attach(now, a);
+        read(&mut demo, a);
+        assert_eq!(send(&mut demo, now, a, "V 0 0\n"), "", "nobody was there");
     }
 
     #[test]

@@ -74,9 +74,9 @@ for (const colorScheme of ['light', 'dark']) for (const width of [1280, 390]) {
     await until('the values are shown', async () => /temp\s+2\d[\s\S]*hum\s+4\d/.test(await page.page.locator('main').innerText()));
     await look('plots');
     await page.view('drive');
-    await page.page.locator('.drive').getByLabel('Endpoint').selectOption('arm');
+    await page.page.locator('.drive').getByLabel('Machine').selectOption('arm');
     await page.page.getByRole('button', { name: 'Add a key' }).click();
-    await page.page.getByRole('button', { name: 'Start driving' }).click();
+    await page.page.getByRole('button', { name: 'Drive arm' }).click();
     await page.page.keyboard.down('ArrowUp');
     await until('armed', async () => /armed/.test(await page.page.locator('.deadman').innerText()));
     await look('drive');
@@ -127,7 +127,9 @@ test('with the keyboard alone', { timeout: testBound }, async (t) => {
   assert.deepEqual(await tabTo('Drive'), ['Terminals', 'Plots', 'Drive']);
   await keyboard.press('Enter');
   await page.page.waitForSelector('.drive');
-  await tabTo('Start driving');
+  await page.page.locator('.drive').getByLabel('Machine').focus();
+  await keyboard.type('arm');
+  await tabTo('Drive arm');
   await keyboard.press('Shift+Tab');
   await page.page.locator('nav a').first().focus();
   await keyboard.press('Enter');

@@ -19,7 +19,7 @@ async function rover(t, timeout = 600_000) {
   await page.view('drive');
   await until('the dead man is known', async () => /[\d,]+ ms/.test(await page.page.locator('.deadman').innerText()));
   const start = async () => {
-    await page.page.getByRole('button', { name: 'Start driving' }).click();
+    await page.page.getByRole('button', { name: 'Drive rover' }).click();
     await until('it drives', async () => /Driving rover/.test(await state()));
   };
   const state = () => page.page.locator('.drive p.state').innerText();
@@ -116,7 +116,7 @@ test('a page that hangs is stopped by the gateway, and a person has to say that 
   const alert = page.page.locator('.drive .stop-bar');
   await until('the page says so', async () => /rover was stopped at .* because this page had fallen silent/.test(await alert.innerText()));
   assert.match(await state(), /Stopped by the gateway’s dead man/);
-  assert.equal(await page.page.getByRole('button', { name: 'Start driving' }).isDisabled(), true);
+  assert.equal(await page.page.getByRole('button', { name: 'Drive rover' }).isDisabled(), true);
   const moved = lines(device).slice(lines(device).indexOf('HALT') + 1).filter((line) => line.startsWith('V'));
   assert.deepEqual(moved, [], 'nothing moves it after the stop');
   await page.page.keyboard.up('ArrowUp');
@@ -151,4 +151,44 @@ test('a gamepad steers, and an unplugged one lets go', { timeout: testBound }, a
   await page.page.keyboard.press('Escape');
   await until('it stops', async () => /Stopped by you/.test(await state()));
   assert.deepEqual(page.errors, []);
+});
+
+test('no machine is chosen for a person: the one terminal that is open is a choice, one of several is not', { timeout: testBound }, async (t) => {
+  const daemon = await Daemon.start(t, ['arm', 'demo', 'zoo'].map((name) => `[[endpoint]]\nname = "${name}"\nkind = "demo"\n`).join(''));
+  const [browser, site] = [await chromium(t), await consoleOf(t, daemon)];
+  const page = await Console.open(browser, site);
+  await page.connected();
+  await page.view('drive');
+  const machine = page.page.locator('.drive').getByLabel('Machine');
+  const button = (name) => page.page.locator('.drive').getByRole('button', { name, exact: true });
+  await until('the machines are known', async () => (await machine.locator('option').allInnerTexts()).includes('zoo'));
+  assert.equal(await machine.inputValue(), '');
+  assert.equal(await button('Drive').isDisabled(), true);
+  // On a phone the choice and the button are above the fold, in this order.
+  await page.page.setViewportSize({ width: 390, height: 844 });
+  const places = await Promise.all([machine, button('Drive')].map((it) => it.boundingBox()));
+  assert.ok(places[0].y < places[1].y && places[1].y + places[1].height < 844, JSON.stringify(places));
+  await page.page.setViewportSize({ width: 1280, height: 800 });
+
+  await page.view('terminals');
+  for (const name of ['zoo', 'demo']) await page.openEndpoint(name);
+  await page.view('drive');
+  await until('the machines are there', async () => (await machine.locator('option').allInnerTexts()).includes('zoo'));
+  assert.equal(await machine.inputValue(), '', 'two terminals are open');
+
+  await machine.selectOption('demo');
+  await button('Drive demo').click();
+  await until('it drives', async () => /Driving demo/.test(await page.page.locator('.drive p.state').innerText()));
+  await page.page.keyboard.down('ArrowUp');
+  await until('the machine says so', async () => /the motors run: x 0\.00 y 1\.00/.test(await page.page.locator('.drive .answers').innerText()));
+  await page.page.keyboard.up('ArrowUp');
+  await page.page.keyboard.press('Escape');
+  await page.view('terminals');
+  await page.shows('demo', /somebody drives: the motors run[^]*are at rest/);
+  const other = await Console.open(browser, site);
+  await other.connected();
+  await other.openEndpoint('zoo');
+  await other.view('drive');
+  await until('the one that is open is it', async () => await other.page.locator('.drive').getByLabel('Machine').inputValue() === 'zoo');
+  assert.deepEqual([page.errors, other.errors], [[], []]);
 });

@@ -7,19 +7,24 @@ import { link, session, stops } from '../state/gateway.ts';
 import { remembered } from '../state/settings.ts';
 import { fill, isDirection, read, unescape, type Inputs } from './messages.ts';
 
-export interface Plan { endpoint: string; rate: number; message: string; stop: string; keys: { key: string; message: string }[] }
+export interface Plan { rate: number; message: string; stop: string; keys: { key: string; message: string }[] }
 export type Ended = 'person' | 'blur' | 'hidden' | 'deadman' | 'lost';
 
-export const plan = remembered<Plan>('drive', { endpoint: '', rate: 20, message: 'V {x} {y}\\n', stop: 'stop\\n', keys: [] });
+export const plan = remembered<Plan>('drive', { rate: 20, message: 'V {x} {y}\\n', stop: 'stop\\n', keys: [] });
+/** What is driven: chosen anew in each page, so that nobody starts the machine of another day. */
+export const machine = signal('');
 export const driving = signal<'no' | 'starting' | 'yes'>('no');
 export const ended = signal<Ended | null>(null);
 export const trouble = signal<(() => Words) | null>(null);
 export const inputs = signal<Inputs>({ x: 0, y: 0, axes: [], buttons: [] });
+/** The last of what the machine has said while it was driven. */
+export const answers = signal('');
 export const counts = signal({ sent: 0, skipped: 0, heartbeats: 0 });
 
 const held = new Set<string>();
 let finger = { x: 0, y: 0 };
 const NEUTRAL: Inputs = { x: 0, y: 0, axes: [], buttons: [] };
+const ANSWERS = 6; // lines
 const BEAT = 150; // ms; a third of the shortest time-out that is of use to a person
 let fast: Port | null = null; // unordered, never sent again
 let sure: Port | null = null; // for what must arrive: the stop, and what is sent once
@@ -29,11 +34,13 @@ let lastBeat = 0;
 /** `timeout` of the endpoint's dead man in ms, where it has one. */
 export async function start(timeout: number | null): Promise<void> {
   const { value: made } = session;
-  const { endpoint, rate } = plan.peek();
-  if (!made || driving.peek() !== 'no') return;
+  const { rate } = plan.peek();
+  const endpoint = machine.peek();
+  if (!made || !endpoint || driving.peek() !== 'no') return;
   driving.value = 'starting';
   trouble.value = ended.value = null;
   counts.value = { sent: 0, skipped: 0, heartbeats: 0 };
+  answers.value = '';
   letGo();
   try {
     [fast, sure] = await Promise.all([made.open(endpoint, { ordered: false, maxRetransmits: 0 }), made.open(endpoint)]);
@@ -43,7 +50,9 @@ export async function start(timeout: number | null): Promise<void> {
     trouble.value = () => words(error);
     return;
   }
-  for (const port of [fast, sure]) void port.readable.pipeTo(new WritableStream()).catch(() => {}); // the terminal shows what it says
+  // A device says the same to both; one with a conversation of its own for each channel answers where it is steered.
+  void sure.readable.pipeTo(new WritableStream()).catch(() => {});
+  void hear(fast);
   // Whoever left while the channels opened has not seen it begin.
   if ((driving.peek() as string) !== 'starting') return void release();
   driving.value = 'yes';
@@ -51,6 +60,29 @@ export async function start(timeout: number | null): Promise<void> {
   const beat = timeout ? Math.min(BEAT, timeout / 3) : BEAT;
   timer = setInterval(() => tick(endpoint, beat), 1000 / rate);
   tick(endpoint, beat);
+}
+
+/** Shows what the machine says, no more often than somebody reads. What it said before is not the answer to anything. */
+async function hear(port: Port): Promise<void> {
+  const decoder = new TextDecoder();
+  let text = '';
+  let shown: ReturnType<typeof setTimeout> | undefined;
+  const show = () => {
+    shown = undefined;
+    answers.value = text.split(/\r\n|\r|\n/).slice(-ANSWERS).join('\n');
+  };
+  const reader = port.readable.getReader();
+  try {
+    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+      if (fast !== port) return;
+      text = (text + decoder.decode(piece.value, { stream: true })).slice(-2000);
+      shown ??= setTimeout(show, 100);
+    }
+  } catch {
+    // The state says why it ended.
+  } finally {
+    reader.releaseLock();
+  }
 }
 
 function tick(endpoint: string, beat: number): void {
@@ -79,7 +111,7 @@ export function stop(why: Ended): void {
   if (was === 'yes' && why !== 'deadman' && why !== 'lost') {
     try {
       sure?.send(unescape(plan.peek().stop));
-      session.peek()?.heartbeat({ endpoint: plan.peek().endpoint, stop: true });
+      session.peek()?.heartbeat({ endpoint: machine.peek(), stop: true });
     } catch (error) {
       trouble.value = () => words(error);
     }
@@ -126,6 +158,6 @@ addEventListener('pagehide', () => stop('hidden'));
 document.addEventListener('visibilitychange', () => { if (document.hidden) stop('hidden'); });
 link.subscribe((state) => { if (state !== 'connected') stop('lost'); });
 stops.subscribe((all) => {
-  const fired = all.get(plan.peek().endpoint);
+  const fired = all.get(machine.peek());
   if (fired && fired.session === session.peek()?.id) stop('deadman');
 });

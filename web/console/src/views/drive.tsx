@@ -3,8 +3,9 @@ import type { TargetedPointerEvent } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { number, t } from '../i18n/index.ts';
 import { Choice, Field, Trouble, useEvery } from '../parts/ui.tsx';
-import { counts, drag, driving, ended, inputs, keyDown, keyUp, letGo, plan, start, stop, trouble, type Plan } from '../drive/drive.ts';
+import { answers, counts, drag, driving, ended, inputs, keyDown, keyUp, letGo, machine, plan, start, stop, trouble, type Plan } from '../drive/drive.ts';
 import { allows, get } from '../state/access.ts';
+import { desks } from '../state/desks.ts';
 import { endpoints, link, stops } from '../state/gateway.ts';
 import { StopBar } from '../terminal/stop_bar.tsx';
 
@@ -15,12 +16,15 @@ export default function Drive() {
   const [deadman, setDeadman] = useState<Deadman | null | undefined>(undefined); // undefined: not known yet
   const [gamepad, setGamepad] = useState<string | null>(null);
   const drivable = [...endpoints.value.values()].filter(({ name, kind }) => allows(name, 'write') && kind !== 'source');
-  const { endpoint, rate, message, stop: halt, keys } = plan.value;
-  const chosen = drivable.some(({ name }) => name === endpoint) ? endpoint : '';
+  const { rate, message, stop: halt, keys } = plan.value;
+  const isDrivable = (wanted: string) => drivable.some(({ name }) => name === wanted);
+  const chosen = isDrivable(machine.value) ? machine.value : '';
+  // Which machine it is to be is a person's choice. The one terminal that is open is such a choice, one of several is not.
+  const only = desks.value.length === 1 && isDrivable(desks.value[0]!.name) ? desks.value[0]!.name : '';
   const on = driving.value === 'yes';
   const set = (change: Partial<Plan>) => { plan.value = { ...plan.value, ...change }; };
 
-  useEffect(() => { if (!chosen && drivable[0]) set({ endpoint: drivable[0].name }); }, [chosen, drivable.length]);
+  useEffect(() => { if (!chosen && only) machine.value = only; }, [chosen, only]);
   useEffect(() => () => stop('blur'), []);
   useEvery(500, () => {
     setGamepad(navigator.getGamepads?.().find((found) => found !== null)?.id ?? null);
@@ -45,6 +49,8 @@ export default function Drive() {
       <StopBar endpoint={chosen} />
       <div class="columns">
         <section class="card" aria-label={t('drive.pad')}>
+          <Choice label={t('drive.endpoint')} value={chosen} disabled={driving.value !== 'no'} options={[['', t('drive.choose')] as const, ...drivable.map(({ name }) => [name, name] as const)]}
+            onChange={(name) => { machine.value = name; }} />
           {/* It drives while it has the focus, so that looking elsewhere is letting go. */}
           <div ref={pad} class="pad" tabIndex={0} role="application" aria-label={t('drive.pad')} aria-describedby="drive-help" data-on={on}
             onKeyDown={(event) => { if (keyDown(event)) event.preventDefault(); }} onKeyUp={keyUp} onBlur={() => stop('blur')}
@@ -57,8 +63,9 @@ export default function Drive() {
           <p class="state" role="status" data-on={on}>{state}</p>
           <div class="bar">
             {on ? <button type="button" class="danger big" onClick={() => stop('person')}>{t('drive.stop')}</button>
-              : <button type="button" class="primary big" disabled={!chosen || link.value !== 'connected' || driving.value !== 'no' || stops.value.has(chosen)} onClick={begin}>{t('drive.start')}</button>}
+              : <button type="button" class="primary big" disabled={!chosen || link.value !== 'connected' || driving.value !== 'no' || stops.value.has(chosen)} onClick={begin}>{chosen ? t('drive.start', { name: chosen }) : t('drive.start-none')}</button>}
           </div>
+          {answers.value && <pre class="answers mono" aria-label={t('drive.answers', { name: chosen })}>{answers.value}</pre>}
           <p class="hint" id="drive-help">{t('drive.help')}</p>
           <p class="hint">{gamepad ? t('drive.gamepad', { id: gamepad }) : isSecureContext ? t('drive.no-gamepad') : t('drive.insecure')}</p>
         </section>
@@ -75,7 +82,6 @@ export default function Drive() {
           <fieldset disabled={driving.value !== 'no'}>
             <legend class="visually-hidden">{t('drive.settings')}</legend>
             <div class="row">
-              <Choice label={t('drive.endpoint')} value={chosen} options={drivable.map(({ name }) => [name, name] as const)} onChange={(name) => set({ endpoint: name })} />
               <Field label={t('drive.rate')}><input class="short" type="number" min="1" max="100" value={rate} onChange={(event) => set({ rate: Math.min(100, Math.max(1, Number(event.currentTarget.value) || 20)) })} /></Field>
             </div>
             <Field label={t('drive.message')}><input class="mono" name="message" value={message} spellcheck={false} autocapitalize="off" onInput={(event) => set({ message: event.currentTarget.value })} /></Field>
