@@ -184,6 +184,10 @@ fn a_program_can_be_made_to_wait_and_a_line_cannot() {
     let own = format!("{tcp}connection = \"channel\"\n");
     assert_eq!(lag(&own), Ok(LagPolicy::Wait));
     assert_eq!(lag(&format!("{own}lag = \"skip\"\n")), Ok(LagPolicy::Skip));
+    let deadman = "deadman = { timeout_ms = 500, send = \"stop\" }\n";
+    assert_eq!(lag(&format!("{own}{deadman}")), Ok(LagPolicy::Close));
+    let refused = lag(&format!("{own}{wait}{deadman}")).expect_err("it would not read the stop");
+    assert!(refused.contains("goes with no deadman"), "{refused}");
     for kind in [tty, udp] {
         let refused = lag(&format!("{kind}{wait}")).expect_err("nothing holds it up");
         assert!(refused.contains("lag must be close or skip"), "{refused}");

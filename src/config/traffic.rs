@@ -175,12 +175,20 @@ fn read_common<'a>(
     let scrollback = section.integer("scrollback", 0..=most, document);
     let scrollback = scrollback.and_then(|n| usize::try_from(n).ok());
     traffic.scrollback = scrollback.unwrap_or(traffic.scrollback);
+    let line = section.line();
     let lag = section.choice("lag", lags, document);
     traffic.lag = lag.unwrap_or(traffic.lag);
     let writers = section.choice("writers", &WRITERS, document);
     traffic.writers = writers.unwrap_or(traffic.writers);
     if let Some(deadman) = section.table("deadman", document) {
         traffic.deadman = read_deadman(deadman, document);
+        // A program that is made to wait until it is read reads nothing itself, not even the word to stop.
+        if lag == Some(LagPolicy::Wait) {
+            let message = "endpoint.lag \"wait\" goes with no deadman: a program that has to wait reads no stop";
+            document.fault_at(line, message.to_owned());
+        } else if traffic.lag == LagPolicy::Wait {
+            traffic.lag = LagPolicy::Close;
+        }
     }
     if let Some(capture) = section.table("capture", document) {
         traffic.capture = read_capture(capture, document);

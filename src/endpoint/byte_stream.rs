@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::byte_log::ByteLog;
 use super::message_log::MessageLog;
 use super::message_ring::MAX_ENTRIES;
-use super::{Count, DropReason, Outgoing, Unaccepted};
+use super::{Count, DropReason, LagPolicy, Outgoing, Unaccepted};
 use crate::config::{StreamFraming, Traffic};
 use crate::framing::{self, Decoder, Faults, Framing};
 use crate::ids::RouteId;
@@ -23,6 +23,10 @@ pub struct ByteStream {
     written: u64,
     /// A message on its way into its frame.
     frame: Vec<u8>,
+    /// Whether the device is not read while there is no room.
+    waits: bool,
+    /// It is not, so that its silence is ours.
+    held: bool,
 }
 
 #[derive(Debug)]
@@ -58,6 +62,8 @@ impl ByteStream {
             output: ByteQueue::new(limits::STREAM_OUTPUT),
             written: 0,
             frame: Vec::new(),
+            waits: traffic.lag == LagPolicy::Wait,
+            held: false,
         }
     }
 
@@ -121,9 +127,13 @@ impl ByteStream {
         match &mut self.inbound {
             Inbound::Raw(log) => log.push(now, input),
             Inbound::Framed { decoder, log, .. } => {
+                if self.held {
+                    decoder.postpone(now);
+                }
                 decoder.handle_input(now, input, &mut |message: &[u8]| log.push(message));
             }
         }
+        self.held = self.waits && self.room() == 0;
     }
 
     /// The device has gone: nothing is worth waiting for any more.
@@ -164,8 +174,13 @@ impl ByteStream {
 
     /// A deadline has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
+        let has_room = self.room() > 0;
         match &mut self.inbound {
             Inbound::Raw(log) => log.handle_timeout(now),
+            Inbound::Framed { decoder, .. } if self.held => {
+                decoder.postpone(now);
+                self.held = !has_room;
+            }
             Inbound::Framed { decoder, log, .. } => {
                 decoder.handle_timeout(now, &mut |message: &[u8]| log.push(message));
             }
@@ -282,6 +297,49 @@ mod tests {
             }
             prop_assert!(stream.room() >= MAX_ENTRIES / 4, "who has read all has room");
         }
+    }
+
+    #[test]
+    fn a_program_that_has_to_wait_is_not_silent() {
+        let gap = Duration::from_millis(5);
+        let traffic = Traffic {
+            framing: StreamFraming::Framed(Framing::Length {
+                gap: Some(gap),
+                width: Width::Two,
+                order: ByteOrder::Big,
+            }),
+            lag: LagPolicy::Wait,
+            ..Traffic::stream()
+        };
+        let mut stream = ByteStream::new(true, &traffic);
+        let (route, mut now) = (Id::from_bits(1), Instant::now());
+        stream.attach(route);
+        let whole = [&60_000_u16.to_be_bytes()[..], &[7; 60_000]].concat();
+        let (first, rest) = whole.split_at(1_000);
+        while stream.room() > 0 {
+            stream.handle_input(now, &whole);
+            stream.handle_input(now, first);
+            if stream.room() > 0 {
+                stream.handle_input(now, rest);
+            }
+        }
+        // As long as it is not read, and for a silence from then on.
+        for _ in 0..3 {
+            now = stream.poll_timeout().expect("a deadline");
+            stream.handle_timeout(now);
+        }
+        while stream.message(route).is_some() {
+            stream.consume_message(route);
+        }
+        now = stream.poll_timeout().expect("a deadline");
+        stream.handle_timeout(now);
+        stream.handle_input(now + gap / 2, rest);
+        assert!(stream.message(route).is_some(), "it goes on where it was");
+        assert_eq!(stream.faults().map(|faults| faults.frames), Some(0));
+        stream.handle_input(now, first);
+        now = stream.poll_timeout().expect("a deadline");
+        stream.handle_timeout(now);
+        assert_eq!(stream.faults().map(|faults| faults.frames), Some(1));
     }
 
     #[test]

@@ -55,6 +55,11 @@ impl Length {
         // The caller may have been late: these bytes came after the silence.
         self.handle_timeout(now, faults);
         self.read(input, faults, message);
+        self.wait(now);
+    }
+
+    /// What is unfinished from now on waits for as long as a silence lasts.
+    pub(super) fn wait(&mut self, now: Instant) {
         let is_between = matches!(self.state, State::Prefix { bytes: 0, .. });
         let gap = self.gap.filter(|_| !is_between);
         self.deadline = gap.and_then(|gap| now.checked_add(gap));

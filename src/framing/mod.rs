@@ -228,6 +228,15 @@ impl Decoder {
         }
     }
 
+    /// Nobody has listened: the silence, if one is waited for, begins now.
+    pub fn postpone(&mut self, now: Instant) {
+        match &mut self.codec {
+            Codec::Plain(plain) => plain.wait(now),
+            Codec::Length(length) => length.wait(now),
+            Codec::Slip(_) | Codec::Cobs(_) => {}
+        }
+    }
+
     /// The stream has ended or begins anew: what is unfinished is passed on (line, idle gap) or
     /// counted (the others).
     pub fn reset(&mut self, message: &mut impl FnMut(&[u8])) {

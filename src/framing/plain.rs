@@ -61,7 +61,7 @@ impl Plain {
     }
 
     /// What is unfinished from now on waits for as long as a silence lasts.
-    fn wait(&mut self, now: Instant) {
+    pub(super) fn wait(&mut self, now: Instant) {
         self.deadline = match self.gap {
             // A gap too long for the clock never ends.
             Some(gap) if self.unfinished.len() > 0 => now.checked_add(gap),

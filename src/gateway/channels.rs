@@ -20,7 +20,9 @@ impl Gateway {
         let Some(entry) = self.sessions.get_mut(id) else {
             return;
         };
-        let open = entry.session.channels().len();
+        let channels = entry.session.channels().iter();
+        let open = channels.filter(|(_, it)| it.binding != Binding::Closing);
+        let open = open.count();
         let Some(channel) = entry.session.channels().get(key) else {
             return;
         };

@@ -268,6 +268,7 @@ impl Gateway {
             self.commands.push_back(Command::Close { source });
         }
         let lost = device.endpoint.handle_failed(now, why);
+        device.count_faults();
         if device.content.is_some() {
             return self.handle_content_failed(now, id, why);
         }
@@ -297,6 +298,7 @@ impl Gateway {
     pub(super) fn handle_device_timeout(&mut self, now: Instant, id: EndpointId) {
         if let Some(device) = self.routing.endpoints.get_mut(id) {
             device.endpoint.handle_timeout(now);
+            device.count_faults();
             self.after_endpoint(id);
             self.touch_routes(id);
         }

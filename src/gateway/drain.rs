@@ -37,6 +37,12 @@ impl Gateway {
             deadline: now + limits::DRAIN,
             phase: Phase::Flushing,
         });
+        for id in self.routing.endpoints.ids() {
+            self.read_device_on(id);
+        }
+        for id in self.sessions.ids() {
+            self.with_session(id, |entry, _| entry.session.hurry());
+        }
         self.end_polls(now);
         self.step_drain(now);
     }

@@ -60,6 +60,7 @@ impl Gateway {
                 && let Some(device) = self.routing.endpoints.get(route.endpoint)
                 && let Some(why) = &device.ended
                 && device.endpoint.message(*route_id).is_none()
+                && (route.transcoder.as_ref()).is_none_or(|it| it.front().is_none())
             {
                 finished.push((route.channel, why.clone()));
             }

@@ -26,6 +26,11 @@ impl LateCloses {
         self.waiting.push_back((None, id));
     }
 
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// It is now; the wait of those that have just come begins.
     pub(super) fn begin(&mut self, now: Instant) {
         let new = self.waiting.iter_mut().rev();
@@ -46,5 +51,16 @@ impl LateCloses {
     /// When [`Self::pop`] is worth asking.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.waiting.front().and_then(|(at, _)| *at)
+    }
+}
+
+impl IntoIterator for LateCloses {
+    type Item = ChannelId;
+    type IntoIter = std::vec::IntoIter<ChannelId>;
+
+    /// All of them, whatever their time.
+    fn into_iter(self) -> Self::IntoIter {
+        let ids: Vec<_> = self.waiting.into_iter().map(|(_, id)| id).collect();
+        ids.into_iter()
     }
 }

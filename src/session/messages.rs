@@ -87,8 +87,8 @@ impl Session {
             let id = channel.id;
             self.channels.bind(key, Binding::Closing);
             match &mut self.late_closes {
-                Some(late) => late.push(id),
-                None => self.rtc.direct_api().close_data_channel(id),
+                Some(late) if late.len() < self.max_channels => late.push(id),
+                Some(_) | None => self.rtc.direct_api().close_data_channel(id),
             }
             self.dirty = true;
         }

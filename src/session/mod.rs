@@ -115,6 +115,7 @@ impl Session {
 
     /// A deadline has passed.
     pub fn handle_timeout(&mut self, now: Instant, transmits: &mut TransmitQueue) {
+        self.reassembly.handle_other();
         let result = self.rtc.handle_input(Input::Timeout(now));
         while let Some(id) = self.late_closes.as_mut().and_then(|late| late.pop(now)) {
             self.rtc.direct_api().close_data_channel(id);
@@ -154,6 +155,14 @@ impl Session {
     pub fn flush(&mut self, now: Instant, transmits: &mut TransmitQueue) {
         if self.dirty {
             self.settle(now, Ok(()), transmits);
+        }
+    }
+
+    /// The end is near: no channel is closed late any more.
+    pub fn hurry(&mut self) {
+        for id in self.late_closes.take().into_iter().flatten() {
+            self.rtc.direct_api().close_data_channel(id);
+            self.dirty = true;
         }
     }
 

@@ -7,31 +7,41 @@ use crate::limits;
 
 /// The pieces of a long message fill their datagrams. Acknowledgements, checks and short messages do not.
 const FULL: usize = 1_000;
+/// What a short message has around it where several share a datagram.
+const HEADER: usize = 40;
 
 /// Bytes on the wire that no message has accounted for.
 #[derive(Debug, Default)]
 pub(super) struct Reassembly {
     bytes: usize,
+    /// What is being handled is a piece of a message: a close of the peer is none.
+    is_piece: bool,
 }
 
 impl Reassembly {
-    /// A datagram of the peer.
+    /// A datagram of the peer is being handled.
     pub(super) fn handle_datagram(&mut self, datagram: &[u8]) {
-        if datagram.len() >= FULL {
+        self.is_piece = datagram.len() >= FULL;
+        if self.is_piece {
             self.bytes += datagram.len();
         }
     }
 
-    /// A message that had so many bytes. Rather a little too much is taken off than too little.
-    pub(super) fn handle_message(&mut self, bytes: usize) {
-        if bytes >= FULL / 2 {
-            self.bytes = self.bytes.saturating_sub(bytes + bytes / 4 + FULL);
-        }
+    /// Something else is being handled.
+    pub(super) fn handle_other(&mut self) {
+        self.is_piece = false;
     }
 
-    /// Whether what has come of a message may have filled the buffer.
+    /// A message that had so many bytes. Rather a little too much is taken off than too little.
+    pub(super) fn handle_message(&mut self, bytes: usize) {
+        let around = if bytes < FULL / 2 { HEADER } else { FULL };
+        let all = bytes + bytes / 4 + around;
+        self.bytes = self.bytes.saturating_sub(all);
+    }
+
+    /// Whether what has come of a message, up to the datagram that is being handled, may have filled the buffer.
     pub(super) fn is_full(&self) -> bool {
-        self.bytes > limits::RECEIVED_MESSAGE as usize
+        self.is_piece && self.bytes > limits::RECEIVED_MESSAGE as usize
     }
 }
 
@@ -51,12 +61,24 @@ mod tests {
             reassembly.handle_message(54 * 1_110);
         }
         assert!(!reassembly.is_full());
+        // Nor short ones, of which nine share a datagram.
+        for _ in 0..100_000 {
+            reassembly.handle_datagram(&[0; 1_200]);
+            (0..9).for_each(|_| reassembly.handle_message(100));
+        }
+        assert!(!reassembly.is_full());
         for _ in 0..950 {
             reassembly.handle_datagram(&[0; 1_200]);
             // Something short beside it.
             reassembly.handle_datagram(&[0; 100]);
             reassembly.handle_message(10);
         }
+        reassembly.handle_datagram(&[0; 1_200]);
         assert!(reassembly.is_full());
+        reassembly.handle_datagram(&[0; 60]);
+        assert!(
+            !reassembly.is_full(),
+            "whatever ends now, it is not for that"
+        );
     }
 }

@@ -57,6 +57,45 @@ fn channels_beyond_the_limit_are_refused_for_that_reason() {
     world.until("greeting", SOON, |w| w.peer(n).text("demo").ends_with("> "));
 }
 
+/// libdatachannel's channels are closed a moment late, but no more of them than there may be.
+#[test]
+fn channels_that_are_closed_late_are_bounded() {
+    let mut world = World::new(2, &format!("[limits]\nchannels_per_session = 4\n{DEMO}"));
+    let addr = "198.51.100.9:1".parse().unwrap();
+    let n = world.connect_editing(addr, &[reliable("thingway")], |offer| {
+        offer.replacen("\r\no=", "\r\no=rtc 1 0 IN IP4 0.0.0.0\r\nx=", 1)
+    });
+    world.until("open", SOON, |w| w.peer(n).channels["thingway"].open);
+    for i in 0..20 {
+        let now = world.now;
+        world
+            .peer(n)
+            .open_as(now, &format!("c{i}"), reliable("nobody"));
+    }
+    world.until("told", SOON, |w| w.peer(n).told("refused").len() == 20);
+    let closed = |world: &mut World| {
+        let channels = world.peer(n).channels.values();
+        channels.filter(|channel| channel.closed).count()
+    };
+    world.until("all but four", Duration::from_millis(150), |w| {
+        closed(w) == 16
+    });
+    world.run(Duration::from_millis(50));
+    assert_eq!(closed(&mut world), 16);
+    world.until("those, too", Duration::from_millis(200), |w| {
+        closed(w) == 20
+    });
+    // Those that are being closed take nobody's place.
+    let now = world.now;
+    world.peer(n).open_as(now, "last", reliable("nobody"));
+    for i in 0..3 {
+        world
+            .peer(n)
+            .open_as(now, &format!("d{i}"), reliable("demo"));
+    }
+    world.until("open", SOON, |w| w.get("/endpoints/demo")["routes"] == 3);
+}
+
 #[test]
 fn a_channel_on_which_nothing_lives_long_enough_is_refused() {
     let mut world = World::new(2, DEMO);

@@ -102,7 +102,7 @@ pub fn data_status(status: &DataStatus<'_>) -> Response {
         &json!({
             "remote_id": status.remote_id,
             "buffersize": status.buffersize,
-            "label": status.label,
+            "label": halves::plain(Value::from(status.label)),
             "metadata": metadata,
             "open": status.open,
             "reliable": status.reliable,

@@ -109,9 +109,12 @@ impl Tty {
             termios::ioctl_tiocexcl(&self.fd).map_err(said)?;
         }
         settings::apply(&self.fd, line)?;
-        // A program before us may have stopped the output (tcflow), or ended within a break.
-        tolerate(termios::tcflow(&self.fd, Action::OOn), "output again")?;
-        tolerate(ioctls::stop_break(&self.fd), "breaks")?;
+        // A program before us may have stopped the output.
+        attempt(termios::tcflow(&self.fd, Action::OOn), "output again");
+        if !is_new {
+            // We may have ended within a break. On other lines the last close has ended it, and some drivers take it ill.
+            attempt(ioctls::stop_break(&self.fd), "the end of a break");
+        }
         if let Some(rs485) = &line.rs485 {
             ioctls::set_rs485(&self.fd, rs485).map_err(|errno| {
                 if fault(errno) == LineFault::Unsupported {
@@ -241,6 +244,13 @@ fn tolerate(result: rustix::io::Result<()>, what: &str) -> Result<(), String> {
             Ok(())
         }
         Err(other) => Err(format!("{what}: {other}")),
+    }
+}
+
+/// What need not succeed.
+fn attempt(result: rustix::io::Result<()>, what: &str) {
+    if let Err(errno) = result {
+        log::debug!("the line's driver refuses {what}: {}", plain(&errno.into()));
     }
 }
 
