@@ -127,6 +127,9 @@ export const en = {
   'input.echo': 'Show what I send (lines)',
   'input.keys-hint': 'Each key goes to the device at once. F6 leaves the terminal.',
   'input.nothing': 'Nothing to send.',
+  'input.pasted': '{all} lines were pasted. They are sent one after the other.',
+  'input.pasted-sent': '{sent} of {all} lines sent',
+  'input.send-lines': 'Send the lines',
   'try.nothing': 'Type a text or choose a line ending.',
   'ending.none': 'none',
 

@@ -125,6 +125,9 @@ export const ja: { [key in keyof typeof en]: string } = {
   'input.echo': '送った内容を表示する (行ごと)',
   'input.keys-hint': 'キーはすぐにデバイスへ送られます。F6 で端末から出ます。',
   'input.nothing': '送るものがありません。',
+  'input.pasted': '{all} 行が貼り付けられました。1 行ずつ送ります。',
+  'input.pasted-sent': '{all} 行のうち {sent} 行を送りました',
+  'input.send-lines': '行を送る',
   'try.nothing': '文字を入力するか、行末を選んでください。',
   'ending.none': 'なし',
 

@@ -82,7 +82,8 @@ export function DeskPanel({ desk, hidden }: { desk: Desk; hidden: boolean }) {
       )}
       <StopBar endpoint={desk.name} />
       <LeaseBar desk={desk} />
-      <ScreenView desk={desk} onScreen={begin} onLeave={() => root.current?.querySelector<HTMLElement>('.tools button')?.focus()} />
+      <ScreenView desk={desk} onScreen={begin} onLeave={() => root.current?.querySelector<HTMLElement>('.tools button')?.focus()}
+        onWrite={() => root.current?.querySelector<HTMLElement>('input.line')?.focus()} />
       <Trouble words={desk.trouble.value?.() ?? null} onDismiss={() => { desk.trouble.value = null; }} />
       {!allows(desk.name, 'write') ? <p class="hint bar">{t('desk.read-only')}</p>
         : habits.input === 'line' ? <LineInput desk={desk} onSent={echoed} disabled={state !== 'open'} />

@@ -1,13 +1,16 @@
 // A line that is written whole before it is sent, with those sent before.
+import type { TargetedClipboardEvent } from 'preact';
 import { useRef, useState } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
 import { Choice } from '../parts/ui.tsx';
 import { ENDINGS, type Desk, type Ending } from '../state/desks.ts';
+import { linesOf, Pasted } from './pasted.tsx';
 
 export const endingOptions = (): (readonly [Ending, string])[] => [['none', t('ending.none')], ['lf', 'LF'], ['cr', 'CR'], ['crlf', 'CRLF']];
 
 export function LineInput({ desk, onSent, disabled }: { desk: Desk; onSent: (text: string) => void; disabled: boolean }) {
   const [text, setText] = useState('');
+  const [pasted, setPasted] = useState<readonly string[] | null>(null);
   const place = useRef<{ at: number; draft: string }>({ at: 0, draft: '' }); // 0 is the line being written, 1 the last one sent
   const send = () => {
     const { ending } = desk.habits.value;
@@ -33,12 +36,23 @@ export function LineInput({ desk, onSent, disabled }: { desk: Desk; onSent: (tex
     place.current = { at: to, draft: at === 0 ? text : draft };
     setText(to === 0 ? place.current.draft : desk.history[desk.history.length - to]!);
   };
+  // The element would make one line of several, with spaces between the commands.
+  const paste = (event: TargetedClipboardEvent<HTMLInputElement>) => {
+    const { value, selectionStart, selectionEnd } = event.currentTarget;
+    const whole = value.slice(0, selectionStart ?? value.length) + (event.clipboardData?.getData('text/plain') ?? '') + value.slice(selectionEnd ?? value.length);
+    if (!/[\r\n]/.test(whole)) return;
+    event.preventDefault();
+    const lines = linesOf(whole);
+    if (lines.length > 1) setPasted(lines);
+    setText(lines.length > 1 ? '' : lines[0] ?? '');
+  };
+  if (pasted) return <Pasted desk={desk} lines={pasted} onSent={onSent} onDone={() => setPasted(null)} disabled={disabled} />;
   return (
     <form class="bar input" onSubmit={(event) => { event.preventDefault(); send(); }}>
       <label class="field grow">
         <span>{t('input.text')}</span>
         <input class="mono line" value={text} maxLength={4000} autocomplete="off" autocapitalize="off" spellcheck={false} enterkeyhint="send"
-          onInput={(event) => setText(event.currentTarget.value)} onKeyDown={keys} />
+          onInput={(event) => setText(event.currentTarget.value)} onKeyDown={keys} onPaste={paste} />
       </label>
       <Choice label={t('input.ending')} value={desk.habits.value.ending} options={endingOptions()}
         onChange={(ending) => { desk.habits.value = { ...desk.habits.value, ending }; }} />

@@ -17,7 +17,11 @@ const LATER = 250; // ms after there is a session: what was opened at once is op
 /** The largest part of the page. It comes when nothing waits for it; until then a terminal shows plain text. */
 const screens = calm.then(() => new Promise((done) => setTimeout(done, LATER))).then(() => late('screen'));
 
-export function ScreenView({ desk, onScreen, onLeave }: { desk: Desk; onScreen: (screen: Screen | null) => void; onLeave: () => void }) {
+/** Keys that write, or paste. */
+const writes = ({ key, ctrlKey, metaKey, altKey }: KeyboardEvent): boolean => (ctrlKey || metaKey ? key.toLowerCase() === 'v' : key.length === 1 && !altKey);
+
+export function ScreenView({ desk, onScreen, onLeave, onWrite }:
+{ desk: Desk; onScreen: (screen: Screen | null) => void; onLeave: () => void; /** Somebody writes on the screen, where a line is written elsewhere. */ onWrite: () => void }) {
   const place = useRef<HTMLDivElement>(null);
   // Not after the page was painted for the first time: what the device has said is on that picture.
   useLayoutEffect(() => {
@@ -53,7 +57,11 @@ export function ScreenView({ desk, onScreen, onLeave }: { desk: Desk; onScreen: 
         event.preventDefault();
         return false;
       }
-      return habits.peek().input === 'keys' || event.key !== 'Tab';
+      if (habits.peek().input === 'keys') return true;
+      if (!writes(event)) return event.key !== 'Tab';
+      // The terminal leaves the key to what has the focus then.
+      if (event.type === 'keydown') onWrite();
+      return false;
     });
     const detach = desk.attach(screen);
     let look = '';
