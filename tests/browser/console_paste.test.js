@@ -69,6 +69,9 @@ test('a thousand lines arrive whole and in order, at the pace of the device', { 
 
 test('a key typed on the screen, and what is pasted there, goes to the line', { timeout: testBound }, async (t) => {
   const { page, keyboard, paste, received, desk, line } = await world(t);
+  await page.page.reload();
+  await page.isOpen('arm');
+  await until('the line has the focus', () => page.page.evaluate(() => document.activeElement.matches('input.line')));
   const screen = desk.locator('.xterm-helper-textarea');
   await screen.focus();
   await keyboard.type('help');

@@ -1,6 +1,6 @@
 // A line that is written whole before it is sent, with those sent before.
 import type { TargetedClipboardEvent } from 'preact';
-import { useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
 import { Choice } from '../parts/ui.tsx';
 import { ENDINGS, type Desk, type Ending } from '../state/desks.ts';
@@ -11,6 +11,15 @@ export const endingOptions = (): (readonly [Ending, string])[] => [['none', t('e
 export function LineInput({ desk, onSent, disabled }: { desk: Desk; onSent: (text: string) => void; disabled: boolean }) {
   const [text, setText] = useState('');
   const [pasted, setPasted] = useState<readonly string[] | null>(null);
+  const line = useRef<HTMLInputElement>(null);
+  // Who looks at a terminal wants to type, unless they are somewhere else already. On a phone that would raise the keyboard.
+  useLayoutEffect(() => {
+    const next = requestAnimationFrame(() => {
+      const isFree = document.activeElement === null || document.activeElement === document.body;
+      if (isFree && line.current?.checkVisibility() && matchMedia('(pointer: fine)').matches) line.current.focus({ preventScroll: true });
+    });
+    return () => cancelAnimationFrame(next);
+  }, [pasted]);
   const place = useRef<{ at: number; draft: string }>({ at: 0, draft: '' }); // 0 is the line being written, 1 the last one sent
   const send = () => {
     const { ending } = desk.habits.value;
@@ -51,7 +60,7 @@ export function LineInput({ desk, onSent, disabled }: { desk: Desk; onSent: (tex
     <form class="bar input" onSubmit={(event) => { event.preventDefault(); send(); }}>
       <label class="field grow">
         <span>{t('input.text')}</span>
-        <input class="mono line" value={text} maxLength={4000} autocomplete="off" autocapitalize="off" spellcheck={false} enterkeyhint="send"
+        <input ref={line} class="mono line" value={text} maxLength={4000} autocomplete="off" autocapitalize="off" spellcheck={false} enterkeyhint="send"
           onInput={(event) => setText(event.currentTarget.value)} onKeyDown={keys} onPaste={paste} />
       </label>
       <Choice label={t('input.ending')} value={desk.habits.value.ending} options={endingOptions()}
