@@ -88,12 +88,12 @@ pub const WAITING_SIGNALS_OF_ONE: usize = 32;
 /// The longest name that a peer may have, in bytes.
 pub const PEER_ID: usize = 128;
 
-/// The longest `key`, `domain` or `token` over the REST API of SkyWay's gateway, in bytes. Keys
+/// The longest `key`, `domain` or `token` over the REST API of SkyWay's gateway, in characters. Keys
 /// have 36, domains up to 253.
 pub const FACADE_NAME: usize = 256;
 
-/// The longest `authToken` of a credential of SkyWay's peer authentication, in bytes. A hash has 44
-/// characters.
+/// The longest `authToken` of a credential of SkyWay's peer authentication, in characters. A hash has
+/// 44.
 pub const AUTH_TOKEN: usize = 128;
 
 /// The longest `metadata` there, in bytes: it travels in an offer.

@@ -106,7 +106,12 @@ fn check_bodies(body: &[u8]) {
 
 fn check_peer(body: &[u8]) -> Result<(), Faults> {
     let peer = PeerOptions::parse(body)?;
-    assert!(peer.key.len() <= limits::FACADE_NAME && peer.domain.len() <= limits::FACADE_NAME);
+    let names = [&peer.key, &peer.domain];
+    assert!(
+        names
+            .iter()
+            .all(|name| name.chars().count() <= limits::FACADE_NAME)
+    );
     assert!(peer.peer_id.as_deref().is_none_or(is_peer_id), "{peer:?}");
     if let Some(credential) = &peer.credential {
         check_credential(credential);

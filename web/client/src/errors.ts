@@ -57,7 +57,6 @@ const HINTS = {
   'unknown-endpoint': 'See `session.endpoints()`; a token shows only what it may read.',
   'too-many-channels': 'Close one that is not needed, or raise limits.channels_per_session.',
   'bad-label': 'A label is the name of an endpoint.',
-  'bad-reliability': 'Take maxRetransmits: 0 in place of maxPacketLifeTime: 0.',
   'draining': wait,
   'bad-control-channel': elsewhere,
   'duplicate-control-channel': elsewhere,

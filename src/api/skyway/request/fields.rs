@@ -59,7 +59,7 @@ impl Reader {
         }
     }
 
-    /// A text of up to `longest` bytes.
+    /// A text of up to `longest` characters, as JSON Schema counts them.
     pub(super) fn text(
         &mut self,
         object: Object<'_>,
@@ -67,10 +67,15 @@ impl Reader {
         longest: usize,
     ) -> Option<String> {
         let value = given(object, field)?;
-        self.short_text(value, field, longest)
+        let text = self.any_text(value, field)?;
+        if text.chars().count() > longest {
+            self.fault(field, format!("may have {longest} characters at most"));
+            return None;
+        }
+        Some(text)
     }
 
-    /// The same where `"n/a"` is a text like any other.
+    /// A text of up to `longest` bytes, where `"n/a"` is a text like any other.
     pub(super) fn free_text(
         &mut self,
         object: Object<'_>,
@@ -78,7 +83,12 @@ impl Reader {
         longest: usize,
     ) -> Option<String> {
         let value = present(object, field)?;
-        self.short_text(value, field, longest)
+        let text = self.any_text(value, field)?;
+        if text.len() > longest {
+            self.fault(field, format!("may have {longest} bytes at most"));
+            return None;
+        }
+        Some(text)
     }
 
     /// `true` or `false`.
@@ -121,16 +131,12 @@ impl Reader {
         found
     }
 
-    fn short_text(&mut self, value: &Value, field: &'static str, longest: usize) -> Option<String> {
-        let Some(text) = value.as_str() else {
+    fn any_text(&mut self, value: &Value, field: &'static str) -> Option<String> {
+        let text = value.as_str();
+        if text.is_none() {
             self.fault(field, "must be a string");
-            return None;
-        };
-        if text.len() > longest {
-            self.fault(field, format!("may have {longest} bytes at most"));
-            return None;
         }
-        Some(text.to_owned())
+        text.map(str::to_owned)
     }
 }
 

@@ -122,14 +122,17 @@ fn peers() {
     let long = format!(r#"{{"key":"{}","domain":"d"}}"#, "x".repeat(257));
     assert_eq!(
         told(&PeerOptions::parse(long.as_bytes()).unwrap_err()),
-        [("key", "may have 256 bytes at most")]
+        [("key", "may have 256 characters at most")]
     );
+    // Of any kind, as the schema counts them.
+    let wide = format!(r#"{{"key":"{}","domain":"d"}}"#, "\u{1f600}".repeat(256));
+    assert!(PeerOptions::parse(wide.as_bytes()).is_ok());
     peer(r#""peer_id":5"#, &[("peer_id", string)]);
     peer(r#""peer_id":"""#, &[("peer_id", PEER_ID)]);
     peer(r#""peer_id":"a  b""#, &[("peer_id", PEER_ID)]);
     peer(r#""peer_id":"a/b""#, &[("peer_id", PEER_ID)]);
     let long = format!(r#""peer_id":"{}""#, "x".repeat(129));
-    peer(&long, &[("peer_id", "may have 128 bytes at most")]);
+    peer(&long, &[("peer_id", "may have 128 characters at most")]);
     peer(r#""turn":"yes""#, &[("turn", "must be true or false")]);
 }
 
@@ -208,7 +211,7 @@ fn what_feeds_a_connection() {
         ask(r#"{"endpoint":false}"#, "endpoint", "must be a string");
         ask(r#"{"endpoint":""}"#, "endpoint", "is empty");
         let long = format!(r#"{{"endpoint":"{}"}}"#, "x".repeat(65));
-        ask(&long, "endpoint", "may have 64 bytes at most");
+        ask(&long, "endpoint", "may have 64 characters at most");
         let both = format!(r#"{{"data_id":"{DATA}","endpoint":"arduino"}}"#);
         ask(&both, "endpoint", "cannot stand beside data_id");
         ask(r#"{"transcode":1}"#, "transcode", "must be true or false");
@@ -259,7 +262,8 @@ fn label_and_protocol_share_their_length() {
     let alone = "may have 1100 bytes at most";
     let together = "and the label may have 1100 bytes together at most";
     connect(&options(1101, 0), &[("options.label", alone)]);
-    connect(&options(0, 1101), &[("options.dcInit.protocol", alone)]);
+    let letters = "may have 1100 characters at most";
+    connect(&options(0, 1101), &[("options.dcInit.protocol", letters)]);
     connect(&options(1, 1100), &[("options.dcInit.protocol", together)]);
 }
 
