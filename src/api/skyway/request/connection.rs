@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::fields::{Object, Reader, given, whole};
+use super::fields::{Object, Reader, given};
 use super::{Faults, needed, peer_id};
 use crate::api::skyway::FieldError;
 use crate::api::skyway::ids::{Id, Kind};
@@ -194,7 +194,9 @@ impl DcInit {
     fn read(reader: &mut Reader, options: Object<'_>) -> Self {
         let inner = reader.object(options, "options.dcInit");
         let priority = given(inner, "options.dcInit.priority");
-        if priority.is_some_and(|it| !it.is_string() && !it.is_u64() && whole(it).is_none()) {
+        let is_whole =
+            |it: &serde_json::Value| it.as_f64().is_some_and(|number| number.fract() == 0.0);
+        if priority.is_some_and(|it| !it.is_string() && !is_whole(it)) {
             reader.fault(
                 "options.dcInit.priority",
                 "must be a string or a whole number",

@@ -272,6 +272,13 @@ fn channels() {
     let boolean = "must be true or false";
     let short = "must be a whole number from 0 to 65535";
     let id = "must be a whole number from 0 to 65534";
+    dc_init(
+        r#""priority":0.5"#,
+        &[(
+            "options.dcInit.priority",
+            "must be a string or a whole number",
+        )],
+    );
     dc_init(r#""ordered":1"#, &[("options.dcInit.ordered", boolean)]);
     for field in ["maxPacketLifeTime", "maxRetransmits"] {
         for bad in ["-1", "65536", "1.5", "65536.0", "1e300", "-1e300", "true"] {

@@ -168,7 +168,14 @@ fn channels() {
     assert_eq!(life_time.reliability, Reliability::LifeTime(65_535));
     assert_eq!(dc_init(r#"{"negotiated":false,"id":3}"#).negotiated, None);
     assert_eq!(dc_init(r#"{"negotiated":true,"id":0}"#).negotiated, Some(0));
-    for priority in ["256", "\"256\"", "\"low\"", "\"\"", "-1"] {
+    for priority in [
+        "-34137170660324133568512",
+        "256",
+        "\"256\"",
+        "\"low\"",
+        "\"\"",
+        "-1",
+    ] {
         assert_eq!(dc_init(&format!(r#"{{"priority":{priority}}}"#)), PLAIN);
     }
     let longest = "x".repeat(1_100);
