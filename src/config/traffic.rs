@@ -29,7 +29,7 @@ pub(super) const FRAMINGS: [(&str, Shape); 6] = [
 const LENGTH_GAP: Duration = Duration::from_secs(1);
 
 const LAGS: [(&str, LagPolicy); 2] = [("close", LagPolicy::Close), ("skip", LagPolicy::Skip)];
-/// Of programs, which can be made to wait.
+/// For `tcp` and `unix`: the system makes a program wait that is not read.
 const PROGRAM_LAGS: [(&str, LagPolicy); 3] = [
     ("close", LagPolicy::Close),
     ("skip", LagPolicy::Skip),

@@ -85,7 +85,7 @@ impl ByteLog {
         }
     }
 
-    /// The device has gone: nothing is worth waiting for any more.
+    /// The device has gone: what waited for more bytes is passed on as it is.
     pub fn handle_gone(&mut self) {
         if let Some(deadline) = self.poll_timeout() {
             self.handle_timeout(deadline);

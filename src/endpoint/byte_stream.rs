@@ -25,7 +25,7 @@ pub struct ByteStream {
     frame: Vec<u8>,
     /// Whether the device is not read while there is no room.
     waits: bool,
-    /// It is not, so that its silence is ours.
+    /// There was none, and the device was not read: that it says nothing does not mean that it is silent.
     held: bool,
 }
 
@@ -174,12 +174,12 @@ impl ByteStream {
 
     /// A deadline has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let has_room = self.room() > 0;
+        let stays_held = self.held && self.room() == 0;
         match &mut self.inbound {
             Inbound::Raw(log) => log.handle_timeout(now),
             Inbound::Framed { decoder, .. } if self.held => {
                 decoder.postpone(now);
-                self.held = !has_room;
+                self.held = stays_held;
             }
             Inbound::Framed { decoder, log, .. } => {
                 decoder.handle_timeout(now, &mut |message: &[u8]| log.push(message));

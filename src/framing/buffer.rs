@@ -44,7 +44,7 @@ impl Buffer {
         }
     }
 
-    /// The same, but a last character whose end is still to come stays for the next message; unless it is all there is.
+    /// The same for text. An incomplete last character (UTF-8) is kept for the next message, unless there is nothing before it.
     pub(super) fn finish_whole(&mut self, piece: &[u8], message: &mut impl FnMut(&[u8])) {
         self.push(piece);
         let whole = match utf8::whole(&self.bytes) {

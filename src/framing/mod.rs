@@ -228,7 +228,7 @@ impl Decoder {
         }
     }
 
-    /// Nobody has listened: the silence, if one is waited for, begins now.
+    /// The device was not read until now: a silence that is waited for begins anew.
     pub fn postpone(&mut self, now: Instant) {
         match &mut self.codec {
             Codec::Plain(plain) => plain.wait(now),

@@ -143,7 +143,7 @@ impl Gateway {
     /// How many bytes of a stream may be read now. 0: none before it is touched. A tty always may be read.
     pub fn input_room(&self, source: SourceId) -> usize {
         match self.sources.get(source) {
-            // Nobody reads any more, and what waits for the device must get there.
+            // While draining no channel is written, so room would never come, and a program that waits to be read takes nothing.
             Some(Source::Device(_)) if self.drain.is_some() => usize::MAX,
             Some(Source::Device(endpoint)) => {
                 let device = self.routing.endpoints.get(*endpoint);

@@ -16,7 +16,7 @@ const WAIT: Duration = Duration::from_millis(220);
 /// The channels that wait to be closed.
 #[derive(Debug, Default)]
 pub(super) struct LateCloses {
-    /// `None` as long as nobody has said what time it is.
+    /// When each is closed; `None` until [`Self::begin`] has set it.
     waiting: VecDeque<(Option<Instant>, ChannelId)>,
 }
 
@@ -58,7 +58,7 @@ impl IntoIterator for LateCloses {
     type Item = ChannelId;
     type IntoIter = std::vec::IntoIter<ChannelId>;
 
-    /// All of them, whatever their time.
+    /// All that wait, due or not.
     fn into_iter(self) -> Self::IntoIter {
         let ids: Vec<_> = self.waiting.into_iter().map(|(_, id)| id).collect();
         ids.into_iter()

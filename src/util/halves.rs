@@ -3,7 +3,7 @@
 //! here can hold them.
 //!
 //! [`parse`] puts a stand-in in the place of each, and [`restore`] puts it back into what is written, so that pages pass it on
-//! to each other as it was. Whoever only reads gets [`plain`] text with U+FFFD.
+//! to each other as it was. Programs and devices get [`plain`] text, with U+FFFD in their place.
 
 use std::borrow::Cow;
 

@@ -12,7 +12,7 @@ pub fn from_body<'a, T: Deserialize<'a>>(body: &'a [u8]) -> serde_json::Result<T
     serde_json::from_slice(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body))
 }
 
-/// The same, and [halves] of surrogate pairs are read as U+FFFD.
+/// Reads a body in which U+FFFD stands for [halves] of surrogate pairs.
 ///
 /// # Errors
 /// What serde says of it.

@@ -255,7 +255,7 @@ impl Gateway {
                     .unwrap_or_default()
                     .to_owned();
                 log::debug!("peer {name}: {fault}");
-                // PeerServer says nothing, and a page would wait for ever. Other frames have nobody who waits.
+                // PeerServer says nothing, and the caller would wait for ever. Frames other than offers need no answer.
                 if let Some((to, failed)) = peerjs::refusal(text, &fault) {
                     let signal = Signal {
                         body: Body::Failed(failed),
