@@ -175,12 +175,12 @@ fn read_common<'a>(
     let scrollback = section.integer("scrollback", 0..=most, document);
     let scrollback = scrollback.and_then(|n| usize::try_from(n).ok());
     traffic.scrollback = scrollback.unwrap_or(traffic.scrollback);
-    let line = section.line();
     let lag = section.choice("lag", lags, document);
     traffic.lag = lag.unwrap_or(traffic.lag);
     let writers = section.choice("writers", &WRITERS, document);
     traffic.writers = writers.unwrap_or(traffic.writers);
     if let Some(deadman) = section.table("deadman", document) {
+        let line = deadman.line();
         traffic.deadman = read_deadman(deadman, document);
         // A program that is made to wait until it is read reads nothing itself, not even the word to stop.
         if lag == Some(LagPolicy::Wait) {
