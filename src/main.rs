@@ -41,14 +41,6 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> Result<(), Fatal> {
-    // Not in the help: it is for those who build for boards.
-    if arguments == ["selftest"] {
-        return match selftest::run(&mut io::stdout()) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Fatal::Failed("the self-test has failed".to_owned())),
-            Err(error) => Err(Fatal::Failed(format!("standard output: {error}"))),
-        };
-    }
     let args = match Args::parse(arguments)? {
         Parsed::Run(args) => args,
         Parsed::Print(text) => return print(&text),
@@ -66,10 +58,21 @@ fn run(arguments: &[String]) -> Result<(), Fatal> {
             let notes = notes.iter().map(|note| format!("{path}: note: {note}\n"));
             print(&format!("{}{path}: good\n", notes.collect::<String>()))
         }
-        Some(Command::Fingerprint(_)) => {
+        Some(Command::Fingerprint(wanted)) if wanted.own => {
             let identity = identity::load(clock()).map_err(state_error)?;
             print(&format!("{}\n", identity.fingerprint()))
         }
+        Some(Command::Fingerprint(wanted)) => {
+            let socket = wanted.socket.as_deref().map(Path::new);
+            let answer = control_socket::get(socket, "/access").map_err(Fatal::Failed)?;
+            let access = parse(&answer.body)?;
+            print(&report::fingerprints(&answer.socket, &access))
+        }
+        Some(Command::Selftest(_)) => match selftest::run(&mut io::stdout()) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Fatal::Failed("the self-test has failed".to_owned())),
+            Err(error) => Err(Fatal::Failed(format!("standard output: {error}"))),
+        },
         Some(Command::Status(status)) => {
             let socket = status.socket.as_deref();
             let (endpoints, sessions) = (ask(socket, "/endpoints")?, ask(socket, "/sessions")?);
@@ -142,7 +145,7 @@ fn send(socket: Option<&str>, method: &str, target: &str, body: &Value) -> Resul
     };
     let answer = control_socket::request(socket.map(Path::new), method, target, &body);
     let answer = answer.map_err(Fatal::Failed)?;
-    let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
+    let answer: Value = serde_json::from_str(&answer.body).unwrap_or_default();
     if let Some(warning) = answer.get("warning").and_then(Value::as_str) {
         let _nobody_reads = writeln!(io::stderr(), "warning: {warning}");
     }
@@ -152,7 +155,11 @@ fn send(socket: Option<&str>, method: &str, target: &str, body: &Value) -> Resul
 /// A resource of the running daemon.
 fn ask(socket: Option<&str>, target: &str) -> Result<Value, Fatal> {
     let answer = control_socket::get(socket.map(Path::new), target).map_err(Fatal::Failed)?;
-    serde_json::from_str(&answer).map_err(|error| Fatal::Failed(error.to_string()))
+    parse(&answer.body)
+}
+
+fn parse(answer: &str) -> Result<Value, Fatal> {
+    serde_json::from_str(answer).map_err(|error| Fatal::Failed(error.to_string()))
 }
 
 fn list_or_json(json: bool, answer: &Value, list: fn(&Value) -> String) -> String {

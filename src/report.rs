@@ -1,6 +1,24 @@
 //! What the running daemon says, as lines for people at a terminal.
 
+use std::path::Path;
+
 use serde_json::Value;
+
+/// `thingway fingerprint`. `socket`: the daemon's that has answered.
+pub fn fingerprints(socket: &Path, access: &Value) -> String {
+    let of = |kind: &str| text(&access["fingerprints"], kind);
+    let socket = socket.display();
+    let tls = match of("tls") {
+        none if none == "-" => "none yet: thingway setup makes one".to_owned(),
+        tls => format!("sha-256 {tls}"),
+    };
+    format!(
+        "The daemon at {socket} has these certificates:\n\
+         DTLS, for sessions: {}\n\
+         TLS, for https:     {tls}\n",
+        of("dtls")
+    )
+}
 
 /// `thingway endpoints`.
 pub fn endpoints(answer: &Value) -> String {

@@ -56,7 +56,15 @@ pub enum Command {
     Token(access::Token),
     /// `thingway completions`
     Completions(Completions),
+    /// `thingway selftest`
+    Selftest(Selftest),
 }
+
+/// Try the program on this machine: encryption, a session with itself, a serial line. For a new board
+/// or a new build.
+#[derive(Debug, FromArgs, ArgsInfo)]
+#[argh(subcommand, name = "selftest")]
+pub struct Selftest {}
 
 /// Print a script that completes the command line.
 #[derive(Debug, FromArgs, ArgsInfo)]
@@ -126,10 +134,17 @@ pub struct Check {
     pub config: Option<String>,
 }
 
-/// Print the fingerprint of the DTLS certificate, which is made if there is none.
+/// Print the fingerprints of the running daemon's certificates: DTLS (sessions) and TLS (pages).
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "fingerprint")]
-pub struct Fingerprint {}
+pub struct Fingerprint {
+    /// the DTLS certificate that a daemon of this user would have, made now if there is none
+    #[argh(switch)]
+    pub own: bool,
+    /// the daemon's control socket, if not at its usual place
+    #[argh(option)]
+    pub socket: Option<String>,
+}
 
 /// List the serial ports of this machine: what they are, what is wrong, and what to put into a
 /// configuration.

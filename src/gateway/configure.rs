@@ -41,6 +41,8 @@ pub(super) struct Configured {
     pub(super) allowed_origins: Vec<String>,
     /// This machine's names, which are hosts of ours whatever the configuration says.
     pub(super) own_names: Vec<String>,
+    /// The names that the configuration gives this machine (`http.hosts`).
+    pub(super) hosts: Vec<String>,
     /// Where the control socket is.
     pub(super) control: Vec<PathBuf>,
 }
@@ -64,6 +66,7 @@ impl Configured {
             port_askers: Vec::new(),
             allowed_origins: config.http.allowed_origins.clone(),
             own_names,
+            hosts: config.http.hosts.clone(),
             control: Vec::new(),
         }
     }
@@ -98,6 +101,7 @@ impl Gateway {
         hosts.extend(config.http.hosts.iter().cloned());
         self.policy = crate::api::origin::Policy::new(hosts, config.http.allowed_origins.clone());
         self.configured.allowed_origins = config.http.allowed_origins.clone();
+        self.configured.hosts = config.http.hosts.clone();
         self.trust_loopback = config.access.trust_loopback;
         let tls_files = std::mem::replace(&mut self.tls_files, config.http.tls.clone());
         // Our own does not change, and may be one that could not be kept.

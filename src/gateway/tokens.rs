@@ -1,6 +1,6 @@
 //! Tokens, shares and the set-up, over HTTP.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use serde::Deserialize;
@@ -60,8 +60,13 @@ pub(super) struct Setup {
 }
 
 impl Gateway {
-    /// `GET /access`: what whoever asks may do.
-    pub(super) fn access_json(&self, source: SourceId, grant: &Grant) -> Value {
+    /// `GET /access`: what the caller may do, and with which gateway it speaks. Administrators are also
+    /// told under which names and addresses others reach the gateway, to make links of.
+    pub(super) fn access_json(&mut self, source: SourceId, grant: &Grant) -> Value {
+        if grant.admin {
+            // For the next time: an address may have come.
+            self.commands.push_back(Command::ListAddresses);
+        }
         let reach = match self.sources.get(source) {
             Some(Source::Http(http)) => http.reach,
             _ => Reach::Loopback,
@@ -77,7 +82,22 @@ impl Gateway {
             "admin": grant.admin,
             "scopes": grant.scopes,
             "expires": entry.and_then(|entry| entry.expires).map(rfc3339),
+            "fingerprints": {
+                "dtls": self.identity.fingerprint(),
+                "tls": self.tls.as_ref().map(|tls| &tls.fingerprint),
+            },
+            "configure": grant.admin && self.configured.configure,
+            "hosts": grant.admin.then(|| self.outside_hosts()),
         })
+    }
+
+    /// Names and addresses of this machine that another machine may use, names first.
+    fn outside_hosts(&self) -> Vec<String> {
+        let names = self.configured.own_names.iter();
+        let names = names.chain(&self.configured.hosts).cloned();
+        let addresses = self.rendezvous.addresses();
+        let addresses = addresses.filter(|address| is_reachable(*address));
+        names.chain(addresses.map(|address| address.to_string())).collect()
     }
 
     /// The port of the first listener that the network reaches.
@@ -444,6 +464,15 @@ impl Gateway {
             "hosts": self.configured.own_names,
         });
         self.store_access(now, source, &caller, created(&body));
+    }
+}
+
+/// Whether another machine can write this address into a browser: link-local ones of IPv6 need a zone
+/// there, which no browser takes (RFC 4291 §2.5.6).
+fn is_reachable(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => !v4.is_loopback(),
+        IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_unicast_link_local(),
     }
 }
 

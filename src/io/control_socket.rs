@@ -9,26 +9,61 @@ use std::time::Duration;
 use mio::net::UnixListener;
 use rustix::fs::Mode;
 
+use super::identity::state_directory;
 use super::plain;
 
-/// Where a daemon makes its socket; `None`: nowhere.
+/// Returns where a daemon makes its socket: in the folder that systemd gives a service, else in the
+/// user's runtime folder, else, where no session of the user made one (cron, a container), beside the
+/// daemon's state. `None`: there is not even a home.
 pub fn own_path() -> Option<PathBuf> {
-    let folder = |name| std::env::var_os(name).map(PathBuf::from);
-    // systemd may give several, with colons; the first is ours.
-    let runtime = folder("RUNTIME_DIRECTORY").map(|all| {
-        let all = all.to_string_lossy().into_owned();
-        PathBuf::from(all.split(':').next().unwrap_or_default())
-    });
-    let user = || folder("XDG_RUNTIME_DIR").map(|folder| folder.join("thingway"));
-    Some(runtime.or_else(user)?.join(NAME))
+    own_folder().map(|folder| folder.join(NAME))
 }
 
 const NAME: &str = "control.sock";
+/// Of the system's service, and of a daemon that root starts by hand.
+const SYSTEM: &str = "/run/thingway";
 
-/// Where the command line looks for a daemon: its own place, then that of the system's service.
+fn own_folder() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(all) = set("RUNTIME_DIRECTORY") {
+        // systemd separates several by colons; the first is ours.
+        let all = all.to_string_lossy().into_owned();
+        return Some(PathBuf::from(all.split(':').next().unwrap_or_default()));
+    }
+    if let Some(folder) = set("XDG_RUNTIME_DIR") {
+        return Some(PathBuf::from(folder).join("thingway"));
+    }
+    let user = rustix::process::getuid();
+    if user.is_root() {
+        return Some(PathBuf::from(SYSTEM));
+    }
+    // The folder exists although a login over ssh or a cron job does not name it (pam_systemd).
+    let runtime = runtime_folder(user.as_raw());
+    if runtime.is_dir() {
+        return Some(runtime.join("thingway"));
+    }
+    state_directory().ok()
+}
+
+fn runtime_folder(user: u32) -> PathBuf {
+    PathBuf::from(format!("/run/user/{user}"))
+}
+
+/// Returns where the command line looks for a daemon: its own place, then that of the system's service,
+/// then that of the user who called `sudo`.
 pub(super) fn candidates() -> Vec<PathBuf> {
-    let system = Path::new("/run/thingway").join(NAME);
-    own_path().into_iter().chain([system]).collect()
+    let sudo = std::env::var("SUDO_UID").ok();
+    let sudo = sudo.and_then(|user| user.parse().ok());
+    let caller = sudo.map(|user| runtime_folder(user).join("thingway"));
+    let folders = [own_folder(), Some(PathBuf::from(SYSTEM)), caller];
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for folder in folders.into_iter().flatten() {
+        let path = folder.join(NAME);
+        if !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
+    paths
 }
 
 /// Listens at a path, readable and writable for the owner and the group.
@@ -43,8 +78,17 @@ pub(super) fn listen(path: &Path) -> io::Result<UnixListener> {
     listener
 }
 
-/// Asks a running daemon for a resource, and returns its JSON.
-pub fn get(socket: Option<&Path>, target: &str) -> Result<String, String> {
+/// What a running daemon has answered, and at which socket.
+#[derive(Debug)]
+pub struct Answer {
+    /// The daemon's control socket.
+    pub socket: PathBuf,
+    /// JSON; may be empty.
+    pub body: String,
+}
+
+/// Asks a running daemon for a resource.
+pub fn get(socket: Option<&Path>, target: &str) -> Result<Answer, String> {
     request(socket, "GET", target, "")
 }
 
@@ -55,7 +99,7 @@ pub fn request(
     method: &str,
     target: &str,
     body: &str,
-) -> Result<String, String> {
+) -> Result<Answer, String> {
     let candidates = match socket {
         Some(path) => vec![path.to_owned()],
         None => candidates(),
@@ -64,14 +108,16 @@ pub fn request(
     for path in &candidates {
         match UnixStream::connect(path) {
             Ok(stream) => {
-                return ask(stream, method, target, body)
-                    .unwrap_or_else(|error| Err(plain(&error)));
+                let answer = ask(stream, method, target, body);
+                let body = answer.unwrap_or_else(|error| Err(plain(&error)))?;
+                let socket = path.clone();
+                return Ok(Answer { socket, body });
             }
             Err(error) => tried.push(format!("{}: {}", path.display(), plain(&error))),
         }
     }
     Err(format!(
-        "no daemon answers at its control socket ({})",
+        "no daemon answers at a control socket ({}); it logs its own at its start, and --socket names another",
         tried.join("; ")
     ))
 }

@@ -75,3 +75,52 @@ fn the_command_line_reaches_the_daemon_by_its_socket() {
         );
     }
 }
+
+/// Another user's certificate would be compared with the daemon's for nothing.
+#[test]
+fn the_fingerprint_is_that_of_the_daemon_and_not_of_who_asks() {
+    let folder = Arc::new(Folder::new());
+    let mut alone = folder.program();
+    alone.arg("fingerprint");
+    let (code, err) = fails(alone);
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("no daemon answers"), "{err}");
+    assert!(!folder.join("state").exists(), "none was made");
+
+    let daemon = Daemon::start_in(Arc::clone(&folder), "", &["--listen", "127.0.0.1:0"]);
+    let socket = folder.join("user/thingway/control.sock");
+    let shown = socket.display().to_string();
+    assert!(daemon.log().contains(&format!("control socket {shown}")));
+    let mut elsewhere = folder.program();
+    elsewhere
+        .env("XDG_STATE_HOME", folder.join("other"))
+        .arg("fingerprint");
+    let output = elsewhere.output().expect("it runs");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let own = daemon.get("/access")["fingerprints"]["dtls"].clone();
+    let own = own.as_str().expect("a fingerprint");
+    assert!(daemon.log().contains(own));
+    assert!(text.contains(own) && text.contains(&shown), "{text}");
+    assert!(text.contains("none yet: thingway setup"), "{text}");
+    assert!(!folder.join("other").exists(), "none was made");
+}
+
+/// Without `XDG_RUNTIME_DIR` and without a login of its own, as in cron, a user's daemon has its socket with its state.
+#[test]
+fn a_user_without_a_runtime_folder_has_a_control_socket_too() {
+    let folder = Arc::new(Folder::new());
+    let mut command = folder.program();
+    command.env_remove("XDG_RUNTIME_DIR");
+    // A user whom nobody has logged in; only root may become another.
+    if !rustix::process::getuid().is_root() {
+        return;
+    }
+    std::os::unix::fs::chown(folder.join("."), Some(64_999), Some(64_999)).expect("given away");
+    std::os::unix::process::CommandExt::uid(&mut command, 64_999);
+    command.args(["--listen", "127.0.0.1:0"]);
+    let daemon = Daemon::run(Arc::clone(&folder), command);
+    let socket = folder.join("state/thingway/control.sock");
+    assert!(socket.exists(), "{}", daemon.log());
+    let shown = socket.display().to_string();
+    assert!(daemon.log().contains(&format!("control socket {shown}")));
+}

@@ -76,6 +76,8 @@ impl Folder {
         command
             .env_clear()
             .env("XDG_STATE_HOME", self.join("state"))
+            // Its control socket must not be that of another daemon of this user.
+            .env("XDG_RUNTIME_DIR", self.join("user"))
             .stdin(Stdio::null());
         command
     }

@@ -62,7 +62,7 @@ fn the_identity_is_readable_by_its_owner_alone() {
     assert!(
         folder
             .program()
-            .arg("fingerprint")
+            .args(["fingerprint", "--own"])
             .output()
             .expect("it runs")
             .status
@@ -82,7 +82,7 @@ fn a_damaged_identity_is_an_error_and_is_left_alone() {
     assert!(
         folder
             .program()
-            .arg("fingerprint")
+            .args(["fingerprint", "--own"])
             .output()
             .expect("it runs")
             .status
@@ -101,7 +101,7 @@ fn a_damaged_identity_is_an_error_and_is_left_alone() {
         vec![0xff; 100],
     ] {
         fs::write(folder.pem(), &damaged).expect("written");
-        for arguments in [&["fingerprint"][..], &["--listen", "127.0.0.1:0"]] {
+        for arguments in [&["fingerprint", "--own"][..], &["--listen", "127.0.0.1:0"]] {
             let (code, reason) = code_and_reason(folder.program().args(arguments));
             assert_eq!(code, Some(1), "{arguments:?}: {reason}");
             assert!(reason.contains("dtls.pem"), "{reason}");
@@ -112,7 +112,7 @@ fn a_damaged_identity_is_an_error_and_is_left_alone() {
     assert!(
         folder
             .program()
-            .arg("fingerprint")
+            .args(["fingerprint", "--own"])
             .output()
             .expect("it runs")
             .status

@@ -45,6 +45,7 @@ impl EventLoop {
                     remove_stale(&path);
                     match control_socket::listen(&path) {
                         Ok(listener) => {
+                            log::info!("control socket {}", path.display());
                             let io = Io::ControlSocket(listener, path);
                             self.insert(now, source, io, false);
                         }

@@ -76,7 +76,7 @@ export class Daemon {
     const tracer = this.#trace ? ['strace', '-D', '-f', '-ttt', '-e', 'trace=ioctl', '-o', this.#trace] : [];
     const [command, ...words] = [...tracer, this.#program, '--config', join(this.#directory, 'thingway.toml'), ...(this.#listen ? ['--listen', listen] : [])];
     const child = spawn(command, words, {
-      env: { ...environment, XDG_STATE_HOME: join(this.#directory, 'state'), ...this.#environment },
+      env: { ...environment, XDG_STATE_HOME: join(this.#directory, 'state'), XDG_RUNTIME_DIR: this.#directory, ...this.#environment },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.#output = '';

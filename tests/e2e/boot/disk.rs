@@ -145,7 +145,7 @@ fn a_first_start_on_a_full_disk_goes_on_and_says_so() {
     );
     assert_eq!(small.names(), [""; 0], "nothing half-written");
     // Who asks for a fingerprint is not told one that nobody else has.
-    let (code, reason) = small.beside(&["fingerprint"]);
+    let (code, reason) = small.beside(&["fingerprint", "--own"]);
     assert_eq!(code, Some(1), "{reason}");
     assert!(reason.contains(&said), "{reason}");
 
@@ -179,7 +179,7 @@ fn a_disk_that_gets_full_damages_nothing() {
     );
     assert_eq!(small.names(), ["access.json", "dtls.pem"]);
     small.works();
-    let (code, _) = small.beside(&["fingerprint"]);
+    let (code, _) = small.beside(&["fingerprint", "--own"]);
     assert_eq!(code, Some(0), "the identity is as it was");
 }
 
@@ -193,7 +193,7 @@ fn a_read_only_folder_is_no_reason_not_to_start() {
     assert!(small.daemon.log().contains(&said), "{}", small.daemon.log());
     small.works();
     makes_a_token_and_says(&small, "one", why);
-    let (code, reason) = small.beside(&["fingerprint"]);
+    let (code, reason) = small.beside(&["fingerprint", "--own"]);
     assert_eq!(code, Some(1), "{reason}");
     assert!(reason.contains(&said), "{reason}");
 }
@@ -202,7 +202,7 @@ fn a_read_only_folder_is_no_reason_not_to_start() {
 #[test]
 fn a_folder_that_is_read_only_later_is_read() {
     let make = format!(
-        "'{}' fingerprint > /dev/null && mount -o remount,ro .",
+        "'{}' fingerprint --own > /dev/null && mount -o remount,ro .",
         env!("CARGO_BIN_EXE_thingway")
     );
     let Some(small) = Small::start(&make) else {
