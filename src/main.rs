@@ -1,6 +1,6 @@
 //! The program: reads the command line, the configuration and the identity, then runs the loop.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,7 +9,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use rand::TryRngCore;
 use serde_json::Value;
 
-use thingway::cli::access::{Token, TokenCommand, setup_text, share_text};
+use thingway::cli::access::{Token, TokenCommand};
+use thingway::cli::invitation::{self, Place};
 use thingway::cli::{self, Args, Command, Parsed};
 use thingway::config::{Config, EndpointKind};
 use thingway::endpoint::FailureKind;
@@ -90,12 +91,13 @@ fn run(arguments: &[String]) -> Result<(), Fatal> {
         }
         Some(Command::Setup(setup)) if setup.off => {
             send(setup.socket.as_deref(), "DELETE", "/setup", &Value::Null)?;
-            print("The network is let in no more, unless http.listen says so.\n")
+            print("The port is closed. What http.listen names stays open.\n")
         }
         Some(Command::Setup(setup)) => {
             let body = setup.body()?;
             let answer = send(setup.socket.as_deref(), "POST", "/setup", &body)?;
-            print(&setup_text(&answer, &own_addresses()?))
+            let place = Place::new(&answer, &own_addresses()?, is_terminal());
+            print(&invitation::setup_text(&answer, &place))
         }
         Some(Command::Token(token)) => run_token(token),
         Some(Command::Completions(completions)) => print(&completions.script()?),
@@ -109,14 +111,20 @@ fn run_token(token: &Token) -> Result<(), Fatal> {
     match &token.command {
         TokenCommand::Add(add) => {
             let answer = send(socket, "POST", "/tokens", &add.body()?)?;
-            let text = answer.get("token").and_then(Value::as_str);
-            print(&format!("{}\n", text.unwrap_or_default()))
+            let token = answer.get("token").and_then(Value::as_str);
+            let token = token.unwrap_or_default();
+            print(&format!("{token}\n"))?;
+            // A program that takes the token takes nothing else.
+            if is_terminal() {
+                let place = Place::new(&ask(socket, "/access")?, &own_addresses()?, true);
+                print(&invitation::token_text(token, &place))?;
+            }
+            Ok(())
         }
         TokenCommand::Share(share) => {
             let answer = send(socket, "POST", "/shares", &share.body()?)?;
-            let access = ask(socket, "/access")?;
-            let port = access.get("port").and_then(Value::as_u64);
-            print(&share_text(&answer, &own_addresses()?, port))
+            let place = Place::new(&ask(socket, "/access")?, &own_addresses()?, is_terminal());
+            print(&invitation::share_text(&answer, &place))
         }
         TokenCommand::List(list) => {
             let answer = ask(socket, "/tokens")?;
@@ -127,9 +135,16 @@ fn run_token(token: &Token) -> Result<(), Fatal> {
             named.map_err(|why| cli::usage(&format!("revoke: the name {why}")))?;
             let target = format!("/tokens/{}", revoke.name);
             send(socket, "DELETE", &target, &Value::Null)?;
-            print(&format!("{} does not let in any more\n", revoke.name))
+            print(&format!(
+                "{} is revoked; its sessions have ended\n",
+                revoke.name
+            ))
         }
     }
+}
+
+fn is_terminal() -> bool {
+    io::stdout().is_terminal()
 }
 
 fn own_addresses() -> Result<Vec<IpAddr>, Fatal> {

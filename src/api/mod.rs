@@ -1,6 +1,7 @@
 //! The HTTP API without its state: which routes there are, who may use them, and what answers
 //! look like. `docs/api.yaml` describes it; a test holds the two together.
 
+pub mod authority;
 pub mod metrics;
 pub mod origin;
 pub mod page;
@@ -32,6 +33,8 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/shares/redeem", &["POST"]),
     ("/setup", &["POST", "DELETE"]),
     ("/events", &["GET"]),
+    ("/ca", &["GET"]),
+    ("/ca/{name}", &["GET"]),
     ("/healthz", &["GET"]),
     ("/readyz", &["GET"]),
     ("/metrics", &["GET"]),
@@ -57,6 +60,7 @@ pub enum Resource {
     Redeem,
     Setup,
     Events,
+    Authority(authority::File),
     Health,
     Ready,
     Metrics,
@@ -113,6 +117,8 @@ impl Resource {
             ["shares", "redeem"] => Ok(Self::Redeem),
             ["setup"] => Ok(Self::Setup),
             ["events"] => Ok(Self::Events),
+            ["ca"] => Ok(Self::Authority(authority::File::Page)),
+            ["ca", name] => authority::File::named(name).map(Self::Authority),
             ["healthz"] => Ok(Self::Health),
             ["readyz"] => Ok(Self::Ready),
             ["metrics"] => Ok(Self::Metrics),
@@ -124,7 +130,12 @@ impl Resource {
     pub fn is_public(&self) -> bool {
         matches!(
             self,
-            Self::Page(_) | Self::Health | Self::Ready | Self::Redeem | Self::Everything
+            Self::Page(_)
+                | Self::Authority(_)
+                | Self::Health
+                | Self::Ready
+                | Self::Redeem
+                | Self::Everything
         )
     }
 
@@ -147,6 +158,8 @@ impl Resource {
             Self::Redeem => "/shares/redeem",
             Self::Setup => "/setup",
             Self::Events => "/events",
+            Self::Authority(authority::File::Page) => "/ca",
+            Self::Authority(_) => "/ca/{name}",
             Self::Health => "/healthz",
             Self::Ready => "/readyz",
             Self::Metrics => "/metrics",

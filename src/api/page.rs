@@ -118,6 +118,11 @@ impl File {
     }
 }
 
+/// A page of ours that is made for who asks.
+pub(super) fn own(html: Vec<u8>) -> Response {
+    answer("no-store", POLICY).body("text/html; charset=utf-8", html)
+}
+
 fn answer(caching: &str, policy: &str) -> Response {
     Response::new(200)
         .header("Content-Security-Policy", policy)

@@ -1,10 +1,8 @@
 //! `thingway setup` and `thingway token`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use argh::{ArgsInfo, FromArgs};
-use qrcode::QrCode;
-use qrcode::render::unicode::Dense1x2;
 use serde_json::{Value, json};
 
 use super::usage;
@@ -18,6 +16,12 @@ pub struct Setup {
     /// where to listen, instead of port 8443 of all addresses
     #[argh(option)]
     pub listen: Option<String>,
+    /// make a certificate authority, limited to this machine's names and addresses, for phones to trust
+    #[argh(switch)]
+    pub ca: bool,
+    /// with --ca: another name or address of this machine; may be repeated
+    #[argh(option)]
+    pub host: Vec<String>,
     /// let the network in no more; tokens stay
     #[argh(switch)]
     pub off: bool,
@@ -151,15 +155,21 @@ impl Share {
 impl Setup {
     /// The body of the request.
     pub fn body(&self) -> Result<Value, Fatal> {
-        let Some(text) = &self.listen else {
-            return Ok(json!({}));
-        };
-        let addr = text.parse::<SocketAddr>().map_err(|_| {
-            usage(&format!(
-                "--listen: {text:?} is not an address like 0.0.0.0:8443"
-            ))
-        })?;
-        Ok(json!({"listen": addr}))
+        let mut body = json!({});
+        if let Some(text) = &self.listen {
+            let addr = text.parse::<SocketAddr>().map_err(|_| {
+                usage(&format!(
+                    "--listen: {text:?} is not an address like 0.0.0.0:8443"
+                ))
+            })?;
+            set(&mut body, "listen", json!(addr));
+        }
+        if self.ca {
+            set(&mut body, "authority", json!({"hosts": self.host}));
+        } else if !self.host.is_empty() {
+            return Err(usage("--host: it goes with --ca"));
+        }
+        Ok(body)
     }
 }
 
@@ -203,95 +213,19 @@ fn scopes(endpoints: Option<&str>, verbs: Option<&str>) -> Result<Value, Fatal> 
 
 fn add_lifetime(body: &mut Value, expires: Option<&str>) -> Result<(), Fatal> {
     if let Some(text) = expires {
-        let lifetime = humantime::parse_duration(text)
-            .map_err(|error| usage(&format!("--expires: {text:?}: {error}")))?;
+        let lifetime = humantime::parse_duration(text).map_err(|_| {
+            usage(&format!(
+                "--expires: {text:?} is not a length of time; did you mean something like 12h, 1day or 30days?"
+            ))
+        })?;
         set(body, "expires_in_s", lifetime.as_secs().into());
     }
     Ok(())
 }
 
-/// What `thingway setup` prints. `addresses`: this machine's.
-pub fn setup_text(answer: &Value, addresses: &[IpAddr]) -> String {
-    let text = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or_default();
-    let port = answer
-        .get("port")
-        .and_then(Value::as_u64)
-        .unwrap_or_default();
-    let token = text("token");
-    let hosts = hosts(answer, addresses);
-    let url = |host: &str| format!("https://{host}:{port}/#token={token}");
-    let mut all = String::from("Open one of these from another machine on the network:\n\n");
-    for host in &hosts {
-        all.push_str(&format!("  {}\n", url(host)));
-    }
-    if let Some(code) = hosts.first().and_then(|host| QrCode::new(url(host)).ok()) {
-        let picture = code
-            .render::<Dense1x2>()
-            .dark_color(Dense1x2::Light)
-            .light_color(Dense1x2::Dark)
-            .build();
-        all.push_str(&format!("\n{picture}\n"));
-    }
-    let (name, fingerprint) = (text("name"), text("fingerprint"));
-    all.push_str(&format!(
-        "\nThe browser will warn, because this machine signed its certificate itself. Go on only if\n\
-         the warning shows this SHA-256 fingerprint:\n\n  {fingerprint}\n\n\
-         Whoever has the address can do everything here. It is shown this once; take it back with\n\
-         thingway token revoke {name}\n"
-    ));
-    all
-}
-
-/// An IPv4 address first: phones do not know `.local` names, and it makes the smallest code.
-fn hosts(answer: &Value, addresses: &[IpAddr]) -> Vec<String> {
-    let v4 = addresses.iter().filter(|a| a.is_ipv4() && !a.is_loopback());
-    let names = answer.get("hosts").and_then(Value::as_array);
-    let names = names.into_iter().flatten().filter_map(Value::as_str);
-    let local = names.filter(|name| name.ends_with(".local"));
-    v4.map(ToString::to_string)
-        .chain(local.map(str::to_owned))
-        .chain(["localhost".to_owned()])
-        .collect()
-}
-
-/// What `thingway token share` prints.
-pub fn share_text(answer: &Value, addresses: &[IpAddr], port: Option<u64>) -> String {
-    let text = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or_default();
-    let (code, expires) = (text("share"), text("expires"));
-    let mut all = String::from("Whoever opens this first gets a token of their own:\n\n");
-    let port = port.map_or_else(|| "PORT".to_owned(), |port| port.to_string());
-    for host in hosts(answer, addresses) {
-        all.push_str(&format!("  https://{host}:{port}/#share={code}\n"));
-    }
-    all.push_str(&format!("\nIt works once, until {expires}.\n"));
-    all
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_setup_prints_has_everything_to_come_in_with() {
-        let answer = json!({
-            "name": "owner", "token": "tw_0123_abc", "port": 8443, "fingerprint": "AB:CD",
-            "hosts": ["board", "board.local"],
-        });
-        let addresses = ["127.0.0.1", "192.0.2.7", "2001:db8::1"].map(|a| a.parse().unwrap());
-        let text = setup_text(&answer, &addresses);
-        let first = text
-            .find("https://192.0.2.7:8443/#token=tw_0123_abc")
-            .expect("by address");
-        let second = text
-            .find("https://board.local:8443/#token=tw_0123_abc")
-            .expect("by name");
-        assert!(first < second && text.contains("AB:CD") && text.contains("revoke owner"));
-        assert!(
-            text.contains('\u{2580}') || text.contains('\u{2584}'),
-            "a QR code"
-        );
-        assert!(!text.contains("https://127.0.0.1"));
-    }
 
     #[test]
     fn scopes_and_lifetimes_are_checked_before_anybody_is_asked() {

@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod access;
+pub mod invitation;
 
 use std::net::SocketAddr;
 

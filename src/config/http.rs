@@ -117,7 +117,8 @@ pub(super) fn is_origin(text: &str) -> bool {
         && !has_default_port
 }
 
-fn is_host(text: &str) -> bool {
+/// Whether it is a name, an IPv4 address or an IPv6 address in brackets.
+pub fn is_host(text: &str) -> bool {
     let bracketed = text
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'));

@@ -31,6 +31,7 @@ use crate::limits::Limits;
 pub use change::{ServedConfig, endpoint_file, endpoint_toml, holds_only};
 pub use endpoints::check_name;
 pub use environment::VARIABLES;
+pub use http::is_host;
 pub use hub::{ContentConfig, HubConfig, KeyConfig, Network, PeerConfig, Secret};
 pub use own::OwnPlaces;
 pub use sources::{File, Sources, known_keys};

@@ -248,6 +248,7 @@ pub(super) fn certificate() -> &'static (TlsIdentity, Arc<ClientConfig>) {
         let identity = TlsIdentity {
             config: Arc::new(server),
             fingerprint: String::new(),
+            authority: None,
         };
         (identity, Arc::new(client))
     })

@@ -440,7 +440,8 @@ impl World {
                 };
                 self.gateway.handle_line(self.now, source, result);
             }
-            Command::LoadTls { .. } => {
+            Command::RenewTls { .. } => {}
+            Command::LoadTls { .. } | Command::MakeAuthority { .. } => {
                 let identity = certificate().0.clone();
                 self.gateway.handle_tls(self.now, Ok(identity));
             }

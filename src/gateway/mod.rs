@@ -25,6 +25,7 @@ mod pump;
 mod routes;
 mod secured;
 mod sessions;
+mod setup;
 pub mod source;
 mod stats;
 mod status;
@@ -76,10 +77,10 @@ use offers::PendingOffer;
 use routes::Route;
 use secured::Guard;
 use sessions::Entry;
+use setup::Setup;
 use source::{Command, Exit, Source};
 use stats::{Direction, Stats};
 use timers::{TimerKey, Timers};
-use tokens::Setup;
 
 /// How often an idle event stream gets a comment, so that proxies keep it open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -487,6 +488,7 @@ impl Gateway {
                 TimerKey::Reports => self.report_drops(now),
                 TimerKey::Ports => self.commands.push_back(Command::ListPorts),
                 TimerKey::Delayed => self.answer_delayed(now),
+                TimerKey::Tls => self.renew_tls(now),
                 TimerKey::Lan => self.retry_lan(),
                 TimerKey::Listener(source) => self.retry_listener(source),
                 TimerKey::Expiry => self.expire_tokens(now),

@@ -3,13 +3,17 @@
 //! The layer sits beside the source, under the same id, and nothing above it knows of it. Bytes
 //! pass through it in `handle_data`, `output` and `consume`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Gateway;
 use super::access::Reach;
 use super::source::{Command, Source};
+use super::timers::TimerKey;
 use crate::ids::SourceId;
 use crate::tls::{FIRST_BYTE, Tls, TlsIdentity};
+
+/// How often the files of a certificate are looked at.
+const TLS_INTERVAL: Duration = Duration::from_secs(15);
 
 /// What is between a stream and its protocol.
 pub(super) enum Guard {
@@ -20,13 +24,23 @@ pub(super) enum Guard {
 }
 
 impl Gateway {
-    /// The answer to [`Command::LoadTls`].
+    /// The answer to [`Command::LoadTls`] and its like.
     pub fn handle_tls(&mut self, now: Instant, result: Result<TlsIdentity, String>) {
+        self.take_tls(now, result);
+        self.watch_tls(now);
+    }
+
+    fn take_tls(&mut self, now: Instant, result: Result<TlsIdentity, String>) {
         match result {
             Ok(identity) => {
-                log::info!("TLS certificate sha-256 {}", identity.fingerprint);
+                let before = self.tls.as_ref().map(|tls| &tls.fingerprint);
+                if before != Some(&identity.fingerprint) {
+                    log::info!("TLS certificate sha-256 {}", identity.fingerprint);
+                }
                 self.tls = Some(identity);
+                self.note_authority(now);
             }
+            Err(why) if self.fail_authority(now, &why) => {}
             Err(why) if self.tls.is_some() => {
                 log::error!("the certificate stays as it was: {why}");
             }
@@ -35,6 +49,21 @@ impl Gateway {
                 self.fail_secure_listeners(now, &why);
             }
         }
+    }
+
+    /// Sets when the certificate is looked at again. One that signs itself never changes.
+    fn watch_tls(&mut self, now: Instant) {
+        let authority = self.tls.as_ref().and_then(|tls| tls.authority.as_ref());
+        let changes = self.tls_files.is_some() || authority.is_some();
+        self.timers
+            .set(TimerKey::Tls, changes.then(|| now + TLS_INTERVAL));
+    }
+
+    /// Has the certificate's files looked at: another program may have renewed them.
+    pub(super) fn renew_tls(&mut self, now: Instant) {
+        let files = self.tls_files.clone();
+        self.commands.push_back(Command::RenewTls { files });
+        self.watch_tls(now);
     }
 
     /// Bytes of a guarded stream become what its protocol reads. False: it is not guarded.

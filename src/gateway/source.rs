@@ -159,6 +159,17 @@ pub enum Command {
         /// `None`: one of our own.
         files: Option<TlsFiles>,
     },
+    /// Make a certificate authority for these and this machine's addresses, unless there is one for all of them, and answer as
+    /// to `LoadTls`.
+    MakeAuthority {
+        /// Names of this machine, and addresses that others give it.
+        hosts: Vec<String>,
+    },
+    /// Answer as to `LoadTls`, but only if the certificate's files have changed or it is to be renewed.
+    RenewTls {
+        /// `None`: one of our own.
+        files: Option<TlsFiles>,
+    },
     /// Keep what is known of tokens and answer with `handle_access_stored`.
     StoreAccess {
         /// JSON without secrets.

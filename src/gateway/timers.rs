@@ -36,6 +36,8 @@ pub(super) enum TimerKey {
     Ports,
     /// Answers to who guesses tokens.
     Delayed,
+    /// A look at the files of the TLS certificate.
+    Tls,
     /// Another try at the network's listener.
     Lan,
     /// Another try at a listener of the configuration.

@@ -1,6 +1,6 @@
 //! Tokens, shares and the set-up, over HTTP.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use serde::Deserialize;
@@ -8,16 +8,13 @@ use serde_json::{Value, json};
 
 use super::Gateway;
 use super::access::Reach;
-use super::listeners::RETRY;
-use super::source::{Command, Exit, Source};
-use super::timers::TimerKey;
+use super::source::{Command, Source};
 use crate::access::scope::{Grant, Scope, TokenLimits};
 use crate::access::tries::Guess;
-use crate::access::{self, Entry, NotMade, UnixTime, Wanted, tickets};
+use crate::access::{Entry, NotMade, UnixTime, Wanted, tickets};
 use crate::api::Resource;
 use crate::api::origin::Caller;
 use crate::api::problem::Problem;
-use crate::endpoint::{Failure, FailureKind};
 use crate::http::Response;
 use crate::ids::SourceId;
 use crate::util::json;
@@ -41,22 +38,6 @@ struct TokenBody {
 #[serde(deny_unknown_fields)]
 struct RedeemBody {
     share: String,
-}
-
-/// The body of `POST /setup`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SetupBody {
-    listen: Option<SocketAddr>,
-}
-
-/// A set-up that waits for its listener.
-pub(super) struct Setup {
-    source: SourceId,
-    caller: Caller,
-    /// The listener of the set-up before, and where it is.
-    before: Option<SourceId>,
-    addr_before: Option<SocketAddr>,
 }
 
 impl Gateway {
@@ -92,12 +73,15 @@ impl Gateway {
     }
 
     /// Names and addresses of this machine that another machine may use, names first.
-    fn outside_hosts(&self) -> Vec<String> {
+    pub(super) fn outside_hosts(&self) -> Vec<String> {
         let names = self.configured.own_names.iter();
-        let names = names.chain(&self.configured.hosts).cloned();
+        let names = names.chain(&self.configured.hosts);
+        let names = names.map(|name| name.trim_matches(['[', ']']).to_owned());
         let addresses = self.rendezvous.addresses();
         let addresses = addresses.filter(|address| is_reachable(*address));
-        names.chain(addresses.map(|address| address.to_string())).collect()
+        names
+            .chain(addresses.map(|address| address.to_string()))
+            .collect()
     }
 
     /// The port of the first listener that the network reaches.
@@ -238,110 +222,6 @@ impl Gateway {
         Ok(created(&body))
     }
 
-    /// `POST /setup`: lets the network in and makes a token for who did it.
-    pub(super) fn post_setup(
-        &mut self,
-        now: Instant,
-        source: SourceId,
-        caller: &Caller,
-        body: &[u8],
-    ) -> Result<(), Problem> {
-        let reach = match self.sources.get(source) {
-            Some(Source::Http(http)) => http.reach,
-            _ => return Ok(()),
-        };
-        if reach != Reach::ControlSocket {
-            let detail = "only over the control socket: run thingway setup on the board";
-            return Err(super::access::forbidden(detail));
-        }
-        if self.setup.is_some() {
-            return Err(Problem::new(409, "another set-up is going on"));
-        }
-        let body: SetupBody = if body.is_empty() {
-            SetupBody { listen: None }
-        } else {
-            json::from_body(body).map_err(|error| Problem::new(400, &plain(&error)).at("body"))?
-        };
-        let addr = body.listen.unwrap_or(access::LAN);
-        // It may be there already: then another token is all that is wanted.
-        let there = if body.listen.is_none_or(|addr| Some(addr) == self.access.lan) {
-            self.secure_listener()
-        } else {
-            None
-        };
-        self.setup = Some(Setup {
-            source,
-            caller: caller.clone(),
-            before: self.lan,
-            addr_before: self.access.lan,
-        });
-        if let Some(local) = there {
-            self.finish_setup(now, Ok(local));
-        } else {
-            // The one before goes when the new one is there.
-            self.access.lan = Some(addr);
-            self.open_lan(addr);
-        }
-        Ok(())
-    }
-
-    /// Where somebody from the network gets in, if anywhere.
-    fn secure_listener(&self) -> Option<SocketAddr> {
-        let mut listeners = self.sources.iter().filter_map(|(_, source)| match source {
-            Source::Listener {
-                local,
-                secure: true,
-                ..
-            } => *local,
-            Source::Listener { .. }
-            | Source::ControlSocket
-            | Source::Http(_)
-            | Source::WebSocket(_)
-            | Source::Device(_)
-            | Source::DeviceListener(_)
-            | Source::Capture(_)
-            | Source::Ice => None,
-        });
-        listeners.find(|local| !local.ip().to_canonical().is_loopback())
-    }
-
-    /// `DELETE /setup`: the network is let in no more, at least not by a set-up.
-    pub(super) fn delete_setup(
-        &mut self,
-        now: Instant,
-        source: SourceId,
-        caller: &Caller,
-    ) -> Result<(), Problem> {
-        let reach = match self.sources.get(source) {
-            Some(Source::Http(http)) => http.reach,
-            _ => return Ok(()),
-        };
-        if reach != Reach::ControlSocket {
-            return Err(super::access::forbidden("only over the control socket"));
-        }
-        if let Some(lan) = self.lan.take() {
-            self.close_listener(lan);
-        }
-        self.access.lan = None;
-        log::info!("the network is let in no more by the set-up");
-        self.store_access(now, source, caller, Response::new(200));
-        Ok(())
-    }
-
-    fn close_listener(&mut self, listener: SourceId) {
-        self.sources.remove(listener);
-        self.opening.retain(|id| *id != listener);
-        self.commands.push_back(Command::Close { source: listener });
-    }
-
-    /// Another try at a listener that could not be opened when the daemon was started: its address may
-    /// have come since.
-    pub(super) fn retry_lan(&mut self) {
-        if let (None, Some(addr)) = (self.lan, self.access.lan) {
-            self.open_lan(addr);
-        }
-    }
-
     /// What a POST without an endpoint changes. `Ok`: it is answered elsewhere.
     pub(super) fn change_access(
         &mut self,
@@ -363,108 +243,6 @@ impl Gateway {
             Err(Problem::new(404, "there is nothing at this path").at("path"))
         }
     }
-
-    /// The listener of the set-up could not be opened.
-    pub(super) fn handle_lan_failed(&mut self, now: Instant, source: SourceId, failure: &Failure) {
-        self.sources.remove(source);
-        self.lan = None;
-        log::error!("the network is not let in: {failure}");
-        if self.setup.is_none() {
-            self.timers.set(TimerKey::Lan, Some(now + RETRY));
-        }
-        self.finish_setup(now, Err(failure.to_string()));
-    }
-
-    /// There is no certificate, so there can be no TLS.
-    pub(super) fn fail_secure_listeners(&mut self, now: Instant, why: &str) {
-        let failure = Failure::new(FailureKind::Other, format!("no certificate: {why}"));
-        let sources = self.sources.iter();
-        let secure = sources.filter(|(_, s)| matches!(s, Source::Listener { secure: true, .. }));
-        let secure: Vec<_> = secure.map(|(id, _)| id).collect();
-        for source in secure {
-            if self.lan == Some(source) {
-                self.lan = None;
-                self.close_listener(source);
-                self.finish_setup(now, Err(failure.to_string()));
-            } else {
-                self.exit = Some(Exit::Failed(failure.clone()));
-            }
-        }
-    }
-
-    /// Listens where the network is let in.
-    pub(super) fn open_lan(&mut self, addr: SocketAddr) {
-        if self.tls.is_none() {
-            self.load_tls();
-        }
-        let listener = Source::Listener {
-            addr,
-            local: None,
-            secure: true,
-            is_late: false,
-        };
-        let source = self.sources.insert(listener);
-        self.lan = Some(source);
-        self.serves_network = true;
-        self.commands.push_back(Command::Listen { source, addr });
-    }
-
-    /// The listener of a set-up is there, or cannot be.
-    pub(super) fn finish_setup(&mut self, now: Instant, result: Result<SocketAddr, String>) {
-        let Some(setup) = self.setup.take() else {
-            return;
-        };
-        let Setup { source, caller, .. } = setup;
-        let local = match result {
-            Ok(local) => {
-                let before = setup.before.filter(|before| Some(*before) != self.lan);
-                if let Some(before) = before {
-                    self.close_listener(before);
-                }
-                local
-            }
-            Err(why) => {
-                self.lan = setup.before;
-                self.access.lan = setup.addr_before;
-                let problem = Problem::new(500, &why);
-                self.answer(now, source, &caller, problem.response());
-                return self.service(now, source);
-            }
-        };
-        let taken: Vec<String> = self.access.tokens().map(|t| t.name.clone()).collect();
-        let mut names = (1..).map(|n| {
-            if n == 1 {
-                "owner".to_owned()
-            } else {
-                format!("owner-{n}")
-            }
-        });
-        let name = names.find(|name| !taken.contains(name)).unwrap_or_default();
-        let wanted = Wanted {
-            name: name.clone(),
-            admin: true,
-            ..Wanted::default()
-        };
-        let (time, random) = (self.unix_time(), &mut self.random);
-        let secret = match self.access.add(time, wanted, random) {
-            Ok(secret) => secret,
-            Err(why) => {
-                self.answer(now, source, &caller, not_made(&why).response());
-                return self.service(now, source);
-            }
-        };
-        log::info!("the network is let in at {local}, with token {name}");
-        let fingerprint = self.tls.as_ref().map(|tls| tls.fingerprint.clone());
-        let body = json!({
-            "name": name,
-            "token": secret.reveal(),
-            "listen": local.to_string(),
-            "port": local.port(),
-            "fingerprint": fingerprint,
-            "hosts": self.configured.own_names,
-        });
-        self.store_access(now, source, &caller, created(&body));
-    }
 }
 
 /// Whether another machine can write this address into a browser: link-local ones of IPv6 need a zone
@@ -476,7 +254,7 @@ fn is_reachable(address: IpAddr) -> bool {
     }
 }
 
-fn not_made(why: &NotMade) -> Problem {
+pub(super) fn not_made(why: &NotMade) -> Problem {
     let status = match why {
         NotMade::Malformed(_) => 422,
         NotMade::Conflict(_) => 409,
@@ -510,7 +288,7 @@ fn parse_token(body: &[u8]) -> Result<Wanted, Problem> {
 }
 
 /// The place, without what was there: it may be a secret.
-fn plain(error: &serde_json::Error) -> String {
+pub(super) fn plain(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let field = text.starts_with("unknown field") || text.starts_with("missing field");
     if field {
@@ -524,7 +302,7 @@ fn plain(error: &serde_json::Error) -> String {
     }
 }
 
-fn created(body: &Value) -> Response {
+pub(super) fn created(body: &Value) -> Response {
     Response::new(201)
         .header("Cache-Control", "no-store")
         .body("application/json", body.to_string().into_bytes())

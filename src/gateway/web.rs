@@ -12,6 +12,7 @@ use super::timers::TimerKey;
 use super::writers::Denied;
 use crate::access::scope::Grant;
 use crate::access::visitors::{Admission, From, Right};
+use crate::api::authority;
 use crate::api::origin::{Caller, check_fetch_site};
 use crate::api::problem::Problem;
 use crate::api::{Action, Resource, check_content_type};
@@ -413,6 +414,11 @@ impl Gateway {
         };
         match resource {
             Resource::Page(asset) => asset.response(head).map(Some),
+            Resource::Authority(file) => {
+                let authority = self.tls.as_ref().and_then(|tls| tls.authority.as_ref());
+                let authority = authority.ok_or_else(authority::none)?;
+                Ok(Some(file.response(authority)))
+            }
             Resource::Sessions => json(self.sessions_json(now, grant)),
             Resource::Session(name) => {
                 let id = self.find_session(name, grant)?;

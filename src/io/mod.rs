@@ -2,6 +2,7 @@
 
 pub mod access_file;
 pub mod addresses;
+mod authority_file;
 mod capture;
 pub mod config_files;
 pub mod control_socket;

@@ -1,34 +1,45 @@
-//! The certificate for TLS: the operator's, or one of our own that is made once.
+//! The certificate for TLS: the operator's, or one of our own.
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use data_encoding::HEXUPPER;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use sha2::{Digest, Sha256};
 
-use super::{addresses, identity, plain};
+use super::{addresses, authority_file, identity, plain};
 use crate::config::TlsFiles;
 use crate::session::crypto::self_signed;
 use crate::tls::TlsIdentity;
+use crate::tls::authority::fingerprint;
 
 /// Certificate and key, in this order.
 const FILE: &str = "tls.pem";
 
-/// Reads the operator's files, or our own, which is made at the first time.
-pub(super) fn load(files: Option<&TlsFiles>) -> Result<TlsIdentity, String> {
-    let (certificates, key) = match files {
-        Some(files) => (
-            read(&files.certificate)?,
-            (read(&files.key)?, files.key.clone()),
-        ),
-        None => own()?,
+/// Reads the operator's files, or what this machine's authority has signed, or a certificate that signs itself
+/// and is made at the first time. `now`: seconds since 1970.
+pub(super) fn load(files: Option<&TlsFiles>, now: u64) -> Result<TlsIdentity, String> {
+    let authority = match files {
+        Some(_) => None,
+        None => authority_file::load(now)?,
     };
-    let (key, key_path) = key;
+    let (certificates, key, key_path) = match (files, authority.as_ref().and_then(|a| a.server())) {
+        (Some(files), _) => (
+            read(&files.certificate)?,
+            read(&files.key)?,
+            files.key.clone(),
+        ),
+        (None, Some(server)) => (
+            server.certificate.clone(),
+            server.key.clone(),
+            PathBuf::from("the authority's key"),
+        ),
+        (None, None) => own()?,
+    };
     let chain: Result<Vec<_>, _> =
         CertificateDer::pem_slice_iter(certificates.as_bytes()).collect();
     let chain = chain.map_err(|error| format!("the certificate: {error}"))?;
@@ -43,10 +54,26 @@ pub(super) fn load(files: Option<&TlsFiles>) -> Result<TlsIdentity, String> {
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key));
     let mut config = config.map_err(|error| error.to_string())?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let public = authority.map(|authority| authority.public()).transpose()?;
     Ok(TlsIdentity {
         config: Arc::new(config),
         fingerprint,
+        authority: public.map(Arc::new),
     })
+}
+
+/// What tells that a file was replaced or written to: programs that renew certificates do either.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Stamp(Vec<Option<(u64, u64, SystemTime)>>);
+
+/// The operator's files as they are now. Links are followed, because those programs point them elsewhere.
+pub(super) fn stamp(files: Option<&TlsFiles>) -> Stamp {
+    let of = |path: &Path| {
+        let found = fs::metadata(path).ok()?;
+        Some((found.ino(), found.len(), found.modified().ok()?))
+    };
+    let paths = files.map(|files| [&files.certificate, &files.key]);
+    Stamp(paths.into_iter().flatten().map(|path| of(path)).collect())
 }
 
 /// Whether the operator's files can be used.
@@ -54,24 +81,15 @@ pub(super) fn load(files: Option<&TlsFiles>) -> Result<TlsIdentity, String> {
 /// # Errors
 /// What is wrong with them, with the file's name.
 pub fn check(files: &TlsFiles) -> Result<(), String> {
-    load(Some(files)).map(drop)
-}
-
-/// SHA-256 in pairs of digits, as browsers show it.
-fn fingerprint(certificate: &[u8]) -> String {
-    let digest = Sha256::digest(certificate);
-    let pairs: Vec<_> = digest
-        .iter()
-        .map(|byte| HEXUPPER.encode(&[*byte]))
-        .collect();
-    pairs.join(":")
+    load(Some(files), 0).map(drop)
 }
 
 fn read(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(|error| format!("{}: {}", path.display(), plain(&error)))
 }
 
-type Pem = (String, (String, PathBuf));
+/// Certificate and key in PEM, and where the key is from.
+type Pem = (String, String, PathBuf);
 
 fn own() -> Result<Pem, String> {
     let directory = identity::state_directory().map_err(|error| error.to_string())?;
@@ -87,7 +105,7 @@ fn own() -> Result<Pem, String> {
         }
         Err(error) => return Err(format!("{}: {}", path.display(), plain(&error))),
     };
-    Ok((text.clone(), (text, path)))
+    Ok((text.clone(), text, path))
 }
 
 /// Self-signed, for the names that this machine has.

@@ -1,12 +1,16 @@
 //! TLS (RFC 8446) around one byte stream: what comes from the network goes in, plain bytes come
 //! out, and the other way round. Which protocol speaks inside is none of its business.
 
+pub mod authority;
+
 use std::fmt;
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::{ServerConfig, ServerConnection};
+
+use authority::PublicAuthority;
 
 /// From the first byte to the end of the handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -26,6 +30,8 @@ pub struct TlsIdentity {
     pub config: Arc<ServerConfig>,
     /// SHA-256 of the certificate, as browsers show it: pairs of digits with colons.
     pub fingerprint: String,
+    /// The authority of this machine that has signed the certificate, if one has.
+    pub authority: Option<Arc<PublicAuthority>>,
 }
 
 impl fmt::Debug for TlsIdentity {

@@ -31,6 +31,7 @@ fn pair_with(tickets: usize) -> (TlsIdentity, ClientConnection) {
     let identity = TlsIdentity {
         config: Arc::new(server),
         fingerprint: String::new(),
+        authority: None,
     };
     (identity, client)
 }

@@ -20,6 +20,7 @@ mod peer;
 mod access;
 mod api;
 mod attack;
+mod authority;
 mod body;
 mod boot;
 mod capture;

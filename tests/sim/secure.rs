@@ -47,6 +47,7 @@ fn certificate() -> (TlsIdentity, ClientConnection) {
     let identity = TlsIdentity {
         config: Arc::new(server),
         fingerprint: String::new(),
+        authority: None,
     };
     (identity, client)
 }

@@ -9,8 +9,8 @@ use std::time::Instant;
 use mio::net::TcpListener;
 use rustix::io::Errno;
 
-use super::{DeviceListener, EventLoop, Io, clock};
-use crate::config::{EndpointKind, Meeting, OwnPlaces};
+use super::{DeviceListener, EventLoop, Io, clock, seconds_since_1970};
+use crate::config::{EndpointKind, Meeting, OwnPlaces, TlsFiles};
 use crate::endpoint::line::{LineFault, LineSettings};
 use crate::endpoint::{Failure, FailureKind, Target};
 use crate::gateway::source::Command;
@@ -19,7 +19,9 @@ use crate::io::capture::CaptureFile;
 use crate::io::stream::Stream;
 use crate::io::tty::Tty;
 use crate::io::udp::Udp;
-use crate::io::{access_file, addresses, control_socket, failure, plain, ports, tls_files};
+use crate::io::{
+    access_file, addresses, authority_file, control_socket, failure, plain, ports, tls_files,
+};
 
 /// Steps of line control per turn: a USB adapter takes milliseconds for each.
 const STEP_BUDGET: usize = 4;
@@ -107,9 +109,18 @@ impl EventLoop {
                     self.gateway.handle_line(clock(), source, result);
                 }
                 Command::Close { source } => self.close(source),
-                Command::LoadTls { files } => {
-                    let loaded = tls_files::load(files.as_ref());
-                    self.gateway.handle_tls(now, loaded);
+                Command::LoadTls { files } => self.load_tls(now, files.as_ref()),
+                Command::MakeAuthority { hosts } => {
+                    match authority_file::make(&hosts, seconds_since_1970()) {
+                        Ok(()) => self.load_tls(now, None),
+                        Err(why) => self.gateway.handle_tls(now, Err(why)),
+                    }
+                }
+                Command::RenewTls { files } => {
+                    let is_due = files.is_none() && authority_file::is_due(seconds_since_1970());
+                    if is_due || tls_files::stamp(files.as_ref()) != self.tls_stamp {
+                        self.load_tls(now, files.as_ref());
+                    }
                 }
                 Command::StoreAccess { text } => {
                     let stored = access_file::store(&text);
@@ -126,6 +137,13 @@ impl EventLoop {
             }
         }
         steps == STEP_BUDGET
+    }
+
+    fn load_tls(&mut self, now: Instant, files: Option<&TlsFiles>) {
+        // Taken before the files are read, so that a change in between is seen at the next look.
+        self.tls_stamp = tls_files::stamp(files);
+        let loaded = tls_files::load(files, seconds_since_1970());
+        self.gateway.handle_tls(now, loaded);
     }
 
     /// Opens a device's stream, or the listener that its program connects to.

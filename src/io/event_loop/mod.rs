@@ -23,6 +23,7 @@ use super::failure;
 use super::signal::{Told, Word};
 use super::stream::Stream;
 use super::systemd::{Inherited, Manager};
+use super::tls_files::Stamp;
 use super::tty::Tty;
 use super::udp::{Receiver, Udp};
 use super::watch::Watch;
@@ -90,6 +91,8 @@ pub struct EventLoop {
     config: ConfigFiles,
     manager: Manager,
     inherited: Inherited,
+    /// The certificate's files when they were last read.
+    tls_stamp: Stamp,
     /// By the index of their id.
     slots: Vec<Option<Slot>>,
     ready: VecDeque<SourceId>,
@@ -112,6 +115,7 @@ impl EventLoop {
             config,
             manager: Manager::find(clock()),
             inherited,
+            tls_stamp: Stamp::default(),
             slots: Vec::new(),
             ready: VecDeque::new(),
             receiver: Receiver::new(),
@@ -337,6 +341,12 @@ fn clock() -> Instant {
 )]
 fn time_of_day() -> SystemTime {
     SystemTime::now()
+}
+
+/// For the dates in certificates.
+fn seconds_since_1970() -> u64 {
+    let since = time_of_day().duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
 }
 
 /// epoll sleeps in whole milliseconds: rounded down, the loop would spin until the deadline.

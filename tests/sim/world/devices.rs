@@ -158,7 +158,8 @@ impl World {
                     self.listeners.push((source, addr));
                     self.gateway.handle_listening(self.now, source, addr);
                 }
-                Command::LoadTls { .. } => {
+                Command::RenewTls { .. } => self.renewals += 1,
+                Command::LoadTls { .. } | Command::MakeAuthority { .. } => {
                     let found = self.tls.clone();
                     let found = found.ok_or_else(|| "no files here".to_owned());
                     self.gateway.handle_tls(self.now, found);

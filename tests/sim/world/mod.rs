@@ -59,6 +59,8 @@ pub struct World {
     pub listeners: Vec<(SourceId, SocketAddr)>,
     /// What `LoadTls` finds.
     tls: Option<TlsIdentity>,
+    /// How often the certificate's files were looked at.
+    pub renewals: usize,
     /// The list of addresses takes its time: it is given out when this is false again.
     pub holds_addresses: bool,
     /// What was kept of tokens.
@@ -117,6 +119,7 @@ impl World {
             http: BTreeMap::new(),
             listeners: Vec::new(),
             tls,
+            renewals: 0,
             holds_addresses: false,
             stored: None,
             disk_is_full: false,

@@ -1,0 +1,80 @@
+//! Where this machine's certificate authority is kept: JSON in the state directory, readable by us alone.
+
+use std::fs;
+use std::io;
+
+use super::{addresses, identity, plain};
+use crate::tls::authority::Authority;
+
+const FILE: &str = "authority.json";
+
+/// Returns the authority that was made, if any, with a certificate of the server that still holds.
+///
+/// # Errors
+/// What is wrong with the file. It is left alone: phones know the authority in it.
+pub(super) fn load(now: u64) -> Result<Option<Authority>, String> {
+    let Some(mut authority) = read()? else {
+        return Ok(None);
+    };
+    // A board that does not know the time yet must not sign for a wrong one.
+    if crate::access::is_clock_set(now) && authority.is_due(now) {
+        authority.sign(now)?;
+        if let Err(why) = store(&authority) {
+            log::warn!("{why}: the certificate of the server is renewed at each start");
+        }
+    }
+    Ok(Some(authority))
+}
+
+/// Makes an authority for these names and this machine's addresses, unless there is one that signs for all of them. Of its own
+/// addresses only those of IPv4 are taken, because hosts change the others every day (RFC 8981).
+///
+/// # Errors
+/// It could not be made or kept.
+pub(super) fn make(hosts: &[String], now: u64) -> Result<(), String> {
+    let mut hosts = hosts.to_vec();
+    let own = addresses::list().map_err(|error| plain(&error))?;
+    for address in own.iter().filter(|own| own.is_ipv4() && !own.is_loopback()) {
+        let address = address.to_string();
+        if !hosts.contains(&address) {
+            hosts.push(address);
+        }
+    }
+    if read()?.is_some_and(|authority| authority.covers(&hosts)) {
+        return Ok(());
+    }
+    store(&Authority::make(hosts, now)?)
+}
+
+/// Whether there is an authority whose server needs another certificate.
+pub(super) fn is_due(now: u64) -> bool {
+    let read = read().unwrap_or_else(|why| {
+        log::error!("{why}");
+        None
+    });
+    crate::access::is_clock_set(now) && read.is_some_and(|authority| authority.is_due(now))
+}
+
+fn read() -> Result<Option<Authority>, String> {
+    let directory = identity::state_directory().map_err(|error| error.to_string())?;
+    let path = directory.join(FILE);
+    match fs::read_to_string(&path) {
+        // A parser's message may quote a key.
+        Ok(text) => serde_json::from_str(&text).map(Some).map_err(|_| {
+            format!(
+                "{}: it is damaged; remove it to have another authority made",
+                path.display()
+            )
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{}: {}", path.display(), plain(&error))),
+    }
+}
+
+fn store(authority: &Authority) -> Result<(), String> {
+    let directory = identity::state_directory().map_err(|error| error.to_string())?;
+    let path = directory.join(FILE);
+    let text = serde_json::to_string_pretty(authority).map_err(|error| error.to_string())?;
+    identity::store(&directory, &path, &text)
+        .map_err(|error| format!("{}: {}", path.display(), plain(&error)))
+}
