@@ -19,6 +19,8 @@ pub enum File {
     Profile,
     /// The certificate in DER, for Android and all others.
     Certificate,
+    /// There is no such file.
+    Missing,
 }
 
 /// There is no authority on this machine.
@@ -29,33 +31,36 @@ pub fn none() -> Problem {
 
 impl File {
     /// The file of this name below `/ca/`.
-    ///
-    /// # Errors
-    /// 404.
-    pub fn named(name: &str) -> Result<Self, Problem> {
+    pub fn named(name: &str) -> Self {
         match name {
-            "thingway.mobileconfig" => Ok(Self::Profile),
-            "thingway.crt" => Ok(Self::Certificate),
-            _ => Err(Problem::new(404, "there is nothing at this path").at("path")),
+            "thingway.mobileconfig" => Self::Profile,
+            "thingway.crt" => Self::Certificate,
+            _ => Self::Missing,
         }
     }
 
     /// The file as a response.
-    pub fn response(self, authority: &PublicAuthority) -> Response {
-        match self {
+    ///
+    /// # Errors
+    /// 404 for a file that there is not.
+    pub fn response(self, authority: &PublicAuthority) -> Result<Response, Problem> {
+        let answer = || Response::new(200).header("Cache-Control", "no-store");
+        Ok(match self {
             Self::Page => page::own(page_of(authority).into_bytes()),
-            Self::Profile => Response::new(200).header("Cache-Control", "no-store").body(
+            Self::Profile => answer().body(
                 "application/x-apple-aspen-config",
                 profile_of(authority).into_bytes(),
             ),
-            Self::Certificate => Response::new(200)
-                .header("Cache-Control", "no-store")
+            Self::Certificate => answer()
                 .header(
                     "Content-Disposition",
                     "attachment; filename=\"thingway.crt\"",
                 )
                 .body("application/x-x509-ca-cert", authority.certificate.clone()),
-        }
+            Self::Missing => {
+                return Err(Problem::new(404, "there is nothing at this path").at("path"));
+            }
+        })
     }
 }
 

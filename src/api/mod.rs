@@ -118,7 +118,7 @@ impl Resource {
             ["setup"] => Ok(Self::Setup),
             ["events"] => Ok(Self::Events),
             ["ca"] => Ok(Self::Authority(authority::File::Page)),
-            ["ca", name] => authority::File::named(name).map(Self::Authority),
+            ["ca", name] => Ok(Self::Authority(authority::File::named(name))),
             ["healthz"] => Ok(Self::Health),
             ["readyz"] => Ok(Self::Ready),
             ["metrics"] => Ok(Self::Metrics),

@@ -62,6 +62,16 @@ impl<'a> Document<'a> {
         self.asked
     }
 
+    /// Returns the key of the same table that was probably meant, if one is spelled much like it.
+    fn nearest(&self, name: &str) -> Option<&str> {
+        let table = |name: &str| name.rsplit_once('.').map(|(table, _)| table.to_owned());
+        let wanted = table(name);
+        let siblings = self.asked.iter().filter(|key| table(key) == wanted);
+        let near = siblings.map(|key| (strsim::damerau_levenshtein(key, name), key.as_str()));
+        let (distance, key) = near.min()?;
+        (distance <= 2).then_some(key)
+    }
+
     /// How many faults there are so far.
     pub(super) fn fault_count(&self) -> usize {
         self.faults.len()
@@ -305,7 +315,9 @@ impl<'a> Section<'a> {
             } else {
                 format!("{}.{}", self.path, key.get_ref())
             };
-            document.fault_at(line, format!("unknown key {name}"));
+            let meant = document.nearest(&name);
+            let hint = meant.map_or_else(String::new, |key| format!("; did you mean {key}?"));
+            document.fault_at(line, format!("unknown key {name}{hint}"));
         }
     }
 }

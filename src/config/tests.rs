@@ -87,7 +87,7 @@ fn all_faults_come_at_once_with_their_lines() {
     let faults = faults(text);
     let expected = [
         "2: http.listen: \"nonsense\" is not an address",
-        "3: unknown key http.hots",
+        "3: unknown key http.hots; did you mean http.hosts?",
         "4: http.tls without certificate",
         "4: http.tls.key \"k\" must begin with /",
         "5: http.allowed_origins: \"*\" is not an origin",

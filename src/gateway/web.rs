@@ -417,7 +417,7 @@ impl Gateway {
             Resource::Authority(file) => {
                 let authority = self.tls.as_ref().and_then(|tls| tls.authority.as_ref());
                 let authority = authority.ok_or_else(authority::none)?;
-                Ok(Some(file.response(authority)))
+                file.response(authority).map(Some)
             }
             Resource::Sessions => json(self.sessions_json(now, grant)),
             Resource::Session(name) => {
