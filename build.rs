@@ -1,8 +1,9 @@
-//! Puts the console into the binary, if it has been built (`make console`); else the first page
-//! remains, and nothing but Rust is needed.
+//! Puts the console and the client library into the binary, if they have been built (`make console`); else
+//! the first page remains, and nothing but Rust is needed.
 
 use std::error::Error;
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -25,10 +26,27 @@ fn main() -> Result<(), Box<dyn Error>> {
         names.sort_by_key(fs::DirEntry::file_name);
         let hash = fs::read_to_string(dist.join("inline.txt"))?;
         inline = format!(" '{}'", hash.trim());
-        embed(&mut table, &out, "index.html", &dist.join("index.html"))?;
+        embed(
+            &mut table,
+            &out,
+            "index.html",
+            &dist.join("index.html"),
+            true,
+        )?;
         for entry in names {
             let name = entry.file_name().to_string_lossy().into_owned();
-            embed(&mut table, &out, &name, &entry.path())?;
+            embed(&mut table, &out, &name, &entry.path(), false)?;
+        }
+    }
+    table.push_str("];\n\npub(super) static CLIENT: &[File] = &[\n");
+    let client = root.join("web/client/dist/served");
+    if client.is_dir() {
+        println!("cargo::rerun-if-changed=web/client/dist/served");
+        let mut files: Vec<_> = fs::read_dir(client)?.collect::<Result<_, _>>()?;
+        files.sort_by_key(fs::DirEntry::file_name);
+        for entry in files {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            embed(&mut table, &out, &name, &entry.path(), true)?;
         }
     }
     table.push_str("];\n");
@@ -62,10 +80,18 @@ fn folds_same_code(out: &Path) -> bool {
         })
 }
 
-fn embed(table: &mut String, out: &Path, name: &str, path: &Path) -> Result<(), Box<dyn Error>> {
+/// `has_plain`: whoever takes no gzip still gets the file (a person with curl, a compiler that reads types).
+fn embed(
+    table: &mut String,
+    out: &Path,
+    name: &str,
+    path: &Path,
+    has_plain: bool,
+) -> Result<(), Box<dyn Error>> {
     let extension = path.extension().and_then(|end| end.to_str());
     let content_type = match extension.unwrap_or_default() {
         "html" => "text/html; charset=utf-8",
+        "ts" => "application/typescript; charset=utf-8",
         "js" => "text/javascript; charset=utf-8",
         "css" => "text/css; charset=utf-8",
         "svg" => "image/svg+xml",
@@ -79,16 +105,18 @@ fn embed(table: &mut String, out: &Path, name: &str, path: &Path) -> Result<(), 
     encoder.write_all(&bytes)?;
     let packed = out.join(format!("{name}.gz"));
     fs::write(&packed, encoder.finish()?)?;
-    // Whoever takes no gzip still gets the page, which says more than an error.
-    let plain = if name == "index.html" {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    let tag = format!("W/\"{:016x}\"", hasher.finish());
+    let plain = if has_plain {
         format!("include_bytes!({path:?})")
     } else {
         "&[]".to_owned()
     };
     writeln!(
         table,
-        "    File {{ name: {name:?}, content_type: {content_type:?}, plain: {plain}, \
-         gzip: include_bytes!({packed:?}) }},"
+        "    File {{ name: {name:?}, content_type: {content_type:?}, tag: {tag:?}, \
+         plain: {plain}, gzip: include_bytes!({packed:?}) }},"
     )?;
     Ok(())
 }

@@ -15,6 +15,7 @@ use problem::Problem;
 pub const ROUTES: &[(&str, &[&str])] = &[
     ("/", &["GET"]),
     ("/assets/{name}", &["GET"]),
+    ("/client/{name}", &["GET"]),
     ("/basic", &["GET"]),
     ("/app.js", &["GET"]),
     ("/style.css", &["GET"]),
@@ -100,6 +101,7 @@ impl Resource {
                 let asset = page::Asset::of_console(name).unwrap_or(page::Asset::Missing);
                 Ok(Self::Page(asset))
             }
+            ["client", name] => Ok(Self::Page(page::Asset::of_client(name))),
             ["app.js"] => Ok(Self::Page(page::Asset::Script)),
             ["style.css"] => Ok(Self::Page(page::Asset::Style)),
             ["sessions"] => Ok(Self::Sessions),

@@ -25,16 +25,22 @@ pub enum Asset {
     Style,
     /// A file of the console.
     Console(&'static File),
+    /// A file of the client library.
+    Client(&'static File),
+    /// A name that no file of the client library has.
+    NoClient,
     /// A name that no file of the console has.
     Missing,
 }
 
-/// A file of the console, put here by `build.rs`.
+/// A file of the console or of the client library, put here by `build.rs`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct File {
     name: &'static str,
     content_type: &'static str,
-    /// Of the page only; empty for the rest.
+    /// An entity tag (RFC 9110 §8.8.3). Weak, because it is the same for all codings.
+    tag: &'static str,
+    /// Empty for files that every browser takes compressed.
     plain: &'static [u8],
     gzip: &'static [u8],
 }
@@ -65,6 +71,13 @@ impl Asset {
         files.find(|file| file.name == name).map(Self::Console)
     }
 
+    /// A file of the client library by its name.
+    pub fn of_client(name: &str) -> Self {
+        let mut files = console::CLIENT.iter();
+        let found = files.find(|file| file.name == name);
+        found.map_or(Self::NoClient, Self::Client)
+    }
+
     /// The path as [`super::ROUTES`] has it.
     pub fn template(self) -> &'static str {
         match self {
@@ -73,6 +86,7 @@ impl Asset {
             Self::Style => "/style.css",
             Self::Console(file) if file.name == INDEX => "/",
             Self::Console(_) | Self::Missing => "/assets/{name}",
+            Self::Client(_) | Self::NoClient => "/client/{name}",
         }
     }
 
@@ -83,6 +97,15 @@ impl Asset {
             Self::Script => ("text/javascript; charset=utf-8", SCRIPT),
             Self::Style => ("text/css; charset=utf-8", STYLE),
             Self::Console(file) => return file.response(head),
+            Self::Client(file) => return file.of_library(head),
+            Self::NoClient => {
+                let detail = if console::CLIENT.is_empty() {
+                    "this daemon was built without the client library"
+                } else {
+                    "the client library has no file of this name"
+                };
+                return Err(Problem::new(404, detail).at("path"));
+            }
             Self::Missing => {
                 return Err(Problem::new(404, "there is nothing at this path").at("path"));
             }
@@ -92,6 +115,21 @@ impl Asset {
 }
 
 impl File {
+    /// Pages of other origins ask for it by a name that stays the same, so it is checked each time.
+    fn of_library(&self, head: &RequestHead) -> Result<Response, Problem> {
+        let known = head.header("If-None-Match").unwrap_or_default();
+        // RFC 9110 §13.1.2: any of a list, compared weakly.
+        let strength = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+        let is_known = known
+            .split(',')
+            .any(|tag| strength(tag) == strength(self.tag));
+        if is_known {
+            return Ok(Response::new(304).header("ETag", self.tag));
+        }
+        let coded = self.coded(head, answer("no-cache", POLICY))?;
+        Ok(coded.header("ETag", self.tag))
+    }
+
     fn response(&self, head: &RequestHead) -> Result<Response, Problem> {
         // A new version of the daemon must not meet an old script; a file whose name has its hash
         // never changes.
@@ -105,7 +143,12 @@ impl File {
         } else {
             POLICY
         };
-        let response = answer(caching, policy).header("Vary", "Accept-Encoding");
+        self.coded(head, answer(caching, policy))
+    }
+
+    /// Compressed for whoever takes that.
+    fn coded(&self, head: &RequestHead, response: Response) -> Result<Response, Problem> {
+        let response = response.header("Vary", "Accept-Encoding");
         if takes_gzip(head) {
             let packed = response.header("Content-Encoding", "gzip");
             return Ok(packed.body(self.content_type, self.gzip.to_vec()));
@@ -165,12 +208,14 @@ mod tests {
         static PAGE: File = File {
             name: INDEX,
             content_type: "text/html",
+            tag: "W/\"1\"",
             plain: b"<p>",
             gzip: b"\x1f\x8b",
         };
         static SCRIPT: File = File {
             name: "a-1.js",
             content_type: "text/javascript",
+            tag: "W/\"2\"",
             plain: b"",
             gzip: b"\x1f\x8b",
         };
@@ -194,5 +239,31 @@ mod tests {
         );
         assert!(script.value("Content-Security-Policy").is_some());
         assert_eq!(get(&SCRIPT, "br").expect_err("none").status(), 406);
+    }
+
+    #[test]
+    fn a_file_of_the_library_is_sent_once_and_named_by_a_tag() {
+        static LIBRARY: File = File {
+            name: "thingway.js",
+            content_type: "text/javascript",
+            tag: "W/\"3\"",
+            plain: b"export {}",
+            gzip: b"\x1f\x8b",
+        };
+        let first = Asset::Client(&LIBRARY).response(&asked("br"));
+        let first = first.expect("an answer");
+        assert_eq!(
+            (first.content(), first.value("ETag")),
+            (LIBRARY.plain, Some("W/\"3\""))
+        );
+        for (known, status) in [("W/\"3\"", 304), ("\"x\", \"3\"", 304), ("W/\"4\"", 200)] {
+            let text = format!("GET / HTTP/1.1\r\nHost: x\r\nIf-None-Match: {known}\r\n\r\n");
+            let head = RequestHead::parse(text.as_bytes()).expect("a head");
+            let again = Asset::Client(&LIBRARY).response(&head).expect("an answer");
+            assert_eq!(again.status(), status, "{known}");
+            assert_eq!(again.content().is_empty(), status == 304);
+        }
+        let missing = Asset::of_client("no.js").response(&asked("gzip"));
+        assert_eq!(missing.expect_err("none").status(), 404);
     }
 }
