@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import test from 'node:test';
+import jsQR from 'jsqr';
+import { PNG } from 'pngjs';
 import { faults } from './lib/axe.js';
 import { chromium } from './lib/browsers.js';
 import { Console } from './lib/console.js';
@@ -57,7 +59,7 @@ test('signs in, makes tokens, shares and revokes them', { timeout: testBound }, 
   assert.equal(await guest.row('echo').count(), 0, 'what it may not read is not there');
   assert.match(await guest.desk('demo').innerText(), /your token does not allow it/);
   assert.equal(await guest.page.locator('nav a[href="#/tokens"]').count(), 0);
-  const again = await Console.open(browser, url, new URL(link).hash);
+  const again = await Console.open(await chromium(t), url, new URL(link).hash); // another browser: tabs of this one lend each other their token
   await until('a link holds once', async () => /This link was used already/.test(await again.notices()));
 
   await boss.view('sessions');
@@ -99,21 +101,80 @@ test('remembers a token on this device when asked to, until the person signs out
     await page.connected();
   };
 
+  const forgotten = async ({ page }) => await page.evaluate(() => localStorage.getItem('thingway.token')) === null;
   const one = await Console.open(browser, url);
   await signIn(one, false);
-  const two = await Console.open(browser, url);
-  await two.page.locator('.sign-in form').waitFor(); // another tab has to ask
-  await signIn(two, true);
+  const two = await Console.open(browser, url); // another tab of the same browser gets in, and nothing is remembered for that
+  await two.connected();
+  assert.equal(await two.page.locator('.sign-in').count(), 0);
+  assert.ok(await forgotten(two));
+  await one.page.close();
+  await two.page.close();
   const three = await Console.open(browser, url);
-  await three.connected();
-  assert.equal(await three.page.locator('.sign-in').count(), 0);
-  await three.page.locator('.menu summary').click();
-  await three.page.getByRole('button', { name: 'Sign out' }).click();
   await three.page.locator('.sign-in form').waitFor();
-  assert.equal(await three.page.evaluate(() => localStorage.getItem('thingway.token')), null);
+  await signIn(three, true);
+  await three.page.close();
   const four = await Console.open(browser, url);
-  await four.page.locator('.sign-in form').waitFor();
-  assert.deepEqual([one, two, three, four].flatMap(({ errors }) => errors), []);
+  await four.connected();
+  const five = await Console.open(browser, url);
+  await five.connected();
+  await four.page.locator('.menu summary').click();
+  await four.page.getByRole('button', { name: 'Sign out' }).click();
+  for (const page of [four, five]) await page.page.locator('.sign-in form').waitFor(); // in all tabs
+  assert.ok(await forgotten(four));
+  const six = await Console.open(browser, url);
+  await six.page.locator('.sign-in form').waitFor();
+  assert.deepEqual([one, two, three, four, five, six].flatMap(({ errors }) => errors), []);
+});
+
+test('who comes by a link can have the device remembered', { timeout: testBound }, async (t) => {
+  if (!address) return skip(t, 'this machine has no address beside loopback');
+  const daemon = await Daemon.start(t, `[http]\nlisten = ["127.0.0.1:0", "${address}:0"]\n${demoEndpoint}`, { listen: false });
+  const url = await consoleOf(t, { url: await daemon.secureUrl() });
+  const make = async (path, body) => (await fetch(`${daemon.url}${path}`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) })).json();
+  const { token } = await make('/tokens', { name: 'phone', admin: true });
+  const { share } = await make('/shares', { name: 'guest', scopes: [{ endpoints: ['*'], verbs: ['read'] }] });
+  for (const hash of [`#token=${token}`, `#share=${share}`]) {
+    const browser = await chromium(t);
+    const one = await Console.open(browser, url, hash);
+    await one.connected();
+    const notice = one.page.locator('.notices [data-topic=remember]');
+    await until('it says how long that lasts', async () => /until you close its tab/.test(await notice.innerText()));
+    assert.deepEqual(await faults(one.page), []);
+    await notice.getByRole('button', { name: 'Remember on this device' }).click();
+    await until('the notice is gone', async () => await notice.count() === 0);
+    await one.page.close();
+    const two = await Console.open(browser, url);
+    await two.connected();
+    assert.equal(await two.page.locator('.notices [data-topic=remember]').count(), 0);
+    assert.deepEqual([one, two].flatMap(({ errors }) => errors), []);
+  }
+});
+
+test('a token that has expired leads to the form, with the reason', { timeout: testBound }, async (t) => {
+  if (!address) return skip(t, 'this machine has no address beside loopback');
+  const daemon = await Daemon.start(t, `[http]\nlisten = ["127.0.0.1:0", "${address}:0"]\n${demoEndpoint}`, { listen: false });
+  const url = await consoleOf(t, { url: await daemon.secureUrl() });
+  const make = async (expires_in_s) => (await (await fetch(`${daemon.url}/tokens`, { method: 'POST', headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ name: `t${expires_in_s}`, admin: true, expires_in_s }) })).json()).token;
+  const browser = await chromium(t);
+  // While the page is connected.
+  const page = await Console.open(browser, url, `#token=${await make(4)}`);
+  await page.connected();
+  const form = page.page.locator('.sign-in form');
+  await form.waitFor();
+  await until('the reason', async () => /Your token has expired. Ask for a new one/.test(await form.innerText()));
+  assert.equal(await page.page.locator('.notices li:not([data-topic=remember])').count(), 0, await page.notices());
+  // While the page was away: it asks once, and then a person.
+  let asked = 0;
+  page.page.on('request', (request) => { if (/\/(sessions|access)$/.test(request.url())) asked++; });
+  await page.page.reload();
+  await form.waitFor();
+  await until('the reason', async () => /token/.test(await form.innerText()));
+  const before = asked;
+  await page.page.waitForTimeout(3000); // a page that asks for ever does so within seconds
+  assert.equal(asked, before);
+  assert.deepEqual(page.errors, []);
 });
 
 test('over plain HTTP it says what that means', { timeout: testBound }, async (t) => {
@@ -129,5 +190,67 @@ test('over plain HTTP it says what that means', { timeout: testBound }, async (t
   assert.equal(await page.page.getByRole('button', { name: 'Copy' }).count(), 0, 'there is no clipboard');
   await page.page.getByRole('button', { name: 'Dismiss' }).click();
   assert.equal(await page.notices(), '');
+  assert.deepEqual(page.errors, []);
+});
+
+/** What a phone's camera reads. */
+async function readCode(page, selector) {
+  const shot = await page.locator(selector).screenshot();
+  const { data, width, height } = PNG.sync.read(shot);
+  return jsQR.default(new Uint8ClampedArray(data), width, height)?.data;
+}
+
+test('links made on the gateway itself lead to it from elsewhere', { timeout: testBound }, async (t) => {
+  if (!address) return skip(t, 'this machine has no address beside loopback');
+  const daemon = await Daemon.start(t, `[http]\nlisten = ["127.0.0.1:0", "${address}:0"]\nhosts = ["board.example"]\n${demoEndpoint}`, { listen: false });
+  const secure = new URL(await daemon.secureUrl());
+  const browser = await chromium(t);
+  const page = await Console.open(browser, await consoleOf(t, daemon));
+  await page.connected();
+  await page.view('tokens');
+  const maker = page.page.locator('.new-token');
+  await maker.getByLabel('Name').fill('guest');
+  await maker.getByRole('button', { name: 'Make link to share' }).click();
+  const link = await until('the link', async () => (await maker.locator('.links pre').innerText()).match(/https\S+#share=\S+/)?.[0]);
+  assert.equal(new URL(link).host, secure.host);
+  assert.doesNotMatch(await maker.innerText(), /localhost|127\.0\.0\.1/);
+  const offered = await maker.getByLabel('Address').locator('option').allInnerTexts();
+  assert.ok(offered.includes(`https://board.example:${secure.port}`), offered.join());
+  const { fingerprints } = await (await fetch(`${daemon.url}/access`)).json();
+  assert.ok((await maker.innerText()).includes(fingerprints.tls), 'what the warning has to show');
+  for (const colorScheme of ['light', 'dark']) for (const width of [1280, 390]) {
+    await page.page.emulateMedia({ colorScheme });
+    await page.page.setViewportSize({ width, height: 800 });
+    await page.page.locator('svg.qr').scrollIntoViewIfNeeded();
+    await page.page.screenshot({ path: `${output}console-link-${width}-${colorScheme}.png` });
+    assert.equal(await readCode(page.page, 'svg.qr'), link);
+    assert.deepEqual(await faults(page.page), []);
+  }
+  await maker.getByLabel('Address').selectOption(`https://board.example:${secure.port}`);
+  await until('the code follows', async () => /board\.example/.test(await readCode(page.page, 'svg.qr')));
+
+  // A link that nobody has used can be taken back.
+  await page.page.getByRole('button', { name: 'Revoke guest' }).click();
+  await page.page.locator('[data-share=guest]').getByRole('button', { name: 'Revoke', exact: true }).click();
+  await until('it is off the list', async () => await page.page.locator('[data-share=guest]').count() === 0);
+  const redeemed = await fetch(`${daemon.url}/shares/redeem`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ share: link.split('=')[1] }) });
+  assert.equal(redeemed.status, 404);
+  assert.deepEqual(page.errors, []);
+});
+
+test('a gateway that is closed to the network says what opens it, and makes no link that leads nowhere', { timeout: testBound }, async (t) => {
+  const daemon = await Daemon.start(t, demoEndpoint);
+  const browser = await chromium(t);
+  const page = await Console.open(browser, await consoleOf(t, daemon));
+  await page.connected();
+  await page.view('tokens');
+  const maker = page.page.locator('.new-token');
+  await until('it is said before', async () => /open to its own machine only.*thingway setup/s.test(await maker.innerText()));
+  await maker.getByLabel('Name').fill('guest');
+  await maker.getByRole('button', { name: 'Make token' }).click();
+  await until('the token', async () => /tw_/.test(await maker.innerText()));
+  const text = await maker.innerText();
+  assert.doesNotMatch(text, /https?:\/\//);
+  assert.match(text, /thingway setup/);
   assert.deepEqual(page.errors, []);
 });

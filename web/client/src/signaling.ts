@@ -10,6 +10,7 @@ export class Signaling {
   #token: ConnectOptions['token'];
   #fetch: typeof fetch;
   #last: string | undefined;
+  #renewed = false;
 
   constructor(url: string | URL, options: ConnectOptions) {
     try {
@@ -25,11 +26,13 @@ export class Signaling {
     this.#fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
   }
 
-  /** Whether a new token can be had when one has expired. */
-  get renews() { return typeof this.#token === 'function'; }
+  /** Whether a new token can be had when one has expired: the last one that was given was not that of the time before. */
+  get renews() { return typeof this.#token === 'function' && this.#renewed; }
 
   async post(sdp: string, signal: AbortSignal): Promise<Resource> {
-    this.#last = typeof this.#token === 'function' ? await this.#token() : this.#token;
+    const token = typeof this.#token === 'function' ? await this.#token() : this.#token;
+    this.#renewed = token !== this.#last;
+    this.#last = token;
     const url = new URL('sessions', this.url);
     const response = await this.#request(url, { method: 'POST', body: sdp, signal }, 'application/sdp');
     const answer = await response.text();

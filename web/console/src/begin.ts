@@ -4,7 +4,7 @@
 import { connect } from 'thingway';
 import { first } from './first.ts';
 import type { Later } from './state/late.ts';
-import { heldToken, hold, share } from './state/arrival.ts';
+import { brought, heldToken, hold, isRemembered, share } from './state/arrival.ts';
 import { stored } from './state/storage.ts';
 
 /** The addresses of main.tsx and of the parts that come later, which the build knows. */
@@ -18,7 +18,7 @@ const chosen = stored('theme');
 const dark = chosen === '"dark"' || (chosen !== '"light"' && matchMedia('(prefers-color-scheme: dark)').matches);
 document.documentElement.dataset.theme = dark ? 'dark' : 'light';
 
-const early = { connect, first, heldToken, hold, parts: PARTS, share };
+const early = { brought, connect, first, heldToken, hold, isRemembered, parts: PARTS, share };
 /** What is here already, for the parts that come: see state/early.ts. */
 export type Early = typeof early;
 Object.assign(globalThis, { early });

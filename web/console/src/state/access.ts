@@ -1,6 +1,6 @@
 // Who this page is to the gateway: its token, what that allows, and requests in its name.
 import { signal } from '@preact/signals';
-import { heldToken, hold } from './early.ts';
+import { heldToken, hold, isRemembered } from './early.ts';
 
 export interface Scope { endpoints: string[]; verbs: string[] }
 export interface Access {
@@ -10,6 +10,13 @@ export interface Access {
   admin: boolean;
   expires: string | null;
   tls: boolean;
+  /** Where the gateway is open to the network, if it is. */
+  port?: number | null;
+  /** Names and addresses of the gateway for other machines; for administrators. */
+  hosts?: string[] | null;
+  /** Whether this page may add, change and remove endpoints. */
+  configure?: boolean;
+  fingerprints?: { dtls: string; tls: string | null };
 }
 
 /** What a gateway without tokens allows: everything. */
@@ -58,7 +65,8 @@ export async function request(method: string, path: string, body?: unknown): Pro
   });
   if (response.ok) return response;
   const refusal = await Refusal.from(response);
-  if (response.status === 401) signIn.value = refusal;
+  // Before the page has got in there may be another way than to ask a person.
+  if (response.status === 401 && access.peek()) signIn.value = refusal;
   throw refusal;
 }
 
@@ -89,6 +97,14 @@ export function useToken(value: string | null, remember: boolean): void {
   hold(value, remember);
   token.value = value;
 }
+
+/** Keeps the token when the tab is closed. */
+export function remember(): void {
+  hold(token.peek(), true);
+}
+
+/** Whether the token is gone when the tab is closed. */
+export const isForgotten = (): boolean => token.peek() !== null && !isRemembered();
 
 /** Whether the token allows this, as far as the page can know. The gateway has the last word. */
 export function allows(endpoint: string, verb: 'read' | 'write' | 'line'): boolean {

@@ -4,6 +4,8 @@ import { store, stored } from './storage.ts';
 const given = new URLSearchParams(location.hash.slice(1));
 /** The code of a share link, which is still to be redeemed. */
 export const share = given.get('share');
+/** Whether the device remembers the token, or this tab only. */
+export const isRemembered = (): boolean => stored('token') !== null;
 let held = stored('token', () => sessionStorage) ?? stored('token');
 
 export const heldToken = (): string | null => held;
@@ -14,6 +16,7 @@ export function hold(value: string | null, remember: boolean): void {
   store('token', remember ? value : null);
 }
 
-const brought = given.get('token');
+/** What a link brought; the tab forgets it when it is closed. */
+export const brought = given.get('token');
 if (brought || share) history.replaceState(null, '', location.pathname + location.search);
 if (brought) hold(brought, false);

@@ -2,8 +2,9 @@
 import { signal } from '@preact/signals';
 import type { Deadman, EndpointInfo, Lease, Session } from 'thingway';
 import { t } from '../i18n/index.ts';
-import { access, enter, Refusal, signIn, token, useToken } from './access.ts';
-import { connect } from './early.ts';
+import { access, enter, isForgotten, Refusal, remember, signIn, token, useToken } from './access.ts';
+import { announce, borrow, onSignedOut } from './borrowing.ts';
+import { brought, connect, share } from './early.ts';
 import { reasonWords, words } from './failures.ts';
 import { notice, settle } from './notices.ts';
 
@@ -45,18 +46,43 @@ export async function start(begun?: Promise<Session>): Promise<void> {
     attempts = 0;
     for (const topic of ['session', 'left']) settle(topic);
     follow(made);
+    if (isLent) offerToRemember();
   } catch (error) {
     link.value = 'closed';
-    if (error instanceof Refusal && error.status === 401) return;
-    if (isTokenTrouble(error)) return ask((error as { code: string }).code, (error as Error).message);
+    const word = error instanceof Refusal && error.status === 401 ? error.word : isTokenTrouble(error) ? (error as { code: string }).code : null;
+    if (word === 'token-missing' && await usesTokenOfOtherTab()) return start();
+    if (word !== null) return ask(word, (error as Error).message);
     notice('session', () => words(error), { label: () => t('again'), run: () => void start() });
     const wait = error instanceof Refusal ? error.retryAfter : 0;
     retry = setTimeout(() => void start(), Math.max(wait, Math.min(500 * 2 ** attempts++, 8000) * (0.75 + Math.random() / 2)));
   }
 }
 
+let isLent = brought !== null || share !== null;
+
+async function usesTokenOfOtherTab(): Promise<boolean> {
+  const lent = token.peek() ? null : await borrow();
+  if (lent === null) return false;
+  useToken(lent, false);
+  isLent = true;
+  return true;
+}
+
+/** A person who came by a link has had no occasion to choose. */
+function offerToRemember(): void {
+  isLent = false;
+  if (isForgotten()) notice('remember', () => ({ what: t('remember'), todo: '' }), { label: () => t('sign-in.remember'), run: () => { remember(); settle('remember'); } });
+}
+
 /** Forgets the token on this device and ends the session. */
 export async function signOut(): Promise<void> {
+  if (token.peek()) announce(token.peek()!);
+  await leave();
+}
+
+onSignedOut(() => void leave());
+
+async function leave(): Promise<void> {
   clearTimeout(retry);
   const old = session.value;
   session.value = null;
@@ -66,6 +92,7 @@ export async function signOut(): Promise<void> {
 }
 
 function ask(word: string, detail: string): void {
+  for (const topic of ['session', 'left', 'remember']) settle(topic); // the form says all that matters now
   access.value = null;
   signIn.value = new Refusal(401, word, detail, '', 0);
 }
