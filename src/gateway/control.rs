@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::Gateway;
+use super::lease::Denied;
 use super::line::{After, Asker};
 use super::views::EndpointView;
-use super::writers::Denied;
 use crate::access::scope::{Grant, Verb};
 use crate::config::EndpointConfig;
 use crate::endpoint::script::Script;
@@ -97,7 +97,7 @@ impl Gateway {
             Ok(Request::Lease { endpoint, wish }) => {
                 let done = self
                     .find_allowed(id, &endpoint, Verb::Write)
-                    .and_then(|endpoint| self.wish_lease(Some(id), endpoint, &wish));
+                    .and_then(|endpoint| self.wish_lease(now, Some(id), endpoint, &wish));
                 if let Err((reason, detail)) = done {
                     self.tell_error(id, reason, &detail);
                 }

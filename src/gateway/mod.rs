@@ -17,6 +17,7 @@ mod events;
 mod hub;
 mod instances;
 mod internal;
+mod lease;
 mod line;
 mod line_answers;
 mod listeners;
@@ -479,6 +480,7 @@ impl Gateway {
                         self.service(now, source);
                     }
                 }
+                TimerKey::Asked(endpoint) => self.hand_over_lease(endpoint),
                 TimerKey::Lease(session) => self.touch_session(session),
                 TimerKey::Deadman(endpoint) => self.fire_deadman(now, endpoint),
                 TimerKey::Capture(endpoint) => self.open_tape(endpoint),

@@ -16,6 +16,8 @@ pub(super) enum TimerKey {
     Endpoint(EndpointId),
     /// News of leases that were held back.
     Lease(SessionId),
+    /// The end of the time in which a session may keep a lease from another.
+    Asked(EndpointId),
     /// The end of a writer's silence.
     Deadman(EndpointId),
     /// Another try at a capture file.

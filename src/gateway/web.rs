@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use super::Gateway;
 use super::access::{Reach, permit};
 use super::hub::{Foreign, ForeignRequest, Purpose};
+use super::lease::Denied;
 use super::line::Asker;
 use super::source::{Command, Socket, Source};
 use super::timers::TimerKey;
-use super::writers::Denied;
 use crate::access::scope::Grant;
 use crate::access::visitors::{Admission, From, Right};
 use crate::api::authority;
@@ -372,7 +372,7 @@ impl Gateway {
                     Err(problem) => Err(problem),
                 }
             }
-            (Resource::Lease(name), Action::Post) => self.post_lease(name, &body),
+            (Resource::Lease(name), Action::Post) => self.post_lease(now, name, &body),
             (Resource::Endpoint(name), Action::Put) => {
                 match self.put_endpoint(source, &request.caller, name, &body) {
                     Ok(()) => return,

@@ -1,5 +1,7 @@
 //! What the bodies about an endpoint say.
 
+use std::time::Instant;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -34,13 +36,18 @@ impl Gateway {
         Ok((endpoint, script, after))
     }
 
-    pub(super) fn post_lease(&mut self, name: &str, body: &[u8]) -> Result<Response, Problem> {
+    pub(super) fn post_lease(
+        &mut self,
+        now: Instant,
+        name: &str,
+        body: &[u8],
+    ) -> Result<Response, Problem> {
         let endpoint = self.find_endpoint(name).map_err(not_found)?;
         let fields: LeaseBody = json::from_body(body)
             .map_err(|error| Problem::new(400, &error.to_string()).at("body"))?;
         let wish = Wish::parse(&fields.what, false, fields.to)
             .map_err(|detail| Problem::new(400, &detail).at("do"))?;
-        self.wish_lease(None, endpoint, &wish)
+        self.wish_lease(now, None, endpoint, &wish)
             .map_err(|(reason, detail)| {
                 let place = if reason == "unknown-session" {
                     "to"

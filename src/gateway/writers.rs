@@ -1,11 +1,10 @@
-//! Who may write to a device, and what happens when the one who does falls silent.
+//! Which session writes to a device, and what happens when it falls silent.
 //!
-//! With `writers = "one"` the lease goes to whoever writes first, and is handed over, taken over
-//! and given back on the control channel. The dead man is a deadline that every message and every
+//! The dead man is a deadline that every message and every
 //! heartbeat of the writing session moves on; when it passes, the machine is stopped.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::json;
 
@@ -14,21 +13,19 @@ use super::line::Expected;
 use super::source::Command;
 use super::stats::Direction;
 use super::timers::TimerKey;
-use crate::access::scope::Verb;
 use crate::config::{EndpointKind, Writers};
 use crate::endpoint::line::{Flush, LineStep};
 use crate::endpoint::{Count, DeviceState, DropReason};
-use crate::ids::{EndpointId, RouteId, SessionId};
-use crate::session::control::{Reply, Wish};
-
-/// A session hears of leases at most this often.
-const LEASE_INTERVAL: Duration = Duration::from_millis(20);
+use crate::ids::{EndpointId, SessionId};
+use crate::session::control::Reply;
 
 /// A device's writers.
 #[derive(Debug, Default)]
 pub(super) struct Writing {
     /// Who holds the lease.
     pub(super) lease: Option<SessionId>,
+    /// The session that has asked the holder for it, and when it gets it.
+    pub(super) asked: Option<(SessionId, Instant)>,
     /// Whose silence stops the machine: the session that wrote last.
     writer: Option<SessionId>,
     /// Sessions that were stopped and have not shown since that they know. What comes from them
@@ -44,9 +41,6 @@ impl Writing {
         self.writer.is_some()
     }
 }
-
-/// Why a wish was not granted: one word, one sentence.
-pub(super) type Denied = (&'static str, String);
 
 impl Gateway {
     /// Whether a session may write to a device now.
@@ -244,148 +238,6 @@ impl Gateway {
         routes
             .filter_map(|id| Some(self.routing.routes.get(*id)?.session))
             .collect()
-    }
-
-    // ---- the lease ----
-
-    /// What a peer (or, with `None`, somebody over HTTP, who may do anything) wants of a lease.
-    pub(super) fn wish_lease(
-        &mut self,
-        asker: Option<SessionId>,
-        id: EndpointId,
-        wish: &Wish,
-    ) -> Result<(), Denied> {
-        let Some(device) = self.routing.endpoints.get(id) else {
-            return Err(("unknown-endpoint", "no endpoint has this name".to_owned()));
-        };
-        if device.config.traffic.writers != Writers::One {
-            let detail = "everybody may write to this endpoint".to_owned();
-            return Err(("no-lease", detail));
-        }
-        let holder = device.writing.lease;
-        let is_holder = asker.is_none() || holder == asker;
-        let held = || {
-            let name = holder.and_then(|id| self.sessions.get(id));
-            let name = name.map_or("nobody", |entry| entry.session.name());
-            ("lease-held", format!("session {name} has the lease"))
-        };
-        let next = match wish {
-            Wish::Take { .. } if asker.is_none() => {
-                let detail = "over HTTP a lease is released or given to a session".to_owned();
-                return Err(("no-channel", detail));
-            }
-            Wish::Release if holder.is_none() => None,
-            Wish::Take { force } => {
-                let Some(asker) = asker.filter(|asker| self.sessions_at(id).contains(asker)) else {
-                    let detail = "open a channel to the endpoint first".to_owned();
-                    return Err(("no-channel", detail));
-                };
-                if holder.is_some() && !is_holder && !force {
-                    return Err(held());
-                }
-                Some(asker)
-            }
-            Wish::Release | Wish::Give { .. } if !is_holder => return Err(held()),
-            Wish::Release => None,
-            Wish::Give { to } => {
-                let to = self.names.get(to).copied();
-                let to = to.filter(|to| self.sessions_at(id).contains(to));
-                let may_write = |to: &SessionId| {
-                    let (entry, device) = (self.sessions.get(*to), self.routing.endpoints.get(id));
-                    let name = device.map(|device| device.config.name.as_str());
-                    let name = name.unwrap_or_default();
-                    entry.is_some_and(|entry| entry.grant.allows(name, Verb::Write))
-                };
-                if to.as_ref().is_some_and(|to| !may_write(to)) {
-                    let detail = "the token of that session does not allow writing".to_owned();
-                    return Err(("forbidden", detail));
-                }
-                Some(to.ok_or_else(|| {
-                    let detail = "no such session has a channel to the endpoint".to_owned();
-                    ("unknown-session", detail)
-                })?)
-            }
-        };
-        self.set_lease(id, next);
-        Ok(())
-    }
-
-    fn set_lease(&mut self, id: EndpointId, holder: Option<SessionId>) {
-        let Some(device) = self.routing.endpoints.get_mut(id) else {
-            return;
-        };
-        if std::mem::replace(&mut device.writing.lease, holder) == holder {
-            return;
-        }
-        let endpoint = device.config.name.clone();
-        let name = holder.and_then(|id| self.sessions.get(id));
-        let name = name.map(|entry| entry.session.name().to_owned());
-        log::debug!(
-            "endpoint {endpoint}: the lease has {}",
-            name.as_deref().unwrap_or("nobody")
-        );
-        let event = json!({"endpoint": endpoint, "holder": name});
-        self.events.push("lease", &event);
-        for reader in self.sessions_at(id) {
-            self.tell_lease(reader, id);
-        }
-    }
-
-    /// A session is to be told who may write to an endpoint, if that is one session at a time.
-    pub(super) fn tell_lease(&mut self, reader: SessionId, id: EndpointId) {
-        let device = self.routing.endpoints.get(id);
-        let is_leased = device.is_some_and(|device| device.config.traffic.writers == Writers::One);
-        if let Some(entry) = self.sessions.get_mut(reader).filter(|_| is_leased) {
-            entry.lease_news.insert(id);
-            self.touch_session(reader);
-        }
-    }
-
-    /// Tells a session how leases are now. Somebody may take and release one in a loop, and a peer
-    /// that reads slowly must not pay for it: it is told of the latest, and not too often.
-    pub(super) fn tell_lease_news(&mut self, now: Instant, reader: SessionId) {
-        let Some(entry) = self.sessions.get_mut(reader) else {
-            return;
-        };
-        if entry.lease_news.is_empty() || !entry.session.has_room_for_answers() {
-            return;
-        }
-        let next = entry.lease_told.map(|at| at + LEASE_INTERVAL);
-        if let Some(at) = next.filter(|at| *at > now) {
-            return self.timers.set(TimerKey::Lease(reader), Some(at));
-        }
-        entry.lease_told = Some(now);
-        for id in std::mem::take(&mut entry.lease_news) {
-            let Some(device) = self.routing.endpoints.get(id) else {
-                continue;
-            };
-            let (endpoint, lease) = (device.config.name.as_str(), device.writing.lease);
-            let holder = lease.and_then(|id| self.sessions.get(id));
-            let holder = holder.map(|entry| entry.session.name().to_owned());
-            if let Some(entry) = self.sessions.get_mut(reader) {
-                entry.session.tell(&Reply::Lease {
-                    endpoint,
-                    holder: holder.as_deref(),
-                    yours: lease == Some(reader),
-                });
-            }
-        }
-    }
-
-    /// A channel to an endpoint has gone; with the session's last one goes its lease.
-    pub(super) fn release_lease(&mut self, session: SessionId, id: EndpointId, gone: RouteId) {
-        let Some(device) = self.routing.endpoints.get_mut(id) else {
-            return;
-        };
-        if device.writing.lease != Some(session) {
-            return;
-        }
-        let mut others = device.routes.iter().filter(|id| **id != gone);
-        let routes = &self.routing.routes;
-        let stays = others.any(|id| routes.get(*id).is_some_and(|r| r.session == session));
-        if !stays {
-            self.set_lease(id, None);
-        }
     }
 
     /// A session has ended.

@@ -147,6 +147,11 @@ pub enum Reply<'a> {
         holder: Option<&'a str>,
         /// Whether that is this one.
         yours: bool,
+        /// The session that has asked the holder for it.
+        asked_by: Option<&'a str>,
+        /// In how many milliseconds that session gets it, unless the holder keeps it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        wait_ms: Option<u64>,
     },
     /// A machine was stopped, because who moved it had fallen silent.
     Deadman {
@@ -231,6 +236,10 @@ pub enum Wish {
         /// Takes it over.
         force: bool,
     },
+    /// To have it, unless the session that has it says no within a short time.
+    Ask,
+    /// To keep it from the session that has asked.
+    Keep,
     /// To give it back.
     Release,
     /// To hand it over.
@@ -241,14 +250,16 @@ pub enum Wish {
 }
 
 impl Wish {
-    /// Reads `take`, `release` or `give`.
+    /// Reads `take`, `ask`, `keep`, `release` or `give`.
     pub fn parse(word: &str, force: bool, to: Option<String>) -> Result<Self, String> {
         match (word, to) {
             ("take", None) => Ok(Self::Take { force }),
+            ("ask", None) => Ok(Self::Ask),
+            ("keep", None) => Ok(Self::Keep),
             ("release", None) => Ok(Self::Release),
             ("give", Some(to)) => Ok(Self::Give { to }),
             ("give", None) => Err("give says to which session: \"to\"".to_owned()),
-            _ => Err("do is one of take, release, give".to_owned()),
+            _ => Err("do is one of take, ask, keep, release, give".to_owned()),
         }
     }
 }

@@ -10,6 +10,7 @@
 )]
 
 mod access;
+mod asking;
 mod backlog;
 mod balance;
 mod configure;
