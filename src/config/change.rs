@@ -65,6 +65,18 @@ pub fn endpoint_toml(name: &str, value: &Value) -> Result<String, String> {
     toml::to_string(&json!({"endpoint": [fields]})).map_err(|error| error.to_string())
 }
 
+/// The endpoint of a file that has one of this name and nothing else, as JSON in the words of the file, without its name.
+pub fn endpoint_json(text: &str, name: &str) -> Option<Value> {
+    if !holds_only(text, name) {
+        return None;
+    }
+    let mut root: toml::Table = text.parse().ok()?;
+    let endpoints: Vec<toml::Table> = root.remove("endpoint")?.try_into().ok()?;
+    let mut endpoint = endpoints.into_iter().next()?;
+    endpoint.remove("name");
+    serde_json::to_value(endpoint).ok()
+}
+
 /// Whether a file's text is one endpoint of this name and nothing else, so that it may be written
 /// anew without the loss of what somebody else put there.
 pub fn holds_only(text: &str, name: &str) -> bool {
@@ -120,6 +132,11 @@ mod tests {
         assert_eq!((path.to_str(), line.baud), (Some("/dev/tty \"x\""), 9600));
         let deadman = arm.traffic.deadman.as_ref().expect("a dead man");
         assert_eq!(deadman.send, b"stop\r\n");
+        let mut named = value.clone();
+        named["name"] = json!("arm");
+        let named = endpoint_toml("arm", &named).expect("TOML");
+        assert_eq!(endpoint_json(&named, "arm"), Some(value));
+        assert_eq!(endpoint_json(&named, "leg"), None);
         for wrong in [json!([]), json!({"name": "leg"}), json!({"path": null})] {
             assert!(endpoint_toml("arm", &wrong).is_err(), "{wrong}");
         }

@@ -28,7 +28,7 @@ use crate::endpoint::line::LineSettings;
 use crate::framing::Framing;
 use crate::limits::Limits;
 
-pub use change::{ServedConfig, endpoint_file, endpoint_toml, holds_only};
+pub use change::{ServedConfig, endpoint_file, endpoint_json, endpoint_toml, holds_only};
 pub use endpoints::check_name;
 pub use environment::VARIABLES;
 pub use http::is_host;

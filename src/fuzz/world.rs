@@ -454,6 +454,10 @@ impl World {
                 self.gateway.handle_access_stored(self.now, result);
             }
             Command::ListPorts => self.gateway.handle_ports(self.now, &[]),
+            Command::ReadEndpoint { name } => {
+                let read = Err("no such file".to_owned());
+                self.gateway.handle_endpoint_read(self.now, &name, read);
+            }
             Command::WriteEndpoint { name, .. } => {
                 self.gateway
                     .handle_endpoint_written(self.now, &name, Ok(()));

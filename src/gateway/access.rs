@@ -391,6 +391,7 @@ pub(super) fn permit(grant: &Grant, resource: &Resource, action: Action) -> Resu
         )),
         (
             Resource::Endpoint(_)
+            | Resource::EndpointFile(_)
             | Resource::Ports
             | Resource::Tokens
             | Resource::Token(_)
@@ -398,7 +399,23 @@ pub(super) fn permit(grant: &Grant, resource: &Resource, action: Action) -> Resu
             | Resource::Setup,
             _,
         ) => admin(),
-        _ => Ok(()),
+        // What depends on whose session it is, or shows each token what it may see. No resource is here by default.
+        (
+            Resource::Sessions
+            | Resource::Session(_)
+            | Resource::Endpoints
+            | Resource::Events
+            | Resource::Metrics
+            | Resource::Access
+            | Resource::Tickets
+            | Resource::Page(_)
+            | Resource::Authority(_)
+            | Resource::Health
+            | Resource::Ready
+            | Resource::Redeem
+            | Resource::Everything,
+            _,
+        ) => Ok(()),
     }
 }
 

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::Gateway;
 use super::source::{Command, Source};
 use super::timers::TimerKey;
+use super::{Device, Gateway};
 use crate::access::scope::Verb;
 use crate::api::origin::Caller;
 use crate::api::problem::Problem;
@@ -35,6 +35,8 @@ pub(super) struct Configured {
     pub(super) discover: bool,
     /// Requests that wait for a file to be written.
     writes: Vec<PendingWrite>,
+    /// Requests that wait for an endpoint's file, by its name.
+    readers: Vec<(SourceId, Caller, String)>,
     /// Requests that wait for the list of ports.
     port_askers: Vec<(SourceId, Caller)>,
     /// Origins, beside our own, whose pages may use the API.
@@ -63,6 +65,7 @@ impl Configured {
             configure: config.api.configure,
             discover: config.serial.discover,
             writes: Vec::new(),
+            readers: Vec::new(),
             port_askers: Vec::new(),
             allowed_origins: config.http.allowed_origins.clone(),
             own_names,
@@ -236,8 +239,7 @@ impl Gateway {
             let detail = format!("an endpoint's name {why}");
             Problem::new(400, &detail).at("path")
         })?;
-        let id = self.routing.endpoint_names.get(name);
-        let device = id.and_then(|id| self.routing.endpoints.get(*id));
+        let device = self.device_named(name);
         // Others in the file of this name would go with it.
         let own_file = endpoint_file(name);
         let mut others = self.routing.endpoints.iter().filter(|(_, device)| {
@@ -261,6 +263,53 @@ impl Gateway {
                 Err(Problem::new(409, detail).at("path"))
             }
         }
+    }
+
+    /// `GET /endpoints/{name}/config`. The answer comes when the file has been read.
+    pub(super) fn ask_endpoint_file(
+        &mut self,
+        source: SourceId,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<(), Problem> {
+        self.check_configurable(name)?;
+        let is_file = self
+            .device_named(name)
+            .is_some_and(|device| matches!(device.config.place, Place::File { .. }));
+        if !is_file {
+            let detail = "no endpoint of this name has a file of its own";
+            return Err(Problem::new(404, detail).at("path"));
+        }
+        let waiting = (source, caller.clone(), name.to_owned());
+        self.configured.readers.push(waiting);
+        let name = name.to_owned();
+        self.commands.push_back(Command::ReadEndpoint { name });
+        Ok(())
+    }
+
+    /// The answer to [`Command::ReadEndpoint`].
+    pub fn handle_endpoint_read(
+        &mut self,
+        now: Instant,
+        name: &str,
+        result: Result<Value, String>,
+    ) {
+        let mut readers = self.configured.readers.iter();
+        let Some(at) = readers.position(|(.., wanted)| wanted == name) else {
+            return;
+        };
+        let (source, caller, _) = self.configured.readers.remove(at);
+        let response = match result {
+            Ok(json) => Response::new(200).body("application/json", json.to_string().into_bytes()),
+            Err(detail) => Problem::new(409, &detail).response(),
+        };
+        self.answer(now, source, &caller, response);
+        self.service(now, source);
+    }
+
+    fn device_named(&self, name: &str) -> Option<&Device> {
+        let id = self.routing.endpoint_names.get(name)?;
+        self.routing.endpoints.get(*id)
     }
 
     pub(super) fn put_endpoint(
@@ -295,8 +344,7 @@ impl Gateway {
             name: name.to_owned(),
             endpoint: Some(Box::new(endpoint)),
         });
-        let id = self.routing.endpoint_names.get(name);
-        let device = id.and_then(|id| self.routing.endpoints.get(*id));
+        let device = self.device_named(name);
         let replace =
             device.is_some_and(|device| matches!(device.config.place, Place::File { .. }));
         self.commands.push_back(Command::WriteEndpoint {
@@ -362,10 +410,7 @@ impl Gateway {
     ) -> Result<(), Problem> {
         self.check_configurable(name)?;
         let is_file = self
-            .routing
-            .endpoint_names
-            .get(name)
-            .and_then(|id| self.routing.endpoints.get(*id))
+            .device_named(name)
             .is_some_and(|device| matches!(device.config.place, Place::File { .. }));
         if !is_file {
             let detail = "no endpoint of this name has a file to remove";

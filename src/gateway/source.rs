@@ -144,6 +144,11 @@ pub enum Command {
     },
     /// Find the serial ports of this machine and answer with `handle_ports`.
     ListPorts,
+    /// Read an endpoint's file in `conf.d` and answer with `handle_endpoint_read`.
+    ReadEndpoint {
+        /// Its name, which is the file's too.
+        name: String,
+    },
     /// Write (or, without a text, remove) an endpoint's file in `conf.d` and answer with
     /// `handle_endpoint_written`.
     WriteEndpoint {

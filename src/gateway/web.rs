@@ -431,6 +431,10 @@ impl Gateway {
                 Some(value) => json(value),
                 None => Err(Problem::new(404, "no endpoint has this name").at("path")),
             },
+            Resource::EndpointFile(name) => {
+                self.ask_endpoint_file(source, caller, name)?;
+                Ok(None)
+            }
             Resource::Ports => {
                 self.ask_ports(source, caller);
                 Ok(None)

@@ -91,6 +91,18 @@ impl ConfigFiles {
         Some(parent.join("conf.d"))
     }
 
+    /// Reads an endpoint's file: the endpoint as JSON, in the words of the file.
+    pub(super) fn read_endpoint(&self, name: &str) -> Result<serde_json::Value, String> {
+        let Some(folder) = self.folder() else {
+            return Err("there is no configuration file".to_owned());
+        };
+        let path = folder.with_file_name(endpoint_file(name));
+        let text = fs::read_to_string(&path)
+            .map_err(|error| format!("{}: {}", path.display(), plain(&error)))?;
+        crate::config::endpoint_json(&text, name)
+            .ok_or_else(|| format!("{} holds more than this endpoint", path.display()))
+    }
+
     /// Writes (or, without a text, removes) an endpoint's file, so that either all of it is there
     /// after a power cut or nothing.
     pub(super) fn write_endpoint(

@@ -132,6 +132,7 @@ fn requests_are_held_to_the_token() {
         ("GET", "/endpoints/rover", &Value::Null, 404),
         ("POST", "/endpoints/rover/line", &looks, 404),
         ("POST", "/endpoints/arm/line", &looks, 403),
+        ("GET", "/endpoints/arm/config", &Value::Null, 403),
         ("PUT", "/endpoints/arm", &json!({"kind": "echo"}), 403),
         ("PUT", "/endpoints/new", &json!({"kind": "echo"}), 403),
         ("DELETE", "/endpoints/rover", &Value::Null, 403),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use thingway::config::{Config, File, Place, Sources};
 use thingway::ports::Port;
 
@@ -150,6 +151,21 @@ fn endpoints_come_and_go_over_the_api_where_that_is_allowed() {
         let answer = send(&mut world, "PUT", name, body);
         assert!(answer.starts_with(status), "{name} {body}: {answer}");
     }
+    let config = |world: &mut World, name: &str| {
+        world.ask_json("GET", &format!("/endpoints/{name}/config"), &Value::Null)
+    };
+    let (status, written) = config(&mut world, "leg");
+    let wanted: Value = serde_json::from_str(&faster).expect("JSON");
+    assert_eq!((status, &written), (200, &wanted), "as it was sent");
+    let (status, other) = config(&mut world, "arm");
+    assert!(
+        status == 409
+            && other["detail"]
+                .as_str()
+                .is_some_and(|why| why.contains("line")),
+        "it is elsewhere, and where is said: {other}"
+    );
+    assert_eq!(config(&mut world, "foot").0, 404);
     assert!(send(&mut world, "DELETE", "arm", "").starts_with("409 "));
     assert!(send(&mut world, "DELETE", "foot", "").starts_with("404 "));
     assert!(send(&mut world, "DELETE", "leg", "").starts_with("200 "));

@@ -80,6 +80,10 @@ impl EventLoop {
                 Command::WatchDevices => {
                     self.files.add(Path::new("/dev/serial/by-id/*"));
                 }
+                Command::ReadEndpoint { name } => {
+                    let read = self.config.read_endpoint(&name);
+                    self.gateway.handle_endpoint_read(now, &name, read);
+                }
                 Command::WriteEndpoint {
                     name,
                     text,

@@ -238,6 +238,12 @@ impl World {
                     self.gateway.handle_failed(self.now, source, &failure);
                 }
                 Command::ListPorts => self.gateway.handle_ports(self.now, &self.ports.clone()),
+                Command::ReadEndpoint { name } => {
+                    let text = self.files.get(&name).and_then(Option::as_deref);
+                    let found = text.and_then(|text| thingway::config::endpoint_json(text, &name));
+                    let read = found.ok_or_else(|| "no such file".to_owned());
+                    self.gateway.handle_endpoint_read(self.now, &name, read);
+                }
                 Command::WriteEndpoint { name, text, .. } => {
                     self.files.insert(name.clone(), text);
                     self.gateway
