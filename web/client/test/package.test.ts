@@ -18,10 +18,10 @@ async function size(source: string) {
   return gzipSync(outputFiles[0]!.contents, { level: 9 }).length;
 }
 
-test('the entry has at most 10 kB', async () => {
+test('the entry has at most 10.5 kB', async () => {
   const bytes = await size('export * from "./index.js"');
   console.log(`index: ${bytes} bytes gzipped`);
-  expect(bytes).toBeLessThanOrEqual(10_000);
+  expect(bytes).toBeLessThanOrEqual(10_500);
 });
 test('the serial shim adds at most 4 kB', async () => {
   const [all, index] = [await size('export * from "./serial/index.js"'), await size('export * from "./index.js"')];
