@@ -6,13 +6,19 @@ import { Daemon } from './daemon.js';
 import { openConnected, startDaemonFor, startLibrarySite } from './library.js';
 
 /** Runs in the browser or in Node. */
-function toolsFor(session, createSerial) {
+function toolsFor(session, createSerial, connectOptions = {}) {
   return {
     session, createSerial,
+    /** What a connection of one's own needs. */
+    connectOptions,
     /** For what a test needs later. */
     keep: {},
     /** What a promise rejects with, or else its value. */
     settled: (promise) => promise.then((value) => value, (error) => error),
+    async until(what, condition, milliseconds = 60000) {
+      for (const deadline = Date.now() + milliseconds; Date.now() < deadline; await new Promise((done) => setTimeout(done, 1))) if (condition()) return;
+      throw new Error(`not within ${milliseconds} ms: ${what}`);
+    },
     /** Resolves when a port that waits for credit has sent nothing for some time. */
     async still(port) {
       let [before, unchanged] = [-1, 0];
@@ -51,7 +57,7 @@ async function inNode(t, config, options) {
   const daemon = await Daemon.start(t, config, options);
   const session = await connect(daemon.url, { RTCPeerConnection });
   t.after(() => session.close());
-  const tools = toolsFor(session, createSerial);
+  const tools = toolsFor(session, createSerial, { RTCPeerConnection });
   return { daemon, run: async (what, word) => what(tools, word) };
 }
 
