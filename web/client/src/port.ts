@@ -126,7 +126,7 @@ export class Port extends /* @__PURE__ */ typedTarget<PortEvents>() {
    * Sends one message now, whole. False, and nothing was sent, if credit does not cover it, if the port is not open, or if a
    * write to `writable` waits. Throws `too-large` and `port-closed`.
    */
-  send(data: Uint8Array<ArrayBufferLike> | ArrayBuffer | string): boolean {
+  send(data: Uint8Array | ArrayBuffer | string): boolean {
     if (this.#state === 'closed') throw new ThingwayError('port-closed', `the port to ${this.endpoint} is closed`);
     const size = typeof data === 'string' ? bytesOf(data).length : data.byteLength;
     this.#check(size);

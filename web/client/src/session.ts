@@ -4,6 +4,7 @@ import { Leasing } from './leases.js';
 import { ThingwayError, isFinal } from './errors.js';
 import { emit, typedTarget } from './events.js';
 import { deferred, Link } from './link.js';
+import { measure } from './measure.js';
 import { Port } from './port.js';
 import { Signaling } from './signaling.js';
 import { stats } from './stats.js';
@@ -107,10 +108,7 @@ export class Session extends /* @__PURE__ */ typedTarget<t.SessionEvents>() {
   ping(): Promise<number> { return this.#call((link) => link.control.ping()); }
 
   /** Measures the round trip and, over a probe, the throughput. */
-  async measure(options: t.MeasureOptions = {}): Promise<t.Measurement> {
-    const { measure } = await import('./measure.js'); // a file of its own: most pages never ask
-    return measure(this, options);
-  }
+  measure(options: t.MeasureOptions = {}): Promise<t.Measurement> { return measure(this, options); }
 
   /** Which path is used, and what went over it. */
   stats(): Promise<t.SessionStats> { return this.#call((link) => stats(link.peer)); }

@@ -1,9 +1,12 @@
 // What `navigator.serial` is, with the endpoints of a gateway as its ports.
-import { connect, type ConnectOptions, type EndpointInfo, Session } from '../index.js';
+import { connect, type ConnectOptions, type EndpointInfo, type Session } from '../index.js';
 import { chooser } from './chooser.js';
 import { checkFilters } from './convert.js';
 import { SerialPort } from './port.js';
 import type { SerialPortRequestOptions, SerialShimOptions } from './types.js';
+
+/** Not by its class: a program that both imports and requires this package has two copies of that. */
+const isSession = (source: object): source is Session => 'known' in source;
 
 /** Made by {@link createSerial}. Its events `connect` and `disconnect` have the port as their `target`, as in Web Serial. */
 export class Serial extends EventTarget {
@@ -23,7 +26,7 @@ export class Serial extends EventTarget {
     this.#options = options;
     this.addEventListener('connect', (event) => this.onconnect?.(event));
     this.addEventListener('disconnect', (event) => this.ondisconnect?.(event));
-    if (source instanceof Session) this.#watch(source);
+    if (isSession(source)) this.#watch(source);
   }
 
   /** All ports of the gateway that this session may see: its owner has granted them. */
@@ -46,7 +49,7 @@ export class Serial extends EventTarget {
   #isPort(info: EndpointInfo): boolean { return this.#options.filter?.(info) ?? info.kind === 'serial'; }
 
   #connected(): Promise<Session> {
-    if (this.#source instanceof Session) return Promise.resolve(this.#source);
+    if (isSession(this.#source)) return Promise.resolve(this.#source);
     if (this.#now && this.#now.state !== 'closed') return Promise.resolve(this.#now);
     const { url, ...options } = this.#source;
     this.#session ??= connect(url, options).then((session) => (this.#watch(session), session))
