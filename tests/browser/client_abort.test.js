@@ -93,6 +93,55 @@ for (const [name, start] of Object.entries(programs)) {
     });
   });
 
+  test(`${name}: what the gateway is asked while the device takes nothing, and what a normal end leaves alone`, { timeout: testBound }, async (t) => {
+    const path = pty('slow');
+    const slow = await SerialDevice.plugIn(t, path);
+    const { run } = await start(t, serialEndpoint('slow', path));
+    slow.pause();
+    const { scripts, expected } = await run(async ({ session, connect, createSerial, connectOptions, soon }) => {
+      const scripts = [];
+      class Peer extends (connectOptions.RTCPeerConnection ?? RTCPeerConnection) {
+        createDataChannel(label, init) {
+          const channel = super.createDataChannel(label, init);
+          const send = channel.send.bind(channel);
+          channel.send = (data) => {
+            if (label === 'thingway' && data.includes('"line"')) scripts.push(JSON.parse(data));
+            send(data);
+          };
+          return channel;
+        }
+      }
+      const other = await connect(session.url, { RTCPeerConnection: Peer });
+      const port = await other.open('slow');
+      const writer = port.writable.getWriter();
+      await writer.write('to be thrown away');
+      await soon(writer.abort());
+      const expected = { channel: port.channel.id, discard: port.offset };
+      const serial = await createSerial(other, { missingSignals: 'ignore' }).requestPort();
+      await serial.open({ baudRate: 115200 });
+      await soon(serial.setSignals({ requestToSend: true }, { overtake: true }));
+      await other.close();
+      return { expected, scripts: scripts.map(({ id, type, ...rest }) => rest) };
+    });
+    const [discarding, , overtaking] = scripts;
+    assert.deepEqual(discarding, { endpoint: 'slow', ...expected, do: [{ flush: 'output' }] });
+    assert.equal(expected.discard, 17);
+    const { channel, ...rest } = overtaking;
+    assert.deepEqual(rest, { endpoint: 'slow', overtake: true, do: [{ rts: true }] });
+
+    await run(async ({ session, soon }) => {
+      const port = await session.open('slow');
+      const writer = port.writable.getWriter();
+      await writer.write(new Uint8Array(250_000).fill(65));
+      await writer.close();
+      await soon(port.close());
+    });
+    const written = () => slow.received.filter((byte) => byte === 65).length;
+    assert.equal(written(), 0);
+    slow.resume();
+    await until('what was written before a normal end is there', () => written() === 250_000);
+  });
+
   test(`${name}: setSignals overtakes a write that waits, when it is told to`, { timeout: testBound }, async (t) => {
     const path = pty('board');
     const board = await SerialDevice.plugIn(t, path);

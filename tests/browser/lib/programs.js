@@ -6,10 +6,10 @@ import { Daemon } from './daemon.js';
 import { openConnected, startDaemonFor, startLibrarySite } from './library.js';
 
 /** Runs in the browser or in Node. */
-function toolsFor(session, createSerial, connectOptions = {}) {
+function toolsFor(session, connect, createSerial, connectOptions = {}) {
   return {
-    session, createSerial,
-    /** What a connection of one's own needs. */
+    session, connect, createSerial,
+    /** What a further connection needs. */
     connectOptions,
     /** For what a test needs later. */
     keep: {},
@@ -46,7 +46,7 @@ const inBrowser = (launch) => async (t, config, options) => {
   const page = await openConnected(await launch(t), site, daemon.url);
   await page.evaluate(`(async () => {
     const { createSerial } = await import('/thingway/serial/index.js');
-    window.tools = (${toolsFor})(session, createSerial);
+    window.tools = (${toolsFor})(session, thingway.connect, createSerial);
   })()`);
   return { daemon, run: (what, word) => page.evaluate(`(${what})(tools, ${JSON.stringify(word)})`) };
 };
@@ -57,7 +57,7 @@ async function inNode(t, config, options) {
   const daemon = await Daemon.start(t, config, options);
   const session = await connect(daemon.url, { RTCPeerConnection });
   t.after(() => session.close());
-  const tools = toolsFor(session, createSerial, { RTCPeerConnection });
+  const tools = toolsFor(session, connect, createSerial, { RTCPeerConnection });
   return { daemon, run: async (what, word) => what(tools, word) };
 }
 
