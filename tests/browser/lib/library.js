@@ -8,7 +8,7 @@ import { Daemon, temporaryDirectory } from './daemon.js';
 
 const dist = fileURLToPath(new URL('../../../web/client/dist/', import.meta.url));
 const modules = fileURLToPath(new URL('../node_modules/', import.meta.url));
-const types = { '.js': 'text/javascript', '.map': 'application/json', '.html': 'text/html' };
+const types = { '.js': 'text/javascript', '.mjs': 'text/javascript', '.map': 'application/json', '.html': 'text/html' };
 
 /** Serves the library below /thingway/, installed packages below /modules/, and `pages` by their paths. */
 export async function startLibrarySite(t, pages = {}) {

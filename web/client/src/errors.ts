@@ -33,7 +33,7 @@ const HINTS = {
   'ice-failed': 'UDP between this device and the gateway is blocked: by a firewall, a VPN or another subnet. Fix ice.port and let it in, or give iceServers with a TURN server.',
   'timeout': 'The gateway or the network is too slow. Try again, or give `timeout`.',
   'no-webrtc': 'There is no RTCPeerConnection here. In a worker: connect in the page and transfer `readable` and `writable`. In Node: give the option RTCPeerConnection.',
-  'aborted': 'It was ended by its AbortSignal.',
+  'aborted': 'It was ended by `abort()` or by an AbortSignal.',
   'bad-url': 'Give an address such as https://board:8443.',
   'bad-host': 'Use a name that the gateway knows, or add this one to http.hosts.',
   'unavailable': wait,

@@ -1,6 +1,6 @@
 // How good a connection is: round trips over the control channel, throughput over a probe endpoint.
-import { ThingwayError } from './index.js';
-import type { Measurement, MeasureOptions, Port, Session } from './index.js';
+import { ThingwayError } from './errors.js';
+import type { Measurement, MeasureOptions, Port, Session } from './types.js';
 
 const PIECE = 16384;
 

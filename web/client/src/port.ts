@@ -19,6 +19,7 @@ interface Owner {
   readonly known: ReadonlyMap<string, EndpointInfo>;
   _closed(port: Port, info: CloseInfo): void;
   _reopen(port: Port): void;
+  _discard(port: Port): Promise<void>;
 }
 
 /** Made by {@link Session.open}. One DataChannel to one endpoint; it is opened again after each reconnect. */
@@ -79,10 +80,21 @@ export class Port extends /* @__PURE__ */ typedTarget<PortEvents>() {
    * Each chunk is one message, as text or as bytes; what is too long for one is cut (`split`). A write waits for credit, so
    * for the device itself. If the connection is lost, the write in progress and those behind it fail with `connection-lost`
    * and how many bytes that were; they are not sent later. After an error, an abort or a close this is a new stream.
+   *
+   * `abort()` ends at once even if the device takes nothing. The write in progress fails with `aborted`, and the gateway is asked
+   * to throw away what it has not yet written to the device.
    */
   get writable(): WritableStream<Uint8Array | string> {
     return this.#writable ??= new WritableStream<Uint8Array | string>({
-      start: (controller) => { this.#writer = controller; },
+      start: (controller) => {
+        this.#writer = controller;
+        // The stream calls `abort` below only when the write in progress has ended, so that write has to be ended here.
+        controller.signal.addEventListener('abort', () => {
+          this.#failed = new ThingwayError('aborted', 'the write was aborted',
+            { cause: controller.signal.reason, bytesUnsent: this.#writing, bytesMayBeLost: this.#credit.unconfirmed });
+          this.#wake();
+        });
+      },
       write: async (chunk) => {
         try {
           await this.#write(chunk);
@@ -95,7 +107,10 @@ export class Port extends /* @__PURE__ */ typedTarget<PortEvents>() {
         }
       },
       close: () => { this.#writable = this.#writer = undefined; },
-      abort: () => { this.#writable = this.#writer = undefined; },
+      abort: () => {
+        this.#writable = this.#writer = undefined;
+        return this.#owner._discard(this);
+      },
     });
   }
 
@@ -111,7 +126,7 @@ export class Port extends /* @__PURE__ */ typedTarget<PortEvents>() {
    * Sends one message now, whole. False, and nothing was sent, if credit does not cover it, if the port is not open, or if a
    * write to `writable` waits. Throws `too-large` and `port-closed`.
    */
-  send(data: Uint8Array<ArrayBufferLike> | ArrayBuffer | string): boolean {
+  send(data: Uint8Array | ArrayBuffer | string): boolean {
     if (this.#state === 'closed') throw new ThingwayError('port-closed', `the port to ${this.endpoint} is closed`);
     const size = typeof data === 'string' ? bytesOf(data).length : data.byteLength;
     this.#check(size);

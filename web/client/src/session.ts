@@ -4,6 +4,7 @@ import { Leasing } from './leases.js';
 import { ThingwayError, isFinal } from './errors.js';
 import { emit, typedTarget } from './events.js';
 import { deferred, Link } from './link.js';
+import { measure } from './measure.js';
 import { Port } from './port.js';
 import { Signaling } from './signaling.js';
 import { stats } from './stats.js';
@@ -73,13 +74,14 @@ export class Session extends /* @__PURE__ */ typedTarget<t.SessionEvents>() {
    * Does steps at a serial line, timed on the board, and tells how the line is afterwards. No steps: only looks. Rejects with
    * the gateway's reason; `step` says how far it came.
    */
-  line(endpoint: string, steps: t.LineStep[] = [], { after, port }: t.LineOptions = {}): Promise<t.LineStatus> {
+  line(endpoint: string, steps: t.LineStep[] = [], { after, overtake, port }: t.LineOptions = {}): Promise<t.LineStatus> {
     return this.#call((link) => {
       if (after !== undefined) port ??= [...this.#ports].filter((p) => p.endpoint === endpoint && p.state === 'open')[0];
       if (port && port.state !== 'open') throw new ThingwayError('connection-lost', `the port to ${endpoint} is ${port.state}`);
       const fields: Record<string, unknown> = { endpoint, do: steps };
       if (after !== undefined) fields['after'] = after === 'sent' ? port?.offset ?? 0 : after;
       if (port) fields['channel'] = port._id;
+      if (overtake) fields['overtake'] = true;
       return link.control.line(fields);
     });
   }
@@ -106,10 +108,7 @@ export class Session extends /* @__PURE__ */ typedTarget<t.SessionEvents>() {
   ping(): Promise<number> { return this.#call((link) => link.control.ping()); }
 
   /** Measures the round trip and, over a probe, the throughput. */
-  async measure(options: t.MeasureOptions = {}): Promise<t.Measurement> {
-    const { measure } = await import('./measure.js'); // a file of its own: most pages never ask
-    return measure(this, options);
-  }
+  measure(options: t.MeasureOptions = {}): Promise<t.Measurement> { return measure(this, options); }
 
   /** Which path is used, and what went over it. */
   stats(): Promise<t.SessionStats> { return this.#call((link) => stats(link.peer)); }
@@ -167,6 +166,19 @@ export class Session extends /* @__PURE__ */ typedTarget<t.SessionEvents>() {
   _reopen(port: Port) {
     if (this.#link && this.#options.reconnect !== false) port._attach(this.#link);
     else port._end({ reason: 'reconfigured', detail: '' });
+  }
+
+  /**
+   * @internal Asks the gateway to throw away what the port has sent and the device has not taken. Resolves when the gateway has the
+   * request, not when it is done: the scripts in front of it may wait for a device that takes nothing. Later bytes wait behind it.
+   */
+  async _discard(port: Port): Promise<void> {
+    const link = this.#link;
+    if (!link || !port.offset || port.state !== 'open') return;
+    // The request and the bytes go over different channels, so the request may arrive first: `discard` says which bytes are meant.
+    const fields = { endpoint: port.endpoint, channel: port._id, discard: port.offset, do: [{ flush: 'output' }] };
+    const done = link.control.line(fields).catch(() => {}); // only serial lines have a driver whose queue can be thrown away
+    await Promise.race([done, link.control.ping().catch(() => {})]);
   }
 
   get #up(): Link {

@@ -9,11 +9,19 @@ export interface SerialOptions {
   dataBits?: number;
   stopBits?: number;
   parity?: ParityType;
-  /** Taken, and without effect: what waits to be read is bounded at 16 MiB, what waits to be written by the gateway's credit. */
+  /**
+   * Taken, and without effect. What waits to be read is bounded at 16 MiB: beyond, `readable` fails with BufferOverrunError and a new one
+   * goes on. What waits to be written is bounded by the gateway's credit.
+   */
   bufferSize?: number;
   flowControl?: FlowControlType;
 }
 export interface SerialOutputSignals { dataTerminalReady?: boolean; requestToSend?: boolean; break?: boolean }
+/** Options of `setSignals`: no part of Web Serial. */
+export interface SetSignalsOptions {
+  /** At once, and not behind the bytes that were written before: what resets a board that takes nothing. Default false. */
+  overtake?: boolean;
+}
 export interface SerialInputSignals { dataCarrierDetect: boolean; clearToSend: boolean; ringIndicator: boolean; dataSetReady: boolean }
 /** Always empty: the control channel does not say what hardware is behind a line. */
 export interface SerialPortInfo { usbVendorId?: number; usbProductId?: number; bluetoothServiceClassId?: number | string }

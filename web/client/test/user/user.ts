@@ -1,6 +1,7 @@
-// A program of somebody who uses the package: it is compiled, not run.
-import { connect, type Gap, type LineStatus, type Port, type Session, ThingwayError } from '../../dist/index.js';
-import { createSerial, type SerialPort } from '../../dist/serial/index.js';
+// A program of somebody who uses the package as npm installs it: it is compiled, not run. package.test.ts copies it beside an unpacked archive,
+// once as a module and once as CommonJS.
+import { connect, type Gap, type LineStatus, type Measurement, type Port, type Session, ThingwayError } from 'thingway';
+import { createSerial, type SerialPort } from 'thingway/serial';
 
 export async function main(): Promise<void> {
   const session: Session = await connect('https://board:8443', { token: async () => 'tw_1_2', reconnect: { maxDelay: 5000 } });
@@ -13,9 +14,14 @@ export async function main(): Promise<void> {
   port.addEventListener('message', ({ data }) => console.log(typeof data === 'string' ? data : data.byteLength));
   // @ts-expect-error a port has no such state
   if (port.state === 'connected') return;
+  // @ts-expect-error what is internal is not declared
+  port._attach;
   await new Blob(['G28\n']).stream().pipeTo(port.writable);
+  await port.writable.abort();
   const status: LineStatus = await session.line('arm', [{ dtr: false, rts: true }, { wait_ms: 100 }, { dtr: true }], { after: 'sent', port });
   if (status.modem !== 'unsupported') console.log(status.modem.cts);
+  const { rtt, throughput }: Measurement = await session.measure({ endpoint: 'echo' });
+  console.log(rtt.median, throughput?.up);
   try {
     port.send('x');
   } catch (error) {
@@ -24,5 +30,6 @@ export async function main(): Promise<void> {
   const serial = createSerial(session, { filter: ({ kind }) => kind === 'serial' || kind === 'tcp' });
   const device: SerialPort = await serial.requestPort({ filters: [] });
   await device.open({ baudRate: 115200 });
+  await device.setSignals({ dataTerminalReady: false }, { overtake: true });
   await session.close();
 }
