@@ -10,6 +10,7 @@ import { stateWord } from '../views/endpoints.tsx';
 import { LeaseBar } from './lease_bar.tsx';
 import { LineControl } from './line_control.tsx';
 import { endingOptions, LineInput } from './line_input.tsx';
+import { NoiseBar } from './noise_bar.tsx';
 import { scrollback } from './preferences.ts';
 import type { Screen } from './screen.ts';
 import { ScreenView } from './screen_view.tsx';
@@ -80,6 +81,7 @@ export function DeskPanel({ desk, hidden }: { desk: Desk; hidden: boolean }) {
           <button type="button" class="small" onClick={() => { desk.record.clear(); screen?.terminal.reset(); }}>{t('clear')}</button>
         </section>
       )}
+      {screen && <NoiseBar noise={screen.noise} isSerial={endpoint?.kind === 'serial'} onLine={open === 'line' ? null : () => setOpen('line')} />}
       <StopBar endpoint={desk.name} />
       <LeaseBar desk={desk} />
       <ScreenView desk={desk} onScreen={begin} onLeave={() => root.current?.querySelector<HTMLElement>('.tools button')?.focus()}
