@@ -3,7 +3,7 @@ import { signal } from '@preact/signals';
 import type { Deadman, EndpointInfo, Lease, Session } from 'thingway';
 import { t } from '../i18n/index.ts';
 import { access, enter, Refusal, signIn, token, useToken } from './access.ts';
-import { connect } from './early.ts';
+import { connect, leaving } from './early.ts';
 import { reasonWords, words } from './failures.ts';
 import { notice, settle } from './notices.ts';
 
@@ -35,7 +35,7 @@ export async function start(begun?: Promise<Session>): Promise<void> {
   link.value = 'connecting';
   try {
     setTimeout(settled, 1000);
-    const connecting = begun ?? connect(location.origin, { token: () => token.peek() ?? '' });
+    const connecting = begun ?? connect(location.origin, { token: () => token.peek() ?? '', signal: leaving });
     // At the same time, since most pages may do both.
     const entering = access.value ? null : enter();
     const [made] = await Promise.all([connecting, entering]).catch((error: unknown) => {

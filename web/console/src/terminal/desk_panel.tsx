@@ -7,6 +7,7 @@ import { closeDesk, type Desk, type Habits } from '../state/desks.ts';
 import { reasonWords } from '../state/failures.ts';
 import { endpoints, link } from '../state/gateway.ts';
 import { stateWord } from '../views/endpoints.tsx';
+import { DeadmanBar } from './deadman_bar.tsx';
 import { LeaseBar } from './lease_bar.tsx';
 import { LineControl } from './line_control.tsx';
 import { endingOptions, LineInput } from './line_input.tsx';
@@ -17,7 +18,8 @@ import { ScreenView } from './screen_view.tsx';
 import { SearchBar } from './search_bar.tsx';
 import { StopBar } from './stop_bar.tsx';
 
-export function DeskPanel({ desk, hidden }: { desk: Desk; hidden: boolean }) {
+/** `hidden`: another terminal is in front of it. `shown`: nothing is, and no other view. */
+export function DeskPanel({ desk, hidden, shown }: { desk: Desk; hidden: boolean; shown: boolean }) {
   const [screen, setScreen] = useState<Screen | null>(null);
   const [open, setOpen] = useState<'search' | 'line' | 'more' | null>(null);
   const root = useRef<HTMLElement>(null);
@@ -28,18 +30,18 @@ export function DeskPanel({ desk, hidden }: { desk: Desk; hidden: boolean }) {
   const state = desk.state.value;
   // What was sent before the screen's code had arrived is shown as soon as there is a screen.
   const early = useRef<string[]>([]);
-  const echoed = (text: string) => {
-    if (!habits.echo || habits.mode !== 'text') return;
-    const echo = `\x1b[36m${text}\x1b[0m\r\n`;
-    if (screen) screen.print(echo);
-    else early.current.push(echo);
+  const print = (text: string) => {
+    if (screen) screen.print(text);
+    else early.current.push(text);
   };
+  const echoed = (text: string) => { if (habits.echo && habits.mode === 'text') print(`\x1b[36m${text}\x1b[0m\r\n`); };
+  const dropped = (text: string) => print(`\x1b[7m ${t('input.not-sent', { text })} \x1b[0m\r\n`);
   const begin = (made: Screen | null) => {
     setScreen(made);
     if (made) for (const echo of early.current.splice(0)) made.print(echo);
   };
   // Its own line: only what has changed is said aloud.
-  const status = endpoint && endpoint.state !== 'open' && state === 'open'
+  const status = desk.isUnknown.value ? t('desk.unknown') : endpoint && endpoint.state !== 'open' && state === 'open'
     ? t('desk.device', { state: stateWord(endpoint.state) }) + (endpoint.detail && ` ${endpoint.detail}`)
     : t(`desk.${state}`);
   return (
@@ -49,7 +51,7 @@ export function DeskPanel({ desk, hidden }: { desk: Desk; hidden: boolean }) {
         <h2>{desk.name}</h2>
         <span class="state grow" role="status">{status}</span>
         <Count desk={desk} screen={screen} />
-        {state === 'closed' && <button type="button" class="small primary" disabled={link.value !== 'connected'} onClick={() => void desk.open()}>{t('desk.again')}</button>}
+        {state === 'closed' && !desk.isUnknown.value && <button type="button" class="small primary" disabled={link.value !== 'connected'} onClick={() => void desk.open()}>{t('desk.again')}</button>}
         <button type="button" class="small quiet close" aria-label={t('desk.close', { name: desk.name })} onClick={() => closeDesk(desk)}>✕</button>
       </header>
       <div class="bar tools" role="toolbar" aria-label={t('desk.tools', { name: desk.name })}>
@@ -84,11 +86,12 @@ export function DeskPanel({ desk, hidden }: { desk: Desk; hidden: boolean }) {
       {screen && <NoiseBar noise={screen.noise} isSerial={endpoint?.kind === 'serial'} onLine={open === 'line' ? null : () => setOpen('line')} />}
       <StopBar endpoint={desk.name} />
       <LeaseBar desk={desk} />
+      <DeadmanBar desk={desk} shown={shown} />
       <ScreenView desk={desk} onScreen={begin} onLeave={() => root.current?.querySelector<HTMLElement>('.tools button')?.focus()}
         onWrite={() => root.current?.querySelector<HTMLElement>('input.line')?.focus()} />
       <Trouble words={desk.trouble.value?.() ?? null} onDismiss={() => { desk.trouble.value = null; }} />
       {!allows(desk.name, 'write') ? <p class="hint bar">{t('desk.read-only')}</p>
-        : habits.input === 'line' ? <LineInput desk={desk} onSent={echoed} disabled={state !== 'open'} />
+        : habits.input === 'line' ? <LineInput desk={desk} onSent={echoed} onDropped={dropped} disabled={state !== 'open'} />
           : <p class="hint bar">{t('input.keys-hint')}</p>}
       {desk.waiting.value > 0 && <p class="hint bar" role="status">{t('desk.waiting', { bytes: bytes(desk.waiting.value) })}</p>}
       {endpoint?.state === 'failed' && <Trouble words={reasonWords('device-failed')} />}

@@ -2,6 +2,7 @@
 import { useRef } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
 import { desks, front } from '../state/desks.ts';
+import { link } from '../state/gateway.ts';
 import { DeskPanel } from '../terminal/desk_panel.tsx';
 import { split } from '../terminal/preferences.ts';
 import { Endpoints } from './endpoints.tsx';
@@ -24,7 +25,7 @@ export function Terminals({ hidden }: { hidden: boolean }) {
     (panel?.querySelector<HTMLElement>('input.line') ?? panel?.querySelector<HTMLElement>('textarea'))?.focus({ preventScroll: true });
   });
   return (
-    <div class="terminals" hidden={hidden}>
+    <div class="terminals" hidden={hidden} data-link={link.value === 'reconnecting' || link.value === 'closed' ? 'lost' : undefined}>
       <Endpoints onOpen={reveal} />
       <section class="work" ref={work} aria-label={t('terminals.open')} data-split={beside} data-count={open.length}>
         {open.length > 1 && (
@@ -41,7 +42,7 @@ export function Terminals({ hidden }: { hidden: boolean }) {
           </div>
         )}
         <div class="desks">
-          {open.map((desk) => <DeskPanel key={desk.name} desk={desk} hidden={!beside && front.value !== desk.name} />)}
+          {open.map((desk) => <DeskPanel key={desk.name} desk={desk} hidden={!beside && front.value !== desk.name} shown={!hidden && (beside || front.value === desk.name)} />)}
         </div>
         {!open.length && <p class="empty hint">{t('terminals.none')}</p>}
       </section>
