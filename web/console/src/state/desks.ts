@@ -2,6 +2,7 @@
 import { computed, effect, signal, type Signal } from '@preact/signals';
 import type { CloseInfo, Port, Session } from 'thingway';
 import { bytes as size, t } from '../i18n/index.ts';
+import type { Macro } from '../terminal/macros.tsx';
 import type { Look } from '../terminal/present.ts';
 import { Record, type Piece } from '../terminal/record.ts';
 import { get } from './access.ts';
@@ -43,6 +44,11 @@ export class Desk {
   /** How often the connection has come back: each time the device's last output comes again. */
   readonly returns = signal(0);
   readonly habits: Signal<Habits>;
+  /** Buttons with texts of a person's own. */
+  readonly macros: Signal<{ list: readonly Macro[] }>;
+  /** Whether files can be sent in sight, and whether one is on its way. */
+  readonly hasFilePanel = signal(false);
+  readonly sending = signal(false);
   readonly record = new Record();
   readonly history: string[] = [];
   port: Port | null = null;
@@ -58,6 +64,7 @@ export class Desk {
 
   constructor(readonly name: string) {
     this.habits = remembered(`desk.${name}`, HABITS);
+    this.macros = remembered<{ list: readonly Macro[] }>(`macros.${name}`, { list: [] });
     this.#stop = effect(() => this.#settle());
     void this.open();
   }
@@ -94,6 +101,7 @@ export class Desk {
     const port = this.port;
     this.#opening = null;
     this.#stop();
+    this.state.value = 'closed';
     this.#forget();
     await port?.close();
   }
@@ -114,10 +122,16 @@ export class Desk {
     return true;
   }
 
-  /** As `send`, for a long stream: settles when the gateway has room for it. False if it was refused or the connection was lost. */
-  async deliver(bytes: Uint8Array): Promise<boolean> {
+  /**
+   * As `send`, for a long stream: settles when all of it is on its way, as soon as the gateway has room for it. False if it was
+   * refused, the connection was lost, or `signal` came first; then nothing of it is sent.
+   */
+  async deliver(bytes: Uint8Array, signal: AbortSignal): Promise<boolean> {
     const port = this.#writable();
-    return port !== null && this.#write(port, bytes);
+    if (!port || signal.aborted) return false;
+    const ended = new Promise((done) => signal.addEventListener('abort', done, { once: true }));
+    await Promise.race([port.sendReady(bytes.length).catch(() => {}), ended]);
+    return !signal.aborted && this.#writable() === port && this.#write(port, bytes);
   }
 
   /** The port, if a person may write to it now. What the gateway would drop is refused here, with the reason, and stays where it was typed. */
@@ -215,6 +229,9 @@ export class Desk {
 
   #attach(port: Port): void {
     this.port = port;
+    // A port that was opened before the console was there has brought its lease already.
+    const lease = session.peek()?.leaseOf(this.name);
+    if (lease) leases.value = new Map(leases.peek()).set(this.name, lease);
     this.#startOver();
     this.state.value = port.state;
     port.addEventListener('state', ({ detail: { state } }) => {

@@ -1,6 +1,7 @@
 // One endpoint's terminal: its tools, its screen, its input.
 import { useRef, useState } from 'preact/hooks';
 import { bytes, t } from '../i18n/index.ts';
+import { Scroller } from '../parts/scroller.tsx';
 import { Check, Choice, Trouble, useEvery } from '../parts/ui.tsx';
 import { allows } from '../state/access.ts';
 import { closeDesk, type Desk, type Habits } from '../state/desks.ts';
@@ -8,9 +9,11 @@ import { reasonWords } from '../state/failures.ts';
 import { endpoints, link } from '../state/gateway.ts';
 import { stateWord } from '../views/endpoints.tsx';
 import { DeadmanBar } from './deadman_bar.tsx';
+import { LateTool } from './late_tool.tsx';
 import { LeaseBar } from './lease_bar.tsx';
 import { LineControl } from './line_control.tsx';
 import { endingOptions, LineInput } from './line_input.tsx';
+import { Macros } from './macros.tsx';
 import { NoiseBar } from './noise_bar.tsx';
 import { scrollback } from './preferences.ts';
 import type { Screen } from './screen.ts';
@@ -21,13 +24,14 @@ import { StopBar } from './stop_bar.tsx';
 /** `hidden`: another terminal is in front of it. `shown`: nothing is, and no other view. */
 export function DeskPanel({ desk, hidden, shown }: { desk: Desk; hidden: boolean; shown: boolean }) {
   const [screen, setScreen] = useState<Screen | null>(null);
-  const [open, setOpen] = useState<'search' | 'line' | 'more' | null>(null);
+  const [open, setOpen] = useState<'search' | 'line' | 'macros' | 'more' | null>(null);
   const root = useRef<HTMLElement>(null);
   const habits = desk.habits.value;
   const set = (change: Partial<Habits>) => { desk.habits.value = { ...habits, ...change }; };
   const toggle = (what: typeof open) => setOpen(open === what ? null : what);
   const endpoint = endpoints.value.get(desk.name);
   const state = desk.state.value;
+  const mayWrite = allows(desk.name, 'write');
   // What was sent before the screen's code had arrived is shown as soon as there is a screen.
   const early = useRef<string[]>([]);
   const print = (text: string) => {
@@ -54,7 +58,7 @@ export function DeskPanel({ desk, hidden, shown }: { desk: Desk; hidden: boolean
         {state === 'closed' && !desk.isUnknown.value && <button type="button" class="small primary" disabled={link.value !== 'connected'} onClick={() => void desk.open()}>{t('desk.again')}</button>}
         <button type="button" class="small quiet close" aria-label={t('desk.close', { name: desk.name })} onClick={() => closeDesk(desk)}>✕</button>
       </header>
-      <div class="bar tools" role="toolbar" aria-label={t('desk.tools', { name: desk.name })}>
+      <Scroller class="bar tools" role="toolbar" label={t('desk.tools', { name: desk.name })}>
         <div class="segments" role="group" aria-label={t('view')}>
           <button type="button" class="small" aria-pressed={habits.mode === 'text'} onClick={() => set({ mode: 'text' })}>{t('view.text')}</button>
           <button type="button" class="small" aria-pressed={habits.mode === 'hex'} onClick={() => set({ mode: 'hex' })}>{t('view.hex')}</button>
@@ -63,14 +67,18 @@ export function DeskPanel({ desk, hidden, shown }: { desk: Desk; hidden: boolean
         <button type="button" class="small" aria-expanded={open === 'search'} onClick={() => toggle('search')}>{t('search')}</button>
         <button type="button" class="small" onClick={() => save(desk)}>{t('save')}</button>
         {endpoint?.kind === 'serial' && <button type="button" class="small" aria-expanded={open === 'line'} onClick={() => toggle('line')}>{t('line')}</button>}
+        {mayWrite && <button type="button" class="small" aria-expanded={desk.hasFilePanel.value} disabled={desk.sending.value} onClick={() => { desk.hasFilePanel.value = !desk.hasFilePanel.value; }}>{t('file')}</button>}
+        {mayWrite && <button type="button" class="small" aria-expanded={open === 'macros'} onClick={() => toggle('macros')}>{t('macros')}</button>}
         <button type="button" class="small" aria-expanded={open === 'more'} onClick={() => toggle('more')}>{t('more')}</button>
         <div class="segments" role="group" aria-label={t('input')}>
           <button type="button" class="small" aria-pressed={habits.input === 'line'} onClick={() => set({ input: 'line' })}>{t('input.lines')}</button>
           <button type="button" class="small" aria-pressed={habits.input === 'keys'} onClick={() => { set({ input: 'keys' }); screen?.terminal.focus(); }}>{t('input.keys')}</button>
         </div>
-      </div>
+      </Scroller>
       {open === 'search' && screen && <SearchBar screen={screen} onClose={() => setOpen(null)} />}
       {open === 'line' && <LineControl desk={desk} />}
+      {desk.hasFilePanel.value && <LateTool name="FilePanel" desk={desk} />}
+      {open === 'macros' && <LateTool name="MacroEditor" desk={desk} />}
       {open === 'more' && (
         <section class="card bar" aria-label={t('more')}>
           <Check label={t('view.returns')} checked={habits.returns} onChange={(returns) => set({ returns })} />
@@ -90,7 +98,8 @@ export function DeskPanel({ desk, hidden, shown }: { desk: Desk; hidden: boolean
       <ScreenView desk={desk} onScreen={begin} onLeave={() => root.current?.querySelector<HTMLElement>('.tools button')?.focus()}
         onWrite={() => root.current?.querySelector<HTMLElement>('input.line')?.focus()} />
       <Trouble words={desk.trouble.value?.() ?? null} onDismiss={() => { desk.trouble.value = null; }} />
-      {!allows(desk.name, 'write') ? <p class="hint bar">{t('desk.read-only')}</p>
+      {mayWrite && <Macros desk={desk} onSent={echoed} disabled={state !== 'open'} />}
+      {!mayWrite ? <p class="hint bar">{t('desk.read-only')}</p>
         : habits.input === 'line' ? <LineInput desk={desk} onSent={echoed} onDropped={dropped} disabled={state !== 'open'} />
           : <p class="hint bar">{t('input.keys-hint')}</p>}
       {desk.waiting.value > 0 && <p class="hint bar" role="status">{t('desk.waiting', { bytes: bytes(desk.waiting.value) })}</p>}

@@ -1,6 +1,7 @@
 // The endpoints on one side, those that are open on the other: as tabs, or all beside each other.
 import { useRef } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
+import { Scroller } from '../parts/scroller.tsx';
 import { desks, front } from '../state/desks.ts';
 import { link } from '../state/gateway.ts';
 import { DeskPanel } from '../terminal/desk_panel.tsx';
@@ -31,12 +32,12 @@ export function Terminals({ hidden }: { hidden: boolean }) {
         {open.length > 1 && (
           <div class="bar tabs">
             {beside ? <span class="grow" /> : (
-              <div role="tablist" class="grow" aria-label={t('terminals.open')} onKeyDown={move}>
+              <Scroller role="tablist" class="grow" label={t('terminals.open')} onKeyDown={move}>
                 {open.map(({ name }) => (
                   <button key={name} type="button" role="tab" id={`tab-${name}`} aria-controls={`panel-${name}`} aria-selected={front.value === name}
                     tabIndex={front.value === name ? 0 : -1} onClick={() => { front.value = name; }}>{name}</button>
                 ))}
-              </div>
+              </Scroller>
             )}
             <button type="button" class="small" aria-pressed={split.value} onClick={() => { split.value = !split.value; }}>{t('terminals.split')}</button>
           </div>
