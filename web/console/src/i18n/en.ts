@@ -221,11 +221,13 @@ export const en = {
   'plots.round-trip-curve': 'round trip',
   'plots.throughput': '{name}: throughput',
   'plots.values': '{name}: values',
+  'plots.fields': 'Fields of {name}',
+  'plots.save': 'Save CSV',
   'plots.received': 'received',
   'plots.sent': 'sent',
   'plots.per-second': '{bytes}/s',
   'plots.none': 'Open an endpoint in “Terminals” to see its throughput and values here.',
-  'plots.values-hint': 'Values are plotted for devices that print lines of numbers, such as “21.5 40” or “temp:21.5 hum:40”.',
+  'plots.values-hint': 'Numbers that a device prints are found by themselves: “21.5 40”, “temp:21.5 hum:40” or “temp 21.5 C”. Those among other words can be chosen.',
 
   // Connection
   'connection.state': 'State',

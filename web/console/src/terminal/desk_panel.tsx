@@ -1,6 +1,7 @@
 // One endpoint's terminal: its tools, its screen, its input.
 import { useRef, useState } from 'preact/hooks';
 import { bytes, t } from '../i18n/index.ts';
+import { download } from '../parts/download.ts';
 import { Scroller } from '../parts/scroller.tsx';
 import { Check, Choice, Trouble, useEvery } from '../parts/ui.tsx';
 import { allows } from '../state/access.ts';
@@ -65,7 +66,7 @@ export function DeskPanel({ desk, hidden, shown }: { desk: Desk; hidden: boolean
         </div>
         <button type="button" class="small" aria-pressed={habits.stamps} onClick={() => set({ stamps: !habits.stamps })}>{t('view.stamps')}</button>
         <button type="button" class="small" aria-expanded={open === 'search'} onClick={() => toggle('search')}>{t('search')}</button>
-        <button type="button" class="small" onClick={() => save(desk)}>{t('save')}</button>
+        <button type="button" class="small" onClick={() => download(desk.record.blob(), desk.name, 'log')}>{t('save')}</button>
         {endpoint?.kind === 'serial' && <button type="button" class="small" aria-expanded={open === 'line'} onClick={() => toggle('line')}>{t('line')}</button>}
         {mayWrite && <button type="button" class="small" aria-expanded={desk.hasFilePanel.value} disabled={desk.sending.value} onClick={() => { desk.hasFilePanel.value = !desk.hasFilePanel.value; }}>{t('file')}</button>}
         {mayWrite && <button type="button" class="small" aria-expanded={open === 'macros'} onClick={() => toggle('macros')}>{t('macros')}</button>}
@@ -121,13 +122,4 @@ function Count({ desk, screen }: { desk: Desk; screen: Screen | null }) {
       <span class="count hint" aria-label={t('desk.count', { received: bytes(received), sent: bytes(sent) })}>↓ {bytes(received)} ↑ {bytes(sent)}</span>
     </>
   );
-}
-
-/** The bytes as they came, whatever the view shows. */
-function save(desk: Desk): void {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(desk.record.blob());
-  link.download = `${desk.name}-${new Date().toISOString().slice(0, 19).replace(/[:T]/g, '-')}.log`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
