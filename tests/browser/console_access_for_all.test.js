@@ -61,7 +61,9 @@ for (const colorScheme of ['light', 'dark']) for (const width of [1280, 390]) {
     await page.tool('arm', 'Text').click();
     await page.tool('arm', 'More').click();
     await page.send('arm', 'boot');
+    await page.hide(true);
     await until('the stop', async () => await page.desk('arm').locator('.stop-bar').count() === 1);
+    await page.hide(false);
     await look('stopped');
     await page.desk('arm').getByRole('button', { name: 'I have looked' }).click();
     await page.page.getByRole('button', { name: 'Side by side' }).click();

@@ -98,11 +98,7 @@ test('a page that nobody looks at keeps up, and shows the latest when somebody d
   const daemon = await Daemon.start(t, `${serialEndpoint('board', tty)}lag = "skip"\n`);
   const page = await Console.open(await chromium(t), await consoleOf(t, daemon));
   await page.openEndpoint('board');
-  const hide = (hidden) => page.page.evaluate((value) => {
-    Object.defineProperty(document, 'hidden', { value, configurable: true });
-    document.dispatchEvent(new Event('visibilitychange'));
-  }, hidden);
-  await hide(true);
+  await page.hide(true);
   for (let n = 0; n < 40; n++) {
     board.write(`line ${n} ${'x'.repeat(40000)}\r\n`);
     await sleep(30); // in several messages
@@ -110,7 +106,7 @@ test('a page that nobody looks at keeps up, and shows the latest when somebody d
   board.write('the last line\r\n');
   await until('all of it is here', async () => /1\.6 MB/.test(await page.desk('board').locator('.count').innerText()));
   assert.ok(!(await page.screen('board')).includes('the last line'), 'nothing is drawn for nobody');
-  await hide(false);
+  await page.hide(false);
   await page.shows('board', 'the last line');
   board.write('and one more\r\n');
   await page.shows('board', /the last line\nand one more/);

@@ -65,6 +65,7 @@ for (const encoding of ['', asDecimals]) {
     // What goes the same way afterwards arrives, and nothing is before it.
     await page.tool('arm', 'Lines').click();
     await page.send('arm', 'mark');
+    await page.hide(true); // which ends the heartbeats of this page
     await until('the machine is stopped after that line', () => device.received.includes('HALT\n'));
     await person.hears('mark\nHALT\n');
     assert.equal((await endpoint()).deadman.fired, 1);

@@ -60,6 +60,14 @@ export class Console {
     await this.desk(name).locator('input.line').press('Enter');
   }
 
+  /** Another tab is in front of the page, or not any more. */
+  hide(hidden) {
+    return this.page.evaluate((value) => {
+      Object.defineProperty(document, 'hidden', { value, configurable: true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, hidden);
+  }
+
   tool(name, label) { return this.desk(name).locator('.tools').getByRole('button', { name: label, exact: true }); }
   trouble(name) { return this.desk(name).locator('> .trouble').innerText(); }
 }

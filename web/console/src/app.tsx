@@ -3,6 +3,7 @@ import type { ComponentType } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { chooseLanguage, theme, type Theme } from './state/settings.ts';
 import { language, languages, number, t, type Key, type Language } from './i18n/index.ts';
+import { Scroller } from './parts/scroller.tsx';
 import { Choice } from './parts/ui.tsx';
 import { access, hasTokens, signIn } from './state/access.ts';
 import { namedIn, nameInAddress, viewIn } from './state/address.ts';
@@ -67,9 +68,9 @@ function Header({ view, asked }: { view: View; asked: boolean }) {
       <a class="skip" href="#view" onClick={(event) => { event.preventDefault(); document.querySelector<HTMLElement>('#view')?.focus(); }}>{t('skip')}</a>
       <span class="logo">thingway</span>
       {!asked && (
-        <nav aria-label={t('views')}>
+        <Scroller as="nav" label={t('views')}>
           {shown.map((name) => <a key={name} href={`#/${name}`} aria-current={view === name ? 'page' : undefined}>{t(name as Key)}</a>)}
-        </nav>
+        </Scroller>
       )}
       <p class="link" data-state={link.value}>
         <span role="status">{t(`link.${link.value}`)}</span>

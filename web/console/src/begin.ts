@@ -2,7 +2,7 @@
 // rest comes. It is also there to try again when something else did not come: browsers drop what they are loading when a phone
 // changes its network, and a new version of the gateway may come between the page and its parts.
 import { connect } from 'thingway';
-import { first } from './first.ts';
+import { first, leaving } from './first.ts';
 import type { Later } from './state/late.ts';
 import { brought, heldToken, hold, isRemembered, share } from './state/arrival.ts';
 import { stored } from './state/storage.ts';
@@ -18,7 +18,7 @@ const chosen = stored('theme');
 const dark = chosen === '"dark"' || (chosen !== '"light"' && matchMedia('(prefers-color-scheme: dark)').matches);
 document.documentElement.dataset.theme = dark ? 'dark' : 'light';
 
-const early = { brought, connect, first, heldToken, hold, isRemembered, parts: PARTS, share };
+const early = { brought, connect, first, heldToken, hold, isRemembered, leaving, parts: PARTS, share };
 /** What is here already, for the parts that come: see state/early.ts. */
 export type Early = typeof early;
 Object.assign(globalThis, { early });

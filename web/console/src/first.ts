@@ -4,6 +4,11 @@ import { Glance } from './glance.ts';
 import { namedIn } from './state/address.ts';
 import { heldToken, share } from './state/arrival.ts';
 
+/** Aborted when the page is left: a session that is still being made then would stay with the gateway until a time-out. */
+const left = new AbortController();
+export const leaving = left.signal;
+addEventListener('pagehide', () => left.abort());
+
 export class First {
   readonly session: Promise<Session>;
   /** The terminals to begin with, the one in front first: those that the address names, or that of the only device. */
@@ -18,7 +23,7 @@ export class First {
 
   constructor() {
     const named = namedIn(location.hash);
-    this.session = connect(location.origin, { token: () => heldToken() ?? '', open: named });
+    this.session = connect(location.origin, { token: () => heldToken() ?? '', open: named, signal: leaving });
     for (const name of named) this.#open(name);
     // An address without anything asks for nothing: then one device alone is what a person has come for.
     this.names = location.hash ? Promise.resolve(named) : this.session.then(onlyOne);

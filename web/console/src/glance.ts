@@ -1,7 +1,7 @@
 // What a device says before the console is there: the first terminal that the address names, as plain text, from its first byte.
 // It stands where the terminal will stand, and hands over all that came.
 import type { Port } from 'thingway';
-import { plainText, SHOWN } from './terminal/plain_text.ts';
+import { showPlain, SHOWN } from './terminal/plain_text.ts';
 import { Record, type Piece } from './terminal/record.ts';
 
 const SILENCE = 50; // ms in which a device that has something to say has begun
@@ -53,7 +53,7 @@ export class Glance {
   #show(): void {
     if (this.#isGone) return;
     const text = this.#frame?.querySelector('pre') ?? element('pre', 'early');
-    text.textContent = plainText(this.#record.last(SHOWN));
+    showPlain(text, this.#record.last(SHOWN));
     if (this.#frame) return;
     // The same boxes as in app.tsx, views/terminals.tsx and terminal/desk_panel.tsx, so that nothing moves far when those come.
     const title = element('h2');

@@ -42,6 +42,9 @@ export function bytes(value: number): string {
   return `${number(value)} B`;
 }
 
+/** `500 ms`, `4 s`. */
+export const duration = (ms: number): string => (ms < 1000 ? `${number(ms)} ms` : `${number(ms / 1000, ms % 1000 ? 1 : 0)} s`);
+
 export function time(at: number | string | null): string {
   if (at === null) return '–';
   return new Intl.DateTimeFormat(language.value, { dateStyle: 'short', timeStyle: 'medium' }).format(new Date(at));

@@ -1,18 +1,24 @@
-// Finds the numbers in what a device prints: lines of nothing but numbers, with names or without, as plotters of
-// boards have it: `21.5 40`, `21.5,40`, `temperature:21.5 humidity:40`, `t=21.5`.
+// Finds the numbers in what a device prints: lines of nothing but numbers, with names or without, as plotters of boards have it
+// (`21.5 40`, `temperature:21.5 humidity:40`, `t=21.5`), and numbers among words (`temp 21.5 C`, `line 0001 temp:22`, `{"temp":22}`).
+import { SEQUENCES } from '../terminal/plain_text.ts';
 
-const KEPT = 1200; // points per series
-const SERIES = 8;
-const LINE_LIMIT = 256; // bytes; what is longer is no line of numbers
+const KEPT = 1200; // points per field
+const FIELDS = 24;
+const LINE_LIMIT = 256; // characters; what is longer is no line of numbers
 const BUDGET = 16 << 10; // bytes looked at in one `WINDOW`: a device that sends more is not for a plot, and must not cost the page
 const WINDOW = 100; // ms
-const TOKEN = /(?:([\p{L}_][\p{L}\p{N}_./-]*)\s*[:=]\s*)?([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*(?:[%°\p{L}/]{0,4})?(?:[\s,;]+|$)/uy;
+/** A number by itself, with a unit of a few letters at most that is not the name of the next number; before it its own name, with a sign or not. */
+const NUMBER = /(?<![^\s,;([{])(?:["']?([\p{L}_][\p{L}\p{N}_./-]*)["']?(\s*[:=]\s*|\s+))?([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)(?:\s?[%°/]\p{L}{0,3}|[\p{L}/]{1,4}|\s[\p{L}/]{1,4}(?![\p{L}\p{N}]|\s*[:=]|\s+[-+.]?\d))?(?=$|[\s,;)\]}])/gu;
 
-export interface Series { at: number[]; values: (number | null)[] }
+/** `isPlain`: the line says that this is a value, by a sign (`temp:22`) or because it has nothing but names and numbers. */
+export interface Found { name: string; value: number; isPlain: boolean }
+/** `lines`: which line of the device each value was in. */
+export interface Field { at: number[]; values: (number | null)[]; lines: number[]; isPlain: boolean }
 
 export class Numbers {
-  readonly series = new Map<string, Series>();
+  readonly fields = new Map<string, Field>();
   #line = '';
+  #lines = 0;
   #window = 0;
   #spent = 0;
   #decoder = new TextDecoder();
@@ -32,30 +38,35 @@ export class Numbers {
 
   #look(line: string, at: number): void {
     if (!line || line.length > LINE_LIMIT) return;
-    for (const [name, value] of numbersOf(line)) {
-      let series = this.series.get(name);
-      if (!series) {
-        if (this.series.size >= SERIES) continue;
-        this.series.set(name, series = { at: [], values: [] });
+    this.#lines++;
+    for (const { name, value, isPlain } of numbersOf(line)) {
+      let field = this.fields.get(name);
+      if (!field) {
+        if (this.fields.size >= FIELDS) continue;
+        this.fields.set(name, field = { at: [], values: [], lines: [], isPlain });
       }
-      series.at.push(at);
-      series.values.push(value);
-      if (series.at.length > KEPT) {
-        series.at.shift();
-        series.values.shift();
-      }
+      field.isPlain ||= isPlain;
+      field.at.push(at);
+      field.values.push(value);
+      field.lines.push(this.#lines);
+      if (field.at.length > KEPT) for (const column of [field.at, field.values, field.lines]) column.shift();
     }
   }
 }
 
-/** Nothing unless the whole line is numbers. */
-export function numbersOf(line: string): [string, number][] {
-  const found: [string, number][] = [];
-  TOKEN.lastIndex = line.length - line.trimStart().length;
-  while (TOKEN.lastIndex < line.length) {
-    const token = TOKEN.exec(line);
-    if (!token) return [];
-    found.push([token[1] ?? `#${found.length + 1}`, Number(token[2])]);
+export function numbersOf(coloured: string): Found[] {
+  // The time before a line of a log, as of a kernel, is no value.
+  const line = coloured.replace(SEQUENCES, '').trim().replace(/^\[\s*[\d.:-]+\]\s+/, '');
+  const found: (Found & { isSigned: boolean })[] = [];
+  let rest = line;
+  for (const [whole, name, sign, number] of line.matchAll(NUMBER)) {
+    rest = rest.replace(whole, '');
+    const plain = name ?? `#${found.length + 1}`;
+    const times = found.filter((other) => other.name === plain || other.name.startsWith(`${plain} `)).length;
+    found.push({ name: times ? `${plain} ${times + 1}` : plain, value: Number(number), isPlain: false, isSigned: name !== undefined && sign!.trim() !== '' });
   }
-  return found;
+  // Where some have a sign, a number behind a word is a counter or part of a sentence.
+  const hasSigns = found.some(({ isSigned }) => isSigned);
+  const isBare = /^[\s,;()[\]{}]*$/.test(rest);
+  return found.map(({ name, value, isSigned }) => ({ name, value, isPlain: hasSigns ? isSigned : isBare }));
 }

@@ -9,10 +9,10 @@ export function namedIn(hash: string): string[] {
   return view === 'terminals' ? [...new Set(names.filter(Boolean))] : [];
 }
 
-/** The address follows what is open, without a step in the browser's history. */
+/** The address follows what is open, without a step in the browser's history. One that names no view is mended. */
 export function nameInAddress(open: readonly string[]): void {
   const hash = ['#/terminals', ...open].join('/');
   const shown = location.hash;
-  if (shown === hash || (!open.length && !namedIn(shown).length)) return;
+  if (shown === hash || (!open.length && !shown)) return;
   history.replaceState(null, '', hash);
 }

@@ -1,13 +1,14 @@
 // The endpoints that this page has open: one port each, what came over it and what a person has set for it.
-import { computed, signal, type Signal } from '@preact/signals';
+import { computed, effect, signal, type Signal } from '@preact/signals';
 import type { CloseInfo, Port, Session } from 'thingway';
-import { t } from '../i18n/index.ts';
+import { bytes as size, t } from '../i18n/index.ts';
+import type { Macro } from '../terminal/macros.tsx';
 import type { Look } from '../terminal/present.ts';
 import { Record, type Piece } from '../terminal/record.ts';
 import { get } from './access.ts';
 import { first } from './early.ts';
 import { reasonWords, words, type Words } from './failures.ts';
-import { leases, link, session } from './gateway.ts';
+import { endpoints, leases, link, session, stops } from './gateway.ts';
 import { remembered } from './settings.ts';
 
 export type Ending = 'none' | 'lf' | 'cr' | 'crlf';
@@ -21,16 +22,33 @@ const HABITS: Habits = { mode: 'text', stamps: false, returns: true, input: 'lin
 /** Ports that were asked for before there was a desk: they are as good as any, unless their session came to nothing. */
 export const begun = new Map<string, Promise<Port>>();
 
+/** What ends a trouble by itself: the thing that was missing is there again. */
+type Until = 'lease' | 'device' | 'stop' | 'open' | 'room' | null;
+const ENDS: { [reason: string]: Until } = { 'no-lease': 'lease', absent: 'device', 'device-failed': 'device', deadman: 'stop' };
+
 /** What takes a device's bytes. It cannot hold them up: what it has no time for is its own to leave out. */
 export interface Sink { take(piece: Piece): void }
 
 export class Desk {
   readonly state = signal<'opening' | 'open' | 'reopening' | 'closed'>('opening');
   readonly trouble = signal<(() => Words) | null>(null);
+  /** The gateway has no such endpoint, or none that this page may see. */
+  readonly isUnknown = signal(false);
+  /** The dead-man switch of the endpoint; null: it has none, undefined: not known yet. */
+  readonly deadman = signal<{ timeout_ms: number } | null | undefined>(undefined);
+  /** Whether a person has written over the connection of now. */
+  readonly hasWritten = signal(false);
+  /** How often the gateway has dropped messages of this page. */
+  readonly dropped = signal(0);
   readonly waiting = signal(0);
   /** How often the connection has come back: each time the device's last output comes again. */
   readonly returns = signal(0);
   readonly habits: Signal<Habits>;
+  /** Buttons with texts of a person's own. */
+  readonly macros: Signal<{ list: readonly Macro[] }>;
+  /** Whether files can be sent in sight, and whether one is on its way. */
+  readonly hasFilePanel = signal(false);
+  readonly sending = signal(false);
   readonly record = new Record();
   readonly history: string[] = [];
   port: Port | null = null;
@@ -40,11 +58,14 @@ export class Desk {
   #sent = 0;
   #received = 0;
   #connection = 0; // counts them
-  #hasWritten = false; // whether a person has, over the connection of now
-  #hasDeadman = true; // as long as the opposite is not known
+  #until: Until = null;
+  #wasListed = false;
+  #stop: () => void;
 
   constructor(readonly name: string) {
     this.habits = remembered(`desk.${name}`, HABITS);
+    this.macros = remembered<{ list: readonly Macro[] }>(`macros.${name}`, { list: [] });
+    this.#stop = effect(() => this.#settle());
     void this.open();
   }
 
@@ -57,6 +78,7 @@ export class Desk {
     this.#opening = made;
     this.state.value = 'opening';
     this.trouble.value = null;
+    this.isUnknown.value = false;
     try {
       const early = await begun.get(this.name)?.catch(() => null);
       begun.delete(this.name);
@@ -68,7 +90,8 @@ export class Desk {
     } catch (error) {
       if (this.#opening !== made) return;
       this.state.value = 'closed';
-      this.trouble.value = () => words(error);
+      this.isUnknown.value = (error as { code?: unknown }).code === 'unknown-endpoint';
+      this.fail(() => words(error), 'open');
     } finally {
       if (this.#opening === made) this.#opening = null;
     }
@@ -77,6 +100,8 @@ export class Desk {
   async close(): Promise<void> {
     const port = this.port;
     this.#opening = null;
+    this.#stop();
+    this.state.value = 'closed';
     this.#forget();
     await port?.close();
   }
@@ -89,12 +114,41 @@ export class Desk {
   /** What the gateway grants no room for waits; with too much waiting it is refused, since a late command may do harm. */
   send(text: string | Uint8Array): boolean {
     const bytes = typeof text === 'string' ? new TextEncoder().encode(text) : text;
-    const port = this.port;
-    if (!port || port.state !== 'open') return this.#refuse('desk.not-open', 'try.desk-not-open');
-    if (this.waiting.peek() + bytes.length > WAITING_LIMIT) return this.#refuse('desk.too-much', 'try.desk-too-much');
-    if (!this.#hasWritten) this.#begin();
+    const port = this.#writable();
+    if (!port) return false;
+    if (this.waiting.peek() + bytes.length > WAITING_LIMIT) return this.#refuse(() => ({ what: t('desk.too-much'), todo: t('try.desk-too-much') }), 'room');
+    this.trouble.value = null;
     void this.#write(port, bytes);
     return true;
+  }
+
+  /**
+   * As `send`, for a long stream: settles when all of it is on its way, as soon as the gateway has room for it. False if it was
+   * refused, the connection was lost, or `signal` came first; then nothing of it is sent.
+   */
+  async deliver(bytes: Uint8Array, signal: AbortSignal): Promise<boolean> {
+    const port = this.#writable();
+    if (!port || signal.aborted) return false;
+    const ended = new Promise((done) => signal.addEventListener('abort', done, { once: true }));
+    await Promise.race([port.sendReady(bytes.length).catch(() => {}), ended]);
+    return !signal.aborted && this.#writable() === port && this.#write(port, bytes);
+  }
+
+  /** The port, if a person may write to it now. What the gateway would drop is refused here, with the reason, and stays where it was typed. */
+  #writable(): Port | null {
+    const port = this.port;
+    const lease = leases.peek().get(this.name);
+    const state = endpoints.peek().get(this.name)?.state;
+    const stopped = stops.peek().get(this.name)?.session === session.peek()?.id;
+    const reason = state === 'absent' ? 'absent' : state === 'failed' ? 'device-failed' : lease?.holder && !lease.yours ? 'no-lease' : stopped ? 'deadman' : null;
+    if (!port || port.state !== 'open') this.#refuse(() => ({ what: t('desk.not-open'), todo: t('try.desk-not-open') }), 'open');
+    else if (reason) this.#refuse(() => { const { what, todo } = reasonWords(reason); return { what: t('desk.not-sent', { what }), todo }; }, ENDS[reason]!);
+    else {
+      if (this.deadman.peek() === undefined) this.#ask();
+      this.hasWritten.value = true;
+      return port;
+    }
+    return null;
   }
 
   /**
@@ -106,42 +160,66 @@ export class Desk {
   answer(message: string | Uint8Array): void {
     const port = this.port;
     const lease = leases.peek().get(this.name);
-    if (port?.state !== 'open' || !this.#hasWritten || this.#hasDeadman || (lease && !lease.yours)) return;
+    if (port?.state !== 'open' || !this.hasWritten.peek() || this.deadman.peek() !== null || (lease && !lease.yours)) return;
     void this.#write(port, typeof message === 'string' ? new TextEncoder().encode(message) : message);
   }
 
-  /** A person has begun to write. The gateway tells about a dead-man switch only when asked; until then there may be one. */
-  #begin(): void {
-    this.#hasWritten = true;
+  /** The gateway tells about a dead-man switch only when asked; until then there may be one. */
+  #ask(): void {
     const connection = this.#connection;
-    void get<{ deadman?: unknown }>(`/endpoints/${encodeURIComponent(this.name)}`).then(({ deadman }) => {
-      if (this.#connection === connection) this.#hasDeadman = Boolean(deadman);
+    void get<{ deadman?: { timeout_ms: number } | null }>(`/endpoints/${encodeURIComponent(this.name)}`).then(({ deadman }) => {
+      if (this.#connection === connection) this.deadman.value = deadman ?? null;
     }, () => {});
   }
 
   /** Another connection: its lease and its dead-man switch are not those of before. */
   #startOver(): void {
     this.#connection++;
-    this.#hasWritten = false;
-    this.#hasDeadman = true;
+    this.hasWritten.value = false;
+    this.deadman.value = undefined;
+    this.#ask();
   }
 
-  async #write(port: Port, bytes: Uint8Array): Promise<void> {
+  async #write(port: Port, bytes: Uint8Array): Promise<boolean> {
     this.waiting.value += bytes.length;
     try {
       this.#writer ??= port.writable.getWriter();
       await this.#writer.write(bytes);
+      return true;
     } catch (error) {
       this.#writer = null; // after a failure the port has a new stream
-      if (this.port === port) this.trouble.value = () => words(error);
+      if (this.port === port) this.fail(() => words(error));
+      return false;
     } finally {
       this.waiting.value -= bytes.length;
     }
   }
 
-  #refuse(what: 'desk.not-open' | 'desk.too-much', todo: 'try.desk-not-open' | 'try.desk-too-much'): false {
-    this.trouble.value = () => ({ what: t(what), todo: t(todo) });
+  #refuse(words: () => Words, until: Until): false {
+    this.fail(words, until);
     return false;
+  }
+
+  /** Says what went wrong, until a person dismisses it or `until` has come. */
+  fail(words: () => Words, until: Until = null): void {
+    this.#until = until;
+    this.trouble.value = words;
+  }
+
+  /** Runs whenever something that a trouble may be about has changed. An endpoint that was unknown is opened when it comes. */
+  #settle(): void {
+    const lease = leases.value.get(this.name);
+    const endpoint = endpoints.value.get(this.name);
+    const over = {
+      lease: !lease?.holder || lease.yours, device: endpoint?.state === 'open', stop: !stops.value.has(this.name), open: this.state.value === 'open',
+      room: this.waiting.value === 0,
+    };
+    if (this.#until && over[this.#until]) {
+      this.#until = null;
+      this.trouble.value = null;
+    }
+    if (endpoint && !this.#wasListed && this.isUnknown.peek()) queueMicrotask(() => void this.open());
+    this.#wasListed = endpoint !== undefined;
   }
 
   remember(line: string): void {
@@ -151,6 +229,9 @@ export class Desk {
 
   #attach(port: Port): void {
     this.port = port;
+    // A port that was opened before the console was there has brought its lease already.
+    const lease = session.peek()?.leaseOf(this.name);
+    if (lease) leases.value = new Map(leases.peek()).set(this.name, lease);
     this.#startOver();
     this.state.value = port.state;
     port.addEventListener('state', ({ detail: { state } }) => {
@@ -162,14 +243,15 @@ export class Desk {
       this.state.value = state;
     });
     port.addEventListener('dropped', ({ detail: { direction, reason, messages, bytes } }) => {
-      this.trouble.value = () => {
+      if (direction !== 'to_peer') this.dropped.value++;
+      this.fail(() => {
         const { what, todo } = reasonWords(reason);
-        return { what: `${t(direction === 'to_peer' ? 'desk.dropped-to-peer' : 'desk.dropped-from-peer', { messages, bytes })} ${what}`, todo };
-      };
+        return { what: `${t(direction === 'to_peer' ? 'desk.dropped-to-peer' : 'desk.dropped-from-peer', { messages, size: size(bytes) })} ${what}`, todo };
+      }, ENDS[reason]);
     });
     port.addEventListener('gap', ({ detail: { unsent, mayBeLost } }) => {
       if (!unsent && !mayBeLost) return;
-      this.trouble.value = () => ({ what: t('desk.gap', { unsent, mayBeLost }), todo: t('try.gap') });
+      this.fail(() => ({ what: t('desk.gap', { unsent: size(unsent), mayBeLost: size(mayBeLost) }), todo: t('try.gap') }));
     });
     void port.closed.then((info) => this.#closed(port, info));
     void this.#read(port);
@@ -180,7 +262,7 @@ export class Desk {
     this.#forget();
     this.state.value = 'closed';
     if (link.peek() === 'closed') return; // a notice says what has become of the session
-    this.trouble.value = () => reasonWords(reason, detail);
+    this.fail(() => reasonWords(reason, detail), 'open');
     if (reason === 'reconfigured') setTimeout(() => void this.open(), 300);
   }
 
@@ -213,10 +295,10 @@ export class Desk {
 export const desks = signal<readonly Desk[]>([]);
 /** The one in front, by its name. */
 export const front = signal<string | null>(null);
-/** The names of all, that one first. */
+/** The names of all that there are, that one first. */
 export const open = computed(() => {
-  const names = desks.value.map((desk) => desk.name).filter((name) => name !== front.value);
-  return front.value === null ? names : [front.value, ...names];
+  const names = desks.value.filter((desk) => !desk.isUnknown.value).map((desk) => desk.name);
+  return front.value !== null && names.includes(front.value) ? [front.value, ...names.filter((name) => name !== front.value)] : names;
 });
 export const deskOf = (name: string): Desk | undefined => desks.value.find((desk) => desk.name === name);
 

@@ -4,7 +4,7 @@ import type { Deadman, EndpointInfo, Lease, Session } from 'thingway';
 import { t } from '../i18n/index.ts';
 import { access, enter, isForgotten, Refusal, remember, signIn, token, useToken } from './access.ts';
 import { announce, borrow, onSignedOut } from './borrowing.ts';
-import { brought, connect, share } from './early.ts';
+import { brought, connect, leaving, share } from './early.ts';
 import { reasonWords, words } from './failures.ts';
 import { notice, settle } from './notices.ts';
 
@@ -36,7 +36,7 @@ export async function start(begun?: Promise<Session>): Promise<void> {
   link.value = 'connecting';
   try {
     setTimeout(settled, 1000);
-    const connecting = begun ?? connect(location.origin, { token: () => token.peek() ?? '' });
+    const connecting = begun ?? connect(location.origin, { token: () => token.peek() ?? '', signal: leaving });
     // At the same time, since most pages may do both.
     const entering = access.value ? null : enter();
     const [made] = await Promise.all([connecting, entering]).catch((error: unknown) => {

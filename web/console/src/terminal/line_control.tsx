@@ -1,5 +1,5 @@
 // Speed, format and wires of a serial line. What is asked is done on the board, which then says how the line is.
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import type { FlowControl, LineStatus, LineStep } from 'thingway';
 import { number, t } from '../i18n/index.ts';
 import { Check, Choice, Field, Trouble, useEvery, useTask } from '../parts/ui.tsx';
@@ -21,19 +21,24 @@ export function LineControl({ desk }: { desk: Desk }) {
   const [flush, setFlush] = useState<'both' | 'input' | 'output'>('both');
   const [done, setDone] = useState(false);
   const task = useTask();
+  const failed = useRef(false); // the last look at the line, whose trouble is over with the next that succeeds
 
   const look = async () => {
     const { value: made } = session;
     if (!made || link.peek() !== 'connected') return;
     try {
       setStatus(await made.line(desk.name, []));
+      if (failed.current) task.settle();
+      failed.current = false;
     } catch (error) {
       setStatus(null);
+      failed.current = true;
       task.run(() => Promise.reject(error));
     }
   };
   useEvery(2000, () => void look(), [desk]);
   const script = (steps: LineStep[]) => task.run(async () => {
+    failed.current = false;
     setDone(false);
     setStatus(await session.value!.line(desk.name, steps));
     setDone(true);

@@ -1,6 +1,6 @@
 // A line that is written whole before it is sent, with those sent before.
 import type { TargetedClipboardEvent } from 'preact';
-import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
 import { Choice } from '../parts/ui.tsx';
 import { ENDINGS, type Desk, type Ending } from '../state/desks.ts';
@@ -8,7 +8,10 @@ import { linesOf, Pasted } from './pasted.tsx';
 
 export const endingOptions = (): (readonly [Ending, string])[] => [['none', t('ending.none')], ['lf', 'LF'], ['cr', 'CR'], ['crlf', 'CRLF']];
 
-export function LineInput({ desk, onSent, disabled }: { desk: Desk; onSent: (text: string) => void; disabled: boolean }) {
+const FRESH = 5000; // ms: the gateway tells about what it has dropped within a second or two
+
+export function LineInput({ desk, onSent, onDropped, disabled }:
+{ desk: Desk; onSent: (text: string) => void; onDropped: (text: string) => void; disabled: boolean }) {
   const [text, setText] = useState('');
   const [pasted, setPasted] = useState<readonly string[] | null>(null);
   const line = useRef<HTMLInputElement>(null);
@@ -21,16 +24,26 @@ export function LineInput({ desk, onSent, disabled }: { desk: Desk; onSent: (tex
     return () => cancelAnimationFrame(next);
   }, [pasted]);
   const place = useRef<{ at: number; draft: string }>({ at: 0, draft: '' }); // 0 is the line being written, 1 the last one sent
+  // A line that was on its way when the gateway would not have it any more: it comes back, and the screen says that it was not sent.
+  const last = useRef<{ text: string; at: number } | null>(null);
+  const drops = desk.dropped.value;
+  useEffect(() => {
+    const lost = last.current;
+    last.current = null;
+    if (!lost || performance.now() - lost.at > FRESH) return;
+    onDropped(lost.text);
+    setText((written) => written || lost.text);
+  }, [drops]);
   const send = () => {
     const { ending } = desk.habits.value;
     const whole = text + ENDINGS[ending];
     if (!whole) {
-      desk.trouble.value = () => ({ what: t('input.nothing'), todo: t('try.nothing') });
+      desk.fail(() => ({ what: t('input.nothing'), todo: t('try.nothing') }));
       return;
     }
     if (!desk.send(whole)) return;
-    desk.trouble.value = null;
     desk.remember(text);
+    last.current = { text, at: performance.now() };
     onSent(text);
     place.current = { at: 0, draft: '' };
     setText('');

@@ -25,7 +25,6 @@ export function Pasted({ desk, lines, onSent, onDone, disabled }:
   }, []);
   const send = async () => {
     setSending(true);
-    desk.trouble.value = null;
     const { ending } = desk.habits.peek();
     for (let at = sent; at < lines.length; at++) {
       while (desk.waiting.peek() > AHEAD && !left.current) await new Promise((done) => setTimeout(done, LOOK));

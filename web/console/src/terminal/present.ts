@@ -1,4 +1,5 @@
-// From a device's bytes to what a terminal is given: as they are, with the time before each line, or as a hex dump.
+// From a device's bytes to what a terminal is given: as text, with the time before each line, or as a hex dump.
+import { concat, Visible } from './visible.ts';
 
 export interface Look {
   mode: 'text' | 'hex';
@@ -17,37 +18,50 @@ export class Presenter {
   #row: number[] = [];
   #rowAt = 0;
   #offset = 0;
+  #visible = new Visible();
 
   constructor(readonly look: Look, readonly columns = 16) {}
 
   present(bytes: Uint8Array, at: number): Uint8Array | string {
     if (this.look.mode === 'hex') return this.#hex(bytes, at);
-    return this.look.stamps ? this.#text(bytes, at) : bytes;
+    return this.look.stamps ? this.#stamped(bytes, at) : this.#visible.show(bytes);
   }
+
+  /** Bytes that were seen as text, and those of them that no terminal can show. */
+  get seen(): number { return this.#visible.seen; }
+  get unreadable(): number { return this.#visible.unreadable; }
+
+  /** Whether the beginning of a character waits for its end, and what is shown if that does not come. */
+  get holds(): boolean { return this.#visible.holds; }
+  flush(): Uint8Array { return this.#visible.flush(); }
+
+  /** The page itself writes in between, and sets the terminal back to its own colour. */
+  interrupt(): void { this.#visible.interrupt(); }
 
   /** `bytes` are left out, and `note` says so: on a line of its own, after whatever sequence they have cut. */
   skip(bytes: number, note: string): string {
     this.#atStart = true;
     this.#offset += this.#row.length + bytes;
     this.#row = [];
+    this.#visible = new Visible();
     return `\x18${PLAIN}\r\n\x1b[7m ${note} ${PLAIN}\r\n`;
   }
 
-  #text(bytes: Uint8Array, at: number): Uint8Array {
+  /** Each line by itself, because the time before it sets the colour back. */
+  #stamped(bytes: Uint8Array, at: number): Uint8Array {
+    const parts: Uint8Array[] = [];
     const stamp = encoder.encode(`${GREY}${clock(at)} ${PLAIN}`);
-    let lines = 1;
-    for (const byte of bytes) if (byte === LF) lines++;
-    const out = new Uint8Array(bytes.length + lines * stamp.length);
-    let n = 0;
-    for (const byte of bytes) {
+    for (let from = 0; from < bytes.length;) {
+      const end = bytes.indexOf(LF, from) + 1 || bytes.length;
       if (this.#atStart) {
-        out.set(stamp, n);
-        n += stamp.length;
+        parts.push(stamp);
+        this.#visible.interrupt();
       }
-      this.#atStart = byte === LF;
-      out[n++] = byte;
+      parts.push(this.#visible.show(bytes.subarray(from, end)));
+      this.#atStart = bytes[end - 1] === LF;
+      from = end;
     }
-    return out.subarray(0, n);
+    return concat(parts);
   }
 
   /** The last row is written again and again until it is full. */

@@ -31,11 +31,18 @@ export class Record {
     [this.#pieces, this.#first, this.#kept] = [[], 0, 0];
   }
 
-  /** The last pieces, of `bytes` in all or a little more, oldest first. */
+  /** The last pieces, of `bytes` in all or a little more, oldest first. Where more came before, they begin with a whole character. */
   last(bytes: number): Piece[] {
     let from = this.#pieces.length;
-    for (let sum = 0; from > this.#first && sum < bytes; from--) sum += this.#pieces[from - 1]!.bytes.length;
-    return this.#pieces.slice(from);
+    let sum = 0;
+    for (; from > this.#first && sum < bytes; from--) sum += this.#pieces[from - 1]!.bytes.length;
+    const pieces = this.#pieces.slice(from);
+    if (pieces[0] && sum < this.total) {
+      let cut = 0;
+      while (cut < 3 && (pieces[0].bytes[cut]! & 0xc0) === 0x80) cut++;
+      if (cut) pieces[0] = { at: pieces[0].at, bytes: pieces[0].bytes.subarray(cut) };
+    }
+    return pieces;
   }
 
   /** All that is kept, as a file. */

@@ -4,14 +4,17 @@ import { FitAddon } from '@xterm/addon-fit';
 import { SearchAddon } from '@xterm/addon-search';
 import { Terminal, type IDisposable, type ITheme } from '@xterm/xterm';
 import { bytes, t } from '../i18n/index.ts';
+import { Noise } from './noise.ts';
 import { Presenter, type Look } from './present.ts';
 import type { Piece } from './record.ts';
 
-const PIECE = 8 << 10; // bytes parsed at one go: a few milliseconds on a slow phone. As hex it is five times as many
+const PIECE = 8 << 10; // bytes parsed at one go: a few milliseconds on a slow phone. As hex, or as noise, it is five times as many
 const BATCH = 96 << 10; // bytes for one drawing, `APART` from the next: about 3 MB/s, which nobody reads
 const WAITING = 1 << 20; // bytes of the device that wait to be drawn
 const APART = 30; // ms; what comes after a silence is drawn in the next frame
 const AGAIN = 256 << 10; // bytes shown when the look changes or more waits than may: more than the scrollback of most
+
+const PATIENCE = 500; // ms in which the rest of a character comes, if it comes: a slow line takes 33 for a byte
 
 export interface Found { index: number; count: number }
 
@@ -21,6 +24,8 @@ export class Screen {
   skipped = 0;
   /** True while the record is shown again: the queries in it were put before, and are not answered again. */
   repeats = false;
+  /** Whether what comes is text at all. */
+  readonly noise = new Noise();
   #fit = new FitAddon();
   #search = new SearchAddon();
   /** What waits to be drawn, the page's own texts among it, and what is to be called when the terminal has taken all before it. */
@@ -29,6 +34,7 @@ export class Screen {
   #gap = 0; // bytes left out before what is in it
   #writing = false;
   #written = 0; // when
+  #flush: ReturnType<typeof setTimeout> | undefined;
   #shows = 0; // how often the record was shown
   #presenter: Presenter;
   /** More came while nobody looked than is worth drawing: it is shown from the record when somebody does. */
@@ -71,6 +77,7 @@ export class Screen {
 
   dispose(): void {
     this.#observer?.disconnect();
+    clearTimeout(this.#flush);
     document.removeEventListener('visibilitychange', this.#seen);
     this.terminal.dispose();
     this.#queue = [];
@@ -142,7 +149,7 @@ export class Screen {
 
   #push(piece: Piece): void {
     const { length } = piece.bytes;
-    const part = this.#presenter.look.mode === 'hex' ? PIECE >> 2 : PIECE;
+    const part = this.#presenter.look.mode === 'hex' || this.noise.isNoisy.peek() ? PIECE >> 2 : PIECE;
     for (let from = 0; from < length; from += part) this.#queue.push({ at: piece.at, bytes: piece.bytes.subarray(from, from + part) });
     this.#queued += length;
   }
@@ -166,9 +173,17 @@ export class Screen {
       return text;
     }
     const next = this.#queue.shift()!;
+    if (typeof next === 'string') this.#presenter.interrupt();
     if (typeof next === 'string' || typeof next === 'function') return next;
     this.#queued -= next.bytes.length;
-    return this.#presenter.present(next.bytes, next.at);
+    return this.#judged(() => this.#presenter.present(next.bytes, next.at));
+  }
+
+  #judged<T>(present: () => T): T {
+    const { seen, unreadable } = this.#presenter;
+    const shown = present();
+    if (this.#presenter.seen > seen) this.noise.add(this.#presenter.seen - seen, this.#presenter.unreadable - unreadable);
+    return shown;
   }
 
   /** Nothing is drawn for nobody. A frame that is not drawn all the same (a covered window) must not stop the stream for ever. */
@@ -205,5 +220,8 @@ export class Screen {
   #drawn = (): void => {
     this.#writing = false;
     this.#schedule();
+    clearTimeout(this.#flush);
+    const presenter = this.#presenter;
+    if (presenter.holds) this.#flush = setTimeout(() => { if (presenter === this.#presenter && !this.#queue.length) this.terminal.write(presenter.flush()); }, PATIENCE);
   };
 }

@@ -7,7 +7,7 @@ import { endpoints, link, listed } from '../state/gateway.ts';
 import { AddEndpoint } from './add_endpoint.tsx';
 
 export function stateWord(state: string): string {
-  const key = `state.${state}`;
+  const key = link.value === 'reconnecting' || link.value === 'closed' ? 'state.unknown' : `state.${state}`;
   return isKey(key) ? t(key) : state;
 }
 

@@ -1,12 +1,9 @@
 // Live plots: the round trip to the gateway, bytes per second, and the numbers that devices print.
 import { bytes, number, t } from '../i18n/index.ts';
-import { Chart, plain, type Curve } from '../plots/chart.tsx';
-import type { Numbers } from '../plots/numbers.ts';
+import { Chart } from '../plots/chart.tsx';
+import { Values } from '../plots/values.tsx';
 import { ticks, watched } from '../plots/samples.ts';
 import { roundTrips } from '../state/gateway.ts';
-
-/** One number alone is no curve, and most often no value: `RAM: 1 GiB`. */
-const values = ({ series }: Numbers): Curve[] => [...series].filter(([, { at }]) => at.length > 1).map(([name, { at, values: all }]) => ({ name, at, values: all }));
 
 export default function Plots() {
   const tick = ticks.value;
@@ -21,7 +18,7 @@ export default function Plots() {
         {[...watched].map(([desk, { rates, numbers }]) => [
           <Chart key={`${desk.name} rate`} title={t('plots.throughput', { name: desk.name })} tick={tick} format={rate}
             curves={[{ name: t('plots.received'), at: rates.at, values: rates.received }, { name: t('plots.sent'), at: rates.at, values: rates.sent }]} />,
-          values(numbers).length > 0 && <Chart key={`${desk.name} values`} title={t('plots.values', { name: desk.name })} tick={tick} format={plain} curves={values(numbers)} />,
+          <Values key={`${desk.name} values`} endpoint={desk.name} numbers={numbers} tick={tick} />,
         ])}
       </div>
       <p class="hint">{t(watched.size ? 'plots.values-hint' : 'plots.none')}</p>

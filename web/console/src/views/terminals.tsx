@@ -1,7 +1,9 @@
 // The endpoints on one side, those that are open on the other: as tabs, or all beside each other.
 import { useRef } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
+import { Scroller } from '../parts/scroller.tsx';
 import { desks, front } from '../state/desks.ts';
+import { link } from '../state/gateway.ts';
 import { DeskPanel } from '../terminal/desk_panel.tsx';
 import { split } from '../terminal/preferences.ts';
 import { Endpoints } from './endpoints.tsx';
@@ -24,24 +26,24 @@ export function Terminals({ hidden }: { hidden: boolean }) {
     (panel?.querySelector<HTMLElement>('input.line') ?? panel?.querySelector<HTMLElement>('textarea'))?.focus({ preventScroll: true });
   });
   return (
-    <div class="terminals" hidden={hidden}>
+    <div class="terminals" hidden={hidden} data-link={link.value === 'reconnecting' || link.value === 'closed' ? 'lost' : undefined}>
       <Endpoints onOpen={reveal} />
       <section class="work" ref={work} aria-label={t('terminals.open')} data-split={beside} data-count={open.length}>
         {open.length > 1 && (
           <div class="bar tabs">
             {beside ? <span class="grow" /> : (
-              <div role="tablist" class="grow" aria-label={t('terminals.open')} onKeyDown={move}>
+              <Scroller role="tablist" class="grow" label={t('terminals.open')} onKeyDown={move}>
                 {open.map(({ name }) => (
                   <button key={name} type="button" role="tab" id={`tab-${name}`} aria-controls={`panel-${name}`} aria-selected={front.value === name}
                     tabIndex={front.value === name ? 0 : -1} onClick={() => { front.value = name; }}>{name}</button>
                 ))}
-              </div>
+              </Scroller>
             )}
             <button type="button" class="small" aria-pressed={split.value} onClick={() => { split.value = !split.value; }}>{t('terminals.split')}</button>
           </div>
         )}
         <div class="desks">
-          {open.map((desk) => <DeskPanel key={desk.name} desk={desk} hidden={!beside && front.value !== desk.name} />)}
+          {open.map((desk) => <DeskPanel key={desk.name} desk={desk} hidden={!beside && front.value !== desk.name} shown={!hidden && (beside || front.value === desk.name)} />)}
         </div>
         {!open.length && <p class="empty hint">{t('terminals.none')}</p>}
       </section>
