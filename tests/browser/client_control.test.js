@@ -24,7 +24,7 @@ for (const [name, launch] of Object.entries(browsers)) {
 
     await t.test('take, refuse, force, give, release', async () => {
       const taken = await first.evaluate(() => session.lease.take('arm'));
-      assert.deepEqual(taken, { endpoint: 'arm', holder: await id(first), yours: true });
+      assert.deepEqual(taken, { endpoint: 'arm', holder: await id(first), yours: true, askedBy: null, waitMs: null });
       assert.deepEqual(await first.evaluate(() => session.lease.take('arm')), taken, 'again: it is ours already');
       assert.equal((await second.evaluate(() => refusal(session.lease.take('arm')))).code, 'lease-held');
       assert.equal((await second.evaluate(() => session.leaseOf('arm'))).yours, false);
@@ -34,6 +34,19 @@ for (const [name, launch] of Object.entries(browsers)) {
       await second.evaluate((to) => session.lease.give('arm', to), await id(first));
       await until('it is given', () => first.evaluate(() => session.leaseOf('arm').yours));
       assert.equal((await first.evaluate(() => refusal(session.lease.give('arm', 'nobody')))).code, 'unknown-session');
+      // Asked for: kept once, then handed over.
+      const asks = () => second.evaluate(() => { window.asked = refusal(session.lease.take('arm', { ask: true })).catch(() => 'granted'); });
+      const wanted = (by) => until('the holder is asked', () => first.evaluate((by) => session.leaseOf('arm').askedBy === by && session.leaseOf('arm').waitMs > 0, by));
+      await asks();
+      await wanted(await id(second));
+      await first.evaluate(() => session.lease.keep('arm'));
+      assert.equal((await second.evaluate(() => asked)).code, 'lease-held');
+      await asks();
+      await wanted(await id(second));
+      await first.evaluate(() => session.lease.release('arm'));
+      await until('it is granted', () => second.evaluate(() => session.leaseOf('arm').yours && session.leaseOf('arm').askedBy === null));
+      await second.evaluate((to) => session.lease.give('arm', to), await id(first));
+      await until('it is back', () => first.evaluate(() => session.leaseOf('arm').yours));
       await first.evaluate(() => session.lease.release('arm'));
       await until('it is free', () => second.evaluate(() => session.leaseOf('arm').holder === null));
       assert.equal(await first.evaluate(() => session.leaseOf('demo') === undefined), true);

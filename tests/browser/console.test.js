@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
+import { faults } from './lib/axe.js';
 import { chromium } from './lib/browsers.js';
 import { Console } from './lib/console.js';
 import { consoleOf } from './lib/console_site.js';
@@ -137,14 +138,14 @@ test('the lease between two pages', { timeout: testBound }, async (t) => {
   await one.openEndpoint('arm');
   await two.openEndpoint('arm');
   const lease = (page) => page.desk('arm').locator('.lease').innerText();
-  await until('free', async () => /Who writes first/.test(await lease(one)));
+  await until('free', async () => /The first one that writes/.test(await lease(one)));
   await one.send('arm', 'mine');
   await received(device, 'mine\n');
   await until('one has it', async () => /You may write/.test(await lease(one)));
-  await until('two sees who', async () => /Another session may write: .+ You look on/.test(await lease(two)));
+  await until('two sees who', async () => /Another session may write: .+ You can only watch/.test(await lease(two)));
   await two.send('arm', 'not allowed');
   await until('two is told', async () => /Another session has the right to write.*Take over/s.test(await two.trouble('arm')));
-  await two.desk('arm').getByRole('button', { name: 'Take over' }).click();
+  await two.desk('arm').getByRole('button', { name: 'Take over now' }).click();
   await until('two has it', async () => /You may write/.test(await lease(two)));
   await until('one has lost it', async () => /Another session/.test(await lease(one)));
   await two.send('arm', 'now mine');
@@ -153,6 +154,18 @@ test('the lease between two pages', { timeout: testBound }, async (t) => {
   await two.desk('arm').getByRole('button', { name: 'Release' }).click();
   await one.desk('arm').getByRole('button', { name: 'Take', exact: true }).click();
   await until('one has it again', async () => /You may write/.test(await lease(one)));
+
+  // Asked for, kept; asked for again, handed over.
+  const press = (page, name) => page.desk('arm').locator('.lease').getByRole('button', { name }).click();
+  await press(two, 'Ask for it');
+  await until('one is asked', async () => /Another session wants to write/.test(await lease(one)));
+  await until('two waits', async () => /You have asked/.test(await lease(two)));
+  assert.deepEqual(await faults(one.page), []);
+  await press(one, 'Keep it');
+  await until('two is told', async () => /Another session has the right to write/.test(await two.trouble('arm')));
+  await press(two, 'Ask for it');
+  await press(one, 'Hand over');
+  await until('two has it', async () => /You may write/.test(await lease(two)));
   assert.deepEqual([...one.errors, ...two.errors], []);
 });
 
@@ -236,38 +249,6 @@ test('a style sheet that did not come is asked for under another URL', { timeout
   await until('it is there', isStyled);
   assert.deepEqual(asked.filter((address) => address.includes('.css')).map((address) => new URL(address).search), ['', '?again=1', '?again=2']);
   await page.connected();
-});
-
-test('adds an endpoint where that is allowed, and says what to do where not', { timeout: testBound }, async (t) => {
-  const { path, daemon, url, browser } = await bench(t);
-  const page = await Console.open(browser, url);
-  await page.connected();
-  const other = `${path}2`;
-  await SerialDevice.plugIn(t, other);
-  const add = async (name) => {
-    await page.page.getByRole('button', { name: 'Add…' }).click();
-    const form = page.page.locator('form.add');
-    await form.getByLabel('Device file').fill(other);
-    await form.getByLabel('Name').fill(name);
-    await form.getByRole('button', { name: 'Add endpoint' }).click();
-    return form;
-  };
-  const form = await add('second');
-  await until('what to do', async () => /Nothing was changed/.test(await form.innerText()));
-  const text = await form.innerText();
-  assert.ok(text.includes(`[[endpoint]]\nname = "second"\nkind = "serial"\npath = "${other}"\nbaud = 115200`), text);
-  assert.match(text, /configure = true/);
-
-  await daemon.stop();
-  daemon.configure(`[api]\nconfigure = true\n${demoEndpoint}`);
-  await daemon.start();
-  await page.connected();
-  await page.page.reload();
-  await page.connected();
-  await add('second');
-  await page.isOpen('second');
-  assert.match(await page.row('second').innerText(), /ready/);
-  assert.deepEqual(page.errors, []);
 });
 
 test('an address that names terminals opens them, and a page that is loaded again opens what was open', { timeout: testBound }, async (t) => {

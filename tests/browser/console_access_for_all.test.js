@@ -39,10 +39,12 @@ for (const colorScheme of ['light', 'dark']) for (const width of [1280, 390]) {
     await page.connected();
     await look('list');
     await page.page.getByRole('button', { name: 'Add…' }).click();
-    await page.page.locator('form.add').getByLabel('Device file').fill('/dev/ttyUSB7');
-    await page.page.locator('form.add').getByLabel('Name').fill('seven');
-    await page.page.locator('form.add').getByRole('button', { name: 'Add endpoint' }).click();
-    await until('the refusal', async () => /Nothing was changed/.test(await page.page.locator('form.add').innerText()));
+    const form = page.page.locator('section.add');
+    await until('it is said that the page may not', async () => /may not change the configuration/.test(await form.innerText()));
+    await form.getByLabel('Device file').fill('/dev/ttyUSB7');
+    await form.getByLabel('Name').fill('seven');
+    await form.getByText('More').click();
+    await form.getByLabel('Dead-man switch').check();
     await look('add');
     await page.page.getByRole('button', { name: 'Cancel' }).click();
     await page.openEndpoint('demo');

@@ -132,13 +132,13 @@ test('a file stops where another session takes the control over, and where the c
   await received('one\n');
   const other = await Console.open(browser, url, '#/terminals/arm');
   await other.isOpen('arm');
-  await other.desk('arm').getByRole('button', { name: 'Take over' }).click();
+  await other.desk('arm').getByRole('button', { name: 'Take over now' }).click();
   await until('the first page knows', () => page.desk('arm').locator('.lease[data-lease=other]').isVisible());
   device.write('ok\r\n');
   await state('stopped');
   assert.match(await page.trouble('arm'), /Not sent\. Another session has the right to write/);
   await received('one\n');
-  await page.desk('arm').getByRole('button', { name: 'Take over' }).click();
+  await page.desk('arm').getByRole('button', { name: 'Take over now' }).click();
   await until('it may write again', () => page.desk('arm').locator('.lease[data-lease=yours]').isVisible());
   await send();
   await received('one\none\n');

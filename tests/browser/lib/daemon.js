@@ -64,6 +64,8 @@ export class Daemon {
     this.configure(config);
   }
 
+  get configFile() { return join(this.#directory, 'thingway.toml'); }
+
   /** For the next start. */
   configure(config) { writeFileSync(join(this.#directory, 'thingway.toml'), config); }
 

@@ -16,19 +16,27 @@ export class Leasing implements Leases {
   forget(endpoint: string) { this.#known.delete(endpoint); }
   clear() { this.#known.clear(); }
 
-  async take(endpoint: string, { force = false }: { force?: boolean } = {}): Promise<Lease> {
-    await this.#ask({ endpoint, do: 'take', ...(force && { force }) });
+  async take(endpoint: string, { force = false, ask = false }: { force?: boolean; ask?: boolean } = {}): Promise<Lease> {
+    await this.#ask({ endpoint, do: ask && !force ? 'ask' : 'take', ...(force && { force }) });
     // Who has it is told to all sessions, which may be after the answer to one.
-    if (!this.of(endpoint)?.yours) {
-      await new Promise((done) => {
-        this.#news.addEventListener(endpoint, done, { once: true });
-        setTimeout(done, 2000);
-      });
+    let lease = this.of(endpoint);
+    // Then nobody has asked, or the one who was asked keeps it: another session has it for good.
+    while (!lease?.yours && await this.#heard(endpoint, (lease?.waitMs ?? 0) + 2000)) {
+      lease = this.of(endpoint);
+      if (!lease?.yours && !lease?.askedBy) break;
     }
-    const lease = this.of(endpoint);
-    // It is ours, but another session can have taken it since.
-    if (!lease?.yours) throw new ThingwayError('lease-held', `${endpoint} was taken by another session`);
+    if (!lease?.yours) throw new ThingwayError('lease-held', `${endpoint} is written to by another session`);
     return lease;
+  }
+
+  async keep(endpoint: string): Promise<void> { await this.#ask({ endpoint, do: 'keep' }); }
+
+  /** The next news of a lease; false if there are none in time. */
+  #heard(endpoint: string, ms: number): Promise<boolean> {
+    return new Promise((done) => {
+      this.#news.addEventListener(endpoint, () => done(true), { once: true });
+      setTimeout(done, ms, false);
+    });
   }
 
   async release(endpoint: string): Promise<void> { await this.#ask({ endpoint, do: 'release' }); }

@@ -279,7 +279,8 @@ export class Session extends /* @__PURE__ */ typedTarget<t.SessionEvents>() {
         return void emit(this, type, dropped);
       }
       case 'lease': {
-        const lease = { endpoint, holder: message['holder'], yours: message['yours'] };
+        const { holder, yours, asked_by: askedBy = null, wait_ms: waitMs = null } = message;
+        const lease = { endpoint, holder, yours, askedBy, waitMs } as t.Lease;
         this.#leasing.heard(lease);
         return void emit(this, type, lease);
       }

@@ -103,7 +103,15 @@ export interface LineStatus {
 }
 
 /** Who may write to an endpoint. */
-export interface Lease { endpoint: string; /** A session's id. */ holder: string | null; yours: boolean }
+export interface Lease {
+  endpoint: string;
+  /** A session's id. */
+  holder: string | null;
+  yours: boolean;
+  /** The session that has asked the holder for it; it gets the lease after `waitMs`, unless the holder keeps it. */
+  askedBy: string | null;
+  waitMs: number | null;
+}
 /** A machine was stopped because the page that drove it fell silent. `session` is that page's. */
 export interface Deadman { endpoint: string; session: string | null; fired: number }
 /** Messages that were lost, all since the channel opened. */
@@ -190,8 +198,13 @@ export interface SessionStats {
 
 /** Leases of endpoints with `writers = "one"`; `session.lease`. Each needs a port to the endpoint. */
 export interface Leases {
-  /** Asks for the lease. Rejects with `lease-held` while somebody else has it, unless `force`. */
-  take(endpoint: string, options?: { force?: boolean }): Promise<Lease>;
+  /**
+   * Takes the lease. Rejects with `lease-held` while another session has it, unless `force`. With `ask` that session is asked, and
+   * has ten seconds to {@link keep} it; then this resolves, or rejects if it was kept.
+   */
+  take(endpoint: string, options?: { force?: boolean; ask?: boolean }): Promise<Lease>;
+  /** Keeps the lease from the session that has asked for it (`askedBy`). */
+  keep(endpoint: string): Promise<void>;
   release(endpoint: string): Promise<void>;
   /** Hands it to a session that has a channel to the endpoint. */
   give(endpoint: string, sessionId: string): Promise<void>;
