@@ -30,6 +30,8 @@ pub enum DropReason {
     Forbidden,
     /// The token of its session allows fewer messages per second.
     RateLimited,
+    /// The peer that sent it has thrown it away.
+    Discarded,
 }
 
 impl DropReason {
@@ -47,6 +49,7 @@ impl DropReason {
             Self::BadFrame => "bad-frame",
             Self::NoLease => "no-lease",
             Self::Deadman => "deadman",
+            Self::Discarded => "discarded",
             Self::Forbidden => "forbidden",
             Self::RateLimited => "rate-limited",
         }

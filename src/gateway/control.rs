@@ -164,7 +164,17 @@ impl Gateway {
     fn handle_line_request(&mut self, now: Instant, id: SessionId, request: &LineRequest<'_>) {
         let found = self.find_allowed(id, &request.endpoint, Verb::Read);
         let parsed = found.and_then(|endpoint| {
-            let after = self.line_after(id, endpoint, request)?;
+            let after = match request.after {
+                Some(offset) => {
+                    let route = self.own_route(id, endpoint, request.channel)?;
+                    After::Route { route, offset }
+                }
+                None => After::Now,
+            };
+            if let Some(until) = request.discard {
+                let route = self.own_route(id, endpoint, request.channel)?;
+                self.discard(now, route, until);
+            }
             let script = Script::parse(request.script).map_err(|bad| {
                 let place = bad
                     .step
@@ -202,32 +212,26 @@ impl Gateway {
         }
     }
 
-    /// Which bytes a script is to follow.
-    fn line_after(
+    /// The channel whose bytes a request counts: the session's only one to the endpoint, unless it says which.
+    fn own_route(
         &self,
         id: SessionId,
         endpoint: EndpointId,
-        request: &LineRequest<'_>,
-    ) -> Result<After, Denied> {
-        let Some(offset) = request.after else {
-            return Ok(After::Now);
-        };
+        channel: Option<u16>,
+    ) -> Result<RouteId, Denied> {
         let entry = self.sessions.get(id);
         let routes = entry.into_iter().flat_map(|entry| &entry.routes);
         let mut matching = routes.filter(|id| {
             let route = self.routing.routes.get(**id);
             route.is_some_and(|route| {
-                let asked = request.channel.is_none_or(|stream| stream == route.stream);
+                let asked = channel.is_none_or(|stream| stream == route.stream);
                 route.endpoint == endpoint && asked
             })
         });
         match (matching.next(), matching.next()) {
-            (Some(route), None) => Ok(After::Route {
-                route: *route,
-                offset,
-            }),
+            (Some(route), None) => Ok(*route),
             (None, _) => {
-                let detail = "after counts the bytes of a channel, and there is none".to_owned();
+                let detail = "the bytes of a channel are meant, and there is none".to_owned();
                 Err(("no-channel", detail))
             }
             (Some(_), Some(_)) => {

@@ -115,12 +115,15 @@ impl Gateway {
         };
         let (session, endpoint, count) = (route.session, route.endpoint, Count::one(data.len()));
         let may_write = route.may_write;
+        let is_discarded = route.is_discarded();
         route.from_peer.add(count);
         let is_giant = data.len() > limits::MAX_MESSAGE;
         let offered = if is_giant {
             Offered::Refused(DropReason::TooLarge)
         } else if self.drain.is_some() {
             Offered::Refused(DropReason::Closed)
+        } else if is_discarded {
+            Offered::Refused(DropReason::Discarded)
         } else if !may_write {
             Offered::Refused(DropReason::Forbidden)
         } else if !self.may_send(now, session) {
@@ -188,7 +191,7 @@ impl Gateway {
     }
 
     /// A message has gone to a device, or has been dropped: a script may have waited for it.
-    fn after_delivery(&mut self, now: Instant, id: EndpointId) {
+    pub(super) fn after_delivery(&mut self, now: Instant, id: EndpointId) {
         if self.routing.has_jobs(id) {
             self.step_jobs(now, id);
         }

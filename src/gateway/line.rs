@@ -429,6 +429,13 @@ impl Gateway {
 }
 
 impl Job {
+    /// The bytes that it waits for have gone out, as far as they will.
+    pub(super) fn stop_draining(&mut self, written: u64) {
+        if let Phase::Draining { until } = &mut self.phase {
+            *until = written.min(*until);
+        }
+    }
+
     /// Whether one of its steps has been taken.
     fn has_begun(&self) -> bool {
         match self.phase {

@@ -12,6 +12,7 @@ mod delivery;
 mod demux;
 mod descriptors;
 mod devices;
+mod discard;
 mod drain;
 mod events;
 mod hub;

@@ -70,6 +70,7 @@ impl Gateway {
                 | DropReason::NoLease
                 | DropReason::Forbidden
                 | DropReason::RateLimited
+                | DropReason::Discarded
                 | DropReason::Deadman => "the peer read too slowly",
             };
             let detail = format!("{detail} and missed {} bytes", count.bytes);

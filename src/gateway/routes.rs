@@ -56,6 +56,8 @@ pub(super) struct Route {
     pub(super) lingers: bool,
     /// What the peer's turn in this session still may send, in bytes (deficit round robin).
     pub(super) deficit: usize,
+    /// Bytes before this one are thrown away, when they come as well: the request and they go over two channels.
+    discarded_until: u64,
     queue: VecDeque<Waiting>,
     queued_bytes: usize,
     /// The most that [`Self::queue`] may hold, and the credit window.
@@ -99,6 +101,7 @@ impl Route {
             deficit_in: 0,
             lingers: false,
             deficit: 0,
+            discarded_until: 0,
             queue: VecDeque::new(),
             queued_bytes: 0,
             window,
@@ -187,6 +190,27 @@ impl Route {
             self.drops
                 .add(Direction::FromPeer, reason, Count::one(waiting.data.len()));
         }
+    }
+
+    /// Throws away what waits of the bytes before this one, and what of them is still to come.
+    pub(super) fn discard(&mut self, until: u64) {
+        self.discarded_until = self.discarded_until.max(until);
+        while let Some(length) = self.front_len().filter(|_| self.delivered() < until) {
+            // Small messages to a byte stream were put together, so that the last one of them may be a part of the first.
+            let rest = usize::try_from(until - self.delivered()).unwrap_or(usize::MAX);
+            if rest < length {
+                self.cut_front(rest);
+            }
+            let Some(waiting) = self.dequeue() else { break };
+            let count = Count::one(waiting.data.len());
+            self.drops
+                .add(Direction::FromPeer, DropReason::Discarded, count);
+        }
+    }
+
+    /// Whether the message that comes now is one of those that are thrown away.
+    pub(super) fn is_discarded(&self) -> bool {
+        self.from_peer.bytes < self.discarded_until
     }
 
     /// How many bytes the peer may have sent in all: what has left the queue, and a window more.

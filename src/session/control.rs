@@ -224,6 +224,8 @@ pub struct LineRequest<'a> {
     pub channel: Option<u16>,
     /// The script runs when this many bytes of the channel have left the tty.
     pub after: Option<u64>,
+    /// So many bytes of the channel, counted from its beginning, are thrown away as far as the device has not taken them.
+    pub discard: Option<u64>,
     /// The script, as JSON.
     pub script: &'a str,
 }
@@ -314,6 +316,8 @@ impl<'a> Request<'a> {
             channel: Option<u16>,
             #[serde(default)]
             after: Option<u64>,
+            #[serde(default)]
+            discard: Option<u64>,
             #[serde(borrow, default, rename = "do")]
             what: Option<&'t RawValue>,
             #[serde(default)]
@@ -348,6 +352,7 @@ impl<'a> Request<'a> {
                 endpoint: fields.endpoint.unwrap_or_default(),
                 channel: fields.channel,
                 after: fields.after,
+                discard: fields.discard,
                 script: fields.what.map_or("[]", RawValue::get),
             })),
             "lease" => {

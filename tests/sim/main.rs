@@ -15,6 +15,7 @@ mod backlog;
 mod balance;
 mod configure;
 mod cookies;
+mod discarding;
 mod drain;
 mod endpoints;
 mod fairness;

@@ -1,0 +1,59 @@
+//! A peer throws away what it has sent and the device has not taken, so that the end of a write (`WritableStream.abort()`) is
+//! one for the device as well.
+
+use std::time::Instant;
+
+use super::Gateway;
+use super::line::Expected;
+use super::source::Command;
+use super::stats::Direction;
+use crate::config::EndpointKind;
+use crate::endpoint::line::{Flush, LineStep};
+use crate::endpoint::{Count, DropReason};
+use crate::ids::RouteId;
+
+impl Gateway {
+    /// Throws away the bytes of a channel before `until`, counted from its beginning: those that wait, those that are still to
+    /// come, and those on their way to the device. The last are thrown away with those of other sessions, as `flush` does it to a
+    /// serial line; for other devices only while no other session has a channel to it.
+    pub(super) fn discard(&mut self, now: Instant, id: RouteId, until: u64) {
+        let Some(route) = self.routing.routes.get_mut(id) else {
+            return;
+        };
+        let (session, endpoint) = (route.session, route.endpoint);
+        let before = route.queued_bytes();
+        // Bytes that come after `until` wait behind, or have gone already.
+        let has_more = route.from_peer.bytes > until;
+        route.discard(until);
+        self.routing.queued -= before - route.queued_bytes();
+        let may_write = self.check_writer(session, endpoint).is_ok();
+        let is_alone = self.sessions_at(endpoint).len() == 1;
+        if let Some(device) = self.routing.endpoints.get_mut(endpoint) {
+            let is_serial = matches!(device.config.kind, EndpointKind::Serial { .. });
+            if may_write && !has_more && (is_serial || is_alone) {
+                let lost = device.endpoint.overtake(&[]);
+                if lost != Count::default() {
+                    let (direction, reason) = (Direction::FromPeer, DropReason::Discarded);
+                    device.drops.add(direction, reason, lost);
+                }
+                // A script waits for bytes that will not go out any more.
+                let written = device.endpoint.written();
+                if let Some(job) = device.jobs.front_mut() {
+                    job.stop_draining(written);
+                }
+                // What the driver holds would go out before the next byte. A script in front must not hold this up.
+                if is_serial && let Some(source) = device.source {
+                    device.expected.push_back(Expected::Flushed);
+                    device.holds_output = true;
+                    let step = LineStep::Flush(Flush::Output);
+                    self.commands.push_back(Command::Line { source, step });
+                }
+            }
+        }
+        self.grant(id);
+        self.step_jobs(now, endpoint);
+        self.after_endpoint(endpoint);
+        self.after_delivery(now, endpoint);
+        self.touch_session(session);
+    }
+}
