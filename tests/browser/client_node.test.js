@@ -1,5 +1,6 @@
 // The client library in Node, over libdatachannel: no browser at all.
 import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { RTCPeerConnection } from 'node-datachannel/polyfill';
 import { connect, ThingwayError } from '../../web/client/dist/index.js';
@@ -46,6 +47,25 @@ test('node: streams, line, measuring, a restart of the daemon', { timeout: testB
   await until('it is there', () => arm.received.toString().endsWith('again\n'));
   await session.close();
   assert.equal((await port.closed).reason, 'session-closed');
+});
+
+test('node: the same library by require()', { timeout: testBound }, async (t) => {
+  const require = createRequire(import.meta.url);
+  const [core, { createSerial }] = ['index.cjs', 'serial/index.cjs'].map((file) => require(`../../web/client/dist/${file}`));
+  const path = pty('arm');
+  await SerialDevice.plugIn(t, path, { echo: true });
+  const daemon = await Daemon.start(t, serialEndpoint('arm', path));
+  const session = await core.connect(daemon.url, { RTCPeerConnection: require('node-datachannel/polyfill').RTCPeerConnection });
+  t.after(() => session.close());
+  const port = await createSerial(session).requestPort();
+  await port.open({ baudRate: 115200 });
+  await port.writable.getWriter().write(new TextEncoder().encode('G28'));
+  const reader = port.readable.getReader();
+  let heard = '';
+  while (heard.length < 3) heard += new TextDecoder().decode((await reader.read()).value);
+  assert.equal(heard, 'G28');
+  await session.close();
+  await assert.rejects(session.ping(), (error) => error instanceof core.ThingwayError && error.code === 'session-closed');
 });
 
 test('the library lets the process end', () => library.cleanup());

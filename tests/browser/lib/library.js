@@ -10,17 +10,20 @@ const dist = fileURLToPath(new URL('../../../web/client/dist/', import.meta.url)
 const modules = fileURLToPath(new URL('../node_modules/', import.meta.url));
 const types = { '.js': 'text/javascript', '.mjs': 'text/javascript', '.map': 'application/json', '.html': 'text/html' };
 
-/** Serves the library below /thingway/, installed packages below /modules/, and `pages` by their paths. */
+/**
+ * Serves the library below /thingway/, installed packages below /modules/, and `pages` by their paths. Below /client/ are the files that a
+ * gateway serves, for pages of any origin.
+ */
 export async function startLibrarySite(t, pages = {}) {
   if (!existsSync(`${dist}index.js`)) throw new Error('build it first: npm install && npm run build, in web/client');
   const server = http.createServer((request, response) => {
     const { pathname } = new URL(request.url, 'http://site');
-    const [, from, path] = /^\/(thingway|modules)\/(.*)$/.exec(pathname) ?? [];
-    const file = from && (from === 'thingway' ? dist : modules) + path;
+    const [, from, path] = /^\/(thingway|modules|client)\/(.*)$/.exec(pathname) ?? [];
+    const file = from && { thingway: dist, modules, client: `${dist}served/` }[from] + path;
     const page = pages[pathname] ?? (pathname === '/' ? '<!doctype html><title>a page</title>' : undefined);
     if (page === undefined && !(file && existsSync(file))) return response.writeHead(404).end();
     const type = types[extname(pathname)] ?? 'text/html; charset=utf-8';
-    response.writeHead(200, { 'Content-Type': type }).end(page === undefined ? readFileSync(file) : typeof page === 'function' ? page() : page);
+    response.writeHead(200, { 'Content-Type': type, ...(from === 'client' && { 'Access-Control-Allow-Origin': '*' }) }).end(page === undefined ? readFileSync(file) : typeof page === 'function' ? page() : page);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -48,7 +48,8 @@ const inBrowser = (launch) => async (t, config, options) => {
     const { createSerial } = await import('/thingway/serial/index.js');
     window.tools = (${toolsFor})(session, thingway.connect, createSerial);
   })()`);
-  return { daemon, run: (what, word) => page.evaluate(`(${what})(tools, ${JSON.stringify(word)})`) };
+  const run = (what, word) => page.evaluate(`(${what})(tools, ${JSON.stringify(word)})`);
+  return { daemon, run, begin: (what) => page.evaluate(`(async () => { tools.keep.begun = await (${what})(tools); })()`) };
 };
 
 async function inNode(t, config, options) {
@@ -58,8 +59,8 @@ async function inNode(t, config, options) {
   const session = await connect(daemon.url, { RTCPeerConnection });
   t.after(() => session.close());
   const tools = toolsFor(session, connect, createSerial, { RTCPeerConnection });
-  return { daemon, run: async (what, word) => what(tools, word) };
+  return { daemon, run: async (what, word) => what(tools, word), begin: async (what) => { tools.keep.begun = await what(tools); } };
 }
 
-/** Each starts a daemon and gives `run`, which calls a function with the tools there. */
+/** Each starts a daemon. `run` calls a function with the tools there; `begin` keeps what it gives, as `keep.begun`. */
 export const programs = { ...Object.fromEntries(Object.entries(browsers).map(([name, launch]) => [name, inBrowser(launch)])), node: inNode };

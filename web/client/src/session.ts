@@ -175,6 +175,9 @@ export class Session extends /* @__PURE__ */ typedTarget<t.SessionEvents>() {
   async _discard(port: Port): Promise<void> {
     const link = this.#link;
     if (!link || !port.offset || port.state !== 'open') return;
+    // Of an unreliable channel the gateway has not counted what was lost on the way, so the two sides mean other bytes.
+    const { maxRetransmits, maxPacketLifeTime } = port.channel;
+    if (maxRetransmits != null || maxPacketLifeTime != null) return;
     // The request and the bytes go over different channels, so the request may arrive first: `discard` says which bytes are meant.
     const fields = { endpoint: port.endpoint, channel: port._id, discard: port.offset, do: [{ flush: 'output' }] };
     const done = link.control.line(fields).catch(() => {}); // only serial lines have a driver whose queue can be thrown away

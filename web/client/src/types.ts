@@ -82,7 +82,7 @@ export interface LineOptions {
    * handed over so far. Without it: at once.
    */
   after?: number | 'sent';
-  /** Before the scripts that wait at the line and have not begun. Not together with `after`. */
+  /** Before the scripts that wait at the line and have not begun; an older gateway runs it behind them. Not together with `after`. */
   overtake?: boolean;
   /** Whose bytes `after` counts. Needed only if the session has several ports of the endpoint. */
   port?: Port;
