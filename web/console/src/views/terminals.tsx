@@ -1,5 +1,5 @@
 // The endpoints on one side, those that are open on the other: as tabs, or all beside each other.
-import { useRef } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
 import { Scroller } from '../parts/scroller.tsx';
 import { desks, front } from '../state/desks.ts';
@@ -26,6 +26,10 @@ export function Terminals({ hidden }: { hidden: boolean }) {
     if (isNarrow.value) panel?.scrollIntoView({ block: 'start' });
     if (!raisesKeyboard()) (panel?.querySelector<HTMLElement>('input.line') ?? panel?.querySelector<HTMLElement>('textarea'))?.focus({ preventScroll: true });
   });
+  // The tab of what is in front is in sight, too.
+  useEffect(() => {
+    work.current?.querySelector('[role=tab][aria-selected=true]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  }, [front.value, open.length, beside]);
   // In one column, what is in use comes first.
   const isTerminalFirst = isNarrow.value && open.length > 0;
   const list = <Endpoints key="list" onOpen={reveal} />;
