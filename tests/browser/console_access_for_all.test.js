@@ -56,6 +56,32 @@ for (const colorScheme of ['light', 'dark']) for (const width of [1280, 390]) {
     await page.tool('arm', 'Line').click();
     await until('the line is known', async () => await page.desk('arm').getByLabel('Baud').inputValue() === '115200');
     await look('line');
+    await page.tool('arm', 'Buttons').click();
+    const editor = page.desk('arm').locator('.macro-editor');
+    for (const [label, text] of [['Home', 'G28'], ['Status', 'M114'], ['Cancel', '\\x03'], ['Heat the bed', 'M140 S60']]) {
+      await editor.getByRole('button', { name: 'Add a button' }).click();
+      await editor.getByLabel('Label').last().fill(label);
+      await editor.getByLabel('Sends').last().fill(text);
+    }
+    await look('macros');
+    await page.tool('arm', 'Send file').click();
+    const panel = page.desk('arm').locator('.file-panel');
+    await panel.getByLabel('Send it').selectOption('lines');
+    await panel.getByLabel('File', { exact: true }).setInputFiles({ name: 'part.gcode', mimeType: 'text/plain', buffer: Buffer.from('G21\nG0 X1\n'.repeat(50)) });
+    await panel.getByRole('button', { name: 'Send the file' }).click();
+    await until('it is armed', async () => /The dead-man switch is armed/.test(await page.desk('arm').innerText()));
+    await panel.getByRole('button', { name: 'Go on without it' }).waitFor();
+    await look('file');
+    await panel.getByRole('button', { name: 'Cancel' }).click();
+    await until('it is cancelled', async () => /Cancelled/.test(await panel.innerText()));
+    await page.tool('arm', 'Send file').click();
+    await page.tool('arm', 'Buttons').click();
+    await page.desk('arm').getByRole('button', { name: 'The device is at rest: disarm' }).click();
+    device.write(Buffer.from(Array.from({ length: 3000 }, (_, n) => [0xe0, 0x00, 0x86, 0xfe, 0x98, 0x66][(n + (n >> 5)) % 6])));
+    await page.desk('arm').getByText('Most of what comes is not text.').waitFor();
+    await look('noise');
+    device.write('\r\n\x1b[33mtext again\x1b[0m\r\n'.repeat(200));
+    await until('it is text again', async () => await page.desk('arm').locator('.noise').innerText() === '');
     await page.tool('arm', 'Hex').click();
     await page.tool('arm', 'Search').click();
     await page.page.keyboard.type('0a');
@@ -71,11 +97,12 @@ for (const colorScheme of ['light', 'dark']) for (const width of [1280, 390]) {
     await page.page.getByRole('button', { name: 'Side by side' }).click();
     await look('split');
     for (let n = 0; n < 30; n++) {
-      device.write(`temp:${(21 + Math.sin(n / 4)).toFixed(2)} hum:${40 + n % 7}\n`);
+      device.write(`temp:${(21 + Math.sin(n / 4)).toFixed(2)} hum:${40 + n % 7}\nfan at ${n} turns now\n`);
       await page.page.waitForTimeout(60); // so that there is a curve to be seen
     }
     await page.view('plots');
     await until('the values are shown', async () => /temp\s+2\d[\s\S]*hum\s+4\d/.test(await page.page.locator('main').innerText()));
+    await page.page.getByRole('group', { name: 'Fields of arm' }).getByLabel('at').check();
     await look('plots');
     await page.view('drive');
     await page.page.locator('.drive').getByLabel('Machine').selectOption('arm');

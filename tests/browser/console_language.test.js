@@ -90,7 +90,7 @@ test('the whole page in Japanese, by the browser and by choice', { timeout: test
   /** Words of Latin letters that people see or hear, beside names and what the gateway itself says, which is marked as English. */
   const strange = () => page.page.evaluate(() => {
     const names = new Set(['thingway', 'arm', 'serial', 'demo', 'Enter', 'LF', 'CR', 'CRLF', 'DTR', 'RTS', 'CTS', 'XON', 'XOFF', 'UDP', 'ICE', 'ms', 'kB', 'MB', 'host', 'prflx', 'sha',
-      'baud', 'English', 'Escape', 'HTTP', 'https', 'deadman', 'temp', 'hum', 'endpoint', 'kind', 'name', 'echo', 'fingerprint', 'token', 'add', 'NAME', 'example', 'http']);
+      'baud', 'English', 'Escape', 'HTTP', 'https', 'deadman', 'temp', 'hum', 'endpoint', 'kind', 'name', 'echo', 'fingerprint', 'token', 'add', 'NAME', 'example', 'http', 'tls']);
     const texts = [];
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT | NodeFilter.SHOW_ELEMENT);
     for (let node = walker.nextNode(); node; node = walker.nextNode()) {

@@ -19,7 +19,7 @@ test('all of it is at most 250 kB, gzipped', (t) => {
 test('one page, and assets with a hash in their names', () => {
   const names = files.map((path) => path.slice(dist.length));
   assert.ok(names.includes('index.html'));
-  for (const name of names) assert.match(name, /^(index\.html|inline\.txt|assets\/[\w-]+-[0-9A-Z]{8}\.(js|css))$/);
+  for (const name of names) assert.match(name, /^(index\.html|inline\.txt|assets\/[\w-]+-[0-9A-Z]{8}\.(js|css|png|webmanifest))$/);
   for (const [, name] of html.matchAll(/(?:src|href)="(assets\/[^"]+)"/g)) assert.ok(names.includes(name), name);
 });
 

@@ -60,14 +60,17 @@ const page = {
       const begin = await beginning(address(main), Object.fromEntries(Object.entries(later).map(([name, path]) => [name, address(path)])));
       // What that will import is asked for at once, not when it has arrived and been read.
       const needed = [main, ...imports(metafile, main)];
+      const files = installation();
       const html = readFileSync('index.html', 'utf8')
         .replace('%SCRIPT%', () => begin)
+        .replace('%MANIFEST%', files.manifest)
+        .replace('%ICON%', files.icon)
         .replace('%STYLE%', address(entry('src/style/main.css')))
         .replace('%PRELOAD%', needed.map((path) => `<link rel="modulepreload" href="${address(path)}">\n`).join(''));
       writeFileSync('dist/index.html', html);
       // What the policy of the page allows beside the gateway's own files.
       writeFileSync('dist/inline.txt', `sha256-${createHash('sha256').update(begin).digest('base64')}`);
-      const sizes = made.map(([path]) => [basename(path), gzipSync(readFileSync(path), { level: 9 }).length]);
+      const sizes = [...made.map(([path]) => path), ...files.paths].map((path) => [basename(path), gzipSync(readFileSync(path), { level: 9 }).length]);
       sizes.unshift(['index.html', gzipSync(html, { level: 9 }).length]);
       const total = sizes.reduce((sum, [, size]) => sum + size, 0);
       for (const [name, size] of sizes) console.log(`${String(size).padStart(8)}  ${name}`);
@@ -76,6 +79,25 @@ const page = {
     });
   },
 };
+
+/** What a browser asks for when a person installs the page: a manifest (W3C Web Application Manifest) and icons. */
+function installation() {
+  const paths = [];
+  const asset = (name, kind, content) => {
+    const path = `assets/${name}-${createHash('sha256').update(content).digest('hex').slice(0, 8).toUpperCase()}.${kind}`;
+    writeFileSync(`dist/${path}`, content);
+    paths.push(`dist/${path}`);
+    return path;
+  };
+  const [small, large] = [192, 512].map((size) => asset(`icon-${size}`, 'png', readFileSync(`icons/icon-${size}.png`)));
+  const image = (path, size, purpose) => ({ src: basename(path), sizes: `${size}x${size}`, type: 'image/png', purpose });
+  const manifest = asset('app', 'webmanifest', JSON.stringify({
+    name: 'thingway', short_name: 'thingway', id: '/', start_url: '../', scope: '../', display: 'standalone', background_color: '#f3f6f5', theme_color: '#f3f6f5',
+    // The icons have their ground to the edges, and their sign in the middle: so a system may cut them as it likes.
+    icons: [image(small, 192, 'any'), image(large, 512, 'any'), image(large, 512, 'maskable')],
+  }));
+  return { manifest, icon: small, paths };
+}
 
 /** The text of begin.ts and all that it imports: no module, so that it runs before anything else of the page is asked for. */
 async function beginning(main, later) {

@@ -9,9 +9,9 @@ import { fileURLToPath } from 'node:url';
 
 export const dist = fileURLToPath(new URL('../../../web/console/dist/', import.meta.url));
 const inline = existsSync(join(dist, 'inline.txt')) ? ` '${readFileSync(join(dist, 'inline.txt'), 'utf8').trim()}'` : '';
-export const policy = `default-src 'none'; script-src 'self'${inline}; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; `
+export const policy = `default-src 'none'; script-src 'self'${inline}; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; manifest-src 'self'; `
   + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-const types = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8' };
+const types = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.png': 'image/png', '.webmanifest': 'application/manifest+json' };
 
 /** The address of the console of that daemon, of which only `url` is looked at. `extra(path)` may give HTML for pages of a test's own. */
 export async function consoleOf(t, daemon, extra = () => null, host = '127.0.0.1') {

@@ -9,6 +9,7 @@ import { access, hasTokens, signIn } from './state/access.ts';
 import { namedIn, nameInAddress, viewIn } from './state/address.ts';
 import { open, openNamed } from './state/desks.ts';
 import { link, roundTrips, session, signOut } from './state/gateway.ts';
+import { install, isInstalled } from './state/install.ts';
 import { late, load } from './state/late.ts';
 import { notices, settle } from './state/notices.ts';
 import { SignIn } from './views/sign_in.tsx';
@@ -96,6 +97,8 @@ function Menu() {
         <Choice<Language> label={t('language')} value={language.value} options={Object.entries(languages) as [Language, string][]} onChange={chooseLanguage} />
         {access.value?.token && <p class="hint">{t('signed-in', { name: access.value.token })}</p>}
         {access.value?.token && <button type="button" onClick={() => void signOut()}>{t('sign-out')}</button>}
+        {!isInstalled() && (install.value ? <button type="button" onClick={install.value}>{t('install')}</button>
+          : <p class="hint">{t(isSecureContext ? 'install.menu' : 'install.insecure')}</p>)}
         {session.value && <p class="hint mono">{session.value.server}</p>}
       </div>
     </details>

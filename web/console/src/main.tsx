@@ -10,6 +10,7 @@ import { first, share } from './state/early.ts';
 import { words } from './state/failures.ts';
 import { start } from './state/gateway.ts';
 import { notice } from './state/notices.ts';
+import './state/offline.ts';
 
 const PATIENCE = 300; // ms: drawing would hold a connection up that is nearly there
 

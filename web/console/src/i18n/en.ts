@@ -39,6 +39,11 @@ export const en = {
   'try.insecure': 'Whoever is on the network can read along, and gamepads and the clipboard are not to be had. Open it over https:// if the gateway offers that.',
   'no-webrtc': 'This browser has no WebRTC, or it is switched off.',
   'try.no-webrtc': 'Use a current Firefox, Chrome, Edge or Safari, and allow WebRTC in its settings.',
+  offline: 'This device has no network.',
+  'try.offline': 'thingway needs the gateway at {host}. Join its network; this page goes on by itself.',
+  install: 'Install as an app',
+  'install.menu': 'Your browser’s menu keeps this page as an app (“Install”, “Add to Home Screen”). If it does not offer that, this device does not trust the gateway’s certificate.',
+  'install.insecure': 'A page can be kept as an app if it comes over https:// with a certificate that this device trusts: “tls” in the gateway’s configuration.',
 
   // Sign in
   'sign-in': 'Sign in',

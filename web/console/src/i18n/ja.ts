@@ -40,6 +40,11 @@ export const ja: { [key in keyof typeof en]: string } = {
   'try.insecure': '同じネットワークの人に通信を読まれるおそれがあり、ゲームパッドとクリップボードは使えません。可能なら https:// で開いてください。',
   'no-webrtc': 'このブラウザーでは WebRTC が使えないか、無効になっています。',
   'try.no-webrtc': '最新の Firefox、Chrome、Edge、Safari を使い、設定で WebRTC を許可してください。',
+  offline: 'この端末はネットワークにつながっていません。',
+  'try.offline': 'thingway にはゲートウェイ ({host}) が必要です。同じネットワークにつなぐと自動的に再開します。',
+  install: 'アプリとして追加',
+  'install.menu': 'ブラウザーのメニュー (「インストール」「ホーム画面に追加」) でアプリとして使えます。項目がなければ、この端末がゲートウェイの証明書を信頼していません。',
+  'install.insecure': 'アプリとして使うには、この端末が信頼する証明書と https:// が必要です。ゲートウェイの設定 “tls” で指定できます。',
 
   'sign-in': 'サインイン',
   'sign-in.why': 'ネットワークから使うには、このゲートウェイへのサインインが必要です。',

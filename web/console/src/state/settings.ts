@@ -20,6 +20,12 @@ export function remembered<T>(key: string, initial: T): Signal<T> {
 }
 
 export const theme = remembered<Theme>('theme', 'auto');
+const slim = matchMedia('(max-width: 50rem)');
+/** Whether there is room for one column only, as on a phone. */
+export const isNarrow = signal(slim.matches);
+slim.addEventListener('change', () => { isNarrow.value = slim.matches; });
+/** Where fingers point, what takes the focus raises a keyboard over half of the page. A person does that, not the page. */
+export const raisesKeyboard = (): boolean => matchMedia('(pointer: coarse)').matches;
 const wish = remembered<Language | 'auto'>('language', 'auto');
 const system = matchMedia('(prefers-color-scheme: dark)');
 const systemIsDark = signal(system.matches);

@@ -8,6 +8,7 @@ import { allows } from '../state/access.ts';
 import { closeDesk, type Desk, type Habits } from '../state/desks.ts';
 import { reasonWords } from '../state/failures.ts';
 import { endpoints, link } from '../state/gateway.ts';
+import { raisesKeyboard } from '../state/settings.ts';
 import { stateWord } from '../views/endpoints.tsx';
 import { DeadmanBar } from './deadman_bar.tsx';
 import { LateTool } from './late_tool.tsx';
@@ -73,7 +74,7 @@ export function DeskPanel({ desk, hidden, shown }: { desk: Desk; hidden: boolean
         <button type="button" class="small" aria-expanded={open === 'more'} onClick={() => toggle('more')}>{t('more')}</button>
         <div class="segments" role="group" aria-label={t('input')}>
           <button type="button" class="small" aria-pressed={habits.input === 'line'} onClick={() => set({ input: 'line' })}>{t('input.lines')}</button>
-          <button type="button" class="small" aria-pressed={habits.input === 'keys'} onClick={() => { set({ input: 'keys' }); screen?.terminal.focus(); }}>{t('input.keys')}</button>
+          <button type="button" class="small" aria-pressed={habits.input === 'keys'} onClick={() => { set({ input: 'keys' }); if (!raisesKeyboard()) screen?.terminal.focus(); }}>{t('input.keys')}</button>
         </div>
       </Scroller>
       {open === 'search' && screen && <SearchBar screen={screen} onClose={() => setOpen(null)} />}

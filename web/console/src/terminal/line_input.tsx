@@ -4,6 +4,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
 import { Choice } from '../parts/ui.tsx';
 import { ENDINGS, type Desk, type Ending } from '../state/desks.ts';
+import { raisesKeyboard } from '../state/settings.ts';
 import { linesOf, Pasted } from './pasted.tsx';
 
 export const endingOptions = (): (readonly [Ending, string])[] => [['none', t('ending.none')], ['lf', 'LF'], ['cr', 'CR'], ['crlf', 'CRLF']];
@@ -15,11 +16,11 @@ export function LineInput({ desk, onSent, onDropped, disabled }:
   const [text, setText] = useState('');
   const [pasted, setPasted] = useState<readonly string[] | null>(null);
   const line = useRef<HTMLInputElement>(null);
-  // Who looks at a terminal wants to type, unless they are somewhere else already. On a phone that would raise the keyboard.
+  // A person who looks at a terminal wants to type, unless the focus is somewhere else already.
   useLayoutEffect(() => {
     const next = requestAnimationFrame(() => {
       const isFree = document.activeElement === null || document.activeElement === document.body;
-      if (isFree && line.current?.checkVisibility() && matchMedia('(pointer: fine)').matches) line.current.focus({ preventScroll: true });
+      if (isFree && line.current?.checkVisibility() && !raisesKeyboard()) line.current.focus({ preventScroll: true });
     });
     return () => cancelAnimationFrame(next);
   }, [pasted]);

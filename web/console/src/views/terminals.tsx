@@ -1,9 +1,10 @@
 // The endpoints on one side, those that are open on the other: as tabs, or all beside each other.
-import { useRef } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
 import { Scroller } from '../parts/scroller.tsx';
 import { desks, front } from '../state/desks.ts';
 import { link } from '../state/gateway.ts';
+import { isNarrow, raisesKeyboard } from '../state/settings.ts';
 import { DeskPanel } from '../terminal/desk_panel.tsx';
 import { split } from '../terminal/preferences.ts';
 import { Endpoints } from './endpoints.tsx';
@@ -22,13 +23,20 @@ export function Terminals({ hidden }: { hidden: boolean }) {
   };
   const reveal = () => requestAnimationFrame(() => {
     const panel = work.current?.querySelector<HTMLElement>('.desk:not([hidden])');
-    if (matchMedia('(max-width: 50rem)').matches) panel?.scrollIntoView({ block: 'start' });
-    (panel?.querySelector<HTMLElement>('input.line') ?? panel?.querySelector<HTMLElement>('textarea'))?.focus({ preventScroll: true });
+    if (isNarrow.value) panel?.scrollIntoView({ block: 'start' });
+    if (!raisesKeyboard()) (panel?.querySelector<HTMLElement>('input.line') ?? panel?.querySelector<HTMLElement>('textarea'))?.focus({ preventScroll: true });
   });
+  // The tab of what is in front is in sight, too.
+  useEffect(() => {
+    work.current?.querySelector('[role=tab][aria-selected=true]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  }, [front.value, open.length, beside]);
+  // In one column, what is in use comes first.
+  const isTerminalFirst = isNarrow.value && open.length > 0;
+  const list = <Endpoints key="list" onOpen={reveal} />;
   return (
     <div class="terminals" hidden={hidden} data-link={link.value === 'reconnecting' || link.value === 'closed' ? 'lost' : undefined}>
-      <Endpoints onOpen={reveal} />
-      <section class="work" ref={work} aria-label={t('terminals.open')} data-split={beside} data-count={open.length}>
+      {!isTerminalFirst && list}
+      <section key="work" class="work" ref={work} aria-label={t('terminals.open')} data-split={beside} data-count={open.length}>
         {open.length > 1 && (
           <div class="bar tabs">
             {beside ? <span class="grow" /> : (
@@ -47,6 +55,7 @@ export function Terminals({ hidden }: { hidden: boolean }) {
         </div>
         {!open.length && <p class="empty hint">{t('terminals.none')}</p>}
       </section>
+      {isTerminalFirst && list}
     </div>
   );
 }
