@@ -169,6 +169,7 @@ impl Gateway {
                     let route = self.own_route(id, endpoint, request.channel)?;
                     After::Route { route, offset }
                 }
+                None if request.overtake => After::Ahead,
                 None => After::Now,
             };
             if let Some(until) = request.discard {

@@ -57,6 +57,8 @@ pub(super) enum Asker {
 pub(super) enum After {
     /// Nothing.
     Now,
+    /// Nothing, and it goes ahead of the scripts that have not begun: a board that takes nothing is to be reset.
+    Ahead,
     /// This many bytes of a peer's channel.
     Route { route: RouteId, offset: u64 },
     /// This many bytes of everybody.
@@ -130,17 +132,22 @@ impl Gateway {
             return self.answer_script(now, id, &asker, Err((None, fault)));
         }
         let phase = match after {
-            After::Now => Phase::Running,
+            After::Now | After::Ahead => Phase::Running,
             After::Route { .. } | After::Device { .. } => Phase::Waiting(after),
         };
-        device.jobs.push_back(Job {
+        let job = Job {
             asker,
             script,
             next: 0,
             phase,
             give_up: None,
-        });
-        if device.jobs.len() == 1 {
+        };
+        let place = match after {
+            After::Ahead => usize::from(device.jobs.front().is_some_and(Job::has_begun)),
+            After::Now | After::Route { .. } | After::Device { .. } => device.jobs.len(),
+        };
+        device.jobs.insert(place, job);
+        if place == 0 {
             self.step_jobs(now, id);
         }
     }
@@ -170,7 +177,7 @@ impl Gateway {
             match job.phase {
                 Phase::Waiting(after) => {
                     let has_come = match after {
-                        After::Now => Some(true),
+                        After::Now | After::Ahead => Some(true),
                         After::Device { offset } => Some(accepted >= offset),
                         After::Route { route, offset } => {
                             let route = self.routing.routes.get(route);

@@ -224,6 +224,8 @@ pub struct LineRequest<'a> {
     pub channel: Option<u16>,
     /// The script runs when this many bytes of the channel have left the tty.
     pub after: Option<u64>,
+    /// Ahead of the scripts that have not begun.
+    pub overtake: bool,
     /// So many bytes of the channel, counted from its beginning, are thrown away as far as the device has not taken them.
     pub discard: Option<u64>,
     /// The script, as JSON.
@@ -318,6 +320,8 @@ impl<'a> Request<'a> {
             after: Option<u64>,
             #[serde(default)]
             discard: Option<u64>,
+            #[serde(default)]
+            overtake: bool,
             #[serde(borrow, default, rename = "do")]
             what: Option<&'t RawValue>,
             #[serde(default)]
@@ -353,6 +357,7 @@ impl<'a> Request<'a> {
                 channel: fields.channel,
                 after: fields.after,
                 discard: fields.discard,
+                overtake: fields.overtake,
                 script: fields.what.map_or("[]", RawValue::get),
             })),
             "lease" => {

@@ -100,6 +100,35 @@ fn a_script_that_waits_for_bytes_that_were_thrown_away_goes_on() {
 }
 
 #[test]
+fn a_script_that_overtakes_runs_though_another_waits() {
+    let mut world = World::new(5, ARM);
+    let n = connect(&mut world, 5);
+    let sent = stuck(&mut world, n);
+    for (id, more) in [
+        (1, json!({"after": sent})),
+        (2, json!({})),
+        (3, json!({"overtake": true})),
+    ] {
+        let mut request =
+            json!({"type": "line", "id": id, "endpoint": "arm", "do": [{"rts": true}]});
+        let fields = request.as_object_mut().expect("an object");
+        fields.extend(more.as_object().expect("an object").clone());
+        let now = world.now;
+        let text = request.to_string();
+        assert!(world.peer(n).send(now, "thingway", false, text.as_bytes()));
+        world.run(Duration::from_millis(100));
+    }
+    let done = |world: &mut World| -> Vec<_> {
+        let told = world.peer(n).told("line");
+        told.iter().map(|line| line["id"].clone()).collect()
+    };
+    assert_eq!(done(&mut world), [3]);
+    world.tty("/dev/arm").rate = 10_000;
+    world.run(Duration::from_secs(2));
+    assert_eq!(done(&mut world), [3, 1, 2]);
+}
+
+#[test]
 fn one_session_throws_away_nothing_that_another_has_waiting() {
     let mut world = World::new(4, ARM);
     let (a, b) = (connect(&mut world, 4), connect(&mut world, 5));
