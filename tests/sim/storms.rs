@@ -101,7 +101,7 @@ fn config(draw: &mut Draw) -> String {
 
 fn request(draw: &mut Draw) -> Value {
     let flip = draw.below(2) == 0;
-    match draw.below(9) {
+    match draw.below(10) {
         0 => json!({"type": "line", "endpoint": "arm", "do": [{"dtr": flip}, {"wait_ms": 50}]}),
         1 => json!({"type": "line", "endpoint": "arm", "after": draw.below(100_000), "do": []}),
         2 => json!({"type": "line", "endpoint": "arm", "do": [{"break_ms": 20}, {"baud": 9600}]}),
@@ -109,6 +109,9 @@ fn request(draw: &mut Draw) -> Value {
         4 => json!({"type": "lease", "endpoint": "arm", "do": "release"}),
         5 => json!({"type": "heartbeat", "stop": flip}),
         6 => json!({"type": "heartbeat"}),
+        8 => {
+            json!({"type": "line", "endpoint": "arm", "discard": draw.below(100_000), "overtake": flip, "do": []})
+        }
         7 => json!({"type": "lease", "endpoint": "arm", "do": if flip { "ask" } else { "keep" }}),
         _ => json!({"type": "ping", "id": 1}),
     }
