@@ -1,14 +1,21 @@
 // All of it, as somebody does it: set up on the board, the printed address in a browser on another machine, typing, the network
 // lost and back; and what strangers get on the same network.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import test from 'node:test';
+import { faults } from './lib/axe.js';
 import { chromium } from './lib/browsers.js';
 import { Console } from './lib/console.js';
-import { binary, Daemon, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
+import { binary, Daemon, demoEndpoint, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
 import { SerialDevice } from './lib/devices.js';
 import { twoMachines } from './lib/networks.js';
 import { skip } from './lib/skip.js';
 import { testBound, until } from './lib/until.js';
+
+const output = new URL('output/', import.meta.url).pathname;
+mkdirSync(output, { recursive: true });
 
 const PAGE = `<!doctype html><script type="module">
   const tried = {};
@@ -22,6 +29,49 @@ const PAGE = `<!doctype html><script type="module">
   });
   document.title = JSON.stringify(tried);
 </script>`;
+
+test('from another machine: a phone that has added the board\'s authority gets no warning', { timeout: testBound }, async (t) => {
+  const machines = twoMachines(t);
+  if (!machines) return skip(t, 'this user may not make networks');
+  const { board, phone } = machines;
+  const run = temporaryDirectory();
+  const ask = async (address) => board.run('curl', '--silent', '--fail', address);
+  await Daemon.start(t, demoEndpoint, { program: board.program(binary), environment: { RUNTIME_DIRECTORY: run }, ask });
+  const printed = board.run('env', `RUNTIME_DIRECTORY=${run}`, binary, 'setup', '--ca');
+  const [, origin, token] = printed.match(/(https:\/\/192\.0\.2\.1:8443)\/(#token=\S+)/) ?? assert.fail(printed);
+  const [, fingerprint] = printed.match(/^ {2}((?:[0-9A-F]{2}:){31}[0-9A-F]{2})$/m) ?? assert.fail(printed);
+  const executablePath = phone.program(process.env.CHROMIUM_BIN ?? '/usr/bin/chromium');
+
+  // Before: the warning. A person goes on once, compares, and downloads.
+  const stranger = await chromium(t, { executablePath });
+  const warned = await (await stranger.newPage()).goto(`${origin}/ca`).catch((error) => error.message);
+  assert.match(warned, /ERR_CERT_AUTHORITY_INVALID/);
+  const first = await chromium(t, { executablePath, ignoreHTTPSErrors: true });
+  const page = await first.newPage();
+  await page.goto(`${origin}/ca`);
+  assert.ok((await page.locator('body').innerText()).includes(fingerprint));
+  for (const colorScheme of ['light', 'dark']) for (const width of [1280, 390]) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width, height: 844 });
+    await page.screenshot({ path: `${output}ca-${width}-${colorScheme}.png`, fullPage: true });
+    assert.deepEqual(await faults(page), []);
+  }
+  const [download] = await Promise.all([page.waitForEvent('download'), page.locator('a[href="/ca/thingway.crt"]').first().click()]);
+  const certificate = join(temporaryDirectory(), 'thingway.crt');
+  await download.saveAs(certificate);
+
+  // After: Chromium's own store of this person has it, and nothing is overlooked.
+  const home = temporaryDirectory();
+  const store = join(home, '.pki/nssdb');
+  mkdirSync(store, { recursive: true });
+  execFileSync('certutil', ['-d', `sql:${store}`, '-N', '--empty-password']);
+  execFileSync('certutil', ['-d', `sql:${store}`, '-A', '-n', 'thingway', '-t', 'C,,', '-i', certificate]);
+  const browser = await chromium(t, { executablePath, env: { ...process.env, HOME: home } });
+  const trusted = await Console.open(browser, origin, token);
+  await trusted.openEndpoint('demo');
+  await trusted.shows('demo', 'Type help.');
+  assert.deepEqual(trusted.errors, []);
+});
 
 test('from another machine: the printed address, typing, the network lost and back', { timeout: testBound }, async (t) => {
   const machines = twoMachines(t);
