@@ -55,6 +55,7 @@ test('from another machine: a phone that has added the board\'s authority gets n
     await page.setViewportSize({ width, height: 844 });
     await page.screenshot({ path: `${output}ca-${width}-${colorScheme}.png`, fullPage: true });
     assert.deepEqual(await faults(page), []);
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, 'nothing sticks out at the side');
   }
   const [download] = await Promise.all([page.waitForEvent('download'), page.locator('a[href="/ca/thingway.crt"]').first().click()]);
   const certificate = join(temporaryDirectory(), 'thingway.crt');
