@@ -236,7 +236,7 @@ fn serve(args: &Args) -> Result<(), Fatal> {
     let time = time_of_day();
     if !thingway::access::is_clock_set(time) {
         log::warn!(
-            "the clock is not set: tokens that expire let nobody in until it is, but those made now"
+            "the clock is not set: expiring tokens are refused until it is, except those made since the start"
         );
     }
     access_file::apply_boot_file(&mut access, &config.access.boot_file, time);

@@ -145,7 +145,7 @@ impl fmt::Display for Refusal {
             Self::Missing => {
                 "a token is needed: Authorization: Bearer; `thingway token add` makes one"
             }
-            Self::Unknown => "nobody has this token; `thingway token list` shows those there are",
+            Self::Unknown => "no such token exists; `thingway token list` shows those that do",
             Self::Expired => "the token has expired",
             Self::Revoked => "the token was revoked",
             Self::NoClock => {

@@ -335,7 +335,8 @@ fn read_peer<'a>(mut section: Section<'a>, document: &mut Document<'a>) -> Optio
         check(*line, name);
     }
     if endpoint.is_none() && labels.is_empty() {
-        let message = "peer without endpoint and labels: nobody could reach anything".to_owned();
+        let message =
+            "peer without endpoint and labels: pages could not reach any endpoint".to_owned();
         document.fault_at(section_line, message);
     }
     let (line, id) = id?;
@@ -468,7 +469,7 @@ mod tests {
             ),
             ("[[peerjs.key]]\nkey = \"k\"\nsecret = \"x\"", "unknown key"),
             ("[[peerjs.key]]\nkey = \"k\"\norigins = [\"x\"]", "origins"),
-            ("[[peer]]\nid = \"a\"", "nobody could reach"),
+            ("[[peer]]\nid = \"a\"", "pages could not reach any endpoint"),
             ("[[peer]]\nid = \"-a\"\nendpoint = \"x\"", "peer.id"),
             (
                 "[[peer]]\nid = \"a\"\nendpoint = \"x y\"",

@@ -93,7 +93,7 @@ impl Demo {
             let word = if moves { "run" } else { "are at rest" };
             let others = self.shells.iter_mut().filter(|(other, _)| **other != route);
             for (_, shell) in others {
-                shell.print(format!("somebody drives: the motors {word}\n"));
+                shell.print(format!("driven: the motors {word}\n"));
             }
         }
         Some(self.motion())
@@ -344,15 +344,12 @@ mod tests {
         let said = send(&mut demo, now, a, "V 0.5 -1\nV 0.5 -1\n");
         assert_eq!(said, "the motors run: x 0.50 y -1.00\n> ");
         assert!(send(&mut demo, now, a, "V 1 -0\n").contains("x 1.00"));
-        assert_eq!(read(&mut demo, b), "somebody drives: the motors run\n");
+        assert_eq!(read(&mut demo, b), "driven: the motors run\n");
         assert_eq!(
             send(&mut demo, now, a, "stop\n"),
             "the motors are at rest\n> "
         );
-        assert_eq!(
-            read(&mut demo, b),
-            "somebody drives: the motors are at rest\n"
-        );
+        assert_eq!(read(&mut demo, b), "driven: the motors are at rest\n");
         for nonsense in ["V 2 0\n", "V 0\n", "V x y\n", "V nan 0\n"] {
             assert!(send(&mut demo, now, a, nonsense).starts_with("V: unknown"));
         }

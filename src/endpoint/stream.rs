@@ -131,7 +131,7 @@ impl Endpoint for StreamEndpoint {
             State::Opening => DeviceState::Opening,
             State::Open => DeviceState::Open,
             State::Listening => {
-                DeviceState::Absent(format!("{}: nobody has connected", self.target))
+                DeviceState::Absent(format!("{}: no program has connected", self.target))
             }
             State::Waiting { failure, .. } if failure.kind == FailureKind::Absent => {
                 DeviceState::Absent(failure.detail.clone())
@@ -313,7 +313,7 @@ mod tests {
         let target = Target::TcpListener("127.0.0.1:7".parse().unwrap());
         let mut endpoint = StreamEndpoint::new(target, true, &Traffic::stream());
         endpoint.handle_opened(now);
-        let nobody = DeviceState::Absent("127.0.0.1:7: nobody has connected".into());
+        let nobody = DeviceState::Absent("127.0.0.1:7: no program has connected".into());
         assert_eq!(endpoint.state(), nobody);
         endpoint.handle_opened(now);
         assert_eq!(endpoint.state(), DeviceState::Open);

@@ -109,7 +109,7 @@ impl Endpoint for Udp {
         match &self.state {
             State::Opening => DeviceState::Opening,
             State::Open if self.remote().is_none() => {
-                DeviceState::Absent("nobody has sent anything yet".to_owned())
+                DeviceState::Absent("no datagram has arrived yet".to_owned())
             }
             State::Open => DeviceState::Open,
             State::Waiting { detail, .. } => DeviceState::Failed(detail.clone()),

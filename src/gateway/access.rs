@@ -61,10 +61,14 @@ impl Gateway {
             self.open_lan(addr);
         }
         if self.access.is_empty() && self.serves_network {
-            log::warn!("there is no token, so nobody gets in from the network: thingway token add");
+            log::warn!(
+                "no token exists, so other machines cannot connect: run thingway setup or thingway token add"
+            );
         }
         if self.http_plain && self.serves_network {
-            log::warn!("http.plain: everybody on the way can read tokens and use them");
+            log::warn!(
+                "http.plain: tokens are sent unencrypted, and anyone on the network path can read and use them"
+            );
         }
     }
 

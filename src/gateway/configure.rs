@@ -92,7 +92,7 @@ impl Gateway {
         };
         let restart = self.configured.served.differences(&config.served());
         for key in &restart {
-            log::warn!("{key} has changed: that needs a restart");
+            log::warn!("{key} has changed, which takes effect after a restart");
         }
         self.limits = config.limits.clone();
         self.configured.configure = config.api.configure;
@@ -114,7 +114,7 @@ impl Gateway {
         }
         let changed = self.apply_endpoints(now, config.endpoints);
         self.use_hub_config(now, &config.hub);
-        log::info!("the configuration has been read again: {changed} endpoints have changed");
+        log::info!("the configuration was read again: {changed} endpoints changed");
         let event = json!({"ok": true, "endpoints_changed": changed, "needs_restart": restart});
         self.events.push("config", &event);
         if self.configured.discover {

@@ -33,7 +33,8 @@ impl Gateway {
             return Err(("unknown-endpoint", "no endpoint has this name".to_owned()));
         };
         if device.config.traffic.writers != Writers::One {
-            let detail = "everybody may write to this endpoint".to_owned();
+            let detail =
+                "every session may write to this endpoint (writers is not \"one\")".to_owned();
             return Err(("no-lease", detail));
         }
         let holder = device.writing.lease;

@@ -192,7 +192,7 @@ impl Gateway {
             self.close_listener(lan);
         }
         self.access.lan = None;
-        log::info!("the network is let in no more by the set-up");
+        log::info!("closed to the network: what setup had opened is closed");
         self.store_access(now, source, caller, Response::new(200));
         Ok(())
     }
@@ -215,7 +215,7 @@ impl Gateway {
     pub(super) fn handle_lan_failed(&mut self, now: Instant, source: SourceId, failure: &Failure) {
         self.sources.remove(source);
         self.lan = None;
-        log::error!("the network is not let in: {failure}");
+        log::error!("not open to the network: {failure}");
         if self.setup.is_none() {
             self.timers.set(TimerKey::Lan, Some(now + RETRY));
         }
@@ -300,7 +300,7 @@ impl Gateway {
                 return self.service(now, source);
             }
         };
-        log::info!("the network is let in at {local}, with token {name}");
+        log::info!("open to the network at {local}; token {name} was made");
         let fingerprint = self.tls.as_ref().map(|tls| tls.fingerprint.clone());
         let authority = self.tls.as_ref().and_then(|tls| tls.authority.as_ref());
         let authority = authority.map(|authority| {

@@ -324,7 +324,7 @@ impl Gateway {
             ),
             counter(
                 "tries_failed",
-                "Tokens, tickets and share codes that nobody has",
+                "Requests with an unknown token, ticket or share code",
                 single(stats.tries_failed),
             ),
             counter(
@@ -339,7 +339,7 @@ impl Gateway {
             ),
             counter(
                 "datagrams_stray",
-                "Datagrams that nobody took",
+                "Datagrams that belong to no session",
                 strays.collect(),
             ),
             counter(

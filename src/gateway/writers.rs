@@ -158,7 +158,9 @@ impl Gateway {
         let writer = device.writing.writer.take();
         if device.endpoint.state() != DeviceState::Open {
             let name = &device.config.name;
-            return log::warn!("endpoint {name}: its writer is silent, and it is not there");
+            return log::warn!(
+                "endpoint {name}: its writer fell silent, but the device is absent and cannot be stopped"
+            );
         }
         device.writing.fired += 1;
         let fired = device.writing.fired;

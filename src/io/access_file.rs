@@ -66,7 +66,7 @@ pub fn apply_boot_file(access: &mut Access, path: &Path, time: UnixTime) {
     }
     if file.lan && access.lan.is_none() {
         access.lan = Some(crate::access::LAN);
-        log::info!("{shown}: the network is let in");
+        log::info!("{shown}: opens the gateway to the network");
     }
     let after = access.to_text();
     if after != before

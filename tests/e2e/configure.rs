@@ -229,7 +229,7 @@ fn what_did_not_change_keeps_its_channels() {
     daemon.signal(Signal::HUP);
     page.until("new gone", |page| page.peer.channels["new"].closed);
     for key in ["http.listen", "ice.port"] {
-        let told = format!("{key} has changed: that needs a restart");
+        let told = format!("{key} has changed, which takes effect after a restart");
         assert!(daemon.log().contains(&told), "{}", daemon.log());
     }
     assert_eq!(names(&daemon), ["keep"]);

@@ -164,7 +164,7 @@ fn is_met<S: Read + Write>(daemon: &Daemon, page: &mut Page, connect: impl Fn() 
     assert!(
         detail
             .as_str()
-            .is_some_and(|text| text.contains("nobody has connected")),
+            .is_some_and(|text| text.contains("no program has connected")),
         "{detail}"
     );
     assert_eq!(

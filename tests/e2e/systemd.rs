@@ -239,9 +239,9 @@ fn it_may_listen_for_us() {
     assert_eq!(http::get(daemon.addr, "/healthz").status, 200);
     drop(early);
     daemon.signal(Signal::HUP);
-    daemon.until("read again", |d| d.log().contains("has been read again"));
+    daemon.until("read again", |d| d.log().contains("was read again"));
     assert!(
-        !daemon.log().contains("needs a restart"),
+        !daemon.log().contains("takes effect after a restart"),
         "{}",
         daemon.log()
     );

@@ -143,7 +143,9 @@ impl Gateway {
                     self.answer(now, parked.source, &parked.caller, response);
                     self.service(now, parked.source);
                 }
-                None => log::error!("an event was taken that nobody waits for, please report it"),
+                None => {
+                    log::error!("an event was taken for which no request waits, please report it");
+                }
             }
         }
     }

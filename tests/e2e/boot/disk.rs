@@ -133,7 +133,7 @@ fn a_first_start_on_a_full_disk_goes_on_and_says_so() {
     small.daemon.signal(Signal::HUP);
     small
         .daemon
-        .until("read again", |d| d.log().contains("has been read again"));
+        .until("read again", |d| d.log().contains("was read again"));
     let certificates = small
         .daemon
         .log()
