@@ -111,7 +111,7 @@ vm: console
 # The picture in the README, made from the real page.
 screenshot: test-tools console
 	$(CARGO) build --locked
-	cd tests/browser && node screenshot.mjs ../../docs/screenshot.png
+	cd tests/browser && node screenshot.mjs ../../docs
 
 clean:
 	$(CARGO) clean
