@@ -45,6 +45,21 @@ test('a line that is refused stays in the field, and the screen does not show it
   assert.deepEqual([...one.errors, ...two.errors], []);
 });
 
+test('an endpoint that all may write to from now on refuses nobody', { timeout: testBound }, async (t) => {
+  const { path, device, daemon, url, browser } = await world(t, 'writers = "one"\n');
+  const [one, two] = [await Console.open(browser, url), await Console.open(browser, url)];
+  await one.openEndpoint('arm');
+  await two.openEndpoint('arm');
+  await one.send('arm', 'mine');
+  await until('one has the lease', () => two.desk('arm').locator('.lease[data-lease=other]').isVisible());
+  daemon.configure(`${demoEndpoint}${serialEndpoint('arm', path)}`);
+  daemon.reload();
+  await until('there is no lease', async () => await two.desk('arm').locator('.lease').count() === 0);
+  await two.isOpen('arm');
+  await two.send('arm', 'ours');
+  await until('the device hears it', () => String(device.received) === 'mine\nours\n');
+});
+
 test('a line that another page overtook comes back', { timeout: testBound }, async (t) => {
   const { device, url, browser } = await world(t, 'writers = "one"\n');
   const [one, two] = [await Console.open(browser, url), new Console(await browser.newPage())];

@@ -1,4 +1,5 @@
 // Adds, changes and removes the buttons beside a terminal. Each change holds at once.
+import { useEffect, useRef } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
 import { Field } from '../parts/ui.tsx';
 import type { Desk } from '../state/desks.ts';
@@ -6,9 +7,12 @@ import type { Macro } from '../terminal/macros.tsx';
 
 export function MacroEditor({ desk }: { desk: Desk }) {
   const { list } = desk.macros.value;
+  const editor = useRef<HTMLElement>(null);
+  // The newest is in sight.
+  useEffect(() => { editor.current?.scrollTo({ top: editor.current.scrollHeight }); }, [list.length]);
   const set = (changed: readonly Macro[]) => { desk.macros.value = { list: changed }; };
   return (
-    <section class="card macro-editor" aria-label={t('macros.edit', { name: desk.name })}>
+    <section ref={editor} class="card macro-editor" aria-label={t('macros.edit', { name: desk.name })}>
       {list.map((macro, at) => (
         <div key={at} class="row">
           <Field label={t('macros.label')}><input maxLength={40} value={macro.label} onInput={(event) => set(list.with(at, { ...macro, label: event.currentTarget.value }))} /></Field>

@@ -1,7 +1,6 @@
 // A file on its way to an endpoint, as raw bytes or line by line, as fast as the gateway grants credit: at the pace of the device.
 import { effect, signal, type Signal } from '@preact/signals';
-import { ENDINGS, type Desk } from '../state/desks.ts';
-import { stops } from '../state/gateway.ts';
+import { ENDINGS, isStopped, type Desk } from '../state/desks.ts';
 import { remembered } from '../state/settings.ts';
 import { Answers } from './answers.ts';
 
@@ -44,7 +43,7 @@ export class Transfer {
     const dropped = desk.dropped.peek();
     // A channel that was away, a stop, or messages that the gateway has dropped: what follows must not go out as if nothing had happened.
     const watch = effect(() => {
-      if (desk.state.value !== 'open' || desk.dropped.value !== dropped || stops.value.has(desk.name)) this.#finish('stopped');
+      if (desk.state.value !== 'open' || desk.dropped.value !== dropped || isStopped(desk.name)) this.#finish('stopped');
     });
     void this.#run().then((state) => this.#finish(state), () => this.#finish('stopped')).finally(watch);
   }

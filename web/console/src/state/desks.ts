@@ -139,7 +139,7 @@ export class Desk {
     const port = this.port;
     const lease = leases.peek().get(this.name);
     const state = endpoints.peek().get(this.name)?.state;
-    const stopped = stops.peek().get(this.name)?.session === session.peek()?.id;
+    const stopped = isStopped(this.name);
     const reason = state === 'absent' ? 'absent' : state === 'failed' ? 'device-failed' : lease?.holder && !lease.yours ? 'no-lease' : stopped ? 'deadman' : null;
     if (!port || port.state !== 'open') this.#refuse(() => ({ what: t('desk.not-open'), todo: t('try.desk-not-open') }), 'open');
     else if (reason) this.#refuse(() => { const { what, todo } = reasonWords(reason); return { what: t('desk.not-sent', { what }), todo }; }, ENDS[reason]!);
@@ -236,6 +236,12 @@ export class Desk {
     this.state.value = port.state;
     port.addEventListener('state', ({ detail: { state } }) => {
       if (this.port !== port) return;
+      if (state === 'reopening') {
+        // The next channel brings its own lease, if the endpoint still has one.
+        const rest = new Map(leases.peek());
+        rest.delete(this.name);
+        leases.value = rest;
+      }
       if (state === 'open' && this.state.peek() === 'reopening') {
         this.#startOver();
         this.returns.value++;
@@ -290,6 +296,12 @@ export class Desk {
       // `closed` says why.
     }
   }
+}
+
+/** Whether the gateway has stopped the machine because this page was silent, and drops what it sends until a person has said that they know. */
+export function isStopped(name: string): boolean {
+  const stop = stops.value.get(name);
+  return stop !== undefined && stop.session === session.value?.id;
 }
 
 export const desks = signal<readonly Desk[]>([]);

@@ -3,8 +3,8 @@
 import { useEffect } from 'preact/hooks';
 import { duration, t } from '../i18n/index.ts';
 import { allows } from '../state/access.ts';
-import type { Desk } from '../state/desks.ts';
-import { leases, link, session, stops } from '../state/gateway.ts';
+import { isStopped, type Desk } from '../state/desks.ts';
+import { leases, link, session } from '../state/gateway.ts';
 
 /** `shown`: the terminal is in sight, as far as the page can know. */
 export function DeadmanBar({ desk, shown }: { desk: Desk; shown: boolean }) {
@@ -13,7 +13,7 @@ export function DeadmanBar({ desk, shown }: { desk: Desk; shown: boolean }) {
   const lease = leases.value.get(desk.name);
   const mayWrite = !lease?.holder || lease.yours;
   // Heartbeats arm nothing, and all the same none is sent before a person has written: only the writer has a sign of life to give.
-  const beats = desk.hasWritten.value && desk.state.value === 'open' && link.value === 'connected' && mayWrite && !stops.value.has(desk.name);
+  const beats = desk.hasWritten.value && desk.state.value === 'open' && link.value === 'connected' && mayWrite && !isStopped(desk.name);
   useEffect(() => {
     if (!timeout || !shown || !beats) return;
     // From a timer of the page, which stops when the page hangs. A page that comes back into sight has no time to lose.
@@ -26,7 +26,7 @@ export function DeadmanBar({ desk, shown }: { desk: Desk; shown: boolean }) {
       document.removeEventListener('visibilitychange', beat);
     };
   }, [desk, timeout, shown, beats]);
-  if (!timeout || stops.value.has(desk.name) || !allows(desk.name, 'write')) return null;
+  if (!timeout || isStopped(desk.name) || !allows(desk.name, 'write')) return null;
   const disarm = () => {
     session.peek()?.heartbeat({ endpoint: desk.name, stop: true });
     desk.hasWritten.value = false;
