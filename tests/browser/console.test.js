@@ -28,7 +28,7 @@ test('lists the endpoints as they come and go', { timeout: testBound }, async (t
   assert.match(await page.row('arm').innerText(), /arm serial\s+ready/);
   assert.match(await page.row('demo').innerText(), /demo demo\s+ready/);
   await device.unplug();
-  await until('arm is not there', async () => /not there/.test(await page.row('arm').innerText()));
+  await until('arm is not there', async () => /not connected/.test(await page.row('arm').innerText()));
   await SerialDevice.plugIn(t, path);
   await until('arm is ready again', async () => /ready/.test(await page.row('arm').innerText()));
   assert.deepEqual(page.errors, []);
@@ -81,9 +81,9 @@ test('hex, times, search and save', { timeout: testBound }, async (t) => {
   await page.shows('arm', /0a 5a +.*·Z$/m);
   await page.tool('arm', 'Text').click();
   await page.shows('arm', 'first line');
-  await page.tool('arm', 'Times').click();
+  await page.tool('arm', 'Timestamps').click();
   await page.shows('arm', /^\d\d:\d\d:\d\d\.\d{3} first line$/m);
-  await page.tool('arm', 'Times').click();
+  await page.tool('arm', 'Timestamps').click();
 
   const kind = await page.tool('arm', 'Search').evaluate(async (button) => {
     button.click();

@@ -78,7 +78,7 @@ for (const colorScheme of ['light', 'dark']) for (const width of [1280, 390]) {
     await page.tool('arm', 'Buttons').click();
     await page.desk('arm').getByRole('button', { name: 'The device is at rest: disarm' }).click();
     device.write(Buffer.from(Array.from({ length: 3000 }, (_, n) => [0xe0, 0x00, 0x86, 0xfe, 0x98, 0x66][(n + (n >> 5)) % 6])));
-    await page.desk('arm').getByText('Most of what comes is not text.').waitFor();
+    await page.desk('arm').getByText('Most of what arrives is not text.').waitFor();
     await look('noise');
     device.write('\r\n\x1b[33mtext again\x1b[0m\r\n'.repeat(200));
     await until('it is text again', async () => await page.desk('arm').locator('.noise').innerText() === '');

@@ -122,7 +122,7 @@ test('one device alone is what a person has come for; of several they choose', {
 
   await device.unplug();
   const gone = await Console.open(browser, url);
-  await until('it is not there', async () => /not there/.test(await gone.row('arm').innerText()));
+  await until('it is not there', async () => /not connected/.test(await gone.row('arm').innerText()));
   await hasSettled(gone);
   assert.equal(await gone.page.locator('.desk').count(), 0, 'there is nothing to be seen');
 

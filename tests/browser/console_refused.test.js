@@ -35,9 +35,9 @@ test('a line that is refused stays in the field, and the screen does not show it
   assert.equal((await two.screen('arm')).match(/refused/g).length, 1, 'it was shown when it was sent, and not before');
 
   await device.unplug();
-  await until('the page knows', async () => /not there/.test(await two.row('arm').innerText()));
+  await until('the page knows', async () => /not connected/.test(await two.row('arm').innerText()));
   await two.send('arm', 'nobody hears this');
-  await trouble(two, /^Not sent\. The device is not there\./);
+  await trouble(two, /^Not sent\. The device is not connected\./);
   assert.equal(await two.desk('arm').locator('input.line').inputValue(), 'nobody hears this');
   assert.ok(!(await two.screen('arm')).includes('nobody'));
   await SerialDevice.plugIn(t, path);

@@ -103,7 +103,7 @@ test('a terminal shows each byte, muted, also the last one of an answer', { time
   }, text);
   assert.notEqual(await colourOf('\\xE9'), await colourOf('caf'), 'it is muted');
   assert.equal(await colourOf(' red'), await colourOf('caf'), 'and the colour of the device goes on');
-  await page.tool('arm', 'Times').click();
+  await page.tool('arm', 'Timestamps').click();
   await page.shows('arm', /^\d\d:\d\d:\d\d\.\d{3} tail \\xE9$/m);
   assert.deepEqual(page.errors, []);
 });
@@ -129,7 +129,7 @@ test('a wrong baud rate is named, with the rates to try, until text comes', { ti
   const { device, url, browser } = await world(t);
   const page = await Console.open(browser, url);
   await page.openEndpoint('arm');
-  const hint = page.desk('arm').getByText('Most of what comes is not text.');
+  const hint = page.desk('arm').getByText('Most of what arrives is not text.');
   device.write('a short answer\r\n');
   await page.shows('arm', 'a short answer');
   assert.equal(await hint.count(), 0);

@@ -74,10 +74,10 @@ test('lists the sessions and disconnects one', { timeout: testBound }, async (t)
   const rows = one.page.locator('.rows > li');
   await until('both', async () => await rows.count() === 2);
   const other = rows.filter({ hasNotText: 'this page' });
-  assert.match(await other.innerText(), /without a token.*Has open\s+demo/s);
+  assert.match(await other.innerText(), /without a token.*Open endpoints\s+demo/s);
   await other.getByRole('button', { name: /Disconnect/ }).click();
   await until('it is gone', async () => await rows.count() === 1);
-  await until('and was told', async () => /Somebody has disconnected this page/.test(await two.notices()));
+  await until('and was told', async () => /An administrator has disconnected this page/.test(await two.notices()));
   await two.page.getByRole('button', { name: 'Try again' }).click();
   await two.isOpen('demo');
   assert.deepEqual([...one.errors, ...two.errors], []);

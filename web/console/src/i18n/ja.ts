@@ -253,8 +253,8 @@ export const ja: { [key in keyof typeof en]: string } = {
   'stop.other-try': '操縦する前に機械を確かめてください。',
   'stop.acknowledge': '確かめました。続ける',
 
-  'deadman.idle': 'このデバイスにはデッドマン装置があり、最初の送信で作動します。以後はこの端末を開いて表示したままにしてください。ハートビートが {time} 途絶えると、ゲートウェイがデバイスを停止します。',
-  'deadman.beating': 'デッドマン装置が作動中です。この端末が表示されている間はハートビートを送ります。{time} 途絶えるとデバイスは停止します。',
+  'deadman.idle': 'このデバイスにはデッドマンスイッチがあり、最初の送信で作動します。以後はこの端末を開いて表示したままにしてください。ハートビートが {time} 途絶えると、ゲートウェイがデバイスを停止します。',
+  'deadman.beating': 'デッドマンスイッチが作動中です。この端末が表示されている間はハートビートを送ります。{time} 途絶えるとデバイスは停止します。',
   'deadman.disarm': 'デバイスは停止済み: 解除する',
 
   'plots.round-trip': 'ゲートウェイとの往復時間',
@@ -364,7 +364,7 @@ export const ja: { [key in keyof typeof en]: string } = {
   'drive.ended-person': 'あなたが停止しました。',
   'drive.ended-blur': '操縦欄から離れたので停止しました。',
   'drive.ended-hidden': 'ページが隠れたので停止しました。',
-  'drive.ended-deadman': 'ゲートウェイのデッドマン装置が停止しました。',
+  'drive.ended-deadman': 'ゲートウェイのデッドマンスイッチが停止しました。',
   'drive.ended-lost': '接続が切れたので停止しました。',
   'drive.help': '矢印キー、W A S D、または点のドラッグで操縦し、スペースキーか Escape で停止します。この欄やページから離れても停止します。',
   'drive.gamepad': 'ゲームパッド: {id}',
@@ -373,7 +373,7 @@ export const ja: { [key in keyof typeof en]: string } = {
   'drive.heartbeats': '送ったハートビート',
   'drive.sent': '送ったメッセージ',
   'drive.skipped': '省いたメッセージ',
-  deadman: 'デッドマン装置',
+  deadman: 'デッドマンスイッチ',
   'deadman.none': 'なし',
   'deadman.none-hint': 'パソコンやネットワークが止まっても、この機械は止まりません。エンドポイントの設定に “deadman” を加えてください。',
   'deadman.armed': '作動中: 通信が途絶えると機械を止めます',
