@@ -10,7 +10,7 @@ macro_rules! policy {
         concat!(
             "default-src 'none'; script-src 'self'",
             $script,
-            "; style-src 'self'; connect-src 'self'; img-src 'self' data:; font-src 'self'; \
+            "; style-src 'self'; connect-src 'self'; img-src 'self' data:; font-src 'self'; manifest-src 'self'; \
              base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
     };

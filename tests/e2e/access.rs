@@ -407,11 +407,7 @@ fn a_certificate_of_ones_own_is_read_again_on_sighup() {
             shown("own.key")
         );
         let daemon = start(&folder, &config);
-        assert!(
-            daemon.log().contains("no token exists"),
-            "{}",
-            daemon.log()
-        );
+        assert!(daemon.log().contains("no token exists"), "{}", daemon.log());
         let own = shown("own.pem");
         let asked = || curl(&folder, 8444, "/endpoints", &["--cacert", &own]).status;
         assert_eq!(asked(), 401);
@@ -437,7 +433,11 @@ fn without_tls_only_if_that_was_asked_for() {
         let config =
             format!("[http]\nlisten = [\"127.0.0.1:0\", \"{BOARD}:8080\"]\nplain = true\n");
         let daemon = start(&folder, &config);
-        assert!(daemon.log().contains("tokens are sent unencrypted"), "{}", daemon.log());
+        assert!(
+            daemon.log().contains("tokens are sent unencrypted"),
+            "{}",
+            daemon.log()
+        );
         let (good, token) = thingway(&folder, &["token", "add", "x"]);
         assert!(good, "{token}");
         let addr: SocketAddr = format!("{BOARD}:8080").parse().expect("an address");
