@@ -108,7 +108,7 @@ export class SerialPort extends EventTarget {
       write: async (chunk) => {
         try {
           const bytes = bytesOf(chunk);
-          await Promise.race([this.#attached, aborting]);
+          await Promise.race([this.#ready(), aborting]);
           this.#writer ??= this.#port!.writable.getWriter();
           if (!aborted) await this.#writer.write(bytes);
         } catch (error) {
@@ -206,7 +206,7 @@ export class SerialPort extends EventTarget {
   }
 
   async #attach(session: Session, steps?: LineStep[]): Promise<void> {
-    const port = this.#port = await session.open(this.endpoint, { split: true });
+    const port = this.#port = await this.#channel(session);
     let isPast = true;
     port.addEventListener('message', ({ data }) => {
       if (!isPast) this.#received(typeof data === 'string' ? new TextEncoder().encode(data) : data);
@@ -227,12 +227,30 @@ export class SerialPort extends EventTarget {
     isPast = false;
   }
 
+  /** While a device sends more than the connection carries, the gateway may close a channel as soon as it is open. */
+  async #channel(session: Session): Promise<Port> {
+    for (;;) {
+      try {
+        const port = await session.open(this.endpoint, { split: true });
+        if (port.state !== 'closed') return port;
+      } catch (error) {
+        if ((error as ThingwayError).code !== 'lagged') throw error;
+      }
+    }
+  }
+
   /** The gateway has closed the channel because this page did not keep up. The device is still there, so there is another channel. */
   #lagged(session: Session) {
     this.#writing?.error(network('The gateway has closed the channel: it was read too slowly.'));
     this.#noWritable();
     this.#overrun();
     this.#attached = this.#attach(session).catch(() => this._lost());
+  }
+
+  /** Resolves when there is a channel; while one is opened, that one may be closed as well, and another follow. */
+  async #ready() {
+    let attached;
+    do await (attached = this.#attached); while (attached !== this.#attached);
   }
 
   #received(bytes: Uint8Array) {
