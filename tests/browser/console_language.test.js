@@ -68,7 +68,7 @@ function literals(code) {
 
 test('no literal is left in the markup', () => {
   // Names of wires, programs and files are the same in all languages.
-  const names = ['DTR', 'RTS', '/dev/ttyUSB0', 'thingway', 'thingway ', 'thingway token add NAME', ' ms'];
+  const names = ['DTR', 'RTS', '/dev/ttyUSB0', 'thingway', 'thingway ', 'thingway token add NAME', 'sudo thingway setup', ' ms'];
   for (const path of sources.filter((name) => name.endsWith('.tsx'))) {
     const code = plain(path, { jsx: 'transform', jsxFactory: 'h', jsxFragment: "'f'", tsconfigRaw: '{"compilerOptions":{"jsx":"react"}}' });
     assert.deepEqual(literals(code).filter((text) => !names.includes(text)), [], path);
@@ -90,7 +90,7 @@ test('the whole page in Japanese, by the browser and by choice', { timeout: test
   /** Words of Latin letters that people see or hear, beside names and what the gateway itself says, which is marked as English. */
   const strange = () => page.page.evaluate(() => {
     const names = new Set(['thingway', 'arm', 'serial', 'demo', 'Enter', 'LF', 'CR', 'CRLF', 'DTR', 'RTS', 'CTS', 'XON', 'XOFF', 'UDP', 'ICE', 'ms', 'kB', 'MB', 'host', 'prflx', 'sha',
-      'baud', 'English', 'Escape', 'HTTP', 'https', 'deadman', 'temp', 'hum', 'endpoint', 'kind', 'name', 'echo', 'fingerprint', 'token', 'add', 'NAME', 'example', 'http', 'tls']);
+      'baud', 'English', 'Escape', 'HTTP', 'https', 'deadman', 'temp', 'hum', 'endpoint', 'kind', 'name', 'echo', 'fingerprint', 'token', 'add', 'NAME', 'sudo', 'thingway', 'setup', 'example', 'http', 'tls']);
     const texts = [];
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT | NodeFilter.SHOW_ELEMENT);
     for (let node = walker.nextNode(); node; node = walker.nextNode()) {

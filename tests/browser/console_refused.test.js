@@ -92,7 +92,7 @@ test('nothing is called ready while the gateway is away', { timeout: testBound }
   assert.ok((await dots()).every((colour) => colour !== transparent), `${await dots()}`);
   await daemon.stop();
   await until('the page knows', async () => await page.link() === 'reconnecting');
-  assert.match(await page.row('arm').innerText(), /not known, the gateway is away/);
+  assert.match(await page.row('arm').innerText(), /unknown while the gateway is away/);
   assert.ok(!/ready/.test(await page.page.locator('.endpoints').innerText()));
   assert.ok((await dots()).every((colour) => colour === transparent), `${await dots()}`);
   await daemon.start();
