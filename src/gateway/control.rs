@@ -173,7 +173,10 @@ impl Gateway {
                 None => After::Now,
             };
             if let Some(until) = request.discard {
-                let route = self.own_route(id, endpoint, request.channel)?;
+                // The channel may have closed meanwhile, and what it left behind is still to be delivered.
+                let own = self.own_route(id, endpoint, request.channel);
+                let left = || self.lingering_route(id, endpoint, request.channel);
+                let route = own.or_else(|denied| left().ok_or(denied))?;
                 self.discard(now, route, until);
             }
             let script = Script::parse(request.script).map_err(|bad| {
@@ -240,6 +243,21 @@ impl Gateway {
                 Err(("which-channel", detail))
             }
         }
+    }
+
+    /// A channel of a session that has closed with bytes still to be delivered.
+    fn lingering_route(
+        &self,
+        id: SessionId,
+        endpoint: EndpointId,
+        channel: Option<u16>,
+    ) -> Option<RouteId> {
+        let lingering = &self.sessions.get(id)?.lingering;
+        let mut newest_first = lingering.iter().rev().copied();
+        newest_first.find(|id| {
+            let route = self.routing.routes.get(*id);
+            route.is_some_and(|route| route.endpoint == endpoint && Some(route.stream) == channel)
+        })
     }
 
     /// Tells a peer how much more it may send, when that is worth a message.

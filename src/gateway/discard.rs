@@ -51,6 +51,14 @@ impl Gateway {
             }
         }
         self.grant(id);
+        let route = self.routing.routes.get(id);
+        if let Some(route) = route.filter(|route| route.is_empty()) {
+            if route.lingers {
+                self.remove_route(id, DropReason::Discarded);
+            } else {
+                self.routing.stop_waiting(endpoint, id);
+            }
+        }
         self.step_jobs(now, endpoint);
         self.after_endpoint(endpoint);
         self.after_delivery(now, endpoint);

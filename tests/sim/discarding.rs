@@ -61,6 +61,28 @@ fn what_was_thrown_away_is_not_written_when_the_device_goes_on() {
 }
 
 #[test]
+fn what_a_closed_channel_has_left_behind_is_thrown_away_as_well() {
+    let mut world = World::new(6, ARM);
+    let n = connect(&mut world, 6);
+    let sent = stuck(&mut world, n);
+    let stream = world.peer(n).channels["arm"].stream.expect("a stream");
+    let now = world.now;
+    world.peer(n).close_channel(now, "arm");
+    world.run(Duration::from_millis(200));
+    let request = json!({
+        "type": "line", "id": 1, "endpoint": "arm", "channel": stream, "discard": sent, "do": [{"flush": "output"}],
+    });
+    let now = world.now;
+    let text = request.to_string();
+    assert!(world.peer(n).send(now, "thingway", false, text.as_bytes()));
+    world.run(Duration::from_millis(200));
+    world.tty("/dev/arm").rate = 1000;
+    world.run(Duration::from_secs(2));
+    assert_eq!(written(&mut world), b"");
+    assert_eq!(world.metric("thingway_queued_bytes"), 0);
+}
+
+#[test]
 fn bytes_that_come_behind_the_request_are_thrown_away_too() {
     let mut world = World::new(2, ARM);
     let n = connect(&mut world, 2);
