@@ -115,7 +115,7 @@ test('a page that hangs is stopped by the gateway, and a person has to say that 
   assert.equal((await deadman()).fired, 1);
   const alert = page.page.locator('.drive .stop-bar');
   await until('the page says so', async () => /rover was stopped at .* because this page had fallen silent/.test(await alert.innerText()));
-  assert.match(await state(), /Stopped by the gateway’s dead man/);
+  assert.match(await state(), /Stopped by the gateway’s dead-man switch/);
   assert.equal(await page.page.getByRole('button', { name: 'Drive rover' }).isDisabled(), true);
   const moved = lines(device).slice(lines(device).indexOf('HALT') + 1).filter((line) => line.startsWith('V'));
   assert.deepEqual(moved, [], 'nothing moves it after the stop');
