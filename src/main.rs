@@ -71,7 +71,7 @@ fn run(arguments: &[String]) -> Result<(), Fatal> {
         }
         Some(Command::Selftest(_)) => match selftest::run(&mut io::stdout()) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Fatal::Failed("the self-test has failed".to_owned())),
+            Ok(false) => Err(Fatal::Failed("the self-test failed".to_owned())),
             Err(error) => Err(Fatal::Failed(format!("standard output: {error}"))),
         },
         Some(Command::Status(status)) => {
@@ -91,7 +91,7 @@ fn run(arguments: &[String]) -> Result<(), Fatal> {
         }
         Some(Command::Setup(setup)) if setup.off => {
             send(setup.socket.as_deref(), "DELETE", "/setup", &Value::Null)?;
-            print("The port is closed. What http.listen names stays open.\n")
+            print("The port is closed. The addresses of http.listen stay open.\n")
         }
         Some(Command::Setup(setup)) => {
             let body = setup.body()?;
@@ -114,7 +114,7 @@ fn run_token(token: &Token) -> Result<(), Fatal> {
             let token = answer.get("token").and_then(Value::as_str);
             let token = token.unwrap_or_default();
             print(&format!("{token}\n"))?;
-            // A program that takes the token takes nothing else.
+            // A program that reads the token expects no other output.
             if is_terminal() {
                 let place = Place::new(&ask(socket, "/access")?, &own_addresses()?, true);
                 print(&invitation::token_text(token, &place))?;
@@ -148,10 +148,10 @@ fn is_terminal() -> bool {
 }
 
 fn own_addresses() -> Result<Vec<IpAddr>, Fatal> {
-    addresses::list().map_err(|error| Fatal::Failed(format!("no list of addresses: {error}")))
+    addresses::list().map_err(|error| Fatal::Failed(format!("cannot list addresses: {error}")))
 }
 
-/// Has the running daemon do something; its answer, if it has one.
+/// Sends a request to the running daemon and returns its answer, or null if it has none.
 fn send(socket: Option<&str>, method: &str, target: &str, body: &Value) -> Result<Value, Fatal> {
     let body = if body.is_null() {
         String::new()
@@ -167,7 +167,7 @@ fn send(socket: Option<&str>, method: &str, target: &str, body: &Value) -> Resul
     Ok(answer)
 }
 
-/// A resource of the running daemon.
+/// Fetches a resource of the running daemon.
 fn ask(socket: Option<&str>, target: &str) -> Result<Value, Fatal> {
     let answer = control_socket::get(socket.map(Path::new), target).map_err(Fatal::Failed)?;
     parse(&answer.body)
@@ -196,7 +196,7 @@ fn list_ports(json: bool) -> Result<String, Fatal> {
     Ok(json + "\n")
 }
 
-/// What `check` looks at and a start does not stop for: it may come later.
+/// Checks what `check` reports and a start only warns about, because it may appear later.
 fn check_rest(path: &str, config: &Config) -> Result<(), Fatal> {
     let tls = config.http.tls.as_ref().map(tls_files::check);
     let tls = tls
@@ -222,7 +222,7 @@ fn serve(args: &Args) -> Result<(), Fatal> {
         logging::change(level);
     }
     log::info!("thingway {}", env!("CARGO_PKG_VERSION"));
-    // Started at boot, nobody is looking, and a device's group may come a moment after it.
+    // At boot no operator reads errors, and a device's group may be set after the device appears.
     if !systemd::is_service() {
         check_permissions(&config)?;
     }
@@ -231,12 +231,12 @@ fn serve(args: &Args) -> Result<(), Fatal> {
     let descriptors = limits::raise_descriptors();
     let mut seed = [0; 32];
     let seeded = rand::rngs::OsRng.try_fill_bytes(&mut seed);
-    seeded.map_err(|error| Fatal::Failed(format!("no random numbers: {error}")))?;
+    seeded.map_err(|error| Fatal::Failed(format!("cannot get random numbers: {error}")))?;
     let mut access = access_file::load().map_err(state_error)?;
     let time = time_of_day();
     if !thingway::access::is_clock_set(time) {
         log::warn!(
-            "the clock is not set: expiring tokens are refused until it is, except those made since the start"
+            "the clock is not set: expiring tokens are refused until it is set, except those made since the start"
         );
     }
     access_file::apply_boot_file(&mut access, &config.access.boot_file, time);
@@ -260,7 +260,8 @@ fn serve(args: &Args) -> Result<(), Fatal> {
     }
 }
 
-/// A line that is there and denied is a mistake in the set-up, and at start somebody is looking.
+/// Returns an error if a serial line exists but may not be opened. The operator reads it at a
+/// start by hand.
 fn check_permissions(config: &Config) -> Result<(), Fatal> {
     for endpoint in &config.endpoints {
         if let EndpointKind::Serial { path, .. } = &endpoint.kind

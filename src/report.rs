@@ -1,10 +1,10 @@
-//! What the running daemon says, as lines for people at a terminal.
+//! Answers of the running daemon as text for a terminal.
 
 use std::path::Path;
 
 use serde_json::Value;
 
-/// `thingway fingerprint`. `socket`: the daemon's that has answered.
+/// Returns the output of `thingway fingerprint`; `socket` is that of the daemon that answered.
 pub fn fingerprints(socket: &Path, access: &Value) -> String {
     let of = |kind: &str| text(&access["fingerprints"], kind);
     let socket = socket.display();
@@ -20,7 +20,7 @@ pub fn fingerprints(socket: &Path, access: &Value) -> String {
     )
 }
 
-/// `thingway endpoints`.
+/// Returns the output of `thingway endpoints`.
 pub fn endpoints(answer: &Value) -> String {
     let rows = list(answer, "endpoints").iter().map(|endpoint| {
         vec![
@@ -36,10 +36,10 @@ pub fn endpoints(answer: &Value) -> String {
     let header = [
         "ENDPOINT", "KIND", "STATE", "CHANNELS", "RECEIVED", "SENT", "",
     ];
-    table(&header, rows.collect(), "There is no endpoint.")
+    table(&header, rows.collect(), "No endpoints.")
 }
 
-/// `thingway sessions`.
+/// Returns the output of `thingway sessions`.
 pub fn sessions(answer: &Value) -> String {
     let rows = list(answer, "sessions").iter().map(|session| {
         let labels = list(session, "channels").iter();
@@ -64,10 +64,10 @@ pub fn sessions(answer: &Value) -> String {
         "ROUND TRIP",
         "CHANNELS",
     ];
-    table(&header, rows.collect(), "There is no session.")
+    table(&header, rows.collect(), "No sessions.")
 }
 
-/// `thingway token list`.
+/// Returns the output of `thingway token list`.
 pub fn tokens(answer: &Value) -> String {
     let tokens = list(answer, "tokens").iter().map(|token| {
         vec![
@@ -80,7 +80,7 @@ pub fn tokens(answer: &Value) -> String {
     });
     let shares = list(answer, "shares").iter().map(|share| {
         let none = || "-".to_owned();
-        let what = "a link that was not used".to_owned();
+        let what = "an unused link".to_owned();
         vec![
             text(share, "name"),
             what,
@@ -90,11 +90,7 @@ pub fn tokens(answer: &Value) -> String {
         ]
     });
     let header = ["TOKEN", "ALLOWS", "MADE", "EXPIRES", "LAST USED"];
-    table(
-        &header,
-        tokens.chain(shares).collect(),
-        "There is no token.",
-    )
+    table(&header, tokens.chain(shares).collect(), "No tokens.")
 }
 
 fn rights(token: &Value) -> String {
@@ -181,7 +177,7 @@ arm          serial  absent  2         1234      0     no such file
 a-long-name  udp     -       -         -         -     -
 ";
         assert_eq!(endpoints(&answer), expected);
-        assert_eq!(sessions(&json!({})), "There is no session.\n");
+        assert_eq!(sessions(&json!({})), "No sessions.\n");
         let answer = json!({"sessions": [{
             "id": "x", "state": "connected", "age_ms": 3_725_000, "round_trip_time_ms": 1.26,
             "candidate_pair": {"remote": "192.0.2.1:5"},

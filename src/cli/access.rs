@@ -8,33 +8,33 @@ use serde_json::{Value, json};
 use super::usage;
 use crate::error::Fatal;
 
-/// Let the network in: listen there with TLS, make a token with every right, and print the address
-/// to open, with a QR code. Each call makes one more token.
+/// Open the daemon to the network: listen with TLS, make a token with every right, and print the
+/// address to open, with a QR code. Each call makes one more token.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "setup")]
 pub struct Setup {
-    /// where to listen, instead of port 8443 of all addresses
+    /// the address to listen on, in place of port 8443 of all addresses
     #[argh(option)]
     pub listen: Option<String>,
-    /// make a certificate authority, limited to this machine's names and addresses, for phones to trust
+    /// make a certificate authority for phones, limited to this machine's names and addresses
     #[argh(switch)]
     pub ca: bool,
     /// with --ca: another name or address of this machine; may be repeated
     #[argh(option)]
     pub host: Vec<String>,
-    /// let the network in no more; tokens stay
+    /// close the port to the network again; tokens stay
     #[argh(switch)]
     pub off: bool,
-    /// the daemon's control socket, if not at its usual place
+    /// the daemon's control socket, if it is not at the default path
     #[argh(option)]
     pub socket: Option<String>,
 }
 
-/// Make, list, revoke and share tokens, which let in from beyond this machine.
+/// Make, list, revoke and share tokens, which clients beyond this machine need.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "token")]
 pub struct Token {
-    /// the daemon's control socket, if not at its usual place
+    /// the daemon's control socket, if it is not at the default path
     #[argh(option)]
     pub socket: Option<String>,
     /// what to do
@@ -42,7 +42,7 @@ pub struct Token {
     pub command: TokenCommand,
 }
 
-/// What to do with tokens.
+/// Commands for tokens.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand)]
 pub enum TokenCommand {
@@ -56,23 +56,23 @@ pub enum TokenCommand {
     Share(Share),
 }
 
-/// Make a token and print it: it is shown this once.
+/// Make a token and print it. It is shown only this once.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "add")]
 pub struct Add {
-    /// what to call it
+    /// name of the token
     #[argh(positional)]
     pub name: String,
-    /// endpoints it is for, with commas; "lab-*" is all that begin so (default: "*")
+    /// its endpoints, separated by commas; "lab-*": all that begin with lab- (default: "*")
     #[argh(option)]
     pub endpoints: Option<String>,
-    /// what it allows: read, write, line, with commas (default: read,write)
+    /// its rights, separated by commas: read, write, line (default: read,write)
     #[argh(option)]
     pub verbs: Option<String>,
-    /// everything: other sessions, tokens, endpoints, ports
+    /// every right: also for other sessions, tokens, endpoints, ports
     #[argh(switch)]
     pub admin: bool,
-    /// how long it holds, as in 12h or 30days (default: for ever)
+    /// how long it is valid, such as 12h or 30days (default: for ever)
     #[argh(option)]
     pub expires: Option<String>,
     /// how many sessions it may have at once
@@ -83,20 +83,20 @@ pub struct Add {
     pub rate: Option<u32>,
 }
 
-/// Make a link that gives whoever opens it first a token of its own.
+/// Make a link that gives a token to the first person who opens it.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "share")]
 pub struct Share {
-    /// what to call the token
+    /// name of the token
     #[argh(positional)]
     pub name: String,
-    /// endpoints it is for, with commas; "lab-*" is all that begin so (default: "*")
+    /// its endpoints, separated by commas; "lab-*": all that begin with lab- (default: "*")
     #[argh(option)]
     pub endpoints: Option<String>,
-    /// what it allows: read, write, line, with commas (default: read,write)
+    /// its rights, separated by commas: read, write, line (default: read,write)
     #[argh(option)]
     pub verbs: Option<String>,
-    /// how long link and token hold, as in 2h (default: 24h)
+    /// how long link and token are valid, such as 2h (default: 24h)
     #[argh(option)]
     pub expires: Option<String>,
     /// how many sessions it may have at once
@@ -104,7 +104,7 @@ pub struct Share {
     pub sessions: Option<u32>,
 }
 
-/// List the tokens and the links that were not used.
+/// List the tokens and the unused links.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "list")]
 pub struct List {
@@ -113,17 +113,17 @@ pub struct List {
     pub json: bool,
 }
 
-/// Take a token or a link back; its sessions end at once.
+/// Revoke a token or an unused link. Its sessions end at once.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "revoke")]
 pub struct Revoke {
-    /// which
+    /// name of the token or link
     #[argh(positional)]
     pub name: String,
 }
 
 impl Add {
-    /// The body of the request.
+    /// Returns the body of the request.
     pub fn body(&self) -> Result<Value, Fatal> {
         let scopes = scopes(self.endpoints.as_deref(), self.verbs.as_deref())?;
         let mut body = json!({
@@ -140,7 +140,7 @@ impl Add {
 }
 
 impl Share {
-    /// The body of the request.
+    /// Returns the body of the request.
     pub fn body(&self) -> Result<Value, Fatal> {
         let mut body = json!({
             "name": self.name,
@@ -153,7 +153,7 @@ impl Share {
 }
 
 impl Setup {
-    /// The body of the request.
+    /// Returns the body of the request.
     pub fn body(&self) -> Result<Value, Fatal> {
         let mut body = json!({});
         if let Some(text) = &self.listen {
@@ -167,7 +167,7 @@ impl Setup {
         if self.ca {
             set(&mut body, "authority", json!({"hosts": self.host}));
         } else if !self.host.is_empty() {
-            return Err(usage("--host: it goes with --ca"));
+            return Err(usage("--host needs --ca"));
         }
         Ok(body)
     }
@@ -205,7 +205,7 @@ fn scopes(endpoints: Option<&str>, verbs: Option<&str>) -> Result<Value, Fatal> 
         .find(|verb| !matches!(verb.as_str(), "read" | "write" | "line"))
     {
         return Err(usage(&format!(
-            "--verbs: {bad:?} is none of read, write, line"
+            "--verbs: {bad:?} is not one of read, write, line"
         )));
     }
     Ok(json!([{"endpoints": endpoints, "verbs": verbs}]))
@@ -215,7 +215,7 @@ fn add_lifetime(body: &mut Value, expires: Option<&str>) -> Result<(), Fatal> {
     if let Some(text) = expires {
         let lifetime = humantime::parse_duration(text).map_err(|_| {
             usage(&format!(
-                "--expires: {text:?} is not a length of time; did you mean something like 12h, 1day or 30days?"
+                "--expires: {text:?} is not a duration such as 12h, 1day or 30days"
             ))
         })?;
         set(body, "expires_in_s", lifetime.as_secs().into());

@@ -1,4 +1,4 @@
-//! What is printed for people who are to open this machine's pages elsewhere: addresses, QR codes, and how to
+//! Output for people who open this machine's pages elsewhere: addresses, QR codes, and how to
 //! know that it is the right machine.
 
 use std::net::IpAddr;
@@ -7,14 +7,14 @@ use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
 use serde_json::Value;
 
-/// Where other machines reach the daemon.
+/// The addresses at which other machines reach the daemon.
 #[derive(Debug)]
 pub struct Place {
-    /// In the order in which they are offered.
+    /// The addresses, in the order in which they are printed.
     hosts: Vec<String>,
     /// `None`: the daemon listens on loopback only.
     port: Option<u64>,
-    /// Whether a terminal shows it, which can be told the colours of a QR code.
+    /// True if the output is a terminal, whose colours can be set for a QR code.
     is_terminal: bool,
 }
 
@@ -78,11 +78,11 @@ impl Place {
     }
 }
 
-/// Where browsers show a certificate's fingerprint.
+/// How to find a certificate's fingerprint in each browser.
 const WHERE: &str = "Chrome, Edge: \"Not secure\" in the address bar, then the certificate. Firefox: Advanced, then View\n\
                      Certificate. Safari: Show Details, then view the certificate.\n";
 
-/// What `thingway setup` prints.
+/// Returns the output of `thingway setup`.
 pub fn setup_text(answer: &Value, place: &Place) -> String {
     let text = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or_default();
     let (name, token) = (text("name"), text("token"));
@@ -110,24 +110,24 @@ pub fn setup_text(answer: &Value, place: &Place) -> String {
         ),
     };
     all.push_str(&format!(
-        "\nWhoever has the console's address can do everything here. It is shown this once; revoke it with\n\
+        "\nAnyone who has the console's address has every right. It is shown only this once; revoke it with\n\
          thingway token revoke {name}\n"
     ));
     all
 }
 
-/// What `thingway token add` prints below the token.
+/// Returns the output of `thingway token add` below the token.
 pub fn token_text(token: &str, place: &Place) -> String {
     if place.port.is_none() {
         return closed();
     }
     format!(
-        "\nWith it the console opens at\n\n{}",
+        "\nOpen the console with this token at\n\n{}",
         place.shown(&format!("#token={token}"))
     )
 }
 
-/// What `thingway token share` prints.
+/// Returns the output of `thingway token share`.
 pub fn share_text(answer: &Value, place: &Place) -> String {
     let text = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or_default();
     let (code, expires) = (text("share"), text("expires"));
@@ -142,7 +142,7 @@ pub fn share_text(answer: &Value, place: &Place) -> String {
 }
 
 fn closed() -> String {
-    "\nThe daemon listens on this machine only. thingway setup opens it to your network; its address and this belong together.\n"
+    "\nThe daemon listens on this machine only. thingway setup opens it to your network; put this behind the address that it prints.\n"
         .to_owned()
 }
 

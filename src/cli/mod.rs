@@ -11,18 +11,18 @@ use log::LevelFilter;
 
 use crate::error::Fatal;
 
-/// Carries WebRTC DataChannels of any browser to serial lines and UDP programs.
+/// Brings serial lines, UDP and TCP programs to browsers over WebRTC DataChannels.
 #[derive(Debug, FromArgs, ArgsInfo)]
 pub struct Args {
     /// read the configuration from this file ("-": standard input)
     #[argh(option)]
     pub config: Option<String>,
 
-    /// listen for HTTP here, instead of what the configuration says
+    /// listen for HTTP at this address, in place of those of the configuration
     #[argh(option)]
     pub listen: Option<String>,
 
-    /// error, warn, info (default) or debug; trace in a debug build
+    /// log level: error, warn, info (default) or debug; trace in a debug build
     #[argh(option)]
     pub log: Option<String>,
 
@@ -30,12 +30,12 @@ pub struct Args {
     #[argh(switch)]
     pub version: bool,
 
-    /// what to do instead of running
+    /// what to do instead of running the daemon
     #[argh(subcommand)]
     pub command: Option<Command>,
 }
 
-/// What to do instead of running.
+/// Commands that replace running the daemon.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand)]
 pub enum Command {
@@ -61,13 +61,13 @@ pub enum Command {
     Selftest(Selftest),
 }
 
-/// Try the program on this machine: encryption, a session with itself, a serial line. For a new board
-/// or a new build.
+/// Test the program on this machine: encryption, a session with itself, a serial line. For a new
+/// board or a new build.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "selftest")]
 pub struct Selftest {}
 
-/// Print a script that completes the command line.
+/// Print a completion script for a shell.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "completions")]
 pub struct Completions {
@@ -77,7 +77,7 @@ pub struct Completions {
 }
 
 impl Completions {
-    /// The script.
+    /// Returns the completion script for the shell.
     pub fn script(&self) -> Result<String, Fatal> {
         let generate = match self.shell.as_str() {
             "bash" => argh_complete::bash::Bash::generate,
@@ -85,7 +85,7 @@ impl Completions {
             "fish" => argh_complete::fish::Fish::generate,
             other => {
                 return Err(usage(&format!(
-                    "completions: {other:?} is none of bash, zsh, fish"
+                    "completions: {other:?} is not one of bash, zsh, fish"
                 )));
             }
         };
@@ -93,11 +93,11 @@ impl Completions {
     }
 }
 
-/// Tell how the running daemon does: its endpoints and its sessions.
+/// Show the endpoints and the sessions of the running daemon.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "status")]
 pub struct Status {
-    /// the daemon's control socket, if not at its usual place
+    /// the daemon's control socket, if it is not at the default path
     #[argh(option)]
     pub socket: Option<String>,
 }
@@ -106,7 +106,7 @@ pub struct Status {
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "sessions")]
 pub struct Sessions {
-    /// the daemon's control socket, if not at its usual place
+    /// the daemon's control socket, if it is not at the default path
     #[argh(option)]
     pub socket: Option<String>,
     /// print JSON for programs
@@ -118,7 +118,7 @@ pub struct Sessions {
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "endpoints")]
 pub struct Endpoints {
-    /// the daemon's control socket, if not at its usual place
+    /// the daemon's control socket, if it is not at the default path
     #[argh(option)]
     pub socket: Option<String>,
     /// print JSON for programs
@@ -139,15 +139,15 @@ pub struct Check {
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "fingerprint")]
 pub struct Fingerprint {
-    /// the DTLS certificate that a daemon of this user would have, made now if there is none
+    /// print that of this user's own DTLS certificate, and make the certificate if there is none
     #[argh(switch)]
     pub own: bool,
-    /// the daemon's control socket, if not at its usual place
+    /// the daemon's control socket, if it is not at the default path
     #[argh(option)]
     pub socket: Option<String>,
 }
 
-/// List the serial ports of this machine: what they are, what is wrong, and what to put into a
+/// List the serial ports of this machine: what they are, what is wrong, and the lines for the
 /// configuration.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "ports")]
@@ -157,12 +157,12 @@ pub struct Ports {
     pub json: bool,
 }
 
-/// What came of the command line.
+/// The result of parsing the command line.
 #[derive(Debug)]
 pub enum Parsed {
-    /// Go on with these.
+    /// Run with these arguments.
     Run(Args),
-    /// Print this and exit: help.
+    /// Print this help text and exit.
     Print(String),
 }
 
@@ -177,7 +177,7 @@ impl Args {
         }
     }
 
-    /// `--listen`, checked.
+    /// Returns the address of `--listen`, or an error if it is not one.
     pub fn listen(&self) -> Result<Option<SocketAddr>, Fatal> {
         let Some(text) = &self.listen else {
             return Ok(None);
@@ -190,20 +190,20 @@ impl Args {
         Ok(Some(addr))
     }
 
-    /// `--log`, checked.
+    /// Returns the level of `--log`, or an error if there is no such level.
     pub fn log_level(&self) -> Result<LevelFilter, Fatal> {
         let Some(text) = &self.log else {
             return Ok(LevelFilter::Info);
         };
         text.parse().map_err(|_| {
             usage(&format!(
-                "--log: {text:?} is none of error, warn, info, debug, trace, off"
+                "--log: {text:?} is not one of error, warn, info, debug, trace, off"
             ))
         })
     }
 }
 
-/// What is wrong, and where to look for what is right.
+/// Returns a usage error that points to the help.
 pub fn usage(what: &str) -> Fatal {
     Fatal::Usage(format!("{what}\nRun thingway --help for more."))
 }

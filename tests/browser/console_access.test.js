@@ -183,9 +183,9 @@ test('over plain HTTP it says what that means', { timeout: testBound }, async (t
   const url = await consoleOf(t, daemon, () => null, address);
   const page = await Console.open(await chromium(t), url);
   await page.openEndpoint('demo');
-  assert.match(await page.notices(), /This page came over plain HTTP.*Open it over https/s);
+  assert.match(await page.notices(), /This page was loaded over plain HTTP.*Open it over https/s);
   await page.view('drive');
-  assert.match(await page.page.locator('.drive').innerText(), /Gamepads need a page that came over https/);
+  assert.match(await page.page.locator('.drive').innerText(), /Gamepads need a page that was loaded over https/);
   await page.view('connection');
   assert.equal(await page.page.getByRole('button', { name: 'Copy' }).count(), 0, 'there is no clipboard');
   await page.page.getByRole('button', { name: 'Dismiss' }).click();
@@ -245,7 +245,7 @@ test('a gateway that is closed to the network says what opens it, and makes no l
   await page.connected();
   await page.view('tokens');
   const maker = page.page.locator('.new-token');
-  await until('it is said before', async () => /open to its own machine only.*thingway setup/s.test(await maker.innerText()));
+  await until('it is said before', async () => /listens on its own machine only.*thingway setup/s.test(await maker.innerText()));
   await maker.getByLabel('Name').fill('guest');
   await maker.getByRole('button', { name: 'Make token' }).click();
   await until('the token', async () => /tw_/.test(await maker.innerText()));

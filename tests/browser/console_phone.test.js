@@ -115,7 +115,7 @@ test('the page can be installed, and says how', { timeout: testBound }, async (t
   const { installabilityErrors } = await tools.send('Page.getInstallabilityErrors');
   assert.deepEqual(installabilityErrors, []);
   await page.page.locator('.menu summary').tap();
-  assert.match(await page.page.locator('.menu').innerText(), /Install as an app|menu keeps this page as an app/);
+  assert.match(await page.page.locator('.menu').innerText(), /Install as an app|menu installs this page as an app/);
   // Chromium's event, which a browser without a window never sends.
   await page.page.evaluate(() => {
     const event = new Event('beforeinstallprompt', { cancelable: true });

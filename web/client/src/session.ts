@@ -89,7 +89,7 @@ export class Session extends /* @__PURE__ */ typedTarget<t.SessionEvents>() {
   /** The lease as last heard of; undefined without a port to the endpoint, or where everybody may write. */
   leaseOf(endpoint: string): t.Lease | undefined { return this.#leasing.of(endpoint); }
 
-  /** A sign of life for a dead man; `fired` lifts the stop of that number, `stop` says that the machine is at rest. Does nothing while there is no connection. */
+  /** A sign of life for a dead-man switch; `fired` ends the stop of that number, `stop` says that the machine is at rest. Does nothing while there is no connection. */
   heartbeat(options: { endpoint?: string; stop?: boolean; fired?: number } = {}): void {
     if (this.#link?.isUp) this.#link.control.tell({ type: 'heartbeat', ...options });
   }
