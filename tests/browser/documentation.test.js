@@ -71,7 +71,7 @@ test('the configurations of README.md and docs/config.md are good, and the comma
   for (const line of runnable) {
     const isEndless = line.startsWith('curl -N'); // the stream of events
     const hasDtr = line.includes('"dtr"'); // which a pseudo terminal has not: that is a refusal, with a reason
-    const { stdout } = await run(isEndless ? `${line.replace('curl', 'curl --silent --max-time 1')} || [ $? = 28 ]` : line.replace(/^curl/, hasDtr ? 'curl --silent' : 'curl --silent --fail'));
+    const { stdout } = await run(isEndless ? `${line.replace('curl', 'curl --silent --max-time 1')}\n[ $? = 28 ]` : line.replace(/^curl/, hasDtr ? 'curl --silent' : 'curl --silent --fail'));
     assert.ok(stdout.length > 0 || isEndless, line);
     if (hasDtr) assert.match(stdout, /does not support this/);
   }
