@@ -203,5 +203,5 @@ fn shells_complete_what_there_is() {
     }
     let (code, _, err) = run(folder.program().args(["completions", "csh"]));
     assert_eq!(code, Some(2));
-    assert!(err.contains("none of bash, zsh, fish"), "{err}");
+    assert!(err.contains("not one of bash, zsh, fish"), "{err}");
 }
