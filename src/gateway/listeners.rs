@@ -1,5 +1,6 @@
 //! Where HTTP is listened for, while some of the addresses are still to come.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::Gateway;
@@ -12,6 +13,14 @@ use crate::ids::SourceId;
 pub(super) const RETRY: Duration = Duration::from_secs(5);
 
 impl Gateway {
+    /// Serves the command line at a Unix socket, too.
+    pub fn listen_control(&mut self, path: PathBuf) {
+        let source = self.sources.insert(Source::ControlSocket);
+        self.configured.control.push(path.clone());
+        self.commands
+            .push_back(Command::ListenControl { source, path });
+    }
+
     /// A listener of the configuration could not be opened. An address that this machine does not have (yet: the network
     /// may come after us) is waited for, if we are served by another meanwhile; everything else ends us.
     pub(super) fn handle_listener_failed(

@@ -45,7 +45,6 @@ mod writers;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
@@ -279,14 +278,6 @@ impl Gateway {
             gateway.commands.push_back(Command::ListPorts);
         }
         gateway
-    }
-
-    /// Serves the command line at a Unix socket, too.
-    pub fn listen_control(&mut self, path: PathBuf) {
-        let source = self.sources.insert(Source::ControlSocket);
-        self.configured.control.push(path.clone());
-        self.commands
-            .push_back(Command::ListenControl { source, path });
     }
 
     fn open_ice(&mut self, port: u16) {
