@@ -160,7 +160,7 @@ fn send(socket: Option<&str>, method: &str, target: &str, body: &Value) -> Resul
     };
     let answer = control_socket::request(socket.map(Path::new), method, target, &body);
     let answer = answer.map_err(Fatal::Failed)?;
-    let answer: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+    let answer = report::cleaned(serde_json::from_str(&answer.body).unwrap_or_default());
     if let Some(warning) = answer.get("warning").and_then(Value::as_str) {
         let _nobody_reads = writeln!(io::stderr(), "warning: {warning}");
     }
@@ -174,7 +174,10 @@ fn ask(socket: Option<&str>, target: &str) -> Result<Value, Fatal> {
 }
 
 fn parse(answer: &str) -> Result<Value, Fatal> {
-    serde_json::from_str(answer).map_err(|error| Fatal::Failed(error.to_string()))
+    let answer = serde_json::from_str(answer);
+    answer
+        .map(report::cleaned)
+        .map_err(|error| Fatal::Failed(error.to_string()))
 }
 
 fn list_or_json(json: bool, answer: &Value, list: fn(&Value) -> String) -> String {

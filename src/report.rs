@@ -4,6 +4,25 @@ use std::path::Path;
 
 use serde_json::Value;
 
+/// Replaces control characters in all texts: what answers at a socket does not get to command the terminal.
+pub fn cleaned(answer: Value) -> Value {
+    match answer {
+        Value::String(text) => Value::String(without_controls(&text)),
+        Value::Array(all) => Value::Array(all.into_iter().map(cleaned).collect()),
+        Value::Object(fields) => {
+            let clean = fields.into_iter().map(|(key, value)| (key, cleaned(value)));
+            Value::Object(clean.collect())
+        }
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_)) => other,
+    }
+}
+
+fn without_controls(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
 /// Returns the output of `thingway fingerprint`; `socket` is that of the daemon that answered.
 pub fn fingerprints(socket: &Path, access: &Value) -> String {
     let of = |kind: &str| text(&access["fingerprints"], kind);
@@ -113,10 +132,7 @@ fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
 
 /// A label may be anything at all, and a terminal obeys control characters.
 fn text(value: &Value, key: &str) -> String {
-    let text = value[key].as_str().unwrap_or("-");
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    without_controls(value[key].as_str().unwrap_or("-"))
 }
 
 fn number(value: &Value, key: &str) -> String {

@@ -158,7 +158,7 @@ impl Endpoint for Udp {
     }
 
     fn overtake(&mut self, bytes: &[u8]) -> Count {
-        if matches!(self.state, State::Open) && self.remote().is_some() {
+        if !bytes.is_empty() && matches!(self.state, State::Open) && self.remote().is_some() {
             self.send(bytes);
         }
         Count::default()

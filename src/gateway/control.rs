@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::Gateway;
 use super::lease::Denied;
 use super::line::{After, Asker};
+use super::routes::Route;
 use super::views::EndpointView;
 use crate::access::scope::{Grant, Verb};
 use crate::config::EndpointConfig;
@@ -164,12 +165,19 @@ impl Gateway {
     fn handle_line_request(&mut self, now: Instant, id: SessionId, request: &LineRequest<'_>) {
         let found = self.find_allowed(id, &request.endpoint, Verb::Read);
         let parsed = found.and_then(|endpoint| {
+            let script = Script::parse(request.script).map_err(|bad| {
+                let place = bad
+                    .step
+                    .map_or(String::new(), |step| format!("do[{step}]: "));
+                ("bad-script", format!("{place}{bad}"))
+            })?;
             let after = match request.after {
                 Some(offset) => {
                     let route = self.own_route(id, endpoint, request.channel)?;
                     After::Route { route, offset }
                 }
-                None if request.overtake => After::Ahead,
+                // One that only looks waits for nobody, and keeps nobody waiting.
+                None if request.overtake && !script.steps.is_empty() => After::Ahead,
                 None => After::Now,
             };
             if let Some(until) = request.discard {
@@ -179,12 +187,6 @@ impl Gateway {
                 let route = own.or_else(|denied| left().ok_or(denied))?;
                 self.discard(now, route, until);
             }
-            let script = Script::parse(request.script).map_err(|bad| {
-                let place = bad
-                    .step
-                    .map_or(String::new(), |step| format!("do[{step}]: "));
-                ("bad-script", format!("{place}{bad}"))
-            })?;
             // Who waits for a byte keeps the others waiting.
             if !script.steps.is_empty() || request.after.is_some() {
                 self.find_allowed(id, &request.endpoint, Verb::Line)?;
@@ -229,7 +231,7 @@ impl Gateway {
             let route = self.routing.routes.get(**id);
             route.is_some_and(|route| {
                 let asked = channel.is_none_or(|stream| stream == route.stream);
-                route.endpoint == endpoint && asked
+                self.leads_to(route, endpoint) && asked
             })
         });
         match (matching.next(), matching.next()) {
@@ -245,6 +247,12 @@ impl Gateway {
         }
     }
 
+    /// Whether a channel is one to this endpoint, or to a connection of its own there.
+    fn leads_to(&self, route: &Route, endpoint: EndpointId) -> bool {
+        let device = self.routing.endpoints.get(route.endpoint);
+        route.endpoint == endpoint || device.is_some_and(|device| device.parent == Some(endpoint))
+    }
+
     /// A channel of a session that has closed with bytes still to be delivered.
     fn lingering_route(
         &self,
@@ -256,7 +264,8 @@ impl Gateway {
         let mut newest_first = lingering.iter().rev().copied();
         newest_first.find(|id| {
             let route = self.routing.routes.get(*id);
-            route.is_some_and(|route| route.endpoint == endpoint && Some(route.stream) == channel)
+            let is_of = |route: &Route| self.leads_to(route, endpoint);
+            route.is_some_and(|route| is_of(route) && Some(route.stream) == channel)
         })
     }
 

@@ -35,6 +35,9 @@ pub(super) struct Device {
     pub(super) parent: Option<EndpointId>,
     /// What is to be written waits until the driver has been flushed.
     pub(super) holds_output: bool,
+    /// Where the bytes of a stop end, counted as the device takes them, until they have left the driver: nothing may
+    /// throw them away.
+    pub(super) stop_end: Option<u64>,
     /// Such a connection is over, for this reason.
     pub(super) ended: Option<String>,
     /// How often it was said that a connection too many was closed.
@@ -73,6 +76,7 @@ impl Device {
             parent: None,
             ended: None,
             holds_output: false,
+            stop_end: None,
             source: None,
             local: None,
             refusals: RateLimit::new(1, Duration::from_secs(10)),

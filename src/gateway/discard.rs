@@ -3,14 +3,14 @@
 
 use std::time::Instant;
 
-use super::Gateway;
 use super::line::Expected;
 use super::source::Command;
 use super::stats::Direction;
+use super::{Device, Gateway};
 use crate::config::EndpointKind;
 use crate::endpoint::line::{Flush, LineStep};
 use crate::endpoint::{Count, DropReason};
-use crate::ids::RouteId;
+use crate::ids::{EndpointId, RouteId, SessionId};
 
 impl Gateway {
     /// Throws away the bytes of a channel before `until`, counted from its beginning: those that wait, those that are still to
@@ -20,17 +20,20 @@ impl Gateway {
         let Some(route) = self.routing.routes.get_mut(id) else {
             return;
         };
-        let (session, endpoint) = (route.session, route.endpoint);
+        let (session, endpoint, may_write) = (route.session, route.endpoint, route.may_write);
         let before = route.queued_bytes();
         // Bytes that come after `until` wait behind, or have gone already.
         let has_more = route.from_peer.bytes > until;
         route.discard(until);
         self.routing.queued -= before - route.queued_bytes();
-        let may_write = self.check_writer(session, endpoint).is_ok();
-        let is_alone = self.sessions_at(endpoint).len() == 1;
+        let may_write = may_write && self.check_writer(session, endpoint).is_ok();
+        let is_alone = self.is_alone_at(session, endpoint);
         if let Some(device) = self.routing.endpoints.get_mut(endpoint) {
             let is_serial = matches!(device.config.kind, EndpointKind::Serial { .. });
-            if may_write && !has_more && (is_serial || is_alone) {
+            let stop = device.stop_end;
+            // A stop is thrown away by nobody: neither what is still to be written of it, nor what the driver holds of it.
+            let is_written = stop.is_none_or(|end| device.endpoint.written() >= end);
+            if may_write && is_written && !has_more && (is_serial || is_alone) {
                 let lost = device.endpoint.overtake(&[]);
                 if lost != Count::default() {
                     let (direction, reason) = (Direction::FromPeer, DropReason::Discarded);
@@ -42,7 +45,11 @@ impl Gateway {
                     job.stop_draining(written);
                 }
                 // What the driver holds would go out before the next byte. A script in front must not hold this up.
-                if is_serial && let Some(source) = device.source {
+                let is_flushing = device.expected.contains(&Expected::Flushed);
+                if is_serial
+                    && !is_flushing
+                    && let Some(source) = device.source
+                {
                     device.expected.push_back(Expected::Flushed);
                     device.holds_output = true;
                     let step = LineStep::Flush(Flush::Output);
@@ -60,8 +67,20 @@ impl Gateway {
             }
         }
         self.step_jobs(now, endpoint);
+        // Those who waited for room have it now, and no progress of the device would say so.
+        self.offer_waiting(now, endpoint);
         self.after_endpoint(endpoint);
         self.after_delivery(now, endpoint);
         self.touch_session(session);
+    }
+
+    /// Whether no other session has a channel to an endpoint, or bytes that wait for it.
+    fn is_alone_at(&self, session: SessionId, endpoint: EndpointId) -> bool {
+        let device = self.routing.endpoints.get(endpoint);
+        let waiting = device.into_iter().flat_map(Device::waiting);
+        let routes = waiting.filter_map(|id| self.routing.routes.get(*id));
+        let mut others = routes.map(|route| route.session);
+        let open = self.sessions_at(endpoint);
+        others.all(|other| other == session) && open.iter().all(|other| *other == session)
     }
 }

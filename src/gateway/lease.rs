@@ -46,7 +46,7 @@ impl Gateway {
         };
         let asked = device.writing.asked;
         let next = match wish {
-            Wish::Take { .. } | Wish::Ask if asker.is_none() => {
+            Wish::Take { .. } | Wish::Ask | Wish::Keep if asker.is_none() => {
                 let detail = "over HTTP a lease is released or given to a session".to_owned();
                 return Err(("no-channel", detail));
             }

@@ -6,11 +6,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::Gateway;
 use super::access::refused;
 use super::routes::Route;
 use super::source::{Command, Source};
 use super::timers::TimerKey;
+use super::{Device, Gateway};
 use crate::access::Refusal;
 use crate::api::origin::Caller;
 use crate::config::EndpointKind;
@@ -86,6 +86,8 @@ pub(super) enum Expected {
     Job,
     /// `GET /endpoints/{name}`.
     View { source: SourceId, caller: Caller },
+    /// A script that only looks: it waits for no other, and no other waits for it.
+    Look(Asker),
     /// What the driver held is thrown away: the stop may be written now.
     Flushed,
     /// Nobody looks at it.
@@ -123,13 +125,21 @@ impl Gateway {
             Some(LineFault::Denied(reason))
         } else if device.source.is_none() || device.endpoint.state() != DeviceState::Open {
             Some(LineFault::Absent)
-        } else if device.jobs.len() >= MAX_JOBS {
+        } else if device.jobs.len() >= MAX_JOBS || device.pending_looks() >= MAX_JOBS {
             Some(LineFault::Busy)
         } else {
             None
         };
         if let Some(fault) = fault {
             return self.answer_script(now, id, &asker, Err((None, fault)));
+        }
+        if let Some(source) = device.source
+            && looks_only
+            && after == After::Now
+        {
+            device.expected.push_back(Expected::Look(asker));
+            let step = LineStep::Look;
+            return self.commands.push_back(Command::Line { source, step });
         }
         let phase = match after {
             After::Now | After::Ahead => Phase::Running,
@@ -290,6 +300,10 @@ impl Gateway {
             Some(Expected::View { source, caller }) => {
                 self.answer_view(now, id, source, &caller, result);
             }
+            Some(Expected::Look(asker)) => {
+                let outcome = result.map_err(|fault| (None, fault));
+                self.answer_script(now, id, &asker, outcome);
+            }
             Some(Expected::Job) => {
                 let Some(job) = device.jobs.front_mut() else {
                     return;
@@ -310,7 +324,8 @@ impl Gateway {
                 self.go_on_with_jobs(now, id);
             }
             Some(Expected::Flushed) => {
-                device.holds_output = false;
+                // Another may be on its way, which would throw away what is written now.
+                device.holds_output = device.expected.contains(&Expected::Flushed);
                 self.after_endpoint(id);
             }
             Some(Expected::Ignored) | None => {}
@@ -360,8 +375,14 @@ impl Gateway {
             // Answers to what was asked of the old source will not come.
             let expected = std::mem::take(&mut device.expected);
             for expected in expected {
-                if let Expected::View { source, caller } = expected {
-                    self.answer_view(now, id, source, &caller, Err(LineFault::Absent));
+                match expected {
+                    Expected::View { source, caller } => {
+                        self.answer_view(now, id, source, &caller, Err(LineFault::Absent));
+                    }
+                    Expected::Look(asker) => {
+                        self.answer_script(now, id, &asker, Err((None, LineFault::Absent)));
+                    }
+                    Expected::Job | Expected::Flushed | Expected::Ignored => {}
                 }
             }
         }
@@ -432,6 +453,16 @@ impl Gateway {
             Some(Source::Device(endpoint)) => Some(*endpoint),
             Some(_) | None => None,
         }
+    }
+}
+
+impl Device {
+    /// Looks that are not answered yet.
+    fn pending_looks(&self) -> usize {
+        let looks = self.expected.iter();
+        looks
+            .filter(|expected| matches!(expected, Expected::Look(_)))
+            .count()
     }
 }
 

@@ -385,6 +385,8 @@ impl Gateway {
         };
         if let Some(device) = self.routing.endpoints.get_mut(endpoint) {
             device.driver_is_empty = bytes == 0;
+            let written = device.endpoint.written();
+            device.stop_end = device.stop_end.filter(|end| bytes > 0 || written < *end);
         }
         self.handle_job_unsent(now, endpoint, bytes);
     }

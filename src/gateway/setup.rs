@@ -102,15 +102,15 @@ impl Gateway {
             let detail = "the clock is not set, and certificates hold from and until a date";
             return Err(Problem::new(409, detail));
         }
-        if let Some(bad) = more
-            .iter()
-            .find(|host| host.parse::<IpAddr>().is_err() && !is_host(host))
-        {
+        // A name without a dot would stand for all names below it, as `dev` does.
+        let is_name = |host: &str| is_host(host) && host.trim_matches('.').contains('.');
+        let is_good = |host: &str| host.parse::<IpAddr>().is_ok() || is_name(host);
+        if let Some(bad) = more.iter().find(|host| !is_good(host)) {
             let detail = format!("{bad:?} is neither a name like board.example nor an address");
             return Err(Problem::new(422, &detail).at("authority.hosts"));
         }
         let mut hosts = self.outside_hosts();
-        hosts.retain(|host| host.parse::<IpAddr>().is_err());
+        hosts.retain(|host| host.parse::<IpAddr>().is_err() && is_name(host));
         for host in more {
             let host = host.to_ascii_lowercase();
             if !hosts.contains(&host) {

@@ -174,6 +174,8 @@ impl Gateway {
             let (direction, reason) = (Direction::FromPeer, DropReason::Deadman);
             device.drops.add(direction, reason, lost);
         }
+        let output = device.endpoint.output().len() as u64;
+        device.stop_end = Some(device.endpoint.written() + output);
         // What the driver holds would go out before.
         if let Some(source) = device.source
             && matches!(device.config.kind, EndpointKind::Serial { .. })

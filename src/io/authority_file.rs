@@ -40,7 +40,7 @@ pub(super) fn make(hosts: &[String], now: u64) -> Result<(), String> {
             hosts.push(address);
         }
     }
-    if read()?.is_some_and(|authority| authority.covers(&hosts)) {
+    if read()?.is_some_and(|authority| authority.covers(&hosts, now)) {
         return Ok(());
     }
     store(&Authority::make(hosts, now)?)

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -30,10 +31,18 @@ fn own_folder() -> Option<PathBuf> {
         let all = all.to_string_lossy().into_owned();
         return Some(PathBuf::from(all.split(':').next().unwrap_or_default()));
     }
-    if let Some(folder) = set("XDG_RUNTIME_DIR") {
-        return Some(PathBuf::from(folder).join("thingway"));
-    }
     let user = rustix::process::getuid();
+    // Root that came by `su` has the folder of another user still, who could answer in the daemon's place.
+    let is_own = |folder: &PathBuf| {
+        folder
+            .metadata()
+            .map_or(true, |found| found.uid() == user.as_raw())
+    };
+    if let Some(folder) = set("XDG_RUNTIME_DIR").map(PathBuf::from)
+        && (is_own(&folder) || !user.is_root())
+    {
+        return Some(folder.join("thingway"));
+    }
     if user.is_root() {
         return Some(PathBuf::from(SYSTEM));
     }

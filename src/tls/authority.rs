@@ -4,7 +4,7 @@
 //! (name constraints, RFC 5280 §4.2.1.10), so a stolen key opens no other site to anybody. The certificate of
 //! the server is signed by it, and renewed by the daemon itself.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use data_encoding::HEXUPPER;
@@ -40,6 +40,8 @@ pub struct Authority {
     certificate: String,
     /// PEM.
     key: String,
+    /// Seconds since 1970.
+    not_before: u64,
     server: Option<Server>,
 }
 
@@ -51,6 +53,8 @@ pub struct Server {
     pub certificate: String,
     /// PEM.
     pub key: String,
+    /// Seconds since 1970.
+    not_before: u64,
     /// Seconds since 1970.
     not_after: u64,
 }
@@ -81,13 +85,14 @@ impl Authority {
             hosts,
             certificate: String::new(),
             key: String::new(),
+            not_before: now.saturating_sub(BACKDATED.as_secs()),
             server: None,
         };
         let mut params = authority.params();
-        params.not_before = date(now.saturating_sub(BACKDATED.as_secs()))?;
+        params.not_before = date(authority.not_before)?;
         params.not_after = date(now.saturating_add(AUTHORITY_LIFETIME.as_secs()))?;
         params.name_constraints = Some(NameConstraints {
-            permitted_subtrees: authority.hosts.iter().map(|host| subtree(host)).collect(),
+            permitted_subtrees: constraints(&authority.hosts),
             excluded_subtrees: Vec::new(),
         });
         let key = KeyPair::generate().map_err(plain)?;
@@ -97,9 +102,9 @@ impl Authority {
         Ok(authority)
     }
 
-    /// Whether it signs for all of these.
-    pub fn covers(&self, hosts: &[String]) -> bool {
-        hosts.iter().all(|host| self.hosts.contains(host))
+    /// Whether it signs for all of these now. One that was made while the clock was ahead does not yet.
+    pub fn covers(&self, hosts: &[String], now: u64) -> bool {
+        self.not_before <= now && hosts.iter().all(|host| self.hosts.contains(host))
     }
 
     /// Whether the server's certificate is to be renewed.
@@ -107,7 +112,7 @@ impl Authority {
         let server = self.server.as_ref();
         server.is_none_or(|server| {
             let soon = now.saturating_add(RENEW_BEFORE.as_secs());
-            soon >= server.not_after
+            soon >= server.not_after || now < server.not_before
         })
     }
 
@@ -116,11 +121,12 @@ impl Authority {
     /// # Errors
     /// What is kept has been damaged.
     pub fn sign(&mut self, now: u64) -> Result<(), String> {
+        let not_before = now.saturating_sub(BACKDATED.as_secs());
         let not_after = now.saturating_add(SERVER_LIFETIME.as_secs());
         let mut params = CertificateParams::new(self.hosts.clone()).map_err(plain)?;
         let first = self.hosts.first().map_or("thingway", String::as_str);
         params.distinguished_name.push(DnType::CommonName, first);
-        params.not_before = date(now.saturating_sub(BACKDATED.as_secs()))?;
+        params.not_before = date(not_before)?;
         params.not_after = date(not_after)?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -132,6 +138,7 @@ impl Authority {
         self.server = Some(Server {
             certificate: certificate.pem(),
             key: key.serialize_pem(),
+            not_before,
             not_after,
         });
         Ok(())
@@ -166,6 +173,8 @@ impl Authority {
             .push(DnType::CommonName, self.name.as_str());
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        // Servers only: no mail, no programs, no clients.
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params
     }
 }
@@ -178,6 +187,23 @@ pub fn fingerprint(certificate: &[u8]) -> String {
         .map(|byte| HEXUPPER.encode(&[*byte]))
         .collect();
     pairs.join(":")
+}
+
+/// What the authority may sign for. A kind of name that is not constrained at all would be free, so each has at least a name that
+/// is of no use to anybody.
+fn constraints(hosts: &[String]) -> Vec<GeneralSubtree> {
+    let addresses = || hosts.iter().filter_map(|host| host.parse::<IpAddr>().ok());
+    let mut all: Vec<String> = hosts.to_vec();
+    if !addresses().any(|address| address.is_ipv4()) {
+        all.push(Ipv4Addr::LOCALHOST.to_string());
+    }
+    if !addresses().any(|address| address.is_ipv6()) {
+        all.push(Ipv6Addr::LOCALHOST.to_string());
+    }
+    if addresses().count() == hosts.len() {
+        all.push("thingway.invalid".to_owned());
+    }
+    all.iter().map(|host| subtree(host)).collect()
 }
 
 fn subtree(host: &str) -> GeneralSubtree {

@@ -14,7 +14,7 @@ use super::*;
 const NOW: u64 = 1_800_000_000;
 
 fn hosts() -> Vec<String> {
-    ["board", "board.local", "192.0.2.7", "2001:db8::7"]
+    ["board.local", "board.example", "192.0.2.7", "2001:db8::7"]
         .map(str::to_owned)
         .to_vec()
 }
@@ -76,6 +76,33 @@ fn a_stolen_key_signs_for_no_other_site() {
     }
 }
 
+/// A board without a cable when the authority is made has no address, and one that is known by its address only has no name.
+#[test]
+fn what_is_not_named_is_not_free() {
+    for hosts in [vec!["board.local".to_owned()], vec!["192.0.2.7".to_owned()]] {
+        let authority = Authority::make(hosts.clone(), NOW).expect("made");
+        let stolen = KeyPair::from_pem(&authority.key).expect("a key");
+        let issuer = Issuer::new(authority.params(), stolen);
+        for host in ["1.1.1.1", "2606:4700::1111", "bank.example", "192.168.1.1"] {
+            let params = CertificateParams::new(vec![host.to_owned()]).expect("a name");
+            let key = KeyPair::generate().expect("a key");
+            let forged = params.signed_by(&key, &issuer).expect("signed").pem();
+            assert!(
+                verdict(&authority, &forged, host, NOW).is_err(),
+                "{hosts:?}: {host}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_was_made_while_the_clock_was_ahead_is_made_again() {
+    let ahead = made();
+    let day = DAY.as_secs();
+    assert!(ahead.is_due(NOW - 30 * day) && !ahead.covers(&hosts(), NOW - 30 * day));
+    assert!(!ahead.is_due(NOW) && ahead.covers(&hosts(), NOW));
+}
+
 #[test]
 fn the_certificate_is_renewed_in_time_and_the_authority_stays() {
     let mut authority = made();
@@ -89,7 +116,7 @@ fn the_certificate_is_renewed_in_time_and_the_authority_stays() {
     let server = authority.server().expect("signed");
     assert_ne!(server.certificate, before);
     assert_eq!(authority.public().expect("public"), root);
-    let at = |when: u64| verdict(&authority, &server.certificate, "board", when);
+    let at = |when: u64| verdict(&authority, &server.certificate, "board.local", when);
     assert!(at(later).is_ok() && at(later + 395 * day).is_ok());
     assert!(at(later + 397 * day).is_err(), "Apple's limit is 825 days");
     assert!(!authority.is_due(later));
@@ -100,8 +127,8 @@ fn what_is_kept_is_the_same_when_it_is_read_again() {
     let authority = made();
     let text = serde_json::to_string(&authority).expect("JSON");
     let mut again: Authority = serde_json::from_str(&text).expect("as it was written");
-    assert!(again.covers(&hosts()) && !again.covers(&["other".to_owned()]));
+    assert!(again.covers(&hosts(), NOW) && !again.covers(&["other".to_owned()], NOW));
     again.sign(NOW).expect("signed");
     let server = again.server().expect("signed");
-    verdict(&authority, &server.certificate, "board", NOW).expect("the same authority");
+    verdict(&authority, &server.certificate, "board.local", NOW).expect("the same authority");
 }

@@ -340,7 +340,7 @@ fn the_command_line_makes_shares_and_revokes_tokens() {
             (&["token", "add", "a b"], "name"),
             (
                 &["token", "add", "x", "--verbs", "own"],
-                "none of read, write, line",
+                "not one of read, write, line",
             ),
             (&["token", "add", "x", "--expires", "soon"], "--expires"),
             (&["setup", "--listen", "here"], "is not an address"),

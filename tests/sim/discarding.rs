@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::access::with_token;
 use crate::peer::reliable;
 use crate::sessions::{ARM, good};
 use crate::world::World;
@@ -167,4 +168,103 @@ fn one_session_throws_away_nothing_that_another_has_waiting() {
         String::from_utf8_lossy(&written(&mut world)),
         "mine".repeat(10)
     );
+}
+
+#[test]
+fn a_token_that_only_reads_throws_nothing_away() {
+    let mut world = World::new(7, ARM);
+    let body = json!({"name": "eye", "scopes": [{"endpoints": ["*"], "verbs": ["read"]}]});
+    let writer = connect(&mut world, 7);
+    let sent = stuck(&mut world, writer);
+    with_token(&mut world, &body);
+    let eye = connect(&mut world, 8);
+    discard(&mut world, eye, 0);
+    world.run(Duration::from_millis(200));
+    world.tty("/dev/arm").rate = 10_000;
+    world.run(Duration::from_secs(2));
+    assert_eq!(written(&mut world).len(), sent);
+    assert_eq!(world.dropped("discarded"), 0);
+}
+
+#[test]
+fn a_stop_is_not_thrown_away() {
+    let deadman = "deadman = { timeout_ms = 5000, send = \"STOP\\n\" }\n";
+    let mut world = World::new(8, &format!("{ARM}{deadman}"));
+    let (driver, other) = (connect(&mut world, 9), connect(&mut world, 10));
+    stuck(&mut world, driver);
+    world.run(Duration::from_secs(6));
+    assert_eq!(world.get("/endpoints/arm")["deadman"]["fired"], 1);
+    for _ in 0..3 {
+        discard(&mut world, other, 0);
+        world.run(Duration::from_millis(20));
+    }
+    world.tty("/dev/arm").rate = 1000;
+    world.run(Duration::from_secs(1));
+    assert_eq!(written(&mut world), b"STOP\n");
+    // Later bytes may be thrown away again.
+    world.tty("/dev/arm").rate = 0;
+    write(&mut world, other, b"late");
+    world.run(Duration::from_millis(100));
+    discard(&mut world, other, 4);
+    world.run(Duration::from_millis(100));
+    world.tty("/dev/arm").rate = 1000;
+    world.run(Duration::from_millis(300));
+    assert_eq!(written(&mut world), b"STOP\n");
+}
+
+#[test]
+fn looks_of_others_hold_up_no_writer() {
+    let mut world = World::new(9, ARM);
+    let (writer, eye) = (connect(&mut world, 11), connect(&mut world, 12));
+    for n in 0..200 {
+        let now = world.now;
+        let look = json!({"type": "line", "id": n, "endpoint": "arm", "overtake": true, "do": []});
+        let text = look.to_string();
+        let _full = world
+            .peer(eye)
+            .send(now, "thingway", false, text.as_bytes());
+        if n % 10 == 0 {
+            write(&mut world, writer, b"go\n");
+            world.run(Duration::from_millis(1));
+        }
+    }
+    world.run(Duration::from_millis(200));
+    assert_eq!(
+        String::from_utf8_lossy(&written(&mut world)),
+        "go\n".repeat(20)
+    );
+}
+
+const PROGRAM: &str = "[[endpoint]]\nname = \"arm\"\nkind = \"tcp\"\nremote = \"127.0.0.1:2000\"\n";
+
+#[test]
+fn what_waits_behind_it_at_a_program_goes_on() {
+    let mut world = World::new(10, PROGRAM);
+    let n = connect(&mut world, 13);
+    let other = connect(&mut world, 14);
+    world.tty("127.0.0.1:2000").rate = 0;
+    let sent = world.fill(n, "arm", 1_000, 300_000);
+    write(&mut world, other, b"mine");
+    world.run(Duration::from_millis(200));
+    discard(&mut world, n, sent);
+    world.run(Duration::from_millis(200));
+    world.tty("127.0.0.1:2000").rate = 1000;
+    world.run(Duration::from_secs(2));
+    let written = world.tty("127.0.0.1:2000").written.clone();
+    assert!(written.ends_with(b"mine"), "{}", written.len());
+    assert_eq!(world.metric("thingway_queued_bytes"), 0);
+}
+
+#[test]
+fn it_reaches_a_connection_of_ones_own_as_well() {
+    let mut world = World::new(11, &format!("{PROGRAM}connection = \"channel\"\n"));
+    let n = connect(&mut world, 15);
+    world.tty("127.0.0.1:2000").rate = 0;
+    let sent = world.fill(n, "arm", 1_000, 300_000);
+    discard(&mut world, n, sent);
+    world.run(Duration::from_millis(200));
+    world.tty("127.0.0.1:2000").rate = 1000;
+    world.run(Duration::from_secs(2));
+    let written = world.tty("127.0.0.1:2000").written.len();
+    assert!(written < 1_000, "{written} of {sent}");
 }
