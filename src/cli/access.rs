@@ -215,7 +215,7 @@ fn add_lifetime(body: &mut Value, expires: Option<&str>) -> Result<(), Fatal> {
     if let Some(text) = expires {
         let lifetime = humantime::parse_duration(text).map_err(|_| {
             usage(&format!(
-                "--expires: {text:?} is not a duration such as 12h, 1day or 30days"
+                "--expires: {text:?} is not a duration; did you mean one like 12h, 1day or 30days?"
             ))
         })?;
         set(body, "expires_in_s", lifetime.as_secs().into());

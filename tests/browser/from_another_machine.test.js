@@ -30,7 +30,7 @@ const PAGE = `<!doctype html><script type="module">
   document.title = JSON.stringify(tried);
 </script>`;
 
-test('from another machine: a phone that has added the board\'s authority gets no warning', { timeout: testBound }, async (t) => {
+test('from another machine: a phone that has added the board\'s authority gets no warning, and drives', { timeout: testBound }, async (t) => {
   const machines = twoMachines(t);
   if (!machines) return skip(t, 'this user may not make networks');
   const { board, phone } = machines;
@@ -67,10 +67,26 @@ test('from another machine: a phone that has added the board\'s authority gets n
   mkdirSync(store, { recursive: true });
   execFileSync('certutil', ['-d', `sql:${store}`, '-N', '--empty-password']);
   execFileSync('certutil', ['-d', `sql:${store}`, '-A', '-n', 'thingway', '-t', 'C,,', '-i', certificate]);
-  const browser = await chromium(t, { executablePath, env: { ...process.env, HOME: home } });
+  const browser = await chromium(t, { executablePath, env: { ...process.env, HOME: home }, viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
   const trusted = await Console.open(browser, origin, token);
   await trusted.openEndpoint('demo');
   await trusted.shows('demo', 'Type help.');
+
+  // And drives the demo device by touch.
+  await trusted.view('drive');
+  await trusted.page.getByRole('button', { name: 'Drive demo' }).tap();
+  await until('it drives', async () => /Driving demo/.test(await trusted.page.locator('.drive p.state').innerText()));
+  const rim = await trusted.page.locator('.pad .rim').boundingBox();
+  const finger = await trusted.page.context().newCDPSession(trusted.page);
+  const touch = (type, ...points) => finger.send('Input.dispatchTouchEvent', { type, touchPoints: points.map(([x, y]) => ({ x: rim.x + rim.width * x, y: rim.y + rim.height * y })) });
+  await touch('touchStart', [0.5, 0.5]);
+  await touch('touchMove', [0.5, 0.1]);
+  await until('the stick is up', async () => /y 0\.[7-9]\d|y 1/.test(await trusted.page.locator('.pad output').innerText()));
+  await until('the machine says that it runs', async () => /motors run/.test(await trusted.page.locator('.answers').innerText()));
+  await trusted.page.screenshot({ path: `${output}phone-drives.png` });
+  await touch('touchEnd');
+  await trusted.page.getByRole('button', { name: 'Stop', exact: true }).tap();
+  await until('the machine is at rest', async () => /motors are at rest/.test(await trusted.page.locator('.answers').innerText()));
   assert.deepEqual(trusted.errors, []);
 });
 
