@@ -106,10 +106,13 @@ impl Policy {
 }
 
 /// Browsers send no `Origin` with a request whose answer the page may not read, and yet it would
-/// hold an event stream open. They do say where it comes from (Fetch Metadata). The page itself
-/// may be linked to from anywhere.
+/// hold an event stream open. They do say where it comes from (Fetch Metadata). Pages, and what
+/// phones need to trust the gateway, may be linked to from anywhere.
 pub fn check_fetch_site(head: &RequestHead, resource: &Resource) -> Result<(), Problem> {
-    check_fetch_site_of(head, matches!(resource, Resource::Page(_)))
+    check_fetch_site_of(
+        head,
+        matches!(resource, Resource::Page(_) | Resource::Authority(_)),
+    )
 }
 
 /// The same, for what is no resource of ours.

@@ -50,7 +50,16 @@ fn name_origin_and_fetch_site_are_checked_on_every_route() {
             "may not use this gateway",
         ),
     ];
-    let pages = ["/", "/basic", "/app.js", "/style.css", "/assets/demo"];
+    let pages = [
+        "/",
+        "/basic",
+        "/app.js",
+        "/style.css",
+        "/assets/demo",
+        "/client/demo",
+        "/ca",
+        "/ca/demo",
+    ];
     let hub = routes::hub().into_iter();
     for (method, path) in hub.chain(routes::own()) {
         for (lines, why) in cases {
