@@ -88,13 +88,9 @@ impl Gateway {
         if let Some(response) = self.next_event(now, &key) {
             return self.answer(now, source, caller, response);
         }
-        // Two at a time: the newer one gets what comes.
-        if let Some(older) = self.rendezvous.polls.take(&key) {
-            self.timers.set(TimerKey::Poll(older.source), None);
-            let response = reply::nothing_happened(older.command);
-            self.answer(now, older.source, &older.caller, response);
-            self.service(now, older.source);
-        }
+        // Two at a time: the newer one gets what comes. It is parked before the older one is answered, because behind that
+        // one another request may wait on its connection, which is read at once and may poll here as well.
+        let older = self.rendezvous.polls.take(&key);
         self.timers
             .set(TimerKey::Poll(source), Some(now + limits::FACADE_POLL));
         let polls = &mut self.rendezvous.polls;
@@ -108,6 +104,14 @@ impl Gateway {
                 command,
             },
         );
+        if let Some(older) = older {
+            if older.source != source {
+                self.timers.set(TimerKey::Poll(older.source), None);
+            }
+            let response = reply::nothing_happened(older.command);
+            self.answer(now, older.source, &older.caller, response);
+            self.service(now, older.source);
+        }
     }
 
     /// The next event of a peer or connection, as an answer.
@@ -134,18 +138,18 @@ impl Gateway {
     /// Answers those for whom something has happened.
     pub(super) fn answer_polls(&mut self, now: Instant) {
         for key in std::mem::take(&mut self.rendezvous.polls.touched) {
+            // An event is taken for a request that waits, and for no other: of two events of one moment the second
+            // stays for the next request.
+            if !self.rendezvous.polls.parked.contains_key(&key) {
+                continue;
+            }
             let Some(response) = self.next_event(now, &key) else {
                 continue;
             };
-            match self.rendezvous.polls.take(&key) {
-                Some(parked) => {
-                    self.timers.set(TimerKey::Poll(parked.source), None);
-                    self.answer(now, parked.source, &parked.caller, response);
-                    self.service(now, parked.source);
-                }
-                None => {
-                    log::error!("an event was taken for which no request waits, please report it");
-                }
+            if let Some(parked) = self.rendezvous.polls.take(&key) {
+                self.timers.set(TimerKey::Poll(parked.source), None);
+                self.answer(now, parked.source, &parked.caller, response);
+                self.service(now, parked.source);
             }
         }
     }

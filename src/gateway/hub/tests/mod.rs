@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::api::skyway::Event;
 use crate::config::Config;
 use bench::Bench;
 
@@ -133,6 +134,59 @@ fn a_poll_is_answered_in_time_and_the_newer_one_of_two_wins() {
     bench.http = newer;
     let (status, body) = bench.answer().expect("it is told");
     assert_eq!((status, &body["event"]), (200, &json!("CLOSE")));
+}
+
+/// Two requests on one connection, one behind the other, and one on another connection that makes the first give way: the second of
+/// the first connection is read at once, and polls here as well.
+#[test]
+fn a_poll_behind_one_that_gives_way_takes_no_answer_from_another() {
+    let mut bench = Bench::new("");
+    let token = bench.peer("a");
+    let path = format!("/peers/a/events?token={token}");
+    assert_eq!(bench.call("GET", &path, &Value::Null).1["event"], "OPEN");
+    bench.ask("GET", &path, &Value::Null);
+    bench.ask("GET", &path, &Value::Null);
+    let first = bench.http;
+    let local = "127.0.0.1:8000".parse().unwrap();
+    let accepted = bench.gateway.handle_accept(bench.now, local, local);
+    let second = accepted.expect("accepted");
+    bench.http = second;
+    bench.ask("GET", &path, &Value::Null);
+    let early = bench.answer();
+    bench.gateway.handle_closed(bench.now, first);
+    bench.settle();
+    let accepted = bench.gateway.handle_accept(bench.now, local, local);
+    bench.http = accepted.expect("accepted");
+    bench.call("DELETE", &format!("/peers/a?token={token}"), &Value::Null);
+    bench.http = second;
+    let told = early.or_else(|| bench.answer()).expect("it is answered");
+    assert!(matches!(told.0, 200 | 408), "{told:?}");
+}
+
+#[test]
+fn two_events_of_one_moment_are_told_one_after_the_other() {
+    let mut bench = Bench::new("");
+    let token = bench.peer("a");
+    let path = format!("/peers/a/events?token={token}");
+    assert_eq!(bench.call("GET", &path, &Value::Null).1["event"], "OPEN");
+    bench.ask("GET", &path, &Value::Null);
+    let peer = bench.gateway.rendezvous.rest_peers[&token].peer;
+    for id in ["dc_1", "dc_2"] {
+        let event = Event::Connection {
+            data_connection_id: id.to_owned(),
+        };
+        bench
+            .gateway
+            .tell_rest_peer(peer.expect("it is there"), event);
+    }
+    bench.settle();
+    let told = |bench: &mut Bench| {
+        let (status, body) = bench.answer().expect("told");
+        (status, body["data_params"]["data_connection_id"].clone())
+    };
+    assert_eq!(told(&mut bench), (200, json!("dc_1")));
+    bench.ask("GET", &path, &Value::Null);
+    assert_eq!(told(&mut bench), (200, json!("dc_2")));
 }
 
 #[test]
