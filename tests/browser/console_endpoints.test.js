@@ -9,7 +9,7 @@ import { faults } from './lib/axe.js';
 import { chromium } from './lib/browsers.js';
 import { Console } from './lib/console.js';
 import { consoleOf } from './lib/console_site.js';
-import { binary, Daemon, demoEndpoint, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
+import { binary, Daemon, demoEndpoint, plainEnvironment, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
 import { SerialDevice } from './lib/devices.js';
 import { testBound, until } from './lib/until.js';
 
@@ -39,7 +39,7 @@ test('a gateway that allows no changes says so before the form is filled in, and
   // What is shown is what the program reads.
   const file = join(temporaryDirectory(), 'lines.toml');
   writeFileSync(file, lines);
-  const { stdout } = await promisify(execFile)(binary, ['check', '--config', file]);
+  const { stdout } = await promisify(execFile)(binary, ['check', '--config', file], { env: plainEnvironment() });
   assert.match(stdout, /good/);
   assert.match(lines, /path = "\/dev\/tty \\"x\\""/);
   assert.match(lines, /deadman = \{ timeout_ms = 500, send = "stop\\r\\n" \}/);

@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { browsers } from './lib/browsers.js';
-import { binary, Daemon, demoEndpoint, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
+import { binary, Daemon, demoEndpoint, plainEnvironment, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
 import { SerialDevice } from './lib/devices.js';
 import { startSite } from './lib/site.js';
 import { testBound, until } from './lib/until.js';
@@ -56,7 +56,7 @@ test('the configurations of README.md and docs/config.md are good, and the comma
   const folder = temporaryDirectory();
   const path = `${folder}/arm`;
   await SerialDevice.plugIn(t, path);
-  const run = (command) => promisify(execFile)('bash', ['-c', command], { cwd: folder, timeout: testBound, env: { ...process.env, PATH: `${folder}/bin:${process.env.PATH}`, XDG_RUNTIME_DIR: folder } });
+  const run = (command) => promisify(execFile)('bash', ['-c', command], { cwd: folder, timeout: testBound, env: { ...plainEnvironment(), PATH: `${folder}/bin:${process.env.PATH}`, XDG_RUNTIME_DIR: folder } });
   mkdirSync(`${folder}/bin`);
   symlinkSync(binary, `${folder}/bin/thingway`);
   const board = blocks(readme, 'toml').find((block) => block.includes('# board.toml')).replace(/path = ".*"/, `path = "${path}"`);

@@ -8,6 +8,9 @@ import { fileURLToPath } from 'node:url';
 import { bound, Hopeless, until } from './until.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
+/** The environment without what the program would take for its configuration. */
+export const plainEnvironment = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('THINGWAY')));
+
 export const binary = resolve(root, process.env.THINGWAY ?? process.env.THINGWAY_BIN ?? 'target/debug/thingway');
 
 /** A directory that goes away when this process ends: later than everything that a test has running in it. */
@@ -72,8 +75,7 @@ export class Daemon {
   async start() {
     const listen = this.url ? new URL(this.url).host : '127.0.0.1:0';
     // The first would win over XDG_STATE_HOME, and the second is no key of a configuration.
-    const { STATE_DIRECTORY, ...inherited } = process.env;
-    const environment = Object.fromEntries(Object.entries(inherited).filter(([name]) => !name.startsWith('THINGWAY')));
+    const { STATE_DIRECTORY, ...environment } = plainEnvironment();
     // -D: the tracer is a grandchild, so that signals and the exit code are the daemon's.
     const tracer = this.#trace ? ['strace', '-D', '-f', '-ttt', '-e', 'trace=ioctl', '-o', this.#trace] : [];
     const [command, ...words] = [...tracer, this.#program, '--config', join(this.#directory, 'thingway.toml'), ...(this.#listen ? ['--listen', listen] : [])];
