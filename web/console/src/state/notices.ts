@@ -8,7 +8,8 @@ export const notices = signal<Notice[]>([]);
 
 /** `words` is asked at each drawing, so that a notice changes its language with the page. */
 export function notice(topic: string, words: () => Words, action?: Notice['action']): void {
-  notices.value = [...notices.value.filter((other) => other.topic !== topic), { topic, words, ...(action ? { action } : {}) }];
+  // Not read as a signal: an effect that tells something does not depend on what was told before.
+  notices.value = [...notices.peek().filter((other) => other.topic !== topic), { topic, words, ...(action ? { action } : {}) }];
 }
 
 export function settle(topic: string): void {
