@@ -80,7 +80,7 @@ fn folds_same_code(out: &Path) -> bool {
         })
 }
 
-/// `has_plain`: whoever takes no gzip still gets the file (a person with curl, a compiler that reads types).
+/// `has_plain`: the file is kept uncompressed as well, for clients without gzip (curl, a compiler that reads types).
 fn embed(
     table: &mut String,
     out: &Path,

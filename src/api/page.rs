@@ -120,11 +120,14 @@ impl File {
         let known = head.header("If-None-Match").unwrap_or_default();
         // RFC 9110 §13.1.2: any of a list, compared weakly.
         let strength = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-        let is_known = known
-            .split(',')
-            .any(|tag| strength(tag) == strength(self.tag));
+        let mut tags = known.split(',');
+        let is_known = tags.any(|tag| tag.trim() == "*" || strength(tag) == strength(self.tag));
         if is_known {
-            return Ok(Response::new(304).header("ETag", self.tag));
+            // RFC 9110 §15.4.5: what decides about caching is said again.
+            let unchanged = Response::new(304)
+                .header("Cache-Control", "no-cache")
+                .header("Vary", "Accept-Encoding");
+            return Ok(unchanged.header("ETag", self.tag));
         }
         let coded = self.coded(head, answer("no-cache", POLICY))?;
         Ok(coded.header("ETag", self.tag))
@@ -146,7 +149,7 @@ impl File {
         self.coded(head, answer(caching, policy))
     }
 
-    /// Compressed for whoever takes that.
+    /// Returns the file compressed if the client takes gzip.
     fn coded(&self, head: &RequestHead, response: Response) -> Result<Response, Problem> {
         let response = response.header("Vary", "Accept-Encoding");
         if takes_gzip(head) {
@@ -161,7 +164,7 @@ impl File {
     }
 }
 
-/// A page of ours that is made for who asks.
+/// A page that is made for each request.
 pub(super) fn own(html: Vec<u8>) -> Response {
     answer("no-store", POLICY).body("text/html; charset=utf-8", html)
 }
@@ -256,7 +259,12 @@ mod tests {
             (first.content(), first.value("ETag")),
             (LIBRARY.plain, Some("W/\"3\""))
         );
-        for (known, status) in [("W/\"3\"", 304), ("\"x\", \"3\"", 304), ("W/\"4\"", 200)] {
+        for (known, status) in [
+            ("W/\"3\"", 304),
+            ("\"x\", \"3\"", 304),
+            ("*", 304),
+            ("W/\"4\"", 200),
+        ] {
             let text = format!("GET / HTTP/1.1\r\nHost: x\r\nIf-None-Match: {known}\r\n\r\n");
             let head = RequestHead::parse(text.as_bytes()).expect("a head");
             let again = Asset::Client(&LIBRARY).response(&head).expect("an answer");

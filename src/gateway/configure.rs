@@ -272,14 +272,7 @@ impl Gateway {
         caller: &Caller,
         name: &str,
     ) -> Result<(), Problem> {
-        self.check_configurable(name)?;
-        let is_file = self
-            .device_named(name)
-            .is_some_and(|device| matches!(device.config.place, Place::File { .. }));
-        if !is_file {
-            let detail = "no endpoint of this name has a file of its own";
-            return Err(Problem::new(404, detail).at("path"));
-        }
+        self.check_own_file(name)?;
         let waiting = (source, caller.clone(), name.to_owned());
         self.configured.readers.push(waiting);
         let name = name.to_owned();
@@ -305,6 +298,17 @@ impl Gateway {
         };
         self.answer(now, source, &caller, response);
         self.service(now, source);
+    }
+
+    /// Whether an endpoint stands in a file of its own, which the API may read, write and remove.
+    fn check_own_file(&self, name: &str) -> Result<(), Problem> {
+        self.check_configurable(name)?;
+        let device = self.device_named(name);
+        if device.is_some_and(|device| matches!(device.config.place, Place::File { .. })) {
+            return Ok(());
+        }
+        let detail = "no endpoint of this name has a file of its own";
+        Err(Problem::new(404, detail).at("path"))
     }
 
     fn device_named(&self, name: &str) -> Option<&Device> {
@@ -408,14 +412,7 @@ impl Gateway {
         caller: &Caller,
         name: &str,
     ) -> Result<(), Problem> {
-        self.check_configurable(name)?;
-        let is_file = self
-            .device_named(name)
-            .is_some_and(|device| matches!(device.config.place, Place::File { .. }));
-        if !is_file {
-            let detail = "no endpoint of this name has a file to remove";
-            return Err(Problem::new(404, detail).at("path"));
-        }
+        self.check_own_file(name)?;
         self.configured.writes.push(PendingWrite {
             source,
             caller: caller.clone(),

@@ -176,7 +176,7 @@ impl Gateway {
                     let route = self.own_route(id, endpoint, request.channel)?;
                     After::Route { route, offset }
                 }
-                // One that only looks waits for nobody, and keeps nobody waiting.
+                // A script without steps only looks, and needs no place in the queue.
                 None if request.overtake && !script.steps.is_empty() => After::Ahead,
                 None => After::Now,
             };

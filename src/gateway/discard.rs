@@ -31,7 +31,7 @@ impl Gateway {
         if let Some(device) = self.routing.endpoints.get_mut(endpoint) {
             let is_serial = matches!(device.config.kind, EndpointKind::Serial { .. });
             let stop = device.stop_end;
-            // A stop is thrown away by nobody: neither what is still to be written of it, nor what the driver holds of it.
+            // A stop must reach the machine: no session discards what is still to be written of it, or what the driver holds of it.
             let is_written = stop.is_none_or(|end| device.endpoint.written() >= end);
             if may_write && is_written && !has_more && (is_serial || is_alone) {
                 let lost = device.endpoint.overtake(&[]);

@@ -21,7 +21,7 @@ const ASK_WAIT: Duration = Duration::from_secs(10);
 pub(super) type Denied = (&'static str, String);
 
 impl Gateway {
-    /// What a peer (or, with `None`, somebody over HTTP, who may do anything) wants of a lease.
+    /// Grants or denies what a session wants of a lease. `asker` is `None` for a request over HTTP, which acts for any session.
     pub(super) fn wish_lease(
         &mut self,
         now: Instant,
@@ -125,7 +125,7 @@ impl Gateway {
         }
     }
 
-    /// Nobody waits for the lease any more.
+    /// No session waits for the lease any more.
     fn end_asking(&mut self, id: EndpointId) {
         let device = self.routing.endpoints.get_mut(id);
         if device
@@ -213,7 +213,7 @@ impl Gateway {
         }
     }
 
-    /// A channel to an endpoint has gone; with the session's last one goes its lease.
+    /// A channel to an endpoint has closed; the session's lease ends with its last channel.
     pub(super) fn release_lease(&mut self, session: SessionId, id: EndpointId, gone: RouteId) {
         let Some(device) = self.routing.endpoints.get_mut(id) else {
             return;

@@ -1,4 +1,4 @@
-//! `thingway setup`: lets the network in, and makes a certificate authority if one is wanted.
+//! `thingway setup`: opens the gateway to the network, and makes a certificate authority on request.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -50,7 +50,7 @@ pub(super) struct Setup {
 }
 
 impl Gateway {
-    /// `POST /setup`: lets the network in and makes a token for who did it.
+    /// `POST /setup`: opens the gateway to the network and makes a token for the operator.
     pub(super) fn post_setup(
         &mut self,
         now: Instant,
@@ -58,14 +58,7 @@ impl Gateway {
         caller: &Caller,
         body: &[u8],
     ) -> Result<(), Problem> {
-        let reach = match self.sources.get(source) {
-            Some(Source::Http(http)) => http.reach,
-            _ => return Ok(()),
-        };
-        if reach != Reach::ControlSocket {
-            let detail = "only over the control socket: run thingway setup on the board";
-            return Err(forbidden(detail));
-        }
+        self.check_control_socket(source)?;
         if self.setup.is_some() {
             return Err(Problem::new(409, "another set-up is going on"));
         }
@@ -90,6 +83,17 @@ impl Gateway {
             None => self.listen_for_setup(now, body.listen),
         }
         Ok(())
+    }
+
+    /// Returns an error for requests that came any other way than over the control socket.
+    fn check_control_socket(&self, source: SourceId) -> Result<(), Problem> {
+        match self.sources.get(source) {
+            Some(Source::Http(http)) if http.reach == Reach::ControlSocket => Ok(()),
+            _ => {
+                let detail = "only over the control socket: run thingway setup on the board";
+                Err(forbidden(detail))
+            }
+        }
     }
 
     /// What the authority is to sign for beside this machine's addresses: its names, and what the operator adds.
@@ -128,7 +132,7 @@ impl Gateway {
         }
     }
 
-    /// The authority could not be made. Returns false if nobody wanted one.
+    /// The authority could not be made. Returns false if no set-up waits for one.
     pub(super) fn fail_authority(&mut self, now: Instant, why: &str) -> bool {
         let setup = self.setup.as_mut();
         let is_ours = setup
@@ -181,13 +185,7 @@ impl Gateway {
         source: SourceId,
         caller: &Caller,
     ) -> Result<(), Problem> {
-        let reach = match self.sources.get(source) {
-            Some(Source::Http(http)) => http.reach,
-            _ => return Ok(()),
-        };
-        if reach != Reach::ControlSocket {
-            return Err(forbidden("only over the control socket"));
-        }
+        self.check_control_socket(source)?;
         if let Some(lan) = self.lan.take() {
             self.close_listener(lan);
         }

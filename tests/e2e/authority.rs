@@ -170,21 +170,15 @@ fn a_certificate_that_was_renewed_is_shown_without_a_restart() {
 
         write_pair(&folder, &certificate, &key);
         let fingerprints = || daemon.log().matches("TLS certificate sha-256").count();
-        let began = std::time::Instant::now();
-        while fingerprints() < 2 {
-            assert!(began.elapsed() < 4 * SOON, "{}", daemon.log());
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
+        daemon.until("the second is read", |_| fingerprints() == 2);
         open(&certificate, &url, &[]).expect("the second");
         open(&first, &url, &[]).expect_err("the first is no longer shown");
 
         // Half of a renewal changes nothing.
         fs::write(&key, "no key").expect("written");
-        let stays = || daemon.log().contains("the certificate stays as it was");
-        while !stays() {
-            assert!(began.elapsed() < 8 * SOON, "{}", daemon.log());
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
+        daemon.until("it is refused", |daemon| {
+            daemon.log().contains("the certificate stays as it was")
+        });
         open(&certificate, &url, &[]).expect("still the second");
     });
 }
