@@ -43,3 +43,27 @@ pub type PageId = Id<PageKind>;
 pub enum LinkKind {}
 /// A connection of one of our peers with another peer, as the hub knows it.
 pub type LinkId = Id<LinkKind>;
+
+/// Tells [`ConnectionId`] from other ids.
+#[derive(Debug)]
+pub enum ConnectionKind {}
+/// One HTTP or WebSocket connection.
+pub type ConnectionId = Id<ConnectionKind>;
+
+/// One HTTP request. A connection serves one request at a time, so an id whose request was answered, or whose connection was
+/// closed, finds nothing: a component that answers later needs no rule for requests that were given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId {
+    /// The connection that the request came over.
+    pub connection: ConnectionId,
+    /// Which request of this connection it is, counted from 0.
+    pub number: u32,
+}
+
+/// One WebSocket of a dialect: a connection after its upgrade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SocketId(pub ConnectionId);
+
+/// What stands between two pages whose libraries do not understand each other's frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BridgeId(pub u32);

@@ -1,9 +1,4 @@
-//! One ordered set of deadlines for everything that has one.
-
-use std::collections::BTreeSet;
-use std::time::Instant;
-
-use rustc_hash::FxHashMap;
+//! The deadlines of the gateway.
 
 use crate::ids::{EndpointId, LinkId, PageId, PeerId, RouteId, SessionId, SourceId};
 
@@ -70,76 +65,5 @@ pub(super) enum TimerKey {
     Drain,
 }
 
-/// At most one deadline per key. With a few hundred of them an ordered set is quick enough.
-#[derive(Debug, Default)]
-pub(super) struct Timers {
-    order: BTreeSet<(Instant, TimerKey)>,
-    /// Several times for each message. The keys are ours: nobody can make them collide.
-    deadlines: FxHashMap<TimerKey, Instant>,
-}
-
-impl Timers {
-    /// Sets, moves or (with `None`) removes a key's deadline.
-    pub(super) fn set(&mut self, key: TimerKey, deadline: Option<Instant>) {
-        let before = match deadline {
-            Some(at) => self.deadlines.insert(key, at),
-            None => self.deadlines.remove(&key),
-        };
-        if before == deadline {
-            return;
-        }
-        if let Some(at) = before {
-            self.order.remove(&(at, key));
-        }
-        if let Some(at) = deadline {
-            self.order.insert((at, key));
-        }
-    }
-
-    /// Whether a key has a deadline.
-    pub(super) fn is_set(&self, key: TimerKey) -> bool {
-        self.deadlines.contains_key(&key)
-    }
-
-    /// The next deadline of all.
-    pub(super) fn next(&self) -> Option<Instant> {
-        self.order.first().map(|(at, _)| *at)
-    }
-
-    /// Takes out one key whose deadline has passed.
-    pub(super) fn pop_expired(&mut self, now: Instant) -> Option<TimerKey> {
-        let (at, key) = *self.order.first()?;
-        if at > now {
-            return None;
-        }
-        self.order.pop_first();
-        self.deadlines.remove(&key);
-        Some(key)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn a_key_has_one_deadline_and_they_come_in_order() {
-        let now = Instant::now();
-        let at = |ms| Some(now + Duration::from_millis(ms));
-        let mut timers = Timers::default();
-        timers.set(TimerKey::Drain, at(30));
-        timers.set(TimerKey::KeepAlive, at(20));
-        timers.set(TimerKey::Drain, at(10));
-        timers.set(TimerKey::Reports, at(5));
-        timers.set(TimerKey::Reports, None);
-        assert_eq!(timers.next(), at(10));
-        assert_eq!(timers.pop_expired(now), None);
-        let later = now + Duration::from_millis(25);
-        assert_eq!(timers.pop_expired(later), Some(TimerKey::Drain));
-        assert_eq!(timers.pop_expired(later), Some(TimerKey::KeepAlive));
-        assert_eq!(timers.pop_expired(later), None);
-        assert_eq!(timers.next(), None);
-        assert!(!timers.is_set(TimerKey::Drain));
-    }
-}
+/// The deadlines of the gateway.
+pub(super) type Timers = crate::util::timers::Timers<TimerKey>;

@@ -7,4 +7,5 @@ pub mod json;
 pub mod rate_limit;
 pub mod redact;
 pub mod slab;
+pub(crate) mod timers;
 pub mod utf8;

@@ -1,0 +1,90 @@
+//! One ordered set of deadlines for everything in a component that has one.
+
+use std::collections::BTreeSet;
+use std::hash::Hash;
+use std::time::Instant;
+
+use rustc_hash::FxHashMap;
+
+/// At most one deadline per key. With a few hundred of them an ordered set is quick enough.
+#[derive(Debug)]
+pub(crate) struct Timers<K> {
+    order: BTreeSet<(Instant, K)>,
+    /// Several times for each message. The keys are ours: nobody can make them collide.
+    deadlines: FxHashMap<K, Instant>,
+}
+
+impl<K> Default for Timers<K> {
+    fn default() -> Self {
+        Self {
+            order: BTreeSet::new(),
+            deadlines: FxHashMap::default(),
+        }
+    }
+}
+
+impl<K: Copy + Ord + Hash> Timers<K> {
+    /// Sets, moves or (with `None`) removes a key's deadline.
+    pub(crate) fn set(&mut self, key: K, deadline: Option<Instant>) {
+        let before = match deadline {
+            Some(at) => self.deadlines.insert(key, at),
+            None => self.deadlines.remove(&key),
+        };
+        if before == deadline {
+            return;
+        }
+        if let Some(at) = before {
+            self.order.remove(&(at, key));
+        }
+        if let Some(at) = deadline {
+            self.order.insert((at, key));
+        }
+    }
+
+    /// Whether a key has a deadline.
+    pub(crate) fn is_set(&self, key: K) -> bool {
+        self.deadlines.contains_key(&key)
+    }
+
+    /// The next deadline of all.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.order.first().map(|(at, _)| *at)
+    }
+
+    /// Takes out one key whose deadline has passed.
+    pub(crate) fn pop_expired(&mut self, now: Instant) -> Option<K> {
+        let (at, key) = *self.order.first()?;
+        if at > now {
+            return None;
+        }
+        self.order.pop_first();
+        self.deadlines.remove(&key);
+        Some(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_key_has_one_deadline_and_they_come_in_order() {
+        let now = Instant::now();
+        let at = |ms| Some(now + Duration::from_millis(ms));
+        let mut timers = Timers::default();
+        timers.set("drain", at(30));
+        timers.set("keep-alive", at(20));
+        timers.set("drain", at(10));
+        timers.set("reports", at(5));
+        timers.set("reports", None);
+        assert_eq!(timers.next(), at(10));
+        assert_eq!(timers.pop_expired(now), None);
+        let later = now + Duration::from_millis(25);
+        assert_eq!(timers.pop_expired(later), Some("drain"));
+        assert_eq!(timers.pop_expired(later), Some("keep-alive"));
+        assert_eq!(timers.pop_expired(later), None);
+        assert_eq!(timers.next(), None);
+        assert!(!timers.is_set("drain"));
+    }
+}
