@@ -67,3 +67,12 @@ pub struct SocketId(pub ConnectionId);
 /// What stands between two pages whose libraries do not understand each other's frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BridgeId(pub u32);
+
+/// What the WebSocket of a dialect is for. The dialect that asked for the upgrade knows more by the number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SocketUse {
+    /// The dialect's place in the table of dialects.
+    pub dialect: u8,
+    /// The number that the dialect has given the WebSocket.
+    pub number: u64,
+}

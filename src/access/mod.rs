@@ -5,7 +5,9 @@
 //! [`Access::to_text`] into a file of the state directory; no secret is in it, only hashes.
 
 pub mod file;
+pub mod locality;
 pub mod places;
+pub(crate) mod rates;
 pub mod scope;
 pub mod secret;
 pub mod tickets;

@@ -2,60 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::endpoint::{Count, DropReason};
-
-/// Which way a message went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Direction {
-    /// From the browser to the device.
-    FromPeer,
-    /// From the device to the browser.
-    ToPeer,
-}
-
-impl Direction {
-    /// The name in API and control channel.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::FromPeer => "from_peer",
-            Self::ToPeer => "to_peer",
-        }
-    }
-}
-
-/// Dropped messages by direction and reason.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Drops(BTreeMap<(Direction, DropReason), Count>);
-
-impl Drops {
-    /// Counts what was dropped.
-    pub(super) fn add(&mut self, direction: Direction, reason: DropReason, count: Count) {
-        if count != Count::default() {
-            self.0.entry((direction, reason)).or_default().add(count);
-        }
-    }
-
-    /// Adds all of another's counts.
-    pub(super) fn add_all(&mut self, other: &Self) {
-        for ((direction, reason), count) in other.iter() {
-            self.add(direction, reason, count);
-        }
-    }
-
-    /// Each direction and reason with its count.
-    pub(super) fn iter(&self) -> impl Iterator<Item = ((Direction, DropReason), Count)> {
-        self.0.iter().map(|(key, count)| (*key, *count))
-    }
-
-    /// Messages and bytes of all of them, to see whether anything is new.
-    pub(super) fn total(&self) -> Count {
-        let mut total = Count::default();
-        for (_, count) in self.iter() {
-            total.add(count);
-        }
-        total
-    }
-}
+pub(super) use crate::drops::{Direction, Drops};
+use crate::endpoint::Count;
 
 /// Why a datagram on the ICE socket was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,14 +8,10 @@ use str0m::channel::{ChannelConfig, ChannelId};
 pub use str0m::channel::Reliability;
 
 use super::sdp::SdpError;
+pub use crate::channel::ChannelKey;
+use crate::channel::ChannelKind;
 use crate::ids::RouteId;
-use crate::util::slab::{Id, Slab};
-
-/// Tells [`ChannelKey`] from other ids.
-#[derive(Debug)]
-pub enum ChannelKind {}
-/// A channel within its session.
-pub type ChannelKey = Id<ChannelKind>;
+use crate::util::slab::Slab;
 
 /// What a channel's messages are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

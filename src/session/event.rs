@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::channels::ChannelKey;
+pub use crate::channel::Written;
 
 /// The words of W3C's `RTCPeerConnectionState`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,21 +126,6 @@ impl fmt::Display for EndReason {
             Self::Panicked => f.write_str("internal error"),
         }
     }
-}
-
-/// What became of a message to the peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Written {
-    /// It is on its way.
-    Accepted,
-    /// Too much is in flight: keep it until `Session::is_writable`.
-    Blocked,
-    /// Larger than the peer takes: it will never go.
-    TooLarge,
-    /// Nothing in it: str0m cannot send that.
-    Empty,
-    /// The channel is gone.
-    Gone,
 }
 
 /// What became of a datagram.

@@ -1,0 +1,22 @@
+//! Where a client is.
+
+use std::net::IpAddr;
+
+/// Where a client is, as far as trust is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Locality {
+    /// On this machine.
+    Local,
+    /// Beyond this machine, at this address.
+    Network(IpAddr),
+}
+
+impl Locality {
+    /// Returns the address of a client beyond this machine.
+    pub fn remote(self) -> Option<IpAddr> {
+        match self {
+            Self::Local => None,
+            Self::Network(address) => Some(address),
+        }
+    }
+}

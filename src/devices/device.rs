@@ -1,0 +1,142 @@
+//! An endpoint with its routes, its writers, its scripts and its counters.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::capture::CaptureFile;
+use super::ports::Role;
+use super::script::{Expected, Job};
+use super::writers::Writing;
+use crate::config::{EndpointConfig, EndpointKind};
+use crate::drops::{Direction, Drops};
+use crate::endpoint::{Count, DropReason, Endpoint};
+use crate::framing::Faults;
+use crate::ids::{EndpointId, RouteId, SourceId};
+use crate::util::rate_limit::RateLimit;
+
+/// The most frequent log line about refused second connections.
+const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
+
+/// One endpoint, and everything that belongs to it.
+pub(super) struct Device {
+    pub(super) config: EndpointConfig,
+    pub(super) endpoint: Box<dyn Endpoint>,
+    /// What the device is for, if it is none of the configuration.
+    pub(super) role: Role,
+    /// The stream or socket that it is paired with, while there is one.
+    pub(super) source: Option<SourceId>,
+    /// The listener that its program connects to, if we do not connect ourselves.
+    pub(super) listener: Option<SourceId>,
+    /// Where its socket is bound.
+    pub(super) local: Option<SocketAddr>,
+    /// Output waits until the driver has been flushed.
+    pub(super) holds_output: bool,
+    /// Where the bytes of a stop end, counted as the device takes them, until they have left the driver: no session may discard
+    /// them.
+    pub(super) stop_end: Option<u64>,
+    /// Why the connection of one channel is over.
+    pub(super) ended: Option<String>,
+    /// Whether the driver has sent everything that it took.
+    pub(super) driver_is_empty: bool,
+    pub(super) capture: Option<CaptureFile>,
+    pub(super) writing: Writing,
+    /// Scripts for its line; the first one has its turn.
+    pub(super) jobs: VecDeque<Job>,
+    /// What the line's next answers are for, in order.
+    pub(super) expected: VecDeque<Expected>,
+    /// The open channels that are bound to it.
+    pub(super) routes: Vec<RouteId>,
+    /// Routes whose messages wait for room, in the order of their turns.
+    pub(super) waiting: VecDeque<RouteId>,
+    pub(super) from_device: Count,
+    pub(super) to_device: Count,
+    /// What was lost beyond the routes: bytes queued for a device that vanished.
+    pub(super) drops: Drops,
+    /// Limits the log lines about refused second connections.
+    refusals: RateLimit,
+    /// The faults of framing that have been counted.
+    faults: Faults,
+}
+
+impl Device {
+    /// Returns a device to which nothing has happened yet.
+    pub(super) fn new(config: EndpointConfig, endpoint: Box<dyn Endpoint>, role: Role) -> Self {
+        Self {
+            endpoint,
+            role,
+            source: None,
+            listener: None,
+            local: None,
+            holds_output: false,
+            stop_end: None,
+            ended: None,
+            driver_is_empty: false,
+            capture: config.traffic.capture.as_ref().map(CaptureFile::new),
+            writing: Writing::default(),
+            jobs: VecDeque::new(),
+            expected: VecDeque::new(),
+            routes: Vec::new(),
+            waiting: VecDeque::new(),
+            from_device: Count::default(),
+            to_device: Count::default(),
+            drops: Drops::default(),
+            refusals: RateLimit::new(1, REFUSAL_INTERVAL),
+            faults: Faults::default(),
+            config,
+        }
+    }
+
+    /// Returns whether the device is a serial line.
+    pub(super) fn is_serial(&self) -> bool {
+        matches!(self.config.kind, EndpointKind::Serial { .. })
+    }
+
+    /// Returns the endpoint whose connection for one channel this is.
+    pub(super) fn parent(&self) -> Option<EndpointId> {
+        match self.role {
+            Role::Instance(parent) => Some(parent),
+            Role::Configured | Role::Port(_) | Role::Sender(_) | Role::Bridge => None,
+        }
+    }
+
+    /// Returns whether a script has its turn, so that bytes of peers must wait.
+    pub(super) fn is_held(&self) -> bool {
+        self.jobs.front().is_some_and(Job::holds)
+    }
+
+    /// Removes a route from those whose messages wait.
+    pub(super) fn stop_waiting(&mut self, route: RouteId) {
+        self.waiting.retain(|other| *other != route);
+    }
+
+    /// Returns whether nothing is on its way to the device.
+    pub(super) fn is_drained(&self) -> bool {
+        let driver_is_empty = !self.is_serial() || self.source.is_none() || self.driver_is_empty;
+        self.waiting.is_empty() && self.endpoint.output().is_empty() && driver_is_empty
+    }
+
+    /// Counts the frames that have newly been found faulty.
+    pub(super) fn count_faults(&mut self) {
+        let Some(faults) = self.endpoint.faults().filter(|new| *new != self.faults) else {
+            return;
+        };
+        let count = Count {
+            messages: faults.frames - self.faults.frames,
+            bytes: faults.bytes - self.faults.bytes,
+        };
+        self.faults = faults;
+        let (direction, reason) = (Direction::ToPeer, DropReason::BadFrame);
+        self.drops.add(direction, reason, count);
+    }
+
+    /// Logs that a second connection was closed, unless that was logged a moment ago.
+    pub(super) fn log_refused_connection(&mut self, now: std::time::Instant) {
+        let name = &self.config.name;
+        if let Some(untold) = self.refusals.pass(now) {
+            log::warn!(
+                "endpoint {name}: a second connection was closed: one at a time (and {untold} more since it was last said)"
+            );
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! A peer discards what it has sent and the device has not taken, so that the end of a write (`WritableStream.abort()`) is one for
+//! the device as well.
+
+use super::Devices;
+use super::script::Expected;
+use crate::drops::Direction;
+use crate::endpoint::line::{Flush, LineStep};
+use crate::endpoint::{Count, DropReason};
+use crate::ids::{EndpointId, RouteId, SessionId};
+use crate::sources::{Command, Context};
+
+impl Devices {
+    /// Discards the bytes of a channel before `until`, counted from its beginning: those that wait, those that are still to come, and
+    /// those on their way to the device. The last are discarded together with those of other sessions, as `flush` does it to a
+    /// serial line; for other devices only while no other session has a channel to it.
+    pub(crate) fn discard(&mut self, cx: &mut Context<'_>, id: RouteId, until: u64) {
+        let Some(route) = self.routes.get_mut(id) else {
+            return;
+        };
+        let (session, endpoint, may_write) = (route.session, route.endpoint, route.may_write);
+        let before = route.queued_bytes();
+        // Bytes that come after `until` wait behind, or have gone already.
+        let has_more = route.from_peer.bytes > until;
+        route.discard(until);
+        self.queued -= before - route.queued_bytes();
+        if may_write && !has_more && self.check_writer(session, endpoint).is_ok() {
+            self.discard_output(cx, session, endpoint);
+        }
+        self.extend_credit(id);
+        let route = self.routes.get(id);
+        if let Some(route) = route.filter(|route| route.is_empty()) {
+            if route.lingers {
+                self.remove_route(cx, id, DropReason::Discarded);
+            } else {
+                self.stop_waiting(endpoint, id);
+            }
+        }
+        self.step_scripts(cx, endpoint);
+        // Routes that waited for room have it now, and no progress of the device would say so.
+        self.offer_waiting(cx, endpoint);
+        self.after_delivery(cx, endpoint);
+        self.touch(session);
+    }
+
+    /// Discards what is on its way to a device.
+    fn discard_output(&mut self, cx: &mut Context<'_>, session: SessionId, endpoint: EndpointId) {
+        let is_alone = self.is_alone_at(session, endpoint);
+        let Some(device) = self.endpoints.get_mut(endpoint) else {
+            return;
+        };
+        // A stop must reach the machine: no session discards what is still to be written of it, or what the driver holds of it.
+        let written = device.endpoint.written();
+        let is_stopping = device.stop_end.is_some_and(|end| written < end);
+        if is_stopping || !(device.is_serial() || is_alone) {
+            return;
+        }
+        let lost = device.endpoint.overtake(&[]);
+        if lost != Count::default() {
+            let (direction, reason) = (Direction::FromPeer, DropReason::Discarded);
+            device.drops.add(direction, reason, lost);
+        }
+        // A script waits for bytes that will not go out any more.
+        let written = device.endpoint.written();
+        if let Some(job) = device.jobs.front_mut() {
+            job.stop_draining(written);
+        }
+        // The driver would send what it holds before the next byte. A script in front must not hold this up.
+        let is_flushing = device.expected.contains(&Expected::Flushed);
+        if let Some(source) = device.source.filter(|_| device.is_serial() && !is_flushing) {
+            device.expected.push_back(Expected::Flushed);
+            device.holds_output = true;
+            let step = LineStep::Flush(Flush::Output);
+            cx.sources.ask(Command::Line { source, step });
+        }
+    }
+
+    /// Returns whether no other session has a channel to an endpoint, or bytes that wait for it.
+    fn is_alone_at(&self, session: SessionId, endpoint: EndpointId) -> bool {
+        let device = self.endpoints.get(endpoint);
+        let waiting = device.into_iter().flat_map(|device| &device.waiting);
+        let routes = waiting.filter_map(|id| self.routes.get(*id));
+        let mut others = routes.map(|route| route.session);
+        let open = self.sessions_at(endpoint);
+        others.all(|other| other == session) && open.iter().all(|other| *other == session)
+    }
+}

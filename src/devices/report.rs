@@ -1,0 +1,277 @@
+//! What can be seen of endpoints and routes from outside.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::device::Device;
+use super::ports::Role;
+use super::{Devices, TimerKey};
+use crate::config::EndpointConfig;
+use crate::drops::{Direction, Drops};
+use crate::endpoint::{Count, DeviceState, DropReason};
+use crate::framing::Faults;
+use crate::ids::{EndpointId, RouteId, SessionId};
+use crate::sources::Context;
+
+/// The shortest time between two reports of one route's drops.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The state of an endpoint, as everybody is told who may read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EndpointView {
+    pub(crate) name: String,
+    /// `serial`, `udp`, `demo` …
+    pub(crate) kind: &'static str,
+    pub(crate) state: DeviceState,
+}
+
+impl EndpointView {
+    pub(super) fn of(device: &Device) -> Self {
+        Self {
+            name: device.config.name.clone(),
+            kind: device.config.kind.as_str(),
+            state: device.endpoint.state(),
+        }
+    }
+}
+
+/// All that is known of an endpoint, with the connections that single channels have to it.
+pub(crate) struct DeviceReport<'a> {
+    pub(crate) config: &'a EndpointConfig,
+    pub(crate) state: DeviceState,
+    pub(crate) routes: usize,
+    pub(crate) from_device: Count,
+    pub(crate) to_device: Count,
+    pub(crate) queued_bytes: usize,
+    pub(crate) drops: &'a Drops,
+    pub(crate) faults: Option<Faults>,
+    pub(crate) remote: Option<SocketAddr>,
+    pub(crate) lease: Option<SessionId>,
+    pub(crate) is_armed: bool,
+    pub(crate) fired: u64,
+    pub(crate) capture: Option<CaptureReport<'a>>,
+}
+
+/// How a capture does.
+pub(crate) struct CaptureReport<'a> {
+    pub(crate) path: &'a std::path::Path,
+    /// Why it does not work; empty when it does.
+    pub(crate) trouble: &'a str,
+    pub(crate) lost: Count,
+}
+
+/// All that is known of a route.
+pub(crate) struct RouteReport<'a> {
+    pub(crate) label: &'a str,
+    pub(crate) endpoint: EndpointId,
+    pub(crate) from_peer: Count,
+    pub(crate) to_peer: Count,
+    pub(crate) queued_bytes: usize,
+    pub(crate) credit: u64,
+    pub(crate) drops: &'a Drops,
+}
+
+/// Drops of one channel that its peer is to be told.
+pub(crate) struct DropNews {
+    pub(crate) stream: u16,
+    pub(crate) label: String,
+    pub(crate) direction: Direction,
+    pub(crate) reason: DropReason,
+    pub(crate) count: Count,
+}
+
+/// Counters of all devices together.
+pub(crate) struct Totals {
+    pub(crate) drops: Drops,
+    pub(crate) from_peers: Count,
+    pub(crate) to_peers: Count,
+}
+
+impl Devices {
+    /// Returns the state of an endpoint.
+    pub(crate) fn view(&self, id: EndpointId) -> Option<EndpointView> {
+        self.endpoints.get(id).map(EndpointView::of)
+    }
+
+    /// Returns the name under which a device appears, in the log and in events.
+    pub(crate) fn name(&self, id: EndpointId) -> Option<&str> {
+        Some(self.endpoints.get(id)?.config.name.as_str())
+    }
+
+    /// Returns all that is known of an endpoint.
+    pub(crate) fn report(&self, id: EndpointId) -> Option<DeviceReport<'_>> {
+        let device = self.endpoints.get(id)?;
+        let mut report = DeviceReport {
+            config: &device.config,
+            state: device.endpoint.state(),
+            routes: 0,
+            from_device: Count::default(),
+            to_device: Count::default(),
+            queued_bytes: 0,
+            drops: &device.drops,
+            faults: device.endpoint.faults(),
+            remote: device.endpoint.remote(),
+            lease: device.writing.lease,
+            is_armed: device.writing.is_armed(),
+            fired: device.writing.fired,
+            capture: device.capture.as_ref().map(|file| CaptureReport {
+                path: &file.config.path,
+                trouble: file.trouble.as_deref().unwrap_or_default(),
+                lost: file.recorder.lost(),
+            }),
+        };
+        for (_, member) in self.family(id) {
+            report.routes += member.routes.len();
+            report.from_device.add(member.from_device);
+            report.to_device.add(member.to_device);
+            let output = member.endpoint.output().len();
+            report.queued_bytes += self.queued_of(&member.waiting) + output;
+        }
+        Some(report)
+    }
+
+    /// Returns all that is known of a route.
+    pub(crate) fn route(&self, id: RouteId) -> Option<RouteReport<'_>> {
+        let route = self.routes.get(id)?;
+        Some(RouteReport {
+            label: &route.label,
+            endpoint: route.endpoint,
+            from_peer: route.from_peer,
+            to_peer: route.to_peer,
+            queued_bytes: route.queued_bytes(),
+            credit: route.credit(),
+            drops: &route.drops,
+        })
+    }
+
+    /// Returns whether a device is one of the configuration, so that a token's scopes speak of it.
+    pub(crate) fn is_named(&self, id: EndpointId) -> bool {
+        let device = self.endpoints.get(id);
+        device.is_some_and(|it| matches!(it.role, Role::Configured | Role::Instance(_)))
+    }
+
+    /// Returns the session and channel of every route to an endpoint, with those of its connections.
+    pub(crate) fn channels_at(
+        &self,
+        id: EndpointId,
+    ) -> Vec<(SessionId, crate::channel::ChannelKey)> {
+        let routes = self.family(id).flat_map(|(_, device)| &device.routes);
+        let routes = routes.filter_map(|id| self.routes.get(*id));
+        routes.map(|route| (route.session, route.channel)).collect()
+    }
+
+    /// Returns the channels of a session that are bound.
+    pub(crate) fn channels_of(&self, session: SessionId) -> Vec<crate::channel::ChannelKey> {
+        let share = self.shares.get(&session);
+        let routes = share.into_iter().flat_map(|share| &share.routes);
+        let routes = routes.filter_map(|id| self.routes.get(*id));
+        routes.map(|route| route.channel).collect()
+    }
+
+    /// Returns stream id, label and credit of each channel of a session, for a control channel that opened after them. The endpoints
+    /// of these channels are to be told of as well, so they are returned with them.
+    pub(crate) fn repeat_credits(
+        &mut self,
+        session: SessionId,
+    ) -> Vec<(u16, String, u64, EndpointId)> {
+        let share = self.shares.get(&session);
+        let routes = share.map(|share| share.routes.clone()).unwrap_or_default();
+        let mut credits = Vec::new();
+        for id in routes {
+            if let Some(route) = self.routes.get_mut(id) {
+                let limit = route.repeat_credit();
+                credits.push((route.stream, route.label.clone(), limit, route.endpoint));
+            }
+        }
+        credits
+    }
+
+    /// Returns the counters of all devices and routes, with those that are gone.
+    pub(crate) fn totals(&self) -> Totals {
+        let mut totals = Totals {
+            drops: self.counted.drops.clone(),
+            from_peers: self.counted.from_peers,
+            to_peers: self.counted.to_peers,
+        };
+        for (_, route) in self.routes.iter() {
+            totals.drops.add_all(&route.drops);
+            totals.from_peers.add(route.from_peer);
+            totals.to_peers.add(route.to_peer);
+        }
+        for (_, device) in self.endpoints.iter() {
+            totals.drops.add_all(&device.drops);
+        }
+        totals
+    }
+
+    /// Returns the endpoints of the configuration, for the metrics.
+    pub(crate) fn named(&self) -> impl Iterator<Item = EndpointId> {
+        let devices = self.endpoints.iter();
+        let named = devices.filter(|(_, device)| device.role == Role::Configured);
+        named.map(|(id, _)| id)
+    }
+
+    /// Returns how many routes there are, and how many bytes wait on them.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        (self.routes.len(), self.queued)
+    }
+
+    /// Counts messages that were lost before they reached a route.
+    pub(crate) fn count_lost(&mut self, direction: Direction, reason: DropReason, count: Count) {
+        self.counted.drops.add(direction, reason, count);
+    }
+
+    // ---- news of drops ----
+
+    /// Returns the drops that a session is to be told now, each route at most once a second. The owner asks only if the session has a
+    /// control channel.
+    pub(crate) fn take_drop_news(&mut self, cx: &Context<'_>, session: SessionId) -> Vec<DropNews> {
+        let mut news = Vec::new();
+        let Some(share) = self.shares.get(&session).filter(|share| share.hears) else {
+            return news;
+        };
+        for id in &share.routes {
+            let Some(route) = self.routes.get_mut(*id) else {
+                continue;
+            };
+            let total = route.drops.total();
+            let (reported, at) = route.reported;
+            if total == reported {
+                continue;
+            }
+            if at.is_some_and(|at| cx.now < at + REPORT_INTERVAL) {
+                if !self.timers.is_set(TimerKey::Reports) {
+                    let at = cx.now + REPORT_INTERVAL;
+                    self.timers.set(TimerKey::Reports, Some(at));
+                }
+                continue;
+            }
+            route.reported = (total, Some(cx.now));
+            let drops = route.drops.iter();
+            news.extend(drops.map(|((direction, reason), count)| DropNews {
+                stream: route.stream,
+                label: route.label.clone(),
+                direction,
+                reason,
+                count,
+            }));
+        }
+        news
+    }
+
+    /// Has every session asked again that has not been told of all its drops.
+    pub(super) fn touch_sessions_with_news(&mut self) {
+        let routes = self.routes.iter();
+        let untold = routes.filter(|(_, route)| route.drops.total() != route.reported.0);
+        let sessions: Vec<SessionId> = untold.map(|(_, route)| route.session).collect();
+        for session in sessions {
+            self.touch(session);
+        }
+    }
+
+    /// Returns when the deadline of an endpoint passes, for tests.
+    #[cfg(test)]
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+}

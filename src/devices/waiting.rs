@@ -1,0 +1,158 @@
+//! Messages that a device has no room for: whose turn it is, and what must not pass them.
+
+use super::Devices;
+use super::route::Waiting;
+use crate::endpoint::{Count, DropReason, Message, Unaccepted};
+use crate::ids::{EndpointId, RouteId};
+use crate::limits;
+use crate::sources::Context;
+
+/// How many bytes a waiting route may have delivered per turn.
+pub(super) const DELIVERY_QUANTUM: usize = 4 * 1024;
+
+/// What became of a message on its way to the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offered {
+    Taken,
+    Full,
+    Refused(DropReason),
+}
+
+impl Devices {
+    /// Offers a message to a route's endpoint.
+    pub(super) fn offer(
+        &mut self,
+        cx: &Context<'_>,
+        route: RouteId,
+        endpoint: EndpointId,
+        message: Message<'_>,
+    ) -> Offered {
+        let Some(device) = self.endpoints.get_mut(endpoint) else {
+            return Offered::Refused(DropReason::Absent);
+        };
+        match device.endpoint.handle_message(cx.now, route, message) {
+            Ok(()) => {
+                device.to_device.add(Count::one(message.bytes.len()));
+                Offered::Taken
+            }
+            Err(Unaccepted::Full) => Offered::Full,
+            Err(Unaccepted::Refused(reason)) => Offered::Refused(reason),
+        }
+    }
+
+    /// Returns whether a new message of this route would pass one that waits.
+    pub(super) fn must_wait(&self, endpoint: EndpointId, route: RouteId) -> bool {
+        self.endpoints.get(endpoint).is_some_and(|device| {
+            // A script may wait for a byte in the middle of the message.
+            if device.is_held() || !device.jobs.is_empty() {
+                true
+            } else if device.endpoint.has_room_per_route() {
+                device.waiting.contains(&route)
+            } else {
+                !device.waiting.is_empty()
+            }
+        })
+    }
+
+    /// Lets the next waiting route try, because this one has no room, if its room is another. Returns whether there is one.
+    pub(super) fn pass_over(&mut self, endpoint: EndpointId, refusals: usize) -> bool {
+        let Some(device) = self.endpoints.get_mut(endpoint) else {
+            return false;
+        };
+        if !device.endpoint.has_room_per_route() || refusals >= device.waiting.len() {
+            return false;
+        }
+        device.waiting.rotate_left(1);
+        true
+    }
+
+    /// Keeps a message on its route. Returns false if the route is full: the message is lost then.
+    pub(super) fn keep(&mut self, id: RouteId, binary: bool, data: Vec<u8>) -> bool {
+        let Some(route) = self.routes.get_mut(id) else {
+            return false;
+        };
+        let Some(device) = self.endpoints.get_mut(route.endpoint) else {
+            return false;
+        };
+        let before = route.queued_bytes();
+        let kept = route.enqueue(binary, data, device.endpoint.is_stream());
+        // An unreliable route may have dropped more than it took.
+        self.queued = self.queued + route.queued_bytes() - before;
+        if kept && !device.waiting.contains(&id) {
+            route.deficit_in = DELIVERY_QUANTUM;
+            device.waiting.push_back(id);
+        }
+        kept
+    }
+
+    /// Returns the waiting route whose turn it is: the one that may deliver its oldest message.
+    pub(super) fn next_waiting(&mut self, endpoint: EndpointId) -> Option<RouteId> {
+        let device = self.endpoints.get_mut(endpoint)?;
+        if device.is_held() {
+            return None;
+        }
+        loop {
+            let id = *device.waiting.front()?;
+            let route = self.routes.get_mut(id)?;
+            if route.front_len().is_none_or(|len| len <= route.deficit_in) {
+                return Some(id);
+            }
+            route.deficit_in += DELIVERY_QUANTUM;
+            device.waiting.rotate_left(1);
+        }
+    }
+
+    /// Takes out a route's oldest message, or its part up to the byte that a script waits for.
+    pub(super) fn take_waiting(&mut self, id: RouteId) -> Option<Waiting> {
+        let route = self.routes.get_mut(id)?;
+        let device = self.endpoints.get(route.endpoint);
+        let job = device.and_then(|device| device.jobs.front());
+        if let Some(offset) = job.and_then(|job| job.waits_for(id))
+            && device.is_some_and(|device| device.endpoint.is_stream())
+        {
+            let before = offset.saturating_sub(route.delivered());
+            route.cut_front(usize::try_from(before).unwrap_or(usize::MAX));
+        }
+        let waiting = route.dequeue()?;
+        route.deficit_in = route.deficit_in.saturating_sub(waiting.data.len());
+        self.queued -= waiting.data.len();
+        Some(waiting)
+    }
+
+    /// Puts back the message that [`Self::take_waiting`] took out, with its turn.
+    pub(super) fn put_back(&mut self, id: RouteId, waiting: Waiting) {
+        if let Some(route) = self.routes.get_mut(id) {
+            route.deficit_in += waiting.data.len();
+            self.queued += waiting.data.len();
+            route.put_back(waiting);
+        }
+    }
+
+    /// Removes a route from those that wait at an endpoint.
+    pub(super) fn stop_waiting(&mut self, endpoint: EndpointId, route: RouteId) {
+        if let Some(device) = self.endpoints.get_mut(endpoint) {
+            device.stop_waiting(route);
+        }
+    }
+
+    /// Returns how many bytes wait on some routes.
+    pub(super) fn queued_of<'a>(&self, routes: impl IntoIterator<Item = &'a RouteId>) -> usize {
+        let routes = routes.into_iter().filter_map(|id| self.routes.get(*id));
+        routes.map(super::route::Route::queued_bytes).sum()
+    }
+
+    /// Returns whether a session may keep this much more for devices: while half of what there is is free, or else up to its
+    /// share of the other half.
+    pub(super) fn may_keep(&self, session: crate::ids::SessionId, bytes: usize) -> bool {
+        let shared = limits::QUEUED_TOTAL / 2;
+        if self.queued + bytes <= shared {
+            return true;
+        }
+        let most = (limits::QUEUED_TOTAL - shared) / self.bounds.sessions;
+        let share = self.shares.get(&session);
+        share.is_some_and(|share| {
+            let routes = share.routes.iter().chain(&share.lingering);
+            self.queued_of(routes) + bytes <= most
+        })
+    }
+}

@@ -1,0 +1,400 @@
+//! The right of a request: the names and origins first, then the token, then what the token allows.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::connection::Reach;
+use super::requests::Asked;
+use super::{Action, Front, Resource};
+use crate::access::locality::Locality;
+use crate::access::scope::{Grant, Verb};
+use crate::access::tries::Guess;
+use crate::access::visitors::Right;
+use crate::access::{BOOT, Refusal, secret};
+use crate::api::origin::{Caller, check_fetch_site, check_fetch_site_of};
+use crate::api::problem::Problem;
+use crate::http::{self, RequestHead};
+use crate::ids::RequestId;
+use crate::sources::Context;
+
+/// Why a request of a dialect goes no further.
+#[derive(Debug)]
+pub(crate) enum NotLocal {
+    /// The connection was closed.
+    Closed,
+    /// The client speaks plain HTTP where TLS is spoken.
+    NoTls,
+}
+
+impl Front {
+    /// Checks a request for one of our own resources. A request that may not go on is answered, and `None` returned.
+    pub(crate) fn check(
+        &mut self,
+        cx: &mut Context<'_>,
+        request: RequestId,
+        head: &RequestHead,
+    ) -> Option<Asked> {
+        match self.check_own(cx, request, head) {
+            Ok(asked) => {
+                if let Some(open) = self.open_request(request) {
+                    open.token = asked.grant.token.as_ref().map(|token| token.id.clone());
+                }
+                Some(asked)
+            }
+            Err(problem) => {
+                self.refuse(cx, request, &problem);
+                None
+            }
+        }
+    }
+
+    fn check_own(
+        &mut self,
+        cx: &mut Context<'_>,
+        request: RequestId,
+        head: &RequestHead,
+    ) -> Result<Asked, Problem> {
+        self.check_origin(cx, request, head, std::iter::empty())?;
+        let resource = Resource::resolve(head)?;
+        check_fetch_site(head, &resource)?;
+        let action = resource.action(&head.method)?;
+        // A preflight cannot have a token (Fetch standard).
+        let grant = if action == Action::Options {
+            Grant::default()
+        } else {
+            self.authorize(cx, request, head, &resource)?
+        };
+        if grant != Grant::default() {
+            self.show_right(request.connection, Right::Token);
+        }
+        permit(&grant, &resource, action)?;
+        Ok(Asked {
+            resource,
+            action,
+            grant,
+            if_match: head.header("If-Match").map(str::to_owned),
+        })
+    }
+
+    /// Checks the names and origins of a request. Pages of `more` origins may come, too.
+    fn check_origin<'a>(
+        &mut self,
+        cx: &Context<'_>,
+        request: RequestId,
+        head: &RequestHead,
+        more: impl Iterator<Item = &'a String>,
+    ) -> Result<Caller, Problem> {
+        let Some((local, _)) = self.addresses_of(request) else {
+            return Ok(Caller::Own);
+        };
+        match self.policy.check_with(head, local, more) {
+            Ok(caller) => {
+                if let Some(open) = self.open_request(request) {
+                    open.caller = Some(caller.clone());
+                }
+                Ok(caller)
+            }
+            Err(problem) => {
+                self.log_foreign_origin(cx, request, &problem);
+                Err(problem)
+            }
+        }
+    }
+
+    /// Checks the names and origins of a request of a dialect, whose keys allow `origins`. Returns whose page asks, and whether that
+    /// page is one of ours or of an allowed origin.
+    pub(crate) fn check_dialect<'a>(
+        &mut self,
+        cx: &Context<'_>,
+        request: RequestId,
+        head: &RequestHead,
+        origins: impl Iterator<Item = &'a String>,
+    ) -> Result<(Caller, bool), Problem> {
+        let caller = self.check_origin(cx, request, head, origins)?;
+        if let Err(problem) = check_fetch_site_of(head, false) {
+            if let Some(open) = self.open_request(request) {
+                open.caller = None;
+            }
+            self.log_foreign_origin(cx, request, &problem);
+            return Err(problem);
+        }
+        let is_trusted = match &caller {
+            Caller::Own => true,
+            Caller::Allowed(origin) | Caller::WithCredentials(origin) => self.policy.allows(origin),
+        };
+        if let Some(open) = self.open_request(request) {
+            open.caller = Some(caller.clone().with_credentials());
+        }
+        Ok((caller, is_trusted))
+    }
+
+    /// Logs that a name or origin is not one of ours.
+    fn log_foreign_origin(&mut self, cx: &Context<'_>, request: RequestId, problem: &Problem) {
+        let Some((_, remote)) = self.addresses_of(request) else {
+            return;
+        };
+        // From the network once for each address and minute, so that no client's noise hides another's.
+        let passed = match self.network_of(request.connection) {
+            Some(address) => self.access.tries.note(cx.now, address),
+            None => self.refusals.pass(cx.now),
+        };
+        if let Some(held_back) = passed {
+            let detail = problem.detail();
+            log::warn!("{remote}: refused: {detail} ({held_back} more before)");
+        }
+    }
+
+    /// Returns where the client of a dialect's request is.
+    pub(crate) fn locality(
+        &self,
+        request: RequestId,
+        head: &RequestHead,
+    ) -> Result<Locality, NotLocal> {
+        let connection = self
+            .connection(request.connection)
+            .ok_or(NotLocal::Closed)?;
+        let remote = connection.remote.ip();
+        let is_local = match connection.reach {
+            Reach::ControlSocket => true,
+            Reach::Loopback => self.trust_loopback && !is_forwarded(head),
+            Reach::Network { .. } => false,
+            Reach::Redirect => return Err(NotLocal::NoTls),
+        };
+        Ok(if is_local {
+            Locality::Local
+        } else {
+            Locality::Network(remote)
+        })
+    }
+
+    /// Returns what the client of a request may do. The problem says why it is nothing at all.
+    fn authorize(
+        &mut self,
+        cx: &Context<'_>,
+        request: RequestId,
+        head: &RequestHead,
+        resource: &Resource,
+    ) -> Result<Grant, Problem> {
+        let Some(connection) = self.connection(request.connection) else {
+            return Ok(Grant::default());
+        };
+        let (reach, remote) = (connection.reach, connection.remote.ip());
+        let ticket = check_query(head, resource)?;
+        if reach == Reach::Redirect {
+            return Err(redirect(head));
+        }
+        let authorization = head.header("Authorization");
+        if authorization.is_none() && ticket.is_none() {
+            // A client that asks for another one is not this machine, wherever the connection is from.
+            let is_local = match reach {
+                Reach::ControlSocket => true,
+                Reach::Loopback => self.trust_loopback && !is_forwarded(head),
+                Reach::Network { .. } | Reach::Redirect => false,
+            };
+            if is_local {
+                return Ok(Grant::everything());
+            }
+            if resource.is_public() {
+                return Ok(Grant::default());
+            }
+            return Err(refused(Refusal::Missing));
+        }
+        let (now, time) = (cx.now, cx.unix_time());
+        let allowed = self.access.tries.check(now, remote, Guess::Token);
+        let checked = match (ticket, authorization) {
+            (Some(ticket), _) => {
+                let grant = self.access.tickets.redeem(now, ticket, remote);
+                grant.ok_or(Refusal::Unknown)
+            }
+            (None, Some(value)) => bearer(value)
+                .ok_or(Refusal::Unknown)
+                .and_then(|token| self.access.check(time, token)),
+            (None, None) => Err(Refusal::Missing),
+        };
+        match (checked, allowed) {
+            // 256 bits cannot be guessed, so a neighbour who tries keeps out no client; a secret that a person has chosen is
+            // another matter.
+            (Ok(grant), Ok(())) => Ok(grant),
+            (Ok(grant), Err(_)) if !grant.is_of(BOOT) => Ok(grant),
+            (_, Err(wait)) => Err(too_many_tries(wait)),
+            (Err(refusal), Ok(())) => {
+                if refusal == Refusal::Unknown {
+                    self.note_failed_try(cx, remote);
+                } else {
+                    self.log_refusal(cx, remote, refusal);
+                }
+                Err(refused(refusal))
+            }
+        }
+    }
+
+    /// Logs a refusal that is no guess, once per address and while.
+    fn log_refusal(&mut self, cx: &Context<'_>, remote: IpAddr, refusal: Refusal) {
+        if let Some(untold) = self.access.tries.note(cx.now, remote) {
+            let why = refusal.as_str();
+            log::warn!("{remote}: refused: {why} ({untold} more before)");
+        }
+    }
+
+    /// Counts a token, ticket or code that does not exist.
+    pub(super) fn note_failed_try(&mut self, cx: &Context<'_>, remote: IpAddr) {
+        self.stats.tries_failed += 1;
+        if let Some(untold) = self.access.tries.fail(cx.now, remote, Guess::Token) {
+            log::warn!("{remote}: refused: an unknown token ({untold} more before)");
+        }
+    }
+
+    /// Returns an error if the token of a request that was begun does not hold any more.
+    pub(crate) fn check_still(&self, cx: &Context<'_>, grant: &Grant) -> Result<(), Problem> {
+        let still = self.access.still_holds(cx.unix_time(), grant);
+        still.map_err(refused)
+    }
+}
+
+/// Returns an error if a grant does not allow a request, apart from what depends on whose session it is.
+fn permit(grant: &Grant, resource: &Resource, action: Action) -> Result<(), Problem> {
+    if action == Action::Options || resource.is_public() {
+        return Ok(());
+    }
+    let unseen = || Err(Problem::new(404, "no endpoint has this name").at("path"));
+    let needs = |verb: Verb, name: &str| match (grant.allows(name, Verb::Read), verb) {
+        (false, _) if !grant.admin => unseen(),
+        _ if grant.allows(name, verb) => Ok(()),
+        _ => Err(forbidden(
+            "this token does not allow that for this endpoint",
+        )),
+    };
+    let admin = || {
+        if grant.admin {
+            Ok(())
+        } else {
+            Err(forbidden("only a token with admin may do this"))
+        }
+    };
+    match (resource, action) {
+        (Resource::Endpoint(name), Action::Get) => needs(Verb::Read, name),
+        (Resource::Line(name), _) => needs(Verb::Line, name),
+        (Resource::Lease(name), _) => needs(Verb::Write, name),
+        (Resource::Events | Resource::Metrics, _) if !grant.reads_all() => Err(forbidden(
+            "only a token that reads all endpoints (\"*\") may see this",
+        )),
+        (
+            Resource::Endpoint(_)
+            | Resource::EndpointFile(_)
+            | Resource::Ports
+            | Resource::Tokens
+            | Resource::Token(_)
+            | Resource::Shares
+            | Resource::Setup,
+            _,
+        ) => admin(),
+        // What depends on whose session it is, or shows each token what it may see. No resource is here by default.
+        (
+            Resource::Sessions
+            | Resource::Session(_)
+            | Resource::Endpoints
+            | Resource::Events
+            | Resource::Metrics
+            | Resource::Access
+            | Resource::Tickets
+            | Resource::Page(_)
+            | Resource::Authority(_)
+            | Resource::Health
+            | Resource::Ready
+            | Resource::Redeem
+            | Resource::Everything,
+            _,
+        ) => Ok(()),
+    }
+}
+
+pub(crate) fn forbidden(detail: &str) -> Problem {
+    Problem::new(403, detail).kind("forbidden")
+}
+
+pub(crate) fn refused(refusal: Refusal) -> Problem {
+    let error = if refusal == Refusal::Missing {
+        ""
+    } else {
+        ", error=\"invalid_token\""
+    };
+    let challenge = format!("Bearer realm=\"thingway\"{error}");
+    Problem::new(401, &refusal.to_string())
+        .kind(refusal.as_str())
+        .at("Authorization")
+        .header("WWW-Authenticate", &challenge)
+}
+
+pub(super) fn too_many_tries(wait: Duration) -> Problem {
+    let seconds = wait.as_secs() + 1;
+    let detail = format!("too many wrong tokens came from this address: wait {seconds} s");
+    Problem::new(429, &detail)
+        .kind("too-many-tries")
+        .header("Retry-After", &seconds.to_string())
+}
+
+/// Returns the token of `Authorization: Bearer …` (RFC 6750 §2.1).
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("Bearer")
+        .then(|| token.trim_matches(' '))
+}
+
+/// Returns the ticket in a query. A URL ends up in histories and logs (RFC 6750 §5.3), so a token in one is refused even where none
+/// is needed. A ticket may be there, for clients that cannot send a header.
+fn check_query<'h>(head: &'h RequestHead, resource: &Resource) -> Result<Option<&'h str>, Problem> {
+    let mut ticket = None;
+    let query = head.query.as_deref().unwrap_or_default();
+    for pair in query.split('&') {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let plain = http::decode_leniently(name);
+        let is_token = matches!(plain.as_str(), "token" | "access_token" | "share")
+            || secret::is_in(&http::decode_leniently(pair));
+        if is_token {
+            let detail = "a token does not belong into a URL, where others read it: send \
+                          Authorization: Bearer, and have this one revoked";
+            return Err(Problem::new(400, detail).kind("token-in-query").at("query"));
+        }
+        if name == "ticket" && *resource == Resource::Events {
+            ticket = Some(value);
+        }
+    }
+    Ok(ticket)
+}
+
+/// Returns whether a proxy hands on the request of another client.
+fn is_forwarded(head: &RequestHead) -> bool {
+    // Only the names count: a client may have put bytes into the value that are no text.
+    const NAMES: [&str; 4] = ["via", "cdn-loop", "cf-ray", "x-envoy-external-address"];
+    // Each provider has a name of its own for the address of the client.
+    const PARTS: [&str; 10] = [
+        "forwarded",
+        "client-ip",
+        "clientip",
+        "client-connection-ip",
+        "real-ip",
+        "remote-ip",
+        "remote-addr",
+        "connecting-ip",
+        "originating-ip",
+        "viewer-address",
+    ];
+    const MORE: [&str; 2] = ["x-appengine-user-ip", "x-proxyuser-ip"];
+    head.headers.iter().any(|(name, _)| {
+        let name = name.to_ascii_lowercase();
+        let is_one = NAMES.contains(&name.as_str()) || MORE.contains(&name.as_str());
+        is_one || PARTS.iter().any(|part| name.contains(part))
+    })
+}
+
+/// Returns the redirection to `https`. Only pages follow it: what a script has sent was readable already.
+fn redirect(head: &RequestHead) -> Problem {
+    let target = format!("https://{}{}", head.host().unwrap_or_default(), head.path);
+    let problem = Problem::new(308, "this port speaks TLS: use https").at("scheme");
+    if head.host().is_some() {
+        problem.header("Location", &target)
+    } else {
+        problem
+    }
+}

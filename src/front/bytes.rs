@@ -1,0 +1,208 @@
+//! The bytes of connections, and what their protocols say about them.
+
+use super::connection::{Connection, Protocol, Purpose};
+use super::requests::OpenRequest;
+use super::{Front, FrontEvent, TimerKey};
+use crate::http::HttpEvent;
+use crate::ids::{ConnectionId, RequestId, SocketId};
+use crate::sources::Context;
+use crate::websocket::WebSocketConnection;
+
+/// What a protocol has to say.
+enum Said {
+    Http(HttpEvent),
+    Message(crate::websocket::WsMessage),
+}
+
+impl Front {
+    /// Takes bytes of a connection.
+    pub(crate) fn handle_input(&mut self, cx: &mut Context<'_>, id: ConnectionId, bytes: &[u8]) {
+        if self.unwrap_input(cx, id, bytes) {
+            return;
+        }
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.protocol_mut().handle_input(cx.now, bytes);
+            self.service(cx, id);
+        }
+    }
+
+    /// The client sends no more.
+    pub(crate) fn handle_closed(&mut self, cx: &mut Context<'_>, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.protocol_mut().handle_closed(cx.now);
+            self.service(cx, id);
+        }
+    }
+
+    /// A connection has failed: it is removed.
+    pub(crate) fn handle_failed(&mut self, cx: &mut Context<'_>, id: ConnectionId) {
+        self.remove_connection(cx, id);
+    }
+
+    /// Returns the bytes that are to be written.
+    pub(crate) fn output(&self, id: ConnectionId) -> &[u8] {
+        let connection = self.connections.get(id);
+        connection.map_or(&[], |connection| match &connection.guard {
+            Some(guard) => guard.output(),
+            None => connection.protocol().output(),
+        })
+    }
+
+    /// The first `n` bytes of [`Self::output`] were written.
+    pub(crate) fn consume(&mut self, cx: &mut Context<'_>, id: ConnectionId, n: usize) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        match &mut connection.guard {
+            Some(guard) => guard.consume(cx.now, n),
+            None => connection.protocol_mut().consume(n),
+        }
+        self.service(cx, id);
+        let connection = self.connections.get_mut(id);
+        if let Some(connection) = connection.filter(|it| it.is_dialect_socket())
+            && let Some(socket) = connection.socket_mut()
+        {
+            let drained = FrontEvent::SocketDrained(SocketId(id), socket.waiting());
+            self.events.push_back(drained);
+        }
+    }
+
+    /// Returns how many bytes of a connection may be read now. 0: none before its source is touched.
+    pub(crate) fn input_room(&self, id: ConnectionId) -> usize {
+        let connection = self.connections.get(id);
+        match connection.is_none_or(|connection| connection.protocol().wants_input()) {
+            true => usize::MAX,
+            false => 0,
+        }
+    }
+
+    pub(super) fn handle_connection_timeout(&mut self, cx: &mut Context<'_>, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        let guard = connection.guard.as_ref().and_then(|guard| guard.deadline());
+        if guard.is_some_and(|at| at <= cx.now) {
+            return self.remove_connection(cx, id);
+        }
+        connection.protocol_mut().handle_timeout(cx.now);
+        self.service(cx, id);
+    }
+
+    /// Makes events of what a connection has to say. HTTP has one request at a time: the next one follows when this one is answered.
+    pub(super) fn service(&mut self, cx: &mut Context<'_>, id: ConnectionId) {
+        loop {
+            let Some(connection) = self.connections.get_mut(id) else {
+                return;
+            };
+            let said = match &mut connection.protocol {
+                Protocol::Http(http) => http.poll_event().map(Said::Http),
+                Protocol::WebSocket(socket) => socket.poll_message().map(Said::Message),
+            };
+            match said {
+                Some(Said::Http(event)) => self.handle_http_event(cx, id, event),
+                Some(Said::Message(message)) if connection.is_dialect_socket() => {
+                    let message = FrontEvent::SocketMessage(SocketId(id), message);
+                    self.events.push_back(message);
+                }
+                // Readers of events have nothing to say; what they send is read and ignored.
+                Some(Said::Message(_)) => {}
+                // A frame may have come right behind the request that became a WebSocket.
+                None if self.finish_upgrade(cx, id) => {}
+                None => return self.schedule(cx, id),
+            }
+        }
+    }
+
+    fn handle_http_event(&mut self, cx: &mut Context<'_>, id: ConnectionId, event: HttpEvent) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        match event {
+            HttpEvent::Head(head) => {
+                connection.number = connection.number.wrapping_add(1);
+                connection.request = Some(OpenRequest::default());
+                let request = RequestId {
+                    connection: id,
+                    number: connection.number,
+                };
+                let head = FrontEvent::Head(request, Box::new(head));
+                self.events.push_back(head);
+            }
+            HttpEvent::Body(body) => {
+                let request = RequestId {
+                    connection: id,
+                    number: connection.number,
+                };
+                self.events.push_back(FrontEvent::Body(request, body));
+            }
+            HttpEvent::Gone => self.handle_half_closed(cx, id),
+        }
+    }
+
+    /// The client has closed its sending side; whether it still reads is not known. An event stream has no end, so it is ended. A
+    /// request has one, so its owner decides.
+    fn handle_half_closed(&mut self, _cx: &mut Context<'_>, id: ConnectionId) {
+        let is_reader = self.readers.remove(id);
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        if is_reader && let Some(http) = connection.http_mut() {
+            http.close_after_output();
+        }
+        if connection.request.is_some() {
+            let request = RequestId {
+                connection: id,
+                number: connection.number,
+            };
+            self.events.push_back(FrontEvent::HalfClosed(request));
+        }
+    }
+
+    /// Makes a WebSocket of a connection whose 101 is written. Returns false if there is nothing to be made.
+    fn finish_upgrade(&mut self, cx: &mut Context<'_>, id: ConnectionId) -> bool {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return false;
+        };
+        let Protocol::Http(http) = &mut connection.protocol else {
+            return false;
+        };
+        let Some(purpose) = connection.purpose.filter(|_| http.is_upgraded()) else {
+            return false;
+        };
+        let received = http.take_upgraded_input();
+        let is_events = purpose == Purpose::Events;
+        // The token may have ended while the 101 was on its way.
+        let time = cx.unix_time();
+        if is_events && self.access.still_holds(time, &connection.grant).is_err() {
+            self.remove_connection(cx, id);
+            return false;
+        }
+        let socket = WebSocketConnection::new(cx.now, &received);
+        connection.protocol = Protocol::WebSocket(Box::new(socket));
+        self.events.push_back(match purpose {
+            Purpose::Events => FrontEvent::ReaderOpened(id),
+            Purpose::Dialect(purpose) => FrontEvent::SocketOpened(SocketId(id), purpose),
+        });
+        true
+    }
+
+    /// Sets a connection's deadline, and removes it when it is finished.
+    pub(super) fn schedule(&mut self, cx: &mut Context<'_>, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        if connection.wrap_output(cx.now) {
+            return self.remove_connection(cx, id);
+        }
+        let deadline = connection.protocol().poll_timeout();
+        let guard = connection.guard.as_ref().and_then(|guard| guard.deadline());
+        let first = [deadline, guard].into_iter().flatten().min();
+        self.timers.set(TimerKey::Connection(id), first);
+        cx.sources.touch(connection.source);
+    }
+
+    /// Returns the connection, if it still exists.
+    pub(super) fn connection(&self, id: ConnectionId) -> Option<&Connection> {
+        self.connections.get(id)
+    }
+}

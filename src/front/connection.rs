@@ -1,0 +1,99 @@
+//! One connection: the stream's TLS, its protocol, and the request that it is at.
+
+use std::net::SocketAddr;
+
+use super::requests::OpenRequest;
+use super::secured::Guard;
+use crate::access::scope::Grant;
+use crate::connection;
+use crate::http::HttpConnection;
+use crate::ids::{SocketUse, SourceId};
+use crate::websocket::WebSocketConnection;
+
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// The control socket: its file mode has let the client in.
+    ControlSocket,
+    /// This machine.
+    Loopback,
+    /// Any other machine; `tls`: nobody on the way can read it.
+    Network { tls: bool },
+    /// Plain HTTP where TLS is spoken.
+    Redirect,
+}
+
+/// What is spoken over a connection.
+pub(super) enum Protocol {
+    Http(Box<HttpConnection>),
+    WebSocket(Box<WebSocketConnection>),
+}
+
+/// What a WebSocket is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The event stream.
+    Events,
+    /// A dialect.
+    Dialect(SocketUse),
+}
+
+/// One connection.
+pub(super) struct Connection {
+    pub(super) source: SourceId,
+    /// What is between the stream and its protocol, for streams of a listener that speaks TLS.
+    pub(super) guard: Option<Guard>,
+    pub(super) protocol: Protocol,
+    /// Our address.
+    pub(super) local: SocketAddr,
+    pub(super) remote: SocketAddr,
+    pub(super) reach: Reach,
+    /// The number of the newest request.
+    pub(super) number: u32,
+    /// The request that is not answered yet.
+    pub(super) request: Option<OpenRequest>,
+    /// What it becomes a WebSocket for, as soon as its 101 is written; afterwards what it is for.
+    pub(super) purpose: Option<Purpose>,
+    /// With which right the event stream is read.
+    pub(super) grant: Grant,
+}
+
+impl Connection {
+    /// Returns what is spoken over the connection.
+    pub(super) fn protocol(&self) -> &dyn connection::Connection {
+        match &self.protocol {
+            Protocol::Http(http) => http.as_ref(),
+            Protocol::WebSocket(socket) => socket.as_ref(),
+        }
+    }
+
+    /// Returns what is spoken over the connection, to feed it.
+    pub(super) fn protocol_mut(&mut self) -> &mut dyn connection::Connection {
+        match &mut self.protocol {
+            Protocol::Http(http) => http.as_mut(),
+            Protocol::WebSocket(socket) => socket.as_mut(),
+        }
+    }
+
+    /// Returns the HTTP connection, unless it was upgraded.
+    pub(super) fn http_mut(&mut self) -> Option<&mut HttpConnection> {
+        match &mut self.protocol {
+            Protocol::Http(http) => Some(http),
+            Protocol::WebSocket(_) => None,
+        }
+    }
+
+    /// Returns the WebSocket of an upgraded connection.
+    pub(super) fn socket_mut(&mut self) -> Option<&mut WebSocketConnection> {
+        match &mut self.protocol {
+            Protocol::Http(_) => None,
+            Protocol::WebSocket(socket) => Some(socket),
+        }
+    }
+
+    /// Returns whether the connection is the WebSocket of a dialect.
+    pub(super) fn is_dialect_socket(&self) -> bool {
+        let is_socket = matches!(self.protocol, Protocol::WebSocket(_));
+        is_socket && matches!(self.purpose, Some(Purpose::Dialect(_)))
+    }
+}

@@ -1,0 +1,217 @@
+//! What takes its time: tokens that expire, tokens that are stored, and responses that are held back.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Front, FrontEvent, TimerKey, TokenEnd};
+use crate::access::{self, Access};
+use crate::api::problem::Problem;
+use crate::http::Response;
+use crate::ids::RequestId;
+use crate::sources::{Command, Context};
+
+/// How long the response to a wrong token is held back.
+const DELAY: Duration = Duration::from_millis(500);
+/// How long after a failure the tokens are stored again.
+const STORE_AGAIN: Duration = Duration::from_secs(10);
+/// More responses are held back only if clients guess from many places at once.
+const MAX_DELAYED: usize = 256;
+/// How long after the start the clock is known.
+const CLOCK_KNOWN: Duration = Duration::from_secs(1);
+
+/// A response that is held back.
+pub(super) struct Delayed {
+    at: std::time::Instant,
+    request: RequestId,
+    response: Response,
+}
+
+/// A response that waits until the tokens are stored.
+pub(super) type Stored = (RequestId, Response);
+
+impl Front {
+    /// Uses the tokens of the last run, and opens the gateway to the network where that was set up.
+    pub(crate) fn use_access(&mut self, cx: &mut Context<'_>, access: Access) {
+        let lan = access.lan;
+        self.access = access;
+        if self.access.next_expiry(0).is_some() {
+            let soon = cx.now + CLOCK_KNOWN;
+            self.timers.set(TimerKey::Expiry, Some(soon));
+        }
+        if let Some(addr) = lan {
+            self.open_lan(cx, addr);
+        }
+        if self.access.is_empty() && self.names.serves_network {
+            log::warn!(
+                "no token exists, so other machines cannot connect: run thingway setup or thingway token add"
+            );
+        }
+        if self.names.is_plain && self.names.serves_network {
+            log::warn!(
+                "http.plain: tokens are sent unencrypted, and anyone on the network path can read and use them"
+            );
+        }
+    }
+
+    // ---- time ----
+
+    /// The clock was set, and so jumped by this many seconds: tokens that were made before hold as long as was asked for.
+    pub(crate) fn handle_clock_set(&mut self, cx: &mut Context<'_>, by: u64) {
+        if self.access.handle_clock_set(by) {
+            self.store_without_answer(cx);
+        }
+        self.schedule_expiry(cx);
+    }
+
+    /// Ends the tokens that have expired.
+    pub(super) fn expire_tokens(&mut self, cx: &mut Context<'_>) {
+        for id in self.access.expire(cx.unix_time()) {
+            self.end_token(cx, id, TokenEnd::Expired);
+        }
+        self.schedule_expiry(cx);
+    }
+
+    /// Ends everything that was done with a token.
+    pub(super) fn end_token(&mut self, cx: &mut Context<'_>, id: String, why: TokenEnd) {
+        self.end_event_streams_of(cx, &id);
+        self.events.push_back(FrontEvent::TokenEnded { id, why });
+    }
+
+    /// Sets the deadline to the next expiry, and to once an hour: the clock may be set meanwhile.
+    pub(crate) fn schedule_expiry(&mut self, cx: &Context<'_>) {
+        let time = cx.unix_time();
+        let next = self.access.next_expiry(time);
+        let wait = next.map(|at| Duration::from_secs((at - time).min(3600)));
+        let at = wait.map(|wait| cx.now + wait);
+        self.timers.set(TimerKey::Expiry, at);
+    }
+
+    /// Adds a warning to responses that create an expiring credential while the clock is not set.
+    pub(super) fn doubt_expiry(
+        &self,
+        cx: &Context<'_>,
+        expires: bool,
+        response: Response,
+    ) -> Response {
+        if !expires || access::is_clock_set(cx.unix_time()) {
+            return response;
+        }
+        let warning =
+            "the clock of this machine is not set: it ends with the daemon, if not before";
+        with_warning(response, warning)
+    }
+
+    // ---- the file ----
+
+    /// Stores the tokens, and gives a response when that is done.
+    pub(super) fn store(&mut self, cx: &mut Context<'_>, request: RequestId, response: Response) {
+        self.storing.push_back(Some((request, response)));
+        self.ask_to_store(cx);
+        self.schedule_expiry(cx);
+    }
+
+    fn store_without_answer(&mut self, cx: &mut Context<'_>) {
+        self.storing.push_back(None);
+        self.ask_to_store(cx);
+    }
+
+    fn ask_to_store(&mut self, cx: &mut Context<'_>) {
+        let text = self.access.to_text();
+        cx.sources.ask(Command::StoreAccess { text });
+    }
+
+    /// Tries to store the tokens again.
+    pub(super) fn store_again(&mut self, cx: &mut Context<'_>) {
+        self.store_without_answer(cx);
+        // Until the answer has come.
+        let again = Some(cx.now + STORE_AGAIN);
+        self.timers.set(TimerKey::Store, again);
+    }
+
+    /// Takes the answer to [`Command::StoreAccess`].
+    pub(crate) fn handle_stored(&mut self, cx: &mut Context<'_>, result: Result<(), String>) {
+        let stored = self.storing.pop_front().flatten();
+        self.note_stored(cx, &result);
+        let Some((request, response)) = stored else {
+            return;
+        };
+        let response = match result {
+            Ok(()) => response,
+            // A secret that was made is told all the same: it cannot be had again.
+            Err(why) if response.status() == 201 => with_warning(
+                response,
+                &format!(
+                    "this holds until the next start only, unless it can be stored before: {why}"
+                ),
+            ),
+            Err(why) => {
+                let detail = format!(
+                    "this holds now, but could not be stored, and a restart would undo it: {why}; the gateway goes on trying"
+                );
+                Problem::new(507, &detail).kind("not-stored").response()
+            }
+        };
+        self.answer(cx, request, response);
+    }
+
+    /// What could not be stored is stored as soon as it can be: a revocation must not end with a restart.
+    fn note_stored(&mut self, cx: &Context<'_>, result: &Result<(), String>) {
+        let was_unstored = self.timers.is_set(TimerKey::Store);
+        match result {
+            Ok(()) if was_unstored => {
+                log::info!("tokens: stored");
+                self.timers.set(TimerKey::Store, None);
+            }
+            Ok(()) => {}
+            Err(why) => {
+                if !was_unstored {
+                    log::error!("tokens: not stored, and tried again until they are: {why}");
+                }
+                let again = Some(cx.now + STORE_AGAIN);
+                self.timers.set(TimerKey::Store, again);
+            }
+        }
+    }
+
+    // ---- responses to guesses ----
+
+    /// Answers a client that guesses, later.
+    pub(super) fn answer_later(
+        &mut self,
+        cx: &mut Context<'_>,
+        request: RequestId,
+        response: Response,
+    ) {
+        if self.delayed.len() >= MAX_DELAYED {
+            return self.answer(cx, request, response);
+        }
+        let at = cx.now + DELAY;
+        self.delayed.push_back(Delayed {
+            at,
+            request,
+            response,
+        });
+        if !self.timers.is_set(TimerKey::Delayed) {
+            self.timers.set(TimerKey::Delayed, Some(at));
+        }
+    }
+
+    pub(super) fn answer_delayed(&mut self, cx: &mut Context<'_>) {
+        while self.delayed.front().is_some_and(|it| it.at <= cx.now)
+            && let Some(delayed) = self.delayed.pop_front()
+        {
+            self.answer(cx, delayed.request, delayed.response);
+        }
+        let next = self.delayed.front().map(|delayed| delayed.at);
+        self.timers.set(TimerKey::Delayed, next);
+    }
+}
+
+fn with_warning(response: Response, warning: &str) -> Response {
+    let mut body = serde_json::from_slice(response.content()).unwrap_or_else(|_| json!({}));
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("warning".to_owned(), warning.into());
+    }
+    response.body("application/json", body.to_string().into_bytes())
+}

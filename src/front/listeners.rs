@@ -1,0 +1,167 @@
+//! Where HTTP is listened for, while some of the addresses are still to come.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Front, FrontEvent, TimerKey};
+use crate::endpoint::{Failure, FailureKind};
+use crate::ids::SourceId;
+use crate::sources::{Command, Context, Owner};
+
+/// How long after a failure an address is tried again.
+pub(super) const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A listener for TCP connections.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) source: SourceId,
+    /// The address that was asked for.
+    pub(super) addr: SocketAddr,
+    /// The real address, once that is known.
+    pub(super) local: Option<SocketAddr>,
+    /// Whether TLS is spoken there.
+    pub(super) is_secure: bool,
+    /// Whether this machine does not have the address yet.
+    is_late: bool,
+}
+
+impl Front {
+    pub(super) fn open_listeners(&mut self, cx: &mut Context<'_>, addrs: &[SocketAddr]) {
+        let is_plain = self.names.is_plain;
+        let is_secure = |addr: &SocketAddr| !is_plain && !addr.ip().is_loopback();
+        if addrs.iter().any(is_secure) {
+            self.load_tls(cx);
+        }
+        for addr in addrs {
+            let listen = |source| Command::Listen {
+                source,
+                addr: *addr,
+            };
+            let source = cx.sources.open_first(Owner::Listener, listen);
+            self.add_listener(source, *addr, is_secure(addr));
+        }
+    }
+
+    pub(super) fn add_listener(&mut self, source: SourceId, addr: SocketAddr, is_secure: bool) {
+        self.listeners.push(Listener {
+            source,
+            addr,
+            local: None,
+            is_secure,
+            is_late: false,
+        });
+    }
+
+    pub(super) fn listener(&self, source: SourceId) -> Option<&Listener> {
+        self.listeners.iter().find(|it| it.source == source)
+    }
+
+    /// Serves the command line at a Unix socket, too.
+    pub(crate) fn listen_control(&mut self, cx: &mut Context<'_>, path: PathBuf) {
+        self.control.push(path.clone());
+        let listen = |source| Command::ListenControl { source, path };
+        cx.sources.open(Owner::ControlSocket, listen);
+    }
+
+    /// A listener was opened; `local` is its real address.
+    pub(crate) fn handle_listening(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: SourceId,
+        local: SocketAddr,
+    ) {
+        let mut listeners = self.listeners.iter_mut();
+        if let Some(listener) = listeners.find(|it| it.source == source) {
+            listener.local = Some(local);
+            listener.is_late = false;
+            let scheme = if listener.is_secure { "https" } else { "http" };
+            log::info!("listening on {scheme}://{local}/");
+        }
+        if self.lan == Some(source) {
+            self.finish_setup(cx, Ok(local));
+        }
+    }
+
+    /// A listener could not be opened. An address that this machine does not have (yet: the network may come after us) is waited for,
+    /// if clients reach another listener meanwhile; everything else ends the daemon.
+    pub(crate) fn handle_listener_failed(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: SourceId,
+        failure: &Failure,
+    ) {
+        if self.lan == Some(source) {
+            return self.handle_lan_failed(cx, source, failure);
+        }
+        let mut others = self.listeners.iter();
+        let is_served = others.any(|it| it.source != source && !it.is_late);
+        let mut listeners = self.listeners.iter_mut();
+        let Some(listener) = listeners.find(|it| it.source == source) else {
+            return;
+        };
+        if !is_served || (failure.kind != FailureKind::Absent && !listener.is_late) {
+            return self.events.push_back(FrontEvent::Failed(failure.clone()));
+        }
+        if !std::mem::replace(&mut listener.is_late, true) {
+            log::warn!("{failure}: this machine does not have it yet, and is asked again");
+        }
+        let again = Some(cx.now + RETRY_INTERVAL);
+        self.timers.set(TimerKey::Listener(source), again);
+    }
+
+    /// Tries a listener again.
+    pub(super) fn retry_listener(&mut self, cx: &mut Context<'_>, source: SourceId) {
+        if let Some(addr) = self.listener(source).map(|it| it.addr) {
+            cx.sources.ask(Command::Listen { source, addr });
+        }
+    }
+
+    /// The control socket could not be opened.
+    pub(crate) fn handle_control_failed(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: SourceId,
+        failure: &Failure,
+    ) {
+        cx.sources.forget(source);
+        log::warn!("no control socket: {failure}");
+    }
+
+    pub(super) fn close_listener(&mut self, cx: &mut Context<'_>, source: SourceId) {
+        self.listeners.retain(|it| it.source != source);
+        cx.sources.close(source);
+    }
+
+    /// Stops listening, because the daemon ends. Connections that exist stay.
+    pub(crate) fn stop_listening(&mut self, cx: &mut Context<'_>) {
+        for listener in &self.listeners {
+            let source = listener.source;
+            cx.sources.ask(Command::Close { source });
+        }
+    }
+
+    /// Returns where HTTP is listened for: the real addresses, or else those that were asked for.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.listeners.iter().map(|it| it.local.unwrap_or(it.addr))
+    }
+
+    /// Returns the control sockets' paths.
+    pub(crate) fn control_paths(&self) -> &[PathBuf] {
+        &self.control
+    }
+
+    /// Returns the address of a listener that clients beyond this machine reach over TLS.
+    pub(super) fn secure_address(&self) -> Option<SocketAddr> {
+        let secure = self.listeners.iter().filter(|it| it.is_secure);
+        let mut open = secure.filter_map(|it| it.local);
+        open.find(|local| !local.ip().to_canonical().is_loopback())
+    }
+
+    /// Returns the port of the first listener that clients beyond this machine reach.
+    pub(crate) fn network_port(&self) -> Option<u16> {
+        let mut open = self.listeners.iter().filter_map(|it| it.local);
+        open.find(|local| !local.ip().is_loopback())
+            .map(|local| local.port())
+    }
+}
