@@ -18,7 +18,7 @@ use crate::access::scope::Grant;
 use crate::api::origin::Caller;
 use crate::api::problem::Problem;
 use crate::http::Response;
-use crate::ice::gatherer::{Peer, host_addresses};
+use crate::ice::gatherer::{Vantage as Peer, host_addresses};
 use crate::ids::{LinkId, SessionId, SourceId};
 use crate::session::event::ConnectionState;
 use crate::session::{Session, sdp};

@@ -17,7 +17,7 @@ use crate::api::origin::{Caller, check_fetch_site};
 use crate::api::problem::Problem;
 use crate::api::{Action, Resource, check_content_type};
 use crate::http::{HttpConnection, HttpEvent, Method, RequestHead, Response};
-use crate::ice::gatherer::Peer;
+use crate::ice::gatherer::Vantage as Peer;
 use crate::ids::{PageId, SourceId};
 use crate::limits;
 use crate::signaling::whip;

@@ -13,7 +13,7 @@ pub struct Ports {
 
 /// Where the peer's HTTP came from: only who is on this machine is offered loopback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Peer {
+pub enum Vantage {
     /// Over a loopback connection.
     Local,
     /// From elsewhere.
@@ -21,7 +21,7 @@ pub enum Peer {
 }
 
 /// The host candidates' addresses, without duplicates, in the order of the interfaces.
-pub fn host_addresses(addresses: &[IpAddr], ports: Ports, peer: Peer) -> Vec<SocketAddr> {
+pub fn host_addresses(addresses: &[IpAddr], ports: Ports, peer: Vantage) -> Vec<SocketAddr> {
     let mut offered = Vec::new();
     for address in addresses {
         let port = if address.is_ipv4() {
@@ -41,9 +41,9 @@ pub fn host_addresses(addresses: &[IpAddr], ports: Ports, peer: Peer) -> Vec<Soc
     offered
 }
 
-fn is_usable(address: IpAddr, peer: Peer) -> bool {
+fn is_usable(address: IpAddr, peer: Vantage) -> bool {
     if address.is_loopback() {
-        return peer == Peer::Local;
+        return peer == Vantage::Local;
     }
     let link_local = match address {
         // str0m refuses these.
@@ -82,15 +82,18 @@ mod tests {
                 .map(ToString::to_string)
                 .collect()
         };
-        assert_eq!(shown(Peer::Remote), ["192.0.2.1:4", "[2001:db8::1]:6"]);
+        assert_eq!(shown(Vantage::Remote), ["192.0.2.1:4", "[2001:db8::1]:6"]);
         assert_eq!(
-            shown(Peer::Local),
+            shown(Vantage::Local),
             ["127.0.0.1:4", "[::1]:6", "192.0.2.1:4", "[2001:db8::1]:6"]
         );
         let v4_only = Ports {
             v4: Some(4),
             v6: None,
         };
-        assert_eq!(host_addresses(&addresses, v4_only, Peer::Remote).len(), 1);
+        assert_eq!(
+            host_addresses(&addresses, v4_only, Vantage::Remote).len(),
+            1
+        );
     }
 }

@@ -10,7 +10,7 @@ use crate::gateway::Gateway;
 use crate::gateway::access::{Reach, is_forwarded};
 use crate::gateway::source::Source;
 use crate::http::RequestHead;
-use crate::ice::gatherer::Peer;
+use crate::ice::gatherer::Vantage as Peer;
 use crate::ids::SourceId;
 use crate::payload::Dialect;
 use crate::signaling::door::{self, Admitted, Application, NotAdmitted, PageOrigin, Standing};

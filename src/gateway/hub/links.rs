@@ -18,7 +18,7 @@ use crate::gateway::Gateway;
 use crate::gateway::offers::not_told;
 use crate::gateway::source::Command;
 use crate::gateway::timers::TimerKey;
-use crate::ice::gatherer::{Peer, host_addresses};
+use crate::ice::gatherer::{Vantage as Peer, host_addresses};
 use crate::ids::{EndpointId, LinkId, PeerId, RouteId, SessionId};
 use crate::limits;
 use crate::payload::Serialization;

@@ -32,7 +32,7 @@ use crate::access::places::Claimant;
 use crate::access::scope::Verb;
 use crate::api::skyway::{ContentPorts, PortOwners};
 use crate::config::{HubConfig, PeerConfig};
-use crate::ice::gatherer::Peer;
+use crate::ice::gatherer::Vantage as Peer;
 use crate::ids::{EndpointId, LinkId, LinkKind, PageId, PageKind, PeerId, SourceId};
 use crate::payload::Dialect;
 use crate::signaling::door::{self as rules, PageOrigin, Standing};

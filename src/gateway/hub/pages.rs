@@ -17,7 +17,7 @@ use crate::gateway::Gateway;
 use crate::gateway::source::Source;
 use crate::gateway::timers::TimerKey;
 use crate::http::{Method, RequestHead, Response};
-use crate::ice::gatherer::Peer;
+use crate::ice::gatherer::Vantage as Peer;
 use crate::ids::{PageId, PeerId, SourceId};
 use crate::signaling::door::{PageOrigin, Standing};
 use crate::signaling::skyway::{self, Handshake};

@@ -1,0 +1,301 @@
+//! The one place where sessions are made, for whoever wants one.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rand::RngCore;
+
+use super::super::channels::ChannelWish;
+use super::{Entry, SessionOwner, Sessions, TimerKey, not_told};
+use crate::access::places::{Claimant, Fullness, Occupant, Places, Verdict};
+use crate::access::scope::Grant;
+use crate::datagram;
+use crate::ids::SessionId;
+use crate::session::Session;
+use crate::session::event::ConnectionState;
+use crate::session::sdp::{self, SdpError};
+use crate::sources::Context;
+
+/// How many lines about the channels of one session go into the log.
+const CHANNEL_LOG_LINES: u32 = 200;
+
+/// What a session begins with.
+#[derive(Debug)]
+pub(crate) enum Description<'a> {
+    /// The peer's offer, which is answered.
+    Answer(&'a [u8]),
+    /// The channel of an offer that is made.
+    Offer(ChannelWish),
+}
+
+/// The candidates of ours that the peer is told.
+#[derive(Debug)]
+pub(crate) enum Candidates {
+    /// The peer is another session of this process.
+    Within,
+    /// Host candidates.
+    Hosts(Vec<SocketAddr>),
+}
+
+/// A session that is wanted.
+#[derive(Debug)]
+pub(crate) struct Begin<'a> {
+    pub(crate) how: Description<'a>,
+    pub(crate) owner: SessionOwner,
+    /// In whose name the session acts, and what it may do.
+    pub(crate) rights: Grant,
+    /// Whose places it takes.
+    pub(crate) claimant: Claimant,
+    /// Where its offer came from.
+    pub(crate) remote: Option<IpAddr>,
+    pub(crate) candidates: Candidates,
+}
+
+/// A session that was made.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    pub(crate) id: SessionId,
+    /// The answer, or our offer.
+    pub(crate) sdp: String,
+}
+
+/// Why a session is not made.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum BeginError {
+    /// The daemon is shutting down.
+    Draining,
+    /// The token has this many sessions, which is its limit.
+    Token(u64),
+    /// There are as many sessions as there may be, of this kind.
+    Full { what: Fullness, places: usize },
+    /// All sessions together, some of which are kept for administrators.
+    Reserved { all: usize, kept: usize },
+    /// The description is wrong.
+    Sdp(SdpError),
+    /// The description met a bug of ours or of str0m's.
+    Panicked,
+    /// Another session has the same ICE user name fragment, by chance.
+    Collision,
+}
+
+impl BeginError {
+    /// Returns whether another try may succeed a little later.
+    pub(crate) fn is_busy(&self) -> bool {
+        match self {
+            Self::Draining | Self::Token(_) | Self::Full { .. } | Self::Reserved { .. } => true,
+            Self::Sdp(_) | Self::Panicked | Self::Collision => false,
+        }
+    }
+}
+
+impl fmt::Display for BeginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Draining => f.write_str("the gateway is shutting down"),
+            Self::Token(limit) => {
+                write!(f, "this token has {limit} sessions, which is its limit")
+            }
+            Self::Reserved { all, kept } => write!(
+                f,
+                "of {all} sessions {kept} are kept for administrators, all others are in use"
+            ),
+            Self::Full { what, places } => match what {
+                Fullness::All | Fullness::Reserved => {
+                    write!(f, "there are {places} sessions, which is the limit")
+                }
+                Fullness::Hub => write!(
+                    f,
+                    "the hub has {places} sessions, some of them kept for this machine, and they are in use"
+                ),
+                Fullness::Network => write!(
+                    f,
+                    "this address has {places} sessions over the hub, which is its share"
+                ),
+            },
+            Self::Sdp(error) => error.fmt(f),
+            Self::Panicked => f.write_str("the description is not understood"),
+            Self::Collision => f.write_str("please try again"),
+        }
+    }
+}
+
+impl Sessions {
+    /// Returns an error if no session may be made for this claimant, and counts the refusal. It is asked before an offer is read, and
+    /// again when the session is made: many requests may have been let in meanwhile.
+    pub(crate) fn check_room(
+        &mut self,
+        rights: &Grant,
+        claimant: &Claimant,
+        owner: SessionOwner,
+    ) -> Result<Option<SessionId>, BeginError> {
+        let room = self.find_room(rights, claimant, owner);
+        self.stats.refused += u64::from(room.is_err());
+        room
+    }
+
+    /// Counts a session that was refused for another reason than the want of room.
+    pub(crate) fn count_refused(&mut self) {
+        self.stats.refused += 1;
+    }
+
+    /// Returns the session that makes room for a new one, if one has to.
+    fn find_room(
+        &self,
+        rights: &Grant,
+        claimant: &Claimant,
+        owner: SessionOwner,
+    ) -> Result<Option<SessionId>, BeginError> {
+        if self.is_draining {
+            return Err(BeginError::Draining);
+        }
+        if let Some(limit) = self.limit_of_token(rights) {
+            return Err(BeginError::Token(limit));
+        }
+        let all = self.limits.sessions;
+        let places = Places::new(all);
+        let occupants = self.entries.iter().map(|(id, entry)| Occupant {
+            id,
+            claimant: &entry.claimant,
+            since: entry.session.created(),
+            is_connected: entry.is_within
+                || !matches!(
+                    entry.session.state(),
+                    ConnectionState::New | ConnectionState::Connecting
+                ),
+            is_of_hub: entry.owner != SessionOwner::Api,
+        });
+        let what = match places.decide(claimant, owner != SessionOwner::Api, occupants) {
+            Verdict::Free => return Ok(None),
+            Verdict::InPlaceOf(oldest) => return Ok(Some(oldest)),
+            Verdict::Full(what) => what,
+        };
+        let places = match what {
+            Fullness::Reserved => {
+                let kept = places.reserved();
+                return Err(BeginError::Reserved { all, kept });
+            }
+            Fullness::All => all,
+            Fullness::Hub => places.of_hub(),
+            Fullness::Network => places.of_hub_network(),
+        };
+        Err(BeginError::Full { what, places })
+    }
+
+    /// Returns the limit of a token that has reached it.
+    fn limit_of_token(&self, rights: &Grant) -> Option<u64> {
+        let limit = u64::from(rights.limits.sessions?);
+        let entries = self.entries.iter();
+        let ours = entries.filter(|(_, entry)| entry.grant.token == rights.token);
+        (ours.count() as u64 >= limit).then_some(limit)
+    }
+
+    /// Makes a session.
+    pub(crate) fn begin(
+        &mut self,
+        cx: &mut Context<'_>,
+        begin: Begin<'_>,
+    ) -> Result<Begun, BeginError> {
+        let Begin { how, owner, .. } = begin;
+        let displaced = self.check_room(&begin.rights, &begin.claimant, owner)?;
+        let is_within = matches!(begin.candidates, Candidates::Within);
+        let local = match begin.candidates {
+            Candidates::Hosts(local) => local,
+            // Two sessions of one process cannot tell their datagrams apart by addresses that both have.
+            Candidates::Within => {
+                self.internal = self.internal.wrapping_add(1);
+                vec![datagram::internal_address(self.internal)]
+            }
+        };
+        let name = self.random_name();
+        let (now, identity, limits) = (cx.now, &self.identity, &self.limits);
+        let made = guarded(|| match how {
+            Description::Offer(wish) => Session::offer(now, name, wish, &local, identity, limits),
+            Description::Answer(text) => sdp::check_offer(text)
+                .and_then(|checked| Session::accept(now, name, &checked, &local, identity, limits)),
+        });
+        let Some(made) = made else {
+            self.stats.panicked += 1;
+            return Err(BeginError::Panicked);
+        };
+        let (session, sdp) = made.map_err(BeginError::Sdp)?;
+        // Only now: an offer that is refused displaces nothing.
+        if let Some(oldest) = displaced {
+            self.displace(cx, oldest);
+        }
+        let entry = Entry {
+            session,
+            grant: begin.rights,
+            claimant: begin.claimant,
+            owner,
+            remote: begin.remote,
+            created: cx.unix_time(),
+            touched: false,
+            closed: VecDeque::new(),
+            log_lines: 0,
+            is_within,
+            is_quiet: false,
+            displaced: None,
+        };
+        let id = self.insert(cx, entry)?;
+        Ok(Begun { id, sdp })
+    }
+
+    fn insert(&mut self, cx: &Context<'_>, mut entry: Entry) -> Result<SessionId, BeginError> {
+        let name = entry.session.name().to_owned();
+        let ufrag = entry.session.local_ufrag().to_owned();
+        let did = if entry.session.awaits_answer() {
+            "made"
+        } else {
+            "answered"
+        };
+        let who = entry.grant.who().to_owned();
+        let told = self.note_life(cx, &entry.claimant);
+        entry.is_quiet = told.is_none();
+        entry.log_lines = told.map_or(0, |_| CHANNEL_LOG_LINES);
+        let id = self.entries.insert(entry);
+        if !self.demux.insert_ufrag(&ufrag, id) {
+            self.entries.remove(id);
+            return Err(BeginError::Collision);
+        }
+        match told {
+            Some(untold) => {
+                let before = not_told(untold);
+                log::info!("session {name} of {who}: {did} an offer{before}");
+            }
+            None => log::debug!("session {name} of {who}: {did} an offer"),
+        }
+        self.names.insert(name, id);
+        self.stats.created += 1;
+        self.timers.set(TimerKey::Session(id), Some(cx.now));
+        self.touch(id);
+        Ok(id)
+    }
+
+    /// Returns whether the log tells of the life of one more session of a claimant: `Some` with how many before it are not told.
+    fn note_life(&mut self, cx: &Context<'_>, claimant: &Claimant) -> Option<u32> {
+        let names: Vec<String> = claimant.names().collect();
+        let passed = names.iter().map(|name| self.lives.pass(cx.now, name));
+        // All names are asked, so that each is counted.
+        let passed: Vec<Option<u32>> = passed.collect();
+        passed
+            .into_iter()
+            .try_fold(0, |most, untold| Some(most.max(untold?)))
+    }
+
+    /// Returns 128 random bits as a name: no session is met by trying.
+    fn random_name(&mut self) -> String {
+        let (high, low) = (self.random.next_u64(), self.random.next_u64());
+        format!("{high:016x}{low:016x}")
+    }
+}
+
+/// Runs what makes a session. str0m may panic on SDP that it does not expect; that is the end of the description and no more.
+fn guarded<R>(make: impl FnOnce() -> R) -> Option<R> {
+    let made = catch_unwind(AssertUnwindSafe(make));
+    if made.is_err() {
+        log::error!("a description met a bug, please report it");
+    }
+    made.ok()
+}

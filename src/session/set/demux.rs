@@ -1,0 +1,104 @@
+//! Which session a datagram belongs to, in O(1).
+//!
+//! str0m's own way is to ask every session. Here known address pairs are looked up, and a STUN
+//! request of an unknown pair names its session by the ufrag in its USERNAME (RFC 8445 §7.2.2).
+//! Whatever fits neither is dropped; there is no scan to fall back to, so a flood of rubbish
+//! costs two look-ups each.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use crate::ids::SessionId;
+
+/// The two maps. Keys come from the network, so both use the standard, keyed hash.
+#[derive(Debug, Default)]
+pub(super) struct Demux {
+    /// (ours, theirs) → session: every datagram after the first of a pair.
+    pairs: HashMap<(SocketAddr, SocketAddr), SessionId>,
+    /// Our ufrag → session: STUN requests of pairs not yet known.
+    ufrags: HashMap<String, SessionId>,
+}
+
+impl Demux {
+    /// Registers a session's ufrag. False: another session has it.
+    #[must_use]
+    pub(super) fn insert_ufrag(&mut self, ufrag: &str, session: SessionId) -> bool {
+        if self.ufrags.contains_key(ufrag) {
+            return false;
+        }
+        self.ufrags.insert(ufrag.to_owned(), session);
+        true
+    }
+
+    /// Forgets a session's ufrag.
+    pub(super) fn remove_ufrag(&mut self, ufrag: &str) {
+        self.ufrags.remove(ufrag);
+    }
+
+    /// Gives a pair to a session.
+    pub(super) fn insert_pair(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        session: SessionId,
+    ) {
+        self.pairs.insert((local, remote), session);
+    }
+
+    /// Forgets a pair, unless another session has taken it since.
+    pub(super) fn remove_pair(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        session: SessionId,
+    ) {
+        if self.pairs.get(&(local, remote)) == Some(&session) {
+            self.pairs.remove(&(local, remote));
+        }
+    }
+
+    /// The session of a pair.
+    pub(super) fn by_pair(&self, local: SocketAddr, remote: SocketAddr) -> Option<SessionId> {
+        self.pairs.get(&(local, remote)).copied()
+    }
+
+    /// The session with this ufrag.
+    pub(super) fn by_ufrag(&self, ufrag: &str) -> Option<SessionId> {
+        self.ufrags.get(ufrag).copied()
+    }
+
+    /// Learned pairs and registered ufrags, for the metrics and for tests of leaks.
+    pub(super) fn len(&self) -> (usize, usize) {
+        (self.pairs.len(), self.ufrags.len())
+    }
+
+    /// Whether nothing is registered.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.pairs.is_empty() && self.ufrags.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::util::slab::Id;
+
+    #[test]
+    fn a_pair_is_its_newest_sessions_and_is_forgotten_only_by_it() {
+        let (a, b) = (Id::from_bits(1), Id::from_bits(2));
+        let local = "127.0.0.1:1".parse().unwrap();
+        let remote = "127.0.0.1:2".parse().unwrap();
+        let mut demux = Demux::default();
+        assert!(demux.insert_ufrag("abcd", a));
+        assert!(!demux.insert_ufrag("abcd", b));
+        demux.insert_pair(local, remote, a);
+        demux.insert_pair(local, remote, b);
+        demux.remove_pair(local, remote, a);
+        assert_eq!(demux.by_pair(local, remote), Some(b));
+        assert_eq!(demux.by_pair(remote, local), None);
+        demux.remove_pair(local, remote, b);
+        demux.remove_ufrag("abcd");
+        assert!(demux.is_empty());
+    }
+}

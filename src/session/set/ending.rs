@@ -1,0 +1,213 @@
+//! How sessions end: politely, after a farewell, displaced by a newer one, or by a bug.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::{Entry, FAREWELL, SessionOwner, Sessions, TimerKey};
+use crate::ids::SessionId;
+use crate::session::control::Reply;
+use crate::session::event::{ConnectionState, EndReason};
+use crate::sources::Context;
+
+/// A session that has ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) id: SessionId,
+    pub(crate) name: String,
+    pub(crate) owner: SessionOwner,
+    pub(crate) state: ConnectionState,
+    pub(crate) reason: EndReason,
+    /// Why it made room for a newer session, if it did.
+    pub(crate) displaced: Option<&'static str>,
+}
+
+/// What a peer is told when its session is ended by us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bye {
+    TokenRevoked,
+    TokenExpired,
+    Disconnected,
+}
+
+impl Bye {
+    /// Returns the word on the control channel.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::TokenRevoked => "token-revoked",
+            Self::TokenExpired => "token-expired",
+            Self::Disconnected => "disconnected",
+        }
+    }
+
+    /// Returns the reason in the log and in events.
+    fn why(self) -> &'static str {
+        match self {
+            Self::TokenRevoked => "its token was revoked",
+            Self::TokenExpired => "its token has expired",
+            Self::Disconnected => "closed over the API",
+        }
+    }
+}
+
+impl Sessions {
+    /// Ends a session politely. The caller takes its last news.
+    pub(crate) fn close(&mut self, cx: &mut Context<'_>, id: SessionId, why: &'static str) {
+        let now = cx.now;
+        self.with(cx, id, |session, transmits| {
+            session.close(now, why, transmits)
+        });
+    }
+
+    /// Ends the session that makes room for a newer one of the same claimant.
+    pub(super) fn displace(&mut self, cx: &mut Context<'_>, oldest: SessionId) {
+        let why = "it did not connect, and a newer one needs its place";
+        self.stats.displaced += 1;
+        let Some(entry) = self.entries.get_mut(oldest) else {
+            return;
+        };
+        entry.displaced = Some(why);
+        // The peers of a link are told why by the link.
+        let reason = match entry.owner {
+            SessionOwner::Api => why,
+            SessionOwner::Link(_) => "it failed",
+        };
+        self.close(cx, oldest, reason);
+        while self.poll_news(oldest).is_some() {}
+    }
+
+    /// Ends a session, after telling its peer why.
+    pub(crate) fn say_bye(&mut self, cx: &mut Context<'_>, id: SessionId, bye: Bye) {
+        let now = cx.now;
+        self.with(cx, id, |session, transmits| {
+            let reason = bye.as_str();
+            session.tell(&Reply::Bye { reason });
+            session.write_control();
+            session.flush(now, transmits);
+        });
+        self.end_after_farewell(cx, id, bye.why());
+    }
+
+    /// Ends a session that has just been told why. Its association is closed a moment later: some libraries (libdatachannel) throw
+    /// away what they have not delivered when DTLS ends.
+    fn end_after_farewell(&mut self, cx: &mut Context<'_>, id: SessionId, why: &'static str) {
+        if self.farewells.len() >= self.limits.sessions {
+            return self.close(cx, id, why);
+        }
+        let reason = EndReason::Closed(why);
+        if let Some(entry) = self.forget(id, reason, Some(ConnectionState::Closed)) {
+            let at = cx.now + FAREWELL;
+            self.farewells.push_back((at, why, entry.session));
+            if !self.timers.is_set(TimerKey::Farewell) {
+                self.timers.set(TimerKey::Farewell, Some(at));
+            }
+        }
+    }
+
+    /// Closes the associations whose farewell has had its time.
+    pub(super) fn close_after_farewell(&mut self, cx: &mut Context<'_>) {
+        while self.farewells.front().is_some_and(|(at, ..)| *at <= cx.now)
+            && let Some((_, why, mut session)) = self.farewells.pop_front()
+        {
+            let (now, transmits) = (cx.now, cx.sources.transmits());
+            let closed = catch_unwind(AssertUnwindSafe(|| {
+                session.close(now, why, transmits);
+                drop(session);
+            }));
+            if closed.is_err() {
+                self.stats.panicked += 1;
+                log::error!("a session met a bug at its end, please report it");
+            }
+        }
+        let next = self.farewells.front().map(|(at, ..)| *at);
+        self.timers.set(TimerKey::Farewell, next);
+    }
+
+    /// Forgets a session.
+    pub(super) fn end(&mut self, id: SessionId, reason: EndReason) {
+        if let Some(entry) = self.forget(id, reason, None) {
+            let name = entry.session.name().to_owned();
+            // Dropping it runs str0m's code too, which after a panic may be in any state.
+            if catch_unwind(AssertUnwindSafe(|| drop(entry))).is_err() {
+                log::error!("session {name}: a bug at its end, please report it");
+            }
+        }
+    }
+
+    /// Takes a session out of everything here that knows it. `state`: what is told of it, if that is not its own.
+    fn forget(
+        &mut self,
+        id: SessionId,
+        reason: EndReason,
+        state: Option<ConnectionState>,
+    ) -> Option<Entry> {
+        let entry = self.entries.remove(id)?;
+        let name = entry.session.name().to_owned();
+        for (local, remote) in entry.session.pairs() {
+            self.demux.remove_pair(local, remote, id);
+        }
+        self.demux.remove_ufrag(entry.session.local_ufrag());
+        self.timers.set(TimerKey::Session(id), None);
+        self.names.remove(&name);
+        let state = match (&reason, entry.session.state()) {
+            (
+                EndReason::Panicked
+                | EndReason::NoCertificate
+                | EndReason::MessageTooLong
+                | EndReason::Protocol(_),
+                _,
+            ) => ConnectionState::Failed,
+            (_, own) => state.unwrap_or(own),
+        };
+        log_end(&entry, &reason);
+        self.ended.push_back(Ended {
+            id,
+            name,
+            owner: entry.owner,
+            state,
+            reason,
+            displaced: entry.displaced,
+        });
+        Some(entry)
+    }
+}
+
+fn log_end(entry: &Entry, reason: &EndReason) {
+    let (name, who) = (entry.session.name(), entry.grant.who());
+    match reason {
+        EndReason::Panicked => log::error!("session {name}: ended by a bug, please report it"),
+        EndReason::NoCertificate | EndReason::MessageTooLong | EndReason::Protocol(_)
+            if !entry.is_quiet =>
+        {
+            log::warn!("session {name} of {who}: ended: {reason}");
+        }
+        EndReason::NoCertificate
+        | EndReason::MessageTooLong
+        | EndReason::Protocol(_)
+        | EndReason::PeerClosed
+        | EndReason::Closed(_)
+        | EndReason::ConnectTimeout
+        | EndReason::DisconnectedTimeout => {
+            let level = entry.life_level();
+            log::log!(level, "session {name} of {who}: ended: {reason}");
+        }
+    }
+}
+
+impl Entry {
+    /// Returns the level of a log line about the session's own life.
+    pub(super) fn life_level(&self) -> log::Level {
+        if self.is_quiet {
+            log::Level::Debug
+        } else {
+            log::Level::Info
+        }
+    }
+
+    /// Returns the level of one more log line about a channel: a peer must not fill the disk by opening channels in a loop.
+    pub(super) fn channel_level(&mut self) -> log::Level {
+        if self.log_lines == 0 {
+            return log::Level::Debug;
+        }
+        self.log_lines -= 1;
+        log::Level::Info
+    }
+}

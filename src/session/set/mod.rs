@@ -1,0 +1,541 @@
+//! All sessions: who made each of them, which datagrams are whose, and what each has to say.
+//!
+//! str0m panics when it meets what it does not expect. Every call into it goes through [`Sessions::with`] or a [`Writer`], which
+//! catch that: a panic costs its session and nothing else.
+
+mod begin;
+mod channels;
+mod demux;
+mod ending;
+#[cfg(test)]
+mod tests;
+mod turn;
+
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use super::control::Reply;
+use super::crypto::Identity;
+use super::event::{ConnectionState, EndReason, Handled, SessionEvent};
+use super::sdp::{self, SdpError};
+use super::{Session, by_stun_ufrag};
+use crate::access::UnixTime;
+use crate::access::places::Claimant;
+use crate::access::scope::{Grant, Scope};
+use crate::channel::ChannelKey;
+use crate::datagram::TransmitQueue;
+use crate::endpoint::Count;
+use crate::ids::{LinkId, SessionId, SessionKind};
+use crate::limits::{self, Limits};
+use crate::sources::Context;
+use crate::util::rate_limit::RateLimits;
+use crate::util::slab::Slab;
+use crate::util::timers::Timers;
+pub(crate) use begin::{Begin, BeginError, Begun, Candidates, Description};
+pub(crate) use channels::{ClosedChannel, EndedChannel, Ending};
+use demux::Demux;
+pub(crate) use ending::{Bye, Ended};
+pub(crate) use turn::Writer;
+
+/// Who made a session, and hears of its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SessionOwner {
+    /// A request of our own API.
+    Api,
+    /// A connection between peers of the hub.
+    Link(LinkId),
+}
+
+/// What a session has to say to the owner of all sessions.
+#[derive(Debug)]
+pub(crate) enum SessionNews {
+    /// The connection state has changed.
+    State(ConnectionState),
+    /// A channel is open; it is to be bound or refused.
+    ChannelOpen(ChannelKey),
+    /// A channel was closed, by either side; it is to be removed.
+    ChannelClosed(ChannelKey),
+    /// A message of the peer.
+    Message {
+        channel: ChannelKey,
+        binary: bool,
+        data: Vec<u8>,
+    },
+    /// A message of so many bytes, on a channel that does not exist any more, was dropped.
+    Unbound(usize),
+}
+
+/// What a deadline of this component is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum TimerKey {
+    /// str0m's deadline, or a time-out of ours.
+    Session(SessionId),
+    /// An association is to be closed whose peer was told why.
+    Farewell,
+    /// Datagrams between sessions of this process.
+    Internal,
+}
+
+/// A session with what is known about it.
+struct Entry {
+    session: Session,
+    /// In whose name it acts, and what it may do.
+    grant: Grant,
+    /// Whose places it takes.
+    claimant: Claimant,
+    owner: SessionOwner,
+    /// Where its offer came from.
+    remote: Option<IpAddr>,
+    /// When its offer came.
+    created: UnixTime,
+    /// Whether it is on the list of touched sessions already.
+    touched: bool,
+    /// The channels that ended last.
+    closed: VecDeque<ClosedChannel>,
+    /// How many lines about its channels may still go into the log; further ones are for debugging only.
+    log_lines: u32,
+    /// Whether its peer is another session of this process: it counts as connected from the start.
+    is_within: bool,
+    /// Whether its whole life is for debugging only, because its claimant has made too many sessions.
+    is_quiet: bool,
+    /// Why it makes room for a newer session.
+    displaced: Option<&'static str>,
+}
+
+/// Why a datagram on the ICE socket was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stray {
+    /// No session knows the pair of addresses, and the datagram names none.
+    Stranger,
+    /// It names a session whose password it does not have (RFC 8489 §9.1.3).
+    Unauthenticated,
+    /// It is neither STUN nor DTLS nor anything else known.
+    Malformed,
+}
+
+impl Stray {
+    /// Returns the name in the metrics.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Stranger => "stranger",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Malformed => "malformed",
+        }
+    }
+}
+
+/// Counters of this component.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SessionStats {
+    /// Datagrams that came on the ICE sockets.
+    pub(crate) datagrams_received: Count,
+    /// Those of them that no session took.
+    pub(crate) strays: std::collections::BTreeMap<Stray, u64>,
+    pub(crate) created: u64,
+    pub(crate) refused: u64,
+    /// Sessions that made room for a newer one of the same claimant.
+    pub(crate) displaced: u64,
+    /// Sessions lost to a panic: bugs.
+    pub(crate) panicked: u64,
+}
+
+/// All sessions.
+pub(crate) struct Sessions {
+    entries: Slab<SessionKind, Entry>,
+    /// Sessions by their names in the API.
+    names: HashMap<String, SessionId>,
+    demux: Demux,
+    timers: Timers<TimerKey>,
+    /// Sessions that have had input or may be written to.
+    touched: VecDeque<SessionId>,
+    ended: VecDeque<Ended>,
+    /// Sessions that have ended, and when and why their associations are closed.
+    farewells: VecDeque<(Instant, &'static str, Session)>,
+    identity: Identity,
+    limits: Limits,
+    random: StdRng,
+    /// Limits the log lines about sessions, by whose they are.
+    lives: RateLimits<String>,
+    started: Instant,
+    /// How many sessions there were that only talk to others of this process.
+    internal: u32,
+    is_draining: bool,
+    stats: SessionStats,
+}
+
+impl Sessions {
+    /// Returns no sessions. `identity`: the DTLS certificate of all of them; `seed`: for names that cannot be guessed.
+    pub(crate) fn new(now: Instant, identity: Identity, limits: Limits, seed: [u8; 32]) -> Self {
+        Self {
+            entries: Slab::new(),
+            names: HashMap::new(),
+            demux: Demux::default(),
+            timers: Timers::default(),
+            touched: VecDeque::with_capacity(16),
+            ended: VecDeque::new(),
+            farewells: VecDeque::new(),
+            identity,
+            limits,
+            random: StdRng::from_seed(seed),
+            lives: RateLimits::new(
+                limits::LOGGED_LIVES,
+                limits::LOG_INTERVAL,
+                limits::LOGGED_NAMES,
+            ),
+            started: now,
+            internal: 0,
+            is_draining: false,
+            stats: SessionStats::default(),
+        }
+    }
+
+    /// Uses the limits of a new configuration. Sessions that exist keep theirs.
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    // ---- input ----
+
+    /// Gives a datagram to the session that it belongs to, and returns that session.
+    pub(crate) fn handle_datagram(
+        &mut self,
+        cx: &mut Context<'_>,
+        local: SocketAddr,
+        remote: SocketAddr,
+        datagram: &[u8],
+    ) -> Option<SessionId> {
+        let count = Count::one(datagram.len());
+        self.stats.datagrams_received.add(count);
+        let by_pair = self.demux.by_pair(local, remote);
+        // A request names its session, whichever session had the pair before: a peer that was killed comes back from the same port.
+        // Everything else has only its pair.
+        let by_name = by_stun_ufrag(datagram, |ufrag| Some(self.demux.by_ufrag(ufrag)));
+        let Some(id) = by_name.unwrap_or(by_pair) else {
+            self.count_stray(Stray::Stranger);
+            return None;
+        };
+        let (known, now) = (by_pair == Some(id), cx.now);
+        let handled = self.with(cx, id, |session, transmits| {
+            session.handle_datagram(now, local, remote, known, datagram, transmits)
+        });
+        match handled? {
+            Handled::Taken => {
+                self.touch(id);
+                return Some(id);
+            }
+            Handled::NotOurs => self.count_stray(Stray::Unauthenticated),
+            Handled::Malformed => self.count_stray(Stray::Malformed),
+        }
+        None
+    }
+
+    fn count_stray(&mut self, kind: Stray) {
+        *self.stats.strays.entry(kind).or_default() += 1;
+    }
+
+    /// Acts on deadlines that have passed until one of a session is among them, and returns that session.
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) -> Option<SessionId> {
+        while let Some(key) = self.timers.pop_expired(cx.now) {
+            match key {
+                TimerKey::Session(id) => {
+                    let now = cx.now;
+                    self.with(cx, id, |session, transmits| {
+                        session.handle_timeout(now, transmits);
+                    });
+                    self.touch(id);
+                    return Some(id);
+                }
+                TimerKey::Farewell => self.close_after_farewell(cx),
+                TimerKey::Internal => {}
+            }
+        }
+        None
+    }
+
+    /// Returns when [`Self::handle_timeout`] wants to be called.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Sets whether sessions of this process still have something to say to each other, for which this turn had no time.
+    pub(crate) fn set_internal_mail(&mut self, cx: &Context<'_>, waits: bool) {
+        self.timers.set(TimerKey::Internal, waits.then_some(cx.now));
+    }
+
+    /// Gives a session the answer to its offer.
+    pub(crate) fn accept_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: SessionId,
+        answer: &str,
+    ) -> Option<Result<(), SdpError>> {
+        let accepted = self.with(cx, id, |session, _| {
+            sdp::check_answer(answer).and_then(|checked| session.accept_answer(&checked))
+        });
+        self.touch(id);
+        accepted
+    }
+
+    /// Adds candidates that the peer has trickled; each with its line in what it came in.
+    pub(crate) fn add_candidates<'a>(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: SessionId,
+        mut candidates: impl Iterator<Item = (usize, &'a str)>,
+    ) -> Result<(), SdpError> {
+        let added = self.with(cx, id, |session, _| {
+            candidates.try_for_each(|(line, text)| session.add_remote_candidate(line, text))
+        });
+        self.touch(id);
+        added.unwrap_or(Ok(()))
+    }
+
+    /// Runs `f` on a session. A panic in it ends this session.
+    fn with<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: SessionId,
+        f: impl FnOnce(&mut Session, &mut TransmitQueue) -> R,
+    ) -> Option<R> {
+        let entry = self.entries.get_mut(id)?;
+        let transmits = cx.sources.transmits();
+        match catch_unwind(AssertUnwindSafe(|| f(&mut entry.session, transmits))) {
+            Ok(result) => Some(result),
+            Err(_) => {
+                self.end_panicked(id);
+                None
+            }
+        }
+    }
+
+    fn end_panicked(&mut self, id: SessionId) {
+        self.stats.panicked += 1;
+        self.end(id, EndReason::Panicked);
+    }
+
+    /// Panics inside a session, for the self-test.
+    pub(crate) fn panic_in(&mut self, cx: &mut Context<'_>, id: SessionId) {
+        self.with(cx, id, |_, _| panic!("the self-test asked for it"));
+    }
+
+    // ---- output ----
+
+    /// Takes out what a session has to say. Addresses and the end are dealt with here.
+    pub(crate) fn poll_news(&mut self, id: SessionId) -> Option<SessionNews> {
+        while let Some(event) = self.entries.get_mut(id)?.session.poll_event() {
+            match event {
+                SessionEvent::State(state) => return Some(SessionNews::State(state)),
+                SessionEvent::ChannelOpen(channel) => {
+                    return Some(SessionNews::ChannelOpen(channel));
+                }
+                SessionEvent::ChannelClosed(channel) => {
+                    return Some(SessionNews::ChannelClosed(channel));
+                }
+                SessionEvent::Message {
+                    channel,
+                    binary,
+                    data,
+                } => {
+                    return Some(SessionNews::Message {
+                        channel,
+                        binary,
+                        data,
+                    });
+                }
+                SessionEvent::Unbound { bytes } => return Some(SessionNews::Unbound(bytes)),
+                SessionEvent::PairLearned {
+                    local,
+                    remote,
+                    proved,
+                } => self.learn_pair(id, local, remote, proved),
+                SessionEvent::PairForgotten { local, remote } => {
+                    self.demux.remove_pair(local, remote, id);
+                }
+                SessionEvent::Ended(reason) => self.end(id, reason),
+            }
+        }
+        None
+    }
+
+    /// Gives a pair to a session. A vacant pair is taken by any session that sends to it; one that is taken moves only to a session
+    /// that has proved our password from there.
+    fn learn_pair(&mut self, id: SessionId, local: SocketAddr, remote: SocketAddr, proved: bool) {
+        let loser = match self.demux.by_pair(local, remote) {
+            Some(owner) if owner == id => return,
+            Some(_) if !proved => Some(id),
+            owner => {
+                self.demux.insert_pair(local, remote, id);
+                owner
+            }
+        };
+        if let Some(entry) = loser.and_then(|loser| self.entries.get_mut(loser)) {
+            entry.session.forget_pair(local, remote);
+        }
+    }
+
+    /// Takes out the next session that has ended.
+    pub(crate) fn poll_ended(&mut self) -> Option<Ended> {
+        self.ended.pop_front()
+    }
+
+    /// Takes out the next session that has had input or may be written to.
+    pub(crate) fn poll_touched(&mut self) -> Option<SessionId> {
+        self.touched.pop_front()
+    }
+
+    /// Puts a session on the list of those that have a turn.
+    pub(crate) fn touch(&mut self, id: SessionId) {
+        if let Some(entry) = self.entries.get_mut(id)
+            && !std::mem::replace(&mut entry.touched, true)
+        {
+            self.touched.push_back(id);
+        }
+    }
+
+    // ---- the control channel ----
+
+    /// Queues a message on a session's control channel, if it has one.
+    pub(crate) fn tell(&mut self, id: SessionId, reply: &Reply<'_>) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.session.tell(reply);
+            self.touch(id);
+        }
+    }
+
+    /// Answers a request of a peer, unless so much waits that it asks faster than it reads.
+    pub(crate) fn answer(&mut self, id: SessionId, reply: &Reply<'_>) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.session.answer(reply);
+            self.touch(id);
+        }
+    }
+
+    // ---- what is known ----
+
+    /// Returns a session.
+    pub(crate) fn get(&self, id: SessionId) -> Option<&Session> {
+        self.entries.get(id).map(|entry| &entry.session)
+    }
+
+    /// Returns what a session may do.
+    pub(crate) fn grant(&self, id: SessionId) -> Option<&Grant> {
+        self.entries.get(id).map(|entry| &entry.grant)
+    }
+
+    /// Returns who made a session.
+    pub(crate) fn owner(&self, id: SessionId) -> Option<SessionOwner> {
+        self.entries.get(id).map(|entry| entry.owner)
+    }
+
+    /// Sets the endpoints that a session may use.
+    pub(crate) fn set_scopes(&mut self, id: SessionId, scopes: Vec<Scope>) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.grant.scopes = scopes;
+        }
+    }
+
+    /// Returns the name of a session in the API.
+    pub(crate) fn name(&self, id: SessionId) -> Option<&str> {
+        self.get(id).map(Session::name)
+    }
+
+    /// Returns the session of this name.
+    pub(crate) fn find(&self, name: &str) -> Option<SessionId> {
+        self.names.get(name).copied()
+    }
+
+    /// Returns all sessions.
+    pub(crate) fn ids(&self) -> Vec<SessionId> {
+        self.entries.ids()
+    }
+
+    /// Returns the sessions that this token has made.
+    pub(crate) fn ids_of_token(&self, token: &str) -> Vec<SessionId> {
+        let entries = self.entries.iter();
+        let ours = entries.filter(|(_, entry)| entry.grant.is_of(token));
+        ours.map(|(id, _)| id).collect()
+    }
+
+    /// Returns how many sessions there are.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Returns whether there is no session.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Returns how many pairs of addresses were learned.
+    pub(crate) fn pairs(&self) -> usize {
+        self.demux.len().0
+    }
+
+    /// Returns the fingerprint of the DTLS certificate.
+    pub(crate) fn fingerprint(&self) -> &str {
+        self.identity.fingerprint()
+    }
+
+    /// Returns the counters.
+    pub(crate) fn stats(&self) -> &SessionStats {
+        &self.stats
+    }
+
+    /// Returns where a session's offer came from, when it came, and which of its channels ended last.
+    pub(crate) fn origin(&self, id: SessionId) -> Option<Origin<'_>> {
+        let entry = self.entries.get(id)?;
+        Some(Origin {
+            remote: entry.remote,
+            created: entry.created,
+            closed: &entry.closed,
+        })
+    }
+
+    /// Returns how many bytes of a session's messages have not been acknowledged.
+    pub(crate) fn unacknowledged_bytes(&mut self, cx: &mut Context<'_>, id: SessionId) -> usize {
+        let bytes = self.with(cx, id, |session, _| session.unacknowledged_bytes());
+        bytes.unwrap_or(0)
+    }
+
+    // ---- the end of the daemon ----
+
+    /// Begins no more sessions, and has those that exist close their channels without delay.
+    pub(crate) fn start_draining(&mut self, cx: &mut Context<'_>) {
+        self.is_draining = true;
+        for id in self.entries.ids() {
+            self.with(cx, id, |session, _| session.hurry());
+        }
+    }
+
+    /// Returns whether everything that was written has been acknowledged.
+    pub(crate) fn is_flushed(&mut self, cx: &mut Context<'_>) -> bool {
+        let ids = self.entries.ids();
+        ids.into_iter().all(|id| {
+            let flushed = self.with(cx, id, |session, _| session.is_flushed());
+            flushed.unwrap_or(true)
+        })
+    }
+}
+
+/// Where a session comes from, and what became of its channels.
+pub(crate) struct Origin<'a> {
+    pub(crate) remote: Option<IpAddr>,
+    pub(crate) created: UnixTime,
+    pub(crate) closed: &'a VecDeque<ClosedChannel>,
+}
+
+/// Returns the part of a log line that says how many lines before it were left out.
+fn not_told(untold: u32) -> String {
+    if untold == 0 {
+        return String::new();
+    }
+    format!(" ({untold} before it are not in the log)")
+}
+
+/// How long a peer that was told why its session ends has for that.
+const FAREWELL: Duration = Duration::from_millis(50);

@@ -1,0 +1,108 @@
+//! A session's turn: what waits for the peer is written, then str0m is drained once.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use super::{Sessions, TimerKey};
+use crate::channel::{ChannelKey, PeerWriter, Written};
+use crate::ids::SessionId;
+use crate::session::Session;
+use crate::session::event::ConnectionState;
+use crate::sources::Context;
+
+/// Keep-alives of sessions with nothing in flight happen together at multiples of this. The shortest wait that it may lengthen is
+/// [`SOON`], longer than a delayed acknowledgement (200 ms, RFC 9260 §6.2).
+const TOGETHER: Duration = Duration::from_millis(250);
+/// The multiples for other sessions, whose deadline may be that of a retransmission.
+const NEARLY: Duration = Duration::from_millis(50);
+const SOON: Duration = Duration::from_millis(250);
+
+/// Writes messages to the peer of one session.
+pub(crate) struct Writer<'a> {
+    session: &'a mut Session,
+    has_panicked: bool,
+}
+
+impl PeerWriter for Writer<'_> {
+    fn is_writable(&self) -> bool {
+        !self.has_panicked && self.session.is_writable()
+    }
+
+    fn write(&mut self, channel: ChannelKey, binary: bool, bytes: &[u8]) -> Written {
+        let session = &mut *self.session;
+        let write = || session.write(channel, binary, bytes);
+        catch_unwind(AssertUnwindSafe(write)).unwrap_or_else(|_| {
+            self.has_panicked = true;
+            Written::Gone
+        })
+    }
+}
+
+impl Sessions {
+    /// Begins a session's turn: what waits on its control channel is written before any payload. Returns whether the control channel has
+    /// room for what can wait; `None` if the session has ended.
+    pub(crate) fn begin_turn(&mut self, id: SessionId) -> Option<bool> {
+        let entry = self.entries.get_mut(id)?;
+        entry.touched = false;
+        Some(entry.session.has_room_for_answers())
+    }
+
+    /// Writes what waits on a session's control channel, and then what `write` writes.
+    pub(crate) fn write(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: SessionId,
+        write: impl FnOnce(&mut Writer<'_>),
+    ) {
+        let now = cx.now;
+        self.with(cx, id, |session, _| session.write_control());
+        let Some(entry) = self.entries.get_mut(id) else {
+            return;
+        };
+        let mut writer = Writer {
+            session: &mut entry.session,
+            has_panicked: false,
+        };
+        if writer.is_writable() {
+            write(&mut writer);
+        }
+        if writer.has_panicked {
+            return self.end_panicked(id);
+        }
+        self.with(cx, id, |session, transmits| session.flush(now, transmits));
+    }
+
+    /// Returns the control channel of a session whose peer does not read it.
+    pub(crate) fn overflowed_control(&self, id: SessionId) -> Option<ChannelKey> {
+        self.get(id)?.overflowed_control()
+    }
+
+    /// Ends a session's turn: its deadline is set.
+    pub(crate) fn end_turn(&mut self, cx: &Context<'_>, id: SessionId) {
+        let Some(entry) = self.entries.get_mut(id) else {
+            return;
+        };
+        let mut deadline = entry.session.poll_timeout();
+        if let Some(at) = deadline.as_mut().filter(|at| **at >= cx.now + SOON) {
+            let quiet = entry.session.is_quiet();
+            let step = if quiet { TOGETHER } else { NEARLY };
+            *at = round_up(self.started, *at, step);
+        }
+        self.timers.set(TimerKey::Session(id), deadline);
+    }
+
+    /// Logs a change of state.
+    pub(crate) fn log_state(&self, id: SessionId, state: ConnectionState) {
+        if let Some(entry) = self.entries.get(id) {
+            let (level, name) = (entry.life_level(), entry.session.name());
+            log::log!(level, "session {name}: {}", state.as_str());
+        }
+    }
+}
+
+/// Returns the first multiple of `step` since `start` that is not before `at`, so that many sessions share a wake-up.
+fn round_up(start: Instant, at: Instant, step: Duration) -> Instant {
+    let since = at.saturating_duration_since(start).as_millis();
+    let steps = u32::try_from(since.div_ceil(step.as_millis())).unwrap_or(u32::MAX);
+    start + step.saturating_mul(steps)
+}
