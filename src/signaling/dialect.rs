@@ -1,0 +1,231 @@
+//! What a dialect is: the requests that it claims, what reaches it, and what it asks for.
+//!
+//! A dialect is one folder with a type that implements [`Dialect`], one field and one row in `rendezvous/table.rs`. A dialect knows
+//! no other dialect and no connection between peers: it reads and changes who is in the hub through [`Lobby`], and everything
+//! that leaves it is an [`Output`].
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::call::{LinkNews, Order};
+use super::door::{PageOrigin, Standing};
+use super::message::Signal;
+use super::rendezvous::lobby::Lobby;
+use crate::access::visitors::Right;
+use crate::config::{HubConfig, KeyConfig};
+use crate::http::{Method, RequestHead, Response};
+use crate::ids::{EndpointId, LinkId, PeerId, RequestId, SocketId};
+use crate::websocket::WsMessage;
+
+/// Which dialect: its place in the table of dialects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct DialectId(pub(super) u8);
+
+/// A request that a dialect claims: its method and its decoded path, without an empty segment at the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(super) dialect: DialectId,
+    pub(super) method: Method,
+    pub(super) segments: Vec<String>,
+}
+
+impl Claim {
+    /// Returns the segments of the path.
+    pub(super) fn path(&self) -> Vec<&str> {
+        self.segments.iter().map(String::as_str).collect()
+    }
+}
+
+/// What a dialect says of paths without any state: one row of functions.
+pub(crate) struct Paths {
+    /// Whether a path with these first two segments, not decoded, may be one of this dialect. It is asked for every request.
+    pub(super) may_claim: fn(first: &str, second: Option<&str>) -> bool,
+    /// Whether a path belongs to this dialect, whatever the method.
+    pub(super) claims: fn(path: &[&str]) -> bool,
+    /// The value of `Allow` for a path as it was written, with an empty segment at the end if there is one.
+    pub(super) allow: fn(path: &[&str]) -> String,
+    /// The response to a method that the path does not take.
+    pub(super) not_allowed: fn(&Claim) -> Option<Response>,
+    /// Whether the request is acted upon when its body has come.
+    pub(super) takes_body: fn(&Claim) -> bool,
+    /// An error in the form that the dialect's clients read: status, field, and a sentence.
+    pub(super) error: fn(&Claim, u16, &'static str, &str) -> Response,
+    /// The keys that admit clients of this dialect.
+    pub(super) keys: fn(&HubConfig) -> &[KeyConfig],
+    /// Every path, with `{}` for a segment of any text.
+    pub(super) routes: fn() -> Vec<&'static str>,
+}
+
+/// A request whose host and origin were checked.
+#[derive(Debug, Clone)]
+pub(crate) struct DialectRequest {
+    /// The request that is to be answered.
+    pub(crate) id: RequestId,
+    /// The dialect that claims it, and the path.
+    pub(crate) claim: Claim,
+    /// Where the client is.
+    pub(crate) standing: Standing,
+    /// The page that asks.
+    pub(crate) origin: PageOrigin,
+    /// Our address of the connection.
+    pub(crate) local: SocketAddr,
+    /// What followed the question mark, not decoded.
+    pub(crate) query: String,
+}
+
+/// What has come of a request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum RequestInput<'a> {
+    /// The head of a request that is acted upon without its body.
+    Head(&'a RequestHead),
+    /// The body.
+    Body(&'a [u8]),
+}
+
+/// What a WebSocket is for. The dialect that asked for the upgrade knows more by the number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SocketUse {
+    pub(super) dialect: DialectId,
+    pub(super) number: u64,
+}
+
+/// What has happened to a WebSocket.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum SocketInput<'a> {
+    /// The WebSocket was opened, with the number of its [`Output::Upgrade`].
+    Opened(u64),
+    /// The client has sent a message.
+    Message(&'a WsMessage),
+    /// So many bytes still wait to be written.
+    Drained(usize),
+    /// The WebSocket was closed.
+    Closed,
+}
+
+/// Who has shown a right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// The connection of this request.
+    Request(RequestId),
+    /// The connection of this WebSocket.
+    Socket(SocketId),
+}
+
+/// Why a peer has to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Eviction {
+    /// The configuration has a peer of this id.
+    IdIsConfigured,
+    /// The configuration has taken the key away, or the page's origin.
+    KeyIsGone,
+}
+
+/// What leaves a dialect.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// Answers a request.
+    Answer(RequestId, Response),
+    /// Closes the connection of a request after what was written to it.
+    HangUp(RequestId),
+    /// Makes a WebSocket of a request. `key`: its `Sec-WebSocket-Key`.
+    Upgrade {
+        request: RequestId,
+        key: String,
+        number: u64,
+    },
+    /// Sends a text frame.
+    Send(SocketId, String),
+    /// Closes a WebSocket with a code (RFC 6455 §7.4.1) and a reason.
+    Close(SocketId, u16, &'static str),
+    /// Pings a WebSocket, which is closed unless it answers in this time.
+    Probe(SocketId, Duration),
+    /// Notes a right that was shown.
+    ShowRight(Shown, Right),
+    /// Does something about connections of the dialect's peers.
+    Link(Order),
+    /// Ends all connections of a peer of ours, and takes it out of the hub.
+    Remove(PeerId),
+    /// Opens a content port.
+    OpenPort { bind: SocketAddr },
+    /// Closes a content port.
+    ClosePort(EndpointId),
+    /// Lists this machine's addresses and networks anew; nothing waits for it.
+    ListAddresses,
+}
+
+/// What a dialect has refused and dropped since the beginning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Signals that were not understood, or that did not fit.
+    pub(crate) signals_refused: u64,
+    /// Events that made room because no program asked for them.
+    pub(crate) events_dropped: u64,
+}
+
+/// A way in which clients speak to the hub.
+///
+/// After every `handle_*` the owner calls `poll_output` until it returns `None`.
+pub(crate) trait Dialect {
+    /// Acts on a request.
+    fn handle_request(
+        &mut self,
+        lobby: &mut Lobby<'_>,
+        request: &DialectRequest,
+        input: RequestInput<'_>,
+    );
+
+    /// The client of a request sends no more. What it waits for is answered or ended.
+    fn handle_half_closed(&mut self, _lobby: &mut Lobby<'_>, _request: RequestId) {}
+
+    /// The connection of a request was closed.
+    fn handle_gone(&mut self, _lobby: &mut Lobby<'_>, _request: RequestId) {}
+
+    /// Acts on what has happened to a WebSocket.
+    fn handle_socket(
+        &mut self,
+        _lobby: &mut Lobby<'_>,
+        _socket: SocketId,
+        _input: SocketInput<'_>,
+    ) {
+    }
+
+    /// Tells a peer of this dialect what another peer says.
+    fn handle_delivery(
+        &mut self,
+        _lobby: &mut Lobby<'_>,
+        _to: PeerId,
+        _from: &str,
+        _signal: &Signal,
+    ) {
+    }
+
+    /// Acts on what has become of a connection of one of this dialect's peers.
+    fn handle_link(&mut self, _lobby: &mut Lobby<'_>, _link: LinkId, _news: LinkNews) {}
+
+    /// Ends a peer of this dialect.
+    fn handle_eviction(&mut self, lobby: &mut Lobby<'_>, peer: PeerId, why: Eviction);
+
+    /// A deadline has passed.
+    fn handle_timeout(&mut self, _lobby: &mut Lobby<'_>) {}
+
+    /// Returns when [`Self::handle_timeout`] is to be called.
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Does what waits for the end of a turn.
+    fn settle(&mut self, _lobby: &mut Lobby<'_>) {}
+
+    /// Returns whether [`Self::settle`] would do nothing.
+    fn is_quiet(&self) -> bool {
+        true
+    }
+
+    /// Takes out the next thing that leaves the dialect.
+    fn poll_output(&mut self) -> Option<Output>;
+
+    /// Returns what was refused and dropped.
+    fn counts(&self) -> Counts {
+        Counts::default()
+    }
+}

@@ -1,0 +1,236 @@
+//! What leaves the rendezvous, and what it is asked for a channel.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::access::places::Claimant;
+use crate::access::scope::{Grant, Scope};
+use crate::access::visitors::Right;
+use crate::http::Response;
+use crate::ids::{BridgeId, EndpointId, LinkId, RequestId, RouteId, SessionId, SocketId};
+use crate::payload::Serialization;
+use crate::session::channels::ChannelWish;
+pub(crate) use crate::signaling::dialect::{Shown, SocketUse};
+
+/// Where a client is, as far as candidates are concerned.
+pub(crate) type Vantage = crate::ice::gatherer::Peer;
+
+/// Something for the rest of the gateway to do.
+#[derive(Debug)]
+pub(crate) enum RendezvousEvent {
+    /// Answer a request. The response has no headers of CORS yet.
+    Answer(RequestId, Response),
+    /// Read the body of a request, for `handle_body`.
+    AcceptBody(RequestId),
+    /// Close the connection of a request after what was written to it.
+    HangUp(RequestId),
+    /// Make a WebSocket of a request.
+    Upgrade {
+        /// The request.
+        request: RequestId,
+        /// For `handle_socket_opened`.
+        purpose: SocketUse,
+        /// The value of `Sec-WebSocket-Key`.
+        key: String,
+    },
+    /// Send a text frame; `handle_socket_full` if there is no room for it.
+    Send(SocketId, String),
+    /// Close a WebSocket with a code (RFC 6455 §7.4.1) and a reason.
+    Close(SocketId, u16, &'static str),
+    /// Ping a WebSocket, and close it unless it answers in this time.
+    Probe(SocketId, Duration),
+    /// Note a right that a connection has shown.
+    ShowRight(Shown, Right),
+    /// List this machine's addresses, for `handle_gathered`.
+    Gather(LinkId),
+    /// Begin a session, for `handle_begun`.
+    Begin {
+        /// The link that the session is for.
+        link: LinkId,
+        /// Who makes the offer.
+        how: Beginning,
+        /// What the session may do.
+        rights: Grant,
+        /// Who takes a place among sessions.
+        claimant: Claimant,
+        /// Where the other side is.
+        place: Place,
+    },
+    /// Give a session its answer, for `handle_answered`.
+    AcceptAnswer {
+        /// The link.
+        link: LinkId,
+        /// Its session.
+        session: SessionId,
+        /// The answer.
+        sdp: String,
+    },
+    /// Give a session candidates of its peer.
+    AddCandidates {
+        /// The session.
+        session: SessionId,
+        /// Candidates (RFC 8839 §5.1).
+        candidates: Vec<String>,
+    },
+    /// Close a session whose link has ended. `handle_session_ended` has no effect for that link any more.
+    CloseSession {
+        /// The session.
+        session: SessionId,
+        /// The reason.
+        why: &'static str,
+    },
+    /// Set the endpoints that a session may use.
+    SetScopes {
+        /// The session.
+        session: SessionId,
+        /// The scopes in place of those before.
+        scopes: Vec<Scope>,
+    },
+    /// Bind a route to something else.
+    Rebind {
+        /// The route.
+        route: RouteId,
+        /// What it is bound to from now on.
+        target: Target,
+    },
+    /// Send the messages of a route to this address, or (`None`) to the last sender.
+    Redirect {
+        /// The route.
+        route: RouteId,
+        /// The address.
+        to: Option<SocketAddr>,
+    },
+    /// Write and read the messages of a route in this way, or (`None`) leave them as they are.
+    Transcode {
+        /// The route.
+        route: RouteId,
+        /// The way.
+        serialization: Option<Serialization>,
+    },
+    /// Make sure that a socket exists that can send to addresses of this family.
+    PrepareSender(IpAddr),
+    /// Open a content port, for `handle_port`.
+    OpenPort {
+        /// Its address.
+        bind: SocketAddr,
+    },
+    /// Close a content port.
+    ClosePort(EndpointId),
+    /// Remove a bridge whose halves have ended.
+    CloseBridge(BridgeId),
+    /// List this machine's addresses and networks anew; nothing waits for it.
+    ListAddresses,
+    /// Tell how many bytes a session has not seen acknowledged, for `answer_status`.
+    Status {
+        /// The request that asks.
+        request: RequestId,
+        /// The link that it asks about.
+        link: LinkId,
+        /// The session of the link, if it has one.
+        session: Option<SessionId>,
+    },
+    /// Tell readers of `/events`.
+    Publish(&'static str, Value),
+}
+
+/// How a session begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// We make the offer, with this channel.
+    Offer(ChannelWish),
+    /// We answer this offer.
+    Answer(String),
+}
+
+/// Where the other side of a link is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In this very process.
+    Within,
+    /// Somewhere that ICE finds.
+    Vantage(Vantage),
+}
+
+/// What a route is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// An endpoint of the configuration.
+    Endpoint(EndpointId),
+    /// A content port.
+    Port(EndpointId),
+    /// What stands between two pages. The bridge is made when its first route is bound.
+    Bridge(BridgeId),
+    /// The socket that only sends.
+    Sender,
+}
+
+/// How a channel of a link is bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ChannelPlan {
+    /// What the channel is bound to.
+    pub(crate) target: Target,
+    /// Whether the other peer may write to the target.
+    pub(crate) may_write: bool,
+    /// How messages are written and read; `None`: they are left as they are.
+    pub(crate) serialization: Option<Serialization>,
+    /// Whether messages go out in text frames.
+    pub(crate) as_text: bool,
+    /// Where messages go instead of to the last sender.
+    pub(crate) redirect: Option<SocketAddr>,
+}
+
+/// Why a channel of a link is not bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChannelRefusal {
+    /// The link has a channel.
+    SecondChannel,
+    /// The configuration has no endpoint for the label, or the endpoint does not exist.
+    NoEndpoint,
+    /// The link has no right to the endpoint.
+    Forbidden,
+}
+
+impl ChannelRefusal {
+    /// Returns the reason in the words of the control channel.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::SecondChannel => "too-many-channels",
+            Self::NoEndpoint | Self::Forbidden => "unknown-endpoint",
+        }
+    }
+
+    /// Returns a sentence for people.
+    pub(crate) fn detail(self) -> &'static str {
+        match self {
+            // Both libraries have a connection for each channel.
+            Self::SecondChannel => "a data connection has one channel",
+            Self::NoEndpoint => "this peer has no endpoint for this label, or it is not there",
+            Self::Forbidden => "this connection may not use that endpoint",
+        }
+    }
+}
+
+/// Figures for the metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct RendezvousStats {
+    /// Peers of the hub.
+    pub(crate) peers: usize,
+    /// Links, those included that have ended and can still be asked about.
+    pub(crate) links: usize,
+    /// Content ports.
+    pub(crate) content_ports: usize,
+    /// Requests that wait for an event of a peer or connection.
+    pub(crate) parked_polls: usize,
+    /// Peers and pages that had no place, or whose id was in use.
+    pub(crate) peers_refused: u64,
+    /// Signals that were not understood, had no room, or were dropped.
+    pub(crate) signals_refused: u64,
+    /// Links that had no place. The gateway counts them as refused sessions.
+    pub(crate) links_refused: u64,
+    /// Events of peers and connections that made room, because no program asked for them.
+    pub(crate) events_dropped: u64,
+    /// Guessed keys and wrong credentials.
+    pub(crate) tries_failed: u64,
+}
