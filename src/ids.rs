@@ -68,11 +68,15 @@ pub struct SocketId(pub ConnectionId);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BridgeId(pub u32);
 
+/// Which dialect: its place in the table of dialects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DialectId(pub u8);
+
 /// What the WebSocket of a dialect is for. The dialect that asked for the upgrade knows more by the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SocketUse {
-    /// The dialect's place in the table of dialects.
-    pub dialect: u8,
+    /// The dialect.
+    pub dialect: DialectId,
     /// The number that the dialect has given the WebSocket.
     pub number: u64,
 }

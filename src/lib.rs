@@ -22,13 +22,11 @@ pub mod cli;
 pub mod config;
 pub mod connection;
 pub mod datagram;
-#[allow(dead_code, reason = "the gateway uses it when it is wired in")]
 mod devices;
 mod drops;
 pub mod endpoint;
 pub mod error;
 pub mod framing;
-#[allow(dead_code, reason = "the gateway uses it when it is wired in")]
 mod front;
 #[doc(hidden)]
 pub mod fuzz;

@@ -16,7 +16,6 @@ use thingway::config::{Config, EndpointKind};
 use thingway::endpoint::FailureKind;
 use thingway::error::Fatal;
 use thingway::gateway::Gateway;
-use thingway::gateway::source::Exit;
 use thingway::io::config_files::ConfigFiles;
 use thingway::io::event_loop::EventLoop;
 use thingway::io::identity::StateError;
@@ -25,6 +24,7 @@ use thingway::io::{
     access_file, addresses, control_socket, identity, limits, log as logging, ports as io_ports,
     tls_files, tty,
 };
+use thingway::sources::Exit;
 use thingway::{ports, report, selftest};
 
 fn main() -> ExitCode {

@@ -47,7 +47,7 @@ pub(crate) use report::{DeviceReport, DropNews, EndpointView, RouteReport};
 use route::Route;
 pub(crate) use script::{After, Asker, NoRoute, Outcome};
 use share::Share;
-pub(crate) use writers::Writing;
+pub(crate) use writers::{Heartbeat, Writing};
 
 /// What a deadline of this component is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -42,7 +42,7 @@ use crate::util::rate_limit::RateLimit;
 use crate::util::slab::Slab;
 use crate::util::timers::Timers;
 use crate::websocket::WsMessage;
-pub(crate) use authorize::{forbidden, refused};
+pub(crate) use authorize::{NotLocal, refused};
 use connection::Connection;
 use expiry::{Delayed, Stored};
 use listeners::Listener;

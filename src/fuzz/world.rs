@@ -10,10 +10,10 @@ use crate::datagram::Meta;
 use crate::endpoint::line::{FlowControl, Format, LineFault, LineStatus};
 use crate::endpoint::{Failure, FailureKind};
 use crate::gateway::Gateway;
-use crate::gateway::source::{Command, Exit};
 use crate::ids::SourceId;
 use crate::limits;
 use crate::session::crypto::Identity;
+use crate::sources::{Command, Exit};
 
 const CONFIG: &str = "[http]\nlisten = [\"127.0.0.1:8000\", \"192.0.2.1:8443\"]\n\
     allowed_origins = [\"https://a.example\"]\n[api]\nconfigure = true\n\

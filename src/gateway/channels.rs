@@ -1,270 +1,232 @@
-//! The life of channels: bound, refused, ended, each time with a reason that can be found.
+//! The life of channels: bound, refused, closed, each time with a reason that can be found.
 
 use std::time::Instant;
 
 use serde_json::json;
 
-use super::Gateway;
-use super::routes::Route;
-use super::sessions::{ClosedChannel, Entry};
+use super::{Gateway, cx};
 use crate::access::scope::Verb;
-use crate::endpoint::DropReason;
-use crate::ids::{EndpointId, RouteId, SessionId};
+use crate::channel::ChannelKey;
+use crate::devices::Bind;
+use crate::ids::{EndpointId, LinkId, RouteId, SessionId};
 use crate::limits;
-use crate::session::channels::{Binding, ChannelKey, Reliability};
-use crate::session::control::{self, Reply};
-use crate::util::redact::Redacted;
+use crate::payload::Serialization;
+use crate::session::channels::{Binding, Reliability};
+use crate::session::control;
+use crate::session::set::{Ending, SessionOwner};
+
+/// How a channel is bound.
+struct Plan {
+    endpoint: EndpointId,
+    may_write: bool,
+    serialization: Option<Serialization>,
+    as_text: bool,
+}
 
 impl Gateway {
+    /// Decides about a channel that has opened.
     pub(super) fn handle_channel_open(&mut self, now: Instant, id: SessionId, key: ChannelKey) {
-        let Some(entry) = self.sessions.get_mut(id) else {
-            return;
-        };
-        let channels = entry.session.channels().iter();
-        let open = channels.filter(|(_, it)| it.binding != Binding::Closing);
-        let open = open.count();
-        let Some(channel) = entry.session.channels().get(key) else {
+        let (Some(channel), Some(owner)) =
+            (self.sessions.channel(id, key), self.sessions.owner(id))
+        else {
             return;
         };
         let label = channel.label.clone();
         let nothing_lives = Reliability::MaxPacketLifetime { lifetime: 0 };
         let is_stillborn = channel.reliability == nothing_lives;
         if self.fault.is_some_and(|fault| fault == label) {
-            self.with_session(id, |_, _| panic!("the self-test asked for it"));
-            return;
+            return self.sessions.panic_in(cx!(self, now), id);
         }
+        let most = self.limits.channels_per_session;
         if self.drain.is_some() {
-            return self.refuse_channel(id, key, "draining", "the gateway is shutting down");
+            let detail = "the gateway is shutting down";
+            return self.refuse_channel(now, id, key, "draining", detail);
         }
-        if open > self.limits.channels_per_session {
-            let detail = format!("a session has at most {}", self.limits.channels_per_session);
-            return self.refuse_channel(id, key, "too-many-channels", &detail);
+        if self.sessions.open_channels(id) > most {
+            let detail = format!("a session has at most {most}");
+            return self.refuse_channel(now, id, key, "too-many-channels", &detail);
         }
         if is_stillborn {
             // SCTP would throw away whatever we send before it was sent once.
             let detail =
                 "with maxPacketLifeTime 0 nothing can be sent back; maxRetransmits 0 sends it once";
-            return self.refuse_channel(id, key, "bad-reliability", detail);
+            return self.refuse_channel(now, id, key, "bad-reliability", detail);
         }
-        if let Some(link) = entry.link {
-            return self.open_link_channel(now, id, key, link);
+        match owner {
+            SessionOwner::Link(link) => self.open_link_channel(now, id, key, link, &label),
+            SessionOwner::Api if label == control::LABEL => self.open_control(now, id, key),
+            SessionOwner::Api => self.open_named_channel(now, id, key, &label),
         }
-        if label == control::LABEL {
-            return self.open_control(id, key);
-        }
-        if label.is_empty() || label.len() > limits::LABEL {
-            let detail = format!("a label has 1 to {} bytes", limits::LABEL);
-            return self.refuse_channel(id, key, "bad-label", &detail);
-        }
-        let may_read = entry.grant.allows(&label, Verb::Read);
-        let may_write = entry.grant.allows(&label, Verb::Write);
-        let found = self.routing.endpoint_names.get(&label).copied();
-        let Some(endpoint) = found.filter(|_| may_read) else {
-            let detail = "no endpoint has this name; GET /endpoints lists those there are";
-            return self.refuse_channel(id, key, "unknown-endpoint", detail);
-        };
-        self.bind_channel(now, id, key, endpoint, may_write);
     }
 
-    /// Binds a channel to an endpoint.
-    pub(super) fn bind_channel(
+    /// Binds a channel to the endpoint that its label names.
+    fn open_named_channel(&mut self, now: Instant, id: SessionId, key: ChannelKey, label: &str) {
+        if label.is_empty() || label.len() > limits::LABEL {
+            let detail = format!("a label has 1 to {} bytes", limits::LABEL);
+            return self.refuse_channel(now, id, key, "bad-label", &detail);
+        }
+        let grant = self.sessions.grant(id);
+        let allows = |verb| grant.is_some_and(|grant| grant.allows(label, verb));
+        let (may_read, may_write) = (allows(Verb::Read), allows(Verb::Write));
+        let Some(endpoint) = self.devices.find(label).filter(|_| may_read) else {
+            let detail = "no endpoint has this name; GET /endpoints lists those there are";
+            return self.refuse_channel(now, id, key, "unknown-endpoint", detail);
+        };
+        let how = Plan {
+            endpoint,
+            may_write,
+            serialization: None,
+            as_text: false,
+        };
+        self.bind_channel(now, id, key, how);
+    }
+
+    /// Binds the channel of a connection between peers to what that connection is for.
+    fn open_link_channel(
         &mut self,
         now: Instant,
         id: SessionId,
         key: ChannelKey,
-        endpoint: EndpointId,
-        may_write: bool,
+        link: LinkId,
+        label: &str,
+    ) {
+        let plan = match self.rendezvous.plan_channel(link, label) {
+            Ok(plan) => plan,
+            Err(why) => {
+                return self.refuse_channel(now, id, key, why.reason(), why.detail());
+            }
+        };
+        let Some(channel) = self.sessions.channel(id, key) else {
+            return;
+        };
+        let reliable = channel.is_reliable() && channel.ordered;
+        let how = Plan {
+            endpoint: self.endpoint_of(now, plan.target),
+            may_write: plan.may_write,
+            serialization: plan.serialization,
+            as_text: plan.as_text,
+        };
+        if let Some(route) = self.bind_channel(now, id, key, how) {
+            self.devices.redirect(route, plan.redirect);
+            let (cx, label) = (cx!(self, now), label.to_owned());
+            self.rendezvous
+                .handle_channel_bound(cx, link, route, label, reliable);
+        }
+    }
+
+    /// Binds a channel to an endpoint.
+    fn bind_channel(
+        &mut self,
+        now: Instant,
+        id: SessionId,
+        key: ChannelKey,
+        how: Plan,
     ) -> Option<RouteId> {
-        let channel = self.sessions.get(id)?.session.channels().get(key)?;
-        let (label, stream) = (channel.label.clone(), channel.stream);
-        let reliable = channel.is_reliable();
-        let endpoint = self.device_for_channel(endpoint);
-        let window = self.limits.route_queue;
-        let mut route = Route::new(id, key, (stream, label.clone()), endpoint, reliable, window);
-        route.may_write = may_write;
-        let route_id = self.routing.routes.insert(route);
-        let device = self.routing.endpoints.get(endpoint);
-        let bound = device.map_or_else(String::new, |device| device.config.name.clone());
-        if let Some(device) = self.routing.endpoints.get_mut(endpoint) {
-            device.routes.push(route_id);
-            device.endpoint.attach(now, route_id);
-        }
-        if let Some(entry) = self.sessions.get_mut(id) {
-            entry
-                .session
-                .channels_mut()
-                .bind(key, Binding::Route(route_id));
-            entry.routes.push(route_id);
-            let (channel, label) = (stream, label.as_str());
-            entry.session.tell(&Reply::Opened {
-                channel,
-                label,
-                endpoint: &bound,
-            });
-            let level = entry.log_level();
-            let name = entry.session.name();
-            log::log!(level, "session {name}: channel {stream} opened {bound}");
-            self.events.push(
-                "channel",
-                &json!({
-                    "session": entry.session.name(), "channel": stream, "label": label,
-                    "endpoint": bound, "state": "opened",
-                }),
-            );
-        }
-        self.tell_lease(id, endpoint);
-        self.grant(route_id);
-        self.touch_session(id);
-        self.after_endpoint(endpoint);
-        Some(route_id)
+        let channel = self.sessions.channel(id, key)?;
+        let (stream, label) = (channel.stream, channel.label.clone());
+        let bind = Bind {
+            session: id,
+            channel: key,
+            stream,
+            label: label.clone(),
+            reliable: channel.is_reliable(),
+            may_write: how.may_write,
+            endpoint: how.endpoint,
+            serialization: how.serialization,
+            as_text: how.as_text,
+        };
+        let route = self.devices.bind(cx!(self, now), bind);
+        let endpoint = self.devices.route(route).map(|route| route.endpoint);
+        let bound = endpoint.and_then(|id| self.devices.name(id));
+        let bound = bound.unwrap_or_default();
+        // The peer hears of the channel before it hears of its credit, which is an event of the devices.
+        self.sessions.bind(id, key, route, bound);
+        let event = json!({
+            "session": self.sessions.name(id), "channel": stream, "label": label,
+            "endpoint": bound, "state": "opened",
+        });
+        self.front.publish("channel", &event);
+        self.settle_device_events(now);
+        Some(route)
     }
 
     pub(super) fn refuse_channel(
         &mut self,
+        now: Instant,
         id: SessionId,
         key: ChannelKey,
         reason: &'static str,
         detail: &str,
     ) {
-        self.end(id, key, Ending::Refused, reason, detail);
+        self.end(now, id, key, Ending::Refused, reason, detail);
     }
 
     /// Closes a channel that was bound.
     pub(super) fn end_channel(
         &mut self,
+        now: Instant,
         id: SessionId,
         key: ChannelKey,
         reason: &'static str,
         detail: &str,
     ) {
-        self.end(id, key, Ending::Closed, reason, detail);
+        self.end(now, id, key, Ending::Closed, reason, detail);
     }
 
-    /// Closes a channel and says why, in every place where somebody may look.
+    /// Closes a channel and says why, in every place where a reader may look.
     fn end(
         &mut self,
+        now: Instant,
         id: SessionId,
         key: ChannelKey,
         ending: Ending,
         reason: &'static str,
         detail: &str,
     ) {
-        let Some(entry) = self.sessions.get_mut(id) else {
-            return;
-        };
-        let Some(channel) = entry.session.channels().get(key) else {
-            return;
-        };
-        if channel.binding == Binding::Closing {
-            return;
-        }
-        let (stream, binding) = (channel.stream, channel.binding);
-        // A label may have 64 KiB.
-        let label: String = channel.label.chars().take(limits::LABEL).collect();
-        ending.tell(entry, stream, &label, reason, detail);
-        let name = entry.session.name();
-        let endpoint = matches!(binding, Binding::Route(_)).then_some(label.as_str());
-        self.events.push(
-            "channel",
-            &json!({
-                "session": name, "channel": stream, "label": label, "endpoint": endpoint,
-                "state": ending.as_str(), "reason": reason, "detail": detail,
-            }),
-        );
-        if entry.closed.len() >= limits::CLOSED_CHANNELS {
-            entry.closed.pop_front();
-        }
-        entry.closed.push_back(ClosedChannel {
-            stream,
-            label,
-            reason,
-            detail: detail.to_owned(),
+        let cx = cx!(self, now);
+        let ended = self
+            .sessions
+            .end_channel(cx, id, key, ending, reason, detail);
+        let Some(ended) = ended else { return };
+        let label = &ended.label;
+        let endpoint = matches!(ended.binding, Binding::Route(_)).then_some(label);
+        let event = json!({
+            "session": self.sessions.name(id), "channel": ended.stream, "label": label,
+            "endpoint": endpoint, "state": ending.as_str(), "reason": reason, "detail": detail,
         });
-        self.with_session(id, |entry, _| {
-            // The reason goes out before the control channel itself is closed.
-            entry.session.write_control();
-            entry.session.close_channel(key);
-        });
-        if let Binding::Route(route) = binding {
-            self.remove_route(route, DropReason::Closed);
+        self.front.publish("channel", &event);
+        match ended.binding {
+            Binding::Route(route) => self.devices.unbind(cx!(self, now), route),
+            Binding::Control => self.devices.set_hears(id, false),
+            Binding::Unbound | Binding::Closing => {}
         }
-        self.touch_session(id);
     }
 
+    /// A channel was closed, by either side.
     pub(super) fn handle_channel_closed(&mut self, now: Instant, id: SessionId, key: ChannelKey) {
-        let Some(entry) = self.sessions.get_mut(id) else {
+        let Some(channel) = self.sessions.remove_channel(id, key) else {
             return;
         };
-        let Some(channel) = entry.session.channels_mut().remove(key) else {
-            return;
-        };
-        let (binding, stream, label) = (channel.binding, channel.stream, channel.label.as_str());
-        let level = entry.log_level();
-        let name = entry.session.name();
-        match binding {
+        match channel.binding {
             Binding::Route(route) => {
-                let shown = Redacted(label);
-                log::log!(level, "session {name}: channel {stream} {shown} closed");
-                self.events.push(
-                    "channel",
-                    &json!({
-                        "session": name, "channel": stream, "label": label, "endpoint": label,
-                        "state": "closed", "reason": "peer",
-                    }),
-                );
-                let link = entry.link;
-                self.deliver_then_remove(now, route);
-                if link.is_some() {
-                    // PeerJS and SkyWay-JS have one connection for each channel.
-                    self.close_emptied_session(now, id);
+                let label = &channel.label;
+                let event = json!({
+                    "session": self.sessions.name(id), "channel": channel.stream, "label": label,
+                    "endpoint": label, "state": "closed", "reason": "peer",
+                });
+                self.front.publish("channel", &event);
+                self.devices.deliver_then_unbind(cx!(self, now), route);
+                self.settle_device_events(now);
+                // PeerJS and SkyWay-JS have one connection for each channel: without it the session has nothing to live for but
+                // what is still to be delivered.
+                let is_of_link = matches!(self.sessions.owner(id), Some(SessionOwner::Link(_)));
+                if is_of_link && self.devices.is_emptied(id) {
+                    self.close_session(now, id, "its channel was closed");
                 }
             }
-            Binding::Control => log::debug!("session {name}: control channel closed"),
+            Binding::Control => self.devices.set_hears(id, false),
             // Said when it was decided.
             Binding::Unbound | Binding::Closing => {}
         }
-        self.touch_session(id);
-    }
-}
-
-/// How a channel ends when it is our doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
-    /// It was never bound.
-    Refused,
-    /// It was.
-    Closed,
-}
-
-impl Ending {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::Closed => "closed",
-        }
-    }
-
-    /// In the log and on the control channel.
-    fn tell(self, entry: &mut Entry, channel: u16, label: &str, reason: &str, detail: &str) {
-        let (level, what) = (entry.log_level(), self.as_str());
-        let (name, shown) = (entry.session.name(), Redacted(label));
-        log::log!(
-            level,
-            "session {name}: channel {channel} {shown} {what}: {reason}"
-        );
-        entry.session.tell(&match self {
-            Self::Refused => Reply::Refused {
-                channel,
-                label,
-                reason,
-                detail,
-            },
-            Self::Closed => Reply::Closed {
-                channel,
-                label,
-                reason,
-                detail,
-            },
-        });
     }
 }

@@ -1,65 +1,56 @@
 //! The configuration while the daemon runs: read again on SIGHUP, added to over the API, and
 //! found by itself on the machine.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::source::{Command, Source};
-use super::timers::TimerKey;
-use super::{Device, Gateway};
-use crate::access::scope::Verb;
-use crate::api::origin::Caller;
+use super::api::fresh_json;
+use super::{Gateway, cx};
 use crate::api::problem::Problem;
 use crate::config::{
     Config, EndpointConfig, EndpointKind, OwnPlaces, Place, ServedConfig, check_name, endpoint_file,
 };
+use crate::devices::Bounds;
 use crate::http::Response;
-use crate::ids::{EndpointId, SourceId};
+use crate::ids::{EndpointId, RequestId};
 use crate::ports::Port;
-use crate::session::control::{EndpointState, Reply};
+use crate::session::control::EndpointState;
+use crate::sources::Command;
 use crate::util::json;
 
 /// How long after the first news of device files the ports are listed.
 const LOOK_DELAY: Duration = Duration::from_millis(100);
 
-/// What of the configuration is kept, to see what a new one changes.
+/// What of the configuration is kept, to see what a new one changes, and what is under way to change it.
 #[derive(Debug)]
 pub(super) struct Configured {
     /// What only a restart changes.
-    pub(super) served: ServedConfig,
+    served: ServedConfig,
     /// Whether the API may add and remove endpoints.
-    pub(super) configure: bool,
+    configure: bool,
     /// Whether ports become endpoints by themselves.
-    pub(super) discover: bool,
-    /// Requests that wait for a file to be written.
+    discover: bool,
+    /// Files that are being written.
     writes: Vec<PendingWrite>,
     /// Requests that wait for an endpoint's file, by its name.
-    readers: Vec<(SourceId, Caller, String)>,
+    readers: Vec<(RequestId, String)>,
     /// Requests that wait for the list of ports.
-    port_askers: Vec<(SourceId, Caller)>,
-    /// Origins, beside our own, whose pages may use the API.
-    pub(super) allowed_origins: Vec<String>,
-    /// This machine's names, which are hosts of ours whatever the configuration says.
-    pub(super) own_names: Vec<String>,
-    /// The names that the configuration gives this machine (`http.hosts`).
-    pub(super) hosts: Vec<String>,
-    /// Where the control socket is.
-    pub(super) control: Vec<PathBuf>,
+    port_askers: Vec<RequestId>,
+    /// When the ports are listed, after device files have come or gone.
+    look_at: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct PendingWrite {
-    source: SourceId,
-    caller: Caller,
+    request: RequestId,
     name: String,
     /// `None`: it is removed.
     endpoint: Option<Box<EndpointConfig>>,
 }
 
 impl Configured {
-    pub(super) fn new(config: &Config, own_names: Vec<String>) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         Self {
             served: config.served(),
             configure: config.api.configure,
@@ -67,11 +58,18 @@ impl Configured {
             writes: Vec::new(),
             readers: Vec::new(),
             port_askers: Vec::new(),
-            allowed_origins: config.http.allowed_origins.clone(),
-            own_names,
-            hosts: config.http.hosts.clone(),
-            control: Vec::new(),
+            look_at: None,
         }
+    }
+
+    /// Returns whether the API may add and remove endpoints.
+    pub(super) fn may_configure(&self) -> bool {
+        self.configure
+    }
+
+    /// Returns when [`Gateway::handle_own_timeout`] wants to be called.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.look_at
     }
 }
 
@@ -85,153 +83,137 @@ impl Gateway {
                     log::error!("{fault}");
                 }
                 log::error!("the configuration is faulty: nothing has changed");
-                self.events
-                    .push("config", &json!({"ok": false, "faults": faults}));
-                return;
+                let event = json!({"ok": false, "faults": faults});
+                return self.front.publish("config", &event);
             }
         };
-        let restart = self.configured.served.differences(&config.served());
+        let restart = self.config.served.differences(&config.served());
         for key in &restart {
             log::warn!("{key} has changed, which takes effect after a restart");
         }
-        self.limits = config.limits.clone();
-        self.configured.configure = config.api.configure;
-        if config.serial.discover && !self.configured.discover {
-            self.commands.push_back(Command::WatchDevices);
+        self.use_limits(&config);
+        self.config.configure = config.api.configure;
+        if config.serial.discover && !self.config.discover {
+            self.sources.ask(Command::WatchDevices);
         }
-        self.configured.discover = config.serial.discover;
-        let mut hosts = self.configured.own_names.clone();
-        hosts.extend(config.http.hosts.iter().cloned());
-        self.policy = crate::api::origin::Policy::new(hosts, config.http.allowed_origins.clone());
-        self.configured.allowed_origins = config.http.allowed_origins.clone();
-        self.configured.hosts = config.http.hosts.clone();
-        self.trust_loopback = config.access.trust_loopback;
-        let tls_files = std::mem::replace(&mut self.tls_files, config.http.tls.clone());
-        // Our own does not change, and may be one that could not be kept.
-        let is_own = tls_files.is_none() && self.tls_files.is_none();
-        if self.tls.is_some() && !is_own {
-            self.load_tls();
-        }
+        self.config.discover = config.serial.discover;
+        self.front.configure(cx!(self, now), &config);
         let changed = self.apply_endpoints(now, config.endpoints);
-        self.use_hub_config(now, &config.hub);
+        // After the endpoints: peers may offer new ones.
+        let (peers, sessions) = (self.limits.peers, self.limits.sessions);
+        self.rendezvous
+            .configure(cx!(self, now), &config.hub, peers, sessions);
+        self.settle_events(now);
         log::info!("the configuration was read again: {changed} endpoints changed");
         let event = json!({"ok": true, "endpoints_changed": changed, "needs_restart": restart});
-        self.events.push("config", &event);
-        if self.configured.discover {
-            self.commands.push_back(Command::ListPorts);
+        self.front.publish("config", &event);
+        if self.config.discover {
+            self.sources.ask(Command::ListPorts);
         }
     }
 
-    /// Endpoints that did not change keep their channels.
+    fn use_limits(&mut self, config: &Config) {
+        self.limits = config.limits.clone();
+        self.sessions.set_limits(self.limits.clone());
+        self.devices.set_bounds(Bounds {
+            route_queue: self.limits.route_queue,
+            sessions: self.limits.sessions,
+        });
+    }
+
+    /// Adds, changes and removes endpoints. Those that did not change keep their channels.
     fn apply_endpoints(&mut self, now: Instant, wanted: Vec<EndpointConfig>) -> usize {
         let mut changed = 0;
         let mut armed = Vec::new();
-        let names: Vec<_> = self.routing.endpoint_names.clone().into_iter().collect();
-        for (name, id) in names {
-            let Some(device) = self.routing.endpoints.get_mut(id) else {
-                continue;
-            };
-            let new = wanted.iter().find(|endpoint| endpoint.name == name);
-            let is_found = device.config.place == Place::Found && self.configured.discover;
+        let known: Vec<(EndpointId, EndpointConfig)> = (self.devices.configs())
+            .map(|(id, config)| (id, config.clone()))
+            .collect();
+        for (id, config) in known {
+            let new = wanted.iter().find(|endpoint| endpoint.name == config.name);
+            let is_found = config.place == Place::Found && self.config.discover;
             // A file may have given the port that was found a name of its own.
-            let is_taken = wanted
-                .iter()
-                .any(|endpoint| endpoint.shares_with(&device.config));
+            let is_taken = wanted.iter().any(|endpoint| endpoint.shares_with(&config));
             match new {
                 None if is_found && !is_taken => {}
-                Some(new) if new.is_same(&device.config) => {
-                    device.config.place = new.place.clone();
-                }
+                Some(new) if new.is_same(&config) => self.devices.set_place(id, new.place.clone()),
                 None => {
                     changed += 1;
                     self.remove_endpoint(now, id, "removed");
                 }
                 Some(_) => {
-                    let writing = std::mem::take(&mut device.writing);
+                    let writing = self.devices.take_writing(id);
                     self.remove_endpoint(now, id, "reconfigured");
-                    armed.push((name, writing));
+                    armed.push((config.name, writing));
                 }
             }
         }
         for endpoint in wanted {
-            if !self.routing.endpoint_names.contains_key(&endpoint.name) {
+            if self.devices.find(&endpoint.name).is_none() {
                 changed += 1;
                 self.add_and_announce(now, endpoint);
             }
         }
         // A machine whose writer is watched is watched on.
         for (name, before) in armed {
-            self.keep_watching(now, &name, before);
+            if let Some(id) = self.devices.find(&name) {
+                self.devices.keep_watching(cx!(self, now), id, before);
+            }
         }
         changed
     }
 
+    /// Makes an endpoint, and tells those who name endpoints.
+    pub(super) fn add_endpoint(&mut self, now: Instant, config: EndpointConfig) -> EndpointId {
+        let name = config.name.clone();
+        let id = self.devices.add(cx!(self, now), config);
+        self.rendezvous.set_endpoint(&name, Some(id));
+        id
+    }
+
     fn add_and_announce(&mut self, now: Instant, config: EndpointConfig) {
         // What was found makes way for what is configured.
-        let found: Vec<_> = self
-            .routing
-            .endpoints
-            .iter()
-            .filter(|(_, device)| {
-                device.config.place == Place::Found && config.shares_with(&device.config)
-            })
+        let found: Vec<EndpointId> = (self.devices.configs())
+            .filter(|(_, other)| other.place == Place::Found && config.shares_with(other))
             .map(|(id, _)| id)
             .collect();
         for id in found {
             self.remove_endpoint(now, id, "removed");
         }
-        let name = config.name.clone();
-        self.add_endpoint(config);
-        if let Some(id) = self.routing.endpoint_names.get(&name) {
-            self.announce_endpoint(*id);
+        let id = self.add_endpoint(now, config);
+        self.settle_device_events(now);
+        if let Some(view) = self.devices.view(id) {
+            self.announce(&view, view.state.as_str());
         }
     }
 
-    /// Closes its channels and its device, and forgets it.
+    /// Closes an endpoint's channels and its device, and forgets it.
     fn remove_endpoint(&mut self, now: Instant, id: EndpointId, reason: &'static str) {
-        let Some(device) = self.routing.endpoints.get(id) else {
+        let Some(view) = self.devices.view(id) else {
             return;
         };
-        let (name, kind) = (device.config.name.clone(), device.config.kind.as_str());
-        let family = self.family(id);
-        let routes: Vec<_> = family
-            .flat_map(|(_, device)| device.routes.clone())
-            .collect();
         let detail = format!("the endpoint was {reason}");
-        for route in routes {
-            if let Some(route) = self.routing.routes.get(route) {
-                let (session, channel) = (route.session, route.channel);
-                self.end_channel(session, channel, reason, &detail);
-            }
+        for (session, channel) in self.devices.channels_at(id) {
+            self.end_channel(now, session, channel, reason, &detail);
         }
-        // First of all: whoever asks for it from now on is told that it is not there.
-        self.routing.endpoint_names.remove(&name);
-        self.cancel_endpoint(now, id);
-        log::info!("endpoint {name}: {reason}");
-        let gone = EndpointState {
-            name: &name,
-            kind,
+        // First the name: from now on nobody finds the endpoint that is being removed.
+        self.devices.forget_name(&view.name);
+        self.rendezvous.set_endpoint(&view.name, None);
+        self.devices.remove(cx!(self, now), id);
+        self.settle_device_events(now);
+        log::info!("endpoint {}: {reason}", view.name);
+        self.tell_endpoint(&EndpointState {
+            name: &view.name,
+            kind: view.kind,
             state: reason,
             detail: "",
-        };
-        self.events.push("endpoint", &json!(gone));
-        for session in self.sessions.ids() {
-            if let Some(entry) = self.sessions.get_mut(session)
-                && entry.grant.allows(&name, Verb::Read)
-            {
-                entry.session.tell(&Reply::Endpoint {
-                    endpoint: gone.clone(),
-                });
-                self.touch_session(session);
-            }
-        }
+        });
     }
 
     // ---- over the API ----
 
-    /// Whether the API may write or remove this endpoint's file.
+    /// Returns an error if the API may not write or remove this endpoint's file.
     pub(super) fn check_configurable(&self, name: &str) -> Result<(), Problem> {
-        if !self.configured.configure {
+        if !self.config.configure {
             let detail = "the configuration does not allow this: api.configure is false";
             return Err(Problem::new(403, detail));
         }
@@ -239,19 +221,18 @@ impl Gateway {
             let detail = format!("an endpoint's name {why}");
             Problem::new(400, &detail).at("path")
         })?;
-        let device = self.device_named(name);
         // Others in the file of this name would go with it.
         let own_file = endpoint_file(name);
-        let mut others = self.routing.endpoints.iter().filter(|(_, device)| {
-            let place = &device.config.place;
+        let mut others = self.devices.configs().filter(|(_, config)| {
+            let place = &config.place;
             let is_there = matches!(place, Place::File { file, .. } if file.ends_with(&own_file));
-            is_there && device.config.name != name
+            is_there && config.name != name
         });
         if let Some((_, other)) = others.next() {
-            let detail = format!("{own_file} has endpoint {}, too", other.config.name);
+            let detail = format!("{own_file} has endpoint {}, too", other.name);
             return Err(Problem::new(409, &detail).at("path"));
         }
-        match device.map(|device| &device.config.place) {
+        match self.config_named(name).map(|config| &config.place) {
             None | Some(Place::Found) => Ok(()),
             Some(Place::File { file, .. }) if file.ends_with(&endpoint_file(name)) => Ok(()),
             Some(Place::File { file, line }) => {
@@ -268,15 +249,13 @@ impl Gateway {
     /// `GET /endpoints/{name}/config`. The answer comes when the file has been read.
     pub(super) fn ask_endpoint_file(
         &mut self,
-        source: SourceId,
-        caller: &Caller,
+        request: RequestId,
         name: &str,
     ) -> Result<(), Problem> {
         self.check_own_file(name)?;
-        let waiting = (source, caller.clone(), name.to_owned());
-        self.configured.readers.push(waiting);
+        self.config.readers.push((request, name.to_owned()));
         let name = name.to_owned();
-        self.commands.push_back(Command::ReadEndpoint { name });
+        self.sources.ask(Command::ReadEndpoint { name });
         Ok(())
     }
 
@@ -287,39 +266,37 @@ impl Gateway {
         name: &str,
         result: Result<Value, String>,
     ) {
-        let mut readers = self.configured.readers.iter();
-        let Some(at) = readers.position(|(.., wanted)| wanted == name) else {
+        let mut readers = self.config.readers.iter();
+        let Some(at) = readers.position(|(_, wanted)| wanted == name) else {
             return;
         };
-        let (source, caller, _) = self.configured.readers.remove(at);
+        let (request, _) = self.config.readers.remove(at);
         let response = match result {
             Ok(json) => Response::new(200).body("application/json", json.to_string().into_bytes()),
             Err(detail) => Problem::new(409, &detail).response(),
         };
-        self.answer(now, source, &caller, response);
-        self.service(now, source);
+        self.front.answer(cx!(self, now), request, response);
+        self.settle_events(now);
     }
 
-    /// Whether an endpoint stands in a file of its own, which the API may read, write and remove.
+    /// Returns an error if an endpoint has no file of its own, which the API may read, write and remove.
     fn check_own_file(&self, name: &str) -> Result<(), Problem> {
         self.check_configurable(name)?;
-        let device = self.device_named(name);
-        if device.is_some_and(|device| matches!(device.config.place, Place::File { .. })) {
+        let config = self.config_named(name);
+        if config.is_some_and(|config| matches!(config.place, Place::File { .. })) {
             return Ok(());
         }
         let detail = "no endpoint of this name has a file of its own";
         Err(Problem::new(404, detail).at("path"))
     }
 
-    fn device_named(&self, name: &str) -> Option<&Device> {
-        let id = self.routing.endpoint_names.get(name)?;
-        self.routing.endpoints.get(*id)
+    fn config_named(&self, name: &str) -> Option<&EndpointConfig> {
+        self.devices.config(self.devices.find(name)?)
     }
 
     pub(super) fn put_endpoint(
         &mut self,
-        source: SourceId,
-        caller: &Caller,
+        request: RequestId,
         name: &str,
         body: &[u8],
     ) -> Result<(), Problem> {
@@ -342,16 +319,14 @@ impl Gateway {
             return Err(Problem::new(422, &why).at("remote"));
         }
         self.check_path(&endpoint)?;
-        self.configured.writes.push(PendingWrite {
-            source,
-            caller: caller.clone(),
+        self.config.writes.push(PendingWrite {
+            request,
             name: name.to_owned(),
             endpoint: Some(Box::new(endpoint)),
         });
-        let device = self.device_named(name);
-        let replace =
-            device.is_some_and(|device| matches!(device.config.place, Place::File { .. }));
-        self.commands.push_back(Command::WriteEndpoint {
+        let config = self.config_named(name);
+        let replace = config.is_some_and(|config| matches!(config.place, Place::File { .. }));
+        self.sources.ask(Command::WriteEndpoint {
             name: name.to_owned(),
             text: Some(text),
             replace,
@@ -359,45 +334,26 @@ impl Gateway {
         Ok(())
     }
 
-    /// Where this daemon itself can be reached.
+    /// Returns where this daemon itself can be reached.
     fn own_places(&self) -> OwnPlaces {
-        let listeners = self.sources.iter().filter_map(|(_, source)| match source {
-            Source::Listener { addr, local, .. } => Some(local.unwrap_or(*addr)),
-            Source::ControlSocket
-            | Source::Http(_)
-            | Source::WebSocket(_)
-            | Source::Device(_)
-            | Source::DeviceListener(_)
-            | Source::Capture(_)
-            | Source::Ice => None,
-        });
         OwnPlaces {
-            listeners: listeners.collect(),
-            addresses: self.rendezvous.addresses().collect(),
-            control: self.configured.control.clone(),
-            ice: [self.ports.v4, self.ports.v6]
-                .into_iter()
-                .flatten()
-                .collect(),
+            listeners: self.front.addresses().collect(),
+            addresses: self.network.own_addresses().collect(),
+            control: self.front.control_paths().to_vec(),
+            ice: self.network.ports().collect(),
         }
     }
 
-    /// As in a file: no two endpoints have one line, or one capture.
+    /// Returns an error if another endpoint has the line or the capture of a new one.
     fn check_path(&self, new: &EndpointConfig) -> Result<(), Problem> {
-        let mut devices = self.routing.endpoints.iter();
-        // One that was found makes way.
-        let other = devices.find(|(_, device)| {
-            let is_kept = device.config.place != Place::Found;
-            is_kept && device.config.name != new.name && new.shares_with(&device.config)
-        });
-        // Nor one that is being written down.
-        let mut writes = self.configured.writes.iter();
-        let pending = writes.find_map(|write| {
-            let endpoint = write.endpoint.as_deref();
-            endpoint.filter(|other| other.name != new.name && new.shares_with(other))
-        });
-        let other = other.map(|(_, device)| &device.config).or(pending);
-        match other {
+        // An endpoint that was found makes way.
+        let mut kept = (self.devices.configs()).filter(|(_, other)| other.place != Place::Found);
+        let is_other = |other: &EndpointConfig| other.name != new.name && new.shares_with(other);
+        let other = kept.find(|(_, other)| is_other(other));
+        // One that is being written counts as well.
+        let mut writes = self.config.writes.iter();
+        let pending = writes.find_map(|write| write.endpoint.as_deref().filter(|it| is_other(it)));
+        match other.map(|(_, other)| other).or(pending) {
             None => Ok(()),
             Some(other) => {
                 let detail = format!("endpoint {} has this path", other.name);
@@ -408,18 +364,16 @@ impl Gateway {
 
     pub(super) fn delete_endpoint(
         &mut self,
-        source: SourceId,
-        caller: &Caller,
+        request: RequestId,
         name: &str,
     ) -> Result<(), Problem> {
         self.check_own_file(name)?;
-        self.configured.writes.push(PendingWrite {
-            source,
-            caller: caller.clone(),
+        self.config.writes.push(PendingWrite {
+            request,
             name: name.to_owned(),
             endpoint: None,
         });
-        self.commands.push_back(Command::WriteEndpoint {
+        self.sources.ask(Command::WriteEndpoint {
             name: name.to_owned(),
             text: None,
             replace: true,
@@ -434,132 +388,134 @@ impl Gateway {
         name: &str,
         result: Result<(), String>,
     ) {
-        let at = self.configured.writes.iter().position(|w| w.name == name);
+        let at = self.config.writes.iter().position(|w| w.name == name);
         let Some(at) = at else { return };
-        let write = self.configured.writes.remove(at);
+        let write = self.config.writes.remove(at);
         let response = match result {
             Err(detail) => {
                 log::error!("endpoint {name}: {detail}");
                 Problem::new(409, &detail).response()
             }
-            Ok(()) => {
-                let before = self.routing.endpoint_names.get(name).copied();
-                let device = before.and_then(|id| self.routing.endpoints.get_mut(id));
-                let new = write.endpoint.as_deref();
-                let is_same = match (device, new) {
-                    (Some(device), Some(new)) if new.is_same(&device.config) => {
-                        device.config.place = new.place.clone();
-                        true
-                    }
-                    _ => false,
-                };
-                let reason = match new {
-                    None => "removed",
-                    Some(_) => "reconfigured",
-                };
-                if let Some(id) = before.filter(|_| !is_same) {
-                    self.remove_endpoint(now, id, reason);
-                }
-                match write.endpoint {
-                    None => Response::new(200),
-                    Some(endpoint) => {
-                        if !is_same {
-                            self.add_and_announce(now, *endpoint);
-                        }
-                        let location = format!("/endpoints/{name}");
-                        let status = if before.is_some() { 200 } else { 201 };
-                        let json = self.endpoint_json(name).unwrap_or_default();
-                        Response::new(status)
-                            .header("Location", &location)
-                            .body("application/json", json.to_string().into_bytes())
-                    }
-                }
-            }
+            Ok(()) => self.apply_write(now, name, write.endpoint),
         };
-        self.answer(now, write.source, &write.caller, response);
-        self.service(now, write.source);
+        self.front.answer(cx!(self, now), write.request, response);
+        self.settle_events(now);
+    }
+
+    /// Uses what was written to an endpoint's file; `None`: the file was removed.
+    fn apply_write(
+        &mut self,
+        now: Instant,
+        name: &str,
+        endpoint: Option<Box<EndpointConfig>>,
+    ) -> Response {
+        let before = self.devices.find(name);
+        let config = before.and_then(|id| self.devices.config(id));
+        let new = endpoint.as_deref();
+        let is_same = config.zip(new).is_some_and(|(old, new)| new.is_same(old));
+        if let Some(id) = before {
+            match new {
+                Some(new) if is_same => self.devices.set_place(id, new.place.clone()),
+                Some(_) => self.remove_endpoint(now, id, "reconfigured"),
+                None => self.remove_endpoint(now, id, "removed"),
+            }
+        }
+        let Some(endpoint) = endpoint else {
+            return Response::new(200);
+        };
+        if !is_same {
+            self.add_and_announce(now, *endpoint);
+        }
+        let id = self.devices.find(name);
+        let json = id.and_then(|id| self.views().endpoint(id));
+        let status = if before.is_some() { 200 } else { 201 };
+        Response::new(status)
+            .header("Location", &format!("/endpoints/{name}"))
+            .body(
+                "application/json",
+                json.unwrap_or_default().to_string().into_bytes(),
+            )
     }
 
     // ---- ports ----
 
-    pub(super) fn ask_ports(&mut self, source: SourceId, caller: &Caller) {
-        self.configured.port_askers.push((source, caller.clone()));
-        self.commands.push_back(Command::ListPorts);
+    /// Has the ports found at the start, where they become endpoints by themselves.
+    pub(super) fn discover_at_start(&mut self) {
+        if self.config.discover {
+            self.sources.ask(Command::WatchDevices);
+            self.sources.ask(Command::ListPorts);
+        }
+    }
+
+    pub(super) fn ask_ports(&mut self, request: RequestId) {
+        self.config.port_askers.push(request);
+        self.sources.ask(Command::ListPorts);
     }
 
     /// Device files have come or gone.
     pub fn handle_devices_changed(&mut self, now: Instant) {
-        let ids: Vec<_> = self.routing.endpoint_names.values().copied().collect();
-        for id in ids {
-            if let Some(device) = self.routing.endpoints.get_mut(id) {
-                device.endpoint.look_again(now);
-                self.after_endpoint(id);
-            }
-        }
+        self.devices.look_again(cx!(self, now));
         // An adapter brings a dozen news; one look, when the last links have been made, does.
-        if self.configured.discover && !self.timers.is_set(TimerKey::Ports) {
-            self.timers.set(TimerKey::Ports, Some(now + LOOK_DELAY));
+        if self.config.discover && self.config.look_at.is_none() {
+            self.config.look_at = Some(now + LOOK_DELAY);
+        }
+        self.settle_events(now);
+    }
+
+    /// A deadline of the configuration's has passed.
+    pub(super) fn handle_own_timeout(&mut self, now: Instant) {
+        if self.config.look_at.take_if(|at| *at <= now).is_some() {
+            self.sources.ask(Command::ListPorts);
         }
     }
 
     /// The answer to [`Command::ListPorts`].
     pub fn handle_ports(&mut self, now: Instant, ports: &[Port]) {
-        for (source, caller) in std::mem::take(&mut self.configured.port_askers) {
-            let list: Vec<Value> = ports
-                .iter()
-                .map(|port| {
-                    let mut json = json!(port);
-                    if let Some(fields) = json.as_object_mut() {
-                        let lines = crate::ports::config_lines(port);
-                        fields.insert("config".to_owned(), Value::from(lines));
-                        let endpoint = self.endpoint_of_port(port);
-                        fields.insert("endpoint".to_owned(), Value::from(endpoint));
-                    }
-                    json
-                })
-                .collect();
-            let body = json!({"ports": list}).to_string().into_bytes();
-            let response = Response::new(200)
-                .header("Cache-Control", "no-store")
-                .body("application/json", body);
-            self.answer(now, source, &caller, response);
-            self.service(now, source);
+        for request in std::mem::take(&mut self.config.port_askers) {
+            let list = ports.iter().map(|port| {
+                let mut json = json!(port);
+                if let Some(fields) = json.as_object_mut() {
+                    let lines = crate::ports::config_lines(port);
+                    fields.insert("config".to_owned(), Value::from(lines));
+                    let endpoint = self.endpoint_of_port(port);
+                    fields.insert("endpoint".to_owned(), Value::from(endpoint));
+                }
+                json
+            });
+            let response = fresh_json(&json!({"ports": list.collect::<Vec<Value>>()}));
+            self.front.answer(cx!(self, now), request, response);
         }
-        if self.configured.discover {
+        if self.config.discover {
             self.discover(now, ports);
         }
+        self.settle_events(now);
     }
 
-    /// The name of the endpoint that has this port already.
+    /// Returns the name of the endpoint that has this port already.
     fn endpoint_of_port(&self, port: &Port) -> Option<String> {
         let names = [
             Some(port.device.as_str()),
             port.by_id.as_deref(),
             port.by_path.as_deref(),
         ];
-        let mut devices = self.routing.endpoints.iter();
-        let found = devices.find(|(_, device)| {
-            let EndpointKind::Serial { path, .. } = &device.config.kind else {
+        let found = self.devices.configs().find(|(_, config)| {
+            let EndpointKind::Serial { path, .. } = &config.kind else {
                 return false;
             };
             names.iter().flatten().any(|name| path.as_os_str() == *name)
         });
-        found.map(|(_, device)| device.config.name.clone())
+        found.map(|(_, config)| config.name.clone())
     }
 
-    /// Makes endpoints of ports that nobody has. They stay when the port goes, absent, like
-    /// others, so that its channels stay too.
+    /// Makes endpoints of ports that no endpoint has. They stay when the port vanishes, absent, like others, so that their channels
+    /// stay too.
     fn discover(&mut self, now: Instant, ports: &[Port]) {
         for port in ports {
             let is_free = port.warnings.is_empty() && port.holders.is_empty();
             if !is_free || self.endpoint_of_port(port).is_some() {
                 continue;
             }
-            if self
-                .routing
-                .endpoint_names
-                .contains_key(&port.suggested_name)
-            {
+            if self.devices.find(&port.suggested_name).is_some() {
                 continue;
             }
             if let Ok(config) = Config::parse(&crate::ports::config_lines(port)) {

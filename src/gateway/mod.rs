@@ -1,182 +1,86 @@
-//! The whole daemon as one sans-IO machine: it owns every part and routes between them.
+//! The whole daemon as one sans-IO machine: a small wiring of components.
 //!
-//! Time and bytes go in through `handle_*`, commands, bytes and a deadline come out. This file
-//! holds the order of calls; what happens in them is in the files beside it.
+//! Time and bytes go in through `handle_*`, commands, bytes and a deadline come out. Each component owns its state and knows no other
+//! one; what one of them has to say reaches the others in `wiring`, and there alone.
 
-mod access;
-mod capture;
+mod api;
 mod channels;
 mod configure;
 mod control;
-mod delivery;
-mod demux;
-mod descriptors;
-mod devices;
-mod discard;
 mod drain;
-mod events;
-mod hub;
-mod instances;
-mod internal;
-mod lease;
-mod line;
-mod line_answers;
-mod listeners;
-mod offers;
-mod pump;
-mod routes;
-mod secured;
-mod sessions;
-mod setup;
-pub mod source;
-mod stats;
+mod metrics;
 mod status;
-mod streams;
 #[cfg(test)]
 mod tests;
-mod timers;
-mod tokens;
-mod transcode;
+mod turn;
 mod views;
-mod waiting;
-mod web;
-mod web_bodies;
-mod writers;
+mod wiring;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rand::{RngCore, SeedableRng};
 
-use crate::access::Access;
-use crate::access::visitors::Visitors;
-use crate::api::origin::{Caller, Policy};
-use crate::config::{Config, TlsFiles};
-use crate::datagram::{Meta, TransmitBatch, TransmitQueue};
+use crate::access::{self, Access};
+use crate::config::Config;
+use crate::datagram::{Meta, TransmitBatch};
+use crate::devices::{Bounds, Devices};
 use crate::endpoint::line::{LineFault, LineStatus};
-use crate::endpoint::{Count, DropReason, Failure};
-use crate::http::Response;
-use crate::ice::gatherer::Ports;
-use crate::ids::{
-    EndpointId, EndpointKind, RouteKind, SessionId, SessionKind, SourceId, SourceKind,
-};
+use crate::endpoint::{Count, Failure};
+use crate::front::Front;
+use crate::ice::network::Network;
+use crate::ids::{EndpointId, SourceId};
 use crate::limits::{self, Limits};
-use crate::session::Session;
 use crate::session::crypto::Identity;
+use crate::session::set::Sessions;
+use crate::signaling::rendezvous::Rendezvous;
+use crate::sources::{Command, Exit, Owner, Sources};
 use crate::tls::TlsIdentity;
-use crate::util::rate_limit::{RateLimit, RateLimits};
-use crate::util::slab::Slab;
-use access::Delayed;
 use configure::Configured;
-use demux::Demux;
-use devices::Device;
 use drain::Drain;
-use hub::Rendezvous;
-use offers::PendingOffer;
-use routes::Route;
-use secured::Guard;
-use sessions::Entry;
-use setup::Setup;
-use source::{Command, Exit, Source};
-use stats::{Direction, Stats};
-use timers::{TimerKey, Timers};
+use wiring::Ticket;
 
-/// How often an idle event stream gets a comment, so that proxies keep it open.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// The context of a call into a component.
+macro_rules! cx {
+    ($gateway:ident, $now:expr) => {
+        &mut crate::sources::Context {
+            now: $now,
+            time: $gateway.clock.time,
+            sources: &mut $gateway.sources,
+        }
+    };
+}
+use cx;
 
 /// The daemon. One owner drives it: `io::EventLoop` for real, a simulated world in tests.
 pub struct Gateway {
+    config: Configured,
     limits: Limits,
-    identity: Identity,
-    policy: Policy,
-    random: StdRng,
-    http_limits: crate::http::Limits,
-    ports: Ports,
-    started: Instant,
-    /// When the time of day was read.
-    time_read: Instant,
-    sources: Slab<SourceKind, Source>,
-    /// HTTP and WebSocket connections among the sources.
-    visitors: Visitors<SourceId>,
-    /// How many file descriptors the process may have.
-    descriptors: usize,
-    /// Listeners and ICE sockets that have not been opened yet.
-    opening: Vec<SourceId>,
-    sessions: Slab<SessionKind, Entry>,
-    /// Sessions by their name in the API.
-    names: HashMap<String, SessionId>,
-    routing: Routing,
-    demux: Demux,
-    timers: Timers,
-    commands: VecDeque<Command>,
-    /// Sources whose output or interest may have changed.
-    touched_sources: VecDeque<SourceId>,
-    /// Sessions that have had input or may be written to.
-    touched_sessions: VecDeque<SessionId>,
-    offers: Vec<PendingOffer>,
-    /// Sessions that have ended, and when and why their associations are closed.
-    farewells: VecDeque<(Instant, &'static str, Session)>,
-    /// Connections whose channels have gone in this turn.
-    orphans: Vec<EndpointId>,
-    /// Devices that lost a script in this turn, because its session has gone.
-    halted: Vec<EndpointId>,
-    events: events::Hub,
-    stats: Stats,
-    configured: Configured,
-    /// For the log lines about pages that may not use us.
-    refusals: RateLimit,
-    /// For the log lines about sessions and peers, by whose they are.
-    lives: RateLimits<String>,
-    access: Access,
-    /// Whether who comes over loopback needs no token.
-    trust_loopback: bool,
-    /// Answers to who guesses tokens.
-    delayed: VecDeque<Delayed>,
-    /// Answers that wait for what they say to be stored.
-    /// `None`: nobody waits.
-    storing: VecDeque<Option<(SourceId, Caller, Response)>>,
-    /// The listener of `thingway setup`, and the set-up that waits for it.
-    lan: Option<SourceId>,
-    setup: Option<Setup>,
-    /// Whether anything listens beyond loopback, and whether it does so without TLS.
-    serves_network: bool,
-    http_plain: bool,
-    tls: Option<TlsIdentity>,
-    tls_files: Option<TlsFiles>,
-    /// What is between streams from the network and their protocols.
-    guards: HashMap<SourceId, Guard>,
-    /// Bytes of the stream that is read now.
-    plain: Vec<u8>,
-    /// Who can be called, and by whom.
+    clock: Clock,
+    sources: Sources,
+    front: Front,
+    devices: Devices,
+    network: Network<Ticket>,
+    sessions: Sessions,
     rendezvous: Rendezvous,
-    /// Sessions of this process have more to say to each other than one turn had room for.
-    internal_waits: bool,
     drain: Option<Drain>,
     exit: Option<Exit>,
-    /// The self-test's: a session that opens a channel of this label panics.
+    /// A session that opens a channel of this label panics, for the self-test.
     fault: Option<&'static str>,
 }
 
-/// What a session's turn needs beside the session itself.
-struct Routing {
-    endpoints: Slab<EndpointKind, Device>,
-    endpoint_names: BTreeMap<String, EndpointId>,
-    routes: Slab<RouteKind, Route>,
-    transmits: TransmitQueue,
-    /// Bytes that wait for devices, on all routes.
-    queued: usize,
-    /// Bytes of messages in parts that are not whole yet, on all routes.
-    held: usize,
-    /// Endpoints that are captured, and the time of day for them, since 1970.
-    captures: usize,
+/// The time of day, as it was told last.
+struct Clock {
+    started: Instant,
+    /// Since 1970.
     time: Duration,
+    read: Instant,
 }
 
 impl Gateway {
-    /// The daemon at its start. `hosts`: this machine's names; `seed`: for ids that nobody may
-    /// guess.
+    /// The daemon at its start. `hosts`: this machine's names; `seed`: for names and secrets that cannot be guessed.
     pub fn new(
         now: Instant,
         config: Config,
@@ -184,211 +88,112 @@ impl Gateway {
         hosts: Vec<String>,
         seed: [u8; 32],
     ) -> Self {
-        let peers = config.limits.peers;
-        let configured = Configured::new(&config, hosts.clone());
-        let mut names = hosts;
-        names.extend(config.http.hosts);
-        let mut gateway = Self {
-            configured,
-            limits: config.limits,
-            identity,
-            policy: Policy::new(names, config.http.allowed_origins),
-            random: StdRng::from_seed(seed),
-            http_limits: crate::http::Limits {
-                body: limits::SDP,
-                ..Default::default()
-            },
-            ports: Ports::default(),
+        let mut sources = Sources::new();
+        let mut seeds = StdRng::from_seed(seed);
+        let mut next_seed = || {
+            let mut seed = [0; 32];
+            seeds.fill_bytes(&mut seed);
+            seed
+        };
+        let clock = Clock {
             started: now,
-            time_read: now,
-            sources: Slab::new(),
-            visitors: Visitors::default(),
-            descriptors: usize::MAX,
-            opening: Vec::new(),
-            sessions: Slab::new(),
-            names: HashMap::new(),
-            routing: Routing {
-                endpoints: Slab::new(),
-                endpoint_names: BTreeMap::new(),
-                routes: Slab::new(),
-                transmits: TransmitQueue::new(),
-                queued: 0,
-                held: 0,
-                captures: 0,
-                time: Duration::ZERO,
-            },
-            demux: Demux::default(),
-            timers: Timers::default(),
-            commands: VecDeque::new(),
-            touched_sources: VecDeque::new(),
-            touched_sessions: VecDeque::new(),
-            offers: Vec::new(),
-            farewells: VecDeque::new(),
-            orphans: Vec::new(),
-            halted: Vec::new(),
-            events: events::Hub::default(),
-            stats: Stats::default(),
-            refusals: RateLimit::new(5, Duration::from_secs(60)),
-            lives: RateLimits::new(
-                limits::LOGGED_LIVES,
-                limits::LOG_INTERVAL,
-                limits::LOGGED_NAMES,
-            ),
-            access: Access::default(),
-            trust_loopback: config.access.trust_loopback,
-            delayed: VecDeque::new(),
-            storing: VecDeque::new(),
-            lan: None,
-            setup: None,
-            serves_network: config.http.listen.iter().any(|a| !a.ip().is_loopback()),
-            http_plain: config.http.plain,
-            tls: None,
-            tls_files: config.http.tls,
-            guards: HashMap::new(),
-            plain: Vec::new(),
-            rendezvous: Rendezvous::new(&config.hub, peers),
-            internal_waits: false,
+            time: Duration::ZERO,
+            read: now,
+        };
+        let cx = &mut crate::sources::Context {
+            now,
+            time: clock.time,
+            sources: &mut sources,
+        };
+        let (peers, sessions) = (config.limits.peers, config.limits.sessions);
+        // ICE first: its sockets are opened before the listeners, so that the first request finds them.
+        let network = Network::new(cx, config.ice.port);
+        let front = Front::new(cx, &config, hosts, next_seed());
+        let rendezvous = Rendezvous::new(&config.hub, peers, sessions, next_seed());
+        let mut gateway = Self {
+            config: Configured::new(&config),
+            limits: config.limits.clone(),
+            clock,
+            front,
+            devices: Devices::new(Bounds {
+                route_queue: config.limits.route_queue,
+                sessions,
+            }),
+            network,
+            sessions: Sessions::new(now, identity, config.limits.clone(), next_seed()),
+            rendezvous,
+            sources,
             drain: None,
             exit: None,
             fault: None,
         };
-        gateway.open_ice(config.ice.port);
-        let is_secure = |addr: &SocketAddr| !config.http.plain && !addr.ip().is_loopback();
-        if config.http.listen.iter().any(is_secure) {
-            gateway.load_tls();
-        }
-        for addr in config.http.listen {
-            let secure = !config.http.plain && !addr.ip().is_loopback();
-            let listener = Source::Listener {
-                addr,
-                local: None,
-                secure,
-                is_late: false,
-            };
-            let source = gateway.sources.insert(listener);
-            gateway.opening.push(source);
-            gateway.commands.push_back(Command::Listen { source, addr });
-        }
         for endpoint in config.endpoints {
-            gateway.add_endpoint(endpoint);
-        }
-        gateway.use_hub_config(now, &config.hub);
-        if gateway.configured.discover {
-            gateway.commands.push_back(Command::WatchDevices);
-            gateway.commands.push_back(Command::ListPorts);
+            gateway.add_endpoint(now, endpoint);
         }
         gateway
-    }
-
-    fn open_ice(&mut self, port: u16) {
-        let v4 = SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, port));
-        let v6 = SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, port));
-        for addr in [v4, v6] {
-            let source = self.sources.insert(Source::Ice);
-            self.opening.push(source);
-            self.commands.push_back(Command::OpenIce { source, addr });
-        }
+            .rendezvous
+            .configure(cx!(gateway, now), &config.hub, peers, sessions);
+        gateway.discover_at_start();
+        gateway.settle_events(now);
+        gateway
     }
 
     // ---- answers to commands ----
 
     /// A listener is there; `local` is its real address.
     pub fn handle_listening(&mut self, now: Instant, source: SourceId, local: SocketAddr) {
-        self.opening.retain(|id| *id != source);
-        let listener = self.sources.get_mut(source);
-        if let Some(Source::Listener {
-            local: known,
-            secure,
-            is_late,
-            ..
-        }) = listener
-        {
-            *known = Some(local);
-            *is_late = false;
-            let scheme = if *secure { "https" } else { "http" };
-            log::info!("listening on {scheme}://{local}/");
-        }
-        if self.lan == Some(source) {
-            self.finish_setup(now, Ok(local));
-        }
+        self.sources.note_opened(source);
+        self.front.handle_listening(cx!(self, now), source, local);
+        self.settle_events(now);
     }
 
     /// A stream or socket is there; `local` is a socket's real address.
     pub fn handle_opened(&mut self, now: Instant, source: SourceId, local: Option<SocketAddr>) {
-        self.opening.retain(|id| *id != source);
-        match (self.sources.get(source), local) {
-            (Some(Source::Device(endpoint) | Source::DeviceListener(endpoint)), local) => {
-                let endpoint = *endpoint;
-                if let Some(device) = self.routing.endpoints.get_mut(endpoint)
-                    && local.is_some()
-                {
-                    device.local = local;
-                    self.drop_own_redirects();
-                }
-                self.handle_device_opened(now, endpoint);
+        self.sources.note_opened(source);
+        match (self.sources.owner(source), local) {
+            (Some(Owner::Device(id) | Owner::DeviceListener(id)), local) => {
+                self.devices.handle_opened(cx!(self, now), id, local);
             }
-            (Some(Source::Capture(endpoint)), _) => self.handle_tape_opened(*endpoint),
-            (Some(Source::Ice), Some(local)) => {
-                let ports = &mut self.ports;
-                *(if local.is_ipv4() {
-                    &mut ports.v4
-                } else {
-                    &mut ports.v6
-                }) = Some(local.port());
-                self.routing.transmits.set_ice_socket(local, source);
-                log::info!("sessions use UDP port {} ({local})", local.port());
+            (Some(Owner::Capture(id)), _) => {
+                self.devices.handle_capture_opened(cx!(self, now), id);
+            }
+            (Some(Owner::Ice), Some(local)) => {
+                self.network.handle_opened(cx!(self, now), source, local);
+                self.note_own_ports();
             }
             (Some(_) | None, _) => {}
         }
+        self.settle_events(now);
     }
 
     /// A source could not be opened, or has failed and is closed.
     pub fn handle_failed(&mut self, now: Instant, source: SourceId, failure: &Failure) {
-        self.opening.retain(|id| *id != source);
-        match self.sources.get(source) {
-            Some(Source::Device(endpoint) | Source::DeviceListener(endpoint)) => {
-                self.handle_device_failed(now, *endpoint, source, failure);
+        self.sources.note_opened(source);
+        let cx = cx!(self, now);
+        match cx.sources.owner(source) {
+            Some(Owner::Device(id) | Owner::DeviceListener(id)) => {
+                self.devices.handle_failed(cx, id, source, failure);
             }
-            Some(Source::Listener { .. }) if self.lan == Some(source) => {
-                self.handle_lan_failed(now, source, failure);
+            Some(Owner::Capture(id)) => self.devices.handle_capture_failed(cx, id, failure),
+            Some(Owner::Listener) => self.front.handle_listener_failed(cx, source, failure),
+            Some(Owner::ControlSocket) => self.front.handle_control_failed(cx, source, failure),
+            Some(Owner::Connection(id)) => self.front.handle_failed(cx, id),
+            Some(Owner::Ice) => {
+                if let Err(failure) = self.network.handle_failed(cx, source, failure) {
+                    self.exit = Some(Exit::Failed(failure));
+                }
             }
-            Some(Source::Listener { .. }) => self.handle_listener_failed(now, source, failure),
-            Some(Source::Capture(endpoint)) => self.handle_tape_failed(now, *endpoint, failure),
-            Some(Source::ControlSocket) => {
-                self.sources.remove(source);
-                log::warn!("no control socket: {failure}");
-            }
-            Some(Source::Ice) => self.handle_ice_failed(source, failure),
-            Some(Source::Http(_) | Source::WebSocket(_)) => self.remove_connection(source),
             None => {}
         }
-    }
-
-    /// One family may be missing (a kernel without IPv6); both may not.
-    fn handle_ice_failed(&mut self, source: SourceId, failure: &Failure) {
-        self.sources.remove(source);
-        let other_is_coming = self
-            .opening
-            .iter()
-            .any(|id| matches!(self.sources.get(*id), Some(Source::Ice)));
-        if other_is_coming || self.ports.v4.is_some() || self.ports.v6.is_some() {
-            log::warn!("sessions over one address family only: {failure}");
-        } else {
-            self.exit = Some(Exit::Failed(failure.clone()));
-        }
+        self.settle_events(now);
     }
 
     /// The answer to [`Command::CountUnsent`].
     pub fn handle_unsent(&mut self, now: Instant, source: SourceId, bytes: usize) {
-        let Some(endpoint) = self.device_of(source) else {
-            return;
-        };
-        if let Some(device) = self.routing.endpoints.get_mut(endpoint) {
-            device.driver_is_empty = bytes == 0;
-            let written = device.endpoint.written();
-            device.stop_end = device.stop_end.filter(|end| bytes > 0 || written < *end);
+        if let Some(id) = self.device_of(source) {
+            self.devices.handle_unsent(cx!(self, now), id, bytes);
+            self.settle_events(now);
         }
-        self.handle_job_unsent(now, endpoint, bytes);
     }
 
     /// The answer to [`Command::Line`].
@@ -398,9 +203,145 @@ impl Gateway {
         source: SourceId,
         result: Result<LineStatus, LineFault>,
     ) {
-        if let Some(endpoint) = self.device_of(source) {
-            self.handle_line_result(now, endpoint, result);
+        if let Some(id) = self.device_of(source) {
+            self.devices.handle_line(cx!(self, now), id, result);
+            self.settle_events(now);
         }
+    }
+
+    fn device_of(&self, source: SourceId) -> Option<EndpointId> {
+        match self.sources.owner(source) {
+            Some(Owner::Device(id)) => Some(id),
+            Some(_) | None => None,
+        }
+    }
+
+    /// The answer to [`Command::LoadTls`] and its like.
+    pub fn handle_tls(&mut self, now: Instant, result: Result<TlsIdentity, String>) {
+        self.front.handle_tls(cx!(self, now), result);
+        self.settle_events(now);
+    }
+
+    /// The answer to [`Command::StoreAccess`].
+    pub fn handle_access_stored(&mut self, now: Instant, result: Result<(), String>) {
+        self.front.handle_stored(cx!(self, now), result);
+        self.settle_events(now);
+    }
+
+    /// This machine's addresses with the bits of their networks; told before [`Self::handle_addresses`].
+    pub fn handle_networks(&mut self, networks: Vec<(IpAddr, u8)>) {
+        self.network.handle_networks(networks.clone());
+        self.front
+            .set_addresses(self.network.own_addresses().collect());
+        self.rendezvous.set_networks(networks);
+    }
+
+    /// The answer to [`Command::ListAddresses`].
+    pub fn handle_addresses(&mut self, now: Instant, addresses: &[IpAddr]) {
+        self.network.handle_addresses(addresses);
+        self.settle_events(now);
+    }
+
+    // ---- streams ----
+
+    /// A listener accepted a connection. `None`: there are too many, close it.
+    pub fn handle_accept(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Option<SourceId> {
+        let accepted = self.front.accept(cx!(self, now), local, remote);
+        self.settle_events(now);
+        accepted
+    }
+
+    /// One of our listeners, or the control socket, accepted a connection. `None`: there are too many, close it.
+    pub fn handle_accept_at(
+        &mut self,
+        now: Instant,
+        listener: SourceId,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Option<SourceId> {
+        let cx = cx!(self, now);
+        let accepted = match cx.sources.owner(listener) {
+            Some(Owner::Listener) => self.front.accept_at(cx, listener, local, remote),
+            Some(Owner::ControlSocket) => self.front.accept_control(cx, local, remote),
+            Some(_) | None => None,
+        };
+        self.settle_events(now);
+        accepted
+    }
+
+    /// A listener of a device accepted a connection. `None`: it has one already, close it.
+    pub fn handle_device_accept(&mut self, now: Instant, listener: SourceId) -> Option<SourceId> {
+        let Some(Owner::DeviceListener(id)) = self.sources.owner(listener) else {
+            return None;
+        };
+        let accepted = self.devices.accept(cx!(self, now), id);
+        self.settle_events(now);
+        accepted
+    }
+
+    /// Bytes of a stream.
+    pub fn handle_data(&mut self, now: Instant, source: SourceId, bytes: &[u8]) {
+        let cx = cx!(self, now);
+        match cx.sources.owner(source) {
+            Some(Owner::Device(id)) => self.devices.handle_input(cx, id, bytes),
+            Some(Owner::Connection(id)) => self.front.handle_input(cx, id, bytes),
+            Some(_) | None => return,
+        }
+        self.settle_events(now);
+    }
+
+    /// The other side of a stream will send no more.
+    pub fn handle_closed(&mut self, now: Instant, source: SourceId) {
+        let cx = cx!(self, now);
+        match cx.sources.owner(source) {
+            Some(Owner::Device(id)) => self.devices.handle_closed(cx, id, source),
+            Some(Owner::Connection(id)) => self.front.handle_closed(cx, id),
+            Some(_) | None => return,
+        }
+        self.settle_events(now);
+    }
+
+    /// What is to be written to a stream. Empty: nothing.
+    pub fn output(&self, source: SourceId) -> &[u8] {
+        match self.sources.owner(source) {
+            Some(Owner::Device(id)) => self.devices.output(id),
+            Some(Owner::Capture(id)) => self.devices.capture_output(id),
+            Some(Owner::Connection(id)) => self.front.output(id),
+            Some(_) | None => &[],
+        }
+    }
+
+    /// The first `n` bytes of [`Self::output`] have been written.
+    pub fn consume(&mut self, now: Instant, source: SourceId, n: usize) {
+        let cx = cx!(self, now);
+        match cx.sources.owner(source) {
+            Some(Owner::Device(id)) => self.devices.consume(cx, id, n),
+            Some(Owner::Capture(id)) => return self.devices.consume_capture(id, n),
+            Some(Owner::Connection(id)) => self.front.consume(cx, id, n),
+            Some(_) | None => return,
+        }
+        self.settle_events(now);
+    }
+
+    /// How many bytes of a stream may be read now. 0: none before it is touched. A tty always may be read.
+    pub fn input_room(&self, source: SourceId) -> usize {
+        match self.sources.owner(source) {
+            Some(Owner::Device(id)) => self.devices.input_room(id),
+            Some(Owner::Connection(id)) => self.front.input_room(id),
+            Some(_) | None => usize::MAX,
+        }
+    }
+
+    /// Whether what a stream still has to say is wanted when it takes nothing any more: a program may have hung up behind its last
+    /// words.
+    pub fn reads_to_the_end(&self, source: SourceId) -> bool {
+        let device = self.device_of(source);
+        device.is_some_and(|id| self.devices.reads_to_the_end(id))
     }
 
     // ---- datagrams ----
@@ -415,39 +356,28 @@ impl Gateway {
         } else {
             &mut chunks
         };
-        match self.sources.get(socket) {
-            Some(Source::Device(endpoint)) => {
-                let endpoint = *endpoint;
+        match self.sources.owner(socket) {
+            Some(Owner::Device(id)) => {
                 for datagram in datagrams {
-                    self.handle_device_datagram(now, endpoint, meta.remote, datagram);
+                    let (cx, from) = (cx!(self, now), meta.remote);
+                    self.devices.handle_datagram(cx, id, from, datagram);
                 }
             }
-            Some(Source::Ice) => {
+            Some(Owner::Ice) => {
                 for datagram in datagrams {
-                    self.handle_ice_datagram(now, meta, datagram);
+                    self.handle_session_datagram(now, meta.local, meta.remote, datagram);
                 }
             }
-            Some(
-                Source::Listener { .. }
-                | Source::ControlSocket
-                | Source::DeviceListener(_)
-                | Source::Capture(_)
-                | Source::Http(_)
-                | Source::WebSocket(_),
-            )
-            | None => {}
+            Some(_) | None => {}
         }
+        self.settle_events(now);
     }
 
     /// The operating system would not send datagrams of [`Self::poll_transmit`].
     pub fn handle_send_failed(&mut self, socket: SourceId, count: Count) {
-        self.stats.send_failed.add(count);
-        if let Some(Source::Device(endpoint)) = self.sources.get(socket)
-            && let Some(device) = self.routing.endpoints.get_mut(*endpoint)
-        {
-            device
-                .drops
-                .add(Direction::FromPeer, DropReason::SendFailed, count);
+        self.network.count_send_failed(count);
+        if let Some(id) = self.device_of(socket) {
+            self.devices.handle_send_failed(id, count);
         }
     }
 
@@ -455,83 +385,79 @@ impl Gateway {
 
     /// Deadlines have passed.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(key) = self.timers.pop_expired(now) {
-            match key {
-                TimerKey::Session(session) => self.handle_session_timeout(now, session),
-                TimerKey::Endpoint(endpoint) => self.handle_device_timeout(now, endpoint),
-                TimerKey::Source(source)
-                    if self.guard_deadline(source).is_some_and(|at| at <= now) =>
-                {
-                    self.remove_connection(source);
-                }
-                TimerKey::Source(source) => {
-                    let connection = self
-                        .sources
-                        .get_mut(source)
-                        .and_then(|s| s.connection_mut());
-                    if let Some(connection) = connection {
-                        connection.handle_timeout(now);
-                        self.service(now, source);
-                    }
-                }
-                TimerKey::Asked(endpoint) => self.hand_over_lease(endpoint),
-                TimerKey::Lease(session) => self.touch_session(session),
-                TimerKey::Deadman(endpoint) => self.fire_deadman(now, endpoint),
-                TimerKey::Capture(endpoint) => self.open_tape(endpoint),
-                TimerKey::Dispose(endpoint) => self.cancel_endpoint(now, endpoint),
-                TimerKey::Line(endpoint) => self.go_on_with_jobs(now, endpoint),
-                TimerKey::Linger(route) => self.remove_route(route, DropReason::Closed),
-                TimerKey::Reports => self.report_drops(now),
-                TimerKey::Ports => self.commands.push_back(Command::ListPorts),
-                TimerKey::Delayed => self.answer_delayed(now),
-                TimerKey::Tls => self.renew_tls(now),
-                TimerKey::Lan => self.retry_lan(),
-                TimerKey::Listener(source) => self.retry_listener(source),
-                TimerKey::Expiry => self.expire_tokens(now),
-                TimerKey::Store => self.store_again(now),
-                TimerKey::Farewell => self.close_after_farewell(now),
-                TimerKey::KeepAlive => self.keep_event_streams_alive(now),
-                TimerKey::Hub => self.handle_hub_timeout(now),
-                TimerKey::ContentPorts => self.expire_ports(now),
-                TimerKey::Peer(peer) => self.handle_peer_timeout(now, peer),
-                TimerKey::RestPeer(key) => self.handle_rest_peer_timeout(now, key),
-                TimerKey::Link(link) => self.handle_link_timeout(now, link),
-                TimerKey::Page(page) => self.handle_page_timeout(now, page),
-                TimerKey::Poll(source) => self.handle_poll_timeout(now, source),
-                TimerKey::Internal => {}
-                TimerKey::Drain => self.step_drain(now),
-            }
+        while let Some(id) = self.sessions.handle_timeout(cx!(self, now)) {
+            self.take_news(now, id);
         }
+        self.devices.handle_timeout(cx!(self, now));
+        self.front.handle_timeout(cx!(self, now));
+        self.rendezvous.handle_timeout(cx!(self, now));
+        self.handle_own_timeout(now);
+        self.settle_events(now);
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let all = [
+            self.sessions.poll_timeout(),
+            self.devices.poll_timeout(),
+            self.front.poll_timeout(),
+            self.rendezvous.poll_timeout(),
+            self.config.poll_timeout(),
+            self.drain.as_ref().and_then(Drain::poll_timeout),
+        ];
+        all.into_iter().flatten().min()
     }
 
     /// The first call drains and ends; the second ends at once.
     pub fn handle_shutdown(&mut self, now: Instant) {
         if self.drain.is_some() {
             log::warn!("told to stop a second time: stopping at once");
-            self.say_unwritten();
-            self.finish_scripts();
+            self.devices.log_unwritten();
+            self.devices.finish_scripts(cx!(self, now));
             self.exit = Some(Exit::Done);
             return;
         }
         self.start_drain(now);
+        self.settle_events(now);
     }
 
-    /// Brings everything that was touched to rest. The loop calls it once per turn, after all
-    /// inputs, so that a session is written to once for many of them.
+    /// The time of day, for capture files and for what expires; told before the inputs of a turn. Everything else goes by `now`, which
+    /// never jumps.
+    pub fn handle_clock(&mut self, now: Instant, time: SystemTime) {
+        let (before, read) = (self.clock.time, self.clock.read);
+        self.clock.time = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.clock.read = now;
+        let was_set = before.is_zero() || access::is_clock_set(before.as_secs());
+        if was_set || !access::is_clock_set(self.clock.time.as_secs()) {
+            return;
+        }
+        let expected = before + now.saturating_duration_since(read);
+        let by = self.clock.time.saturating_sub(expected);
+        log::info!("the clock has been set");
+        self.front.handle_clock_set(cx!(self, now), by.as_secs());
+        self.settle_events(now);
+    }
+
+    /// Whether [`Self::handle_clock`] is wanted.
+    pub fn wants_clock(&self) -> bool {
+        self.devices.is_capturing() || self.front.wants_clock()
+    }
+
+    /// Brings everything that was touched to rest. The loop calls it once per turn, after all inputs, so that a session is written to
+    /// once for many of them.
     pub fn settle(&mut self, now: Instant) {
         self.settle_sessions(now);
-        // Most turns are about messages, and nobody calls anybody in them.
+        // Most turns are about messages, and no peer calls another one in them.
         if !self.rendezvous.is_quiet() {
-            self.settle_hub(now);
+            self.rendezvous.settle(cx!(self, now));
+            self.settle_events(now);
             self.settle_sessions(now);
         }
-        while let Some(instance) = self.orphans.pop() {
-            self.dispose_instance(now, instance);
-        }
-        while let Some(device) = self.halted.pop() {
-            self.go_on_with_jobs(now, device);
-        }
-        self.flush_events(now);
+        self.devices.settle(cx!(self, now));
+        self.settle_events(now);
+        self.settle_sessions(now);
+        self.front.flush_events(cx!(self, now));
+        self.settle_events(now);
         if self.drain.is_some() {
             self.step_drain(now);
         }
@@ -541,22 +467,17 @@ impl Gateway {
 
     /// The next thing the loop is to do.
     pub fn poll_command(&mut self) -> Option<Command> {
-        self.commands.pop_front()
+        self.sources.poll_command()
     }
 
     /// The next datagrams to send; they count as sent.
     pub fn poll_transmit(&mut self) -> Option<TransmitBatch<'_>> {
-        self.routing.transmits.pop()
+        self.sources.transmits().pop()
     }
 
     /// The next source whose output or interest may have changed.
     pub fn poll_touched(&mut self) -> Option<SourceId> {
-        self.touched_sources.pop_front()
-    }
-
-    /// When [`Self::handle_timeout`] wants to be called.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
+        self.sources.poll_touched()
     }
 
     /// Whether and how the process is to end.
@@ -566,13 +487,7 @@ impl Gateway {
 
     /// Whether every listener and socket is there: the daemon is ready.
     pub fn is_ready(&self) -> bool {
-        self.opening.is_empty() && self.exit.is_none() && self.drain.is_none()
-    }
-
-    /// For the self-test: lets every session panic that opens a channel of this label.
-    #[doc(hidden)]
-    pub fn panic_at_label(&mut self, label: &'static str) {
-        self.fault = Some(label);
+        self.sources.is_ready() && self.exit.is_none() && self.drain.is_none()
     }
 
     /// Whether it has been told to stop.
@@ -580,15 +495,50 @@ impl Gateway {
         self.drain.is_some()
     }
 
-    /// Another number whenever a session or an endpoint has changed.
-    pub fn news(&self) -> u64 {
-        self.events.pushed()
+    /// A number that changes whenever a session or an endpoint changes.
+    pub fn revision(&self) -> u64 {
+        self.front.published()
     }
 
-    fn touch_source(&mut self, source: SourceId) {
-        // Twice in a row is common, twice in a turn harmless.
-        if self.touched_sources.back() != Some(&source) {
-            self.touched_sources.push_back(source);
+    // ---- before the first turn ----
+
+    /// Uses what is known of tokens, and lets the network in where that was set up.
+    pub fn use_access(&mut self, access: Access) {
+        let started = self.clock.started;
+        self.front.use_access(cx!(self, started), access);
+    }
+
+    /// Serves the command line at a Unix socket, too.
+    pub fn listen_control(&mut self, path: PathBuf) {
+        let started = self.clock.started;
+        self.front.listen_control(cx!(self, started), path);
+    }
+
+    /// Keeps within the number of file descriptors that the process may have, and says so where the configuration asks for more than
+    /// that.
+    pub fn use_descriptors(&mut self, limit: usize) {
+        self.sources.set_descriptors(limit);
+        let (connections, ports) = (
+            self.limits.connections,
+            self.rendezvous.config().content.ports,
+        );
+        let needed = limits::OWN_DESCRIPTORS
+            + limits::SPARE_DESCRIPTORS
+            + limits::CONTROL_CONNECTIONS
+            + connections
+            + usize::from(ports)
+            + 2 * self.devices.len();
+        if needed > limit {
+            log::warn!(
+                "the process may open {limit} files, and with limits.connections = {connections} and content.ports = {ports} it \
+                 may need {needed}: raise the limit (LimitNOFILE= of the service, or ulimit -n), or lower those"
+            );
         }
+    }
+
+    /// For the self-test: lets every session panic that opens a channel of this label.
+    #[doc(hidden)]
+    pub fn panic_at_label(&mut self, label: &'static str) {
+        self.fault = Some(label);
     }
 }

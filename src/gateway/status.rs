@@ -11,16 +11,19 @@ impl Gateway {
         let plural = |n: usize| if n == 1 { "" } else { "s" };
         let sessions = self.sessions.len();
         let mut text = format!("{sessions} session{}", plural(sessions));
-        let endpoints = &self.routing.endpoint_names;
-        if endpoints.is_empty() {
+        let states = self.devices.names().filter_map(|(name, id)| {
+            let view = self.devices.view(id)?;
+            Some((name, view.state.as_str()))
+        });
+        let states: Vec<_> = states.collect();
+        if states.is_empty() {
             return text + "; no endpoints";
         }
-        let states = endpoints.iter().filter_map(|(name, id)| {
-            let device = self.routing.endpoints.get(*id)?;
-            Some((name, device.endpoint.state().as_str()))
-        });
-        let others: Vec<_> = states.filter(|(_, state)| *state != "open").collect();
-        let (all, open) = (endpoints.len(), endpoints.len() - others.len());
+        let others: Vec<_> = states
+            .iter()
+            .filter(|(_, state)| *state != "open")
+            .collect();
+        let (all, open) = (states.len(), states.len() - others.len());
         text += &format!("; {open} of {all} endpoint{} open", plural(all));
         for (name, state) in others.iter().take(NAMED) {
             text += &format!(", {name} {state}");

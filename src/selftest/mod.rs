@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::gateway::Gateway;
-use crate::gateway::source::Exit;
 use crate::io::config_files::ConfigFiles;
 use crate::io::event_loop::EventLoop;
 use crate::io::systemd::Inherited;
 use crate::session::crypto::Identity;
+use crate::sources::Exit;
 use client::Client;
 
 /// An emulator is 20 times slower than what it emulates.

@@ -14,7 +14,6 @@ mod late_closes;
 mod messages;
 mod reassembly;
 pub mod sdp;
-#[allow(dead_code, reason = "the gateway uses it when it is wired in")]
 pub(crate) mod set;
 mod stun;
 mod window;

@@ -17,9 +17,7 @@ use crate::http::{Method, RequestHead, Response};
 use crate::ids::{EndpointId, LinkId, PeerId, RequestId, SocketId};
 use crate::websocket::WsMessage;
 
-/// Which dialect: its place in the table of dialects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct DialectId(pub(super) u8);
+pub(crate) use crate::ids::{DialectId, SocketUse};
 
 /// A request that a dialect claims: its method and its decoded path, without an empty segment at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,13 +78,6 @@ pub(crate) enum RequestInput<'a> {
     Head(&'a RequestHead),
     /// The body.
     Body(&'a [u8]),
-}
-
-/// What a WebSocket is for. The dialect that asked for the upgrade knows more by the number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SocketUse {
-    pub(super) dialect: DialectId,
-    pub(super) number: u64,
 }
 
 /// What has happened to a WebSocket.

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use thingway::config::Config;
 use thingway::gateway::Gateway;
-use thingway::gateway::source::Command;
 use thingway::session::crypto::Identity;
+use thingway::sources::Command;
 
 const OFFER: &str = include_str!("../golden/offers/firefox-153-gathered.sdp");
 

@@ -13,7 +13,6 @@ use super::{DeviceListener, EventLoop, Io, clock, seconds_since_1970};
 use crate::config::{EndpointKind, Meeting, OwnPlaces, TlsFiles};
 use crate::endpoint::line::{LineFault, LineSettings};
 use crate::endpoint::{Failure, FailureKind, Target};
-use crate::gateway::source::Command;
 use crate::ids::SourceId;
 use crate::io::capture::CaptureFile;
 use crate::io::stream::Stream;
@@ -22,6 +21,7 @@ use crate::io::udp::Udp;
 use crate::io::{
     access_file, addresses, authority_file, control_socket, failure, plain, ports, tls_files,
 };
+use crate::sources::Command;
 
 /// Steps of line control per turn: a USB adapter takes milliseconds for each.
 const STEP_BUDGET: usize = 4;

@@ -29,8 +29,8 @@ use super::udp::{Receiver, Udp};
 use super::watch::Watch;
 use crate::endpoint::Failure;
 use crate::gateway::Gateway;
-use crate::gateway::source::Exit;
 use crate::ids::SourceId;
+use crate::sources::Exit;
 
 /// Bytes per read.
 const READ: usize = 16 * 1024;

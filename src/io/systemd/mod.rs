@@ -90,7 +90,7 @@ impl Manager {
             watchdog.next = now + watchdog.every;
             words.push(NotifyState::Watchdog);
         }
-        let news = gateway.news();
+        let news = gateway.revision();
         let status = if self.phase == Phase::Running && self.told.replace(news) != Some(news) {
             gateway.status()
         } else {

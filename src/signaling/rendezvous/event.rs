@@ -14,8 +14,7 @@ use crate::payload::Serialization;
 use crate::session::channels::ChannelWish;
 pub(crate) use crate::signaling::dialect::{Shown, SocketUse};
 
-/// Where a client is, as far as candidates are concerned.
-pub(crate) type Vantage = crate::ice::gatherer::Peer;
+pub(crate) use crate::ice::gatherer::Vantage;
 
 /// Something for the rest of the gateway to do.
 #[derive(Debug)]

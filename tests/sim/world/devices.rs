@@ -9,8 +9,8 @@ use thingway::endpoint::line::{
     FlowControl, Format, LineCounters, LineFault, LineStatus, LineStep, ModemLines,
 };
 use thingway::endpoint::{Failure, FailureKind};
-use thingway::gateway::source::Command;
 use thingway::ids::SourceId;
+use thingway::sources::Command;
 
 use super::{GATEWAY, World};
 

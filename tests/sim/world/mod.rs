@@ -15,10 +15,10 @@ use thingway::config::Config;
 use thingway::datagram::Meta;
 use thingway::endpoint::Count;
 use thingway::gateway::Gateway;
-use thingway::gateway::source::Exit;
 use thingway::ids::SourceId;
 use thingway::ports::Port;
 use thingway::session::crypto::Identity;
+use thingway::sources::Exit;
 use thingway::tls::TlsIdentity;
 
 use crate::peer::Peer;

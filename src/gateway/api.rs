@@ -1,0 +1,607 @@
+//! Our own REST API: a request becomes calls into components, and what they return becomes its response.
+
+use std::time::Instant;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::control::Denied;
+use super::views::{self, endpoint_state};
+use super::wiring::{Offer, Ticket};
+use super::{Gateway, cx};
+use crate::access::locality::Locality;
+use crate::access::places::Claimant;
+use crate::access::scope::Grant;
+use crate::access::visitors::Right;
+use crate::api::origin::Caller;
+use crate::api::problem::Problem;
+use crate::api::{Action, Resource, authority, check_content_type};
+use crate::devices::{After, Asker, Outcome};
+use crate::endpoint::line::{LineFault, LineStatus};
+use crate::endpoint::script::Script;
+use crate::front::{Asked, NotLocal, rfc3339};
+use crate::http::{Method, RequestHead, Response};
+use crate::ice::gatherer::Vantage;
+use crate::ids::{ConnectionId, EndpointId, RequestId, SessionId};
+use crate::session::Session;
+use crate::session::control::Wish;
+use crate::session::set::{Begin, BeginError, Bye, Candidates, Description, SessionOwner};
+use crate::signaling::door::{PageOrigin, Standing};
+use crate::signaling::rendezvous::{Claim, DialectRequest, Rendezvous};
+use crate::signaling::whip::{self, Fragment};
+use crate::util::json;
+
+const JSON: &str = "application/json";
+
+/// A response, or `None` if it comes later.
+type Done = Result<Option<Response>, Problem>;
+
+impl Gateway {
+    /// The head of a request decides whether its body is read at all.
+    pub(super) fn handle_head(&mut self, now: Instant, request: RequestId, head: &RequestHead) {
+        if let Some(claim) = Rendezvous::claims(head) {
+            return self.handle_dialect(now, request, head, claim);
+        }
+        let Some(asked) = self.front.check(cx!(self, now), request, head) else {
+            return;
+        };
+        let done = match asked.action {
+            Action::Get => self.get(now, request, head, &asked),
+            Action::Delete => self.delete(now, request, &asked),
+            Action::Options => Ok(Some(options(
+                &asked.resource,
+                &self.front.caller_of(request),
+            ))),
+            Action::Post | Action::Put | Action::Patch => {
+                self.check_before_body(request, head, &asked).map(|()| {
+                    let cx = cx!(self, now);
+                    self.front.accept_body(cx, request, Some(asked));
+                    None
+                })
+            }
+        };
+        self.finish(now, request, done);
+    }
+
+    fn finish(&mut self, now: Instant, request: RequestId, done: Done) {
+        let cx = cx!(self, now);
+        match done {
+            Ok(Some(response)) => self.front.answer(cx, request, response),
+            Ok(None) => {}
+            Err(problem) => self.front.refuse(cx, request, &problem),
+        }
+    }
+
+    /// Checks what can be said against a request before its body has come.
+    fn check_before_body(
+        &mut self,
+        request: RequestId,
+        head: &RequestHead,
+        asked: &Asked,
+    ) -> Result<(), Problem> {
+        match (&asked.resource, asked.action) {
+            (Resource::Sessions, Action::Post) => {
+                check_content_type(head, whip::SDP, "Accept-Post")?;
+                let claimant = self.claimant(request, &asked.grant);
+                let (grant, owner) = (&asked.grant, SessionOwner::Api);
+                let room = self.sessions.check_room(grant, &claimant, owner);
+                room.map(|_| ()).map_err(|why| refused_session(&why))
+            }
+            (Resource::Session(name), Action::Patch) => {
+                self.find_session(name, &asked.grant)?;
+                check_content_type(head, whip::FRAGMENT, "Accept-Patch")
+            }
+            (Resource::Line(name) | Resource::Lease(name), Action::Post) => {
+                self.find_endpoint(name)?;
+                check_content_type(head, JSON, "Accept-Post")
+            }
+            (Resource::Endpoint(name), Action::Put) => {
+                self.check_configurable(name)?;
+                check_content_type(head, JSON, "Accept")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The body of a request has come.
+    pub(super) fn handle_body(&mut self, now: Instant, request: RequestId, body: Vec<u8>) {
+        let asked = match self.front.resume(cx!(self, now), request) {
+            Ok(Some(asked)) => asked,
+            Ok(None) => return self.rendezvous.handle_body(cx!(self, now), request, &body),
+            Err(problem) => return self.finish(now, request, Err(problem)),
+        };
+        let done = match (&asked.resource, asked.action) {
+            (Resource::Sessions, Action::Post) => {
+                self.park_offer(now, request, asked.grant, body);
+                Ok(None)
+            }
+            (Resource::Session(name), Action::Patch) => {
+                let found = self.find_session(name, &asked.grant);
+                found.and_then(|id| self.patch_session(now, id, asked.if_match.as_deref(), &body))
+            }
+            (Resource::Line(name), Action::Post) => self.post_line(now, request, name, &body),
+            (Resource::Lease(name), Action::Post) => self.post_lease(now, name, &body),
+            (Resource::Endpoint(name), Action::Put) => {
+                self.put_endpoint(request, name, &body).map(|()| None)
+            }
+            (Resource::Tickets, Action::Post) => {
+                let (cx, grant) = (cx!(self, now), asked.grant);
+                self.front.post_ticket(cx, request, grant).map(Some)
+            }
+            (resource, _) => {
+                let changed = self
+                    .front
+                    .change_access(cx!(self, now), request, resource, &body);
+                changed.map(|()| None)
+            }
+        };
+        self.finish(now, request, done);
+    }
+
+    fn get(&mut self, now: Instant, request: RequestId, head: &RequestHead, asked: &Asked) -> Done {
+        let grant = &asked.grant;
+        let fresh = |value: Value| Ok(Some(fresh_json(&value)));
+        match &asked.resource {
+            Resource::Page(asset) => asset.response(head).map(Some),
+            Resource::Authority(file) => {
+                let tls = self.front.tls();
+                let authority = tls.and_then(|tls| tls.authority.as_ref());
+                let authority = authority.ok_or_else(authority::none)?;
+                file.response(authority).map(Some)
+            }
+            Resource::Sessions => fresh(self.views().sessions(now, grant)),
+            Resource::Session(name) => {
+                let id = self.find_session(name, grant)?;
+                fresh(self.views().session(now, id).unwrap_or_default())
+            }
+            Resource::Endpoints => fresh(self.views().endpoints(grant)),
+            Resource::Endpoint(name) => {
+                let id = self.find_endpoint(name)?;
+                // A serial line is asked how it is; the response comes with its answer.
+                if self.devices.look(cx!(self, now), id, request) {
+                    return Ok(None);
+                }
+                fresh(self.views().endpoint(id).unwrap_or_default())
+            }
+            Resource::EndpointFile(name) => self.ask_endpoint_file(request, name).map(|()| None),
+            Resource::Ports => {
+                self.ask_ports(request);
+                Ok(None)
+            }
+            Resource::Access => fresh(self.access_json(now, request, grant)),
+            Resource::Tokens => fresh(self.front.tokens_json()),
+            Resource::Line(_)
+            | Resource::Lease(_)
+            | Resource::Token(_)
+            | Resource::Tickets
+            | Resource::Shares
+            | Resource::Redeem
+            | Resource::Setup => Err(nothing_here()),
+            Resource::Events => {
+                let (cx, grant) = (cx!(self, now), grant.clone());
+                self.front.start_events(cx, request, head, grant);
+                Ok(None)
+            }
+            Resource::Health => Ok(Some(text("ok\n"))),
+            Resource::Ready if self.is_ready() => Ok(Some(text("ready\n"))),
+            Resource::Ready => Err(Problem::new(503, "starting or shutting down")),
+            Resource::Metrics => {
+                let body = self.metrics_text(now).into_bytes();
+                let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+                Ok(Some(Response::new(200).body(kind, body)))
+            }
+            Resource::Everything => Ok(Some(Response::new(204))),
+        }
+    }
+
+    fn delete(&mut self, now: Instant, request: RequestId, asked: &Asked) -> Done {
+        match &asked.resource {
+            Resource::Session(name) => {
+                let id = self.find_session(name, &asked.grant)?;
+                self.sessions.say_bye(cx!(self, now), id, Bye::Disconnected);
+                self.take_news(now, id);
+                Ok(Some(Response::new(200)))
+            }
+            Resource::Endpoint(name) => self.delete_endpoint(request, name).map(|()| None),
+            Resource::Token(name) => {
+                let deleted = self.front.delete_token(cx!(self, now), request, name);
+                deleted.map(|()| None)
+            }
+            Resource::Setup => {
+                let deleted = self.front.delete_setup(cx!(self, now), request);
+                deleted.map(|()| None)
+            }
+            _ => Err(nothing_here()),
+        }
+    }
+
+    // ---- sessions ----
+
+    /// Returns the session of this name, if a grant has a right to know of it.
+    fn find_session(&self, name: &str, grant: &Grant) -> Result<SessionId, Problem> {
+        let found = self.sessions.find(name);
+        let found = found.filter(|id| self.views().may_see(grant, *id));
+        found.ok_or_else(|| Problem::new(404, "there is no session with this id").at("path"))
+    }
+
+    /// Returns whose places a session takes that is asked for over HTTP.
+    fn claimant(&self, request: RequestId, grant: &Grant) -> Claimant {
+        Claimant {
+            token: grant.token.as_ref().map(|holder| holder.id.clone()),
+            is_admin: grant.admin,
+            ..Claimant::default()
+        }
+        .at(self.front.remote_of(request))
+    }
+
+    fn park_offer(&mut self, now: Instant, request: RequestId, grant: Grant, body: Vec<u8>) {
+        let remote = self.front.remote_of(request);
+        let is_local = remote.is_some_and(|remote| remote.is_loopback());
+        let offer = Offer {
+            request,
+            grant,
+            vantage: if is_local {
+                Vantage::Local
+            } else {
+                Vantage::Remote
+            },
+            remote,
+            body,
+        };
+        let ticket = Ticket::Offer(Box::new(offer));
+        self.network.gather(cx!(self, now), ticket);
+    }
+
+    /// Answers an offer: our addresses are known now.
+    pub(super) fn answer_offer(&mut self, now: Instant, offer: Offer) {
+        // A session that no client hears of would take a place until it times out.
+        if !self.front.is_open(offer.request) {
+            return;
+        }
+        let request = offer.request;
+        let done = self.create_session(now, offer);
+        self.finish(now, request, done.map(Some));
+    }
+
+    fn create_session(&mut self, now: Instant, offer: Offer) -> Result<Response, Problem> {
+        // Many heads may have been let in before the first body came.
+        if let Err(problem) = self.front.check_still(cx!(self, now), &offer.grant) {
+            self.sessions.count_refused();
+            return Err(problem);
+        }
+        let claimant = self.claimant(offer.request, &offer.grant);
+        let begin = Begin {
+            how: Description::Answer(&offer.body),
+            owner: SessionOwner::Api,
+            rights: offer.grant,
+            claimant,
+            remote: offer.remote,
+            candidates: Candidates::Hosts(self.network.candidates(offer.vantage)),
+        };
+        let begun = self.begin_session(now, begin).map_err(|why| {
+            // A refusal for want of room was counted when it was found.
+            if !why.is_busy() && why != BeginError::Collision {
+                self.sessions.count_refused();
+            }
+            refused_session(&why)
+        })?;
+        let session = self.sessions.get(begun.id);
+        let (name, etag) = session.map(|it| (it.name(), etag(it))).unwrap_or_default();
+        Ok(Response::new(201)
+            .header("Location", &format!("/sessions/{name}"))
+            .header("ETag", &etag)
+            .header("Accept-Patch", whip::FRAGMENT)
+            .header("Cache-Control", "no-store")
+            .body(whip::SDP, begun.sdp.into_bytes()))
+    }
+
+    /// Adds trickled candidates (RFC 8838).
+    fn patch_session(
+        &mut self,
+        now: Instant,
+        id: SessionId,
+        if_match: Option<&str>,
+        body: &[u8],
+    ) -> Done {
+        let fragment = Fragment::parse(body)?;
+        let Some(session) = self.sessions.get(id) else {
+            return Err(Problem::new(404, "the session has ended").at("path"));
+        };
+        // RFC 9725 §4.3.1: the entity tag names the ICE session that a fragment is for.
+        if if_match.is_some_and(|tag| !whip::matches(tag, &etag(session))) {
+            let detail = "the fragment is for another ICE session than the current one";
+            return Err(Problem::new(412, detail).at("If-Match"));
+        }
+        let remote = session.remote_ufrag();
+        if fragment.ufrag.is_some_and(|ufrag| ufrag != remote) {
+            // RFC 9725 §4.3: 422 where only trickle is supported.
+            let detail = "an ICE restart is not supported yet; make a new session";
+            return Err(Problem::new(422, detail).at("a=ice-ufrag"));
+        }
+        let candidates = fragment.candidates.iter().copied();
+        self.sessions
+            .add_candidates(cx!(self, now), id, candidates)?;
+        Ok(Some(Response::new(204)))
+    }
+
+    // ---- endpoints ----
+
+    pub(super) fn find_endpoint(&self, name: &str) -> Result<EndpointId, Problem> {
+        let found = self.devices.find(name);
+        found.ok_or_else(no_endpoint)
+    }
+
+    fn post_line(&mut self, now: Instant, request: RequestId, name: &str, body: &[u8]) -> Done {
+        let endpoint = self.find_endpoint(name)?;
+        let fields: LineBody<'_> = parse(body)?;
+        let script = Script::parse(fields.script.map_or("[]", RawValue::get)).map_err(|bad| {
+            let place = bad.step.map(|step| format!("do[{step}]"));
+            let place = place.as_deref().unwrap_or("do");
+            Problem::new(400, &bad.to_string()).at(place)
+        })?;
+        let after = fields.after;
+        let after = after.map_or(After::Now, |offset| After::Device { offset });
+        let asker = Asker::Request(request);
+        self.devices
+            .run_script(cx!(self, now), endpoint, asker, script, after);
+        Ok(None)
+    }
+
+    /// Answers a request whose script has ended.
+    pub(super) fn answer_line(&mut self, now: Instant, request: RequestId, outcome: Outcome) {
+        let done = match outcome {
+            Ok(status) => Ok(Some(fresh_json(&json!({"line": views::line(&status)})))),
+            Err((step, fault)) => Err(line_problem(step, &fault)),
+        };
+        self.finish(now, request, done);
+    }
+
+    /// Answers `GET /endpoints/{name}`: its line was looked at.
+    pub(super) fn answer_endpoint(
+        &mut self,
+        now: Instant,
+        request: RequestId,
+        endpoint: EndpointId,
+        line: Option<&LineStatus>,
+    ) {
+        let view = self.views().endpoint(endpoint);
+        let done = view.ok_or_else(no_endpoint).map(|mut json| {
+            if let (Some(status), Some(fields)) = (line, json.as_object_mut()) {
+                fields.insert("line".to_owned(), views::line(status));
+            }
+            Some(fresh_json(&json))
+        });
+        self.finish(now, request, done);
+    }
+
+    fn post_lease(&mut self, now: Instant, name: &str, body: &[u8]) -> Done {
+        let endpoint = self.find_endpoint(name)?;
+        let fields: LeaseBody = parse(body)?;
+        let wish = Wish::parse(&fields.what, false, fields.to)
+            .map_err(|detail| Problem::new(400, &detail).at("do"))?;
+        let is_give = matches!(wish, Wish::Give { .. });
+        let done = self.wish_lease(now, None, endpoint, &wish);
+        done.map_err(|Denied { reason, detail }| {
+            let is_receiver = is_give && reason == "unknown-session";
+            Problem::new(409, &detail).at(if is_receiver { "to" } else { "do" })
+        })?;
+        Ok(Some(Response::new(200)))
+    }
+
+    // ---- the gateway itself ----
+
+    /// `GET /access`: what the caller may do, and with which gateway it speaks. Administrators are also told under which names and
+    /// addresses others reach the gateway, to make links of.
+    fn access_json(&mut self, now: Instant, request: RequestId, grant: &Grant) -> Value {
+        if grant.admin {
+            // For the next time: an address may have come.
+            self.network.list(cx!(self, now));
+        }
+        let way = self.front.way_of(request);
+        let expires = self.front.token_of(grant).and_then(|token| token.expires);
+        json!({
+            "token": grant.token.as_ref().map(|holder| &holder.name),
+            "loopback": way.is_loopback,
+            "tls": way.is_tls,
+            "port": self.front.network_port(),
+            "admin": grant.admin,
+            "scopes": grant.scopes,
+            "expires": expires.map(rfc3339),
+            "fingerprints": {
+                "dtls": self.sessions.fingerprint(),
+                "tls": self.front.tls().map(|tls| &tls.fingerprint),
+            },
+            "configure": grant.admin && self.config.may_configure(),
+            "hosts": grant.admin.then(|| self.front.outside_hosts()),
+        })
+    }
+
+    /// Tells a new reader of events how things are.
+    pub(super) fn show_state(&mut self, now: Instant, reader: ConnectionId) {
+        let Some(grant) = self.front.reader_grant(reader) else {
+            return;
+        };
+        let mut current = Vec::new();
+        for view in self.views().endpoint_states(&grant) {
+            current.push(("endpoint", json!(endpoint_state(&view))));
+        }
+        let ids = self.sessions.ids();
+        for id in ids.into_iter().filter(|_| grant.admin) {
+            if let Some(session) = self.sessions.get(id) {
+                let (name, state) = (session.name(), session.state().as_str());
+                current.push(("session", json!({"id": name, "state": state})));
+            }
+        }
+        self.front.subscribe(cx!(self, now), reader, &current);
+    }
+
+    // ---- dialects ----
+
+    /// Checks a request that a dialect claims, and hands it on.
+    fn handle_dialect(
+        &mut self,
+        now: Instant,
+        request: RequestId,
+        head: &RequestHead,
+        claim: Claim,
+    ) {
+        // Origins of one dialect's keys mean nothing to the other dialects.
+        let origins = self.rendezvous.origins(&claim);
+        let checked = self
+            .front
+            .check_dialect(cx!(self, now), request, head, origins);
+        let (caller, is_trusted) = match checked {
+            Ok(checked) => checked,
+            Err(problem) => {
+                let is_host = problem.status() == 421;
+                let field = if is_host { "Host" } else { "Origin" };
+                let response = claim.error(403, field, problem.detail());
+                return self.front.answer(cx!(self, now), request, response);
+            }
+        };
+        if head.method == Method::Options {
+            let allow = claim.allow(head);
+            let response = Response::new(204).header("Allow", &allow);
+            let caller = caller.with_credentials();
+            let response = caller.dress_preflight(response, &allow);
+            return self.front.answer(cx!(self, now), request, response);
+        }
+        if let Some(response) = claim.not_allowed() {
+            return self.front.answer(cx!(self, now), request, response);
+        }
+        let standing = match self.standing(request, head) {
+            Ok(standing) => standing,
+            Err(detail) => {
+                let response = claim.error(403, "address", detail);
+                return self.front.answer(cx!(self, now), request, response);
+            }
+        };
+        if standing == Standing::Local {
+            self.front.show_right(request.connection, Right::Token);
+        }
+        let origin = match (&caller, head.header("Origin")) {
+            (Caller::Own, Some(own)) => PageOrigin::of_page(own, true),
+            (Caller::Own, None) => PageOrigin::default(),
+            (Caller::Allowed(origin) | Caller::WithCredentials(origin), _) => {
+                PageOrigin::of_page(origin, is_trusted)
+            }
+        };
+        let Some((local, _)) = self.front.addresses_of(request) else {
+            return;
+        };
+        let dialect_request = DialectRequest {
+            id: request,
+            claim,
+            standing,
+            origin,
+            local,
+            query: head.query.clone().unwrap_or_default(),
+        };
+        let cx = cx!(self, now);
+        self.rendezvous.handle_head(cx, dialect_request, head);
+    }
+
+    /// Returns where the client of a dialect is; the error says why its request goes no further.
+    fn standing(&self, request: RequestId, head: &RequestHead) -> Result<Standing, &'static str> {
+        match self.front.locality(request, head) {
+            Ok(Locality::Local) => Ok(Standing::Local),
+            Ok(Locality::Network(remote)) if self.rendezvous.is_exposed() => {
+                Ok(Standing::Network(remote))
+            }
+            Ok(Locality::Network(_)) => {
+                Err("from beyond this machine it is open only where skyway.expose is true")
+            }
+            Err(NotLocal::Closed) => Err("the connection was closed"),
+            Err(NotLocal::NoTls) => Err("this port speaks TLS: use https"),
+        }
+    }
+}
+
+/// The body of `POST /endpoints/{name}/line`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineBody<'a> {
+    #[serde(borrow, rename = "do")]
+    script: Option<&'a RawValue>,
+    after: Option<u64>,
+}
+
+/// The body of `POST /endpoints/{name}/lease`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LeaseBody {
+    #[serde(rename = "do")]
+    what: String,
+    to: Option<String>,
+}
+
+fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+    json::from_body(body).map_err(|error| Problem::new(400, &error.to_string()).at("body"))
+}
+
+/// Returns the entity tag of a session: one per ICE session.
+fn etag(session: &Session) -> String {
+    format!("\"{}\"", session.local_ufrag())
+}
+
+fn refused_session(why: &BeginError) -> Problem {
+    match why {
+        BeginError::Sdp(error) => error.clone().into(),
+        BeginError::Panicked => Problem::new(400, "the offer is not understood"),
+        BeginError::Collision => Problem::new(503, "please try again").header("Retry-After", "0"),
+        BeginError::Draining
+        | BeginError::Token(_)
+        | BeginError::Full { .. }
+        | BeginError::Reserved { .. } => {
+            Problem::new(503, &why.to_string()).header("Retry-After", "5")
+        }
+    }
+}
+
+fn line_problem(step: Option<usize>, fault: &LineFault) -> Problem {
+    let status = match fault {
+        LineFault::Unsupported | LineFault::NoLine => 422,
+        LineFault::Absent | LineFault::Denied(_) => 409,
+        LineFault::Busy => 503,
+        LineFault::Failed(_) => 502,
+    };
+    let problem = Problem::new(status, &fault.to_string());
+    match step {
+        Some(step) => problem.at(&format!("do[{step}]")),
+        None => problem,
+    }
+}
+
+fn nothing_here() -> Problem {
+    Problem::new(404, "there is nothing at this path").at("path")
+}
+
+fn no_endpoint() -> Problem {
+    Problem::new(404, "no endpoint has this name").at("path")
+}
+
+fn text(text: &str) -> Response {
+    Response::new(200).body("text/plain; charset=utf-8", text.as_bytes().to_vec())
+}
+
+/// Returns a response that no cache may keep.
+pub(super) fn fresh_json(value: &Value) -> Response {
+    let fresh = Response::new(200).header("Cache-Control", "no-store");
+    fresh.body(JSON, value.to_string().into_bytes())
+}
+
+fn options(resource: &Resource, caller: &Caller) -> Response {
+    let allow = resource.allow();
+    let response = Response::new(204).header("Allow", &allow);
+    let response = if *resource == Resource::Sessions {
+        response.header("Accept-Post", whip::SDP)
+    } else if matches!(resource, Resource::Line(_) | Resource::Lease(_)) {
+        response.header("Accept-Post", JSON)
+    } else if matches!(resource, Resource::Session(_)) {
+        response.header("Accept-Patch", whip::FRAGMENT)
+    } else {
+        response
+    };
+    caller.dress_preflight(response, &allow)
+}
