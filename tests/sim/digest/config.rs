@@ -19,7 +19,7 @@ pub fn draw(draw: &mut Draw) -> String {
         (2, "writers = \"one\"\n"),
         (3, "framing = \"line\"\n"),
         (3, "scrollback = 0\n"),
-        (2, "deadman = { timeout_ms = 1000, send = \"STOP\\n\" }\n"),
+        (2, "deadman = { timeout_ms = 900, send = \"STOP\\n\" }\n"),
     ] {
         if draw.below(odds) == 0 {
             config += line;

@@ -206,7 +206,12 @@ fn note_stream(log: &mut Log, object: &str, came: &str) {
             assert!(id > last, "the ids of events grow");
             last = id;
         } else if let Some(data) = line.strip_prefix("data: ") {
-            let data: Value = serde_json::from_str(data).expect("JSON");
+            let mut data: Value = serde_json::from_str(data).expect("JSON");
+            // Whether a session hears first that its peer closes, or fails to send, depends on its timers.
+            if data["reason"] == "protocol error: DTLS error: connection closed" {
+                data["reason"] = "closed by the peer".into();
+                data["state"] = "closed".into();
+            }
             let about: Vec<String> = ["session", "id", "name", "endpoint", "channel", "label"]
                 .iter()
                 .map(|field| data[*field].to_string())

@@ -15,8 +15,8 @@ use super::pages::HubPage;
 use crate::links::Draw;
 use crate::world::World;
 
-/// Longer than the 250 ms that the gateway collects news for, and no divisor of its other times (1 s, 5 s, 10 s,
-/// 28 s), so that none of them ends at the moment of an act.
+/// Longer than the 250 ms that the gateway collects news for. None of the gateway's other times (900 ms of the dead man,
+/// 1 s, 5 s, 10 s, 28 s) ends near the moment of an act, even if the message that began it took 250 ms.
 pub const BEAT: Duration = Duration::from_millis(410);
 
 /// A program that gets datagrams of content ports.
