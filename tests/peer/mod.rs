@@ -120,6 +120,11 @@ impl Peer {
         (peer, answer.to_sdp_string())
     }
 
+    /// The address of its only candidate.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
     pub fn answer(&mut self, now: Instant, sdp: &str) {
         let answer = SdpAnswer::from_sdp_string(sdp).expect("an answer");
         let pending = self.pending.take().expect("one answer");

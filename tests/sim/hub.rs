@@ -17,44 +17,58 @@ const CONFIG: &str = "[[endpoint]]\nname = \"arm\"\nkind = \"serial\"\npath = \"
 const SEEDS: u64 = 60;
 
 /// The WebSocket of a page.
-struct Page {
-    source: SourceId,
+pub struct Page {
+    pub source: SourceId,
     /// How much of what came has been read.
     read: usize,
 }
 
 impl Page {
     fn join(world: &mut World, id: &str) -> Self {
-        let request = format!(
-            "GET /peerjs?key=peerjs&id={id}&token=t&version=1.5.5 HTTP/1.1\r\nHost: board\r\n\
-             Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        );
-        let source = world.open(request.as_bytes());
-        let came = &world.http[&source];
-        let head = came.windows(4).position(|four| four == b"\r\n\r\n");
-        let read = head.expect("an answer") + 4;
-        let mut page = Self { source, read };
+        let path = format!("/peerjs?key=peerjs&id={id}&token=t&version=1.5.5");
+        let mut page = Self::upgrade(world, &path);
         assert_eq!(page.next(world), Some(json!({"type": "OPEN"})));
         page
     }
 
-    /// The next frame that has come (RFC 6455 §5.2).
-    fn next(&mut self, world: &World) -> Option<Value> {
-        let rest = world.http.get(&self.source)?.get(self.read..)?;
+    /// Asks for a WebSocket at this path.
+    pub fn upgrade(world: &mut World, path: &str) -> Self {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: board\r\n\
+             Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        let source = world.open(request.as_bytes());
+        let came = world.came(source);
+        let head = came.windows(4).position(|four| four == b"\r\n\r\n");
+        let read = head.expect("an answer") + 4;
+        Self { source, read }
+    }
+
+    /// The next frame that has come (RFC 6455 §5.2): its first byte and its payload.
+    pub fn next_frame(&mut self, world: &World) -> Option<(u8, Vec<u8>)> {
+        let rest = world.came(self.source).get(self.read..)?;
         let (first, second) = (*rest.first()?, *rest.get(1)?);
-        assert_eq!(first, 0x81, "a text frame");
         let (start, len) = match second {
             126 => (4, usize::from(u16::from_be_bytes([rest[2], rest[3]]))),
             short => (2, usize::from(short)),
         };
-        let text = rest.get(start..start + len)?;
+        let payload = rest.get(start..start + len)?.to_vec();
         self.read += start + len;
-        Some(serde_json::from_slice(text).expect("JSON"))
+        Some((first, payload))
+    }
+
+    fn next(&mut self, world: &World) -> Option<Value> {
+        let (first, text) = self.next_frame(world)?;
+        assert_eq!(first, 0x81, "a text frame");
+        Some(serde_json::from_slice(&text).expect("JSON"))
     }
 
     fn say(&self, world: &mut World, message: &Value) {
-        let text = message.to_string();
+        self.say_text(world, &message.to_string());
+    }
+
+    pub fn say_text(&self, world: &mut World, text: &str) {
         let len = u16::try_from(text.len()).expect("a short message");
         // Masked with zeros, which is as good as any mask here.
         let mut frame = vec![0x81, 0x80 | 126];

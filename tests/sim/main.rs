@@ -15,6 +15,7 @@ mod backlog;
 mod balance;
 mod configure;
 mod cookies;
+mod digest;
 mod discarding;
 mod drain;
 mod endpoints;

@@ -227,7 +227,9 @@ impl World {
                     self.gateway.handle_line(now, source, status);
                 }
                 Command::Close { source } => {
-                    self.http.remove(&source);
+                    if let Some(came) = self.http.remove(&source) {
+                        self.ended_http.insert(source, came);
+                    }
                     self.closed.push(source);
                     for tty in self.ttys.values_mut() {
                         tty.source = tty.source.filter(|other| *other != source);

@@ -80,6 +80,13 @@ impl World {
         String::from_utf8_lossy(&self.http[&source]).into_owned()
     }
 
+    /// The bytes that have come on a connection, also if the gateway has closed it.
+    pub fn came(&self, source: SourceId) -> &[u8] {
+        let open = self.http.get(&source);
+        open.or_else(|| self.ended_http.get(&source))
+            .map_or(&[], Vec::as_slice)
+    }
+
     /// Asks with the token of [`World::token`], if there is one.
     pub fn ask(&mut self, method: &str, target: &str, kind: &str, body: &str) -> String {
         let bearer = self.token.as_ref();

@@ -50,11 +50,15 @@ pub struct World {
     /// UDP devices that keep what they get and send nothing back.
     pub keeps_datagrams: bool,
     pub kept_datagrams: Vec<Vec<u8>>,
+    /// Where each of them was sent to.
+    pub kept_for: Vec<SocketAddr>,
     /// So many of the next datagrams to UDP devices cannot be sent.
     pub unsendable: usize,
     pub ice: Option<SourceId>,
     pub ice_addr: SocketAddr,
     pub http: BTreeMap<SourceId, Vec<u8>>,
+    /// What had come on the HTTP connections that the gateway has closed.
+    pub ended_http: BTreeMap<SourceId, Vec<u8>>,
     /// HTTP listeners with their addresses.
     pub listeners: Vec<(SourceId, SocketAddr)>,
     /// What `LoadTls` finds.
@@ -113,10 +117,12 @@ impl World {
             echoed: 0,
             keeps_datagrams: false,
             kept_datagrams: Vec::new(),
+            kept_for: Vec::new(),
             unsendable: 0,
             ice: None,
             ice_addr: SocketAddr::new(GATEWAY.parse().unwrap(), 5000),
             http: BTreeMap::new(),
+            ended_http: BTreeMap::new(),
             listeners: Vec::new(),
             tls,
             renewals: 0,
@@ -305,6 +311,12 @@ impl World {
 
     /// Jumps to the next thing that happens.
     pub fn step(&mut self) {
+        // A quiet world still moves, a little at a time.
+        self.step_within(Duration::from_millis(50));
+    }
+
+    /// As [`Self::step`], by this time at most.
+    fn step_within(&mut self, most: Duration) {
         self.check_panics();
         self.settle();
         let mut next = self.gateway.poll_timeout();
@@ -325,8 +337,7 @@ impl World {
         for tty in self.ttys.values() {
             sooner(tty.next_write);
         }
-        // A quiet world still moves, a little at a time.
-        let limit = self.now + Duration::from_millis(50);
+        let limit = self.now + most;
         let at = next
             .unwrap_or(limit)
             .clamp(self.now + Duration::from_micros(1), limit);
@@ -349,6 +360,15 @@ impl World {
                 );
             }
             self.step();
+        }
+    }
+
+    /// As [`Self::run`], and not a moment longer, however many timers the gateway has.
+    #[allow(dead_code, reason = "only the digest needs it")]
+    pub fn run_exactly(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.step_within((end - self.now).min(Duration::from_millis(50)));
         }
     }
 
@@ -463,6 +483,7 @@ impl World {
                     unsent.push((batch.socket, Count::one(datagram.len())));
                 } else if self.keeps_datagrams {
                     self.kept_datagrams.push(datagram.to_vec());
+                    self.kept_for.push(batch.destination);
                 } else {
                     echoes.push((batch.socket, batch.destination, datagram.to_vec()));
                 }
