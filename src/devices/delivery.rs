@@ -177,7 +177,8 @@ impl Devices {
             return;
         };
         let (session, endpoint, count) = (route.session, route.endpoint, Count::one(data.len()));
-        let refused = if data.len() > limits::MAX_MESSAGE {
+        let is_giant = data.len() > limits::MAX_MESSAGE;
+        let refused = if is_giant {
             Some(DropReason::TooLarge)
         } else if self.is_draining {
             Some(DropReason::Closed)
@@ -220,7 +221,7 @@ impl Devices {
             }
             Offered::Refused(reason) => {
                 self.drop_from_peer(id, reason, count);
-                if reason == DropReason::TooLarge {
+                if is_giant {
                     let detail = format!("a message has at most {} bytes", limits::MAX_MESSAGE);
                     return self.fail_reliable(id, reason, detail);
                 }

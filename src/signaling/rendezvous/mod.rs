@@ -11,8 +11,8 @@ pub(crate) use event::{
     Beginning, ChannelPlan, ChannelRefusal, Place, RendezvousEvent, RendezvousStats, Shown, Target,
 };
 
-pub(crate) use super::dialect::{Claim, DialectRequest};
 use super::dialect::SocketUse;
+pub(crate) use super::dialect::{Claim, DialectRequest};
 use crate::config::HubConfig;
 use crate::endpoint::Failure;
 use crate::http::{RequestHead, Response};
@@ -21,11 +21,16 @@ use crate::sources::Context;
 use crate::websocket::WsMessage;
 
 /// All that the gateway knows about peers.
-pub(crate) struct Rendezvous { config: HubConfig }
+pub(crate) struct Rendezvous {
+    config: HubConfig,
+}
 
 #[expect(unused_variables, reason = "the surface comes first")]
 impl Rendezvous {
-    pub(crate) fn new(config: &HubConfig, peers: usize, sessions: usize, seed: [u8; 32]) -> Self {Self { config: config.clone() }
+    pub(crate) fn new(config: &HubConfig, peers: usize, sessions: usize, seed: [u8; 32]) -> Self {
+        Self {
+            config: config.clone(),
+        }
     }
     pub(crate) fn configure(
         &mut self,
@@ -35,25 +40,24 @@ impl Rendezvous {
         sessions: usize,
     ) {
     }
-    pub(crate) fn config(&self) -> &HubConfig {&self.config
+    pub(crate) fn config(&self) -> &HubConfig {
+        &self.config
     }
-    pub(crate) fn set_networks(&mut self, networks: Vec<(IpAddr, u8)>) {
-    }
+    pub(crate) fn set_networks(&mut self, networks: Vec<(IpAddr, u8)>) {}
     pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         std::iter::empty()
     }
-    pub(crate) fn set_own_ports(&mut self, ports: BTreeSet<u16>) {
-    }
-    pub(crate) fn set_endpoint(&mut self, name: &str, id: Option<EndpointId>) {
-    }
-    pub(crate) fn stop(&mut self, cx: &mut Context<'_>) {
-    }
-    pub(crate) fn claims(head: &RequestHead) -> Option<Claim> {None
+    pub(crate) fn set_own_ports(&mut self, ports: BTreeSet<u16>) {}
+    pub(crate) fn set_endpoint(&mut self, name: &str, id: Option<EndpointId>) {}
+    pub(crate) fn stop(&mut self, cx: &mut Context<'_>) {}
+    pub(crate) fn claims(head: &RequestHead) -> Option<Claim> {
+        None
     }
     pub(crate) fn origins(&self, claim: &Claim) -> impl Iterator<Item = &String> {
         std::iter::empty()
     }
-    pub(crate) fn is_exposed(&self) -> bool {false
+    pub(crate) fn is_exposed(&self) -> bool {
+        false
     }
     pub(crate) fn handle_head(
         &mut self,
@@ -66,10 +70,8 @@ impl Rendezvous {
     pub(crate) fn handle_body(&mut self, cx: &mut Context<'_>, request: RequestId, body: &[u8]) {
         todo!()
     }
-    pub(crate) fn handle_half_closed(&mut self, cx: &mut Context<'_>, request: RequestId) {
-    }
-    pub(crate) fn handle_gone(&mut self, cx: &mut Context<'_>, request: RequestId) {
-    }
+    pub(crate) fn handle_half_closed(&mut self, cx: &mut Context<'_>, request: RequestId) {}
+    pub(crate) fn handle_gone(&mut self, cx: &mut Context<'_>, request: RequestId) {}
     pub(crate) fn handle_socket_opened(
         &mut self,
         cx: &mut Context<'_>,
@@ -97,8 +99,7 @@ impl Rendezvous {
     pub(crate) fn handle_socket_full(&mut self, cx: &mut Context<'_>, socket: SocketId) {
         todo!()
     }
-    pub(crate) fn handle_socket_closed(&mut self, cx: &mut Context<'_>, socket: SocketId) {
-    }
+    pub(crate) fn handle_socket_closed(&mut self, cx: &mut Context<'_>, socket: SocketId) {}
     pub(crate) fn handle_gathered(&mut self, cx: &mut Context<'_>, link: LinkId) {
         todo!()
     }
@@ -161,17 +162,19 @@ impl Rendezvous {
     ) {
         todo!()
     }
-    pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {}
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        None
     }
-    pub(crate) fn poll_timeout(&self) -> Option<Instant> {None
+    pub(crate) fn is_quiet(&self) -> bool {
+        true
     }
-    pub(crate) fn is_quiet(&self) -> bool {true
+    pub(crate) fn settle(&mut self, cx: &mut Context<'_>) {}
+    pub(crate) fn poll_event(&mut self) -> Option<RendezvousEvent> {
+        None
     }
-    pub(crate) fn settle(&mut self, cx: &mut Context<'_>) {
-    }
-    pub(crate) fn poll_event(&mut self) -> Option<RendezvousEvent> {None
-    }
-    pub(crate) fn stats(&self) -> RendezvousStats {RendezvousStats::default()
+    pub(crate) fn stats(&self) -> RendezvousStats {
+        RendezvousStats::default()
     }
 }
 
