@@ -67,3 +67,7 @@ pub struct SocketId(pub ConnectionId);
 /// What stands between two pages whose libraries do not understand each other's frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BridgeId(pub u32);
+
+/// A dialect of the hub: its place in the table of dialects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DialectId(pub u8);

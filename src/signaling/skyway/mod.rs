@@ -8,6 +8,14 @@
 
 mod credential;
 mod handshake;
+#[allow(dead_code, reason = "the gateway uses it when it is wired in")]
+mod page;
+#[allow(dead_code, reason = "the gateway uses it when it is wired in")]
+mod page_events;
+#[allow(dead_code, reason = "the gateway uses it when it is wired in")]
+mod pages;
+#[allow(dead_code, reason = "the gateway uses it when it is wired in")]
+mod paths;
 mod read;
 mod rooms;
 #[cfg(test)]
@@ -16,6 +24,8 @@ mod write;
 
 pub use credential::{Credential, Expiry, Invalid};
 pub use handshake::Handshake;
+pub(crate) use pages::SkyWay;
+pub(crate) use paths::PATHS;
 pub use read::{Said, parse};
 pub use rooms::{Emit, RoomCall, RoomKind, Rooms};
 pub use write::write;
