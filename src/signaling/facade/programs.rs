@@ -132,7 +132,7 @@ impl Facade {
 
     pub(super) fn delete_peer(
         &mut self,
-        lobby: &mut Lobby<'_>,
+        lobby: &Lobby<'_>,
         peer: &str,
         request: &DialectRequest,
     ) -> Result<Response, Wrong> {
@@ -265,7 +265,7 @@ impl Facade {
     }
 
     /// A deleted peer is forgotten, or the time of a credential has come.
-    pub(super) fn handle_program_timeout(&mut self, lobby: &mut Lobby<'_>, id: ProgramId) {
+    pub(super) fn handle_program_timeout(&mut self, lobby: &Lobby<'_>, id: ProgramId) {
         let time = lobby.unix_time();
         let Some(program) = self.programs.get_mut(id) else {
             return;

@@ -185,3 +185,78 @@ impl<'a> Lobby<'a> {
         self.has_descriptors
     }
 }
+
+/// A hub for the tests of one dialect.
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+    use crate::config::Config;
+    use crate::ids::RequestId;
+    use crate::signaling::dialect::{Claim, DialectRequest};
+    use crate::signaling::door::PageOrigin;
+    use crate::util::slab::Id;
+
+    /// What a dialect is let into.
+    pub(crate) struct Hall {
+        pub(crate) now: Instant,
+        pub(crate) config: HubConfig,
+        pub(crate) site: Site,
+        pub(crate) door: Door,
+        pub(crate) roster: Roster,
+        keys: fn(&HubConfig) -> &[KeyConfig],
+        requests: u32,
+    }
+
+    impl Hall {
+        pub(crate) fn new(config: &str, keys: fn(&HubConfig) -> &[KeyConfig]) -> Self {
+            let config = Config::parse(config).expect("a configuration");
+            Self {
+                now: Instant::now(),
+                config: config.hub,
+                site: Site::default(),
+                door: Door::default(),
+                roster: Roster::new(config.limits.peers),
+                keys,
+                requests: 0,
+            }
+        }
+
+        pub(crate) fn lobby(&mut self) -> Lobby<'_> {
+            Lobby::new(
+                (self.now, Duration::from_secs(1_700_000_000)),
+                (DialectId(0), (self.keys)(&self.config)),
+                &self.config,
+                &self.site,
+                &mut self.door,
+                &mut self.roster,
+                true,
+            )
+        }
+
+        /// Returns a request of a program on this machine for a method and a path with its query.
+        pub(crate) fn request(
+            &mut self,
+            method: crate::http::Method,
+            path: &str,
+        ) -> DialectRequest {
+            let (path, query) = path.split_once('?').unwrap_or((path, ""));
+            let segments = path.split('/').skip(1);
+            self.requests += 1;
+            DialectRequest {
+                id: RequestId {
+                    connection: Id::from_bits(1),
+                    number: self.requests,
+                },
+                claim: Claim {
+                    dialect: DialectId(0),
+                    method,
+                    segments: segments.map(str::to_owned).collect(),
+                },
+                standing: Standing::Local,
+                origin: PageOrigin::default(),
+                local: "127.0.0.1:80".parse().expect("an address"),
+                query: query.to_owned(),
+            }
+        }
+    }
+}

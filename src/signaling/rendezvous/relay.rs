@@ -21,7 +21,7 @@ impl Rendezvous {
     ///
     /// The order is fixed. Who has joined comes first, because calls wait for that. What links have to say comes before the
     /// next output of a dialect, so that a connection has ended when the dialect closes the port that fed it.
-    pub(super) fn relay(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn relay(&mut self, cx: &Context<'_>) {
         loop {
             if let Some(news) = self.roster.poll_news() {
                 self.handle_roster_news(news);
@@ -57,7 +57,7 @@ impl Rendezvous {
 
     // ---- dialects ----
 
-    fn handle_output(&mut self, cx: &mut Context<'_>, id: DialectId, output: Output) {
+    fn handle_output(&mut self, cx: &Context<'_>, id: DialectId, output: Output) {
         let event = match output {
             Output::Answer(request, response) => RendezvousEvent::Answer(request, response),
             Output::HangUp(request) => RendezvousEvent::HangUp(request),
@@ -87,7 +87,7 @@ impl Rendezvous {
         self.events.push_back(event);
     }
 
-    fn handle_order(&mut self, cx: &mut Context<'_>, id: DialectId, order: Order) {
+    fn handle_order(&mut self, cx: &Context<'_>, id: DialectId, order: Order) {
         match order {
             Order::Call(request, wish) => {
                 let peer = wish.peer;
@@ -121,7 +121,7 @@ impl Rendezvous {
 
     /// Ends all connections of one of our own peers, and takes it out of the hub. The connections end first, because the other
     /// peers are told in the peer's name.
-    pub(super) fn remove_own_peer(&mut self, cx: &mut Context<'_>, peer: PeerId) {
+    pub(super) fn remove_own_peer(&mut self, cx: &Context<'_>, peer: PeerId) {
         for link in self.links.of_peer(peer) {
             self.links.close(link, "its peer was removed");
         }

@@ -76,7 +76,7 @@ impl Rendezvous {
 
     /// Returns how a channel of a link's session is to be bound.
     pub(crate) fn plan_channel(
-        &mut self,
+        &self,
         link: LinkId,
         label: &str,
     ) -> Result<ChannelPlan, ChannelRefusal> {
