@@ -235,7 +235,10 @@ fn a_channel_is_bound_by_its_label_and_once() {
     };
     let plan = links.plan(link, "any", find).expect("a plan");
     assert_eq!((plan.target, plan.may_write), (Target::Endpoint(arm), true));
-    assert_eq!((plan.serialization, plan.as_text), (None, false));
+    assert_eq!(
+        (plan.serialization, plan.as_text),
+        (Some(Serialization::PeerJsJson), false)
+    );
     let plan = links.plan(link, "second", find).expect("a plan");
     assert_eq!(plan.target, Target::Endpoint(leg));
     let gone = links.plan(link, "any", |_| None);

@@ -1,5 +1,8 @@
 //! Pages of PeerJS: each is a peer with one WebSocket.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,8 @@
 //! The pages of SkyWay-JS: their requests and WebSockets, and what their sessions say.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Instant;
 

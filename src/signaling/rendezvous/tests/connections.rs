@@ -189,8 +189,7 @@ fn a_session_that_ends_by_itself_is_told_to_both() {
 #[test]
 fn a_peer_of_the_configuration_offers_its_endpoint() {
     let mut bench = Bench::new(
-        "[[endpoint]]\nname = \"arm\"\nkind = \"echo\"\n[[peer]]\nid = \"robot\"\nendpoint = \"arm\"\n\
-         transcode = true\n",
+        "[[endpoint]]\nname = \"arm\"\nkind = \"echo\"\n[[peer]]\nid = \"robot\"\nendpoint = \"arm\"\n",
     );
     let token = bench.peer("a");
     let more = json!({"options": {"serialization": "JSON", "label": "joy"}});
