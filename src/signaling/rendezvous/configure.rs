@@ -15,7 +15,7 @@ impl Rendezvous {
     /// Uses a configuration. `peers`, `sessions`: how many there may be.
     pub(crate) fn configure(
         &mut self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         config: &HubConfig,
         peers: usize,
         sessions: usize,
@@ -35,7 +35,7 @@ impl Rendezvous {
     }
 
     /// Lets the peers of a configuration join, and ends those that are no longer in it.
-    fn use_peers(&mut self, cx: &mut Context<'_>, config: &HubConfig) {
+    fn use_peers(&mut self, cx: &Context<'_>, config: &HubConfig) {
         let members = self.roster.members();
         let known = members.filter_map(|(id, member)| match member {
             Member::Configured(peer) => Some((id, peer.clone())),
@@ -69,7 +69,7 @@ impl Rendezvous {
     }
 
     /// Ends the guest that has the id of a peer of the configuration.
-    fn evict_guest(&mut self, cx: &mut Context<'_>, name: &str) {
+    fn evict_guest(&mut self, cx: &Context<'_>, name: &str) {
         if let Some(peer) = self.roster.find(name)
             && let Some(Member::Guest(dialect, _)) = self.roster.member(peer)
         {
@@ -78,7 +78,7 @@ impl Rendezvous {
         }
     }
 
-    fn evict(&mut self, cx: &mut Context<'_>, dialect: DialectId, peer: PeerId, why: Eviction) {
+    fn evict(&mut self, cx: &Context<'_>, dialect: DialectId, peer: PeerId, why: Eviction) {
         self.with(cx, dialect, |dialect, lobby| {
             dialect.handle_eviction(lobby, peer, why);
         });
@@ -86,7 +86,7 @@ impl Rendezvous {
     }
 
     /// Ends peers whose key the configuration has taken away, and connections that use what it no longer allows.
-    fn end_what_lost_its_right(&mut self, cx: &mut Context<'_>) {
+    fn end_what_lost_its_right(&mut self, cx: &Context<'_>) {
         let members = self.roster.members();
         let lost = members.filter_map(|(id, member)| match member {
             Member::Guest(dialect, guest) if !self.still_holds(*dialect, guest) => {

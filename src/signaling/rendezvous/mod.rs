@@ -44,6 +44,8 @@ use table::Dialects;
 
 /// All that the gateway knows about peers.
 ///
+/// A call reads the time and the free descriptors from its context; what the event loop is to do leaves as an event.
+///
 /// After every input the owner takes out [`Self::poll_event`] until it returns `None`, and once per turn it calls
 /// [`Self::settle`] unless the rendezvous [`is quiet`](Self::is_quiet).
 pub(crate) struct Rendezvous {
@@ -118,7 +120,7 @@ impl Rendezvous {
     }
 
     /// The gateway is shutting down: requests that wait are answered, and no program makes a peer any more.
-    pub(crate) fn stop(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn stop(&mut self, cx: &Context<'_>) {
         self.site.stop();
         self.each(cx, |dialect, lobby| dialect.handle_stop(lobby));
     }
@@ -126,7 +128,7 @@ impl Rendezvous {
     // ---- time and outputs ----
 
     /// A deadline has passed.
-    pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn handle_timeout(&mut self, cx: &Context<'_>) {
         let now = cx.now;
         // The hub comes first: a call that it gives up ends its link before that link's own deadline is looked at.
         self.roster.handle_timeout(now);
@@ -154,7 +156,7 @@ impl Rendezvous {
     }
 
     /// Delivers what peers have said, until no peer has anything to say, and answers requests that wait for events.
-    pub(crate) fn settle(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn settle(&mut self, cx: &Context<'_>) {
         self.relay(cx);
         while let Some(delivery) = self.roster.poll_delivery() {
             self.deliver(cx, delivery);
@@ -241,11 +243,7 @@ impl Rendezvous {
     }
 
     /// Lets every dialect act, and passes on what each has to say before the next one acts.
-    fn each(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut act: impl FnMut(&mut dyn Dialect, &mut Lobby<'_>),
-    ) {
+    fn each(&mut self, cx: &Context<'_>, mut act: impl FnMut(&mut dyn Dialect, &mut Lobby<'_>)) {
         for id in table::ids() {
             self.with(cx, id, &mut act);
             self.relay(cx);

@@ -16,7 +16,7 @@ impl Rendezvous {
     /// Acts on a request whose host and origin were checked, or asks for its body.
     pub(crate) fn handle_head(
         &mut self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         request: DialectRequest,
         head: &RequestHead,
     ) {
@@ -40,7 +40,7 @@ impl Rendezvous {
     }
 
     /// Acts on a request whose body has come.
-    pub(crate) fn handle_body(&mut self, cx: &mut Context<'_>, request: RequestId, body: &[u8]) {
+    pub(crate) fn handle_body(&mut self, cx: &Context<'_>, request: RequestId, body: &[u8]) {
         let Some(request) = self.bodies.remove(&request) else {
             return;
         };
@@ -51,14 +51,14 @@ impl Rendezvous {
     }
 
     /// The client of a request sends no more, while the request waits.
-    pub(crate) fn handle_half_closed(&mut self, cx: &mut Context<'_>, request: RequestId) {
+    pub(crate) fn handle_half_closed(&mut self, cx: &Context<'_>, request: RequestId) {
         self.each(cx, |dialect, lobby| {
             dialect.handle_half_closed(lobby, request);
         });
     }
 
     /// The connection of a request was closed.
-    pub(crate) fn handle_gone(&mut self, cx: &mut Context<'_>, request: RequestId) {
+    pub(crate) fn handle_gone(&mut self, cx: &Context<'_>, request: RequestId) {
         self.bodies.remove(&request);
         self.asked.remove(&request);
         self.each(cx, |dialect, lobby| dialect.handle_gone(lobby, request));
@@ -67,7 +67,7 @@ impl Rendezvous {
     /// A WebSocket was opened that a dialect has asked for.
     pub(crate) fn handle_socket_opened(
         &mut self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         socket: SocketId,
         purpose: SocketUse,
     ) {
@@ -78,7 +78,7 @@ impl Rendezvous {
     /// A WebSocket has a message.
     pub(crate) fn handle_socket_message(
         &mut self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         socket: SocketId,
         message: &WsMessage,
     ) {
@@ -88,7 +88,7 @@ impl Rendezvous {
     /// A WebSocket has written bytes; so many still wait.
     pub(crate) fn handle_socket_drained(
         &mut self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         socket: SocketId,
         waiting: usize,
     ) {
@@ -96,7 +96,7 @@ impl Rendezvous {
     }
 
     /// A text did not fit into a WebSocket: a client that does not read what it is told is sent away.
-    pub(crate) fn handle_socket_full(&mut self, _cx: &mut Context<'_>, socket: SocketId) {
+    pub(crate) fn handle_socket_full(&mut self, _cx: &Context<'_>, socket: SocketId) {
         self.refused += 1;
         let why = "it does not read what it is told";
         let event = RendezvousEvent::Close(socket, TOO_SLOW, why);
@@ -104,12 +104,12 @@ impl Rendezvous {
     }
 
     /// A WebSocket was closed.
-    pub(crate) fn handle_socket_closed(&mut self, cx: &mut Context<'_>, socket: SocketId) {
+    pub(crate) fn handle_socket_closed(&mut self, cx: &Context<'_>, socket: SocketId) {
         self.handle_socket(cx, socket, SocketInput::Closed);
         self.sockets.remove(&socket);
     }
 
-    fn handle_socket(&mut self, cx: &mut Context<'_>, socket: SocketId, input: SocketInput<'_>) {
+    fn handle_socket(&mut self, cx: &Context<'_>, socket: SocketId, input: SocketInput<'_>) {
         if let Some(dialect) = self.sockets.get(&socket).copied() {
             self.with(cx, dialect, |dialect, lobby| {
                 dialect.handle_socket(lobby, socket, input);

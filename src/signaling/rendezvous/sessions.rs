@@ -12,7 +12,7 @@ use crate::sources::Context;
 
 impl Rendezvous {
     /// This machine's addresses were listed for a link.
-    pub(crate) fn handle_gathered(&mut self, _cx: &mut Context<'_>, link: LinkId) {
+    pub(crate) fn handle_gathered(&mut self, _cx: &Context<'_>, link: LinkId) {
         let Some(Start {
             peer,
             remote,
@@ -41,7 +41,7 @@ impl Rendezvous {
     /// The session of a link was made, or cannot be made.
     pub(crate) fn handle_begun(
         &mut self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         link: LinkId,
         result: Result<(SessionId, String), String>,
     ) {
@@ -54,7 +54,7 @@ impl Rendezvous {
     /// The session of a link has taken its answer, or refused it for this reason.
     pub(crate) fn handle_answered(
         &mut self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         link: LinkId,
         result: Result<(), String>,
     ) {
@@ -65,7 +65,7 @@ impl Rendezvous {
     /// The session of a link has ended. `failed`: it never connected, or was lost; `displaced`: why it made room for another.
     pub(crate) fn handle_session_ended(
         &mut self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         link: LinkId,
         failed: bool,
         displaced: Option<&'static str>,
@@ -87,7 +87,7 @@ impl Rendezvous {
     /// The channel of a link was bound as planned.
     pub(crate) fn handle_channel_bound(
         &mut self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         link: LinkId,
         route: RouteId,
         label: String,
@@ -100,7 +100,7 @@ impl Rendezvous {
     /// A content port was opened, cannot be opened, or broke.
     pub(crate) fn handle_port(
         &mut self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         bind: SocketAddr,
         result: Result<EndpointId, Failure>,
     ) {
@@ -111,7 +111,7 @@ impl Rendezvous {
     /// Answers how a link is, with the bytes that its session has not seen acknowledged.
     pub(crate) fn answer_status(
         &mut self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         request: RequestId,
         link: LinkId,
         unacknowledged: usize,

@@ -13,6 +13,8 @@ mod page;
 #[allow(dead_code, reason = "the gateway uses it when it is wired in")]
 mod page_events;
 #[allow(dead_code, reason = "the gateway uses it when it is wired in")]
+mod page_requests;
+#[allow(dead_code, reason = "the gateway uses it when it is wired in")]
 mod pages;
 #[allow(dead_code, reason = "the gateway uses it when it is wired in")]
 mod paths;

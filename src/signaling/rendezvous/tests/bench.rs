@@ -109,17 +109,14 @@ impl Bench {
         self.hub.set_own_ports(own);
     }
 
-    pub(super) fn with<T>(
-        &mut self,
-        act: impl FnOnce(&mut Rendezvous, &mut Context<'_>) -> T,
-    ) -> T {
+    pub(super) fn with<T>(&mut self, act: impl FnOnce(&mut Rendezvous, &Context<'_>) -> T) -> T {
         let time = Duration::from_secs(1_700_000_000) + (self.now - self.start);
-        let mut cx = Context {
+        let cx = Context {
             now: self.now,
             time,
             sources: &mut self.sources,
         };
-        act(&mut self.hub, &mut cx)
+        act(&mut self.hub, &cx)
     }
 
     pub(super) fn stats(&self) -> RendezvousStats {

@@ -1,6 +1,9 @@
 //! Pages of SkyWay-JS without a rendezvous.
 
+use serde_json::json;
+
 use super::*;
+use crate::http::{Method, RequestHead};
 use crate::signaling::rendezvous::lobby::testing::Hall;
 use crate::util::slab::Id;
 
