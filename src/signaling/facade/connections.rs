@@ -133,7 +133,7 @@ impl Facade {
         self.check_redirect(lobby, standing, change.redirect_params)?;
         if let Some(source) = source {
             self.claim(&source, peer);
-            // The peer's own right counts, whoever changes the connection.
+            // The peer's own right counts, not that of the client which changes the connection.
             let scopes = self.scopes(lobby, Standing::Local, peer);
             self.order(Order::Feed(link, source.feed(), scopes));
             if let Some(known) = self.connections.get_mut(id) {

@@ -93,7 +93,7 @@ pub(crate) struct Facade {
     polls: Polls,
     timers: Timers<Timer>,
     outputs: VecDeque<Output>,
-    /// Events that were dropped with what has gone since.
+    /// Events that peers and connections had dropped before they were forgotten.
     dropped: u64,
 }
 
@@ -196,7 +196,7 @@ impl Dialect for Facade {
     }
 
     fn handle_half_closed(&mut self, _lobby: &mut Lobby<'_>, request: RequestId) {
-        // Whether the client still reads is not known. An event that is sent to nobody would be lost.
+        // Whether the client still reads is not known. An event for a client that does not read would be lost.
         self.end_poll(request);
     }
 

@@ -72,7 +72,7 @@ impl Links {
             target,
             may_write: allows(Verb::Write),
             serialization: link.encoding(),
-            // A page of SkyWay-JS takes JSON in text frames only, whoever made it.
+            // A page of SkyWay-JS takes JSON in text frames only, also from another library.
             as_text: link.serialization == Serialization::SkyWayJson,
             redirect: link.redirect,
         })

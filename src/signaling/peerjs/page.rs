@@ -224,7 +224,7 @@ impl PeerJs {
         }
     }
 
-    /// Takes a page out of the hub. Its WebSocket is nobody's from then on.
+    /// Takes a page out of the hub. Its WebSocket means nothing from then on.
     fn leave(&mut self, lobby: &mut Lobby<'_>, peer: PeerId) -> Option<SocketId> {
         let page = self.pages.remove(&peer)?;
         self.sockets.remove(&page.socket);
