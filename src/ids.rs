@@ -68,7 +68,7 @@ pub struct SocketId(pub ConnectionId);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BridgeId(pub u32);
 
-/// Which dialect: its place in the table of dialects.
+/// A dialect of the hub: its place in the table of dialects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DialectId(pub u8);
 

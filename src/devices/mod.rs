@@ -34,20 +34,20 @@ use crate::access::rates::Rates;
 use crate::config::{EndpointConfig, Place};
 use crate::drops::{Direction, Drops};
 use crate::endpoint::{self, Count, DropReason};
-use crate::ids::{BridgeId, EndpointId, EndpointKind, RouteId, RouteKind, SessionId, SourceId};
+use crate::ids::{BridgeId, EndpointId, EndpointKind, RouteId, RouteKind, SessionId};
 use crate::sources::Context;
 use crate::util::slab::Slab;
 use crate::util::timers::Timers;
 pub(crate) use delivery::Bind;
 use device::Device;
 pub(crate) use event::{ChannelFault, DeviceEvent, Stop};
-pub(crate) use lease::{LeaseDenied, LeaseState, LeaseWish};
+pub(crate) use lease::{LeaseDenied, LeaseWish};
 pub(crate) use ports::Role;
-pub(crate) use report::{DeviceReport, DropNews, EndpointView, RouteReport};
+pub(crate) use report::{DeviceReport, EndpointView, RouteReport};
 use route::Route;
 pub(crate) use script::{After, Asker, NoRoute, Outcome};
 use share::Share;
-pub(crate) use writers::{Heartbeat, Writing};
+pub(crate) use writers::Heartbeat;
 
 /// What a deadline of this component is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -339,10 +339,5 @@ impl Devices {
     /// Takes out the next session whose channels may be written to.
     pub(crate) fn poll_readable(&mut self) -> Option<SessionId> {
         self.readable.pop_front()
-    }
-
-    /// Returns the source of a device, for tests and for its owner.
-    pub(crate) fn source_of(&self, id: EndpointId) -> Option<SourceId> {
-        self.endpoints.get(id)?.source
     }
 }

@@ -1,7 +1,7 @@
 //! What can be seen of endpoints and routes from outside.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::device::Device;
 use super::ports::Role;
@@ -267,11 +267,5 @@ impl Devices {
         for session in sessions {
             self.touch(session);
         }
-    }
-
-    /// Returns when the deadline of an endpoint passes, for tests.
-    #[cfg(test)]
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.timers.next()
     }
 }

@@ -91,9 +91,13 @@ impl Connection {
         }
     }
 
+    /// Returns whether the connection was upgraded.
+    pub(super) fn is_socket(&self) -> bool {
+        matches!(self.protocol, Protocol::WebSocket(_))
+    }
+
     /// Returns whether the connection is the WebSocket of a dialect.
     pub(super) fn is_dialect_socket(&self) -> bool {
-        let is_socket = matches!(self.protocol, Protocol::WebSocket(_));
-        is_socket && matches!(self.purpose, Some(Purpose::Dialect(_)))
+        self.is_socket() && matches!(self.purpose, Some(Purpose::Dialect(_)))
     }
 }

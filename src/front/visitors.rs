@@ -135,7 +135,9 @@ impl Front {
             self.events
                 .push_back(FrontEvent::SocketClosed(SocketId(id)));
         }
-        if removed.request.is_some() {
+        // A dialect also waits for the WebSocket of a request that was answered with 101.
+        let is_upgrading = removed.purpose.is_some() && !removed.is_socket();
+        if removed.request.is_some() || is_upgrading {
             let request = RequestId {
                 connection: id,
                 number: removed.number,

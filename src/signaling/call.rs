@@ -102,6 +102,7 @@ pub(crate) enum LinkNews {
     Failed(String),
     /// The connection has ended. This is how it was.
     Ended(Box<LinkStatus>),
-    /// How the connection is, for a request, with the bytes that its session has not seen acknowledged.
-    Status(RequestId, Box<LinkStatus>, u64),
+    /// How the connection is, for a request, with the bytes that its session has not seen acknowledged. `None`: the connection
+    /// has ended since.
+    Status(RequestId, Option<Box<LinkStatus>>, u64),
 }

@@ -4,20 +4,22 @@
 //! no other dialect and no connection between peers: it reads and changes who is in the hub through [`Lobby`], and everything
 //! that leaves it is an [`Output`].
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use super::call::{LinkNews, Order};
 use super::door::{PageOrigin, Standing};
 use super::message::Signal;
 use super::rendezvous::lobby::Lobby;
 use crate::access::visitors::Right;
+use crate::api::problem::Problem;
 use crate::config::{HubConfig, KeyConfig};
 use crate::http::{Method, RequestHead, Response};
-use crate::ids::{EndpointId, LinkId, PeerId, RequestId, SocketId};
+pub(crate) use crate::ids::SocketUse;
+use crate::ids::{DialectId, EndpointId, LinkId, PeerId, RequestId, SocketId};
 use crate::websocket::WsMessage;
-
-pub(crate) use crate::ids::{DialectId, SocketUse};
 
 /// A request that a dialect claims: its method and its decoded path, without an empty segment at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +33,11 @@ impl Claim {
     /// Returns the segments of the path.
     pub(super) fn path(&self) -> Vec<&str> {
         self.segments.iter().map(String::as_str).collect()
+    }
+
+    /// Returns an error in the form of our own API (RFC 9457).
+    pub(super) fn problem(&self, status: u16, field: &'static str, detail: &str) -> Response {
+        Problem::new(status, detail).at(field).response()
     }
 }
 
@@ -93,6 +100,29 @@ pub(crate) enum SocketInput<'a> {
     Closed,
 }
 
+/// Returns the response to a list of names or the like, which must not be kept.
+pub(super) fn fresh(response: Response) -> Response {
+    response.header("Cache-Control", "no-store")
+}
+
+/// Returns a response with JSON.
+pub(super) fn json(value: &Value) -> Response {
+    Response::new(200).body("application/json", value.to_string().into_bytes())
+}
+
+/// Returns the response to a method other than GET and HEAD, for paths that take no other.
+pub(super) fn check_is_get(claim: &Claim, head: &RequestHead) -> Result<(), Response> {
+    if matches!(head.method, Method::Get | Method::Head) {
+        return Ok(());
+    }
+    let detail = format!("this path takes {ONLY_GET}");
+    let response = claim.problem(405, "method", &detail);
+    Err(response.header("Allow", ONLY_GET))
+}
+
+/// The value of `Allow` for paths that are only read.
+pub(super) const ONLY_GET: &str = "GET, HEAD, OPTIONS";
+
 /// Who has shown a right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shown {
@@ -140,6 +170,8 @@ pub(crate) enum Output {
     OpenPort { bind: SocketAddr },
     /// Closes a content port.
     ClosePort(EndpointId),
+    /// Makes sure that a socket exists that can send to addresses of this family.
+    PrepareSender(IpAddr),
     /// Lists this machine's addresses and networks anew; nothing waits for it.
     ListAddresses,
 }
@@ -195,6 +227,12 @@ pub(crate) trait Dialect {
 
     /// Ends a peer of this dialect.
     fn handle_eviction(&mut self, lobby: &mut Lobby<'_>, peer: PeerId, why: Eviction);
+
+    /// The configuration was replaced.
+    fn handle_config(&mut self, _lobby: &mut Lobby<'_>) {}
+
+    /// The gateway is shutting down.
+    fn handle_stop(&mut self, _lobby: &mut Lobby<'_>) {}
 
     /// A deadline has passed.
     fn handle_timeout(&mut self, _lobby: &mut Lobby<'_>) {}

@@ -3,10 +3,13 @@
 pub(crate) mod call;
 pub(crate) mod dialect;
 pub mod door;
+pub(crate) mod facade;
 pub mod fault;
 mod fields;
 pub mod hub;
+pub(crate) mod links;
 pub mod message;
+pub(crate) mod names;
 pub mod peerjs;
 pub(crate) mod rendezvous;
 pub mod skyway;

@@ -29,10 +29,15 @@ impl<C> Default for PortOwners<C> {
 impl<C: PartialEq> PortOwners<C> {
     /// Whether a client may open one more port: those that no peer uses yet are bounded, and with `counts_used` all that it has opened.
     pub fn may_open(&self, client: &C, counts_used: bool) -> bool {
+        self.opened_by(client, counts_used) < limits::CONTENT_PORTS
+    }
+
+    /// Returns how many ports of a client no peer uses yet; with `counts_used`, how many it has opened.
+    pub fn opened_by(&self, client: &C, counts_used: bool) -> usize {
         let ports = self.ports.iter();
         let counted =
             ports.filter(|owned| (counts_used || owned.peer.is_none()) && owned.client == *client);
-        counted.count() < limits::CONTENT_PORTS
+        counted.count()
     }
 
     /// Whether a peer may use this port: it is its own, or the peer has less than its share.

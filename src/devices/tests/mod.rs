@@ -15,6 +15,7 @@ use super::*;
 use crate::access::scope::{Grant, Holder};
 use crate::channel::{ChannelKey, PeerWriter, Written};
 use crate::config::Config;
+use crate::ids::SourceId;
 use crate::sources::{Command, Sources};
 use crate::util::slab::Id;
 

@@ -31,7 +31,7 @@ fn channels_of_one_session_send_in_turns_of_equal_bytes() {
     }
     rig.receive("b", &[2; 16 * 1024]);
     let sent = rig.turn(1, 200_000);
-    let of = |byte: u8| sent.iter().filter(|it| it.first() == Some(&byte));
+    let of = |byte: u8| sent.iter().filter(move |it| it.first() == Some(&byte));
     let b: usize = of(2).map(Vec::len).sum();
     assert_eq!(b, 16 * 1024, "the flood of the other does not hold it up");
     let last_of_b = sent.iter().rposition(|it| it[0] == 2).unwrap();

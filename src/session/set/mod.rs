@@ -1,6 +1,6 @@
 //! All sessions: who made each of them, which datagrams are whose, and what each has to say.
 //!
-//! str0m panics when it meets what it does not expect. Every call into it goes through [`Sessions::with`] or a [`Writer`], which
+//! str0m panics when it meets what it does not expect. Every call into it goes through [`Sessions::with`] or a [`turn::Writer`], which
 //! catch that: a panic costs its session and nothing else.
 
 mod begin;
@@ -37,10 +37,9 @@ use crate::util::rate_limit::RateLimits;
 use crate::util::slab::Slab;
 use crate::util::timers::Timers;
 pub(crate) use begin::{Begin, BeginError, Begun, Candidates, Description};
-pub(crate) use channels::{ClosedChannel, EndedChannel, Ending};
+pub(crate) use channels::{ClosedChannel, Ending};
 use demux::Demux;
 pub(crate) use ending::{Bye, Ended};
-pub(crate) use turn::Writer;
 
 /// Who made a session, and hears of its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,12 +7,16 @@
 //! and what is a [`Fault`](super::fault::Fault) is best ignored, as PeerServer does: a client that is
 //! told an [`error`] gives up its connection to the server.
 
+mod page;
+mod paths;
 mod query;
 mod read;
 #[cfg(test)]
 mod tests;
 mod write;
 
+pub(crate) use page::PeerJs;
+pub(crate) use paths::PATHS;
 pub use query::{Query, Refusal};
 pub use read::{Said, parse, refusal};
 pub use write::write;

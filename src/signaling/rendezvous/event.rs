@@ -11,8 +11,8 @@ use crate::access::visitors::Right;
 use crate::http::Response;
 use crate::ids::{BridgeId, EndpointId, LinkId, RequestId, RouteId, SessionId, SocketId};
 use crate::payload::Serialization;
-use crate::session::channels::ChannelWish;
 pub(crate) use crate::signaling::dialect::{Shown, SocketUse};
+pub(crate) use crate::signaling::links::{Beginning, ChannelPlan, ChannelRefusal, Target};
 
 pub(crate) use crate::ice::gatherer::Vantage;
 
@@ -134,15 +134,6 @@ pub(crate) enum RendezvousEvent {
     Publish(&'static str, Value),
 }
 
-/// How a session begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Beginning {
-    /// We make the offer, with this channel.
-    Offer(ChannelWish),
-    /// We answer this offer.
-    Answer(String),
-}
-
 /// Where the other side of a link is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -150,45 +141,6 @@ pub(crate) enum Place {
     Within,
     /// Somewhere that ICE finds.
     Vantage(Vantage),
-}
-
-/// What a route is bound to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// An endpoint of the configuration.
-    Endpoint(EndpointId),
-    /// A content port.
-    Port(EndpointId),
-    /// What stands between two pages. The bridge is made when its first route is bound.
-    Bridge(BridgeId),
-    /// The socket that only sends.
-    Sender,
-}
-
-/// How a channel of a link is bound.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ChannelPlan {
-    /// What the channel is bound to.
-    pub(crate) target: Target,
-    /// Whether the other peer may write to the target.
-    pub(crate) may_write: bool,
-    /// How messages are written and read; `None`: they are left as they are.
-    pub(crate) serialization: Option<Serialization>,
-    /// Whether messages go out in text frames.
-    pub(crate) as_text: bool,
-    /// Where messages go instead of to the last sender.
-    pub(crate) redirect: Option<SocketAddr>,
-}
-
-/// Why a channel of a link is not bound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ChannelRefusal {
-    /// The link has a channel.
-    SecondChannel,
-    /// The configuration has no endpoint for the label, or the endpoint does not exist.
-    NoEndpoint,
-    /// The link has no right to the endpoint.
-    Forbidden,
 }
 
 impl ChannelRefusal {

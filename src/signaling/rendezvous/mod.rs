@@ -1,201 +1,268 @@
 //! The hub of peers as one part of the gateway: requests, WebSockets and sessions in, events out.
+//!
+//! `table` has the dialects, `requests` hands them what clients send, `sessions` hands the links what becomes of their sessions,
+//! `relay` passes on what dialects and links have to say, and `configure` holds everything against a new configuration. Only this
+//! folder names dialects and links together.
 
+mod configure;
+pub(crate) mod door;
 pub(crate) mod event;
-pub(super) mod lobby;
+pub(crate) mod lobby;
+mod relay;
+mod requests;
+pub(crate) mod roster;
+mod sessions;
+pub(crate) mod site;
+mod table;
+#[cfg(test)]
+mod tests;
 
-use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::time::Instant;
 
-pub(crate) use event::{
-    Beginning, ChannelPlan, ChannelRefusal, Place, RendezvousEvent, RendezvousStats, Shown, Target,
-};
+use rand::rngs::StdRng;
+use rand::{RngCore, SeedableRng};
 
-use super::dialect::SocketUse;
+pub(crate) use event::{Beginning, Place, RendezvousEvent, RendezvousStats, Shown, Target};
+
+use super::dialect::Dialect;
 pub(crate) use super::dialect::{Claim, DialectRequest};
+use super::facade::Facade;
+use super::links::Links;
+use super::peerjs::PeerJs;
+use super::skyway::SkyWay;
 use crate::config::HubConfig;
-use crate::endpoint::Failure;
-use crate::http::{RequestHead, Response};
-use crate::ids::{EndpointId, LinkId, RequestId, RouteId, SessionId, SocketId};
+use crate::http::RequestHead;
+use crate::ids::{DialectId, EndpointId, RequestId, SocketId};
+use crate::limits;
 use crate::sources::Context;
-use crate::websocket::WsMessage;
+use door::Door;
+use lobby::Lobby;
+use roster::Roster;
+use site::Site;
+use table::Dialects;
 
 /// All that the gateway knows about peers.
+///
+/// A call reads the time and the free descriptors from its context; what the event loop is to do leaves as an event.
+///
+/// After every input the owner takes out [`Self::poll_event`] until it returns `None`, and once per turn it calls
+/// [`Self::settle`] unless the rendezvous [`is quiet`](Self::is_quiet).
 pub(crate) struct Rendezvous {
+    roster: Roster,
+    door: Door,
+    site: Site,
     config: HubConfig,
+    dialects: Dialects,
+    links: Links,
+    /// How many links there may be, those included that have ended and are remembered.
+    most_links: usize,
+    /// Requests whose body is still to come.
+    bodies: BTreeMap<RequestId, DialectRequest>,
+    /// Requests that asked how a link is, with the dialects that asked.
+    asked: BTreeMap<RequestId, DialectId>,
+    /// WebSockets, with the dialects that they belong to.
+    sockets: BTreeMap<SocketId, DialectId>,
+    events: VecDeque<RendezvousEvent>,
+    /// Signals that did not fit into their WebSocket.
+    refused: u64,
 }
 
-#[expect(unused_variables, reason = "the surface comes first")]
 impl Rendezvous {
+    /// Returns a hub without any peer; `configure` is to be called next. `peers`, `sessions`: how many there may be.
     pub(crate) fn new(config: &HubConfig, peers: usize, sessions: usize, seed: [u8; 32]) -> Self {
+        let mut random = StdRng::from_seed(seed);
+        let mut seed = || {
+            let mut seed = [0; 32];
+            random.fill_bytes(&mut seed);
+            seed
+        };
         Self {
+            roster: Roster::new(peers),
+            door: Door::default(),
+            site: Site::default(),
             config: config.clone(),
+            links: Links::new(most_links(sessions), seed()),
+            dialects: Dialects {
+                facade: Facade::new(&config.content, seed()),
+                skyway: SkyWay::new(seed()),
+                peerjs: PeerJs::new(seed()),
+                #[cfg(test)]
+                echo: tests::echo::Echo::default(),
+            },
+            most_links: most_links(sessions),
+            bodies: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            sockets: BTreeMap::new(),
+            events: VecDeque::new(),
+            refused: 0,
         }
     }
-    pub(crate) fn configure(
-        &mut self,
-        cx: &mut Context<'_>,
-        config: &HubConfig,
-        peers: usize,
-        sessions: usize,
-    ) {
+
+    // ---- what the rest of the gateway tells ----
+
+    /// Sets this machine's addresses with the bits of their networks. Messages are not sent any longer to a port that an address
+    /// has made ours.
+    pub(crate) fn set_networks(&mut self, networks: Vec<(IpAddr, u8)>) {
+        self.site.set_networks(networks);
+        self.drop_own_redirects();
     }
+
+    /// Sets the UDP ports of this process. Messages are not sent to them any longer.
+    pub(crate) fn set_own_ports(&mut self, ports: BTreeSet<u16>) {
+        self.site.set_own_ports(ports);
+        self.drop_own_redirects();
+    }
+
+    /// Sets which endpoint has a name of the configuration, if one exists.
+    pub(crate) fn set_endpoint(&mut self, name: &str, id: Option<EndpointId>) {
+        self.site.set_endpoint(name, id);
+    }
+
+    /// The gateway is shutting down: requests that wait are answered, and no program makes a peer any more.
+    pub(crate) fn stop(&mut self, cx: &Context<'_>) {
+        self.site.stop();
+        self.each(cx, |dialect, lobby| dialect.handle_stop(lobby));
+    }
+
+    // ---- time and outputs ----
+
+    /// A deadline has passed.
+    pub(crate) fn handle_timeout(&mut self, cx: &Context<'_>) {
+        let now = cx.now;
+        // The hub comes first: a call that it gives up ends its link before that link's own deadline is looked at.
+        self.roster.handle_timeout(now);
+        self.links.handle_timeout(now);
+        self.relay(cx);
+        self.each(cx, |dialect, lobby| {
+            if dialect.poll_timeout().is_some_and(|at| at <= now) {
+                dialect.handle_timeout(lobby);
+            }
+        });
+    }
+
+    /// Returns when [`Self::handle_timeout`] is to be called.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let own = [self.roster.poll_timeout(), self.links.poll_timeout()];
+        let dialects = self.dialects.iter().map(Dialect::poll_timeout);
+        own.into_iter().chain(dialects).flatten().min()
+    }
+
+    /// Returns whether [`Self::settle`] would do nothing.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.roster.is_quiet()
+            && self.links.is_quiet()
+            && self.dialects.iter().all(Dialect::is_quiet)
+    }
+
+    /// Delivers what peers have said, until no peer has anything to say, and answers requests that wait for events.
+    pub(crate) fn settle(&mut self, cx: &Context<'_>) {
+        self.relay(cx);
+        while let Some(delivery) = self.roster.poll_delivery() {
+            self.deliver(cx, delivery);
+            self.relay(cx);
+        }
+        self.roster.settle();
+        // Requests are answered last: of what happened in one turn each gets the first event, whatever the order of the causes.
+        self.each(cx, |dialect, lobby| dialect.settle(lobby));
+    }
+
+    /// Takes out the next thing that the rest of the gateway is to do.
+    pub(crate) fn poll_event(&mut self) -> Option<RendezvousEvent> {
+        self.events.pop_front()
+    }
+
+    // ---- what there is ----
+
+    /// Returns what the configuration says about peers.
     pub(crate) fn config(&self) -> &HubConfig {
         &self.config
     }
-    pub(crate) fn set_networks(&mut self, networks: Vec<(IpAddr, u8)>) {}
+
+    /// Returns this machine's addresses, as they were when they were last listed.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        std::iter::empty()
+        self.site.addresses()
     }
-    pub(crate) fn set_own_ports(&mut self, ports: BTreeSet<u16>) {}
-    pub(crate) fn set_endpoint(&mut self, name: &str, id: Option<EndpointId>) {}
-    pub(crate) fn stop(&mut self, cx: &mut Context<'_>) {}
+
+    /// Returns whose a request is, if it is a dialect's. It is asked before our own API is.
     pub(crate) fn claims(head: &RequestHead) -> Option<Claim> {
-        None
+        table::claims(head)
     }
+
+    /// Returns the origins whose pages may use the dialect of a request. Those of one dialect mean nothing to another.
     pub(crate) fn origins(&self, claim: &Claim) -> impl Iterator<Item = &String> {
-        std::iter::empty()
+        let keys = table::keys(claim.dialect, &self.config);
+        keys.iter().flat_map(|key| &key.origins)
     }
+
+    /// Returns whether clients beyond this machine may use the hub.
     pub(crate) fn is_exposed(&self) -> bool {
-        false
+        self.config.expose
     }
-    pub(crate) fn handle_head(
-        &mut self,
-        cx: &mut Context<'_>,
-        request: DialectRequest,
-        head: &RequestHead,
-    ) {
-        todo!()
-    }
-    pub(crate) fn handle_body(&mut self, cx: &mut Context<'_>, request: RequestId, body: &[u8]) {
-        todo!()
-    }
-    pub(crate) fn handle_half_closed(&mut self, cx: &mut Context<'_>, request: RequestId) {}
-    pub(crate) fn handle_gone(&mut self, cx: &mut Context<'_>, request: RequestId) {}
-    pub(crate) fn handle_socket_opened(
-        &mut self,
-        cx: &mut Context<'_>,
-        socket: SocketId,
-        purpose: SocketUse,
-    ) {
-        todo!()
-    }
-    pub(crate) fn handle_socket_message(
-        &mut self,
-        cx: &mut Context<'_>,
-        socket: SocketId,
-        message: &WsMessage,
-    ) {
-        todo!()
-    }
-    pub(crate) fn handle_socket_drained(
-        &mut self,
-        cx: &mut Context<'_>,
-        socket: SocketId,
-        waiting: usize,
-    ) {
-        todo!()
-    }
-    pub(crate) fn handle_socket_full(&mut self, cx: &mut Context<'_>, socket: SocketId) {
-        todo!()
-    }
-    pub(crate) fn handle_socket_closed(&mut self, cx: &mut Context<'_>, socket: SocketId) {}
-    pub(crate) fn handle_gathered(&mut self, cx: &mut Context<'_>, link: LinkId) {
-        todo!()
-    }
-    pub(crate) fn handle_begun(
-        &mut self,
-        cx: &mut Context<'_>,
-        link: LinkId,
-        result: Result<(SessionId, String), String>,
-    ) {
-        todo!()
-    }
-    pub(crate) fn handle_answered(
-        &mut self,
-        cx: &mut Context<'_>,
-        link: LinkId,
-        result: Result<(), String>,
-    ) {
-        todo!()
-    }
-    pub(crate) fn handle_session_ended(
-        &mut self,
-        cx: &mut Context<'_>,
-        link: LinkId,
-        failed: bool,
-        displaced: Option<&'static str>,
-    ) {
-        todo!()
-    }
-    pub(crate) fn plan_channel(
-        &mut self,
-        link: LinkId,
-        label: &str,
-    ) -> Result<ChannelPlan, ChannelRefusal> {
-        todo!()
-    }
-    pub(crate) fn handle_channel_bound(
-        &mut self,
-        cx: &mut Context<'_>,
-        link: LinkId,
-        route: RouteId,
-        label: String,
-        reliable: bool,
-    ) {
-        todo!()
-    }
-    pub(crate) fn handle_port(
-        &mut self,
-        cx: &mut Context<'_>,
-        bind: SocketAddr,
-        result: Result<EndpointId, Failure>,
-    ) {
-        todo!()
-    }
-    pub(crate) fn answer_status(
-        &mut self,
-        cx: &mut Context<'_>,
-        request: RequestId,
-        link: LinkId,
-        unacknowledged: usize,
-    ) {
-        todo!()
-    }
-    pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {}
-    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        None
-    }
-    pub(crate) fn is_quiet(&self) -> bool {
-        true
-    }
-    pub(crate) fn settle(&mut self, cx: &mut Context<'_>) {}
-    pub(crate) fn poll_event(&mut self) -> Option<RendezvousEvent> {
-        None
-    }
+
+    /// Returns figures for the metrics.
     pub(crate) fn stats(&self) -> RendezvousStats {
-        RendezvousStats::default()
+        let counts = || self.dialects.iter().map(Dialect::counts);
+        let signals: u64 = counts().map(|counts| counts.signals_refused).sum();
+        let facade = &self.dialects.facade;
+        RendezvousStats {
+            peers: self.roster.len(),
+            links: self.links.len() + facade.remembered(),
+            content_ports: facade.ports(),
+            parked_polls: facade.parked_polls(),
+            peers_refused: self.roster.refused(),
+            signals_refused: self.refused + self.roster.signals_dropped() + signals,
+            links_refused: self.links.refused(),
+            events_dropped: counts().map(|counts| counts.events_dropped).sum(),
+            tries_failed: self.door.failed(),
+        }
+    }
+
+    // ---- one dialect at a time ----
+
+    /// Lets a dialect act with its view of the hub. What it has to say stays with it until the next [`Self::relay`].
+    fn with(
+        &mut self,
+        cx: &Context<'_>,
+        id: DialectId,
+        act: impl FnOnce(&mut dyn Dialect, &mut Lobby<'_>),
+    ) {
+        let Some(dialect) = self.dialects.get_mut(id) else {
+            return;
+        };
+        let mut lobby = Lobby::new(
+            (cx.now, cx.time),
+            (id, table::keys(id, &self.config)),
+            &self.config,
+            &self.site,
+            &mut self.door,
+            &mut self.roster,
+            cx.sources.has_spare_descriptors(limits::SPARE_DESCRIPTORS),
+        );
+        act(dialect, &mut lobby);
+    }
+
+    /// Lets every dialect act, and passes on what each has to say before the next one acts.
+    fn each(&mut self, cx: &Context<'_>, mut act: impl FnMut(&mut dyn Dialect, &mut Lobby<'_>)) {
+        for id in table::ids() {
+            self.with(cx, id, &mut act);
+            self.relay(cx);
+        }
+    }
+
+    fn drop_own_redirects(&mut self) {
+        let redirected = self.links.redirected();
+        let bad = redirected.filter(|(_, _, to)| self.site.is_own_port(*to));
+        let bad: Vec<_> = bad.map(|(link, _, _)| link).collect();
+        for link in bad {
+            self.links.drop_redirect(link);
+        }
+        self.relay_orders();
     }
 }
 
-impl Claim {
-    /// Returns an error in the form that clients of the dialect read.
-    pub(crate) fn error(&self, status: u16, field: &'static str, detail: &str) -> Response {
-        let _ = (status, field, detail);
-        todo!()
-    }
-    /// Returns the value of `Allow`.
-    pub(crate) fn allow(&self, head: &RequestHead) -> String {
-        let _ = head;
-        todo!()
-    }
-    /// Returns the response to a method that the path does not take.
-    pub(crate) fn not_allowed(&self) -> Option<Response> {
-        todo!()
-    }
-    /// Returns whether the request is acted upon when its body has come.
-    pub(crate) fn takes_body(&self, head: &RequestHead) -> bool {
-        let _ = head;
-        todo!()
-    }
+/// Returns how many links there may be: a connection between two of our own peers has two.
+fn most_links(sessions: usize) -> usize {
+    2 * sessions
 }

@@ -8,6 +8,11 @@
 
 mod credential;
 mod handshake;
+mod page;
+mod page_events;
+mod page_requests;
+mod pages;
+mod paths;
 mod read;
 mod rooms;
 #[cfg(test)]
@@ -16,6 +21,8 @@ mod write;
 
 pub use credential::{Credential, Expiry, Invalid};
 pub use handshake::Handshake;
+pub(crate) use pages::SkyWay;
+pub(crate) use paths::PATHS;
 pub use read::{Said, parse};
 pub use rooms::{Emit, RoomCall, RoomKind, Rooms};
 pub use write::write;

@@ -1,0 +1,275 @@
+//! The REST API of SkyWay's gateway: programs make peers, call, and ask for events with requests that wait.
+//!
+//! `calls` says what each request does, `programs` who the peers are, `connections` what is known of their connections, `ports` the
+//! UDP ports that feed them, and `polls` which requests wait for events.
+
+mod calls;
+mod connections;
+mod events;
+mod paths;
+mod polls;
+mod ports;
+mod programs;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+pub(crate) use paths::PATHS;
+
+use super::call::{LinkNews, Order};
+use super::dialect::{Counts, Dialect, DialectRequest, Eviction, Output, RequestInput, Shown};
+use super::rendezvous::lobby::Lobby;
+use crate::access::visitors::Right;
+use crate::api::skyway::{FieldError, error, request};
+use crate::config::ContentConfig;
+use crate::endpoint::Failure;
+use crate::http::Response;
+use crate::ids::{EndpointId, LinkId, PeerId, RequestId};
+use crate::util::slab::{Id, Slab};
+use crate::util::timers::Timers;
+use connections::{Connection, Made};
+use polls::{Polls, Subject};
+use ports::Ports;
+use programs::Program;
+
+/// What is wrong with a call: the status, and the fields.
+type Wrong = (u16, Vec<FieldError>);
+
+fn wrong(status: u16, field: &'static str, message: impl Into<String>) -> Wrong {
+    (status, vec![FieldError::new(field, message.into())])
+}
+
+fn bad(faults: request::Faults) -> Wrong {
+    (400, faults)
+}
+
+/// Tells [`ProgramId`] from other ids.
+#[derive(Debug)]
+enum ProgramKind {}
+/// A peer that a program has made.
+type ProgramId = Id<ProgramKind>;
+
+/// Tells [`DataId`] from other ids.
+#[derive(Debug)]
+enum DataKind {}
+/// A data connection of such a peer.
+type DataId = Id<DataKind>;
+
+/// What has a deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Timer {
+    /// A request that waits for an event.
+    Poll(RequestId),
+    /// The credential of a peer, or the memory of a peer that was deleted.
+    Program(ProgramId),
+    /// The memory of a connection that has ended.
+    Connection(DataId),
+    /// The oldest content port that no peer uses.
+    Ports,
+}
+
+/// The dialect of programs.
+pub(crate) struct Facade {
+    random: StdRng,
+    programs: Slab<ProgramKind, Program>,
+    /// Peers by their tokens, those included that were deleted a moment ago.
+    tokens: HashMap<String, ProgramId>,
+    /// Peers that were not deleted.
+    peers: HashMap<PeerId, ProgramId>,
+    connections: Slab<DataKind, Connection>,
+    /// Connections by their ids in the API.
+    names: HashMap<String, DataId>,
+    /// Connections that have not ended.
+    links: HashMap<LinkId, DataId>,
+    /// Connections that are being made, by the requests that asked for them.
+    making: BTreeMap<RequestId, Made>,
+    ports: Ports,
+    polls: Polls,
+    timers: Timers<Timer>,
+    outputs: VecDeque<Output>,
+    /// Events that peers and connections had dropped before they were forgotten.
+    dropped: u64,
+}
+
+impl Facade {
+    /// Returns the dialect without any peer.
+    pub(crate) fn new(content: &ContentConfig, seed: [u8; 32]) -> Self {
+        Self {
+            random: StdRng::from_seed(seed),
+            programs: Slab::new(),
+            tokens: HashMap::new(),
+            peers: HashMap::new(),
+            connections: Slab::new(),
+            names: HashMap::new(),
+            links: HashMap::new(),
+            making: BTreeMap::new(),
+            ports: Ports::new(content),
+            polls: Polls::default(),
+            timers: Timers::default(),
+            outputs: VecDeque::new(),
+            dropped: 0,
+        }
+    }
+
+    /// A content port was opened, cannot be opened, or broke.
+    pub(crate) fn handle_port(
+        &mut self,
+        now: Instant,
+        bind: SocketAddr,
+        result: Result<EndpointId, Failure>,
+    ) {
+        match result {
+            Ok(port) => self.handle_port_opened(now, bind, port),
+            Err(why) => self.handle_port_failed(bind, &why),
+        }
+    }
+
+    /// Returns how many content ports are open or being opened.
+    pub(crate) fn ports(&self) -> usize {
+        self.ports.len()
+    }
+
+    /// Returns how many requests wait for an event.
+    pub(crate) fn parked_polls(&self) -> usize {
+        self.polls.len()
+    }
+
+    /// Returns how many connections have ended and can still be asked about.
+    pub(crate) fn remembered(&self) -> usize {
+        self.connections.len() - self.links.len()
+    }
+
+    /// Forgets connections that have ended, the oldest first, until no more than `most` are left.
+    pub(crate) fn forget_connections_beyond(&mut self, most: usize) {
+        while self.remembered() > most {
+            let ended = self.connections.iter();
+            let ended = ended.filter_map(|(id, it)| Some((it.ended?, id)));
+            let Some((_, oldest)) = ended.min_by_key(|(ended, _)| *ended) else {
+                return;
+            };
+            self.forget_connection(oldest);
+        }
+    }
+
+    /// Answers a request, and notes the key that it has shown with a call that was done.
+    fn answer_done(
+        &mut self,
+        request: RequestId,
+        command: &'static str,
+        done: Result<Response, Wrong>,
+    ) {
+        if done.is_ok() {
+            self.show_key(request);
+        }
+        let response = done.unwrap_or_else(|(status, faults)| error(status, command, &faults));
+        self.answer(request, response);
+    }
+
+    fn show_key(&mut self, request: RequestId) {
+        let shown = Output::ShowRight(Shown::Request(request), Right::Key);
+        self.outputs.push_back(shown);
+    }
+
+    fn answer(&mut self, request: RequestId, response: Response) {
+        self.outputs.push_back(Output::Answer(request, response));
+    }
+
+    fn order(&mut self, order: Order) {
+        self.outputs.push_back(Output::Link(order));
+    }
+}
+
+impl Dialect for Facade {
+    fn handle_request(
+        &mut self,
+        lobby: &mut Lobby<'_>,
+        request: &DialectRequest,
+        input: RequestInput<'_>,
+    ) {
+        self.handle_call(lobby, request, input);
+    }
+
+    fn handle_half_closed(&mut self, _lobby: &mut Lobby<'_>, request: RequestId) {
+        // Whether the client still reads is not known. An event for a client that does not read would be lost.
+        self.end_poll(request);
+    }
+
+    fn handle_gone(&mut self, _lobby: &mut Lobby<'_>, request: RequestId) {
+        if self.polls.forget(request) {
+            self.timers.set(Timer::Poll(request), None);
+        }
+    }
+
+    fn handle_link(&mut self, lobby: &mut Lobby<'_>, link: LinkId, news: LinkNews) {
+        match news {
+            LinkNews::Made(request, peer) => self.handle_made(request, peer, link),
+            LinkNews::NotMade(request) => self.handle_not_made(request),
+            LinkNews::Called(peer) => self.handle_called(peer, link),
+            LinkNews::Open => self.handle_open(link),
+            LinkNews::Failed(detail) => self.handle_failed(link, detail),
+            LinkNews::Ended(status) => self.handle_ended(lobby.now(), link, *status),
+            LinkNews::Status(request, status, waiting) => {
+                self.handle_status(request, link, status.as_deref(), waiting);
+            }
+        }
+    }
+
+    fn handle_eviction(&mut self, lobby: &mut Lobby<'_>, peer: PeerId, _why: Eviction) {
+        if let Some(program) = self.peers.get(&peer) {
+            self.delete_program(lobby, *program);
+        }
+    }
+
+    fn handle_config(&mut self, lobby: &mut Lobby<'_>) {
+        self.close_forbidden(lobby);
+    }
+
+    fn handle_stop(&mut self, _lobby: &mut Lobby<'_>) {
+        for request in self.polls.requests() {
+            self.end_poll(request);
+        }
+    }
+
+    fn handle_timeout(&mut self, lobby: &mut Lobby<'_>) {
+        while let Some(timer) = self.timers.pop_expired(lobby.now()) {
+            match timer {
+                Timer::Poll(request) => self.end_poll(request),
+                Timer::Program(program) => self.handle_program_timeout(lobby, program),
+                Timer::Connection(connection) => self.forget_connection(connection),
+                Timer::Ports => self.expire_ports(lobby.now()),
+            }
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    fn settle(&mut self, lobby: &mut Lobby<'_>) {
+        self.answer_polls(lobby.now());
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.polls.is_quiet()
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    fn counts(&self) -> Counts {
+        let connections = self.connections.iter();
+        let connections = connections.map(|(_, it)| it.events.dropped());
+        let programs = self.programs.iter().map(|(_, it)| it.events.dropped());
+        Counts {
+            signals_refused: 0,
+            events_dropped: self.dropped + connections.sum::<u64>() + programs.sum::<u64>(),
+        }
+    }
+}

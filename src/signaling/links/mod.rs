@@ -1,0 +1,290 @@
+//! The connections of our own peers: each is a session with one channel, which is bound to an endpoint, to a content port or to a
+//! bridge.
+//!
+//! [`Links`] takes signals of other peers, orders of dialects and results of sessions, and answers with [`LinkEvent`]s. It knows no
+//! dialect, and of the hub it knows names only: its owner looks up what a name means and says it with each call.
+
+mod begin;
+mod bridge;
+mod channel;
+mod end;
+mod link;
+mod rights;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+pub(crate) use begin::{Start, Terms};
+pub(crate) use bridge::Halves;
+pub(crate) use channel::{ChannelPlan, ChannelRefusal};
+pub(crate) use rights::{grant, terms_of};
+
+use super::call::{Feed, LinkNews, LinkStatus};
+use super::message::{Body, Signal};
+use crate::access::scope::Scope;
+use crate::ids::{BridgeId, EndpointId, LinkId, LinkKind, PeerId, RouteId, SessionId};
+use crate::payload::Serialization;
+use crate::session::channels::ChannelWish;
+use crate::util::slab::Slab;
+use crate::util::timers::Timers;
+use link::Link;
+
+/// How a session begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// We make the offer, with this channel.
+    Offer(ChannelWish),
+    /// We answer this offer.
+    Answer(String),
+}
+
+/// What a route is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// An endpoint of the configuration.
+    Endpoint(EndpointId),
+    /// A content port.
+    Port(EndpointId),
+    /// What stands between two pages. The bridge is made when its first route is bound.
+    Bridge(BridgeId),
+    /// The socket that only sends.
+    Sender,
+}
+
+/// What leaves the links.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum LinkEvent {
+    /// Tells a peer something in another peer's name.
+    Say {
+        from: PeerId,
+        to: String,
+        body: Body,
+    },
+    /// Lists our addresses for a session.
+    Gather(LinkId),
+    /// Gives a session its answer.
+    AcceptAnswer {
+        link: LinkId,
+        session: SessionId,
+        sdp: String,
+    },
+    /// Gives a session candidates of its peer.
+    AddCandidates {
+        session: SessionId,
+        candidates: Vec<String>,
+    },
+    /// Closes a session.
+    CloseSession {
+        session: SessionId,
+        why: &'static str,
+    },
+    /// Sets the endpoints that a session may use.
+    SetScopes {
+        session: SessionId,
+        scopes: Vec<Scope>,
+    },
+    /// Binds a route to something else.
+    Rebind { route: RouteId, target: Target },
+    /// Sets where the messages of a route go.
+    Redirect {
+        route: RouteId,
+        to: Option<SocketAddr>,
+    },
+    /// Sets how the messages of a route are written.
+    Transcode {
+        route: RouteId,
+        serialization: Option<Serialization>,
+    },
+    /// Removes a bridge whose halves have ended.
+    CloseBridge(BridgeId),
+    /// Tells the dialect of a peer what has become of a connection.
+    News {
+        peer: PeerId,
+        link: LinkId,
+        news: LinkNews,
+    },
+    /// A connection with this peer failed, for the log.
+    Failed { remote: String, detail: String },
+}
+
+/// All links that have not ended.
+#[derive(Debug)]
+pub(crate) struct Links {
+    links: Slab<LinkKind, Link>,
+    /// How many there may be.
+    most: usize,
+    random: StdRng,
+    /// Calls of peers that have not joined.
+    timers: Timers<LinkId>,
+    events: VecDeque<LinkEvent>,
+    refused: u64,
+    /// The number of the next bridge.
+    bridges: u32,
+}
+
+impl Links {
+    /// Returns no links. `most`: how many there may be.
+    pub(crate) fn new(most: usize, seed: [u8; 32]) -> Self {
+        Self {
+            links: Slab::new(),
+            most,
+            random: StdRng::from_seed(seed),
+            timers: Timers::default(),
+            events: VecDeque::new(),
+            refused: 0,
+            bridges: 0,
+        }
+    }
+
+    /// Sets how many links there may be.
+    pub(crate) fn set_most(&mut self, most: usize) {
+        self.most = most;
+    }
+
+    // ---- what peers say ----
+
+    /// Acts on what a peer says to one of ours. Offers come by [`Self::handle_offer`].
+    pub(crate) fn handle_signal(&mut self, to: PeerId, from: &str, signal: Signal) {
+        match signal.body {
+            Body::Offer(_) => {}
+            Body::Answer(answer) => self.handle_answer(to, from, &answer),
+            Body::Candidate(candidate) => self.handle_candidate(to, from, candidate),
+            Body::Close { connection } => {
+                if let Some(link) = self.find(to, from, &connection) {
+                    self.close(link, "the other peer closed it");
+                }
+            }
+            Body::Leave => {
+                for link in self.between(to, from, "") {
+                    self.close(link, "the other peer has left");
+                }
+            }
+            Body::Failed(failed) => {
+                for link in self.between(to, from, &failed.connection) {
+                    self.give_up(link, &failed.detail);
+                }
+            }
+        }
+    }
+
+    /// Returns the link that something said to a peer is about, if it is one of ours.
+    pub(crate) fn meant_by(&self, to: PeerId, from: &str, body: &Body) -> Option<LinkId> {
+        let connection = match body {
+            Body::Answer(answer) => &answer.connection,
+            Body::Candidate(candidate) => &candidate.connection,
+            Body::Close { connection } => connection,
+            Body::Failed(failed) => &failed.connection,
+            // A new offer is looked at anew; a peer that leaves has left for all.
+            Body::Offer(_) | Body::Leave => return None,
+        };
+        self.find(to, from, connection)
+    }
+
+    // ---- time and outputs ----
+
+    /// Gives up on peers that were called and did not join.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        while let Some(link) = self.timers.pop_expired(now) {
+            if let Some(remote) = self.links.get(link).map(|link| link.remote.clone()) {
+                self.fail(link, &format!("there is no peer {remote}"));
+            }
+        }
+    }
+
+    /// Returns when [`Self::handle_timeout`] is to be called.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Takes out the next event.
+    pub(crate) fn poll_event(&mut self) -> Option<LinkEvent> {
+        self.events.pop_front()
+    }
+
+    // ---- what there is ----
+
+    /// Returns the links of a peer.
+    pub(crate) fn of_peer(&self, peer: PeerId) -> Vec<LinkId> {
+        let links = self.links.iter();
+        let own = links.filter(|(_, link)| link.peer == peer);
+        own.map(|(id, _)| id).collect()
+    }
+
+    /// Returns how a link is, and its session.
+    pub(crate) fn status(&self, link: LinkId) -> Option<(LinkStatus, Option<SessionId>)> {
+        let link = self.links.get(link)?;
+        Some((link.status(), link.session))
+    }
+
+    /// Returns the peer of ours that a link belongs to.
+    pub(crate) fn peer(&self, link: LinkId) -> Option<PeerId> {
+        self.links.get(link).map(|link| link.peer)
+    }
+
+    /// Returns the links whose messages go to an address, with their peers.
+    pub(crate) fn redirected(&self) -> impl Iterator<Item = (LinkId, PeerId, SocketAddr)> {
+        let links = self.links.iter();
+        links.filter_map(|(id, link)| Some((id, link.peer, link.redirect?)))
+    }
+
+    /// Returns how many links there are.
+    pub(crate) fn len(&self) -> usize {
+        self.links.len()
+    }
+
+    /// Returns how many links had no place.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// Returns whether there is nothing to be told.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    fn find(&self, peer: PeerId, remote: &str, connection: &str) -> Option<LinkId> {
+        let mut links = self.links.iter();
+        let found = links.find(|(_, link)| {
+            link.peer == peer && link.remote == remote && link.connection == connection
+        });
+        found.map(|(id, _)| id)
+    }
+
+    /// Returns the links of two peers; with a connection, only that one.
+    fn between(&self, peer: PeerId, remote: &str, connection: &str) -> Vec<LinkId> {
+        let links = self.links.iter().filter(|(_, link)| {
+            link.peer == peer
+                && link.remote == remote
+                && (connection.is_empty() || link.connection == connection)
+        });
+        links.map(|(id, _)| id).collect()
+    }
+
+    fn say(&mut self, id: LinkId, body: Body) {
+        if let Some(link) = self.links.get(id) {
+            let (from, to) = (link.peer, link.remote.clone());
+            self.events.push_back(LinkEvent::Say { from, to, body });
+        }
+    }
+
+    fn tell(&mut self, id: LinkId, news: LinkNews) {
+        if let Some(link) = self.links.get(id) {
+            let (peer, link) = (link.peer, id);
+            self.events.push_back(LinkEvent::News { peer, link, news });
+        }
+    }
+
+    /// Returns whether there may be one more link. One network may have a quarter of those that are not open.
+    fn has_room(&self, network: Option<IpAddr>) -> bool {
+        let links = self.links.iter();
+        let waiting = links.filter(|(_, link)| network.is_some() && link.network == network);
+        let waiting = waiting.filter(|(_, link)| !link.open);
+        waiting.count() < self.most.div_ceil(4) && self.links.len() < self.most
+    }
+}

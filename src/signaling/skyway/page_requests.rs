@@ -1,0 +1,241 @@
+//! Requests of pages of SkyWay-JS: those of Socket.IO, and those that ask who is in the hub.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::Handshake;
+use super::page::{self, Page};
+use super::pages::SkyWay;
+use super::paths::Ask;
+use crate::access::tries::network_of;
+use crate::http::{Method, RequestHead, Response};
+use crate::ids::{PageId, RequestId};
+use crate::signaling::dialect::{DialectRequest, Output, Shown, json as respond};
+use crate::signaling::door::{Application, Standing};
+use crate::signaling::names::random_name;
+use crate::signaling::rendezvous::lobby::Lobby;
+use crate::signaling::socket_io::request::{Arrival, Refusal, Request};
+use crate::signaling::socket_io::{Revision, Session, Settings, Transport};
+
+impl SkyWay {
+    /// A request of Socket.IO without a body.
+    pub(super) fn handle_get(
+        &mut self,
+        lobby: &mut Lobby<'_>,
+        request: &DialectRequest,
+        head: &RequestHead,
+    ) {
+        let key = head.wants_websocket().ok().flatten();
+        let arrival = match (&head.method, key) {
+            (Method::Get, Some(_)) => Arrival::WebSocket,
+            (Method::Get, None) => Arrival::Get,
+            (
+                Method::Head
+                | Method::Post
+                | Method::Put
+                | Method::Patch
+                | Method::Delete
+                | Method::Options
+                | Method::Other(_),
+                _,
+            ) => Arrival::Other,
+        };
+        let key = key.unwrap_or_default();
+        let done = Request::parse(arrival, &request.query).and_then(|asked| match asked {
+            Request::Open { .. } if !self.make_room(lobby, request.standing) => {
+                lobby.count_refused_peer();
+                Err(Refusal::Forbidden)
+            }
+            Request::Open {
+                revision,
+                transport,
+            } => {
+                let page = self.open(lobby.now(), request, revision, transport);
+                match transport {
+                    Transport::Polling => self.park(lobby, page, request.id),
+                    Transport::WebSocket => {
+                        self.upgrade(request.id, key, page);
+                        Ok(())
+                    }
+                }
+            }
+            Request::Poll { sid } => {
+                let page = self.find(sid)?;
+                self.park(lobby, page, request.id)
+            }
+            Request::Upgrade { sid } => {
+                let page = self.find(sid)?;
+                self.upgrade(request.id, key, page);
+                Ok(())
+            }
+            Request::Post { .. } => Err(Refusal::Method),
+        });
+        if let Err(refusal) = done {
+            self.outputs.push_back(page::refusal(request.id, refusal));
+        }
+    }
+
+    /// Packets of a page that polls.
+    pub(super) fn handle_post(
+        &mut self,
+        lobby: &mut Lobby<'_>,
+        request: &DialectRequest,
+        body: &[u8],
+    ) {
+        let now = lobby.now();
+        let asked = Request::parse(Arrival::Post, &request.query);
+        let done = asked.and_then(|asked| match asked {
+            Request::Post { sid } => {
+                let id = self.find(sid)?;
+                let page = self.pages.get_mut(id).ok_or(Refusal::Session)?;
+                page.session.handle_post(now, body).map(|()| id)
+            }
+            Request::Open { .. } | Request::Poll { .. } | Request::Upgrade { .. } => {
+                Err(Refusal::Request)
+            }
+        });
+        match done {
+            Ok(id) => {
+                let response = Response::new(200).body("text/html", b"ok".to_vec());
+                // The page reads the answer to its packets before what they cause.
+                self.outputs.push_back(page::answer(request.id, response));
+                self.settle_page(lobby, id);
+            }
+            Err(refusal) => self.outputs.push_back(page::refusal(request.id, refusal)),
+        }
+    }
+
+    fn find(&self, sid: &str) -> Result<PageId, Refusal> {
+        self.sids.get(sid).copied().ok_or(Refusal::Session)
+    }
+
+    /// Returns whether there may be one more page. A page that has not joined has a place as well: those of one network beyond
+    /// this machine have a quarter, and when they or all places are taken, the oldest of them makes room.
+    fn make_room(&mut self, lobby: &mut Lobby<'_>, standing: Standing) -> bool {
+        let network = standing.remote().map(network_of);
+        let strangers = self.pages.iter().filter(|(_, page)| page.peer.is_none());
+        let mut strangers: Vec<(Instant, PageId, bool)> = strangers
+            .map(|(id, page)| {
+                let its = page.standing.remote().map(network_of);
+                (page.opened, id, network.is_some() && its == network)
+            })
+            .collect();
+        strangers.sort_unstable();
+        let most = lobby.most_peers();
+        let same = strangers.iter().filter(|(_, _, is_same)| *is_same).count();
+        let is_greedy = same >= most.div_ceil(4);
+        if !is_greedy && self.pages.len() < most {
+            return true;
+        }
+        let mut may_go = strangers
+            .iter()
+            .filter(|(_, _, is_same)| *is_same || !is_greedy);
+        let Some((_, oldest, _)) = may_go.next() else {
+            return false;
+        };
+        self.remove(lobby, *oldest);
+        true
+    }
+
+    fn open(
+        &mut self,
+        now: Instant,
+        request: &DialectRequest,
+        revision: Revision,
+        transport: Transport,
+    ) -> PageId {
+        let sid = random_name(&mut self.random);
+        let socket = random_name(&mut self.random);
+        let settings = Settings::new();
+        let session = Session::new(now, revision, transport, &sid, &socket, settings);
+        let handshake = Handshake::parse(&request.query);
+        if let Err(fault) = &handshake {
+            log::debug!("a page of SkyWay-JS: {fault}");
+        }
+        let id = self.pages.insert(Page {
+            session,
+            handshake: handshake.ok(),
+            opened: now,
+            standing: request.standing,
+            origin: request.origin.clone(),
+            poll: None,
+            socket: None,
+            is_direct: transport == Transport::WebSocket,
+            peer: None,
+            expires: None,
+            warned: false,
+            look: None,
+        });
+        self.sids.insert(sid, id);
+        id
+    }
+
+    fn upgrade(&mut self, request: RequestId, key: &str, page: PageId) {
+        self.outputs.push_back(Output::Upgrade {
+            request,
+            key: key.to_owned(),
+            number: page.to_bits(),
+        });
+    }
+
+    /// A request waits for packets.
+    fn park(
+        &mut self,
+        lobby: &mut Lobby<'_>,
+        id: PageId,
+        request: RequestId,
+    ) -> Result<(), Refusal> {
+        let page = self.pages.get_mut(id).ok_or(Refusal::Session)?;
+        let parked = page.session.handle_poll();
+        if parked.is_ok() {
+            page.poll = Some(request);
+            self.polls.insert(request, id);
+            if page.peer.is_some() {
+                self.show_key(Shown::Request(request));
+            }
+        }
+        self.settle_page(lobby, id);
+        parked
+    }
+
+    /// The connection of a request that waits for packets was closed, or will not read them. Returns whether it waited.
+    pub(super) fn lose_poll(&mut self, lobby: &mut Lobby<'_>, request: RequestId) -> bool {
+        let Some(id) = self.polls.remove(&request) else {
+            return false;
+        };
+        if let Some(page) = self.pages.get_mut(id) {
+            page.poll.take_if(|waiting| *waiting == request);
+            page.session.handle_poll_closed(lobby.now());
+            self.settle_page(lobby, id);
+        }
+        true
+    }
+
+    pub(super) fn list(
+        &self,
+        lobby: &mut Lobby<'_>,
+        request: &DialectRequest,
+        asked: Ask<'_>,
+    ) -> Response {
+        let (key, peer) = match asked {
+            Ask::Clients(key) => (key, None),
+            Ask::Exists(key, peer) => (key, Some(peer)),
+            Ask::SocketIo => return Response::new(404),
+        };
+        let application = Application {
+            key,
+            domain: None,
+            origin: &request.origin,
+            peer: None,
+            credential: None,
+        };
+        if let Err(why) = lobby.admit_reader(request.standing, application) {
+            return request.claim.problem(401, "key", why.detail());
+        }
+        match peer {
+            Some(peer) => respond(&json!({ "exists": lobby.find(peer).is_some() })),
+            None => respond(&lobby.names().into()),
+        }
+    }
+}
