@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::endpoint::{Failure, FailureKind};
-use crate::sources::Owner;
 
 const EACH: &str = "[[endpoint]]\nname = \"each\"\nkind = \"tcp\"\nremote = \"127.0.0.1:1\"\nconnection = \"channel\"\n";
 

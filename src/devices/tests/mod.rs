@@ -16,7 +16,7 @@ use crate::access::scope::{Grant, Holder};
 use crate::channel::{ChannelKey, PeerWriter, Written};
 use crate::config::Config;
 use crate::ids::SourceId;
-use crate::sources::{Command, Sources};
+use crate::sources::{Command, Owner, Sources};
 use crate::util::slab::Id;
 
 /// A peer that takes so many bytes per turn and keeps what it was sent.
@@ -119,7 +119,7 @@ impl Rig {
     }
 
     fn note_opened(&mut self, source: SourceId, local: Option<std::net::SocketAddr>) {
-        if let Some(crate::sources::Owner::Device(id)) = self.sources.owner(source) {
+        if let Some(Owner::Device(id) | Owner::DeviceListener(id)) = self.sources.owner(source) {
             self.opened.insert(id, source);
             self.with(|devices, cx| devices.handle_opened(cx, id, local));
         }
@@ -178,10 +178,11 @@ impl Rig {
         }
     }
 
-    /// What the device sends.
+    /// What the device sends. Small reads that follow each other closely are put together, so some time passes.
     fn receive(&mut self, name: &str, bytes: &[u8]) {
         let id = self.endpoint(name);
         self.with(|devices, cx| devices.handle_input(cx, id, bytes));
+        self.pass(Duration::from_millis(20));
     }
 
     /// One turn of a session whose peer takes `room` bytes.

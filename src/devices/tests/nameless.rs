@@ -73,7 +73,7 @@ fn a_port_that_another_program_has_is_removed_and_one_that_breaks_is_told() {
     let Some(Command::OpenUdp { source, .. }) = rig.sources.poll_command() else {
         panic!("no socket");
     };
-    let Some(crate::sources::Owner::Device(port)) = rig.sources.owner(source) else {
+    let Some(Owner::Device(port)) = rig.sources.owner(source) else {
         panic!("no device");
     };
     rig.with(|devices, cx| devices.handle_failed(cx, port, source, &why));

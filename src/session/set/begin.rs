@@ -198,7 +198,6 @@ impl Sessions {
         begin: Begin<'_>,
     ) -> Result<Begun, BeginError> {
         let Begin { how, owner, .. } = begin;
-        let displaced = self.check_room(&begin.rights, &begin.claimant, owner)?;
         let is_within = matches!(begin.candidates, Candidates::Within);
         let local = match begin.candidates {
             Candidates::Hosts(local) => local,
@@ -208,6 +207,7 @@ impl Sessions {
                 vec![datagram::internal_address(self.internal)]
             }
         };
+        let displaced = self.check_room(&begin.rights, &begin.claimant, owner)?;
         let name = self.random_name();
         let (now, identity, limits) = (cx.now, &self.identity, &self.limits);
         let made = guarded(|| match how {
