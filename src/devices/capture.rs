@@ -36,7 +36,7 @@ impl CaptureFile {
 
 impl Devices {
     pub(super) fn open_capture(&mut self, cx: &mut Context<'_>, id: EndpointId) {
-        let device = self.endpoints.get_mut(id);
+        let device = self.table.endpoints.get_mut(id);
         if let Some(file) = device.and_then(|device| device.capture.as_mut()) {
             let capture = file.config.clone();
             let open = |source| Command::OpenCapture { source, capture };
@@ -46,7 +46,7 @@ impl Devices {
 
     /// A capture file was opened.
     pub(crate) fn handle_capture_opened(&mut self, cx: &mut Context<'_>, id: EndpointId) {
-        let device = self.endpoints.get_mut(id);
+        let device = self.table.endpoints.get_mut(id);
         if let Some(file) = device.and_then(|device| device.capture.as_mut()) {
             file.trouble = None;
             if let Some(source) = file.source {
@@ -62,7 +62,7 @@ impl Devices {
         id: EndpointId,
         why: &Failure,
     ) {
-        let Some(device) = self.endpoints.get_mut(id) else {
+        let Some(device) = self.table.endpoints.get_mut(id) else {
             return;
         };
         let Some(file) = &mut device.capture else {
@@ -81,13 +81,18 @@ impl Devices {
 
     /// Returns the text that waits for a capture file.
     pub(crate) fn capture_output(&self, id: EndpointId) -> &[u8] {
-        let file = self.endpoints.get(id).and_then(|it| it.capture.as_ref());
+        let file = self
+            .table
+            .endpoints
+            .get(id)
+            .and_then(|it| it.capture.as_ref());
         file.map_or(&[], |file| file.recorder.output())
     }
 
     /// The first `n` bytes of [`Self::capture_output`] were written.
     pub(crate) fn consume_capture(&mut self, id: EndpointId, n: usize) {
         let file = self
+            .table
             .endpoints
             .get_mut(id)
             .and_then(|it| it.capture.as_mut());
@@ -98,7 +103,7 @@ impl Devices {
 
     /// Writes down what came from a device, if it is captured.
     pub(super) fn record_input(&mut self, cx: &mut Context<'_>, id: EndpointId, bytes: &[u8]) {
-        let device = self.endpoints.get_mut(id);
+        let device = self.table.endpoints.get_mut(id);
         if let Some(file) = device.and_then(|device| device.capture.as_mut()) {
             file.recorder.record(cx.time, Way::In, bytes);
             if let Some(source) = file.source {
@@ -109,7 +114,7 @@ impl Devices {
 
     /// Writes down the first `n` bytes of what a device is sent, if it is captured.
     pub(super) fn record_output(&mut self, cx: &mut Context<'_>, id: EndpointId, n: usize) {
-        let Some(device) = self.endpoints.get_mut(id) else {
+        let Some(device) = self.table.endpoints.get_mut(id) else {
             return;
         };
         if let Some(file) = &mut device.capture {

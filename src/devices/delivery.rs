@@ -55,7 +55,7 @@ impl Devices {
     pub(crate) fn bind(&mut self, cx: &mut Context<'_>, bind: Bind) -> RouteId {
         let endpoint = self.device_for_channel(cx, bind.endpoint);
         let (session, channel) = (bind.session, (bind.stream, bind.label));
-        let window = self.bounds.route_queue;
+        let window = self.table.bounds.route_queue;
         let mut route = Route::new(
             session,
             bind.channel,
@@ -67,17 +67,17 @@ impl Devices {
         route.may_write = bind.may_write;
         route.as_text = bind.as_text;
         route.transcoder = bind.serialization.and_then(Transcoder::new);
-        let id = self.routes.insert(route);
-        if let Some(device) = self.endpoints.get_mut(endpoint) {
+        let id = self.table.routes.insert(route);
+        if let Some(device) = self.table.endpoints.get_mut(endpoint) {
             device.routes.push(id);
             device.endpoint.attach(cx.now, id);
         }
-        if let Some(share) = self.shares.get_mut(&session) {
+        if let Some(share) = self.table.shares.get_mut(&session) {
             share.routes.push(id);
         }
         self.tell_lease(session, endpoint);
         self.extend_credit(id);
-        self.touch(session);
+        self.table.touch(session);
         self.after_endpoint(cx, endpoint);
         id
     }
@@ -95,22 +95,16 @@ impl Devices {
         binary: bool,
         data: Vec<u8>,
     ) {
-        match self.routes.get(id) {
+        match self.table.routes.get(id) {
             Some(route) if route.transcoder.is_none() => self.deliver(cx, id, binary, data),
             Some(_) => self.decode(cx, id, binary, &data),
             None => self.count_unbound(data.len()),
         }
     }
 
-    /// Counts a message on a channel that is not bound (any more).
-    pub(crate) fn count_unbound(&mut self, bytes: usize) {
-        let (direction, reason) = (Direction::FromPeer, DropReason::Closed);
-        self.counted.drops.add(direction, reason, Count::one(bytes));
-    }
-
     /// Decodes a frame as its connection encodes them, and delivers the message that it completes.
     fn decode(&mut self, cx: &mut Context<'_>, id: RouteId, binary: bool, data: &[u8]) {
-        let route = self.routes.get_mut(id);
+        let route = self.table.routes.get_mut(id);
         let Some(mut transcoder) = route.and_then(|route| route.transcoder.take()) else {
             return;
         };
@@ -132,8 +126,8 @@ impl Devices {
         };
         let after = transcoder.held();
         // Before the message is delivered: delivery may end the route, which takes its held bytes off the sum.
-        self.held = self.held + after - before;
-        if let Some(route) = self.routes.get_mut(id) {
+        self.table.held = self.table.held + after - before;
+        if let Some(route) = self.table.routes.get_mut(id) {
             route.transcoder = Some(transcoder);
         }
         match received {
@@ -144,7 +138,7 @@ impl Devices {
             }
             Received::Nothing => {}
         }
-        if self.held > limits::PAYLOAD_TOTAL && after > before {
+        if self.table.held > limits::PAYLOAD_TOTAL && after > before {
             self.drop_from_peer(id, DropReason::Overflow, Count::one(after));
             let detail = "all channels together have too many messages that are not whole yet";
             self.fail_channel(id, ChannelFault::Dropped(DropReason::Overflow), detail);
@@ -160,8 +154,8 @@ impl Devices {
         binary: bool,
         data: Vec<u8>,
     ) {
-        let route = self.routes.get(id);
-        let device = route.and_then(|route| self.endpoints.get(route.endpoint));
+        let route = self.table.routes.get(id);
+        let device = route.and_then(|route| self.table.endpoints.get(route.endpoint));
         let is_stream = device.is_some_and(|device| device.endpoint.is_stream());
         if !is_stream || data.len() <= limits::MAX_MESSAGE {
             return self.deliver(cx, id, binary, data);
@@ -173,7 +167,7 @@ impl Devices {
 
     /// Takes a peer's message to its endpoint, or keeps it on the route.
     fn deliver(&mut self, cx: &mut Context<'_>, id: RouteId, binary: bool, data: Vec<u8>) {
-        let Some(route) = self.routes.get_mut(id) else {
+        let Some(route) = self.table.routes.get_mut(id) else {
             return;
         };
         let (session, endpoint, count) = (route.session, route.endpoint, Count::one(data.len()));
@@ -197,18 +191,22 @@ impl Devices {
             Offered::Refused(DropReason::RateLimited)
         } else if let Err(reason) = self.check_writer(session, endpoint) {
             Offered::Refused(reason)
-        } else if self.must_wait(endpoint, id) {
+        } else if self.table.must_wait(endpoint, id) {
             Offered::Full
         } else {
             let bytes = data.as_slice();
-            self.offer(cx, id, endpoint, Message { binary, bytes })
+            self.table
+                .offer(cx, id, endpoint, Message { binary, bytes })
         };
         if matches!(offered, Offered::Taken | Offered::Full) {
             self.note_writer(cx, session, endpoint);
         }
         match offered {
             Offered::Taken => {}
-            Offered::Full if self.may_keep(session, data.len()) && self.keep(id, binary, data) => {
+            Offered::Full
+                if self.table.may_keep(session, data.len())
+                    && self.table.keep(id, binary, data) =>
+            {
                 // It may only have had to wait for a look at where a script stands.
                 if self.has_scripts(endpoint) {
                     self.offer_waiting(cx, endpoint);
@@ -230,12 +228,13 @@ impl Devices {
         self.extend_credit(id);
         self.after_delivery(cx, endpoint);
         // The endpoint may have answered.
-        self.touch(session);
+        self.table.touch(session);
     }
 
     /// Returns whether its token lets a session send one more message now.
     fn may_send(&mut self, cx: &Context<'_>, session: SessionId) -> bool {
         let rate = self
+            .table
             .shares
             .get(&session)
             .and_then(|share| share.rate.as_ref());
@@ -247,107 +246,15 @@ impl Devices {
         self.rates.forget(token);
     }
 
-    /// Goes on after a message has gone to a device or was dropped: a script may have waited for it.
-    pub(super) fn after_delivery(&mut self, cx: &mut Context<'_>, id: EndpointId) {
-        if self.has_scripts(id) {
-            self.step_scripts(cx, id);
-        }
-        self.after_endpoint(cx, id);
-        let device = self.endpoints.get(id);
-        if device.is_some_and(|device| device.endpoint.couples_routes()) {
-            self.touch_readers(id);
-        }
-    }
-
-    pub(super) fn drop_from_peer(&mut self, id: RouteId, reason: DropReason, count: Count) {
-        if let Some(route) = self.routes.get_mut(id) {
-            route.drops.add(Direction::FromPeer, reason, count);
-            let session = route.session;
-            self.touch(session);
-        }
-    }
-
-    /// Fails a reliable channel that lost a message; an unreliable one goes on.
-    fn fail_reliable(
-        &mut self,
-        id: RouteId,
-        reason: DropReason,
-        detail: impl Into<Cow<'static, str>>,
-    ) {
-        let route = self.routes.get(id);
-        if route.is_some_and(|route| route.reliable) {
-            self.fail_channel(id, ChannelFault::Dropped(reason), detail);
-        }
-    }
-
-    /// Asks the owner to close a route's channel.
-    pub(super) fn fail_channel(
-        &mut self,
-        id: RouteId,
-        fault: ChannelFault,
-        detail: impl Into<Cow<'static, str>>,
-    ) {
-        if let Some(route) = self.routes.get(id) {
-            self.events.push_back(DeviceEvent::ChannelFailed {
-                session: route.session,
-                channel: route.channel,
-                fault,
-                detail: detail.into(),
-            });
-        }
-    }
-
-    /// Offers what waits until the device has no room.
-    pub(super) fn offer_waiting(&mut self, cx: &mut Context<'_>, id: EndpointId) {
-        let mut refusals = 0;
-        while let Some(route_id) = self.next_waiting(id) {
-            let Some(waiting) = self.take_waiting(route_id) else {
-                self.stop_waiting(id, route_id);
-                continue;
-            };
-            let message = Message {
-                binary: waiting.binary,
-                bytes: &waiting.data,
-            };
-            match self.offer(cx, route_id, id, message) {
-                Offered::Taken => refusals = 0,
-                Offered::Full => {
-                    self.put_back(route_id, waiting);
-                    refusals += 1;
-                    if self.pass_over(id, refusals) {
-                        continue;
-                    }
-                    break;
-                }
-                Offered::Refused(reason) => {
-                    self.drop_from_peer(route_id, reason, Count::one(waiting.data.len()));
-                }
-            }
-            self.after_delivery(cx, id);
-            let Some(route) = self.routes.get(route_id) else {
-                continue;
-            };
-            if !route.is_empty() {
-                self.extend_credit(route_id);
-            } else if route.lingers {
-                self.remove_route(cx, route_id, DropReason::Closed);
-            } else {
-                self.stop_waiting(id, route_id);
-                self.extend_credit(route_id);
-            }
-        }
-        self.after_endpoint(cx, id);
-    }
-
     /// Delivers what a peer had sent before it closed a channel, then ends the route: closing a channel sends everything first
     /// (W3C), and a printer must get its last page. A session that ends gets no such service.
     pub(crate) fn deliver_then_unbind(&mut self, cx: &mut Context<'_>, id: RouteId) {
-        let Some(route) = self.routes.get(id) else {
+        let Some(route) = self.table.routes.get(id) else {
             return;
         };
         let endpoint = route.endpoint;
         self.offer_waiting(cx, endpoint);
-        match self.routes.get_mut(id) {
+        match self.table.routes.get_mut(id) {
             Some(route) if !route.is_empty() => {
                 route.lingers = true;
                 let session = route.session;
@@ -361,81 +268,18 @@ impl Devices {
 
     /// Keeps a closed channel's messages, within one window for all such channels of a session.
     fn linger(&mut self, cx: &mut Context<'_>, session: SessionId, id: RouteId) {
-        let Some(share) = self.shares.get_mut(&session) else {
+        let Some(share) = self.table.shares.get_mut(&session) else {
             return;
         };
         share.lingering.push_back(id);
-        while let Some(share) = self.shares.get(&session) {
-            let bytes = self.queued_of(&share.lingering);
-            let fits = bytes <= self.bounds.route_queue && share.lingering.len() <= MAX_LINGERING;
+        while let Some(share) = self.table.shares.get(&session) {
+            let bytes = self.table.queued_of(&share.lingering);
+            let fits =
+                bytes <= self.table.bounds.route_queue && share.lingering.len() <= MAX_LINGERING;
             let Some(oldest) = share.lingering.front().copied().filter(|_| !fits) else {
                 break;
             };
             self.remove_route(cx, oldest, DropReason::Closed);
-        }
-    }
-
-    /// Ends a route. What still waits is dropped for this reason, and counted.
-    pub(super) fn remove_route(&mut self, cx: &mut Context<'_>, id: RouteId, reason: DropReason) {
-        self.detach(cx, id);
-        self.timers.set(TimerKey::Linger(id), None);
-        let Some(mut route) = self.routes.remove(id) else {
-            return;
-        };
-        self.queued -= route.queued_bytes();
-        self.held -= route.transcoder.as_ref().map_or(0, |it| it.held());
-        route.forget(reason);
-        self.counted.drops.add_all(&route.drops);
-        self.counted.from_peers.add(route.from_peer);
-        self.counted.to_peers.add(route.to_peer);
-        if let Some(share) = self.shares.get_mut(&route.session) {
-            share.lingering.retain(|other| *other != id);
-        }
-        self.stop_waiting(route.endpoint, id);
-        let device = self.endpoints.get(route.endpoint);
-        if device.is_some_and(|device| device.parent().is_some()) {
-            self.orphans.push(route.endpoint);
-        }
-    }
-
-    /// Takes a route off its session and its endpoint.
-    fn detach(&mut self, cx: &mut Context<'_>, id: RouteId) {
-        let Some(route) = self.routes.get(id) else {
-            return;
-        };
-        let (session, endpoint) = (route.session, route.endpoint);
-        // While the session's other routes are still known: the lease ends with the last of them.
-        self.release_lease(session, endpoint, id);
-        if let Some(share) = self.shares.get_mut(&session) {
-            share.routes.retain(|other| *other != id);
-        }
-        if let Some(device) = self.endpoints.get_mut(endpoint) {
-            device.routes.retain(|other| *other != id);
-            device.endpoint.detach(id);
-            let deadline = device.endpoint.poll_timeout();
-            self.timers.set(TimerKey::Endpoint(endpoint), deadline);
-        }
-        self.resume_reading(cx, endpoint);
-    }
-
-    /// Tells a peer how much more it may send on a channel, when that is worth a message.
-    pub(super) fn extend_credit(&mut self, id: RouteId) {
-        let Some(route) = self.routes.get_mut(id).filter(|route| !route.lingers) else {
-            return;
-        };
-        // Asked first: without a control channel the credit counts as not told.
-        let session = route.session;
-        if !self.shares.get(&session).is_some_and(|share| share.hears) {
-            return;
-        }
-        if let Some(limit) = route.extend_credit() {
-            let stream = route.stream;
-            self.events.push_back(DeviceEvent::Credit {
-                session,
-                stream,
-                limit,
-            });
-            self.touch(session);
         }
     }
 }

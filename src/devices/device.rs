@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::capture::CaptureFile;
-use super::ports::Role;
 use super::script::{Expected, Job};
 use super::writers::Writing;
 use crate::config::{EndpointConfig, EndpointKind};
@@ -14,6 +13,21 @@ use crate::endpoint::{Count, DropReason, Endpoint};
 use crate::framing::Faults;
 use crate::ids::{EndpointId, RouteId, SourceId};
 use crate::util::rate_limit::RateLimit;
+
+/// What a device is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// An endpoint that the configuration names, or that was found on the machine.
+    Configured,
+    /// The connection of one channel to this endpoint.
+    Instance(EndpointId),
+    /// A content port, bound there.
+    Port(SocketAddr),
+    /// A socket that only sends, bound there.
+    Sender(SocketAddr),
+    /// The way between two pages.
+    Bridge,
+}
 
 /// The most frequent log line about refused second connections.
 const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);

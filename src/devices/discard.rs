@@ -14,7 +14,7 @@ impl Devices {
     /// those on their way to the device. The last are discarded together with those of other sessions, as `flush` does it to a
     /// serial line; for other devices only while no other session has a channel to it.
     pub(crate) fn discard(&mut self, cx: &mut Context<'_>, id: RouteId, until: u64) {
-        let Some(route) = self.routes.get_mut(id) else {
+        let Some(route) = self.table.routes.get_mut(id) else {
             return;
         };
         let (session, endpoint, may_write) = (route.session, route.endpoint, route.may_write);
@@ -22,30 +22,30 @@ impl Devices {
         // Bytes that come after `until` wait behind, or have gone already.
         let has_more = route.from_peer.bytes > until;
         route.discard(until);
-        self.queued -= before - route.queued_bytes();
+        self.table.queued -= before - route.queued_bytes();
         if may_write && !has_more && self.check_writer(session, endpoint).is_ok() {
             self.discard_output(cx, session, endpoint);
         }
         self.extend_credit(id);
-        let route = self.routes.get(id);
+        let route = self.table.routes.get(id);
         if let Some(route) = route.filter(|route| route.is_empty()) {
             if route.lingers {
                 self.remove_route(cx, id, DropReason::Discarded);
             } else {
-                self.stop_waiting(endpoint, id);
+                self.table.stop_waiting(endpoint, id);
             }
         }
         self.step_scripts(cx, endpoint);
         // Routes that waited for room have it now, and no progress of the device would say so.
         self.offer_waiting(cx, endpoint);
         self.after_delivery(cx, endpoint);
-        self.touch(session);
+        self.table.touch(session);
     }
 
     /// Discards what is on its way to a device.
     fn discard_output(&mut self, cx: &mut Context<'_>, session: SessionId, endpoint: EndpointId) {
         let is_alone = self.is_alone_at(session, endpoint);
-        let Some(device) = self.endpoints.get_mut(endpoint) else {
+        let Some(device) = self.table.endpoints.get_mut(endpoint) else {
             return;
         };
         // A stop must reach the machine: no session discards what is still to be written of it, or what the driver holds of it.
@@ -76,11 +76,11 @@ impl Devices {
 
     /// Returns whether no other session has a channel to an endpoint, or bytes that wait for it.
     fn is_alone_at(&self, session: SessionId, endpoint: EndpointId) -> bool {
-        let device = self.endpoints.get(endpoint);
+        let device = self.table.endpoints.get(endpoint);
         let waiting = device.into_iter().flat_map(|device| &device.waiting);
-        let routes = waiting.filter_map(|id| self.routes.get(*id));
+        let routes = waiting.filter_map(|id| self.table.routes.get(*id));
         let mut others = routes.map(|route| route.session);
-        let open = self.sessions_at(endpoint);
+        let open = self.table.sessions_at(endpoint);
         others.all(|other| other == session) && open.iter().all(|other| *other == session)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::ports::Role;
+use super::device::Role;
 use super::report::EndpointView;
 use super::{DeviceEvent, Devices, TimerKey};
 use crate::config::EndpointKind;
@@ -21,7 +21,7 @@ impl Devices {
         id: EndpointId,
         local: Option<SocketAddr>,
     ) {
-        if let Some(device) = self.endpoints.get_mut(id) {
+        if let Some(device) = self.table.endpoints.get_mut(id) {
             if local.is_some() {
                 device.local = local;
                 self.events.push_back(DeviceEvent::Bound);
@@ -35,7 +35,7 @@ impl Devices {
 
     /// A program has connected to an endpoint's listener. Returns `None` if the connection before is still open.
     pub(crate) fn accept(&mut self, cx: &mut Context<'_>, id: EndpointId) -> Option<SourceId> {
-        let device = self.endpoints.get_mut(id)?;
+        let device = self.table.endpoints.get_mut(id)?;
         if device.source.is_some() {
             device.log_refused_connection(cx.now);
             return None;
@@ -56,7 +56,7 @@ impl Devices {
     ) {
         // The source may be one that the device has given up already.
         cx.sources.close(source);
-        let Some(device) = self.endpoints.get_mut(id) else {
+        let Some(device) = self.table.endpoints.get_mut(id) else {
             return;
         };
         if device.source != Some(source) && device.listener != Some(source) {
@@ -93,7 +93,7 @@ impl Devices {
         self.fail_scripts(id);
         self.after_endpoint(cx, id);
         self.offer_waiting(cx, id);
-        self.touch_readers(id);
+        self.table.touch_readers(id);
         self.dispose_instance(cx, id);
     }
 
@@ -104,11 +104,11 @@ impl Devices {
     }
 
     pub(super) fn handle_endpoint_timeout(&mut self, cx: &mut Context<'_>, id: EndpointId) {
-        if let Some(device) = self.endpoints.get_mut(id) {
+        if let Some(device) = self.table.endpoints.get_mut(id) {
             device.endpoint.handle_timeout(cx.now);
             device.count_faults();
             self.after_endpoint(cx, id);
-            self.touch_readers(id);
+            self.table.touch_readers(id);
         }
     }
 
@@ -116,13 +116,13 @@ impl Devices {
 
     /// Takes bytes of a device's stream.
     pub(crate) fn handle_input(&mut self, cx: &mut Context<'_>, id: EndpointId, bytes: &[u8]) {
-        if let Some(device) = self.endpoints.get_mut(id) {
+        if let Some(device) = self.table.endpoints.get_mut(id) {
             device.from_device.add(Count::one(bytes.len()));
             device.endpoint.handle_input(cx.now, bytes);
             device.count_faults();
             self.record_input(cx, id, bytes);
             self.schedule_endpoint(id);
-            self.touch_readers(id);
+            self.table.touch_readers(id);
         }
     }
 
@@ -134,26 +134,30 @@ impl Devices {
         from: SocketAddr,
         datagram: &[u8],
     ) {
-        if let Some(device) = self.endpoints.get_mut(id) {
+        if let Some(device) = self.table.endpoints.get_mut(id) {
             device.from_device.add(Count::one(datagram.len()));
             device.endpoint.handle_datagram(cx.now, from, datagram);
             self.record_input(cx, id, datagram);
             self.after_endpoint(cx, id);
-            self.touch_readers(id);
+            self.table.touch_readers(id);
         }
     }
 
     /// Returns how many bytes of a device's stream may be read now. 0: none before its source is touched.
     pub(crate) fn input_room(&self, id: EndpointId) -> usize {
         // While draining no channel is written, so room would never come, and a program that waits to be read takes nothing.
-        let device = self.endpoints.get(id).filter(|_| !self.is_draining);
+        let device = self.table.endpoints.get(id).filter(|_| !self.is_draining);
         device.map_or(usize::MAX, |device| device.endpoint.input_room())
     }
 
     /// Returns whether the rest of a stream is to be read when the stream takes nothing any more: a program may have hung up behind
     /// its last words.
     pub(crate) fn reads_to_the_end(&self, id: EndpointId) -> bool {
-        let kind = self.endpoints.get(id).map(|device| &device.config.kind);
+        let kind = self
+            .table
+            .endpoints
+            .get(id)
+            .map(|device| &device.config.kind);
         matches!(kind, Some(EndpointKind::Tcp(_) | EndpointKind::Unix(_)))
     }
 
@@ -161,14 +165,18 @@ impl Devices {
 
     /// Returns the bytes that are to be written to a device's stream.
     pub(crate) fn output(&self, id: EndpointId) -> &[u8] {
-        let device = self.endpoints.get(id).filter(|device| !device.holds_output);
+        let device = self
+            .table
+            .endpoints
+            .get(id)
+            .filter(|device| !device.holds_output);
         device.map_or(&[], |device| device.endpoint.output())
     }
 
     /// The device took the first `n` bytes of [`Self::output`], so there is room for what waits.
     pub(crate) fn consume(&mut self, cx: &mut Context<'_>, id: EndpointId, n: usize) {
         self.record_output(cx, id, n);
-        if let Some(device) = self.endpoints.get_mut(id) {
+        if let Some(device) = self.table.endpoints.get_mut(id) {
             device.endpoint.consume(n);
             device.driver_is_empty = false;
             if !device.jobs.is_empty() {
@@ -181,7 +189,7 @@ impl Devices {
 
     /// The operating system would not send datagrams of a device.
     pub(crate) fn handle_send_failed(&mut self, id: EndpointId, count: Count) {
-        if let Some(device) = self.endpoints.get_mut(id) {
+        if let Some(device) = self.table.endpoints.get_mut(id) {
             let (direction, reason) = (Direction::FromPeer, DropReason::SendFailed);
             device.drops.add(direction, reason, count);
         }
@@ -189,88 +197,13 @@ impl Devices {
 
     /// Asks what the drivers still hold. A device that has been given more is asked again.
     pub(crate) fn count_unsent(&mut self, cx: &mut Context<'_>) {
-        for (_, device) in self.endpoints.iter() {
+        for (_, device) in self.table.endpoints.iter() {
             if let Some(source) = device.source
                 && device.endpoint.output().is_empty()
                 && !device.driver_is_empty
             {
                 cx.sources.ask(Command::CountUnsent { source });
             }
-        }
-    }
-
-    // ---- what an endpoint wants ----
-
-    /// Does what an endpoint wants after any call into it.
-    pub(super) fn after_endpoint(&mut self, cx: &mut Context<'_>, id: EndpointId) {
-        while let Some(device) = self.endpoints.get_mut(id)
-            && let Some(action) = device.endpoint.poll_action()
-        {
-            self.act(cx, id, action);
-        }
-        if let Some(device) = self.endpoints.get(id) {
-            let source = device.source;
-            if let Some(source) = source.filter(|_| !device.endpoint.output().is_empty()) {
-                cx.sources.touch(source);
-            }
-            let deadline = device.endpoint.poll_timeout();
-            self.timers.set(TimerKey::Endpoint(id), deadline);
-        }
-    }
-
-    fn schedule_endpoint(&mut self, id: EndpointId) {
-        if let Some(device) = self.endpoints.get(id) {
-            let deadline = device.endpoint.poll_timeout();
-            self.timers.set(TimerKey::Endpoint(id), deadline);
-        }
-    }
-
-    fn act(&mut self, cx: &mut Context<'_>, id: EndpointId, action: Action) {
-        let Some(device) = self.endpoints.get_mut(id) else {
-            return;
-        };
-        match action {
-            Action::Open(target) if target.is_listener() => {
-                let open = |source| Command::Open { source, target };
-                device.listener = Some(cx.sources.open(Owner::DeviceListener(id), open));
-            }
-            Action::Open(target) => {
-                let open = |source| Command::Open { source, target };
-                device.source = Some(cx.sources.open(Owner::Device(id), open));
-            }
-            Action::OpenUdp(udp) => {
-                let open = |source| Command::OpenUdp { source, udp };
-                device.source = Some(cx.sources.open(Owner::Device(id), open));
-            }
-            Action::SendDatagram => self.send_datagram(cx, id),
-            // The state of the others is the affair of their channels alone.
-            Action::StateChanged if device.role != Role::Configured => {}
-            Action::StateChanged => {
-                let view = EndpointView::of(device);
-                self.events.push_back(DeviceEvent::Changed(view));
-            }
-        }
-    }
-
-    /// Queues the datagram that an endpoint has to send.
-    fn send_datagram(&mut self, cx: &mut Context<'_>, id: EndpointId) {
-        let device = self.endpoints.get(id);
-        let remote = device.and_then(|device| device.endpoint.remote());
-        let socket = remote.and_then(|remote| self.socket_to(id, remote));
-        let Some(device) = self.endpoints.get_mut(id) else {
-            return;
-        };
-        let datagram = device.endpoint.output();
-        let len = datagram.len();
-        if let (Some(socket), Some(remote)) = (socket, remote)
-            && !cx.sources.transmits().push(socket, None, remote, datagram)
-        {
-            let (direction, reason) = (Direction::FromPeer, DropReason::SendFailed);
-            device.drops.add(direction, reason, Count::one(len));
-        }
-        self.record_output(cx, id, len);
-        if let Some(device) = self.endpoints.get_mut(id) {
-            device.endpoint.consume(len);
         }
     }
 }

@@ -69,7 +69,11 @@ impl Devices {
         id: EndpointId,
         wish: LeaseWish,
     ) -> Result<(), LeaseDenied> {
-        let device = self.endpoints.get(id).ok_or(LeaseDenied::UnknownEndpoint)?;
+        let device = self
+            .table
+            .endpoints
+            .get(id)
+            .ok_or(LeaseDenied::UnknownEndpoint)?;
         if device.config.traffic.writers != Writers::One {
             return Err(LeaseDenied::NotLeased);
         }
@@ -78,7 +82,7 @@ impl Devices {
         let next = match wish {
             LeaseWish::Take { .. } | LeaseWish::Ask => {
                 let asker = asker.ok_or(LeaseDenied::NotASession)?;
-                if !self.sessions_at(id).contains(&asker) {
+                if !self.table.sessions_at(id).contains(&asker) {
                     return Err(LeaseDenied::NoChannel);
                 }
                 let is_forced = wish == LeaseWish::Take { force: true };
@@ -102,7 +106,7 @@ impl Devices {
             // The session that waits for it comes before the one that happens to write next.
             LeaseWish::Release => asked.map(|(by, _)| by).filter(|by| Some(*by) != asker),
             LeaseWish::Give { to, may_write } => {
-                let to = to.filter(|to| self.sessions_at(id).contains(to));
+                let to = to.filter(|to| self.table.sessions_at(id).contains(to));
                 let to = to.ok_or(LeaseDenied::UnknownSession)?;
                 if !may_write {
                     return Err(LeaseDenied::Forbidden);
@@ -121,7 +125,7 @@ impl Devices {
         asker: SessionId,
         id: EndpointId,
     ) -> Result<(), LeaseDenied> {
-        let Some(device) = self.endpoints.get_mut(id) else {
+        let Some(device) = self.table.endpoints.get_mut(id) else {
             return Err(LeaseDenied::UnknownEndpoint);
         };
         match device.writing.asked {
@@ -140,7 +144,7 @@ impl Devices {
 
     /// Hands a lease over, because its holder has not said that it keeps it.
     pub(super) fn hand_over_lease(&mut self, id: EndpointId) {
-        let device = self.endpoints.get(id);
+        let device = self.table.endpoints.get(id);
         if let Some((by, _)) = device.and_then(|device| device.writing.asked) {
             self.set_lease(id, Some(by));
         }
@@ -148,7 +152,7 @@ impl Devices {
 
     /// Ends the asking, if a session waits for the lease.
     fn end_asking(&mut self, id: EndpointId) {
-        let device = self.endpoints.get_mut(id);
+        let device = self.table.endpoints.get_mut(id);
         let asked = device.and_then(|device| device.writing.asked.take());
         if asked.is_some() {
             self.timers.set(TimerKey::Asked(id), None);
@@ -157,13 +161,13 @@ impl Devices {
     }
 
     fn tell_all_of_lease(&mut self, id: EndpointId) {
-        for reader in self.sessions_at(id) {
+        for reader in self.table.sessions_at(id) {
             self.tell_lease(reader, id);
         }
     }
 
     pub(super) fn set_lease(&mut self, id: EndpointId, holder: Option<SessionId>) {
-        let Some(device) = self.endpoints.get_mut(id) else {
+        let Some(device) = self.table.endpoints.get_mut(id) else {
             return;
         };
         if std::mem::replace(&mut device.writing.lease, holder) == holder {
@@ -179,11 +183,11 @@ impl Devices {
 
     /// Notes that a session is to hear of an endpoint's lease, if the endpoint has one.
     pub(crate) fn tell_lease(&mut self, reader: SessionId, id: EndpointId) {
-        let device = self.endpoints.get(id);
+        let device = self.table.endpoints.get(id);
         let is_leased = device.is_some_and(|device| device.config.traffic.writers == Writers::One);
-        if let Some(share) = self.shares.get_mut(&reader).filter(|_| is_leased) {
+        if let Some(share) = self.table.shares.get_mut(&reader).filter(|_| is_leased) {
             share.lease_news.insert(id);
-            self.touch(reader);
+            self.table.touch(reader);
         }
     }
 
@@ -196,7 +200,7 @@ impl Devices {
         reader: SessionId,
     ) -> impl Iterator<Item = EndpointId> + use<> {
         let mut news = std::collections::BTreeSet::new();
-        if let Some(share) = self.shares.get_mut(&reader)
+        if let Some(share) = self.table.shares.get_mut(&reader)
             && !share.lease_news.is_empty()
         {
             let next = share.lease_told.map(|at| at + LEASE_INTERVAL);
@@ -212,7 +216,7 @@ impl Devices {
 
     /// Returns the state of an endpoint's lease.
     pub(crate) fn lease(&self, cx: &Context<'_>, id: EndpointId) -> Option<LeaseState> {
-        let writing = &self.endpoints.get(id)?.writing;
+        let writing = &self.table.endpoints.get(id)?.writing;
         Some(LeaseState {
             holder: writing.lease,
             asked_by: writing.asked.map(|(by, _)| by),
@@ -222,7 +226,7 @@ impl Devices {
 
     /// Ends what a session has of an endpoint's lease, if the route that is being removed is its last one there.
     pub(super) fn release_lease(&mut self, session: SessionId, id: EndpointId, removed: RouteId) {
-        let Some(device) = self.endpoints.get(id) else {
+        let Some(device) = self.table.endpoints.get(id) else {
             return;
         };
         let is_asker = device.writing.asked.is_some_and(|(by, _)| by == session);
@@ -232,7 +236,7 @@ impl Devices {
         }
         let mut others = device.routes.iter().filter(|id| **id != removed);
         let stays = others.any(|id| {
-            let route = self.routes.get(*id);
+            let route = self.table.routes.get(*id);
             route.is_some_and(|route| route.session == session)
         });
         if stays {
@@ -242,7 +246,7 @@ impl Devices {
             self.end_asking(id);
         }
         if is_holder {
-            let device = self.endpoints.get(id);
+            let device = self.table.endpoints.get(id);
             let next = device.and_then(|device| device.writing.asked);
             self.set_lease(id, next.map(|(by, _)| by));
         }

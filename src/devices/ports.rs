@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::device::Device;
+use super::device::{Device, Role};
 use super::{DeviceEvent, Devices};
 use crate::config::{EndpointConfig, EndpointKind, MessageType, Place, Traffic, UdpConfig};
 use crate::endpoint::bridge::Bridge;
@@ -11,21 +11,6 @@ use crate::endpoint::content::Content;
 use crate::endpoint::{Endpoint, Failure};
 use crate::ids::{BridgeId, EndpointId, RouteId, SourceId};
 use crate::sources::Context;
-
-/// What a device is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// An endpoint that the configuration names, or that was found on the machine.
-    Configured,
-    /// The connection of one channel to this endpoint.
-    Instance(EndpointId),
-    /// A content port, bound there.
-    Port(SocketAddr),
-    /// A socket that only sends, bound there.
-    Sender(SocketAddr),
-    /// The way between two pages.
-    Bridge,
-}
 
 impl Devices {
     /// Opens a content port. The answer is a [`DeviceEvent::Port`].
@@ -41,7 +26,7 @@ impl Devices {
 
     /// Returns the socket that sends to an address of this family, and makes it if there is none.
     pub(crate) fn sender_to(&mut self, cx: &mut Context<'_>, to: IpAddr) -> EndpointId {
-        if let Some(sender) = self.known_sender(to) {
+        if let Some(sender) = self.table.known_sender(to) {
             return sender;
         }
         let any = match to {
@@ -50,34 +35,29 @@ impl Devices {
         };
         let bind = SocketAddr::new(any, 0);
         let sender = self.add_udp(bind, Role::Sender(bind));
-        if let Some(place) = self.senders.get_mut(usize::from(to.is_ipv6())) {
+        if let Some(place) = self.table.senders.get_mut(usize::from(to.is_ipv6())) {
             *place = Some(sender);
         }
         self.after_endpoint(cx, sender);
         sender
     }
 
-    fn known_sender(&self, to: IpAddr) -> Option<EndpointId> {
-        let sender = self.senders.get(usize::from(to.is_ipv6()));
-        sender.copied().flatten()
-    }
-
     /// Returns the device of a bridge, and makes it if there is none.
     pub(crate) fn bridge(&mut self, id: BridgeId) -> EndpointId {
-        if let Some(known) = self.bridges.get(&id) {
+        if let Some(known) = self.table.bridges.get(&id) {
             return *known;
         }
         let endpoint = Box::new(Bridge::default());
         let config = nameless("the other page", EndpointKind::Echo);
         let device = Device::new(config, endpoint, Role::Bridge);
-        let bridge = self.endpoints.insert(device);
-        self.bridges.insert(id, bridge);
+        let bridge = self.table.endpoints.insert(device);
+        self.table.bridges.insert(id, bridge);
         bridge
     }
 
     /// Removes a bridge, whose channels are closed.
     pub(crate) fn remove_bridge(&mut self, cx: &mut Context<'_>, id: BridgeId) {
-        if let Some(bridge) = self.bridges.remove(&id) {
+        if let Some(bridge) = self.table.bridges.remove(&id) {
             self.remove(cx, bridge);
         }
     }
@@ -92,12 +72,12 @@ impl Devices {
         let name = format!("content port {}", bind.port());
         let config = nameless(&name, EndpointKind::Udp(udp));
         let device = Device::new(config, Box::new(endpoint) as Box<dyn Endpoint>, role);
-        self.endpoints.insert(device)
+        self.table.endpoints.insert(device)
     }
 
     /// Reports that a content port was opened.
     pub(super) fn report_port_opened(&mut self, id: EndpointId) {
-        let role = self.endpoints.get(id).map(|device| device.role);
+        let role = self.table.endpoints.get(id).map(|device| device.role);
         if let Some(Role::Port(bind)) = role {
             let result = Ok(id);
             self.events.push_back(DeviceEvent::Port { bind, result });
@@ -113,7 +93,11 @@ impl Devices {
         bind: SocketAddr,
         why: &Failure,
     ) {
-        let was_open = self.endpoints.get(id).is_some_and(|it| it.local.is_some());
+        let was_open = self
+            .table
+            .endpoints
+            .get(id)
+            .is_some_and(|it| it.local.is_some());
         if !was_open {
             self.remove(cx, id);
         }
@@ -121,37 +105,23 @@ impl Devices {
         self.events.push_back(DeviceEvent::Port { bind, result });
     }
 
-    /// Returns the socket that a datagram of a device goes out by: its own, unless that one reaches nothing there.
-    pub(super) fn socket_to(&self, id: EndpointId, remote: SocketAddr) -> Option<SourceId> {
-        let device = self.endpoints.get(id)?;
-        let is_enough = match device.role {
-            Role::Port(bind) | Role::Sender(bind) => reaches(bind.ip(), remote.ip()),
-            Role::Configured | Role::Instance(_) | Role::Bridge => true,
-        };
-        if is_enough {
-            return device.source;
-        }
-        let sender = self.known_sender(remote.ip())?;
-        self.endpoints.get(sender)?.source
-    }
-
     /// Binds a route to another endpoint. What waits for the old one is dropped there, and counted.
     pub(crate) fn rebind(&mut self, cx: &mut Context<'_>, id: RouteId, endpoint: EndpointId) {
-        let Some(route) = self.routes.get_mut(id) else {
+        let Some(route) = self.table.routes.get_mut(id) else {
             return;
         };
         let before = std::mem::replace(&mut route.endpoint, endpoint);
         if before == endpoint {
             return;
         }
-        self.queued -= route.queued_bytes();
+        self.table.queued -= route.queued_bytes();
         route.forget(crate::endpoint::DropReason::Closed);
-        self.stop_waiting(before, id);
-        if let Some(device) = self.endpoints.get_mut(before) {
+        self.table.stop_waiting(before, id);
+        if let Some(device) = self.table.endpoints.get_mut(before) {
             device.routes.retain(|other| *other != id);
             device.endpoint.detach(id);
         }
-        if let Some(device) = self.endpoints.get_mut(endpoint) {
+        if let Some(device) = self.table.endpoints.get_mut(endpoint) {
             device.routes.push(id);
             device.endpoint.attach(cx.now, id);
         }
@@ -161,8 +131,8 @@ impl Devices {
 
     /// Sets where the messages of a route go, for a device that has several places.
     pub(crate) fn redirect(&mut self, id: RouteId, to: Option<SocketAddr>) {
-        let route = self.routes.get(id);
-        let device = route.and_then(|route| self.endpoints.get_mut(route.endpoint));
+        let route = self.table.routes.get(id);
+        let device = route.and_then(|route| self.table.endpoints.get_mut(route.endpoint));
         if let Some(device) = device {
             device.endpoint.redirect(id, to);
         }
@@ -175,25 +145,13 @@ impl Devices {
         serialization: Option<crate::payload::Serialization>,
     ) {
         let made = serialization.and_then(super::transcode::Transcoder::new);
-        if let Some(route) = self.routes.get_mut(id)
+        if let Some(route) = self.table.routes.get_mut(id)
             && route.transcoder.is_some() != made.is_some()
         {
-            self.held -= route.transcoder.as_ref().map_or(0, |it| it.held());
+            self.table.held -= route.transcoder.as_ref().map_or(0, |it| it.held());
             route.transcoder = made;
         }
     }
-
-    /// Returns the UDP ports that sockets of devices are bound to.
-    pub(crate) fn local_ports(&self) -> impl Iterator<Item = u16> {
-        let devices = self.endpoints.iter();
-        devices.filter_map(|(_, device)| Some(device.local?.port()))
-    }
-}
-
-/// Returns whether a socket that is bound there can send to an address: one that is bound to loopback reaches nothing else.
-fn reaches(bound: IpAddr, to: IpAddr) -> bool {
-    bound.is_ipv4() == to.is_ipv4()
-        && (bound.is_unspecified() || bound.is_loopback() == to.is_loopback())
 }
 
 fn nameless(name: &str, kind: EndpointKind) -> EndpointConfig {

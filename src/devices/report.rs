@@ -1,20 +1,14 @@
 //! What can be seen of endpoints and routes from outside.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use super::device::Device;
-use super::ports::Role;
-use super::{Devices, TimerKey};
+use super::device::{Device, Role};
+use super::table::Table;
 use crate::config::EndpointConfig;
 use crate::drops::{Direction, Drops};
 use crate::endpoint::{Count, DeviceState, DropReason};
 use crate::framing::Faults;
 use crate::ids::{EndpointId, RouteId, SessionId};
-use crate::sources::Context;
-
-/// The shortest time between two reports of one route's drops.
-const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The state of an endpoint, as everybody is told who may read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +81,7 @@ pub(crate) struct Totals {
     pub(crate) to_peers: Count,
 }
 
-impl Devices {
+impl Table {
     /// Returns the state of an endpoint.
     pub(crate) fn view(&self, id: EndpointId) -> Option<EndpointView> {
         self.endpoints.get(id).map(EndpointView::of)
@@ -170,7 +164,7 @@ impl Devices {
 
     /// Returns stream id, label and credit of each channel of a session, for a control channel that opened after them. The endpoints
     /// of these channels are to be told of as well, so they are returned with them.
-    pub(crate) fn repeat_credits(
+    pub(super) fn repeat_credits(
         &mut self,
         session: SessionId,
     ) -> Vec<(u16, String, u64, EndpointId)> {
@@ -217,55 +211,7 @@ impl Devices {
     }
 
     /// Counts messages that were lost before they reached a route.
-    pub(crate) fn count_lost(&mut self, direction: Direction, reason: DropReason, count: Count) {
+    pub(super) fn count_lost(&mut self, direction: Direction, reason: DropReason, count: Count) {
         self.counted.drops.add(direction, reason, count);
-    }
-
-    // ---- news of drops ----
-
-    /// Returns the drops that a session is to be told now, each route at most once a second. The owner asks only if the session has a
-    /// control channel.
-    pub(crate) fn take_drop_news(&mut self, cx: &Context<'_>, session: SessionId) -> Vec<DropNews> {
-        let mut news = Vec::new();
-        let Some(share) = self.shares.get(&session).filter(|share| share.hears) else {
-            return news;
-        };
-        for id in &share.routes {
-            let Some(route) = self.routes.get_mut(*id) else {
-                continue;
-            };
-            let total = route.drops.total();
-            let (reported, at) = route.reported;
-            if total == reported {
-                continue;
-            }
-            if at.is_some_and(|at| cx.now < at + REPORT_INTERVAL) {
-                if !self.timers.is_set(TimerKey::Reports) {
-                    let at = cx.now + REPORT_INTERVAL;
-                    self.timers.set(TimerKey::Reports, Some(at));
-                }
-                continue;
-            }
-            route.reported = (total, Some(cx.now));
-            let drops = route.drops.iter();
-            news.extend(drops.map(|((direction, reason), count)| DropNews {
-                stream: route.stream,
-                label: route.label.clone(),
-                direction,
-                reason,
-                count,
-            }));
-        }
-        news
-    }
-
-    /// Has every session asked again that has not been told of all its drops.
-    pub(super) fn touch_sessions_with_news(&mut self) {
-        let routes = self.routes.iter();
-        let untold = routes.filter(|(_, route)| route.drops.total() != route.reported.0);
-        let sessions: Vec<SessionId> = untold.map(|(_, route)| route.session).collect();
-        for session in sessions {
-            self.touch(session);
-        }
     }
 }

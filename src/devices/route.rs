@@ -4,11 +4,13 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::transcode::Transcoder;
-use super::waiting::DELIVERY_QUANTUM;
 use crate::channel::ChannelKey;
 use crate::drops::{Direction, Drops};
 use crate::endpoint::{Count, DropReason};
 use crate::ids::{EndpointId, SessionId};
+
+/// How many bytes a waiting route may have delivered per turn.
+pub(super) const DELIVERY_QUANTUM: usize = 4 * 1024;
 
 /// A message of a peer that its endpoint had no room for yet.
 #[derive(Debug)]

@@ -37,7 +37,7 @@ enum Sent {
 impl Devices {
     /// Begins a session's turn: what is touched from now on is for the next one.
     pub(crate) fn begin_turn(&mut self, session: SessionId) {
-        if let Some(share) = self.shares.get_mut(&session) {
+        if let Some(share) = self.table.shares.get_mut(&session) {
             share.touched = false;
         }
     }
@@ -48,7 +48,7 @@ impl Devices {
         if self.is_draining {
             return;
         }
-        let Some(share) = self.shares.get_mut(&session) else {
+        let Some(share) = self.table.shares.get_mut(&session) else {
             return;
         };
         let mut idle = 0;
@@ -57,10 +57,10 @@ impl Devices {
             let Some(id) = share.routes.get(at).copied() else {
                 return;
             };
-            let Some(route) = self.routes.get_mut(id) else {
+            let Some(route) = self.table.routes.get_mut(id) else {
                 return;
             };
-            let device = self.endpoints.get_mut(route.endpoint);
+            let device = self.table.endpoints.get_mut(route.endpoint);
             let turn = device.map_or(Turn::Idle, |device| {
                 serve_route(id, route, device.endpoint.as_mut(), peer, &mut self.events)
             });
@@ -78,19 +78,20 @@ impl Devices {
     /// their channels.
     pub(crate) fn end_turn(&mut self, cx: &mut Context<'_>, session: SessionId) {
         let routes = self
+            .table
             .shares
             .get(&session)
             .map_or(0, |share| share.routes.len());
         for at in 0..routes {
-            let share = self.shares.get(&session);
+            let share = self.table.shares.get(&session);
             let Some(id) = share.and_then(|share| share.routes.get(at).copied()) else {
                 break;
             };
-            let Some(route) = self.routes.get(id) else {
+            let Some(route) = self.table.routes.get(id) else {
                 continue;
             };
             let (endpoint, has_waiting) = (route.endpoint, !route.is_empty());
-            let Some(device) = self.endpoints.get(endpoint) else {
+            let Some(device) = self.table.endpoints.get(endpoint) else {
                 continue;
             };
             let is_room = device.endpoint.has_room_per_route();
@@ -99,16 +100,6 @@ impl Devices {
             }
             self.resume_reading(cx, endpoint);
             self.end_if_finished(id);
-        }
-    }
-
-    /// Has a program read again that had to wait for its slowest reader.
-    pub(super) fn resume_reading(&mut self, cx: &mut Context<'_>, id: EndpointId) {
-        if let Some(device) = self.endpoints.get(id)
-            && device.endpoint.lag_policy() == LagPolicy::Wait
-            && let Some(source) = device.source
-        {
-            cx.sources.touch(source);
         }
     }
 }

@@ -37,12 +37,12 @@ impl Devices {
             rate: rate.map(|(token, limit)| (token.id.clone(), limit)),
             ..Share::default()
         };
-        self.shares.insert(session, share);
+        self.table.shares.insert(session, share);
     }
 
     /// Removes a session with all its routes. Its scripts that have not begun are forgotten.
     pub(crate) fn remove_session(&mut self, cx: &mut Context<'_>, session: SessionId) {
-        let Some(share) = self.shares.get(&session) else {
+        let Some(share) = self.table.shares.get(&session) else {
             return;
         };
         let routes: Vec<RouteId> = share
@@ -57,52 +57,6 @@ impl Devices {
         self.forget_scripts_of(session);
         self.forget_stopped(session);
         self.timers.set(TimerKey::Lease(session), None);
-        self.shares.remove(&session);
-    }
-
-    /// Notes whether a session has a control channel.
-    pub(crate) fn set_hears(&mut self, session: SessionId, hears: bool) {
-        if let Some(share) = self.shares.get_mut(&session) {
-            share.hears = hears;
-        }
-    }
-
-    /// Returns whether a session has no channel, and nothing left that is to be delivered.
-    pub(crate) fn is_emptied(&self, session: SessionId) -> bool {
-        let share = self.shares.get(&session);
-        share.is_none_or(|share| share.routes.is_empty() && share.lingering.is_empty())
-    }
-
-    /// Puts a session on the list of those whose channels may be written to.
-    pub(super) fn touch(&mut self, session: SessionId) {
-        if let Some(share) = self.shares.get_mut(&session)
-            && !std::mem::replace(&mut share.touched, true)
-        {
-            self.readable.push_back(session);
-        }
-    }
-
-    /// Puts every session with a channel to an endpoint on that list: it may have something to be sent.
-    pub(super) fn touch_readers(&mut self, id: EndpointId) {
-        let Some(device) = self.endpoints.get(id) else {
-            return;
-        };
-        for route in &device.routes {
-            if let Some(route) = self.routes.get(*route)
-                && let Some(share) = self.shares.get_mut(&route.session)
-                && !std::mem::replace(&mut share.touched, true)
-            {
-                self.readable.push_back(route.session);
-            }
-        }
-    }
-
-    /// Returns the sessions with a channel to an endpoint, each once.
-    pub(crate) fn sessions_at(&self, id: EndpointId) -> BTreeSet<SessionId> {
-        let device = self.endpoints.get(id);
-        let routes = device.into_iter().flat_map(|device| &device.routes);
-        routes
-            .filter_map(|id| Some(self.routes.get(*id)?.session))
-            .collect()
+        self.table.shares.remove(&session);
     }
 }

@@ -1,14 +1,11 @@
 //! Messages that a device has no room for: whose turn it is, and what must not pass them.
 
-use super::Devices;
-use super::route::Waiting;
+use super::route::{DELIVERY_QUANTUM, Waiting};
+use super::table::Table;
 use crate::endpoint::{Count, DropReason, Message, Unaccepted};
 use crate::ids::{EndpointId, RouteId};
 use crate::limits;
 use crate::sources::Context;
-
-/// How many bytes a waiting route may have delivered per turn.
-pub(super) const DELIVERY_QUANTUM: usize = 4 * 1024;
 
 /// What became of a message on its way to the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +15,7 @@ pub(super) enum Offered {
     Refused(DropReason),
 }
 
-impl Devices {
+impl Table {
     /// Offers a message to a route's endpoint.
     pub(super) fn offer(
         &mut self,

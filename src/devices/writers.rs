@@ -25,7 +25,7 @@ pub(crate) struct Writing {
     /// The session whose silence stops the machine: the one that wrote last.
     writer: Option<SessionId>,
     /// Sessions that were stopped and have not shown since that they know. Their messages may have been sent before the stop.
-    stopped: BTreeSet<SessionId>,
+    pub(super) stopped: BTreeSet<SessionId>,
     /// How often the machine was stopped.
     pub(super) fired: u64,
 }
@@ -50,29 +50,9 @@ pub(crate) struct Heartbeat {
 }
 
 impl Devices {
-    /// Returns an error if a session may not write to a device now.
-    pub(super) fn check_writer(
-        &self,
-        session: SessionId,
-        id: EndpointId,
-    ) -> Result<(), DropReason> {
-        let Some(device) = self.endpoints.get(id) else {
-            return Err(DropReason::Absent);
-        };
-        if device.writing.stopped.contains(&session) {
-            return Err(DropReason::Deadman);
-        }
-        let holder = device.writing.lease;
-        let is_free = holder.is_none_or(|holder| holder == session);
-        if device.config.traffic.writers == Writers::One && !is_free {
-            return Err(DropReason::NoLease);
-        }
-        Ok(())
-    }
-
     /// Notes that a session has written: it gets a lease that no session holds, and from now on its silence counts.
     pub(super) fn note_writer(&mut self, cx: &Context<'_>, session: SessionId, id: EndpointId) {
-        let device = self.endpoints.get(id);
+        let device = self.table.endpoints.get(id);
         let is_first = device.is_some_and(|device| {
             device.config.traffic.writers == Writers::One && device.writing.lease.is_none()
         });
@@ -83,7 +63,7 @@ impl Devices {
     }
 
     fn arm_deadman(&mut self, cx: &Context<'_>, session: SessionId, id: EndpointId) {
-        let Some(device) = self.endpoints.get_mut(id) else {
+        let Some(device) = self.table.endpoints.get_mut(id) else {
             return;
         };
         if let Some(deadman) = &device.config.traffic.deadman {
@@ -101,13 +81,13 @@ impl Devices {
         heartbeat: Heartbeat,
     ) {
         let Heartbeat { only, stop, fired } = heartbeat;
-        let all = self.endpoints.iter();
+        let all = self.table.endpoints.iter();
         let meant = all.filter(|(id, device)| {
             only.is_none_or(|only| only == *id || device.parent() == Some(only))
         });
         let meant: Vec<EndpointId> = meant.map(|(id, _)| id).collect();
         for id in meant {
-            let Some(device) = self.endpoints.get_mut(id) else {
+            let Some(device) = self.table.endpoints.get_mut(id) else {
                 continue;
             };
             if fired == Some(device.writing.fired) {
@@ -126,7 +106,7 @@ impl Devices {
 
     /// Takes the writers off an endpoint that is configured anew.
     pub(crate) fn take_writing(&mut self, id: EndpointId) -> Writing {
-        let device = self.endpoints.get_mut(id);
+        let device = self.table.endpoints.get_mut(id);
         device.map_or_else(Writing::default, |device| {
             std::mem::take(&mut device.writing)
         })
@@ -134,7 +114,7 @@ impl Devices {
 
     /// Gives an endpoint that was configured anew its writers back. The silence of its writer counts from now on.
     pub(crate) fn keep_watching(&mut self, cx: &Context<'_>, id: EndpointId, before: Writing) {
-        if let Some(device) = self.endpoints.get_mut(id) {
+        if let Some(device) = self.table.endpoints.get_mut(id) {
             device.writing.fired = before.fired;
             device.writing.stopped = before.stopped;
         }
@@ -145,7 +125,7 @@ impl Devices {
 
     /// Stops every machine whose writer is watched, because the daemon will not watch it any more. Returns false if there is none.
     pub(crate) fn stop_machines(&mut self, cx: &mut Context<'_>) -> bool {
-        let devices = self.endpoints.iter();
+        let devices = self.table.endpoints.iter();
         let armed = devices.filter(|(_, device)| device.writing.is_armed());
         let armed: Vec<EndpointId> = armed.map(|(id, _)| id).collect();
         for id in &armed {
@@ -157,7 +137,7 @@ impl Devices {
 
     /// Stops a machine whose writer has been silent for too long.
     pub(super) fn fire_deadman(&mut self, cx: &mut Context<'_>, id: EndpointId) {
-        let Some(device) = self.endpoints.get_mut(id) else {
+        let Some(device) = self.table.endpoints.get_mut(id) else {
             return;
         };
         let Some(deadman) = device.config.traffic.deadman.clone() else {
@@ -173,7 +153,7 @@ impl Devices {
         device.writing.fired += 1;
         let fired = device.writing.fired;
         // A peer that cannot say that it is awake again would be stopped for ever.
-        let hears = writer.and_then(|writer| self.shares.get(&writer));
+        let hears = writer.and_then(|writer| self.table.shares.get(&writer));
         if let Some(writer) = writer.filter(|_| hears.is_some_and(|share| share.hears)) {
             device.writing.stopped.insert(writer);
         }
@@ -191,15 +171,15 @@ impl Devices {
             fired,
             timeout: deadman.timeout,
         }));
-        for reader in self.sessions_at(id) {
-            self.touch(reader);
+        for reader in self.table.sessions_at(id) {
+            self.table.touch(reader);
         }
         self.after_endpoint(cx, id);
     }
 
     /// Writes the bytes of a stop before everything else that is on its way to a device.
     fn overtake_with_stop(&mut self, cx: &mut Context<'_>, id: EndpointId, stop: &[u8]) {
-        let Some(device) = self.endpoints.get_mut(id) else {
+        let Some(device) = self.table.endpoints.get_mut(id) else {
             return;
         };
         let lost = device.endpoint.overtake(stop);
@@ -220,21 +200,21 @@ impl Devices {
 
     /// Drops everything that waits for a device on all routes.
     fn drop_waiting(&mut self, cx: &mut Context<'_>, id: EndpointId, reason: DropReason) {
-        let Some(device) = self.endpoints.get_mut(id) else {
+        let Some(device) = self.table.endpoints.get_mut(id) else {
             return;
         };
         for route_id in std::mem::take(&mut device.waiting) {
-            let Some(route) = self.routes.get_mut(route_id) else {
+            let Some(route) = self.table.routes.get_mut(route_id) else {
                 continue;
             };
-            self.queued -= route.queued_bytes();
+            self.table.queued -= route.queued_bytes();
             route.forget(reason);
             let (session, lingers) = (route.session, route.lingers);
             if lingers {
                 self.remove_route(cx, route_id, reason);
             } else {
                 self.extend_credit(route_id);
-                self.touch(session);
+                self.table.touch(session);
             }
         }
     }
@@ -242,7 +222,7 @@ impl Devices {
     /// Forgets that a session was stopped, because it has ended. Its deadline stays: that the writer has ended is no reason not to
     /// stop a machine.
     pub(super) fn forget_stopped(&mut self, session: SessionId) {
-        for (_, device) in self.endpoints.iter_mut() {
+        for (_, device) in self.table.endpoints.iter_mut() {
             device.writing.stopped.remove(&session);
         }
     }

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::Front;
+use super::connection::Asked;
 use super::connection::Reach;
-use super::requests::Asked;
-use super::{Action, Front, Resource};
 use crate::access::locality::Locality;
 use crate::access::scope::{Grant, Verb};
 use crate::access::tries::Guess;
@@ -13,6 +13,7 @@ use crate::access::visitors::Right;
 use crate::access::{BOOT, Refusal, secret};
 use crate::api::origin::{Caller, check_fetch_site, check_fetch_site_of};
 use crate::api::problem::Problem;
+use crate::api::{Action, Resource};
 use crate::http::{self, RequestHead};
 use crate::ids::RequestId;
 use crate::sources::Context;
@@ -36,7 +37,7 @@ impl Front {
     ) -> Option<Asked> {
         match self.check_own(cx, request, head) {
             Ok(asked) => {
-                if let Some(open) = self.open_request(request) {
+                if let Some(open) = self.connections.open_request(request) {
                     open.token = asked.grant.token.as_ref().map(|token| token.id.clone());
                 }
                 Some(asked)
@@ -65,7 +66,8 @@ impl Front {
             self.authorize(cx, request, head, &resource)?
         };
         if grant != Grant::default() {
-            self.show_right(request.connection, Right::Token);
+            self.connections
+                .show_right(request.connection, Right::Token);
         }
         permit(&grant, &resource, action)?;
         Ok(Asked {
@@ -84,12 +86,12 @@ impl Front {
         head: &RequestHead,
         more: impl Iterator<Item = &'a String>,
     ) -> Result<Caller, Problem> {
-        let Some((local, _)) = self.addresses_of(request) else {
+        let Some((local, _)) = self.connections.addresses_of(request) else {
             return Ok(Caller::Own);
         };
         match self.policy.check_with(head, local, more) {
             Ok(caller) => {
-                if let Some(open) = self.open_request(request) {
+                if let Some(open) = self.connections.open_request(request) {
                     open.caller = Some(caller.clone());
                 }
                 Ok(caller)
@@ -112,7 +114,7 @@ impl Front {
     ) -> Result<(Caller, bool), Problem> {
         let caller = self.check_origin(cx, request, head, origins)?;
         if let Err(problem) = check_fetch_site_of(head, false) {
-            if let Some(open) = self.open_request(request) {
+            if let Some(open) = self.connections.open_request(request) {
                 open.caller = None;
             }
             self.log_foreign_origin(cx, request, &problem);
@@ -122,7 +124,7 @@ impl Front {
             Caller::Own => true,
             Caller::Allowed(origin) | Caller::WithCredentials(origin) => self.policy.allows(origin),
         };
-        if let Some(open) = self.open_request(request) {
+        if let Some(open) = self.connections.open_request(request) {
             open.caller = Some(caller.clone().with_credentials());
         }
         Ok((caller, is_trusted))
@@ -130,11 +132,11 @@ impl Front {
 
     /// Logs that a name or origin is not one of ours.
     fn log_foreign_origin(&mut self, cx: &Context<'_>, request: RequestId, problem: &Problem) {
-        let Some((_, remote)) = self.addresses_of(request) else {
+        let Some((_, remote)) = self.connections.addresses_of(request) else {
             return;
         };
         // From the network once for each address and minute, so that no client's noise hides another's.
-        let passed = match self.network_of(request.connection) {
+        let passed = match self.connections.network_of(request.connection) {
             Some(address) => self.access.tries.note(cx.now, address),
             None => self.refusals.pass(cx.now),
         };
@@ -151,7 +153,8 @@ impl Front {
         head: &RequestHead,
     ) -> Result<Locality, NotLocal> {
         let connection = self
-            .connection(request.connection)
+            .connections
+            .get(request.connection)
             .ok_or(NotLocal::Closed)?;
         let remote = connection.remote.ip();
         let is_local = match connection.reach {
@@ -175,7 +178,7 @@ impl Front {
         head: &RequestHead,
         resource: &Resource,
     ) -> Result<Grant, Problem> {
-        let Some(connection) = self.connection(request.connection) else {
+        let Some(connection) = self.connections.get(request.connection) else {
             return Ok(Grant::default());
         };
         let (reach, remote) = (connection.reach, connection.remote.ip());
@@ -238,10 +241,25 @@ impl Front {
 
     /// Counts a token, ticket or code that does not exist.
     pub(super) fn note_failed_try(&mut self, cx: &Context<'_>, remote: IpAddr) {
-        self.stats.tries_failed += 1;
+        self.connections.stats.tries_failed += 1;
         if let Some(untold) = self.access.tries.fail(cx.now, remote, Guess::Token) {
             log::warn!("{remote}: refused: an unknown token ({untold} more before)");
         }
+    }
+
+    /// Returns what was asked by a request whose body has come. `None`: it is no request of our own API. The error says that its
+    /// token does not hold any more.
+    pub(crate) fn resume(
+        &mut self,
+        cx: &Context<'_>,
+        request: RequestId,
+    ) -> Result<Option<Asked>, Problem> {
+        let open = self.connections.open_request(request);
+        let Some(asked) = open.and_then(|open| open.asked.take()) else {
+            return Ok(None);
+        };
+        self.check_still(cx, &asked.grant)?;
+        Ok(Some(*asked))
     }
 
     /// Returns an error if the token of a request that was begun does not hold any more.

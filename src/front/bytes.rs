@@ -1,11 +1,13 @@
 //! The bytes of connections, and what their protocols say about them.
 
-use super::connection::{Connection, Protocol, Purpose};
-use super::requests::OpenRequest;
-use super::{Front, FrontEvent, TimerKey};
+use super::connection::{OpenRequest, Protocol, Purpose, Reach};
+use super::connections::Connections;
+use super::event::{FrontEvent, TimerKey};
+use super::guard::Guard;
 use crate::http::HttpEvent;
 use crate::ids::{ConnectionId, RequestId, SocketId};
 use crate::sources::Context;
+use crate::tls::{FIRST_BYTE, Tls};
 use crate::websocket::WebSocketConnection;
 
 /// What a protocol has to say.
@@ -14,13 +16,13 @@ enum Said {
     Message(crate::websocket::WsMessage),
 }
 
-impl Front {
+impl Connections {
     /// Takes bytes of a connection.
     pub(crate) fn handle_input(&mut self, cx: &mut Context<'_>, id: ConnectionId, bytes: &[u8]) {
         if self.unwrap_input(cx, id, bytes) {
             return;
         }
-        if let Some(connection) = self.connections.get_mut(id) {
+        if let Some(connection) = self.list.get_mut(id) {
             connection.protocol_mut().handle_input(cx.now, bytes);
             self.service(cx, id);
         }
@@ -28,7 +30,7 @@ impl Front {
 
     /// The client sends no more.
     pub(crate) fn handle_closed(&mut self, cx: &mut Context<'_>, id: ConnectionId) {
-        if let Some(connection) = self.connections.get_mut(id) {
+        if let Some(connection) = self.list.get_mut(id) {
             connection.protocol_mut().handle_closed(cx.now);
             self.service(cx, id);
         }
@@ -41,7 +43,7 @@ impl Front {
 
     /// Returns the bytes that are to be written.
     pub(crate) fn output(&self, id: ConnectionId) -> &[u8] {
-        let connection = self.connections.get(id);
+        let connection = self.list.get(id);
         connection.map_or(&[], |connection| match &connection.guard {
             Some(guard) => guard.output(),
             None => connection.protocol().output(),
@@ -50,7 +52,7 @@ impl Front {
 
     /// The first `n` bytes of [`Self::output`] were written.
     pub(crate) fn consume(&mut self, cx: &mut Context<'_>, id: ConnectionId, n: usize) {
-        let Some(connection) = self.connections.get_mut(id) else {
+        let Some(connection) = self.list.get_mut(id) else {
             return;
         };
         match &mut connection.guard {
@@ -58,7 +60,7 @@ impl Front {
             None => connection.protocol_mut().consume(n),
         }
         self.service(cx, id);
-        let connection = self.connections.get_mut(id);
+        let connection = self.list.get_mut(id);
         if let Some(connection) = connection.filter(|it| it.is_dialect_socket())
             && let Some(socket) = connection.socket_mut()
         {
@@ -69,7 +71,7 @@ impl Front {
 
     /// Returns how many bytes of a connection may be read now. 0: none before its source is touched.
     pub(crate) fn input_room(&self, id: ConnectionId) -> usize {
-        let connection = self.connections.get(id);
+        let connection = self.list.get(id);
         match connection.is_none_or(|connection| connection.protocol().wants_input()) {
             true => usize::MAX,
             false => 0,
@@ -77,7 +79,7 @@ impl Front {
     }
 
     pub(super) fn handle_connection_timeout(&mut self, cx: &mut Context<'_>, id: ConnectionId) {
-        let Some(connection) = self.connections.get_mut(id) else {
+        let Some(connection) = self.list.get_mut(id) else {
             return;
         };
         let guard = connection.guard.as_ref().and_then(|guard| guard.deadline());
@@ -91,7 +93,7 @@ impl Front {
     /// Makes events of what a connection has to say. HTTP has one request at a time: the next one follows when this one is answered.
     pub(super) fn service(&mut self, cx: &mut Context<'_>, id: ConnectionId) {
         loop {
-            let Some(connection) = self.connections.get_mut(id) else {
+            let Some(connection) = self.list.get_mut(id) else {
                 return;
             };
             let said = match &mut connection.protocol {
@@ -114,7 +116,7 @@ impl Front {
     }
 
     fn handle_http_event(&mut self, cx: &mut Context<'_>, id: ConnectionId, event: HttpEvent) {
-        let Some(connection) = self.connections.get_mut(id) else {
+        let Some(connection) = self.list.get_mut(id) else {
             return;
         };
         match event {
@@ -143,7 +145,7 @@ impl Front {
     /// request has one, so its owner decides.
     fn handle_half_closed(&mut self, _cx: &mut Context<'_>, id: ConnectionId) {
         let is_reader = self.readers.remove(id);
-        let Some(connection) = self.connections.get_mut(id) else {
+        let Some(connection) = self.list.get_mut(id) else {
             return;
         };
         if is_reader && let Some(http) = connection.http_mut() {
@@ -160,7 +162,7 @@ impl Front {
 
     /// Makes a WebSocket of a connection whose 101 is written. Returns false if there is nothing to be made.
     fn finish_upgrade(&mut self, cx: &mut Context<'_>, id: ConnectionId) -> bool {
-        let Some(connection) = self.connections.get_mut(id) else {
+        let Some(connection) = self.list.get_mut(id) else {
             return false;
         };
         let Protocol::Http(http) = &mut connection.protocol else {
@@ -170,13 +172,6 @@ impl Front {
             return false;
         };
         let received = http.take_upgraded_input();
-        let is_events = purpose == Purpose::Events;
-        // The token may have ended while the 101 was on its way.
-        let time = cx.unix_time();
-        if is_events && self.access.still_holds(time, &connection.grant).is_err() {
-            self.remove_connection(cx, id);
-            return false;
-        }
         let socket = WebSocketConnection::new(cx.now, &received);
         connection.protocol = Protocol::WebSocket(Box::new(socket));
         self.events.push_back(match purpose {
@@ -188,7 +183,7 @@ impl Front {
 
     /// Sets a connection's deadline, and removes it when it is finished.
     pub(super) fn schedule(&mut self, cx: &mut Context<'_>, id: ConnectionId) {
-        let Some(connection) = self.connections.get_mut(id) else {
+        let Some(connection) = self.list.get_mut(id) else {
             return;
         };
         if connection.wrap_output(cx.now) {
@@ -201,8 +196,77 @@ impl Front {
         cx.sources.touch(connection.source);
     }
 
-    /// Returns the connection, if it still exists.
-    pub(super) fn connection(&self, id: ConnectionId) -> Option<&Connection> {
-        self.connections.get(id)
+    // ---- TLS ----
+
+    /// Takes the bytes of a guarded stream out of their records. Returns false if the stream is not guarded.
+    pub(super) fn unwrap_input(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ConnectionId,
+        bytes: &[u8],
+    ) -> bool {
+        let Some(connection) = self.list.get_mut(id) else {
+            return true;
+        };
+        if let Some(guard @ Guard::Waiting) = &mut connection.guard {
+            let is_tls = bytes.first() == Some(&FIRST_BYTE);
+            match self
+                .tls
+                .as_ref()
+                .filter(|_| is_tls)
+                .map(|it| Tls::new(cx.now, it))
+            {
+                Some(Ok(tls)) => *guard = Guard::Tls(Box::new(tls)),
+                Some(Err(fault)) => {
+                    log::error!("TLS: {fault}");
+                    self.remove_connection(cx, id);
+                    return true;
+                }
+                // The client speaks plain HTTP here, and is told where to go.
+                None => {
+                    connection.guard = None;
+                    connection.reach = Reach::Redirect;
+                    return false;
+                }
+            }
+        }
+        let Some(Guard::Tls(tls)) = &mut connection.guard else {
+            return false;
+        };
+        self.plain.clear();
+        let result = tls.handle_input(cx.now, bytes, &mut self.plain);
+        if !self.plain.is_empty() {
+            connection.protocol_mut().handle_input(cx.now, &self.plain);
+        }
+        if let Err(fault) = result {
+            log::debug!("TLS: {fault}");
+            connection.protocol_mut().handle_closed(cx.now);
+        }
+        self.service(cx, id);
+        true
+    }
+
+    /// Removes a connection, and tells whoever was at work for it.
+    pub(super) fn remove_connection(&mut self, cx: &mut Context<'_>, id: ConnectionId) {
+        let Some(removed) = self.list.remove(id) else {
+            return;
+        };
+        self.visitors.remove(id);
+        self.readers.remove(id);
+        self.timers.set(TimerKey::Connection(id), None);
+        cx.sources.close(removed.source);
+        if removed.is_dialect_socket() {
+            self.events
+                .push_back(FrontEvent::SocketClosed(SocketId(id)));
+        }
+        // A dialect also waits for the WebSocket of a request that was answered with 101.
+        let is_upgrading = removed.purpose.is_some() && !removed.is_socket();
+        if removed.request.is_some() || is_upgrading {
+            let request = RequestId {
+                connection: id,
+                number: removed.number,
+            };
+            self.events.push_back(FrontEvent::Gone(request));
+        }
     }
 }

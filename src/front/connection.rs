@@ -1,10 +1,12 @@
 //! One connection: the stream's TLS, its protocol, and the request that it is at.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
-use super::requests::OpenRequest;
-use super::secured::Guard;
+use super::guard::Guard;
 use crate::access::scope::Grant;
+use crate::api::origin::Caller;
+use crate::api::{Action, Resource};
 use crate::connection;
 use crate::http::HttpConnection;
 use crate::ids::{SocketUse, SourceId};
@@ -36,6 +38,26 @@ pub(super) enum Purpose {
     Events,
     /// A dialect.
     Dialect(SocketUse),
+}
+
+/// A request for one of our own resources, whose right was checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) resource: Resource,
+    pub(crate) action: Action,
+    pub(crate) grant: Grant,
+    pub(crate) if_match: Option<String>,
+}
+
+/// A request that is not answered yet.
+#[derive(Default)]
+pub(super) struct OpenRequest {
+    /// The page that asks, for the headers of CORS. `None`: not checked yet.
+    pub(super) caller: Option<Caller>,
+    /// What was asked, while the body is still to come.
+    pub(super) asked: Option<Box<Asked>>,
+    /// The id of the token that the request came with.
+    pub(super) token: Option<String>,
 }
 
 /// One connection.
@@ -99,5 +121,29 @@ impl Connection {
     /// Returns whether the connection is the WebSocket of a dialect.
     pub(super) fn is_dialect_socket(&self) -> bool {
         self.is_socket() && matches!(self.purpose, Some(Purpose::Dialect(_)))
+    }
+
+    /// Puts what the protocol has to say into TLS records. Returns whether the connection is finished.
+    pub(super) fn wrap_output(&mut self, now: Instant) -> bool {
+        let mut guard = self.guard.take();
+        let protocol = self.protocol_mut();
+        let is_finished = match &mut guard {
+            Some(Guard::Tls(tls)) => {
+                loop {
+                    let taken = tls.push(now, protocol.output());
+                    if taken == 0 {
+                        break;
+                    }
+                    protocol.consume(taken);
+                }
+                if protocol.is_finished() {
+                    tls.close(now);
+                }
+                tls.is_finished()
+            }
+            Some(Guard::Waiting) | None => protocol.is_finished(),
+        };
+        self.guard = guard;
+        is_finished
     }
 }

@@ -4,56 +4,20 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Front, FrontEvent, TimerKey, TokenEnd};
+use super::Front;
+use super::event::{FrontEvent, TimerKey, TokenEnd};
 use crate::access::{self, Access};
 use crate::api::problem::Problem;
 use crate::http::Response;
 use crate::ids::RequestId;
 use crate::sources::{Command, Context};
 
-/// How long the response to a wrong token is held back.
-const DELAY: Duration = Duration::from_millis(500);
 /// How long after a failure the tokens are stored again.
 const STORE_AGAIN: Duration = Duration::from_secs(10);
-/// More responses are held back only if clients guess from many places at once.
-const MAX_DELAYED: usize = 256;
-/// How long after the start the clock is known.
-const CLOCK_KNOWN: Duration = Duration::from_secs(1);
-
-/// A response that is held back.
-pub(super) struct Delayed {
-    at: std::time::Instant,
-    request: RequestId,
-    response: Response,
-}
-
 /// A response that waits until the tokens are stored.
 pub(super) type Stored = (RequestId, Response);
 
 impl Front {
-    /// Uses the tokens of the last run, and opens the gateway to the network where that was set up.
-    pub(crate) fn use_access(&mut self, cx: &mut Context<'_>, access: Access) {
-        let lan = access.lan;
-        self.access = access;
-        if self.access.next_expiry(0).is_some() {
-            let soon = cx.now + CLOCK_KNOWN;
-            self.timers.set(TimerKey::Expiry, Some(soon));
-        }
-        if let Some(addr) = lan {
-            self.open_lan(cx, addr);
-        }
-        if self.access.is_empty() && self.names.serves_network {
-            log::warn!(
-                "no token exists, so other machines cannot connect: run thingway setup or thingway token add"
-            );
-        }
-        if self.names.is_plain && self.names.serves_network {
-            log::warn!(
-                "http.plain: tokens are sent unencrypted, and anyone on the network path can read and use them"
-            );
-        }
-    }
-
     // ---- time ----
 
     /// The clock was set, and so jumped by this many seconds: tokens that were made before hold as long as was asked for.
@@ -74,8 +38,10 @@ impl Front {
 
     /// Ends everything that was done with a token.
     pub(super) fn end_token(&mut self, cx: &mut Context<'_>, id: String, why: TokenEnd) {
-        self.end_event_streams_of(cx, &id);
-        self.events.push_back(FrontEvent::TokenEnded { id, why });
+        self.connections.end_event_streams_of(cx, &id);
+        self.connections
+            .events
+            .push_back(FrontEvent::TokenEnded { id, why });
     }
 
     /// Sets the deadline to the next expiry, and to once an hour: the clock may be set meanwhile.
@@ -84,7 +50,7 @@ impl Front {
         let next = self.access.next_expiry(time);
         let wait = next.map(|at| Duration::from_secs((at - time).min(3600)));
         let at = wait.map(|wait| cx.now + wait);
-        self.timers.set(TimerKey::Expiry, at);
+        self.connections.timers.set(TimerKey::Expiry, at);
     }
 
     /// Adds a warning to responses that create an expiring credential while the clock is not set.
@@ -126,7 +92,7 @@ impl Front {
         self.store_without_answer(cx);
         // Until the answer has come.
         let again = Some(cx.now + STORE_AGAIN);
-        self.timers.set(TimerKey::Store, again);
+        self.connections.timers.set(TimerKey::Store, again);
     }
 
     /// Takes the answer to [`Command::StoreAccess`].
@@ -152,16 +118,16 @@ impl Front {
                 Problem::new(507, &detail).kind("not-stored").response()
             }
         };
-        self.answer(cx, request, response);
+        self.connections.answer(cx, request, response);
     }
 
     /// What could not be stored is stored as soon as it can be: a revocation must not end with a restart.
     fn note_stored(&mut self, cx: &Context<'_>, result: &Result<(), String>) {
-        let was_unstored = self.timers.is_set(TimerKey::Store);
+        let was_unstored = self.connections.timers.is_set(TimerKey::Store);
         match result {
             Ok(()) if was_unstored => {
                 log::info!("tokens: stored");
-                self.timers.set(TimerKey::Store, None);
+                self.connections.timers.set(TimerKey::Store, None);
             }
             Ok(()) => {}
             Err(why) => {
@@ -169,42 +135,9 @@ impl Front {
                     log::error!("tokens: not stored, and tried again until they are: {why}");
                 }
                 let again = Some(cx.now + STORE_AGAIN);
-                self.timers.set(TimerKey::Store, again);
+                self.connections.timers.set(TimerKey::Store, again);
             }
         }
-    }
-
-    // ---- responses to guesses ----
-
-    /// Answers a client that guesses, later.
-    pub(super) fn answer_later(
-        &mut self,
-        cx: &mut Context<'_>,
-        request: RequestId,
-        response: Response,
-    ) {
-        if self.delayed.len() >= MAX_DELAYED {
-            return self.answer(cx, request, response);
-        }
-        let at = cx.now + DELAY;
-        self.delayed.push_back(Delayed {
-            at,
-            request,
-            response,
-        });
-        if !self.timers.is_set(TimerKey::Delayed) {
-            self.timers.set(TimerKey::Delayed, Some(at));
-        }
-    }
-
-    pub(super) fn answer_delayed(&mut self, cx: &mut Context<'_>) {
-        while self.delayed.front().is_some_and(|it| it.at <= cx.now)
-            && let Some(delayed) = self.delayed.pop_front()
-        {
-            self.answer(cx, delayed.request, delayed.response);
-        }
-        let next = self.delayed.front().map(|delayed| delayed.at);
-        self.timers.set(TimerKey::Delayed, next);
     }
 }
 

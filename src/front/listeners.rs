@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Front, FrontEvent, TimerKey};
+use super::Front;
+use super::event::{FrontEvent, TimerKey};
 use crate::endpoint::{Failure, FailureKind};
 use crate::ids::SourceId;
 use crate::sources::{Command, Context, Owner};
@@ -23,7 +24,7 @@ pub(super) struct Listener {
     /// Whether TLS is spoken there.
     pub(super) is_secure: bool,
     /// Whether this machine does not have the address yet.
-    is_late: bool,
+    pub(super) is_late: bool,
 }
 
 impl Front {
@@ -57,75 +58,11 @@ impl Front {
         self.listeners.iter().find(|it| it.source == source)
     }
 
-    /// Serves the command line at a Unix socket, too.
-    pub(crate) fn listen_control(&mut self, cx: &mut Context<'_>, path: PathBuf) {
-        self.control.push(path.clone());
-        let listen = |source| Command::ListenControl { source, path };
-        cx.sources.open(Owner::ControlSocket, listen);
-    }
-
-    /// A listener was opened; `local` is its real address.
-    pub(crate) fn handle_listening(
-        &mut self,
-        cx: &mut Context<'_>,
-        source: SourceId,
-        local: SocketAddr,
-    ) {
-        let mut listeners = self.listeners.iter_mut();
-        if let Some(listener) = listeners.find(|it| it.source == source) {
-            listener.local = Some(local);
-            listener.is_late = false;
-            let scheme = if listener.is_secure { "https" } else { "http" };
-            log::info!("listening on {scheme}://{local}/");
-        }
-        if self.lan == Some(source) {
-            self.finish_setup(cx, Ok(local));
-        }
-    }
-
-    /// A listener could not be opened. An address that this machine does not have (yet: the network may come after us) is waited for,
-    /// if clients reach another listener meanwhile; everything else ends the daemon.
-    pub(crate) fn handle_listener_failed(
-        &mut self,
-        cx: &mut Context<'_>,
-        source: SourceId,
-        failure: &Failure,
-    ) {
-        if self.lan == Some(source) {
-            return self.handle_lan_failed(cx, source, failure);
-        }
-        let mut others = self.listeners.iter();
-        let is_served = others.any(|it| it.source != source && !it.is_late);
-        let mut listeners = self.listeners.iter_mut();
-        let Some(listener) = listeners.find(|it| it.source == source) else {
-            return;
-        };
-        if !is_served || (failure.kind != FailureKind::Absent && !listener.is_late) {
-            return self.events.push_back(FrontEvent::Failed(failure.clone()));
-        }
-        if !std::mem::replace(&mut listener.is_late, true) {
-            log::warn!("{failure}: this machine does not have it yet, and is asked again");
-        }
-        let again = Some(cx.now + RETRY_INTERVAL);
-        self.timers.set(TimerKey::Listener(source), again);
-    }
-
     /// Tries a listener again.
     pub(super) fn retry_listener(&mut self, cx: &mut Context<'_>, source: SourceId) {
         if let Some(addr) = self.listener(source).map(|it| it.addr) {
             cx.sources.ask(Command::Listen { source, addr });
         }
-    }
-
-    /// The control socket could not be opened.
-    pub(crate) fn handle_control_failed(
-        &mut self,
-        cx: &mut Context<'_>,
-        source: SourceId,
-        failure: &Failure,
-    ) {
-        cx.sources.forget(source);
-        log::warn!("no control socket: {failure}");
     }
 
     pub(super) fn close_listener(&mut self, cx: &mut Context<'_>, source: SourceId) {

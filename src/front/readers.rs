@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::connection::{Connection, Protocol};
-use super::{Front, TimerKey};
+use super::connections::Connections;
+use super::event::TimerKey;
+use super::subscribers::Reader;
 use crate::access::scope::Grant;
 use crate::ids::ConnectionId;
 use crate::sources::Context;
@@ -13,41 +15,7 @@ use crate::sources::Context;
 /// How often an idle event stream gets a comment, so that proxies keep it open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// The readers, and what they are still to be told.
-#[derive(Debug, Default)]
-pub(super) struct Readers {
-    readers: Vec<Reader>,
-    news: Vec<(&'static str, Value)>,
-    last_id: u64,
-    /// How many events there were so far, with readers or without.
-    published: u64,
-}
-
-#[derive(Debug)]
-struct Reader {
-    connection: ConnectionId,
-    /// The id of the token that let it in.
-    token: Option<String>,
-    /// Whether it is told of more than endpoints: of the sessions of others, and of the configuration.
-    is_admin: bool,
-    /// Events that did not fit since the last one that did.
-    lost: u64,
-}
-
-impl Readers {
-    pub(super) fn remove(&mut self, connection: ConnectionId) -> bool {
-        let before = self.readers.len();
-        self.readers.retain(|it| it.connection != connection);
-        self.readers.len() < before
-    }
-
-    fn next_id(&mut self) -> u64 {
-        self.last_id += 1;
-        self.last_id
-    }
-}
-
-impl Front {
+impl Connections {
     /// Publishes an event. It is sent at the end of the turn.
     pub(crate) fn publish(&mut self, kind: &'static str, data: &Value) {
         self.readers.published += 1;
@@ -68,7 +36,7 @@ impl Front {
 
     /// Returns with which right a client reads the event stream.
     pub(crate) fn reader_grant(&self, id: ConnectionId) -> Option<Grant> {
-        self.connection(id).map(|it| it.grant.clone())
+        self.get(id).map(|it| it.grant.clone())
     }
 
     /// Lets a client read from now on. `current`: how things are, which it is told first.
@@ -150,7 +118,7 @@ impl Front {
         kind: &str,
         data: &Value,
     ) -> bool {
-        let Some(connection) = self.connections.get_mut(id) else {
+        let Some(connection) = self.list.get_mut(id) else {
             return true;
         };
         match &mut connection.protocol {
@@ -169,7 +137,7 @@ impl Front {
         let readers = self.readers.readers.iter();
         let connections: Vec<ConnectionId> = readers.map(|it| it.connection).collect();
         for id in &connections {
-            let connection = self.connections.get_mut(*id);
+            let connection = self.list.get_mut(*id);
             if let Some(http) = connection.and_then(Connection::http_mut) {
                 // A reader whose buffer is full needs no keeping awake.
                 let _full = http.push(cx.now, b": still here\n\n");
@@ -201,7 +169,7 @@ impl Front {
 
     /// Ends an event stream in good order; `code` is for a WebSocket (RFC 6455 §7.4.1).
     fn end_event_stream(&mut self, cx: &mut Context<'_>, id: ConnectionId, code: u16, why: &str) {
-        if let Some(connection) = self.connections.get_mut(id) {
+        if let Some(connection) = self.list.get_mut(id) {
             match &mut connection.protocol {
                 Protocol::Http(http) => http.end_stream(cx.now),
                 Protocol::WebSocket(socket) => socket.close(cx.now, code, why),

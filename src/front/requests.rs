@@ -3,12 +3,12 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::connection::{Connection, Purpose, Reach};
-use super::{Action, Front, Resource};
+use super::connection::{Asked, Connection, OpenRequest, Purpose, Reach};
+use super::connections::Connections;
+use super::event::FrontEvent;
 use crate::access::scope::Grant;
 use crate::access::visitors::Right;
 use crate::api::origin::Caller;
-use crate::api::problem::Problem;
 use crate::http::{HttpConnection, Method, RequestHead, Response};
 use crate::ids::{ConnectionId, RequestId, SocketUse};
 use crate::sources::Context;
@@ -17,35 +17,15 @@ use crate::websocket::accept_key;
 /// How long a connection may stay idle after a request without a valid token.
 const IDLE_AFTER_401: Duration = Duration::from_secs(5);
 
-/// A request for one of our own resources, whose right was checked.
-#[derive(Debug, Clone)]
-pub(crate) struct Asked {
-    pub(crate) resource: Resource,
-    pub(crate) action: Action,
-    pub(crate) grant: Grant,
-    pub(crate) if_match: Option<String>,
-}
-
-/// A request that is not answered yet.
-#[derive(Default)]
-pub(super) struct OpenRequest {
-    /// The page that asks, for the headers of CORS. `None`: not checked yet.
-    pub(super) caller: Option<Caller>,
-    /// What was asked, while the body is still to come.
-    asked: Option<Box<Asked>>,
-    /// The id of the token that the request came with.
-    pub(super) token: Option<String>,
-}
-
-impl Front {
+impl Connections {
     /// Returns whether a request still waits for its answer.
     pub(crate) fn is_open(&self, request: RequestId) -> bool {
-        let connection = self.connections.get(request.connection);
+        let connection = self.list.get(request.connection);
         connection.is_some_and(|it| it.number == request.number && it.request.is_some())
     }
 
     pub(super) fn open_request(&mut self, request: RequestId) -> Option<&mut OpenRequest> {
-        let connection = self.connections.get_mut(request.connection)?;
+        let connection = self.list.get_mut(request.connection)?;
         let open = connection.request.as_mut();
         open.filter(|_| connection.number == request.number)
     }
@@ -67,22 +47,13 @@ impl Front {
         self.service(cx, id);
     }
 
-    /// Answers a request with a problem; one that looks like guessing is answered later.
-    pub(crate) fn refuse(&mut self, cx: &mut Context<'_>, request: RequestId, problem: &Problem) {
-        if problem.is_guess() {
-            self.answer_later(cx, request, problem.response());
-        } else {
-            self.answer(cx, request, problem.response());
-        }
-    }
-
     pub(super) fn count_response(&mut self, status: u16) {
         *self.stats.requests.entry(status / 100).or_default() += 1;
     }
 
     /// Takes a request that is to be answered, with the connection for its answer.
     fn take_request(&mut self, request: RequestId) -> Option<(OpenRequest, &mut HttpConnection)> {
-        let connection = self.connections.get_mut(request.connection)?;
+        let connection = self.list.get_mut(request.connection)?;
         if connection.number != request.number {
             return None;
         }
@@ -90,7 +61,7 @@ impl Front {
         Some((open, connection.http_mut()?))
     }
 
-    /// Has the body of a request come, which is then a [`super::FrontEvent::Body`]. `asked`: what [`Self::resume`] gives back.
+    /// Has the body of a request come, which is then a [`FrontEvent::Body`]. `asked`: what [`Self::resume`] gives back.
     pub(crate) fn accept_body(
         &mut self,
         cx: &mut Context<'_>,
@@ -99,7 +70,7 @@ impl Front {
     ) {
         if let Some(open) = self.open_request(request) {
             open.asked = asked.map(Box::new);
-            let connection = self.connections.get_mut(request.connection);
+            let connection = self.list.get_mut(request.connection);
             if let Some(http) = connection.and_then(Connection::http_mut) {
                 http.accept_body(cx.now);
             }
@@ -107,27 +78,12 @@ impl Front {
         }
     }
 
-    /// Returns what was asked by a request whose body has come. `None`: it is no request of our own API. The error says that its
-    /// token does not hold any more.
-    pub(crate) fn resume(
-        &mut self,
-        cx: &Context<'_>,
-        request: RequestId,
-    ) -> Result<Option<Asked>, Problem> {
-        let open = self.open_request(request);
-        let Some(asked) = open.and_then(|open| open.asked.take()) else {
-            return Ok(None);
-        };
-        self.check_still(cx, &asked.grant)?;
-        Ok(Some(*asked))
-    }
-
     /// Closes the connection of a request after what was written to it.
     pub(crate) fn hang_up(&mut self, cx: &mut Context<'_>, request: RequestId) {
         if !self.is_open(request) {
             return;
         }
-        let connection = self.connections.get_mut(request.connection);
+        let connection = self.list.get_mut(request.connection);
         if let Some(http) = connection.and_then(Connection::http_mut) {
             http.close_after_output();
             self.service(cx, request.connection);
@@ -164,13 +120,13 @@ impl Front {
             let caller = open.caller.unwrap_or(Caller::Own);
             http.start_stream(cx.now, caller.dress(response));
             self.count_response(200);
-            let reader = super::FrontEvent::ReaderOpened(request.connection);
+            let reader = FrontEvent::ReaderOpened(request.connection);
             self.events.push_back(reader);
         }
     }
 
     fn set_grant(&mut self, id: ConnectionId, grant: Grant) {
-        if let Some(connection) = self.connections.get_mut(id) {
+        if let Some(connection) = self.list.get_mut(id) {
             connection.grant = grant;
         }
     }
@@ -200,7 +156,7 @@ impl Front {
         if let Some((_, http)) = self.take_request(request) {
             http.upgrade(cx.now, response);
             self.count_response(101);
-            if let Some(connection) = self.connections.get_mut(id) {
+            if let Some(connection) = self.list.get_mut(id) {
                 connection.purpose = Some(purpose);
             }
             self.service(cx, id);
@@ -211,7 +167,7 @@ impl Front {
 
     /// Returns our address and the client's, of a request's connection.
     pub(crate) fn addresses_of(&self, request: RequestId) -> Option<(SocketAddr, SocketAddr)> {
-        let connection = self.connection(request.connection)?;
+        let connection = self.get(request.connection)?;
         Some((connection.local, connection.remote))
     }
 
@@ -222,7 +178,7 @@ impl Front {
 
     /// Returns whether a request came over the control socket, and whether it came over TLS.
     pub(crate) fn way_of(&self, request: RequestId) -> Way {
-        let connection = self.connection(request.connection);
+        let connection = self.get(request.connection);
         let reach = connection.map_or(Reach::Loopback, |it| it.reach);
         Way {
             is_control: reach == Reach::ControlSocket,
@@ -233,7 +189,7 @@ impl Front {
 
     /// Returns the page that asks, for the headers of CORS.
     pub(crate) fn caller_of(&self, request: RequestId) -> Caller {
-        let connection = self.connection(request.connection);
+        let connection = self.get(request.connection);
         let open = connection.and_then(|it| it.request.as_ref());
         let caller = open.and_then(|open| open.caller.clone());
         caller.unwrap_or(Caller::Own)
@@ -241,7 +197,7 @@ impl Front {
 
     /// Returns whether a request came with this token.
     pub(crate) fn is_of_token(&self, request: RequestId, token: &str) -> bool {
-        let connection = self.connection(request.connection);
+        let connection = self.get(request.connection);
         let connection = connection.filter(|it| it.number == request.number);
         let open = connection.and_then(|it| it.request.as_ref());
         open.is_some_and(|open| open.token.as_deref() == Some(token))

@@ -5,10 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::Front;
 use super::authorize::forbidden;
+use super::event::{FrontEvent, TimerKey};
 use super::listeners::RETRY_INTERVAL;
 use super::tokens::{created, not_made, plain};
-use super::{Front, FrontEvent, TimerKey};
 use crate::access::{self, Wanted};
 use crate::api::problem::Problem;
 use crate::config::is_host;
@@ -81,7 +82,7 @@ impl Front {
 
     /// Returns an error for requests that came any other way than over the control socket.
     fn check_control_socket(&self, request: RequestId) -> Result<(), Problem> {
-        if self.way_of(request).is_control {
+        if self.connections.way_of(request).is_control {
             return Ok(());
         }
         let detail = "only over the control socket: run thingway setup on the board";
@@ -186,7 +187,7 @@ impl Front {
         log::error!("not open to the network: {failure}");
         if self.setup.is_none() {
             let again = Some(cx.now + RETRY_INTERVAL);
-            self.timers.set(TimerKey::Lan, again);
+            self.connections.timers.set(TimerKey::Lan, again);
         }
         self.finish_setup(cx, Err(failure.to_string()));
     }
@@ -202,14 +203,16 @@ impl Front {
                 self.close_listener(cx, source);
                 self.finish_setup(cx, Err(failure.to_string()));
             } else {
-                self.events.push_back(FrontEvent::Failed(failure.clone()));
+                self.connections
+                    .events
+                    .push_back(FrontEvent::Failed(failure.clone()));
             }
         }
     }
 
     /// Opens the listener of a set-up.
     pub(super) fn open_lan(&mut self, cx: &mut Context<'_>, addr: SocketAddr) {
-        if self.tls.is_none() {
+        if self.connections.tls.is_none() {
             self.load_tls(cx);
         }
         let listen = |source| Command::Listen { source, addr };
@@ -241,7 +244,7 @@ impl Front {
                 self.lan = setup.before;
                 self.access.lan = setup.addr_before;
                 let problem = Problem::new(500, &why);
-                return self.answer(cx, request, problem.response());
+                return self.connections.answer(cx, request, problem.response());
             }
         };
         let taken: Vec<String> = self.access.tokens().map(|t| t.name.clone()).collect();
@@ -262,12 +265,22 @@ impl Front {
         let secret = match self.access.add(time, wanted, random) {
             Ok(secret) => secret,
             Err(why) => {
-                return self.answer(cx, request, not_made(&why).response());
+                return self
+                    .connections
+                    .answer(cx, request, not_made(&why).response());
             }
         };
         log::info!("open to the network at {local}; token {name} was made");
-        let fingerprint = self.tls.as_ref().map(|tls| tls.fingerprint.clone());
-        let authority = self.tls.as_ref().and_then(|tls| tls.authority.as_ref());
+        let fingerprint = self
+            .connections
+            .tls
+            .as_ref()
+            .map(|tls| tls.fingerprint.clone());
+        let authority = self
+            .connections
+            .tls
+            .as_ref()
+            .and_then(|tls| tls.authority.as_ref());
         let authority = authority.map(|authority| {
             json!({
                 "name": authority.name,

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::Front;
 use super::connection::Connection;
+use super::connections::Connections;
 use crate::connection::Full;
 use crate::ids::SocketId;
 use crate::sources::Context;
 
-impl Front {
+impl Connections {
     /// Sends a text frame, whole or not at all.
     pub(crate) fn send(
         &mut self,
@@ -16,7 +16,7 @@ impl Front {
         socket: SocketId,
         text: &str,
     ) -> Result<(), Full> {
-        let connection = self.connections.get_mut(socket.0);
+        let connection = self.list.get_mut(socket.0);
         let Some(socket_connection) = connection.and_then(Connection::socket_mut) else {
             return Ok(());
         };
@@ -27,7 +27,7 @@ impl Front {
 
     /// Closes a WebSocket with a code (RFC 6455 §7.4.1) and a reason.
     pub(crate) fn close(&mut self, cx: &mut Context<'_>, socket: SocketId, code: u16, why: &str) {
-        let connection = self.connections.get_mut(socket.0);
+        let connection = self.list.get_mut(socket.0);
         if let Some(socket_connection) = connection.and_then(Connection::socket_mut) {
             socket_connection.close(cx.now, code, why);
             self.schedule(cx, socket.0);
@@ -36,7 +36,7 @@ impl Front {
 
     /// Pings a WebSocket, which is closed unless it answers in this time.
     pub(crate) fn probe(&mut self, cx: &mut Context<'_>, socket: SocketId, within: Duration) {
-        let connection = self.connections.get_mut(socket.0);
+        let connection = self.list.get_mut(socket.0);
         if let Some(socket_connection) = connection.and_then(Connection::socket_mut) {
             socket_connection.probe(cx.now, within);
             self.schedule(cx, socket.0);

@@ -6,10 +6,12 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Front, Resource, TokenEnd};
+use super::Front;
+use super::event::TokenEnd;
 use crate::access::scope::{Grant, Scope, TokenLimits};
 use crate::access::tries::Guess;
 use crate::access::{Entry, NotMade, UnixTime, Wanted, tickets};
+use crate::api::Resource;
 use crate::api::problem::Problem;
 use crate::http::Response;
 use crate::ids::RequestId;
@@ -69,7 +71,7 @@ impl Front {
     }
 
     /// `POST /tokens`. The response comes when the token is stored.
-    fn post_token(
+    pub(super) fn post_token(
         &mut self,
         cx: &mut Context<'_>,
         request: RequestId,
@@ -88,7 +90,7 @@ impl Front {
     }
 
     /// `POST /shares`. The response comes when the share is stored.
-    fn post_share(
+    pub(super) fn post_share(
         &mut self,
         cx: &mut Context<'_>,
         request: RequestId,
@@ -109,13 +111,13 @@ impl Front {
     }
 
     /// `POST /shares/redeem`. The response comes when the token is stored.
-    fn redeem_share(
+    pub(super) fn redeem_share(
         &mut self,
         cx: &mut Context<'_>,
         request: RequestId,
         body: &[u8],
     ) -> Result<(), Problem> {
-        let Some(remote) = self.remote_of(request) else {
+        let Some(remote) = self.connections.remote_of(request) else {
             return Ok(());
         };
         let body: RedeemBody =
@@ -162,7 +164,10 @@ impl Front {
         request: RequestId,
         grant: Grant,
     ) -> Result<Response, Problem> {
-        let remote = self.remote_of(request).ok_or_else(nothing_here)?;
+        let remote = self
+            .connections
+            .remote_of(request)
+            .ok_or_else(nothing_here)?;
         let random = &mut self.random;
         let ticket = self.access.tickets.issue(cx.now, grant, remote, random);
         let ticket = ticket.ok_or_else(|| {
@@ -170,27 +175,6 @@ impl Front {
         })?;
         let body = json!({"ticket": ticket, "expires_in_s": tickets::LIFETIME.as_secs()});
         Ok(created(&body))
-    }
-
-    /// Acts on a POST about tokens, shares or the set-up. After `Ok` the response comes later.
-    pub(crate) fn change_access(
-        &mut self,
-        cx: &mut Context<'_>,
-        request: RequestId,
-        resource: &Resource,
-        body: &[u8],
-    ) -> Result<(), Problem> {
-        if *resource == Resource::Tokens {
-            self.post_token(cx, request, body)
-        } else if *resource == Resource::Shares {
-            self.post_share(cx, request, body)
-        } else if *resource == Resource::Redeem {
-            self.redeem_share(cx, request, body)
-        } else if *resource == Resource::Setup {
-            self.post_setup(cx, request, body)
-        } else {
-            Err(nothing_here())
-        }
     }
 }
 
@@ -264,6 +248,6 @@ pub(crate) fn rfc3339(time: UnixTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
-fn nothing_here() -> Problem {
+pub(super) fn nothing_here() -> Problem {
     Problem::new(404, "there is nothing at this path").at("path")
 }

@@ -3,16 +3,16 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::connection::{Connection, Protocol, Reach};
-use super::secured::Guard;
-use super::{Front, FrontEvent, TimerKey};
+use super::connections::{Connections, canonical};
+use super::guard::Guard;
 use crate::access::scope::Grant;
 use crate::access::visitors::{Admission, From, Right};
 use crate::http::HttpConnection;
-use crate::ids::{ConnectionId, RequestId, SocketId, SourceId};
+use crate::ids::{ConnectionId, SourceId};
 use crate::limits;
 use crate::sources::{Context, Owner};
 
-impl Front {
+impl Connections {
     /// A client has connected, to a listener without TLS. Returns `None` if there are too many: the caller closes it.
     pub(crate) fn accept(
         &mut self,
@@ -24,17 +24,15 @@ impl Front {
         self.add_connection(cx, local, remote, reach, None)
     }
 
-    /// A client has connected to this listener of ours. Returns `None` if there are too many: the caller closes it.
-    pub(crate) fn accept_at(
+    /// A client has connected to a listener that speaks TLS. Returns `None` if there are too many: the caller closes it.
+    pub(super) fn accept_secure(
         &mut self,
         cx: &mut Context<'_>,
-        listener: SourceId,
         local: SocketAddr,
         remote: SocketAddr,
     ) -> Option<SourceId> {
-        let is_secure = self.listener(listener)?.is_secure;
-        let guard = is_secure.then_some(Guard::Waiting);
-        self.add_connection(cx, local, remote, reach(remote, is_secure), guard)
+        let guard = Some(Guard::Waiting);
+        self.add_connection(cx, local, remote, reach(remote, true), guard)
     }
 
     /// A client has connected to the control socket. Returns `None` if there are too many: the caller closes it.
@@ -55,9 +53,7 @@ impl Front {
         reach: Reach,
         guard: Option<Guard>,
     ) -> Option<SourceId> {
-        // Unwrap IPv4-mapped IPv6 addresses so that limits and logs see one form.
-        let plain = |addr: SocketAddr| SocketAddr::new(addr.ip().to_canonical(), addr.port());
-        let (local, remote) = (plain(local), plain(remote));
+        let (local, remote) = (canonical(local), canonical(remote));
         let from = match reach {
             Reach::ControlSocket => From::Control,
             Reach::Loopback => From::Loopback,
@@ -69,7 +65,7 @@ impl Front {
         }
         let http = Box::new(HttpConnection::new(cx.now, &self.http_limits));
         let sources = &mut *cx.sources;
-        let id = self.connections.insert_with(|id| Connection {
+        let id = self.list.insert_with(|id| Connection {
             source: sources.adopt(Owner::Connection(id)),
             guard,
             protocol: Protocol::Http(http),
@@ -83,7 +79,7 @@ impl Front {
         });
         self.visitors.insert(id, from);
         self.schedule(cx, id);
-        self.connections.get(id).map(|connection| connection.source)
+        self.list.get(id).map(|connection| connection.source)
     }
 
     /// Returns whether one more connection may come from there. Where it has to, the oldest that has shown no right is closed.
@@ -111,7 +107,7 @@ impl Front {
     pub(crate) fn show_right(&mut self, id: ConnectionId, right: Right) {
         self.visitors.show_right(id, right);
         let usual = self.http_limits.idle_timeout;
-        let connection = self.connections.get_mut(id);
+        let connection = self.list.get_mut(id);
         if let Some(http) = connection.and_then(Connection::http_mut) {
             http.set_idle_timeout(usual);
         }
@@ -120,30 +116,6 @@ impl Front {
     /// Returns the network of a connection from beyond this machine.
     pub(super) fn network_of(&self, id: ConnectionId) -> Option<IpAddr> {
         self.visitors.network(id)
-    }
-
-    /// Removes a connection, and tells whoever was at work for it.
-    pub(super) fn remove_connection(&mut self, cx: &mut Context<'_>, id: ConnectionId) {
-        let Some(removed) = self.connections.remove(id) else {
-            return;
-        };
-        self.visitors.remove(id);
-        self.readers.remove(id);
-        self.timers.set(TimerKey::Connection(id), None);
-        cx.sources.close(removed.source);
-        if removed.is_dialect_socket() {
-            self.events
-                .push_back(FrontEvent::SocketClosed(SocketId(id)));
-        }
-        // A dialect also waits for the WebSocket of a request that was answered with 101.
-        let is_upgrading = removed.purpose.is_some() && !removed.is_socket();
-        if removed.request.is_some() || is_upgrading {
-            let request = RequestId {
-                connection: id,
-                number: removed.number,
-            };
-            self.events.push_back(FrontEvent::Gone(request));
-        }
     }
 }
 

@@ -51,12 +51,14 @@ impl Gateway {
             Action::Delete => self.delete(now, request, &asked),
             Action::Options => Ok(Some(options(
                 &asked.resource,
-                &self.front.caller_of(request),
+                &self.front.connections().caller_of(request),
             ))),
             Action::Post | Action::Put | Action::Patch => {
                 self.check_before_body(request, head, &asked).map(|()| {
                     let cx = cx!(self, now);
-                    self.front.accept_body(cx, request, Some(asked));
+                    self.front
+                        .connections_mut()
+                        .accept_body(cx, request, Some(asked));
                     None
                 })
             }
@@ -67,7 +69,7 @@ impl Gateway {
     fn finish(&mut self, now: Instant, request: RequestId, done: Done) {
         let cx = cx!(self, now);
         match done {
-            Ok(Some(response)) => self.front.answer(cx, request, response),
+            Ok(Some(response)) => self.front.connections_mut().answer(cx, request, response),
             Ok(None) => {}
             Err(problem) => self.front.refuse(cx, request, &problem),
         }
@@ -180,7 +182,9 @@ impl Gateway {
             | Resource::Setup => Err(nothing_here()),
             Resource::Events => {
                 let (cx, grant) = (cx!(self, now), grant.clone());
-                self.front.start_events(cx, request, head, grant);
+                self.front
+                    .connections_mut()
+                    .start_events(cx, request, head, grant);
                 Ok(None)
             }
             Resource::Health => Ok(Some(text("ok\n"))),
@@ -232,11 +236,11 @@ impl Gateway {
             is_admin: grant.admin,
             ..Claimant::default()
         }
-        .at(self.front.remote_of(request))
+        .at(self.front.connections().remote_of(request))
     }
 
     fn park_offer(&mut self, now: Instant, request: RequestId, grant: Grant, body: Vec<u8>) {
-        let remote = self.front.remote_of(request);
+        let remote = self.front.connections().remote_of(request);
         let is_local = remote.is_some_and(|remote| remote.is_loopback());
         let offer = Offer {
             request,
@@ -256,7 +260,7 @@ impl Gateway {
     /// Answers an offer: our addresses are known now.
     pub(super) fn answer_offer(&mut self, now: Instant, offer: Offer) {
         // A session that no client hears of would take a place until it times out.
-        if !self.front.is_open(offer.request) {
+        if !self.front.connections().is_open(offer.request) {
             return;
         }
         let request = offer.request;
@@ -328,7 +332,7 @@ impl Gateway {
     // ---- endpoints ----
 
     pub(super) fn find_endpoint(&self, name: &str) -> Result<EndpointId, Problem> {
-        let found = self.devices.find(name);
+        let found = self.devices.table().find(name);
         found.ok_or_else(no_endpoint)
     }
 
@@ -398,7 +402,7 @@ impl Gateway {
             // For the next time: an address may have come.
             self.network.list(cx!(self, now));
         }
-        let way = self.front.way_of(request);
+        let way = self.front.connections().way_of(request);
         let expires = self.front.token_of(grant).and_then(|token| token.expires);
         json!({
             "token": grant.token.as_ref().map(|holder| &holder.name),
@@ -419,7 +423,7 @@ impl Gateway {
 
     /// Tells a new reader of events how things are.
     pub(super) fn show_state(&mut self, now: Instant, reader: ConnectionId) {
-        let Some(grant) = self.front.reader_grant(reader) else {
+        let Some(grant) = self.front.connections().reader_grant(reader) else {
             return;
         };
         let mut current = Vec::new();
@@ -457,7 +461,10 @@ impl Gateway {
                 let is_host = problem.status() == 421;
                 let field = if is_host { "Host" } else { "Origin" };
                 let response = claim.error(403, field, problem.detail());
-                return self.front.answer(cx!(self, now), request, response);
+                return self
+                    .front
+                    .connections_mut()
+                    .answer(cx!(self, now), request, response);
             }
         };
         if head.method == Method::Options {
@@ -465,20 +472,31 @@ impl Gateway {
             let response = Response::new(204).header("Allow", &allow);
             let caller = caller.with_credentials();
             let response = caller.dress_preflight(response, &allow);
-            return self.front.answer(cx!(self, now), request, response);
+            return self
+                .front
+                .connections_mut()
+                .answer(cx!(self, now), request, response);
         }
         if let Some(response) = claim.not_allowed() {
-            return self.front.answer(cx!(self, now), request, response);
+            return self
+                .front
+                .connections_mut()
+                .answer(cx!(self, now), request, response);
         }
         let standing = match self.standing(request, head) {
             Ok(standing) => standing,
             Err(detail) => {
                 let response = claim.error(403, "address", detail);
-                return self.front.answer(cx!(self, now), request, response);
+                return self
+                    .front
+                    .connections_mut()
+                    .answer(cx!(self, now), request, response);
             }
         };
         if standing == Standing::Local {
-            self.front.show_right(request.connection, Right::Token);
+            self.front
+                .connections_mut()
+                .show_right(request.connection, Right::Token);
         }
         let origin = match (&caller, head.header("Origin")) {
             (Caller::Own, Some(own)) => PageOrigin::of_page(own, true),
@@ -487,7 +505,7 @@ impl Gateway {
                 PageOrigin::of_page(origin, is_trusted)
             }
         };
-        let Some((local, _)) = self.front.addresses_of(request) else {
+        let Some((local, _)) = self.front.connections().addresses_of(request) else {
             return;
         };
         let dialect_request = DialectRequest {

@@ -68,7 +68,7 @@ impl Gateway {
         let grant = self.sessions.grant(id);
         let allows = |verb| grant.is_some_and(|grant| grant.allows(label, verb));
         let (may_read, may_write) = (allows(Verb::Read), allows(Verb::Write));
-        let Some(endpoint) = self.devices.find(label).filter(|_| may_read) else {
+        let Some(endpoint) = self.devices.table().find(label).filter(|_| may_read) else {
             let detail = "no endpoint has this name; GET /endpoints lists those there are";
             return self.refuse_channel(now, id, key, "unknown-endpoint", detail);
         };
@@ -136,8 +136,12 @@ impl Gateway {
             as_text: how.as_text,
         };
         let route = self.devices.bind(cx!(self, now), bind);
-        let endpoint = self.devices.route(route).map(|route| route.endpoint);
-        let bound = endpoint.and_then(|id| self.devices.name(id));
+        let endpoint = self
+            .devices
+            .table()
+            .route(route)
+            .map(|route| route.endpoint);
+        let bound = endpoint.and_then(|id| self.devices.table().name(id));
         let bound = bound.unwrap_or_default();
         // The peer hears of the channel before it hears of its credit, which is an event of the devices.
         self.sessions.bind(id, key, route, bound);
@@ -145,7 +149,7 @@ impl Gateway {
             "session": self.sessions.name(id), "channel": stream, "label": label,
             "endpoint": bound, "state": "opened",
         });
-        self.front.publish("channel", &event);
+        self.front.connections_mut().publish("channel", &event);
         self.settle_device_events(now);
         Some(route)
     }
@@ -194,7 +198,7 @@ impl Gateway {
             "session": self.sessions.name(id), "channel": ended.stream, "label": label,
             "endpoint": endpoint, "state": ending.as_str(), "reason": reason, "detail": detail,
         });
-        self.front.publish("channel", &event);
+        self.front.connections_mut().publish("channel", &event);
         match ended.binding {
             Binding::Route(route) => self.devices.unbind(cx!(self, now), route),
             Binding::Control => self.devices.set_hears(id, false),
@@ -214,13 +218,13 @@ impl Gateway {
                     "session": self.sessions.name(id), "channel": channel.stream, "label": label,
                     "endpoint": label, "state": "closed", "reason": "peer",
                 });
-                self.front.publish("channel", &event);
+                self.front.connections_mut().publish("channel", &event);
                 self.devices.deliver_then_unbind(cx!(self, now), route);
                 self.settle_device_events(now);
                 // PeerJS and SkyWay-JS have one connection for each channel: without it the session has nothing to live for but
                 // what is still to be delivered.
                 let is_of_link = matches!(self.sessions.owner(id), Some(SessionOwner::Link(_)));
-                if is_of_link && self.devices.is_emptied(id) {
+                if is_of_link && self.devices.table().is_emptied(id) {
                     self.close_session(now, id, "its channel was closed");
                 }
             }

@@ -84,7 +84,7 @@ impl Gateway {
                 }
                 log::error!("the configuration is faulty: nothing has changed");
                 let event = json!({"ok": false, "faults": faults});
-                return self.front.publish("config", &event);
+                return self.front.connections_mut().publish("config", &event);
             }
         };
         let restart = self.config.served.differences(&config.served());
@@ -106,7 +106,7 @@ impl Gateway {
         self.settle_events(now);
         log::info!("the configuration was read again: {changed} endpoints changed");
         let event = json!({"ok": true, "endpoints_changed": changed, "needs_restart": restart});
-        self.front.publish("config", &event);
+        self.front.connections_mut().publish("config", &event);
         if self.config.discover {
             self.sources.ask(Command::ListPorts);
         }
@@ -125,7 +125,7 @@ impl Gateway {
     fn apply_endpoints(&mut self, now: Instant, wanted: Vec<EndpointConfig>) -> usize {
         let mut changed = 0;
         let mut armed = Vec::new();
-        let known: Vec<(EndpointId, EndpointConfig)> = (self.devices.configs())
+        let known: Vec<(EndpointId, EndpointConfig)> = (self.devices.table().configs())
             .map(|(id, config)| (id, config.clone()))
             .collect();
         for (id, config) in known {
@@ -148,14 +148,14 @@ impl Gateway {
             }
         }
         for endpoint in wanted {
-            if self.devices.find(&endpoint.name).is_none() {
+            if self.devices.table().find(&endpoint.name).is_none() {
                 changed += 1;
                 self.add_and_announce(now, endpoint);
             }
         }
         // A machine whose writer is watched is watched on.
         for (name, before) in armed {
-            if let Some(id) = self.devices.find(&name) {
+            if let Some(id) = self.devices.table().find(&name) {
                 self.devices.keep_watching(cx!(self, now), id, before);
             }
         }
@@ -172,7 +172,7 @@ impl Gateway {
 
     fn add_and_announce(&mut self, now: Instant, config: EndpointConfig) {
         // What was found makes way for what is configured.
-        let found: Vec<EndpointId> = (self.devices.configs())
+        let found: Vec<EndpointId> = (self.devices.table().configs())
             .filter(|(_, other)| other.place == Place::Found && config.shares_with(other))
             .map(|(id, _)| id)
             .collect();
@@ -181,18 +181,18 @@ impl Gateway {
         }
         let id = self.add_endpoint(now, config);
         self.settle_device_events(now);
-        if let Some(view) = self.devices.view(id) {
+        if let Some(view) = self.devices.table().view(id) {
             self.announce(&view, view.state.as_str());
         }
     }
 
     /// Closes an endpoint's channels and its device, and forgets it.
     fn remove_endpoint(&mut self, now: Instant, id: EndpointId, reason: &'static str) {
-        let Some(view) = self.devices.view(id) else {
+        let Some(view) = self.devices.table().view(id) else {
             return;
         };
         let detail = format!("the endpoint was {reason}");
-        for (session, channel) in self.devices.channels_at(id) {
+        for (session, channel) in self.devices.table().channels_at(id) {
             self.end_channel(now, session, channel, reason, &detail);
         }
         // First the name: from now on nobody finds the endpoint that is being removed.
@@ -223,7 +223,7 @@ impl Gateway {
         })?;
         // Others in the file of this name would go with it.
         let own_file = endpoint_file(name);
-        let mut others = self.devices.configs().filter(|(_, config)| {
+        let mut others = self.devices.table().configs().filter(|(_, config)| {
             let place = &config.place;
             let is_there = matches!(place, Place::File { file, .. } if file.ends_with(&own_file));
             is_there && config.name != name
@@ -275,7 +275,9 @@ impl Gateway {
             Ok(json) => Response::new(200).body("application/json", json.to_string().into_bytes()),
             Err(detail) => Problem::new(409, &detail).response(),
         };
-        self.front.answer(cx!(self, now), request, response);
+        self.front
+            .connections_mut()
+            .answer(cx!(self, now), request, response);
         self.settle_events(now);
     }
 
@@ -291,7 +293,9 @@ impl Gateway {
     }
 
     fn config_named(&self, name: &str) -> Option<&EndpointConfig> {
-        self.devices.config(self.devices.find(name)?)
+        self.devices
+            .table()
+            .config(self.devices.table().find(name)?)
     }
 
     pub(super) fn put_endpoint(
@@ -347,7 +351,8 @@ impl Gateway {
     /// Returns an error if another endpoint has the line or the capture of a new one.
     fn check_path(&self, new: &EndpointConfig) -> Result<(), Problem> {
         // An endpoint that was found makes way.
-        let mut kept = (self.devices.configs()).filter(|(_, other)| other.place != Place::Found);
+        let mut kept =
+            (self.devices.table().configs()).filter(|(_, other)| other.place != Place::Found);
         let is_other = |other: &EndpointConfig| other.name != new.name && new.shares_with(other);
         let other = kept.find(|(_, other)| is_other(other));
         // One that is being written counts as well.
@@ -398,7 +403,9 @@ impl Gateway {
             }
             Ok(()) => self.apply_write(now, name, write.endpoint),
         };
-        self.front.answer(cx!(self, now), write.request, response);
+        self.front
+            .connections_mut()
+            .answer(cx!(self, now), write.request, response);
         self.settle_events(now);
     }
 
@@ -409,8 +416,8 @@ impl Gateway {
         name: &str,
         endpoint: Option<Box<EndpointConfig>>,
     ) -> Response {
-        let before = self.devices.find(name);
-        let config = before.and_then(|id| self.devices.config(id));
+        let before = self.devices.table().find(name);
+        let config = before.and_then(|id| self.devices.table().config(id));
         let new = endpoint.as_deref();
         let is_same = config.zip(new).is_some_and(|(old, new)| new.is_same(old));
         if let Some(id) = before {
@@ -426,7 +433,7 @@ impl Gateway {
         if !is_same {
             self.add_and_announce(now, *endpoint);
         }
-        let id = self.devices.find(name);
+        let id = self.devices.table().find(name);
         let json = id.and_then(|id| self.views().endpoint(id));
         let status = if before.is_some() { 200 } else { 201 };
         Response::new(status)
@@ -483,7 +490,9 @@ impl Gateway {
                 json
             });
             let response = fresh_json(&json!({"ports": list.collect::<Vec<Value>>()}));
-            self.front.answer(cx!(self, now), request, response);
+            self.front
+                .connections_mut()
+                .answer(cx!(self, now), request, response);
         }
         if self.config.discover {
             self.discover(now, ports);
@@ -498,7 +507,7 @@ impl Gateway {
             port.by_id.as_deref(),
             port.by_path.as_deref(),
         ];
-        let found = self.devices.configs().find(|(_, config)| {
+        let found = self.devices.table().configs().find(|(_, config)| {
             let EndpointKind::Serial { path, .. } = &config.kind else {
                 return false;
             };
@@ -515,7 +524,7 @@ impl Gateway {
             if !is_free || self.endpoint_of_port(port).is_some() {
                 continue;
             }
-            if self.devices.find(&port.suggested_name).is_some() {
+            if self.devices.table().find(&port.suggested_name).is_some() {
                 continue;
             }
             if let Ok(config) = Config::parse(&crate::ports::config_lines(port)) {

@@ -142,7 +142,7 @@ impl Gateway {
     fn find_allowed(&self, id: SessionId, name: &str, verb: Verb) -> Result<EndpointId, Denied> {
         let grant = self.sessions.grant(id);
         let may = |verb| grant.is_some_and(|grant| grant.allows(name, verb));
-        let found = self.devices.find(name).filter(|_| may(Verb::Read));
+        let found = self.devices.table().find(name).filter(|_| may(Verb::Read));
         let endpoint = found.ok_or_else(Denied::unknown_endpoint)?;
         if may(verb) {
             return Ok(endpoint);
@@ -169,7 +169,7 @@ impl Gateway {
             Wish::Give { to } => {
                 let to = self.sessions.find(to);
                 let grant = to.and_then(|to| self.sessions.grant(to));
-                let name = self.devices.name(endpoint).unwrap_or_default();
+                let name = self.devices.table().name(endpoint).unwrap_or_default();
                 let may_write = grant.is_some_and(|grant| grant.allows(name, Verb::Write));
                 LeaseWish::Give { to, may_write }
             }

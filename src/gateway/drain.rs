@@ -73,7 +73,7 @@ impl Gateway {
         let phase = match phase {
             Phase::Flushing
                 if self.sessions.is_empty()
-                    && self.devices.is_drained()
+                    && self.devices.table().is_drained()
                     && !self.stop_machines(now) =>
             {
                 self.finish_drain(now)
@@ -86,7 +86,7 @@ impl Gateway {
             }
             Phase::Flushing if now >= deadline || self.is_flushed(now) => {
                 self.stop_machines(now);
-                self.devices.log_unwritten();
+                self.devices.table().log_unwritten();
                 self.close_all_channels(now);
                 Phase::Closing {
                     until: now + CLOSING,
@@ -112,12 +112,12 @@ impl Gateway {
     }
 
     fn is_flushed(&mut self, now: Instant) -> bool {
-        self.sessions.is_flushed(cx!(self, now)) && self.devices.is_drained()
+        self.sessions.is_flushed(cx!(self, now)) && self.devices.table().is_drained()
     }
 
     fn close_all_channels(&mut self, now: Instant) {
         for id in self.sessions.ids() {
-            for channel in self.devices.channels_of(id) {
+            for channel in self.devices.table().channels_of(id) {
                 let detail = "the gateway is shutting down";
                 self.end_channel(now, id, channel, "shutdown", detail);
             }
@@ -131,8 +131,8 @@ impl Gateway {
         self.settle_events(now);
         self.devices.finish_scripts(cx!(self, now));
         let cx = cx!(self, now);
-        self.front.flush_events(cx);
-        self.front.end_event_streams(cx);
+        self.front.connections_mut().flush_events(cx);
+        self.front.connections_mut().end_event_streams(cx);
         self.front.stop_listening(cx);
         log::info!("stopped");
         self.exit = Some(Exit::Done);

@@ -45,7 +45,7 @@ impl Gateway {
 
     fn gauges(&self, now: Instant) -> Vec<Family> {
         let uptime = now.saturating_duration_since(self.clock.started).as_secs();
-        let (routes, queued) = self.devices.waiting();
+        let (routes, queued) = self.devices.table().waiting();
         let hub = self.rendezvous.stats();
         vec![
             counter("uptime_seconds", "Seconds since the start", single(uptime)),
@@ -55,12 +55,12 @@ impl Gateway {
             gauge(
                 "connections",
                 "HTTP and WebSocket connections",
-                self.front.len(),
+                self.front.connections().len(),
             ),
             gauge(
                 "event_readers",
                 "Readers of the event stream",
-                self.front.readers(),
+                self.front.connections().readers(),
             ),
             gauge(
                 "address_pairs",
@@ -171,8 +171,8 @@ impl Gateway {
 
     fn device_families(&self) -> Vec<Family> {
         let [mut open, mut from_device, mut to_device] = [Vec::new(), Vec::new(), Vec::new()];
-        for id in self.devices.named() {
-            let Some(report) = self.devices.report(id) else {
+        for id in self.devices.table().named() {
+            let Some(report) = self.devices.table().report(id) else {
                 continue;
             };
             let labels = vec![("endpoint", report.config.name.clone())];
@@ -194,7 +194,7 @@ impl Gateway {
     }
 
     fn message_families(&self) -> Vec<Family> {
-        let totals = self.devices.totals();
+        let totals = self.devices.table().totals();
         let way = |direction: Direction| vec![("direction", direction.as_str().to_owned())];
         let both = |of: fn(Count) -> u64| {
             vec![

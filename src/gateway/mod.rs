@@ -177,7 +177,7 @@ impl Gateway {
             Some(Owner::Capture(id)) => self.devices.handle_capture_failed(cx, id, failure),
             Some(Owner::Listener) => self.front.handle_listener_failed(cx, source, failure),
             Some(Owner::ControlSocket) => self.front.handle_control_failed(cx, source, failure),
-            Some(Owner::Connection(id)) => self.front.handle_failed(cx, id),
+            Some(Owner::Connection(id)) => self.front.connections_mut().handle_failed(cx, id),
             Some(Owner::Ice) => {
                 if let Err(failure) = self.network.handle_failed(cx, source, failure) {
                     self.exit = Some(Exit::Failed(failure));
@@ -251,7 +251,10 @@ impl Gateway {
         local: SocketAddr,
         remote: SocketAddr,
     ) -> Option<SourceId> {
-        let accepted = self.front.accept(cx!(self, now), local, remote);
+        let accepted = self
+            .front
+            .connections_mut()
+            .accept(cx!(self, now), local, remote);
         self.settle_events(now);
         accepted
     }
@@ -267,7 +270,10 @@ impl Gateway {
         let cx = cx!(self, now);
         let accepted = match cx.sources.owner(listener) {
             Some(Owner::Listener) => self.front.accept_at(cx, listener, local, remote),
-            Some(Owner::ControlSocket) => self.front.accept_control(cx, local, remote),
+            Some(Owner::ControlSocket) => self
+                .front
+                .connections_mut()
+                .accept_control(cx, local, remote),
             Some(_) | None => None,
         };
         self.settle_events(now);
@@ -289,7 +295,7 @@ impl Gateway {
         let cx = cx!(self, now);
         match cx.sources.owner(source) {
             Some(Owner::Device(id)) => self.devices.handle_input(cx, id, bytes),
-            Some(Owner::Connection(id)) => self.front.handle_input(cx, id, bytes),
+            Some(Owner::Connection(id)) => self.front.connections_mut().handle_input(cx, id, bytes),
             Some(_) | None => return,
         }
         self.settle_events(now);
@@ -300,7 +306,7 @@ impl Gateway {
         let cx = cx!(self, now);
         match cx.sources.owner(source) {
             Some(Owner::Device(id)) => self.devices.handle_closed(cx, id, source),
-            Some(Owner::Connection(id)) => self.front.handle_closed(cx, id),
+            Some(Owner::Connection(id)) => self.front.connections_mut().handle_closed(cx, id),
             Some(_) | None => return,
         }
         self.settle_events(now);
@@ -311,7 +317,7 @@ impl Gateway {
         match self.sources.owner(source) {
             Some(Owner::Device(id)) => self.devices.output(id),
             Some(Owner::Capture(id)) => self.devices.capture_output(id),
-            Some(Owner::Connection(id)) => self.front.output(id),
+            Some(Owner::Connection(id)) => self.front.connections().output(id),
             Some(_) | None => &[],
         }
     }
@@ -322,7 +328,7 @@ impl Gateway {
         match cx.sources.owner(source) {
             Some(Owner::Device(id)) => self.devices.consume(cx, id, n),
             Some(Owner::Capture(id)) => return self.devices.consume_capture(id, n),
-            Some(Owner::Connection(id)) => self.front.consume(cx, id, n),
+            Some(Owner::Connection(id)) => self.front.connections_mut().consume(cx, id, n),
             Some(_) | None => return,
         }
         self.settle_events(now);
@@ -332,7 +338,7 @@ impl Gateway {
     pub fn input_room(&self, source: SourceId) -> usize {
         match self.sources.owner(source) {
             Some(Owner::Device(id)) => self.devices.input_room(id),
-            Some(Owner::Connection(id)) => self.front.input_room(id),
+            Some(Owner::Connection(id)) => self.front.connections().input_room(id),
             Some(_) | None => usize::MAX,
         }
     }
@@ -412,7 +418,7 @@ impl Gateway {
     pub fn handle_shutdown(&mut self, now: Instant) {
         if self.drain.is_some() {
             log::warn!("told to stop a second time: stopping at once");
-            self.devices.log_unwritten();
+            self.devices.table().log_unwritten();
             self.devices.finish_scripts(cx!(self, now));
             self.exit = Some(Exit::Done);
             return;
@@ -456,7 +462,7 @@ impl Gateway {
         self.devices.settle(cx!(self, now));
         self.settle_events(now);
         self.settle_sessions(now);
-        self.front.flush_events(cx!(self, now));
+        self.front.connections_mut().flush_events(cx!(self, now));
         self.settle_events(now);
         if self.drain.is_some() {
             self.step_drain(now);
@@ -497,7 +503,7 @@ impl Gateway {
 
     /// A number that changes whenever a session or an endpoint changes.
     pub fn revision(&self) -> u64 {
-        self.front.published()
+        self.front.connections().published()
     }
 
     // ---- before the first turn ----
@@ -527,7 +533,7 @@ impl Gateway {
             + limits::CONTROL_CONNECTIONS
             + connections
             + usize::from(ports)
-            + 2 * self.devices.len();
+            + 2 * self.devices.table().len();
         if needed > limit {
             log::warn!(
                 "the process may open {limit} files, and with limits.connections = {connections} and content.ports = {ports} it \

@@ -11,8 +11,8 @@ impl Gateway {
         let plural = |n: usize| if n == 1 { "" } else { "s" };
         let sessions = self.sessions.len();
         let mut text = format!("{sessions} session{}", plural(sessions));
-        let states = self.devices.names().filter_map(|(name, id)| {
-            let view = self.devices.view(id)?;
+        let states = self.devices.table().names().filter_map(|(name, id)| {
+            let view = self.devices.table().view(id)?;
             Some((name, view.state.as_str()))
         });
         let states: Vec<_> = states.collect();

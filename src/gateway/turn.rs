@@ -128,7 +128,7 @@ impl Gateway {
             let (holder, asked_by) = (name_of(state.holder), name_of(state.asked_by));
             let wait = state.wait.map(|wait| wait.as_millis());
             let lease = Reply::Lease {
-                endpoint: self.devices.name(endpoint).unwrap_or_default(),
+                endpoint: self.devices.table().name(endpoint).unwrap_or_default(),
                 holder: holder.as_deref(),
                 yours: state.holder == Some(id),
                 asked_by: asked_by.as_deref(),

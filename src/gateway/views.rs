@@ -38,20 +38,21 @@ pub(super) fn endpoint_state(view: &EndpointView) -> EndpointState<'_> {
 impl Views<'_> {
     /// Returns the states of all endpoints that a grant may read, in the order of their names.
     pub(super) fn endpoint_states(self, grant: &Grant) -> Vec<EndpointView> {
-        let all = self.devices.names();
+        let all = self.devices.table().names();
         let seen = all.filter(|(name, _)| grant.allows(name, Verb::Read));
-        seen.filter_map(|(_, id)| self.devices.view(id)).collect()
+        seen.filter_map(|(_, id)| self.devices.table().view(id))
+            .collect()
     }
 
     pub(super) fn endpoints(self, grant: &Grant) -> Value {
-        let all = self.devices.names();
+        let all = self.devices.table().names();
         let seen = all.filter(|(name, _)| grant.allows(name, Verb::Read));
         let all: Vec<Value> = seen.filter_map(|(_, id)| self.endpoint(id)).collect();
         json!({"endpoints": all})
     }
 
     pub(super) fn endpoint(self, id: EndpointId) -> Option<Value> {
-        let report = self.devices.report(id)?;
+        let report = self.devices.table().report(id)?;
         let mut json = json!({
             "name": report.config.name,
             "kind": report.config.kind.as_str(),
@@ -160,7 +161,7 @@ impl Views<'_> {
         let open = channels.filter(|(_, channel)| channel.binding != Binding::Closing);
         open.map(|(_, channel)| {
             let route = match channel.binding {
-                Binding::Route(route) => self.devices.route(route),
+                Binding::Route(route) => self.devices.table().route(route),
                 Binding::Unbound | Binding::Control | Binding::Closing => None,
             };
             channel_json(channel, route.as_ref())

@@ -87,14 +87,14 @@ impl Gateway {
             DeviceEvent::Lost { endpoint, count } => self.tell_lost(endpoint, count),
             DeviceEvent::Leased { endpoint, holder } => {
                 let holder = holder.and_then(|id| self.sessions.name(id));
-                let name = self.devices.name(endpoint);
+                let name = self.devices.table().name(endpoint);
                 let (shown, nobody) = (name.unwrap_or_default(), "nobody");
                 log::debug!(
                     "endpoint {shown}: the lease has {}",
                     holder.unwrap_or(nobody)
                 );
                 let event = json!({"endpoint": name, "holder": holder});
-                self.front.publish("lease", &event);
+                self.front.connections_mut().publish("lease", &event);
             }
             DeviceEvent::Stopped(stop) => self.tell_stopped(stop),
             DeviceEvent::ChannelFailed {
@@ -128,14 +128,18 @@ impl Gateway {
 
     /// Tells the rendezvous which UDP ports are ours: messages that are redirected there would go round for ever.
     pub(super) fn note_own_ports(&mut self) {
-        let ports = self.devices.local_ports().chain(self.network.ports());
+        let ports = self
+            .devices
+            .table()
+            .local_ports()
+            .chain(self.network.ports());
         self.rendezvous.set_own_ports(ports.collect());
     }
 
     /// Tells every session with a channel to a device that vanished how many queued bytes are lost.
     fn tell_lost(&mut self, id: EndpointId, count: Count) {
-        let endpoint = self.devices.name(id).unwrap_or_default();
-        for session in self.devices.sessions_at(id) {
+        let endpoint = self.devices.table().name(id).unwrap_or_default();
+        for session in self.devices.table().sessions_at(id) {
             self.sessions.tell(
                 session,
                 &Reply::Lost {
@@ -149,15 +153,15 @@ impl Gateway {
 
     /// Tells every session with a channel to a machine, and the readers of events, that it was stopped.
     fn tell_stopped(&mut self, stop: Stop) {
-        let endpoint = self.devices.name(stop.endpoint).unwrap_or_default();
+        let endpoint = self.devices.table().name(stop.endpoint).unwrap_or_default();
         let writer = stop.writer.and_then(|id| self.sessions.name(id));
         let writer = writer.map(str::to_owned);
         let millis = u64::try_from(stop.timeout.as_millis()).unwrap_or(u64::MAX);
         let event = json!({
             "endpoint": endpoint, "session": writer, "timeout_ms": millis, "fired": stop.fired,
         });
-        self.front.publish("deadman", &event);
-        for reader in self.devices.sessions_at(stop.endpoint) {
+        self.front.connections_mut().publish("deadman", &event);
+        for reader in self.devices.table().sessions_at(stop.endpoint) {
             self.sessions.tell(
                 reader,
                 &Reply::Deadman {
@@ -192,7 +196,7 @@ impl Gateway {
                     if !matches!(state, ConnectionState::Closed | ConnectionState::Failed) {
                         let name = self.sessions.name(id);
                         let event = json!({"id": name, "state": state.as_str()});
-                        self.front.publish("session", &event);
+                        self.front.connections_mut().publish("session", &event);
                     }
                 }
             }
@@ -211,7 +215,7 @@ impl Gateway {
         }
         let (name, state) = (&ended.name, ended.state.as_str());
         let event = json!({"id": name, "state": state, "reason": ended.reason.to_string()});
-        self.front.publish("session", &event);
+        self.front.connections_mut().publish("session", &event);
         if let SessionOwner::Link(link) = ended.owner {
             let failed = ended.state == ConnectionState::Failed;
             let (cx, displaced) = (cx!(self, now), ended.displaced);
@@ -246,7 +250,7 @@ impl Gateway {
         }
         let name = self.sessions.name(begun.id);
         let event = json!({"id": name, "state": "new"});
-        self.front.publish("session", &event);
+        self.front.connections_mut().publish("session", &event);
         self.front.schedule_expiry(cx!(self, now));
         Ok(begun)
     }
@@ -299,10 +303,12 @@ impl Gateway {
             self.devices.forget_rate(id);
         }
         let front = &self.front;
-        let is_of = |request| front.is_of_token(request, id);
+        let is_of = |request| front.connections().is_of_token(request, id);
         for request in self.devices.cancel_requests(is_of) {
             let response = refused(Refusal::Revoked).response();
-            self.front.answer(cx!(self, now), request, response);
+            self.front
+                .connections_mut()
+                .answer(cx!(self, now), request, response);
         }
     }
 
@@ -311,28 +317,48 @@ impl Gateway {
     fn handle_rendezvous_event(&mut self, now: Instant, event: RendezvousEvent) {
         let cx = cx!(self, now);
         match event {
-            RendezvousEvent::Answer(request, response) => self.front.answer(cx, request, response),
-            RendezvousEvent::AcceptBody(request) => self.front.accept_body(cx, request, None),
-            RendezvousEvent::HangUp(request) => self.front.hang_up(cx, request),
+            RendezvousEvent::Answer(request, response) => {
+                self.front.connections_mut().answer(cx, request, response)
+            }
+            RendezvousEvent::AcceptBody(request) => {
+                self.front.connections_mut().accept_body(cx, request, None)
+            }
+            RendezvousEvent::HangUp(request) => self.front.connections_mut().hang_up(cx, request),
             RendezvousEvent::Upgrade {
                 request,
                 purpose,
                 key,
-            } => self.front.upgrade(cx, request, &key, purpose),
+            } => self
+                .front
+                .connections_mut()
+                .upgrade(cx, request, &key, purpose),
             RendezvousEvent::Send(socket, text) => {
-                if self.front.send(cx, socket, &text).is_err() {
+                if self
+                    .front
+                    .connections_mut()
+                    .send(cx, socket, &text)
+                    .is_err()
+                {
                     self.rendezvous.handle_socket_full(cx, socket);
                 }
             }
-            RendezvousEvent::Close(socket, code, why) => self.front.close(cx, socket, code, why),
-            RendezvousEvent::Probe(socket, within) => self.front.probe(cx, socket, within),
+            RendezvousEvent::Close(socket, code, why) => {
+                self.front.connections_mut().close(cx, socket, code, why)
+            }
+            RendezvousEvent::Probe(socket, within) => {
+                self.front.connections_mut().probe(cx, socket, within)
+            }
             RendezvousEvent::ShowRight(Shown::Request(request), right) => {
-                self.front.show_right(request.connection, right);
+                self.front
+                    .connections_mut()
+                    .show_right(request.connection, right);
             }
             RendezvousEvent::ShowRight(Shown::Socket(socket), right) => {
-                self.front.show_right(socket.0, right);
+                self.front.connections_mut().show_right(socket.0, right);
             }
-            RendezvousEvent::Publish(kind, data) => self.front.publish(kind, &data),
+            RendezvousEvent::Publish(kind, data) => {
+                self.front.connections_mut().publish(kind, &data)
+            }
             RendezvousEvent::Gather(link) => self.network.gather(cx, Ticket::Link(link)),
             RendezvousEvent::ListAddresses => cx.sources.ask(Command::ListAddresses),
             other => self.handle_link_event(now, other),
@@ -457,7 +483,9 @@ impl Gateway {
     /// Tells the readers of events, and every session that may read an endpoint, what has become of it.
     pub(super) fn tell_endpoint(&mut self, endpoint: &EndpointState<'_>) {
         use crate::access::scope::Verb;
-        self.front.publish("endpoint", &json!(endpoint));
+        self.front
+            .connections_mut()
+            .publish("endpoint", &json!(endpoint));
         for session in self.sessions.ids() {
             let grant = self.sessions.grant(session);
             if grant.is_some_and(|grant| grant.allows(endpoint.name, Verb::Read)) {

@@ -1,0 +1,211 @@
+//! The endpoints, the routes to them and the sessions' shares of both. Everything here is data and look-ups: nothing is asked of the
+//! event loop, and no deadline is set.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+
+use rustc_hash::FxHashMap;
+
+use super::device::{Device, Role};
+use super::route::Route;
+use super::share::Share;
+use crate::config::{EndpointConfig, Place};
+use crate::drops::Drops;
+use crate::endpoint::Count;
+use crate::ids::{BridgeId, EndpointId, EndpointKind, RouteId, RouteKind, SessionId, SourceId};
+use crate::util::slab::Slab;
+
+/// The limits of the configuration that count here.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// How many bytes may wait on one route.
+    pub(crate) route_queue: usize,
+    /// How many sessions there may be: they share what all routes together may keep.
+    pub(crate) sessions: usize,
+}
+
+/// Counters of routes and devices that are gone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Counted {
+    pub(super) drops: Drops,
+    pub(super) from_peers: Count,
+    pub(super) to_peers: Count,
+}
+
+/// All endpoints and routes.
+pub(crate) struct Table {
+    pub(super) endpoints: Slab<EndpointKind, Device>,
+    /// The endpoints of the configuration, and those that were found on the machine.
+    pub(super) names: BTreeMap<String, EndpointId>,
+    pub(super) routes: Slab<RouteKind, Route>,
+    pub(super) shares: FxHashMap<SessionId, Share>,
+    /// The sockets that only send, for IPv4 and IPv6; made when they are needed.
+    pub(super) senders: [Option<EndpointId>; 2],
+    pub(super) bridges: HashMap<BridgeId, EndpointId>,
+    /// Sessions whose channels may be written to.
+    pub(super) readable: VecDeque<SessionId>,
+    /// Bytes that wait for devices, on all routes.
+    pub(super) queued: usize,
+    /// Bytes of unfinished messages, on all routes.
+    pub(super) held: usize,
+    pub(super) bounds: Bounds,
+    pub(super) counted: Counted,
+}
+
+impl Table {
+    /// Returns no endpoints.
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self {
+            endpoints: Slab::new(),
+            names: BTreeMap::new(),
+            routes: Slab::new(),
+            shares: FxHashMap::default(),
+            senders: [None; 2],
+            bridges: HashMap::new(),
+            readable: VecDeque::with_capacity(16),
+            queued: 0,
+            held: 0,
+            bounds,
+            counted: Counted::default(),
+        }
+    }
+
+    /// Forgets an endpoint's name: from now on nobody finds it, while it is being removed.
+    pub(super) fn forget_name(&mut self, name: &str) {
+        self.names.remove(name);
+    }
+
+    /// Returns the endpoint of this name.
+    pub(crate) fn find(&self, name: &str) -> Option<EndpointId> {
+        self.names.get(name).copied()
+    }
+
+    /// Returns the names of all endpoints that have one, in their order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (&str, EndpointId)> {
+        self.names.iter().map(|(name, id)| (name.as_str(), *id))
+    }
+
+    /// Returns the configuration of an endpoint that has a name.
+    pub(crate) fn config(&self, id: EndpointId) -> Option<&EndpointConfig> {
+        let device = self.endpoints.get(id)?;
+        (device.role == Role::Configured).then_some(&device.config)
+    }
+
+    /// Returns the configurations of all endpoints that have a name.
+    pub(crate) fn configs(&self) -> impl Iterator<Item = (EndpointId, &EndpointConfig)> {
+        let named = self.names.values();
+        named.filter_map(|id| Some((*id, &self.endpoints.get(*id)?.config)))
+    }
+
+    /// Notes where an endpoint stands in the configuration now.
+    pub(super) fn set_place(&mut self, id: EndpointId, place: Place) {
+        if let Some(device) = self.endpoints.get_mut(id) {
+            device.config.place = place;
+        }
+    }
+
+    /// Returns how many endpoints there are, with connections of single channels and content ports.
+    pub(crate) fn len(&self) -> usize {
+        self.endpoints.len()
+    }
+
+    /// Returns whether nothing is on its way to a device.
+    pub(crate) fn is_drained(&self) -> bool {
+        let mut devices = self.endpoints.iter();
+        devices.all(|(_, device)| device.is_drained())
+    }
+
+    /// Logs how much each device has not taken, because that is lost now.
+    pub(crate) fn log_unwritten(&self) {
+        for (_, device) in self.endpoints.iter() {
+            let lost = device.endpoint.output().len() + self.queued_of(&device.waiting);
+            if lost > 0 {
+                let name = &device.config.name;
+                log::warn!("endpoint {name}: {lost} bytes were not written before the stop");
+            }
+        }
+    }
+
+    /// Notes whether a session has a control channel.
+    pub(super) fn set_hears(&mut self, session: SessionId, hears: bool) {
+        if let Some(share) = self.shares.get_mut(&session) {
+            share.hears = hears;
+        }
+    }
+
+    /// Returns whether a session has no channel, and nothing left that is to be delivered.
+    pub(crate) fn is_emptied(&self, session: SessionId) -> bool {
+        let share = self.shares.get(&session);
+        share.is_none_or(|share| share.routes.is_empty() && share.lingering.is_empty())
+    }
+
+    /// Puts a session on the list of those whose channels may be written to.
+    pub(super) fn touch(&mut self, session: SessionId) {
+        if let Some(share) = self.shares.get_mut(&session)
+            && !std::mem::replace(&mut share.touched, true)
+        {
+            self.readable.push_back(session);
+        }
+    }
+
+    /// Puts every session with a channel to an endpoint on that list: it may have something to be sent.
+    pub(super) fn touch_readers(&mut self, id: EndpointId) {
+        let Some(device) = self.endpoints.get(id) else {
+            return;
+        };
+        for route in &device.routes {
+            if let Some(route) = self.routes.get(*route)
+                && let Some(share) = self.shares.get_mut(&route.session)
+                && !std::mem::replace(&mut share.touched, true)
+            {
+                self.readable.push_back(route.session);
+            }
+        }
+    }
+
+    /// Returns the sessions with a channel to an endpoint, each once.
+    pub(crate) fn sessions_at(&self, id: EndpointId) -> BTreeSet<SessionId> {
+        let device = self.endpoints.get(id);
+        let routes = device.into_iter().flat_map(|device| &device.routes);
+        routes
+            .filter_map(|id| Some(self.routes.get(*id)?.session))
+            .collect()
+    }
+
+    /// Returns an endpoint with all of its connections.
+    pub(super) fn family(&self, id: EndpointId) -> impl Iterator<Item = (EndpointId, &Device)> {
+        let devices = self.endpoints.iter();
+        devices.filter(move |(other, device)| *other == id || device.parent() == Some(id))
+    }
+
+    pub(super) fn known_sender(&self, to: IpAddr) -> Option<EndpointId> {
+        let sender = self.senders.get(usize::from(to.is_ipv6()));
+        sender.copied().flatten()
+    }
+
+    /// Returns the socket that a datagram of a device goes out by: its own, unless that one reaches nothing there.
+    pub(super) fn socket_to(&self, id: EndpointId, remote: SocketAddr) -> Option<SourceId> {
+        let device = self.endpoints.get(id)?;
+        let is_enough = match device.role {
+            Role::Port(bind) | Role::Sender(bind) => reaches(bind.ip(), remote.ip()),
+            Role::Configured | Role::Instance(_) | Role::Bridge => true,
+        };
+        if is_enough {
+            return device.source;
+        }
+        let sender = self.known_sender(remote.ip())?;
+        self.endpoints.get(sender)?.source
+    }
+
+    /// Returns the UDP ports that sockets of devices are bound to.
+    pub(crate) fn local_ports(&self) -> impl Iterator<Item = u16> {
+        let devices = self.endpoints.iter();
+        devices.filter_map(|(_, device)| Some(device.local?.port()))
+    }
+}
+
+/// Returns whether a socket that is bound there can send to an address: one that is bound to loopback reaches nothing else.
+fn reaches(bound: IpAddr, to: IpAddr) -> bool {
+    bound.is_ipv4() == to.is_ipv4()
+        && (bound.is_unspecified() || bound.is_loopback() == to.is_loopback())
+}

@@ -1,0 +1,64 @@
+//! Responses to failed token checks, held back to slow down guessing.
+
+use std::time::{Duration, Instant};
+
+use super::Front;
+use super::event::TimerKey;
+use crate::api::problem::Problem;
+use crate::http::Response;
+use crate::ids::RequestId;
+use crate::sources::Context;
+
+/// How long the response to a wrong token is held back.
+const DELAY: Duration = Duration::from_millis(500);
+/// More responses are held back only if clients guess from many places at once.
+const MAX_DELAYED: usize = 256;
+/// A response that is held back.
+pub(super) struct Delayed {
+    at: Instant,
+    request: RequestId,
+    response: Response,
+}
+
+impl Front {
+    /// Answers a request with a problem; one that looks like guessing is answered later.
+    pub(crate) fn refuse(&mut self, cx: &mut Context<'_>, request: RequestId, problem: &Problem) {
+        if problem.is_guess() {
+            self.answer_later(cx, request, problem.response());
+        } else {
+            self.connections.answer(cx, request, problem.response());
+        }
+    }
+
+    /// Answers a client that guesses, later.
+    pub(super) fn answer_later(
+        &mut self,
+        cx: &mut Context<'_>,
+        request: RequestId,
+        response: Response,
+    ) {
+        if self.delayed.len() >= MAX_DELAYED {
+            return self.connections.answer(cx, request, response);
+        }
+        let at = cx.now + DELAY;
+        self.delayed.push_back(Delayed {
+            at,
+            request,
+            response,
+        });
+        if !self.connections.timers.is_set(TimerKey::Delayed) {
+            self.connections.timers.set(TimerKey::Delayed, Some(at));
+        }
+    }
+
+    pub(super) fn answer_delayed(&mut self, cx: &mut Context<'_>) {
+        while self.delayed.front().is_some_and(|it| it.at <= cx.now)
+            && let Some(delayed) = self.delayed.pop_front()
+        {
+            self.connections
+                .answer(cx, delayed.request, delayed.response);
+        }
+        let next = self.delayed.front().map(|delayed| delayed.at);
+        self.connections.timers.set(TimerKey::Delayed, next);
+    }
+}
