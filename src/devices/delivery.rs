@@ -3,15 +3,13 @@
 //! A message is offered to its device at once, and waits on its route when the device has no room. Waiting routes are served in
 //! turns of equal bytes (deficit round robin), and no later message of the same device passes them.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use super::route::Route;
 use super::transcode::Transcoder;
 use super::waiting::Offered;
-use super::{ChannelFault, DeviceEvent, Devices, TimerKey};
+use super::{ChannelFault, Devices, TimerKey};
 use crate::channel::ChannelKey;
-use crate::drops::Direction;
 use crate::endpoint::{Count, DropReason, Message};
 use crate::ids::{EndpointId, RouteId, SessionId};
 use crate::limits;

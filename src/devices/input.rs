@@ -3,11 +3,10 @@
 use std::net::SocketAddr;
 
 use super::device::Role;
-use super::report::EndpointView;
-use super::{DeviceEvent, Devices, TimerKey};
+use super::{DeviceEvent, Devices};
 use crate::config::EndpointKind;
 use crate::drops::Direction;
-use crate::endpoint::{Action, Count, DropReason, Failure, FailureKind};
+use crate::endpoint::{Count, DropReason, Failure, FailureKind};
 use crate::ids::{EndpointId, SourceId};
 use crate::sources::{Command, Context, Owner};
 

@@ -2,10 +2,8 @@
 //!
 //! Each connection is a device like others, but without a name, and with a parent that has one.
 
-use std::time::Duration;
-
 use super::device::{Device, Role};
-use super::{ChannelFault, Devices, TimerKey};
+use super::{ChannelFault, Devices};
 use crate::config::{EndpointConfig, EndpointKind, Meeting};
 use crate::endpoint;
 use crate::ids::{EndpointId, RouteId};

@@ -9,7 +9,7 @@ use crate::config::{EndpointConfig, EndpointKind, MessageType, Place, Traffic, U
 use crate::endpoint::bridge::Bridge;
 use crate::endpoint::content::Content;
 use crate::endpoint::{Endpoint, Failure};
-use crate::ids::{BridgeId, EndpointId, RouteId, SourceId};
+use crate::ids::{BridgeId, EndpointId, RouteId};
 use crate::sources::Context;
 
 impl Devices {
@@ -25,7 +25,7 @@ impl Devices {
     }
 
     /// Returns the socket that sends to an address of this family, and makes it if there is none.
-    pub(crate) fn sender_to(&mut self, cx: &mut Context<'_>, to: IpAddr) -> EndpointId {
+    pub(super) fn sender_to(&mut self, cx: &mut Context<'_>, to: IpAddr) -> EndpointId {
         if let Some(sender) = self.table.known_sender(to) {
             return sender;
         }
@@ -40,6 +40,11 @@ impl Devices {
         }
         self.after_endpoint(cx, sender);
         sender
+    }
+
+    /// Makes the socket that sends to an address of this family, if there is none.
+    pub(crate) fn prepare_sender(&mut self, cx: &mut Context<'_>, to: IpAddr) {
+        self.sender_to(cx, to);
     }
 
     /// Returns the device of a bridge, and makes it if there is none.

@@ -3,15 +3,13 @@
 //! From the moment a script has its turn no bytes of peers go to the device, so that what a peer sends behind its script (at another
 //! speed, say) does not overtake it.
 
-use std::time::Duration;
-
 use super::device::Device;
 use super::flow::LINE_PATIENCE;
 use super::script::{Expected, Job, Phase};
-use super::{After, Asker, DeviceEvent, Devices, NoRoute, Outcome, TimerKey};
+use super::{After, Asker, Devices, NoRoute};
 use crate::endpoint::DeviceState;
 use crate::endpoint::line::{LineFault, LineStatus, LineStep};
-use crate::endpoint::script::{Script, Step};
+use crate::endpoint::script::Script;
 use crate::ids::{EndpointId, RequestId, RouteId, SessionId};
 use crate::sources::{Command, Context};
 

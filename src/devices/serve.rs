@@ -6,7 +6,7 @@ use super::{ChannelFault, DeviceEvent, Devices};
 use crate::channel::{PeerWriter, Written};
 use crate::drops::Direction;
 use crate::endpoint::{Count, DropReason, Endpoint, LagPolicy, Outgoing};
-use crate::ids::{EndpointId, RouteId, SessionId};
+use crate::ids::{RouteId, SessionId};
 use crate::limits;
 use crate::sources::Context;
 

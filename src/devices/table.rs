@@ -12,7 +12,7 @@ use super::share::Share;
 use crate::config::{EndpointConfig, Place};
 use crate::drops::Drops;
 use crate::endpoint::Count;
-use crate::ids::{BridgeId, EndpointId, EndpointKind, RouteId, RouteKind, SessionId, SourceId};
+use crate::ids::{BridgeId, EndpointId, EndpointKind, RouteKind, SessionId, SourceId};
 use crate::util::slab::Slab;
 
 /// The limits of the configuration that count here.

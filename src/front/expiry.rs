@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Front;
 use super::event::{FrontEvent, TimerKey, TokenEnd};
-use crate::access::{self, Access};
+use crate::access::{self};
 use crate::api::problem::Problem;
 use crate::http::Response;
 use crate::ids::RequestId;

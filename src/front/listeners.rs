@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Front;
-use super::event::{FrontEvent, TimerKey};
-use crate::endpoint::{Failure, FailureKind};
 use crate::ids::SourceId;
 use crate::sources::{Command, Context, Owner};
 

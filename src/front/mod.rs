@@ -96,7 +96,7 @@ impl Front {
     ) -> Self {
         let mut hosts = own_names.clone();
         hosts.extend(config.http.hosts.iter().cloned());
-        let is_beyond = |addr: &std::net::SocketAddr| !addr.ip().is_loopback();
+        let is_beyond = |addr: &SocketAddr| !addr.ip().is_loopback();
         let mut front = Self {
             connections: Connections::new(config.limits.connections),
             policy: Policy::new(hosts, config.http.allowed_origins.clone()),

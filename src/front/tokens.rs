@@ -11,7 +11,6 @@ use super::event::TokenEnd;
 use crate::access::scope::{Grant, Scope, TokenLimits};
 use crate::access::tries::Guess;
 use crate::access::{Entry, NotMade, UnixTime, Wanted, tickets};
-use crate::api::Resource;
 use crate::api::problem::Problem;
 use crate::http::Response;
 use crate::ids::RequestId;

@@ -6,24 +6,23 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::control::Denied;
-use super::views::{self, endpoint_state};
-use super::wiring::{Offer, Ticket};
+use super::lookups::Denied;
+use super::metrics::Figures;
+use super::ticket::{Offer, Ticket};
+use super::views::{endpoint_state, fresh_json};
 use super::{Gateway, cx};
 use crate::access::locality::Locality;
-use crate::access::places::Claimant;
 use crate::access::scope::Grant;
 use crate::access::visitors::Right;
 use crate::api::origin::Caller;
 use crate::api::problem::Problem;
 use crate::api::{Action, Resource, authority, check_content_type};
-use crate::devices::{After, Asker, Outcome};
-use crate::endpoint::line::{LineFault, LineStatus};
+use crate::devices::{After, Asker};
 use crate::endpoint::script::Script;
-use crate::front::{Asked, NotLocal, rfc3339};
+use crate::front::{Asked, NotLocal};
 use crate::http::{Method, RequestHead, Response};
 use crate::ice::gatherer::Vantage;
-use crate::ids::{ConnectionId, EndpointId, RequestId, SessionId};
+use crate::ids::{ConnectionId, RequestId, SessionId};
 use crate::session::Session;
 use crate::session::control::Wish;
 use crate::session::set::{Begin, BeginError, Bye, Candidates, Description, SessionOwner};
@@ -85,21 +84,21 @@ impl Gateway {
         match (&asked.resource, asked.action) {
             (Resource::Sessions, Action::Post) => {
                 check_content_type(head, whip::SDP, "Accept-Post")?;
-                let claimant = self.claimant(request, &asked.grant);
+                let claimant = self.views().claimant(request, &asked.grant);
                 let (grant, owner) = (&asked.grant, SessionOwner::Api);
                 let room = self.sessions.check_room(grant, &claimant, owner);
                 room.map(|_| ()).map_err(|why| refused_session(&why))
             }
             (Resource::Session(name), Action::Patch) => {
-                self.find_session(name, &asked.grant)?;
+                self.views().find_session(name, &asked.grant)?;
                 check_content_type(head, whip::FRAGMENT, "Accept-Patch")
             }
             (Resource::Line(name) | Resource::Lease(name), Action::Post) => {
-                self.find_endpoint(name)?;
+                self.views().find_endpoint(name)?;
                 check_content_type(head, JSON, "Accept-Post")
             }
             (Resource::Endpoint(name), Action::Put) => {
-                self.check_configurable(name)?;
+                self.views().check_configurable(name)?;
                 check_content_type(head, JSON, "Accept")
             }
             _ => Ok(()),
@@ -119,7 +118,7 @@ impl Gateway {
                 Ok(None)
             }
             (Resource::Session(name), Action::Patch) => {
-                let found = self.find_session(name, &asked.grant);
+                let found = self.views().find_session(name, &asked.grant);
                 found.and_then(|id| self.patch_session(now, id, asked.if_match.as_deref(), &body))
             }
             (Resource::Line(name), Action::Post) => self.post_line(now, request, name, &body),
@@ -154,12 +153,12 @@ impl Gateway {
             }
             Resource::Sessions => fresh(self.views().sessions(now, grant)),
             Resource::Session(name) => {
-                let id = self.find_session(name, grant)?;
+                let id = self.views().find_session(name, grant)?;
                 fresh(self.views().session(now, id).unwrap_or_default())
             }
             Resource::Endpoints => fresh(self.views().endpoints(grant)),
             Resource::Endpoint(name) => {
-                let id = self.find_endpoint(name)?;
+                let id = self.views().find_endpoint(name)?;
                 // A serial line is asked how it is; the response comes with its answer.
                 if self.devices.look(cx!(self, now), id, request) {
                     return Ok(None);
@@ -171,7 +170,13 @@ impl Gateway {
                 self.ask_ports(request);
                 Ok(None)
             }
-            Resource::Access => fresh(self.access_json(now, request, grant)),
+            Resource::Access => {
+                if grant.admin {
+                    // For the next time: an address may have come.
+                    self.network.list(cx!(self, now));
+                }
+                fresh(self.views().access(request, grant))
+            }
             Resource::Tokens => fresh(self.front.tokens_json()),
             Resource::Line(_)
             | Resource::Lease(_)
@@ -188,10 +193,12 @@ impl Gateway {
                 Ok(None)
             }
             Resource::Health => Ok(Some(text("ok\n"))),
-            Resource::Ready if self.is_ready() => Ok(Some(text("ready\n"))),
+            Resource::Ready if self.sources.is_ready() && self.drain.is_none() => {
+                Ok(Some(text("ready\n")))
+            }
             Resource::Ready => Err(Problem::new(503, "starting or shutting down")),
             Resource::Metrics => {
-                let body = self.metrics_text(now).into_bytes();
+                let body = self.figures(now).text().into_bytes();
                 let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
                 Ok(Some(Response::new(200).body(kind, body)))
             }
@@ -199,10 +206,22 @@ impl Gateway {
         }
     }
 
+    fn figures(&self, now: Instant) -> Figures<'_> {
+        Figures {
+            uptime: now.saturating_duration_since(self.clock.started),
+            sources: &self.sources,
+            front: &self.front,
+            table: self.devices.table(),
+            network: &self.network,
+            sessions: &self.sessions,
+            rendezvous: &self.rendezvous,
+        }
+    }
+
     fn delete(&mut self, now: Instant, request: RequestId, asked: &Asked) -> Done {
         match &asked.resource {
             Resource::Session(name) => {
-                let id = self.find_session(name, &asked.grant)?;
+                let id = self.views().find_session(name, &asked.grant)?;
                 self.sessions.say_bye(cx!(self, now), id, Bye::Disconnected);
                 self.take_news(now, id);
                 Ok(Some(Response::new(200)))
@@ -221,23 +240,6 @@ impl Gateway {
     }
 
     // ---- sessions ----
-
-    /// Returns the session of this name, if a grant has a right to know of it.
-    fn find_session(&self, name: &str, grant: &Grant) -> Result<SessionId, Problem> {
-        let found = self.sessions.find(name);
-        let found = found.filter(|id| self.views().may_see(grant, *id));
-        found.ok_or_else(|| Problem::new(404, "there is no session with this id").at("path"))
-    }
-
-    /// Returns whose places a session takes that is asked for over HTTP.
-    fn claimant(&self, request: RequestId, grant: &Grant) -> Claimant {
-        Claimant {
-            token: grant.token.as_ref().map(|holder| holder.id.clone()),
-            is_admin: grant.admin,
-            ..Claimant::default()
-        }
-        .at(self.front.connections().remote_of(request))
-    }
 
     fn park_offer(&mut self, now: Instant, request: RequestId, grant: Grant, body: Vec<u8>) {
         let remote = self.front.connections().remote_of(request);
@@ -274,7 +276,7 @@ impl Gateway {
             self.sessions.count_refused();
             return Err(problem);
         }
-        let claimant = self.claimant(offer.request, &offer.grant);
+        let claimant = self.views().claimant(offer.request, &offer.grant);
         let begin = Begin {
             how: Description::Answer(&offer.body),
             owner: SessionOwner::Api,
@@ -331,13 +333,8 @@ impl Gateway {
 
     // ---- endpoints ----
 
-    pub(super) fn find_endpoint(&self, name: &str) -> Result<EndpointId, Problem> {
-        let found = self.devices.table().find(name);
-        found.ok_or_else(no_endpoint)
-    }
-
     fn post_line(&mut self, now: Instant, request: RequestId, name: &str, body: &[u8]) -> Done {
-        let endpoint = self.find_endpoint(name)?;
+        let endpoint = self.views().find_endpoint(name)?;
         let fields: LineBody<'_> = parse(body)?;
         let script = Script::parse(fields.script.map_or("[]", RawValue::get)).map_err(|bad| {
             let place = bad.step.map(|step| format!("do[{step}]"));
@@ -352,35 +349,8 @@ impl Gateway {
         Ok(None)
     }
 
-    /// Answers a request whose script has ended.
-    pub(super) fn answer_line(&mut self, now: Instant, request: RequestId, outcome: Outcome) {
-        let done = match outcome {
-            Ok(status) => Ok(Some(fresh_json(&json!({"line": views::line(&status)})))),
-            Err((step, fault)) => Err(line_problem(step, &fault)),
-        };
-        self.finish(now, request, done);
-    }
-
-    /// Answers `GET /endpoints/{name}`: its line was looked at.
-    pub(super) fn answer_endpoint(
-        &mut self,
-        now: Instant,
-        request: RequestId,
-        endpoint: EndpointId,
-        line: Option<&LineStatus>,
-    ) {
-        let view = self.views().endpoint(endpoint);
-        let done = view.ok_or_else(no_endpoint).map(|mut json| {
-            if let (Some(status), Some(fields)) = (line, json.as_object_mut()) {
-                fields.insert("line".to_owned(), views::line(status));
-            }
-            Some(fresh_json(&json))
-        });
-        self.finish(now, request, done);
-    }
-
     fn post_lease(&mut self, now: Instant, name: &str, body: &[u8]) -> Done {
-        let endpoint = self.find_endpoint(name)?;
+        let endpoint = self.views().find_endpoint(name)?;
         let fields: LeaseBody = parse(body)?;
         let wish = Wish::parse(&fields.what, false, fields.to)
             .map_err(|detail| Problem::new(400, &detail).at("do"))?;
@@ -394,32 +364,6 @@ impl Gateway {
     }
 
     // ---- the gateway itself ----
-
-    /// `GET /access`: what the caller may do, and with which gateway it speaks. Administrators are also told under which names and
-    /// addresses others reach the gateway, to make links of.
-    fn access_json(&mut self, now: Instant, request: RequestId, grant: &Grant) -> Value {
-        if grant.admin {
-            // For the next time: an address may have come.
-            self.network.list(cx!(self, now));
-        }
-        let way = self.front.connections().way_of(request);
-        let expires = self.front.token_of(grant).and_then(|token| token.expires);
-        json!({
-            "token": grant.token.as_ref().map(|holder| &holder.name),
-            "loopback": way.is_loopback,
-            "tls": way.is_tls,
-            "port": self.front.network_port(),
-            "admin": grant.admin,
-            "scopes": grant.scopes,
-            "expires": expires.map(rfc3339),
-            "fingerprints": {
-                "dtls": self.sessions.fingerprint(),
-                "tls": self.front.tls().map(|tls| &tls.fingerprint),
-            },
-            "configure": grant.admin && self.config.may_configure(),
-            "hosts": grant.admin.then(|| self.front.outside_hosts()),
-        })
-    }
 
     /// Tells a new reader of events how things are.
     pub(super) fn show_state(&mut self, now: Instant, reader: ConnectionId) {
@@ -577,36 +521,12 @@ fn refused_session(why: &BeginError) -> Problem {
     }
 }
 
-fn line_problem(step: Option<usize>, fault: &LineFault) -> Problem {
-    let status = match fault {
-        LineFault::Unsupported | LineFault::NoLine => 422,
-        LineFault::Absent | LineFault::Denied(_) => 409,
-        LineFault::Busy => 503,
-        LineFault::Failed(_) => 502,
-    };
-    let problem = Problem::new(status, &fault.to_string());
-    match step {
-        Some(step) => problem.at(&format!("do[{step}]")),
-        None => problem,
-    }
-}
-
 fn nothing_here() -> Problem {
     Problem::new(404, "there is nothing at this path").at("path")
 }
 
-fn no_endpoint() -> Problem {
-    Problem::new(404, "no endpoint has this name").at("path")
-}
-
 fn text(text: &str) -> Response {
     Response::new(200).body("text/plain; charset=utf-8", text.as_bytes().to_vec())
-}
-
-/// Returns a response that no cache may keep.
-pub(super) fn fresh_json(value: &Value) -> Response {
-    let fresh = Response::new(200).header("Cache-Control", "no-store");
-    fresh.body(JSON, value.to_string().into_bytes())
 }
 
 fn options(resource: &Resource, caller: &Caller) -> Response {

@@ -11,9 +11,9 @@ use crate::devices::Bind;
 use crate::ids::{EndpointId, LinkId, RouteId, SessionId};
 use crate::limits;
 use crate::payload::Serialization;
-use crate::session::channels::{Binding, Reliability};
-use crate::session::control;
-use crate::session::set::{Ending, SessionOwner};
+use crate::session::channels::Binding;
+use crate::session::set::Ending;
+use crate::signaling::rendezvous::Target;
 
 /// How a channel is bound.
 struct Plan {
@@ -24,43 +24,14 @@ struct Plan {
 }
 
 impl Gateway {
-    /// Decides about a channel that has opened.
-    pub(super) fn handle_channel_open(&mut self, now: Instant, id: SessionId, key: ChannelKey) {
-        let (Some(channel), Some(owner)) =
-            (self.sessions.channel(id, key), self.sessions.owner(id))
-        else {
-            return;
-        };
-        let label = channel.label.clone();
-        let nothing_lives = Reliability::MaxPacketLifetime { lifetime: 0 };
-        let is_stillborn = channel.reliability == nothing_lives;
-        if self.fault.is_some_and(|fault| fault == label) {
-            return self.sessions.panic_in(cx!(self, now), id);
-        }
-        let most = self.limits.channels_per_session;
-        if self.drain.is_some() {
-            let detail = "the gateway is shutting down";
-            return self.refuse_channel(now, id, key, "draining", detail);
-        }
-        if self.sessions.open_channels(id) > most {
-            let detail = format!("a session has at most {most}");
-            return self.refuse_channel(now, id, key, "too-many-channels", &detail);
-        }
-        if is_stillborn {
-            // SCTP would throw away whatever we send before it was sent once.
-            let detail =
-                "with maxPacketLifeTime 0 nothing can be sent back; maxRetransmits 0 sends it once";
-            return self.refuse_channel(now, id, key, "bad-reliability", detail);
-        }
-        match owner {
-            SessionOwner::Link(link) => self.open_link_channel(now, id, key, link, &label),
-            SessionOwner::Api if label == control::LABEL => self.open_control(now, id, key),
-            SessionOwner::Api => self.open_named_channel(now, id, key, &label),
-        }
-    }
-
     /// Binds a channel to the endpoint that its label names.
-    fn open_named_channel(&mut self, now: Instant, id: SessionId, key: ChannelKey, label: &str) {
+    pub(super) fn open_named_channel(
+        &mut self,
+        now: Instant,
+        id: SessionId,
+        key: ChannelKey,
+        label: &str,
+    ) {
         if label.is_empty() || label.len() > limits::LABEL {
             let detail = format!("a label has 1 to {} bytes", limits::LABEL);
             return self.refuse_channel(now, id, key, "bad-label", &detail);
@@ -82,7 +53,7 @@ impl Gateway {
     }
 
     /// Binds the channel of a connection between peers to what that connection is for.
-    fn open_link_channel(
+    pub(super) fn open_link_channel(
         &mut self,
         now: Instant,
         id: SessionId,
@@ -150,7 +121,6 @@ impl Gateway {
             "endpoint": bound, "state": "opened",
         });
         self.front.connections_mut().publish("channel", &event);
-        self.settle_device_events(now);
         Some(route)
     }
 
@@ -206,31 +176,12 @@ impl Gateway {
         }
     }
 
-    /// A channel was closed, by either side.
-    pub(super) fn handle_channel_closed(&mut self, now: Instant, id: SessionId, key: ChannelKey) {
-        let Some(channel) = self.sessions.remove_channel(id, key) else {
-            return;
-        };
-        match channel.binding {
-            Binding::Route(route) => {
-                let label = &channel.label;
-                let event = json!({
-                    "session": self.sessions.name(id), "channel": channel.stream, "label": label,
-                    "endpoint": label, "state": "closed", "reason": "peer",
-                });
-                self.front.connections_mut().publish("channel", &event);
-                self.devices.deliver_then_unbind(cx!(self, now), route);
-                self.settle_device_events(now);
-                // PeerJS and SkyWay-JS have one connection for each channel: without it the session has nothing to live for but
-                // what is still to be delivered.
-                let is_of_link = matches!(self.sessions.owner(id), Some(SessionOwner::Link(_)));
-                if is_of_link && self.devices.table().is_emptied(id) {
-                    self.close_session(now, id, "its channel was closed");
-                }
-            }
-            Binding::Control => self.devices.set_hears(id, false),
-            // Said when it was decided.
-            Binding::Unbound | Binding::Closing => {}
+    /// Returns the device that a channel of a link is bound to.
+    pub(super) fn endpoint_of(&mut self, now: Instant, target: Target) -> EndpointId {
+        match target {
+            Target::Endpoint(id) | Target::Port(id) => id,
+            Target::Bridge(bridge) => self.devices.bridge(bridge),
+            Target::Sender => self.devices.sender(cx!(self, now)),
         }
     }
 }

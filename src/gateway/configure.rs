@@ -5,12 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::api::fresh_json;
+use super::views::fresh_json;
 use super::{Gateway, cx};
 use crate::api::problem::Problem;
-use crate::config::{
-    Config, EndpointConfig, EndpointKind, OwnPlaces, Place, ServedConfig, check_name, endpoint_file,
-};
+use crate::config::{Config, EndpointConfig, Place, ServedConfig, endpoint_file};
 use crate::devices::Bounds;
 use crate::http::Response;
 use crate::ids::{EndpointId, RequestId};
@@ -65,6 +63,11 @@ impl Configured {
     /// Returns whether the API may add and remove endpoints.
     pub(super) fn may_configure(&self) -> bool {
         self.configure
+    }
+
+    /// Returns the endpoints whose files are being written.
+    pub(super) fn pending(&self) -> impl Iterator<Item = &EndpointConfig> {
+        (self.writes.iter()).filter_map(|write| write.endpoint.as_deref())
     }
 
     /// Returns when [`Gateway::handle_own_timeout`] wants to be called.
@@ -211,48 +214,13 @@ impl Gateway {
 
     // ---- over the API ----
 
-    /// Returns an error if the API may not write or remove this endpoint's file.
-    pub(super) fn check_configurable(&self, name: &str) -> Result<(), Problem> {
-        if !self.config.configure {
-            let detail = "the configuration does not allow this: api.configure is false";
-            return Err(Problem::new(403, detail));
-        }
-        check_name(name).map_err(|why| {
-            let detail = format!("an endpoint's name {why}");
-            Problem::new(400, &detail).at("path")
-        })?;
-        // Others in the file of this name would go with it.
-        let own_file = endpoint_file(name);
-        let mut others = self.devices.table().configs().filter(|(_, config)| {
-            let place = &config.place;
-            let is_there = matches!(place, Place::File { file, .. } if file.ends_with(&own_file));
-            is_there && config.name != name
-        });
-        if let Some((_, other)) = others.next() {
-            let detail = format!("{own_file} has endpoint {}, too", other.name);
-            return Err(Problem::new(409, &detail).at("path"));
-        }
-        match self.config_named(name).map(|config| &config.place) {
-            None | Some(Place::Found) => Ok(()),
-            Some(Place::File { file, .. }) if file.ends_with(&endpoint_file(name)) => Ok(()),
-            Some(Place::File { file, line }) => {
-                let detail = format!("this endpoint is in {file}, line {line}: change it there");
-                Err(Problem::new(409, &detail).at("path"))
-            }
-            Some(Place::BuiltIn) => {
-                let detail = "this endpoint is built in; with a configuration file it is not there";
-                Err(Problem::new(409, detail).at("path"))
-            }
-        }
-    }
-
     /// `GET /endpoints/{name}/config`. The answer comes when the file has been read.
     pub(super) fn ask_endpoint_file(
         &mut self,
         request: RequestId,
         name: &str,
     ) -> Result<(), Problem> {
-        self.check_own_file(name)?;
+        self.views().check_own_file(name)?;
         self.config.readers.push((request, name.to_owned()));
         let name = name.to_owned();
         self.sources.ask(Command::ReadEndpoint { name });
@@ -281,30 +249,13 @@ impl Gateway {
         self.settle_events(now);
     }
 
-    /// Returns an error if an endpoint has no file of its own, which the API may read, write and remove.
-    fn check_own_file(&self, name: &str) -> Result<(), Problem> {
-        self.check_configurable(name)?;
-        let config = self.config_named(name);
-        if config.is_some_and(|config| matches!(config.place, Place::File { .. })) {
-            return Ok(());
-        }
-        let detail = "no endpoint of this name has a file of its own";
-        Err(Problem::new(404, detail).at("path"))
-    }
-
-    fn config_named(&self, name: &str) -> Option<&EndpointConfig> {
-        self.devices
-            .table()
-            .config(self.devices.table().find(name)?)
-    }
-
     pub(super) fn put_endpoint(
         &mut self,
         request: RequestId,
         name: &str,
         body: &[u8],
     ) -> Result<(), Problem> {
-        self.check_configurable(name)?;
+        self.views().check_configurable(name)?;
         let value: Value = json::from_body(body)
             .map_err(|error| Problem::new(400, &error.to_string()).at("body"))?;
         let text = crate::config::endpoint_toml(name, &value)
@@ -319,16 +270,16 @@ impl Gateway {
             file: endpoint_file(name),
             line: 1,
         };
-        if let Some(why) = self.own_places().fault(&endpoint.kind) {
+        if let Some(why) = self.views().own_places().fault(&endpoint.kind) {
             return Err(Problem::new(422, &why).at("remote"));
         }
-        self.check_path(&endpoint)?;
+        self.views().check_path(&endpoint)?;
         self.config.writes.push(PendingWrite {
             request,
             name: name.to_owned(),
             endpoint: Some(Box::new(endpoint)),
         });
-        let config = self.config_named(name);
+        let config = self.views().config_named(name);
         let replace = config.is_some_and(|config| matches!(config.place, Place::File { .. }));
         self.sources.ask(Command::WriteEndpoint {
             name: name.to_owned(),
@@ -338,41 +289,12 @@ impl Gateway {
         Ok(())
     }
 
-    /// Returns where this daemon itself can be reached.
-    fn own_places(&self) -> OwnPlaces {
-        OwnPlaces {
-            listeners: self.front.addresses().collect(),
-            addresses: self.network.own_addresses().collect(),
-            control: self.front.control_paths().to_vec(),
-            ice: self.network.ports().collect(),
-        }
-    }
-
-    /// Returns an error if another endpoint has the line or the capture of a new one.
-    fn check_path(&self, new: &EndpointConfig) -> Result<(), Problem> {
-        // An endpoint that was found makes way.
-        let mut kept =
-            (self.devices.table().configs()).filter(|(_, other)| other.place != Place::Found);
-        let is_other = |other: &EndpointConfig| other.name != new.name && new.shares_with(other);
-        let other = kept.find(|(_, other)| is_other(other));
-        // One that is being written counts as well.
-        let mut writes = self.config.writes.iter();
-        let pending = writes.find_map(|write| write.endpoint.as_deref().filter(|it| is_other(it)));
-        match other.map(|(_, other)| other).or(pending) {
-            None => Ok(()),
-            Some(other) => {
-                let detail = format!("endpoint {} has this path", other.name);
-                Err(Problem::new(409, &detail).at("body"))
-            }
-        }
-    }
-
     pub(super) fn delete_endpoint(
         &mut self,
         request: RequestId,
         name: &str,
     ) -> Result<(), Problem> {
-        self.check_own_file(name)?;
+        self.views().check_own_file(name)?;
         self.config.writes.push(PendingWrite {
             request,
             name: name.to_owned(),
@@ -484,7 +406,7 @@ impl Gateway {
                 if let Some(fields) = json.as_object_mut() {
                     let lines = crate::ports::config_lines(port);
                     fields.insert("config".to_owned(), Value::from(lines));
-                    let endpoint = self.endpoint_of_port(port);
+                    let endpoint = self.views().endpoint_of_port(port);
                     fields.insert("endpoint".to_owned(), Value::from(endpoint));
                 }
                 json
@@ -500,28 +422,12 @@ impl Gateway {
         self.settle_events(now);
     }
 
-    /// Returns the name of the endpoint that has this port already.
-    fn endpoint_of_port(&self, port: &Port) -> Option<String> {
-        let names = [
-            Some(port.device.as_str()),
-            port.by_id.as_deref(),
-            port.by_path.as_deref(),
-        ];
-        let found = self.devices.table().configs().find(|(_, config)| {
-            let EndpointKind::Serial { path, .. } = &config.kind else {
-                return false;
-            };
-            names.iter().flatten().any(|name| path.as_os_str() == *name)
-        });
-        found.map(|(_, config)| config.name.clone())
-    }
-
     /// Makes endpoints of ports that no endpoint has. They stay when the port vanishes, absent, like others, so that their channels
     /// stay too.
     fn discover(&mut self, now: Instant, ports: &[Port]) {
         for port in ports {
             let is_free = port.warnings.is_empty() && port.holders.is_empty();
-            if !is_free || self.endpoint_of_port(port).is_some() {
+            if !is_free || self.views().endpoint_of_port(port).is_some() {
                 continue;
             }
             if self.devices.table().find(&port.suggested_name).is_some() {

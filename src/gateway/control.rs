@@ -2,41 +2,21 @@
 
 use std::time::Instant;
 
-use super::views::{self, Views, endpoint_state};
+use serde_json::json;
+
+use super::lookups::{Denied, no_endpoint};
+use super::views::{self, endpoint_state, fresh_json};
 use super::{Gateway, cx};
-use crate::access::scope::{Grant, Verb};
+use crate::access::scope::Verb;
+use crate::api::problem::Problem;
 use crate::channel::ChannelKey;
-use crate::devices::{After, Asker, Heartbeat, LeaseDenied, LeaseWish, NoRoute, Outcome};
-use crate::endpoint::line::LineFault;
+use crate::devices::{After, Asker, Heartbeat, LeaseWish, NoRoute, Outcome};
+use crate::endpoint::line::{LineFault, LineStatus};
 use crate::endpoint::script::Script;
-use crate::ids::{EndpointId, SessionId};
+use crate::ids::{EndpointId, RequestId, SessionId};
 use crate::session::control::{self, BadRequest, LineRequest, Reply, Request, Wish};
 
-/// Why a request is not granted: the reason's word on the wire, and a sentence.
-pub(super) struct Denied {
-    pub(super) reason: &'static str,
-    pub(super) detail: String,
-}
-
-impl Denied {
-    fn new(reason: &'static str, detail: impl Into<String>) -> Self {
-        let detail = detail.into();
-        Self { reason, detail }
-    }
-
-    pub(super) fn unknown_endpoint() -> Self {
-        Self::new("unknown-endpoint", "no endpoint has this name")
-    }
-}
-
 impl Gateway {
-    pub(super) fn views(&self) -> Views<'_> {
-        Views {
-            devices: &self.devices,
-            sessions: &self.sessions,
-        }
-    }
-
     /// Makes a channel the control channel of its session.
     pub(super) fn open_control(&mut self, now: Instant, id: SessionId, key: ChannelKey) {
         let channel = self.sessions.channel(id, key);
@@ -49,7 +29,7 @@ impl Gateway {
             return self.refuse_channel(now, id, key, "duplicate-control-channel", detail);
         }
         let name = self.sessions.name(id).unwrap_or_default().to_owned();
-        let states = self.views().endpoint_states(&self.grant_of(id));
+        let states = self.views().endpoint_states(&self.views().grant_of(id));
         self.sessions.tell(
             id,
             &Reply::Hello {
@@ -88,13 +68,13 @@ impl Gateway {
                 self.sessions.answer(id, &Reply::Pong { id: ping });
             }
             Ok(Request::Endpoints) => {
-                let states = self.views().endpoint_states(&self.grant_of(id));
+                let states = self.views().endpoint_states(&self.views().grant_of(id));
                 let endpoints = states.iter().map(endpoint_state).collect();
                 self.sessions.answer(id, &Reply::Endpoints { endpoints });
             }
             Ok(Request::Line(request)) => self.handle_line_request(now, id, &request),
             Ok(Request::Lease { endpoint, wish }) => {
-                let found = self.find_allowed(id, &endpoint, Verb::Write);
+                let found = self.views().find_allowed(id, &endpoint, Verb::Write);
                 let done = found.and_then(|it| self.wish_lease(now, Some(id), it, &wish));
                 self.tell_denied(id, done);
             }
@@ -103,7 +83,7 @@ impl Gateway {
                 stop,
                 fired,
             }) => {
-                let only = endpoint.map(|name| self.find_allowed(id, &name, Verb::Read));
+                let only = endpoint.map(|name| self.views().find_allowed(id, &name, Verb::Read));
                 let done = only.transpose().map(|only| {
                     let heartbeat = Heartbeat { only, stop, fired };
                     self.devices.handle_heartbeat(cx!(self, now), id, heartbeat);
@@ -123,7 +103,6 @@ impl Gateway {
             }
         }
         self.sessions.touch(id);
-        self.settle_device_events(now);
     }
 
     fn tell_denied(&mut self, id: SessionId, done: Result<(), Denied>) {
@@ -131,24 +110,6 @@ impl Gateway {
             let detail = detail.as_str();
             self.sessions.answer(id, &Reply::Error { reason, detail });
         }
-    }
-
-    /// Returns what a session may do.
-    fn grant_of(&self, id: SessionId) -> Grant {
-        self.sessions.grant(id).cloned().unwrap_or_default()
-    }
-
-    /// Returns the endpoint of this name, if a session may do this with it. Of one that it may not even read nothing is said.
-    fn find_allowed(&self, id: SessionId, name: &str, verb: Verb) -> Result<EndpointId, Denied> {
-        let grant = self.sessions.grant(id);
-        let may = |verb| grant.is_some_and(|grant| grant.allows(name, verb));
-        let found = self.devices.table().find(name).filter(|_| may(Verb::Read));
-        let endpoint = found.ok_or_else(Denied::unknown_endpoint)?;
-        if may(verb) {
-            return Ok(endpoint);
-        }
-        let detail = "the token of this session does not allow that";
-        Err(Denied::new("forbidden", detail))
     }
 
     // ---- leases ----
@@ -177,42 +138,8 @@ impl Gateway {
         let wished = self
             .devices
             .wish_lease(cx!(self, now), asker, endpoint, wish);
-        let denied = wished.map_err(|why| self.describe(why));
-        self.settle_device_events(now);
+        let denied = wished.map_err(|why| self.views().describe(why));
         denied
-    }
-
-    fn describe(&self, why: LeaseDenied) -> Denied {
-        match why {
-            LeaseDenied::UnknownEndpoint => Denied::unknown_endpoint(),
-            LeaseDenied::NotLeased => Denied::new(
-                "no-lease",
-                "every session may write to this endpoint (writers is not \"one\")",
-            ),
-            LeaseDenied::Held(holder) => {
-                let name = holder.and_then(|id| self.sessions.name(id));
-                let name = name.unwrap_or("nobody");
-                Denied::new("lease-held", format!("session {name} has the lease"))
-            }
-            LeaseDenied::AskedAlready => {
-                Denied::new("lease-held", "another session has asked for it already")
-            }
-            LeaseDenied::NotASession => Denied::new(
-                "no-channel",
-                "over HTTP a lease is released or given to a session",
-            ),
-            LeaseDenied::NoChannel => {
-                Denied::new("no-channel", "open a channel to the endpoint first")
-            }
-            LeaseDenied::Forbidden => Denied::new(
-                "forbidden",
-                "the token of that session does not allow writing",
-            ),
-            LeaseDenied::UnknownSession => Denied::new(
-                "unknown-session",
-                "no such session has a channel to the endpoint",
-            ),
-        }
     }
 
     // ---- lines ----
@@ -250,7 +177,9 @@ impl Gateway {
         id: SessionId,
         request: &LineRequest<'_>,
     ) -> Result<(EndpointId, Script, After), Denied> {
-        let endpoint = self.find_allowed(id, &request.endpoint, Verb::Read)?;
+        let endpoint = self
+            .views()
+            .find_allowed(id, &request.endpoint, Verb::Read)?;
         let script = Script::parse(request.script).map_err(|bad| {
             let place = bad.step.map(|step| format!("do[{step}]: "));
             Denied::new("bad-script", format!("{}{bad}", place.unwrap_or_default()))
@@ -270,11 +199,11 @@ impl Gateway {
             let left = self.devices.lingering_route(id, endpoint, request.channel);
             let route = own.or_else(|why| left.ok_or(why)).map_err(no_route)?;
             self.devices.discard(cx!(self, now), route, until);
-            self.settle_device_events(now);
         }
         // A script that waits for a byte blocks all other writers, so it needs the `line` right even without steps.
         if !script.steps.is_empty() || request.after.is_some() {
-            self.find_allowed(id, &request.endpoint, Verb::Line)?;
+            self.views()
+                .find_allowed(id, &request.endpoint, Verb::Line)?;
         }
         Ok((endpoint, script, after))
     }
@@ -304,6 +233,39 @@ impl Gateway {
         };
         self.sessions.answer(session, &line);
     }
+
+    /// Answers a request whose script has ended.
+    pub(super) fn answer_line(&mut self, now: Instant, request: RequestId, outcome: Outcome) {
+        let done = match outcome {
+            Ok(status) => Ok(fresh_json(&json!({"line": views::line(&status)}))),
+            Err((step, fault)) => Err(line_problem(step, &fault)),
+        };
+        let response = done.unwrap_or_else(|problem| problem.response());
+        self.front
+            .connections_mut()
+            .answer(cx!(self, now), request, response);
+    }
+
+    /// Answers `GET /endpoints/{name}`: its line was looked at.
+    pub(super) fn answer_endpoint(
+        &mut self,
+        now: Instant,
+        request: RequestId,
+        endpoint: EndpointId,
+        line: Option<&LineStatus>,
+    ) {
+        let view = self.views().endpoint(endpoint);
+        let done = view.ok_or_else(no_endpoint).map(|mut json| {
+            if let (Some(status), Some(fields)) = (line, json.as_object_mut()) {
+                fields.insert("line".to_owned(), views::line(status));
+            }
+            fresh_json(&json)
+        });
+        let response = done.unwrap_or_else(|problem| problem.response());
+        self.front
+            .connections_mut()
+            .answer(cx!(self, now), request, response);
+    }
 }
 
 fn no_route(why: NoRoute) -> Denied {
@@ -316,5 +278,19 @@ fn no_route(why: NoRoute) -> Denied {
             let detail = "there are several channels: say which, \"channel\"";
             Denied::new("which-channel", detail)
         }
+    }
+}
+
+fn line_problem(step: Option<usize>, fault: &LineFault) -> Problem {
+    let status = match fault {
+        LineFault::Unsupported | LineFault::NoLine => 422,
+        LineFault::Absent | LineFault::Denied(_) => 409,
+        LineFault::Busy => 503,
+        LineFault::Failed(_) => 502,
+    };
+    let problem = Problem::new(status, &fault.to_string());
+    match step {
+        Some(step) => problem.at(&format!("do[{step}]")),
+        None => problem,
     }
 }

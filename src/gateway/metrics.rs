@@ -1,11 +1,17 @@
 //! `GET /metrics`: the counters of all components in one text.
 
-use std::time::Instant;
+use std::time::Duration;
 
-use super::Gateway;
+use super::ticket::Ticket;
 use crate::api::metrics::{self, Family};
+use crate::devices::Table;
 use crate::drops::Direction;
 use crate::endpoint::{Count, DeviceState};
+use crate::front::Front;
+use crate::ice::network::Network;
+use crate::session::set::Sessions;
+use crate::signaling::rendezvous::Rendezvous;
+use crate::sources::Sources;
 
 type Values = Vec<(Vec<(&'static str, String)>, u64)>;
 
@@ -31,9 +37,21 @@ fn single(value: u64) -> Values {
     vec![(Vec::new(), value)]
 }
 
-impl Gateway {
-    pub(super) fn metrics_text(&self, now: Instant) -> String {
-        let mut families = self.gauges(now);
+/// The components whose counters are shown.
+pub(super) struct Figures<'a> {
+    pub(super) uptime: Duration,
+    pub(super) sources: &'a Sources,
+    pub(super) front: &'a Front,
+    pub(super) table: &'a Table,
+    pub(super) network: &'a Network<Ticket>,
+    pub(super) sessions: &'a Sessions,
+    pub(super) rendezvous: &'a Rendezvous,
+}
+
+impl Figures<'_> {
+    /// Returns all counters in the format of Prometheus.
+    pub(super) fn text(&self) -> String {
+        let mut families = self.gauges();
         families.extend(self.hub_counters());
         families.extend(self.session_counters());
         families.extend(self.front_counters());
@@ -43,9 +61,9 @@ impl Gateway {
         metrics::render(families)
     }
 
-    fn gauges(&self, now: Instant) -> Vec<Family> {
-        let uptime = now.saturating_duration_since(self.clock.started).as_secs();
-        let (routes, queued) = self.devices.table().waiting();
+    fn gauges(&self) -> Vec<Family> {
+        let uptime = self.uptime.as_secs();
+        let (routes, queued) = self.table.waiting();
         let hub = self.rendezvous.stats();
         vec![
             counter("uptime_seconds", "Seconds since the start", single(uptime)),
@@ -171,8 +189,8 @@ impl Gateway {
 
     fn device_families(&self) -> Vec<Family> {
         let [mut open, mut from_device, mut to_device] = [Vec::new(), Vec::new(), Vec::new()];
-        for id in self.devices.table().named() {
-            let Some(report) = self.devices.table().report(id) else {
+        for id in self.table.named() {
+            let Some(report) = self.table.report(id) else {
                 continue;
             };
             let labels = vec![("endpoint", report.config.name.clone())];
@@ -194,7 +212,7 @@ impl Gateway {
     }
 
     fn message_families(&self) -> Vec<Family> {
-        let totals = self.devices.table().totals();
+        let totals = self.table.totals();
         let way = |direction: Direction| vec![("direction", direction.as_str().to_owned())];
         let both = |of: fn(Count) -> u64| {
             vec![

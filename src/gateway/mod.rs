@@ -8,11 +8,13 @@ mod channels;
 mod configure;
 mod control;
 mod drain;
+mod lookups;
 mod metrics;
+mod sessions;
 mod status;
 #[cfg(test)]
 mod tests;
-mod turn;
+mod ticket;
 mod views;
 mod wiring;
 
@@ -40,7 +42,8 @@ use crate::sources::{Command, Exit, Owner, Sources};
 use crate::tls::TlsIdentity;
 use configure::Configured;
 use drain::Drain;
-use wiring::Ticket;
+use ticket::Ticket;
+use views::Views;
 
 /// The context of a call into a component.
 macro_rules! cx {
@@ -453,15 +456,17 @@ impl Gateway {
     /// once for many of them.
     pub fn settle(&mut self, now: Instant) {
         self.settle_sessions(now);
+        self.settle_events(now);
         // Most turns are about messages, and no peer calls another one in them.
         if !self.rendezvous.is_quiet() {
             self.rendezvous.settle(cx!(self, now));
             self.settle_events(now);
-            self.settle_sessions(now);
         }
+        // What peers, requests and devices have caused goes out in the same turn.
         self.devices.settle(cx!(self, now));
         self.settle_events(now);
         self.settle_sessions(now);
+        self.settle_events(now);
         self.front.connections_mut().flush_events(cx!(self, now));
         self.settle_events(now);
         if self.drain.is_some() {
@@ -501,9 +506,25 @@ impl Gateway {
         self.drain.is_some()
     }
 
+    /// For `systemctl status`: "1 session; 2 of 3 endpoints open, arm absent".
+    pub fn status(&self) -> String {
+        status::line(self.sessions.len(), self.devices.table())
+    }
+
     /// A number that changes whenever a session or an endpoint changes.
     pub fn revision(&self) -> u64 {
         self.front.connections().published()
+    }
+
+    /// Returns the components to be looked at.
+    fn views(&self) -> Views<'_> {
+        Views {
+            table: self.devices.table(),
+            sessions: &self.sessions,
+            front: &self.front,
+            network: &self.network,
+            config: &self.config,
+        }
     }
 
     // ---- before the first turn ----

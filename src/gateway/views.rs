@@ -5,14 +5,18 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use super::configure::Configured;
+use super::ticket::Ticket;
 use crate::access::scope::{Grant, Verb};
 use crate::config::{EndpointKind, Meeting};
-use crate::devices::{DeviceReport, Devices, EndpointView, RouteReport};
+use crate::devices::{DeviceReport, EndpointView, RouteReport, Table};
 use crate::drops::Drops;
 use crate::endpoint::Count;
 use crate::endpoint::line::LineStatus;
-use crate::front::rfc3339;
-use crate::ids::{EndpointId, SessionId};
+use crate::front::{Front, rfc3339};
+use crate::http::Response;
+use crate::ice::network::Network;
+use crate::ids::{EndpointId, RequestId, SessionId};
 use crate::session::Session;
 use crate::session::channels::{Binding, Channel, Reliability};
 use crate::session::control::EndpointState;
@@ -21,8 +25,11 @@ use crate::session::set::Sessions;
 /// The components that views are made of.
 #[derive(Clone, Copy)]
 pub(super) struct Views<'a> {
-    pub(super) devices: &'a Devices,
+    pub(super) table: &'a Table,
     pub(super) sessions: &'a Sessions,
+    pub(super) front: &'a Front,
+    pub(super) network: &'a Network<Ticket>,
+    pub(super) config: &'a Configured,
 }
 
 /// Returns an endpoint's state for the control channel and the event stream.
@@ -35,24 +42,23 @@ pub(super) fn endpoint_state(view: &EndpointView) -> EndpointState<'_> {
     }
 }
 
-impl Views<'_> {
+impl<'a> Views<'a> {
     /// Returns the states of all endpoints that a grant may read, in the order of their names.
     pub(super) fn endpoint_states(self, grant: &Grant) -> Vec<EndpointView> {
-        let all = self.devices.table().names();
+        let all = self.table.names();
         let seen = all.filter(|(name, _)| grant.allows(name, Verb::Read));
-        seen.filter_map(|(_, id)| self.devices.table().view(id))
-            .collect()
+        seen.filter_map(|(_, id)| self.table.view(id)).collect()
     }
 
     pub(super) fn endpoints(self, grant: &Grant) -> Value {
-        let all = self.devices.table().names();
+        let all = self.table.names();
         let seen = all.filter(|(name, _)| grant.allows(name, Verb::Read));
         let all: Vec<Value> = seen.filter_map(|(_, id)| self.endpoint(id)).collect();
         json!({"endpoints": all})
     }
 
     pub(super) fn endpoint(self, id: EndpointId) -> Option<Value> {
-        let report = self.devices.table().report(id)?;
+        let report = self.table.report(id)?;
         let mut json = json!({
             "name": report.config.name,
             "kind": report.config.kind.as_str(),
@@ -116,6 +122,28 @@ impl Views<'_> {
         json!({"sessions": all})
     }
 
+    /// `GET /access`: what the caller may do, and with which gateway it speaks. Administrators are also told under which names and
+    /// addresses others reach the gateway, to make links of.
+    pub(super) fn access(self, request: RequestId, grant: &Grant) -> Value {
+        let way = self.front.connections().way_of(request);
+        let expires = self.front.token_of(grant).and_then(|token| token.expires);
+        json!({
+            "token": grant.token.as_ref().map(|holder| &holder.name),
+            "loopback": way.is_loopback,
+            "tls": way.is_tls,
+            "port": self.front.network_port(),
+            "admin": grant.admin,
+            "scopes": grant.scopes,
+            "expires": expires.map(rfc3339),
+            "fingerprints": {
+                "dtls": self.sessions.fingerprint(),
+                "tls": self.front.tls().map(|tls| &tls.fingerprint),
+            },
+            "configure": grant.admin && self.config.may_configure(),
+            "hosts": grant.admin.then(|| self.front.outside_hosts()),
+        })
+    }
+
     /// Returns whether a grant has a right to know of a session.
     pub(super) fn may_see(self, grant: &Grant, id: SessionId) -> bool {
         let other = self.sessions.grant(id);
@@ -161,7 +189,7 @@ impl Views<'_> {
         let open = channels.filter(|(_, channel)| channel.binding != Binding::Closing);
         open.map(|(_, channel)| {
             let route = match channel.binding {
-                Binding::Route(route) => self.devices.table().route(route),
+                Binding::Route(route) => self.table.route(route),
                 Binding::Unbound | Binding::Control | Binding::Closing => None,
             };
             channel_json(channel, route.as_ref())
@@ -244,6 +272,12 @@ pub(super) fn line(status: &LineStatus) -> Value {
         "counters": counters,
         "unsent": status.unsent,
     })
+}
+
+/// Returns a response that no cache may keep.
+pub(super) fn fresh_json(value: &Value) -> Response {
+    let fresh = Response::new(200).header("Cache-Control", "no-store");
+    fresh.body("application/json", value.to_string().into_bytes())
 }
 
 fn count(count: Count) -> Value {

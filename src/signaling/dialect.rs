@@ -18,7 +18,7 @@ use crate::api::problem::Problem;
 use crate::config::{HubConfig, KeyConfig};
 use crate::http::{Method, RequestHead, Response};
 pub(crate) use crate::ids::SocketUse;
-use crate::ids::{DialectId, EndpointId, LinkId, PeerId, RequestId, SocketId};
+use crate::ids::{ConnectionId, DialectId, EndpointId, LinkId, PeerId, RequestId, SocketId};
 use crate::websocket::WsMessage;
 
 /// A request that a dialect claims: its method and its decoded path, without an empty segment at the end.
@@ -130,6 +130,16 @@ pub(crate) enum Shown {
     Request(RequestId),
     /// The connection of this WebSocket.
     Socket(SocketId),
+}
+
+impl Shown {
+    /// Returns the connection that has shown it.
+    pub(crate) fn connection(self) -> ConnectionId {
+        match self {
+            Self::Request(request) => request.connection,
+            Self::Socket(socket) => socket.0,
+        }
+    }
 }
 
 /// Why a peer has to leave.

@@ -25,15 +25,8 @@ pub(crate) enum RendezvousEvent {
     AcceptBody(RequestId),
     /// Close the connection of a request after what was written to it.
     HangUp(RequestId),
-    /// Make a WebSocket of a request.
-    Upgrade {
-        /// The request.
-        request: RequestId,
-        /// For `handle_socket_opened`.
-        purpose: SocketUse,
-        /// The value of `Sec-WebSocket-Key`.
-        key: String,
-    },
+    /// Make a WebSocket of a request: what it is for, which `handle_socket_opened` is told, and the value of `Sec-WebSocket-Key`.
+    Upgrade(RequestId, SocketUse, String),
     /// Send a text frame; `handle_socket_full` if there is no room for it.
     Send(SocketId, String),
     /// Close a WebSocket with a code (RFC 6455 §7.4.1) and a reason.
@@ -45,93 +38,46 @@ pub(crate) enum RendezvousEvent {
     /// List this machine's addresses, for `handle_gathered`.
     Gather(LinkId),
     /// Begin a session, for `handle_begun`.
-    Begin {
-        /// The link that the session is for.
-        link: LinkId,
-        /// Who makes the offer.
-        how: Beginning,
-        /// What the session may do.
-        rights: Grant,
-        /// Who takes a place among sessions.
-        claimant: Claimant,
-        /// Where the other side is.
-        place: Place,
-    },
+    Begin(Box<BeginLink>),
     /// Give a session its answer, for `handle_answered`.
-    AcceptAnswer {
-        /// The link.
-        link: LinkId,
-        /// Its session.
-        session: SessionId,
-        /// The answer.
-        sdp: String,
-    },
+    AcceptAnswer(LinkId, SessionId, String),
     /// Give a session candidates of its peer.
-    AddCandidates {
-        /// The session.
-        session: SessionId,
-        /// Candidates (RFC 8839 §5.1).
-        candidates: Vec<String>,
-    },
+    AddCandidates(SessionId, Vec<String>),
     /// Close a session whose link has ended. `handle_session_ended` has no effect for that link any more.
-    CloseSession {
-        /// The session.
-        session: SessionId,
-        /// The reason.
-        why: &'static str,
-    },
+    CloseSession(SessionId, &'static str),
     /// Set the endpoints that a session may use.
-    SetScopes {
-        /// The session.
-        session: SessionId,
-        /// The scopes in place of those before.
-        scopes: Vec<Scope>,
-    },
+    SetScopes(SessionId, Vec<Scope>),
     /// Bind a route to something else.
-    Rebind {
-        /// The route.
-        route: RouteId,
-        /// What it is bound to from now on.
-        target: Target,
-    },
+    Rebind(RouteId, Target),
     /// Send the messages of a route to this address, or (`None`) to the last sender.
-    Redirect {
-        /// The route.
-        route: RouteId,
-        /// The address.
-        to: Option<SocketAddr>,
-    },
+    Redirect(RouteId, Option<SocketAddr>),
     /// Write and read the messages of a route in this way, or (`None`) leave them as they are.
-    Transcode {
-        /// The route.
-        route: RouteId,
-        /// The way.
-        serialization: Option<Serialization>,
-    },
+    Transcode(RouteId, Option<Serialization>),
     /// Make sure that a socket exists that can send to addresses of this family.
     PrepareSender(IpAddr),
     /// Open a content port, for `handle_port`.
-    OpenPort {
-        /// Its address.
-        bind: SocketAddr,
-    },
+    OpenPort(SocketAddr),
     /// Close a content port.
     ClosePort(EndpointId),
     /// Remove a bridge whose halves have ended.
     CloseBridge(BridgeId),
     /// List this machine's addresses and networks anew; nothing waits for it.
     ListAddresses,
-    /// Tell how many bytes a session has not seen acknowledged, for `answer_status`.
-    Status {
-        /// The request that asks.
-        request: RequestId,
-        /// The link that it asks about.
-        link: LinkId,
-        /// The session of the link, if it has one.
-        session: Option<SessionId>,
-    },
+    /// Tell a request how many bytes the session of a link, if it has one, has not seen acknowledged, for `answer_status`.
+    Status(RequestId, LinkId, Option<SessionId>),
     /// Tell readers of `/events`.
     Publish(&'static str, Value),
+}
+
+/// A session to begin for a link.
+#[derive(Debug)]
+pub(crate) struct BeginLink {
+    pub(crate) link: LinkId,
+    pub(crate) how: Beginning,
+    pub(crate) rights: Grant,
+    /// Whose places the session takes.
+    pub(crate) claimant: Claimant,
+    pub(crate) place: Place,
 }
 
 /// Where the other side of a link is.

@@ -65,19 +65,18 @@ impl Rendezvous {
                 request,
                 key,
                 number,
-            } => RendezvousEvent::Upgrade {
-                request,
-                purpose: SocketUse {
+            } => {
+                let purpose = SocketUse {
                     dialect: id,
                     number,
-                },
-                key,
-            },
+                };
+                RendezvousEvent::Upgrade(request, purpose, key)
+            }
             Output::Send(socket, text) => RendezvousEvent::Send(socket, text),
             Output::Close(socket, code, why) => RendezvousEvent::Close(socket, code, why),
             Output::Probe(socket, time) => RendezvousEvent::Probe(socket, time),
             Output::ShowRight(shown, right) => RendezvousEvent::ShowRight(shown, right),
-            Output::OpenPort { bind } => RendezvousEvent::OpenPort { bind },
+            Output::OpenPort { bind } => RendezvousEvent::OpenPort(bind),
             Output::ClosePort(port) => RendezvousEvent::ClosePort(port),
             Output::PrepareSender(to) => RendezvousEvent::PrepareSender(to),
             Output::ListAddresses => RendezvousEvent::ListAddresses,
@@ -110,11 +109,8 @@ impl Rendezvous {
             Order::Status(request, link) => {
                 let session = self.links.status(link).and_then(|(_, session)| session);
                 self.asked.insert(request, id);
-                self.events.push_back(RendezvousEvent::Status {
-                    request,
-                    link,
-                    session,
-                });
+                self.events
+                    .push_back(RendezvousEvent::Status(request, link, session));
             }
         }
     }
@@ -182,30 +178,20 @@ impl Rendezvous {
             LinkEvent::Failed { remote, detail } => return Some(Told::Failed { remote, detail }),
             LinkEvent::Gather(link) => RendezvousEvent::Gather(link),
             LinkEvent::AcceptAnswer { link, session, sdp } => {
-                RendezvousEvent::AcceptAnswer { link, session, sdp }
+                RendezvousEvent::AcceptAnswer(link, session, sdp)
             }
             LinkEvent::AddCandidates {
                 session,
                 candidates,
-            } => RendezvousEvent::AddCandidates {
-                session,
-                candidates,
-            },
-            LinkEvent::CloseSession { session, why } => {
-                RendezvousEvent::CloseSession { session, why }
-            }
-            LinkEvent::SetScopes { session, scopes } => {
-                RendezvousEvent::SetScopes { session, scopes }
-            }
-            LinkEvent::Rebind { route, target } => RendezvousEvent::Rebind { route, target },
-            LinkEvent::Redirect { route, to } => RendezvousEvent::Redirect { route, to },
+            } => RendezvousEvent::AddCandidates(session, candidates),
+            LinkEvent::CloseSession { session, why } => RendezvousEvent::CloseSession(session, why),
+            LinkEvent::SetScopes { session, scopes } => RendezvousEvent::SetScopes(session, scopes),
+            LinkEvent::Rebind { route, target } => RendezvousEvent::Rebind(route, target),
+            LinkEvent::Redirect { route, to } => RendezvousEvent::Redirect(route, to),
             LinkEvent::Transcode {
                 route,
                 serialization,
-            } => RendezvousEvent::Transcode {
-                route,
-                serialization,
-            },
+            } => RendezvousEvent::Transcode(route, serialization),
             LinkEvent::CloseBridge(bridge) => RendezvousEvent::CloseBridge(bridge),
         };
         self.events.push_back(event);

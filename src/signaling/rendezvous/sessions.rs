@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::event::{ChannelPlan, ChannelRefusal, Place, Vantage};
+use super::event::{BeginLink, ChannelPlan, ChannelRefusal, Place, Vantage};
 use super::{Rendezvous, RendezvousEvent};
 use crate::endpoint::Failure;
 use crate::ids::{EndpointId, LinkId, RequestId, RouteId, SessionId};
@@ -28,14 +28,14 @@ impl Rendezvous {
             Beginning::Answer(_) => self.roster.claimant(self.roster.find(&remote)),
         };
         let place = self.roster.place_of(&remote);
-        let event = RendezvousEvent::Begin {
+        let begin = BeginLink {
             link,
             how,
             rights: links::grant(&remote, scopes),
             claimant,
             place: place.unwrap_or(Place::Vantage(Vantage::Remote)),
         };
-        self.events.push_back(event);
+        (self.events).push_back(RendezvousEvent::Begin(Box::new(begin)));
     }
 
     /// The session of a link was made, or cannot be made.

@@ -157,17 +157,17 @@ impl Bench {
             RendezvousEvent::Close(socket, code, _) => self.closed.push((socket, code)),
             RendezvousEvent::ShowRight(shown, right) => self.rights.push((shown, right)),
             RendezvousEvent::Gather(link) => self.with(|hub, cx| hub.handle_gathered(cx, link)),
-            RendezvousEvent::Begin { link, how, .. } => self.begin(link, how),
-            RendezvousEvent::AcceptAnswer { link, session, sdp } => {
+            RendezvousEvent::Begin(wanted) => self.begin(wanted.link, wanted.how),
+            RendezvousEvent::AcceptAnswer(link, session, sdp) => {
                 self.accept(link, session, &sdp);
             }
-            RendezvousEvent::CloseSession { session, .. } => self.end_session(session),
-            RendezvousEvent::OpenPort { bind } => self.open_port(bind),
+            RendezvousEvent::CloseSession(session, _) => self.end_session(session),
+            RendezvousEvent::OpenPort(bind) => self.open_port(bind),
             RendezvousEvent::ClosePort(port) => {
                 self.ports.retain(|_, other| *other != port);
                 self.note_ports();
             }
-            RendezvousEvent::Status { request, link, .. } => {
+            RendezvousEvent::Status(request, link, _) => {
                 self.with(|hub, cx| hub.answer_status(cx, request, link, 5));
             }
             other => self.events.push(other),

@@ -44,9 +44,9 @@ fn two_peers_are_connected_and_both_hear_of_the_end() {
     bench.events.clear();
     let (status, body) = bench.call("PUT", &theirs, &body);
     assert_eq!((status, &body["data_id"]), (200, &json!(back)));
-    let redirect = bench.events.iter().rposition(|event| {
-        matches!(event, RendezvousEvent::Redirect { to: Some(to), .. } if to.port() == 7002)
-    });
+    let redirect = bench.events.iter().rposition(
+        |event| matches!(event, RendezvousEvent::Redirect(_, Some(to)) if to.port() == 7002),
+    );
     let rebind = bench.events.iter().position(|event| {
         matches!(
             event,
