@@ -138,12 +138,6 @@ impl Table {
         })
     }
 
-    /// Returns whether a device is one of the configuration, so that a token's scopes speak of it.
-    pub(crate) fn is_named(&self, id: EndpointId) -> bool {
-        let device = self.endpoints.get(id);
-        device.is_some_and(|it| matches!(it.role, Role::Configured | Role::Instance(_)))
-    }
-
     /// Returns the session and channel of every route to an endpoint, with those of its connections.
     pub(crate) fn channels_at(
         &self,

@@ -8,7 +8,7 @@ const BIG: usize = 300 * 1024;
 /// Fills the queue of a device, so that the next messages wait on their routes.
 fn fill(rig: &mut Rig, route: RouteId) -> usize {
     let mut sent = 0;
-    while rig.devices.waiting().1 == 0 {
+    while rig.devices.table().waiting().1 == 0 {
         rig.send(route, &[7; 1000]);
         sent += 1000;
         assert!(sent < BIG, "the device's queue has an end");
@@ -22,9 +22,9 @@ fn a_message_reaches_its_device_and_is_counted_on_both_sides() {
     let route = rig.open(1, "arm");
     rig.send(route, b"G28\n");
     assert_eq!(rig.take_output("arm"), b"G28\n");
-    let report = rig.devices.report(rig.endpoint("arm")).unwrap();
+    let report = rig.devices.table().report(rig.endpoint("arm")).unwrap();
     assert_eq!((report.routes, report.to_device.bytes), (1, 4));
-    let known = rig.devices.route(route).unwrap();
+    let known = rig.devices.table().route(route).unwrap();
     assert_eq!((known.from_peer, known.queued_bytes), (Count::one(4), 0));
 }
 
@@ -88,7 +88,7 @@ fn waiting_messages_of_all_routes_go_out_in_turns_and_none_is_lost() {
     let first_of_second = out.iter().position(|byte| *byte == 2).unwrap();
     let last_of_first = out.iter().rposition(|byte| *byte == 1).unwrap();
     assert!(first_of_second < last_of_first, "they take turns");
-    assert_eq!(rig.devices.waiting().1, 0);
+    assert_eq!(rig.devices.table().waiting().1, 0);
 }
 
 #[test]
@@ -97,17 +97,17 @@ fn what_was_sent_before_a_channel_closed_is_delivered_and_stale_after_a_minute()
     let route = rig.open(1, "arm");
     let sent = fill(&mut rig, route);
     rig.with(|devices, cx| devices.deliver_then_unbind(cx, route));
-    assert!(!rig.devices.is_emptied(session(1)), "it lingers");
+    assert!(!rig.devices.table().is_emptied(session(1)), "it lingers");
     assert_eq!(rig.take_output("arm").len(), sent);
-    assert!(rig.devices.is_emptied(session(1)));
+    assert!(rig.devices.table().is_emptied(session(1)));
 
     let route = rig.open(1, "arm");
     fill(&mut rig, route);
-    let waiting = rig.devices.waiting().1 as u64;
+    let waiting = rig.devices.table().waiting().1 as u64;
     rig.with(|devices, cx| devices.deliver_then_unbind(cx, route));
     rig.pass(Duration::from_secs(60));
-    assert!(rig.devices.is_emptied(session(1)));
-    let totals = rig.devices.totals();
+    assert!(rig.devices.table().is_emptied(session(1)));
+    let totals = rig.devices.table().totals();
     let dropped: Vec<_> = totals.drops.iter().collect();
     let closed = (Direction::FromPeer, DropReason::Closed);
     assert_eq!(
@@ -128,15 +128,15 @@ fn the_end_of_a_session_leaves_nothing_of_it() {
     let (route, other) = (rig.open(1, "arm"), rig.open(2, "arm"));
     fill(&mut rig, route);
     rig.with(|devices, cx| devices.remove_session(cx, session(1)));
-    assert!(rig.devices.route(route).is_none());
+    assert!(rig.devices.table().route(route).is_none());
     assert_eq!(
-        rig.devices.waiting(),
+        rig.devices.table().waiting(),
         (1, 0),
         "the other route, and no bytes"
     );
     rig.send(route, b"late");
-    assert_eq!(rig.devices.totals().from_peers.bytes % 1000, 0);
-    assert_eq!(rig.devices.sessions_at(rig.endpoint("arm")).len(), 1);
+    assert_eq!(rig.devices.table().totals().from_peers.bytes % 1000, 0);
+    assert_eq!(rig.devices.table().sessions_at(rig.endpoint("arm")).len(), 1);
     rig.send(other, b"still");
     assert!(rig.take_output("arm").ends_with(b"still"));
 }
@@ -222,14 +222,14 @@ fn messages_in_parts_of_all_channels_have_one_bound() {
         let arm = rig.endpoint("arm");
         let route = rig.open_as(1, arm, |bind| bind.serialization = Some(page));
         // Other channels hold all but a little.
-        rig.devices.held = limits::PAYLOAD_TOTAL - free;
+        rig.devices.table.held = limits::PAYLOAD_TOTAL - free;
         rig.send(route, &frames[0]);
-        let one = rig.devices.held - (limits::PAYLOAD_TOTAL - free);
+        let one = rig.devices.table.held - (limits::PAYLOAD_TOTAL - free);
         assert!((16_000..20_000).contains(&one), "{one}");
         assert_eq!(rig.drops(route).len(), drops, "{free}");
         assert_eq!(rig.failures().len(), drops);
         rig.with(|devices, cx| devices.unbind(cx, route));
-        assert_eq!(rig.devices.held, limits::PAYLOAD_TOTAL - free);
+        assert_eq!(rig.devices.table.held, limits::PAYLOAD_TOTAL - free);
     }
 }
 
@@ -243,9 +243,9 @@ fn while_draining_nothing_new_is_delivered_and_programs_are_read_without_end() {
     rig.with(Devices::start_draining);
     rig.send(route, b"after");
     assert_eq!(rig.drops(route), [(DropReason::Closed, 5)]);
-    assert!(!rig.devices.is_drained());
+    assert!(!rig.devices.table().is_drained());
     assert_eq!(rig.take_output("log"), b"before");
-    assert!(rig.devices.is_drained());
+    assert!(rig.devices.table().is_drained());
     assert_eq!(rig.devices.input_room(id), usize::MAX);
     rig.receive("log", b"answer");
     assert_eq!(rig.turn(1, 1000), [b""; 0], "nothing goes to peers");

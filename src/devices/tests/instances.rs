@@ -13,7 +13,7 @@ fn gone() -> Failure {
 fn each_channel_has_a_connection_of_its_own_which_ends_with_it() {
     let mut rig = Rig::new(EACH);
     let (first, second) = (rig.open(1, "each"), rig.open(2, "each"));
-    let of = |rig: &Rig, route| rig.devices.route(route).unwrap().endpoint;
+    let of = |rig: &Rig, route| rig.devices.table().route(route).unwrap().endpoint;
     let (a, b) = (of(&rig, first), of(&rig, second));
     assert_ne!(a, b);
     rig.send(first, b"one");
@@ -21,20 +21,20 @@ fn each_channel_has_a_connection_of_its_own_which_ends_with_it() {
         (rig.devices.output(a), rig.devices.output(b)),
         (&b"one"[..], &b""[..])
     );
-    let report = rig.devices.report(rig.endpoint("each")).unwrap();
+    let report = rig.devices.table().report(rig.endpoint("each")).unwrap();
     assert_eq!((report.routes, report.to_device.bytes), (2, 3));
     rig.with(|devices, cx| devices.unbind(cx, second));
     rig.with(Devices::settle);
     assert!(
-        rig.devices.view(b).is_none(),
+        rig.devices.table().view(b).is_none(),
         "it had nothing to send any more"
     );
     rig.with(|devices, cx| devices.unbind(cx, first));
     rig.with(Devices::settle);
-    assert!(rig.devices.view(a).is_some(), "it still sends");
+    assert!(rig.devices.table().view(a).is_some(), "it still sends");
     rig.with(|devices, cx| devices.consume(cx, a, 3));
-    assert!(rig.devices.view(a).is_none());
-    let report = rig.devices.report(rig.endpoint("each")).unwrap();
+    assert!(rig.devices.table().view(a).is_none());
+    let report = rig.devices.table().report(rig.endpoint("each")).unwrap();
     assert_eq!(report.to_device.bytes, 3, "its counters are the endpoint's");
 }
 
@@ -42,14 +42,14 @@ fn each_channel_has_a_connection_of_its_own_which_ends_with_it() {
 fn a_connection_that_takes_nothing_is_given_up_after_a_minute() {
     let mut rig = Rig::new(EACH);
     let route = rig.open(1, "each");
-    let instance = rig.devices.route(route).unwrap().endpoint;
+    let instance = rig.devices.table().route(route).unwrap().endpoint;
     rig.send(route, b"one");
     rig.with(|devices, cx| devices.unbind(cx, route));
     rig.with(Devices::settle);
     rig.pass(Duration::from_secs(59));
-    assert!(rig.devices.view(instance).is_some());
+    assert!(rig.devices.table().view(instance).is_some());
     rig.pass(Duration::from_secs(1));
-    assert!(rig.devices.view(instance).is_none());
+    assert!(rig.devices.table().view(instance).is_none());
     let closed = std::iter::from_fn(|| rig.sources.poll_command());
     assert!(
         closed
@@ -62,7 +62,7 @@ fn a_connection_that_takes_nothing_is_given_up_after_a_minute() {
 fn a_channel_is_closed_once_it_has_what_its_connection_had_sent() {
     let mut rig = Rig::new(EACH);
     let route = rig.open(1, "each");
-    let instance = rig.devices.route(route).unwrap().endpoint;
+    let instance = rig.devices.table().route(route).unwrap().endpoint;
     let source = rig.opened[&instance];
     rig.with(|devices, cx| devices.handle_input(cx, instance, b"bye"));
     rig.with(|devices, cx| devices.handle_failed(cx, instance, source, &gone()));
@@ -105,9 +105,9 @@ fn bytes_queued_for_a_device_that_vanishes_are_told_and_counted() {
     // An old source of the device says nothing about the new one.
     rig.pass(Duration::from_secs(60));
     rig.open_sources();
-    let state = rig.devices.view(arm).unwrap().state;
+    let state = rig.devices.table().view(arm).unwrap().state;
     rig.with(|devices, cx| devices.handle_failed(cx, arm, source, &gone()));
-    assert_eq!(rig.devices.view(arm).unwrap().state, state);
+    assert_eq!(rig.devices.table().view(arm).unwrap().state, state);
 }
 
 #[test]

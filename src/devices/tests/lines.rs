@@ -218,10 +218,10 @@ fn what_a_peer_discards_waits_no_more_and_what_is_still_to_come_is_dropped() {
     for byte in 0..200 {
         rig.send(route, &[byte; 1000]);
     }
-    let waiting = rig.devices.waiting().1;
+    let waiting = rig.devices.table().waiting().1;
     assert!(waiting > 0, "the device's queue is full");
     rig.with(|devices, cx| devices.discard(cx, route, 250_000));
-    assert_eq!(rig.devices.waiting().1, 0);
+    assert_eq!(rig.devices.table().waiting().1, 0);
     assert!(
         matches!(asked(&mut rig)[..], [Command::Line { .. }]),
         "the driver is flushed"
@@ -233,7 +233,7 @@ fn what_a_peer_discards_waits_no_more_and_what_is_still_to_come_is_dropped() {
     rig.send(route, b"new");
     assert_eq!(rig.take_output("arm"), b"new");
     let on_route: u64 = rig.drops(route).iter().map(|(_, bytes)| bytes).sum();
-    let report = rig.devices.report(rig.endpoint("arm")).unwrap();
+    let report = rig.devices.table().report(rig.endpoint("arm")).unwrap();
     let at_device = report.drops.total().bytes;
     assert_eq!(on_route + at_device, 250_000, "every byte is counted");
 }

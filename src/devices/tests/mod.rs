@@ -126,7 +126,7 @@ impl Rig {
     }
 
     fn endpoint(&self, name: &str) -> EndpointId {
-        self.devices.find(name).expect("an endpoint of this name")
+        self.devices.table().find(name).expect("an endpoint of this name")
     }
 
     /// Opens a channel of a session to an endpoint.
@@ -233,7 +233,7 @@ impl Rig {
 
     /// Drops of one route by reason.
     fn drops(&self, route: RouteId) -> Vec<(DropReason, u64)> {
-        let route = self.devices.route(route).expect("it is open");
+        let route = self.devices.table().route(route).expect("it is open");
         let drops = route.drops.iter();
         drops
             .map(|((_, reason), count)| (reason, count.bytes))

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::*;
 use crate::endpoint::{Failure, FailureKind};
+use crate::ids::BridgeId;
 
 fn addr(text: &str) -> SocketAddr {
     text.parse().unwrap()
@@ -28,8 +29,8 @@ fn a_content_port_feeds_its_routes_and_sends_where_each_is_redirected() {
     let [Ok(port)] = opened[..] else {
         panic!("{opened:?}");
     };
-    assert_eq!(rig.devices.local_ports().collect::<Vec<_>>(), [10_000]);
-    assert!(!rig.devices.is_named(port));
+    assert_eq!(rig.devices.table().local_ports().collect::<Vec<_>>(), [10_000]);
+    assert!(!rig.devices.table().named().any(|id| id == port));
     let route = rig.open_as(1, port, |_| {});
     let from = addr("127.0.0.1:7");
     rig.with(|devices, cx| devices.handle_datagram(cx, port, from, b"picture"));
@@ -78,7 +79,7 @@ fn a_port_that_another_program_has_is_removed_and_one_that_breaks_is_told() {
     };
     rig.with(|devices, cx| devices.handle_failed(cx, port, source, &why));
     assert_eq!(ports(&mut rig), [Err(why.clone())]);
-    assert_eq!(rig.devices.len(), 0);
+    assert_eq!(rig.devices.table().len(), 0);
     rig.with(|devices, cx| devices.open_port(cx, addr("127.0.0.1:10001")));
     rig.open_sources();
     let Some(Ok(port)) = ports(&mut rig).pop() else {
@@ -87,7 +88,7 @@ fn a_port_that_another_program_has_is_removed_and_one_that_breaks_is_told() {
     let source = rig.opened[&port];
     rig.with(|devices, cx| devices.handle_failed(cx, port, source, &why));
     assert_eq!(ports(&mut rig), [Err(why)]);
-    assert_eq!(rig.devices.len(), 1, "its owner decides");
+    assert_eq!(rig.devices.table().len(), 1, "its owner decides");
 }
 
 #[test]
@@ -95,17 +96,17 @@ fn a_route_that_is_bound_to_something_else_leaves_nothing_behind() {
     let mut rig = Rig::new(SERIAL);
     let arm = rig.endpoint("arm");
     let route = rig.open(1, "arm");
-    while rig.devices.waiting().1 == 0 {
+    while rig.devices.table().waiting().1 == 0 {
         rig.send(route, &[7; 1000]);
     }
     let sender = rig.with(|devices, cx| devices.sender(cx));
     rig.with(|devices, cx| devices.rebind(cx, route, sender));
-    assert_eq!(rig.devices.waiting(), (1, 0));
+    assert_eq!(rig.devices.table().waiting(), (1, 0));
     assert_eq!(rig.drops(route), [(DropReason::Closed, 1000)]);
-    assert!(rig.devices.sessions_at(arm).is_empty());
-    assert_eq!(rig.devices.sessions_at(sender).len(), 1);
+    assert!(rig.devices.table().sessions_at(arm).is_empty());
+    assert_eq!(rig.devices.table().sessions_at(sender).len(), 1);
     rig.with(|devices, cx| devices.rebind(cx, route, sender));
-    assert_eq!(rig.devices.sessions_at(sender).len(), 1, "the same again");
+    assert_eq!(rig.devices.table().sessions_at(sender).len(), 1, "the same again");
 }
 
 #[test]
@@ -116,7 +117,7 @@ fn what_one_page_says_over_a_bridge_reaches_the_other_and_nobody_else() {
     assert_ne!(rig.devices.bridge(BridgeId(8)), bridge);
     let first = rig.open_as(1, bridge, |_| {});
     rig.send(first, b"early");
-    assert_eq!(rig.devices.waiting().1, 5, "it waits for the other page");
+    assert_eq!(rig.devices.table().waiting().1, 5, "it waits for the other page");
     let second = rig.open_as(2, bridge, |_| {});
     rig.send(second, b"hello");
     rig.turn(2, 0);
@@ -125,5 +126,5 @@ fn what_one_page_says_over_a_bridge_reaches_the_other_and_nobody_else() {
     rig.with(|devices, cx| devices.remove_session(cx, session(1)));
     rig.with(|devices, cx| devices.remove_session(cx, session(2)));
     rig.with(|devices, cx| devices.remove_bridge(cx, BridgeId(7)));
-    assert!(rig.devices.view(bridge).is_none());
+    assert!(rig.devices.table().view(bridge).is_none());
 }

@@ -55,7 +55,7 @@ fn silence_stops_the_machine_before_everything_that_was_on_its_way() {
     assert_eq!(rig.take_output("arm"), b"", "the driver is flushed first");
     assert_eq!(answer_lines(&mut rig), 1);
     assert_eq!(rig.take_output("arm"), b"STOP");
-    let report = rig.devices.report(rig.endpoint("arm")).unwrap();
+    let report = rig.devices.table().report(rig.endpoint("arm")).unwrap();
     let drops: Vec<_> = report.drops.iter().collect();
     let expected = ((Direction::FromPeer, DropReason::Deadman), Count::one(7));
     assert_eq!(drops, [expected]);
