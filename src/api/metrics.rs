@@ -19,8 +19,36 @@ pub struct Family {
     pub help: &'static str,
     /// Whether it only grows.
     pub is_counter: bool,
-    /// Label pairs and value.
-    pub values: Vec<(Vec<(&'static str, String)>, u64)>,
+    /// Label pairs and values.
+    pub values: Values,
+}
+
+/// Label pairs and value.
+pub type Values = Vec<(Vec<(&'static str, String)>, u64)>;
+
+/// Returns a family with one value that goes up and down.
+pub fn gauge(name: &'static str, help: &'static str, value: usize) -> Family {
+    Family {
+        name,
+        help,
+        is_counter: false,
+        values: single(value as u64),
+    }
+}
+
+/// Returns a family of values that only grow.
+pub fn counter(name: &'static str, help: &'static str, values: Values) -> Family {
+    Family {
+        name,
+        help,
+        is_counter: true,
+        values,
+    }
+}
+
+/// Returns the values of a family without labels.
+pub fn single(value: u64) -> Values {
+    vec![(Vec::new(), value)]
 }
 
 #[derive(Debug)]

@@ -2,10 +2,12 @@
 //! look like. `docs/api.yaml` describes it; a test holds the two together.
 
 pub mod authority;
+pub(crate) mod bodies;
 pub mod metrics;
 pub mod origin;
 pub mod page;
 pub mod problem;
+pub(crate) mod shapes;
 pub mod skyway;
 
 use crate::http::{Method, RequestHead};

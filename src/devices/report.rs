@@ -10,6 +10,9 @@ use crate::endpoint::{Count, DeviceState, DropReason};
 use crate::framing::Faults;
 use crate::ids::{EndpointId, RouteId, SessionId};
 
+/// Endpoints that a summary names, of those that are not open.
+const NAMED: usize = 3;
+
 /// The state of an endpoint, as everybody is told who may read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EndpointView {
@@ -207,5 +210,31 @@ impl Table {
     /// Counts messages that were lost before they reached a route.
     pub(super) fn count_lost(&mut self, direction: Direction, reason: DropReason, count: Count) {
         self.counted.drops.add(direction, reason, count);
+    }
+
+    /// Returns how all endpoints do, in one line for people: "2 of 3 endpoints open, arm absent".
+    pub(crate) fn summary(&self) -> String {
+        let states = self.names().filter_map(|(name, id)| {
+            let view = self.view(id)?;
+            Some((name, view.state.as_str()))
+        });
+        let states: Vec<_> = states.collect();
+        if states.is_empty() {
+            return "no endpoints".to_owned();
+        }
+        let others: Vec<_> = states
+            .iter()
+            .filter(|(_, state)| *state != "open")
+            .collect();
+        let (all, open) = (states.len(), states.len() - others.len());
+        let plural = if all == 1 { "" } else { "s" };
+        let mut text = format!("{open} of {all} endpoint{plural} open");
+        for (name, state) in others.iter().take(NAMED) {
+            text += &format!(", {name} {state}");
+        }
+        if others.len() > NAMED {
+            text += ", \u{2026}";
+        }
+        text
     }
 }

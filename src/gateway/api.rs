@@ -2,20 +2,21 @@
 
 use std::time::Instant;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::lookups::Denied;
 use super::metrics::Figures;
 use super::ticket::{Offer, Ticket};
-use super::views::{endpoint_state, fresh_json};
-use super::{Gateway, cx};
+use super::views::endpoint_state;
+use super::{Gateway, cx, look};
 use crate::access::locality::Locality;
 use crate::access::scope::Grant;
 use crate::access::visitors::Right;
+use crate::api::bodies::{JSON, LeaseBody, LineBody, options, parse, text};
 use crate::api::origin::Caller;
 use crate::api::problem::Problem;
+use crate::api::shapes::fresh_json;
 use crate::api::{Action, Resource, authority, check_content_type};
 use crate::devices::{After, Asker};
 use crate::endpoint::script::Script;
@@ -29,9 +30,6 @@ use crate::session::set::{Begin, BeginError, Bye, Candidates, Description, Sessi
 use crate::signaling::door::{PageOrigin, Standing};
 use crate::signaling::rendezvous::{Claim, DialectRequest, Rendezvous};
 use crate::signaling::whip::{self, Fragment};
-use crate::util::json;
-
-const JSON: &str = "application/json";
 
 /// A response, or `None` if it comes later.
 type Done = Result<Option<Response>, Problem>;
@@ -84,21 +82,21 @@ impl Gateway {
         match (&asked.resource, asked.action) {
             (Resource::Sessions, Action::Post) => {
                 check_content_type(head, whip::SDP, "Accept-Post")?;
-                let claimant = self.views().claimant(request, &asked.grant);
+                let claimant = look!(self).claimant(request, &asked.grant);
                 let (grant, owner) = (&asked.grant, SessionOwner::Api);
                 let room = self.sessions.check_room(grant, &claimant, owner);
                 room.map(|_| ()).map_err(|why| refused_session(&why))
             }
             (Resource::Session(name), Action::Patch) => {
-                self.views().find_session(name, &asked.grant)?;
+                look!(self).find_session(name, &asked.grant)?;
                 check_content_type(head, whip::FRAGMENT, "Accept-Patch")
             }
             (Resource::Line(name) | Resource::Lease(name), Action::Post) => {
-                self.views().find_endpoint(name)?;
+                look!(self).find_endpoint(name)?;
                 check_content_type(head, JSON, "Accept-Post")
             }
             (Resource::Endpoint(name), Action::Put) => {
-                self.views().check_configurable(name)?;
+                look!(self).check_configurable(name)?;
                 check_content_type(head, JSON, "Accept")
             }
             _ => Ok(()),
@@ -118,7 +116,7 @@ impl Gateway {
                 Ok(None)
             }
             (Resource::Session(name), Action::Patch) => {
-                let found = self.views().find_session(name, &asked.grant);
+                let found = look!(self).find_session(name, &asked.grant);
                 found.and_then(|id| self.patch_session(now, id, asked.if_match.as_deref(), &body))
             }
             (Resource::Line(name), Action::Post) => self.post_line(now, request, name, &body),
@@ -151,19 +149,19 @@ impl Gateway {
                 let authority = authority.ok_or_else(authority::none)?;
                 file.response(authority).map(Some)
             }
-            Resource::Sessions => fresh(self.views().sessions(now, grant)),
+            Resource::Sessions => fresh(look!(self).sessions(now, grant)),
             Resource::Session(name) => {
-                let id = self.views().find_session(name, grant)?;
-                fresh(self.views().session(now, id).unwrap_or_default())
+                let id = look!(self).find_session(name, grant)?;
+                fresh(look!(self).session(now, id).unwrap_or_default())
             }
-            Resource::Endpoints => fresh(self.views().endpoints(grant)),
+            Resource::Endpoints => fresh(look!(self).endpoints(grant)),
             Resource::Endpoint(name) => {
-                let id = self.views().find_endpoint(name)?;
+                let id = look!(self).find_endpoint(name)?;
                 // A serial line is asked how it is; the response comes with its answer.
                 if self.devices.look(cx!(self, now), id, request) {
                     return Ok(None);
                 }
-                fresh(self.views().endpoint(id).unwrap_or_default())
+                fresh(look!(self).endpoint(id).unwrap_or_default())
             }
             Resource::EndpointFile(name) => self.ask_endpoint_file(request, name).map(|()| None),
             Resource::Ports => {
@@ -175,7 +173,7 @@ impl Gateway {
                     // For the next time: an address may have come.
                     self.network.list(cx!(self, now));
                 }
-                fresh(self.views().access(request, grant))
+                fresh(look!(self).access(request, grant))
             }
             Resource::Tokens => fresh(self.front.tokens_json()),
             Resource::Line(_)
@@ -221,7 +219,7 @@ impl Gateway {
     fn delete(&mut self, now: Instant, request: RequestId, asked: &Asked) -> Done {
         match &asked.resource {
             Resource::Session(name) => {
-                let id = self.views().find_session(name, &asked.grant)?;
+                let id = look!(self).find_session(name, &asked.grant)?;
                 self.sessions.say_bye(cx!(self, now), id, Bye::Disconnected);
                 self.take_news(now, id);
                 Ok(Some(Response::new(200)))
@@ -276,7 +274,7 @@ impl Gateway {
             self.sessions.count_refused();
             return Err(problem);
         }
-        let claimant = self.views().claimant(offer.request, &offer.grant);
+        let claimant = look!(self).claimant(offer.request, &offer.grant);
         let begin = Begin {
             how: Description::Answer(&offer.body),
             owner: SessionOwner::Api,
@@ -334,7 +332,7 @@ impl Gateway {
     // ---- endpoints ----
 
     fn post_line(&mut self, now: Instant, request: RequestId, name: &str, body: &[u8]) -> Done {
-        let endpoint = self.views().find_endpoint(name)?;
+        let endpoint = look!(self).find_endpoint(name)?;
         let fields: LineBody<'_> = parse(body)?;
         let script = Script::parse(fields.script.map_or("[]", RawValue::get)).map_err(|bad| {
             let place = bad.step.map(|step| format!("do[{step}]"));
@@ -350,7 +348,7 @@ impl Gateway {
     }
 
     fn post_lease(&mut self, now: Instant, name: &str, body: &[u8]) -> Done {
-        let endpoint = self.views().find_endpoint(name)?;
+        let endpoint = look!(self).find_endpoint(name)?;
         let fields: LeaseBody = parse(body)?;
         let wish = Wish::parse(&fields.what, false, fields.to)
             .map_err(|detail| Problem::new(400, &detail).at("do"))?;
@@ -371,7 +369,7 @@ impl Gateway {
             return;
         };
         let mut current = Vec::new();
-        for view in self.views().endpoint_states(&grant) {
+        for view in look!(self).endpoint_states(&grant) {
             current.push(("endpoint", json!(endpoint_state(&view))));
         }
         let ids = self.sessions.ids();
@@ -480,28 +478,6 @@ impl Gateway {
     }
 }
 
-/// The body of `POST /endpoints/{name}/line`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LineBody<'a> {
-    #[serde(borrow, rename = "do")]
-    script: Option<&'a RawValue>,
-    after: Option<u64>,
-}
-
-/// The body of `POST /endpoints/{name}/lease`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LeaseBody {
-    #[serde(rename = "do")]
-    what: String,
-    to: Option<String>,
-}
-
-fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
-    json::from_body(body).map_err(|error| Problem::new(400, &error.to_string()).at("body"))
-}
-
 /// Returns the entity tag of a session: one per ICE session.
 fn etag(session: &Session) -> String {
     format!("\"{}\"", session.local_ufrag())
@@ -523,23 +499,4 @@ fn refused_session(why: &BeginError) -> Problem {
 
 fn nothing_here() -> Problem {
     Problem::new(404, "there is nothing at this path").at("path")
-}
-
-fn text(text: &str) -> Response {
-    Response::new(200).body("text/plain; charset=utf-8", text.as_bytes().to_vec())
-}
-
-fn options(resource: &Resource, caller: &Caller) -> Response {
-    let allow = resource.allow();
-    let response = Response::new(204).header("Allow", &allow);
-    let response = if *resource == Resource::Sessions {
-        response.header("Accept-Post", whip::SDP)
-    } else if matches!(resource, Resource::Line(_) | Resource::Lease(_)) {
-        response.header("Accept-Post", JSON)
-    } else if matches!(resource, Resource::Session(_)) {
-        response.header("Accept-Patch", whip::FRAGMENT)
-    } else {
-        response
-    };
-    caller.dress_preflight(response, &allow)
 }

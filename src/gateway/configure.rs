@@ -1,17 +1,21 @@
 //! The configuration while the daemon runs: read again on SIGHUP, added to over the API, and
 //! found by itself on the machine.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::views::fresh_json;
-use super::{Gateway, cx};
+use super::configured::PendingWrite;
+use super::{Gateway, cx, look};
+use crate::access::Access;
 use crate::api::problem::Problem;
-use crate::config::{Config, EndpointConfig, Place, ServedConfig, endpoint_file};
+use crate::api::shapes::fresh_json;
+use crate::config::{Config, EndpointConfig, Place, endpoint_file};
 use crate::devices::Bounds;
 use crate::http::Response;
 use crate::ids::{EndpointId, RequestId};
+use crate::limits;
 use crate::ports::Port;
 use crate::session::control::EndpointState;
 use crate::sources::Command;
@@ -20,65 +24,9 @@ use crate::util::json;
 /// How long after the first news of device files the ports are listed.
 const LOOK_DELAY: Duration = Duration::from_millis(100);
 
-/// What of the configuration is kept, to see what a new one changes, and what is under way to change it.
-#[derive(Debug)]
-pub(super) struct Configured {
-    /// What only a restart changes.
-    served: ServedConfig,
-    /// Whether the API may add and remove endpoints.
-    configure: bool,
-    /// Whether ports become endpoints by themselves.
-    discover: bool,
-    /// Files that are being written.
-    writes: Vec<PendingWrite>,
-    /// Requests that wait for an endpoint's file, by its name.
-    readers: Vec<(RequestId, String)>,
-    /// Requests that wait for the list of ports.
-    port_askers: Vec<RequestId>,
-    /// When the ports are listed, after device files have come or gone.
-    look_at: Option<Instant>,
-}
-
-#[derive(Debug)]
-struct PendingWrite {
-    request: RequestId,
-    name: String,
-    /// `None`: it is removed.
-    endpoint: Option<Box<EndpointConfig>>,
-}
-
-impl Configured {
-    pub(super) fn new(config: &Config) -> Self {
-        Self {
-            served: config.served(),
-            configure: config.api.configure,
-            discover: config.serial.discover,
-            writes: Vec::new(),
-            readers: Vec::new(),
-            port_askers: Vec::new(),
-            look_at: None,
-        }
-    }
-
-    /// Returns whether the API may add and remove endpoints.
-    pub(super) fn may_configure(&self) -> bool {
-        self.configure
-    }
-
-    /// Returns the endpoints whose files are being written.
-    pub(super) fn pending(&self) -> impl Iterator<Item = &EndpointConfig> {
-        (self.writes.iter()).filter_map(|write| write.endpoint.as_deref())
-    }
-
-    /// Returns when [`Gateway::handle_own_timeout`] wants to be called.
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.look_at
-    }
-}
-
 impl Gateway {
-    /// The configuration has been read again. With faults nothing changes.
-    pub fn handle_reload(&mut self, now: Instant, result: Result<Config, Vec<String>>) {
+    /// Uses a configuration that was read again. With faults nothing changes. Returns what readers of events are told.
+    pub(super) fn reload(&mut self, now: Instant, result: Result<Config, Vec<String>>) -> Value {
         let config = match result {
             Ok(config) => config,
             Err(faults) => {
@@ -86,8 +34,7 @@ impl Gateway {
                     log::error!("{fault}");
                 }
                 log::error!("the configuration is faulty: nothing has changed");
-                let event = json!({"ok": false, "faults": faults});
-                return self.front.connections_mut().publish("config", &event);
+                return json!({"ok": false, "faults": faults});
             }
         };
         let restart = self.config.served.differences(&config.served());
@@ -106,13 +53,11 @@ impl Gateway {
         let (peers, sessions) = (self.limits.peers, self.limits.sessions);
         self.rendezvous
             .configure(cx!(self, now), &config.hub, peers, sessions);
-        self.settle_events(now);
-        log::info!("the configuration was read again: {changed} endpoints changed");
-        let event = json!({"ok": true, "endpoints_changed": changed, "needs_restart": restart});
-        self.front.connections_mut().publish("config", &event);
         if self.config.discover {
             self.sources.ask(Command::ListPorts);
         }
+        log::info!("the configuration was read again: {changed} endpoints changed");
+        json!({"ok": true, "endpoints_changed": changed, "needs_restart": restart})
     }
 
     fn use_limits(&mut self, config: &Config) {
@@ -220,7 +165,7 @@ impl Gateway {
         request: RequestId,
         name: &str,
     ) -> Result<(), Problem> {
-        self.views().check_own_file(name)?;
+        look!(self).check_own_file(name)?;
         self.config.readers.push((request, name.to_owned()));
         let name = name.to_owned();
         self.sources.ask(Command::ReadEndpoint { name });
@@ -228,7 +173,7 @@ impl Gateway {
     }
 
     /// The answer to [`Command::ReadEndpoint`].
-    pub fn handle_endpoint_read(
+    pub(super) fn answer_file_reader(
         &mut self,
         now: Instant,
         name: &str,
@@ -246,7 +191,6 @@ impl Gateway {
         self.front
             .connections_mut()
             .answer(cx!(self, now), request, response);
-        self.settle_events(now);
     }
 
     pub(super) fn put_endpoint(
@@ -255,7 +199,7 @@ impl Gateway {
         name: &str,
         body: &[u8],
     ) -> Result<(), Problem> {
-        self.views().check_configurable(name)?;
+        look!(self).check_configurable(name)?;
         let value: Value = json::from_body(body)
             .map_err(|error| Problem::new(400, &error.to_string()).at("body"))?;
         let text = crate::config::endpoint_toml(name, &value)
@@ -270,16 +214,16 @@ impl Gateway {
             file: endpoint_file(name),
             line: 1,
         };
-        if let Some(why) = self.views().own_places().fault(&endpoint.kind) {
+        if let Some(why) = look!(self).own_places().fault(&endpoint.kind) {
             return Err(Problem::new(422, &why).at("remote"));
         }
-        self.views().check_path(&endpoint)?;
+        look!(self).check_path(&endpoint)?;
         self.config.writes.push(PendingWrite {
             request,
             name: name.to_owned(),
             endpoint: Some(Box::new(endpoint)),
         });
-        let config = self.views().config_named(name);
+        let config = look!(self).config_named(name);
         let replace = config.is_some_and(|config| matches!(config.place, Place::File { .. }));
         self.sources.ask(Command::WriteEndpoint {
             name: name.to_owned(),
@@ -294,7 +238,7 @@ impl Gateway {
         request: RequestId,
         name: &str,
     ) -> Result<(), Problem> {
-        self.views().check_own_file(name)?;
+        look!(self).check_own_file(name)?;
         self.config.writes.push(PendingWrite {
             request,
             name: name.to_owned(),
@@ -309,12 +253,7 @@ impl Gateway {
     }
 
     /// The answer to [`Command::WriteEndpoint`].
-    pub fn handle_endpoint_written(
-        &mut self,
-        now: Instant,
-        name: &str,
-        result: Result<(), String>,
-    ) {
+    pub(super) fn use_written(&mut self, now: Instant, name: &str, result: Result<(), String>) {
         let at = self.config.writes.iter().position(|w| w.name == name);
         let Some(at) = at else { return };
         let write = self.config.writes.remove(at);
@@ -328,7 +267,6 @@ impl Gateway {
         self.front
             .connections_mut()
             .answer(cx!(self, now), write.request, response);
-        self.settle_events(now);
     }
 
     /// Uses what was written to an endpoint's file; `None`: the file was removed.
@@ -356,7 +294,7 @@ impl Gateway {
             self.add_and_announce(now, *endpoint);
         }
         let id = self.devices.table().find(name);
-        let json = id.and_then(|id| self.views().endpoint(id));
+        let json = id.and_then(|id| look!(self).endpoint(id));
         let status = if before.is_some() { 200 } else { 201 };
         Response::new(status)
             .header("Location", &format!("/endpoints/{name}"))
@@ -382,13 +320,12 @@ impl Gateway {
     }
 
     /// Device files have come or gone.
-    pub fn handle_devices_changed(&mut self, now: Instant) {
+    pub(super) fn look_again(&mut self, now: Instant) {
         self.devices.look_again(cx!(self, now));
         // An adapter brings a dozen news; one look, when the last links have been made, does.
         if self.config.discover && self.config.look_at.is_none() {
             self.config.look_at = Some(now + LOOK_DELAY);
         }
-        self.settle_events(now);
     }
 
     /// A deadline of the configuration's has passed.
@@ -399,14 +336,14 @@ impl Gateway {
     }
 
     /// The answer to [`Command::ListPorts`].
-    pub fn handle_ports(&mut self, now: Instant, ports: &[Port]) {
+    pub(super) fn use_ports(&mut self, now: Instant, ports: &[Port]) {
         for request in std::mem::take(&mut self.config.port_askers) {
             let list = ports.iter().map(|port| {
                 let mut json = json!(port);
                 if let Some(fields) = json.as_object_mut() {
                     let lines = crate::ports::config_lines(port);
                     fields.insert("config".to_owned(), Value::from(lines));
-                    let endpoint = self.views().endpoint_of_port(port);
+                    let endpoint = look!(self).endpoint_of_port(port);
                     fields.insert("endpoint".to_owned(), Value::from(endpoint));
                 }
                 json
@@ -419,7 +356,6 @@ impl Gateway {
         if self.config.discover {
             self.discover(now, ports);
         }
-        self.settle_events(now);
     }
 
     /// Makes endpoints of ports that no endpoint has. They stay when the port vanishes, absent, like others, so that their channels
@@ -427,7 +363,7 @@ impl Gateway {
     fn discover(&mut self, now: Instant, ports: &[Port]) {
         for port in ports {
             let is_free = port.warnings.is_empty() && port.holders.is_empty();
-            if !is_free || self.views().endpoint_of_port(port).is_some() {
+            if !is_free || look!(self).endpoint_of_port(port).is_some() {
                 continue;
             }
             if self.devices.table().find(&port.suggested_name).is_some() {
@@ -440,6 +376,42 @@ impl Gateway {
                     self.add_and_announce(now, endpoint);
                 }
             }
+        }
+    }
+
+    // ---- before the first turn ----
+
+    /// Uses what is known of tokens, and lets the network in where that was set up.
+    pub fn use_access(&mut self, access: Access) {
+        let started = self.clock.started;
+        self.front.use_access(cx!(self, started), access);
+    }
+
+    /// Serves the command line at a Unix socket, too.
+    pub fn listen_control(&mut self, path: PathBuf) {
+        let started = self.clock.started;
+        self.front.listen_control(cx!(self, started), path);
+    }
+
+    /// Keeps within the number of file descriptors that the process may have, and says so where the configuration asks for more than
+    /// that.
+    pub fn use_descriptors(&mut self, limit: usize) {
+        self.sources.set_descriptors(limit);
+        let (connections, ports) = (
+            self.limits.connections,
+            self.rendezvous.config().content.ports,
+        );
+        let needed = limits::OWN_DESCRIPTORS
+            + limits::SPARE_DESCRIPTORS
+            + limits::CONTROL_CONNECTIONS
+            + connections
+            + usize::from(ports)
+            + 2 * self.devices.table().len();
+        if needed > limit {
+            log::warn!(
+                "the process may open {limit} files, and with limits.connections = {connections} and content.ports = {ports} it \
+                 may need {needed}: raise the limit (LimitNOFILE= of the service, or ulimit -n), or lower those"
+            );
         }
     }
 }

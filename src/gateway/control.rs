@@ -5,10 +5,11 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::lookups::{Denied, no_endpoint};
-use super::views::{self, endpoint_state, fresh_json};
-use super::{Gateway, cx};
+use super::views::endpoint_state;
+use super::{Gateway, cx, look};
 use crate::access::scope::Verb;
 use crate::api::problem::Problem;
+use crate::api::shapes::{self, fresh_json};
 use crate::channel::ChannelKey;
 use crate::devices::{After, Asker, Heartbeat, LeaseWish, NoRoute, Outcome};
 use crate::endpoint::line::{LineFault, LineStatus};
@@ -29,7 +30,7 @@ impl Gateway {
             return self.refuse_channel(now, id, key, "duplicate-control-channel", detail);
         }
         let name = self.sessions.name(id).unwrap_or_default().to_owned();
-        let states = self.views().endpoint_states(&self.views().grant_of(id));
+        let states = look!(self).endpoint_states(&look!(self).grant_of(id));
         self.sessions.tell(
             id,
             &Reply::Hello {
@@ -68,13 +69,13 @@ impl Gateway {
                 self.sessions.answer(id, &Reply::Pong { id: ping });
             }
             Ok(Request::Endpoints) => {
-                let states = self.views().endpoint_states(&self.views().grant_of(id));
+                let states = look!(self).endpoint_states(&look!(self).grant_of(id));
                 let endpoints = states.iter().map(endpoint_state).collect();
                 self.sessions.answer(id, &Reply::Endpoints { endpoints });
             }
             Ok(Request::Line(request)) => self.handle_line_request(now, id, &request),
             Ok(Request::Lease { endpoint, wish }) => {
-                let found = self.views().find_allowed(id, &endpoint, Verb::Write);
+                let found = look!(self).find_allowed(id, &endpoint, Verb::Write);
                 let done = found.and_then(|it| self.wish_lease(now, Some(id), it, &wish));
                 self.tell_denied(id, done);
             }
@@ -83,7 +84,7 @@ impl Gateway {
                 stop,
                 fired,
             }) => {
-                let only = endpoint.map(|name| self.views().find_allowed(id, &name, Verb::Read));
+                let only = endpoint.map(|name| look!(self).find_allowed(id, &name, Verb::Read));
                 let done = only.transpose().map(|only| {
                     let heartbeat = Heartbeat { only, stop, fired };
                     self.devices.handle_heartbeat(cx!(self, now), id, heartbeat);
@@ -138,7 +139,7 @@ impl Gateway {
         let wished = self
             .devices
             .wish_lease(cx!(self, now), asker, endpoint, wish);
-        let denied = wished.map_err(|why| self.views().describe(why));
+        let denied = wished.map_err(|why| look!(self).describe(why));
         denied
     }
 
@@ -177,9 +178,7 @@ impl Gateway {
         id: SessionId,
         request: &LineRequest<'_>,
     ) -> Result<(EndpointId, Script, After), Denied> {
-        let endpoint = self
-            .views()
-            .find_allowed(id, &request.endpoint, Verb::Read)?;
+        let endpoint = look!(self).find_allowed(id, &request.endpoint, Verb::Read)?;
         let script = Script::parse(request.script).map_err(|bad| {
             let place = bad.step.map(|step| format!("do[{step}]: "));
             Denied::new("bad-script", format!("{}{bad}", place.unwrap_or_default()))
@@ -202,8 +201,7 @@ impl Gateway {
         }
         // A script that waits for a byte blocks all other writers, so it needs the `line` right even without steps.
         if !script.steps.is_empty() || request.after.is_some() {
-            self.views()
-                .find_allowed(id, &request.endpoint, Verb::Line)?;
+            look!(self).find_allowed(id, &request.endpoint, Verb::Line)?;
         }
         Ok((endpoint, script, after))
     }
@@ -216,7 +214,7 @@ impl Gateway {
         endpoint: &str,
         outcome: &Outcome,
     ) {
-        let status = outcome.as_ref().ok().map(views::line);
+        let status = outcome.as_ref().ok().map(shapes::line);
         let (step, fault) = match outcome {
             Ok(_) => (None, None),
             Err((step, fault)) => (*step, Some(fault)),
@@ -237,7 +235,7 @@ impl Gateway {
     /// Answers a request whose script has ended.
     pub(super) fn answer_line(&mut self, now: Instant, request: RequestId, outcome: Outcome) {
         let done = match outcome {
-            Ok(status) => Ok(fresh_json(&json!({"line": views::line(&status)}))),
+            Ok(status) => Ok(fresh_json(&json!({"line": shapes::line(&status)}))),
             Err((step, fault)) => Err(line_problem(step, &fault)),
         };
         let response = done.unwrap_or_else(|problem| problem.response());
@@ -254,10 +252,10 @@ impl Gateway {
         endpoint: EndpointId,
         line: Option<&LineStatus>,
     ) {
-        let view = self.views().endpoint(endpoint);
+        let view = look!(self).endpoint(endpoint);
         let done = view.ok_or_else(no_endpoint).map(|mut json| {
             if let (Some(status), Some(fields)) = (line, json.as_object_mut()) {
-                fields.insert("line".to_owned(), views::line(status));
+                fields.insert("line".to_owned(), shapes::line(status));
             }
             fresh_json(&json)
         });

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ticket::Ticket;
-use crate::api::metrics::{self, Family};
+use crate::api::metrics::{self, Family, Values, counter, gauge, single};
 use crate::devices::Table;
 use crate::drops::Direction;
 use crate::endpoint::{Count, DeviceState};
@@ -12,30 +12,6 @@ use crate::ice::network::Network;
 use crate::session::set::Sessions;
 use crate::signaling::rendezvous::Rendezvous;
 use crate::sources::Sources;
-
-type Values = Vec<(Vec<(&'static str, String)>, u64)>;
-
-fn gauge(name: &'static str, help: &'static str, value: usize) -> Family {
-    Family {
-        name,
-        help,
-        is_counter: false,
-        values: single(value as u64),
-    }
-}
-
-fn counter(name: &'static str, help: &'static str, values: Values) -> Family {
-    Family {
-        name,
-        help,
-        is_counter: true,
-        values,
-    }
-}
-
-fn single(value: u64) -> Values {
-    vec![(Vec::new(), value)]
-}
 
 /// The components whose counters are shown.
 pub(super) struct Figures<'a> {

@@ -6,12 +6,12 @@
 mod api;
 mod channels;
 mod configure;
+mod configured;
 mod control;
 mod drain;
 mod lookups;
 mod metrics;
 mod sessions;
-mod status;
 #[cfg(test)]
 mod tests;
 mod ticket;
@@ -19,13 +19,12 @@ mod views;
 mod wiring;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 
-use crate::access::{self, Access};
+use crate::access::{self};
 use crate::config::Config;
 use crate::datagram::{Meta, TransmitBatch};
 use crate::devices::{Bounds, Devices};
@@ -34,16 +33,16 @@ use crate::endpoint::{Count, Failure};
 use crate::front::Front;
 use crate::ice::network::Network;
 use crate::ids::{EndpointId, SourceId};
-use crate::limits::{self, Limits};
+use crate::limits::Limits;
+use crate::ports::Port;
 use crate::session::crypto::Identity;
 use crate::session::set::Sessions;
 use crate::signaling::rendezvous::Rendezvous;
 use crate::sources::{Command, Exit, Owner, Sources};
 use crate::tls::TlsIdentity;
-use configure::Configured;
+use configured::Configured;
 use drain::Drain;
 use ticket::Ticket;
-use views::Views;
 
 /// The context of a call into a component.
 macro_rules! cx {
@@ -56,6 +55,20 @@ macro_rules! cx {
     };
 }
 use cx;
+
+/// The components to be looked at.
+macro_rules! look {
+    ($gateway:ident) => {
+        crate::gateway::views::Views {
+            table: $gateway.devices.table(),
+            sessions: &$gateway.sessions,
+            front: &$gateway.front,
+            network: &$gateway.network,
+            config: &$gateway.config,
+        }
+    };
+}
+use look;
 
 /// The daemon. One owner drives it: `io::EventLoop` for real, a simulated world in tests.
 pub struct Gateway {
@@ -242,6 +255,49 @@ impl Gateway {
     /// The answer to [`Command::ListAddresses`].
     pub fn handle_addresses(&mut self, now: Instant, addresses: &[IpAddr]) {
         self.network.handle_addresses(addresses);
+        self.settle_events(now);
+    }
+
+    // ---- configuration ----
+
+    /// The configuration was read again. With faults nothing changes.
+    pub fn handle_reload(&mut self, now: Instant, result: Result<Config, Vec<String>>) {
+        let event = self.reload(now, result);
+        self.settle_events(now);
+        self.front.connections_mut().publish("config", &event);
+    }
+
+    /// The answer to [`Command::ReadEndpoint`].
+    pub fn handle_endpoint_read(
+        &mut self,
+        now: Instant,
+        name: &str,
+        result: Result<serde_json::Value, String>,
+    ) {
+        self.answer_file_reader(now, name, result);
+        self.settle_events(now);
+    }
+
+    /// The answer to [`Command::WriteEndpoint`].
+    pub fn handle_endpoint_written(
+        &mut self,
+        now: Instant,
+        name: &str,
+        result: Result<(), String>,
+    ) {
+        self.use_written(now, name, result);
+        self.settle_events(now);
+    }
+
+    /// The answer to [`Command::ListPorts`].
+    pub fn handle_ports(&mut self, now: Instant, ports: &[Port]) {
+        self.use_ports(now, ports);
+        self.settle_events(now);
+    }
+
+    /// Device files have come or gone.
+    pub fn handle_devices_changed(&mut self, now: Instant) {
+        self.look_again(now);
         self.settle_events(now);
     }
 
@@ -508,59 +564,17 @@ impl Gateway {
 
     /// For `systemctl status`: "1 session; 2 of 3 endpoints open, arm absent".
     pub fn status(&self) -> String {
-        status::line(self.sessions.len(), self.devices.table())
+        let sessions = self.sessions.len();
+        let plural = if sessions == 1 { "" } else { "s" };
+        format!(
+            "{sessions} session{plural}; {}",
+            self.devices.table().summary()
+        )
     }
 
     /// A number that changes whenever a session or an endpoint changes.
     pub fn revision(&self) -> u64 {
         self.front.connections().published()
-    }
-
-    /// Returns the components to be looked at.
-    fn views(&self) -> Views<'_> {
-        Views {
-            table: self.devices.table(),
-            sessions: &self.sessions,
-            front: &self.front,
-            network: &self.network,
-            config: &self.config,
-        }
-    }
-
-    // ---- before the first turn ----
-
-    /// Uses what is known of tokens, and lets the network in where that was set up.
-    pub fn use_access(&mut self, access: Access) {
-        let started = self.clock.started;
-        self.front.use_access(cx!(self, started), access);
-    }
-
-    /// Serves the command line at a Unix socket, too.
-    pub fn listen_control(&mut self, path: PathBuf) {
-        let started = self.clock.started;
-        self.front.listen_control(cx!(self, started), path);
-    }
-
-    /// Keeps within the number of file descriptors that the process may have, and says so where the configuration asks for more than
-    /// that.
-    pub fn use_descriptors(&mut self, limit: usize) {
-        self.sources.set_descriptors(limit);
-        let (connections, ports) = (
-            self.limits.connections,
-            self.rendezvous.config().content.ports,
-        );
-        let needed = limits::OWN_DESCRIPTORS
-            + limits::SPARE_DESCRIPTORS
-            + limits::CONTROL_CONNECTIONS
-            + connections
-            + usize::from(ports)
-            + 2 * self.devices.table().len();
-        if needed > limit {
-            log::warn!(
-                "the process may open {limit} files, and with limits.connections = {connections} and content.ports = {ports} it \
-                 may need {needed}: raise the limit (LimitNOFILE= of the service, or ulimit -n), or lower those"
-            );
-        }
     }
 
     /// For the self-test: lets every session panic that opens a channel of this label.

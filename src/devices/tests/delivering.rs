@@ -136,7 +136,10 @@ fn the_end_of_a_session_leaves_nothing_of_it() {
     );
     rig.send(route, b"late");
     assert_eq!(rig.devices.table().totals().from_peers.bytes % 1000, 0);
-    assert_eq!(rig.devices.table().sessions_at(rig.endpoint("arm")).len(), 1);
+    assert_eq!(
+        rig.devices.table().sessions_at(rig.endpoint("arm")).len(),
+        1
+    );
     rig.send(other, b"still");
     assert!(rig.take_output("arm").ends_with(b"still"));
 }

@@ -126,7 +126,10 @@ impl Rig {
     }
 
     fn endpoint(&self, name: &str) -> EndpointId {
-        self.devices.table().find(name).expect("an endpoint of this name")
+        self.devices
+            .table()
+            .find(name)
+            .expect("an endpoint of this name")
     }
 
     /// Opens a channel of a session to an endpoint.

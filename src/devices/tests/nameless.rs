@@ -29,7 +29,10 @@ fn a_content_port_feeds_its_routes_and_sends_where_each_is_redirected() {
     let [Ok(port)] = opened[..] else {
         panic!("{opened:?}");
     };
-    assert_eq!(rig.devices.table().local_ports().collect::<Vec<_>>(), [10_000]);
+    assert_eq!(
+        rig.devices.table().local_ports().collect::<Vec<_>>(),
+        [10_000]
+    );
     assert!(!rig.devices.table().named().any(|id| id == port));
     let route = rig.open_as(1, port, |_| {});
     let from = addr("127.0.0.1:7");
@@ -106,7 +109,11 @@ fn a_route_that_is_bound_to_something_else_leaves_nothing_behind() {
     assert!(rig.devices.table().sessions_at(arm).is_empty());
     assert_eq!(rig.devices.table().sessions_at(sender).len(), 1);
     rig.with(|devices, cx| devices.rebind(cx, route, sender));
-    assert_eq!(rig.devices.table().sessions_at(sender).len(), 1, "the same again");
+    assert_eq!(
+        rig.devices.table().sessions_at(sender).len(),
+        1,
+        "the same again"
+    );
 }
 
 #[test]
@@ -117,7 +124,11 @@ fn what_one_page_says_over_a_bridge_reaches_the_other_and_nobody_else() {
     assert_ne!(rig.devices.bridge(BridgeId(8)), bridge);
     let first = rig.open_as(1, bridge, |_| {});
     rig.send(first, b"early");
-    assert_eq!(rig.devices.table().waiting().1, 5, "it waits for the other page");
+    assert_eq!(
+        rig.devices.table().waiting().1,
+        5,
+        "it waits for the other page"
+    );
     let second = rig.open_as(2, bridge, |_| {});
     rig.send(second, b"hello");
     rig.turn(2, 0);

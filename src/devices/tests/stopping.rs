@@ -1,6 +1,7 @@
 //! The dead-man switch: a machine whose writer falls silent is stopped.
 
 use super::*;
+use crate::endpoint::line::LineFault;
 
 const SWITCH: &str = "deadman = { timeout_ms = 500, send = \"STOP\" }\n";
 
@@ -38,7 +39,7 @@ fn answer_lines(rig: &mut Rig) -> usize {
         .filter(|it| matches!(it, Command::Line { .. }))
         .count();
     for _ in 0..asked {
-        let fault = crate::endpoint::line::LineFault::Unsupported;
+        let fault = LineFault::Unsupported;
         rig.with(|devices, cx| devices.handle_line(cx, arm, Err(fault)));
     }
     asked

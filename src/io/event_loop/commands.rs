@@ -9,7 +9,8 @@ use std::time::Instant;
 use mio::net::TcpListener;
 use rustix::io::Errno;
 
-use super::{DeviceListener, EventLoop, Io, clock, seconds_since_1970};
+use super::clock::{clock, seconds_since_1970};
+use super::{DeviceListener, EventLoop, Io};
 use crate::config::{EndpointKind, Meeting, OwnPlaces, TlsFiles};
 use crate::endpoint::line::{LineFault, LineSettings};
 use crate::endpoint::{Failure, FailureKind, Target};

@@ -5,26 +5,27 @@
 //! gets its share of every turn.
 
 mod accept;
+mod clock;
 mod commands;
 mod read;
+mod slots;
 mod write;
 
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, UnixListener};
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll, Token};
 
+use self::clock::{clock, time_of_day};
 use super::capture::CaptureFile;
 use super::config_files::ConfigFiles;
-use super::failure;
 use super::signal::{Told, Word};
 use super::stream::Stream;
 use super::systemd::{Inherited, Manager};
 use super::tls_files::Stamp;
-use super::tty::Tty;
 use super::udp::{Receiver, Udp};
 use super::watch::Watch;
 use crate::endpoint::Failure;
@@ -236,117 +237,6 @@ impl EventLoop {
             self.write(now, id);
         }
     }
-
-    fn tty(&mut self, id: SourceId) -> Option<&Tty> {
-        match self.slot(id) {
-            Some(Slot {
-                io: Io::Stream(Stream::Tty(tty)),
-                ..
-            }) => Some(tty),
-            Some(_) | None => None,
-        }
-    }
-
-    /// Registers for reading and writing, once and for all. False: it failed and was reported.
-    fn insert(&mut self, now: Instant, id: SourceId, mut io: Io, connecting: bool) -> bool {
-        let (token, both) = (Token(id.index()), Interest::READABLE | Interest::WRITABLE);
-        let registry = self.poll.registry();
-        let registered = match &mut io {
-            Io::Listener(listener) => registry.register(listener, token, Interest::READABLE),
-            Io::ControlSocket(listener, _) => {
-                registry.register(listener, token, Interest::READABLE)
-            }
-            Io::DeviceListener(DeviceListener::Tcp(listener)) => {
-                registry.register(listener, token, Interest::READABLE)
-            }
-            Io::DeviceListener(DeviceListener::Unix(listener, _)) => {
-                registry.register(listener, token, Interest::READABLE)
-            }
-            Io::Stream(stream) => stream.register(registry, token, both),
-            Io::Capture(_) => Ok(()),
-            // What cannot be sent at once is dropped, so nobody waits for room.
-            Io::Udp(udp) => registry.register(&mut udp.socket, token, Interest::READABLE),
-        };
-        if let Err(error) = registered {
-            self.gateway
-                .handle_failed(now, id, &failure("epoll", &error));
-            return false;
-        }
-        if self.slots.len() <= id.index() {
-            self.slots.resize_with(id.index() + 1, || None);
-        }
-        if let Some(place) = self.slots.get_mut(id.index()) {
-            // Bytes may have come before the registration; a first look costs one call.
-            *place = Some(Slot {
-                id,
-                io,
-                readable: true,
-                queued: true,
-                write_blocked: false,
-                broken: None,
-                connecting,
-            });
-            self.ready.push_back(id);
-        }
-        true
-    }
-
-    fn close(&mut self, id: SourceId) {
-        if let Some(place) = self.slots.get_mut(id.index())
-            && place.as_ref().is_some_and(|slot| slot.id == id)
-        {
-            // Closing the descriptor ends its registration.
-            let mut slot = place.take();
-            if let Some(Io::Stream(Stream::Tty(tty))) = slot.as_mut().map(|slot| &mut slot.io)
-                && let Some(path) = tty.let_go()
-            {
-                self.manager.forget(&path);
-            }
-        }
-    }
-
-    fn slot(&mut self, id: SourceId) -> Option<&mut Slot> {
-        self.slots
-            .get_mut(id.index())?
-            .as_mut()
-            .filter(|slot| slot.id == id)
-    }
-
-    fn drained(&mut self, id: SourceId) {
-        if let Some(slot) = self.slot(id) {
-            slot.readable = false;
-        }
-    }
-
-    fn again(&mut self, id: SourceId) {
-        if let Some(slot) = self.slot(id)
-            && !std::mem::replace(&mut slot.queued, true)
-        {
-            self.ready.push_back(id);
-        }
-    }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the one place that reads the clock"
-)]
-fn clock() -> Instant {
-    Instant::now()
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the one place that reads the clock"
-)]
-fn time_of_day() -> SystemTime {
-    SystemTime::now()
-}
-
-/// For the dates in certificates.
-fn seconds_since_1970() -> u64 {
-    let since = time_of_day().duration_since(SystemTime::UNIX_EPOCH);
-    since.unwrap_or_default().as_secs()
 }
 
 /// epoll sleeps in whole milliseconds: rounded down, the loop would spin until the deadline.

@@ -6,66 +6,16 @@
 mod answer;
 pub(super) mod candidate;
 mod data_channel;
+mod error;
 mod sections;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-
 use self::answer::Shape;
 use self::data_channel::DataChannel;
+pub use self::error::SdpError;
 use self::sections::{Section, Sections};
 use crate::limits;
-
-/// Why a description or a trickled candidate was not taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SdpError {
-    /// Where, as in `line 7`; empty when it is the whole.
-    pub place: String,
-    /// What is wrong with it.
-    pub detail: String,
-    /// Well-formed, but nothing we can do.
-    pub unsupported: bool,
-}
-
-impl SdpError {
-    pub(super) fn whole(detail: impl Into<String>) -> Self {
-        Self {
-            place: String::new(),
-            detail: detail.into(),
-            unsupported: false,
-        }
-    }
-
-    /// A fault in a line, counted from 1.
-    pub fn line(number: usize, detail: impl Into<String>) -> Self {
-        Self {
-            place: format!("line {number}"),
-            detail: detail.into(),
-            unsupported: false,
-        }
-    }
-
-    fn unsupported(detail: impl Into<String>) -> Self {
-        Self {
-            place: String::new(),
-            detail: detail.into(),
-            unsupported: true,
-        }
-    }
-}
-
-impl fmt::Display for SdpError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.place.is_empty() {
-            f.write_str(&self.detail)
-        } else {
-            write!(f, "{}: {}", self.place, self.detail)
-        }
-    }
-}
-
-impl std::error::Error for SdpError {}
 
 /// An offer or answer that has the shape of one, and in it a data channel.
 #[derive(Debug, Clone, PartialEq, Eq)]

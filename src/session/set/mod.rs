@@ -7,13 +7,14 @@ mod begin;
 mod channels;
 mod demux;
 mod ending;
+mod guarded;
+mod news;
 #[cfg(test)]
 mod tests;
 mod turn;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
@@ -21,14 +22,13 @@ use rand::rngs::StdRng;
 
 use super::control::Reply;
 use super::crypto::Identity;
-use super::event::{ConnectionState, EndReason, Handled, SessionEvent};
+use super::event::{ConnectionState, Handled};
 use super::sdp::{self, SdpError};
 use super::{Session, by_stun_ufrag};
 use crate::access::UnixTime;
 use crate::access::places::Claimant;
 use crate::access::scope::{Grant, Scope};
 use crate::channel::ChannelKey;
-use crate::datagram::TransmitQueue;
 use crate::endpoint::Count;
 use crate::ids::{LinkId, SessionId, SessionKind};
 use crate::limits::{self, Limits};
@@ -294,88 +294,12 @@ impl Sessions {
         added.unwrap_or(Ok(()))
     }
 
-    /// Runs `f` on a session. A panic in it ends this session.
-    fn with<R>(
-        &mut self,
-        cx: &mut Context<'_>,
-        id: SessionId,
-        f: impl FnOnce(&mut Session, &mut TransmitQueue) -> R,
-    ) -> Option<R> {
-        let entry = self.entries.get_mut(id)?;
-        let transmits = cx.sources.transmits();
-        match catch_unwind(AssertUnwindSafe(|| f(&mut entry.session, transmits))) {
-            Ok(result) => Some(result),
-            Err(_) => {
-                self.end_panicked(id);
-                None
-            }
-        }
-    }
-
-    fn end_panicked(&mut self, id: SessionId) {
-        self.stats.panicked += 1;
-        self.end(id, EndReason::Panicked);
-    }
-
     /// Panics inside a session, for the self-test.
     pub(crate) fn panic_in(&mut self, cx: &mut Context<'_>, id: SessionId) {
         self.with(cx, id, |_, _| panic!("the self-test asked for it"));
     }
 
     // ---- output ----
-
-    /// Takes out what a session has to say. Addresses and the end are dealt with here.
-    pub(crate) fn poll_news(&mut self, id: SessionId) -> Option<SessionNews> {
-        while let Some(event) = self.entries.get_mut(id)?.session.poll_event() {
-            match event {
-                SessionEvent::State(state) => return Some(SessionNews::State(state)),
-                SessionEvent::ChannelOpen(channel) => {
-                    return Some(SessionNews::ChannelOpen(channel));
-                }
-                SessionEvent::ChannelClosed(channel) => {
-                    return Some(SessionNews::ChannelClosed(channel));
-                }
-                SessionEvent::Message {
-                    channel,
-                    binary,
-                    data,
-                } => {
-                    return Some(SessionNews::Message {
-                        channel,
-                        binary,
-                        data,
-                    });
-                }
-                SessionEvent::Unbound { bytes } => return Some(SessionNews::Unbound(bytes)),
-                SessionEvent::PairLearned {
-                    local,
-                    remote,
-                    proved,
-                } => self.learn_pair(id, local, remote, proved),
-                SessionEvent::PairForgotten { local, remote } => {
-                    self.demux.remove_pair(local, remote, id);
-                }
-                SessionEvent::Ended(reason) => self.end(id, reason),
-            }
-        }
-        None
-    }
-
-    /// Gives a pair to a session. A vacant pair is taken by any session that sends to it; one that is taken moves only to a session
-    /// that has proved our password from there.
-    fn learn_pair(&mut self, id: SessionId, local: SocketAddr, remote: SocketAddr, proved: bool) {
-        let loser = match self.demux.by_pair(local, remote) {
-            Some(owner) if owner == id => return,
-            Some(_) if !proved => Some(id),
-            owner => {
-                self.demux.insert_pair(local, remote, id);
-                owner
-            }
-        };
-        if let Some(entry) = loser.and_then(|loser| self.entries.get_mut(loser)) {
-            entry.session.forget_pair(local, remote);
-        }
-    }
 
     /// Takes out the next session that has ended.
     pub(crate) fn poll_ended(&mut self) -> Option<Ended> {
@@ -385,15 +309,6 @@ impl Sessions {
     /// Takes out the next session that has had input or may be written to.
     pub(crate) fn poll_touched(&mut self) -> Option<SessionId> {
         self.touched.pop_front()
-    }
-
-    /// Puts a session on the list of those that have a turn.
-    pub(crate) fn touch(&mut self, id: SessionId) {
-        if let Some(entry) = self.entries.get_mut(id)
-            && !std::mem::replace(&mut entry.touched, true)
-        {
-            self.touched.push_back(id);
-        }
     }
 
     // ---- the control channel ----

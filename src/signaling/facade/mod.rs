@@ -3,6 +3,7 @@
 //! `calls` says what each request does, `programs` who the peers are, `connections` what is known of their connections, `ports` the
 //! UDP ports that feed them, and `polls` which requests wait for events.
 
+mod answers;
 mod calls;
 mod connections;
 mod events;
@@ -23,16 +24,15 @@ use rand::rngs::StdRng;
 pub(crate) use paths::PATHS;
 
 use super::call::{LinkNews, Order};
-use super::dialect::{Counts, Dialect, DialectRequest, Eviction, Output, RequestInput, Shown};
+use super::dialect::{Counts, Dialect, DialectRequest, Eviction, Output, RequestInput};
 use super::rendezvous::lobby::Lobby;
-use crate::access::visitors::Right;
-use crate::api::skyway::{FieldError, error, request};
+use crate::api::skyway::{FieldError, error};
 use crate::config::ContentConfig;
 use crate::endpoint::Failure;
-use crate::http::Response;
 use crate::ids::{EndpointId, LinkId, PeerId, RequestId};
 use crate::util::slab::{Id, Slab};
 use crate::util::timers::Timers;
+use answers::{bad, wrong};
 use connections::{Connection, Made};
 use polls::{Polls, Subject};
 use ports::Ports;
@@ -40,14 +40,6 @@ use programs::Program;
 
 /// What is wrong with a call: the status, and the fields.
 type Wrong = (u16, Vec<FieldError>);
-
-fn wrong(status: u16, field: &'static str, message: impl Into<String>) -> Wrong {
-    (status, vec![FieldError::new(field, message.into())])
-}
-
-fn bad(faults: request::Faults) -> Wrong {
-    (400, faults)
-}
 
 /// Tells [`ProgramId`] from other ids.
 #[derive(Debug)]
@@ -155,33 +147,6 @@ impl Facade {
             };
             self.forget_connection(oldest);
         }
-    }
-
-    /// Answers a request, and notes the key that it has shown with a call that was done.
-    fn answer_done(
-        &mut self,
-        request: RequestId,
-        command: &'static str,
-        done: Result<Response, Wrong>,
-    ) {
-        if done.is_ok() {
-            self.show_key(request);
-        }
-        let response = done.unwrap_or_else(|(status, faults)| error(status, command, &faults));
-        self.answer(request, response);
-    }
-
-    fn show_key(&mut self, request: RequestId) {
-        let shown = Output::ShowRight(Shown::Request(request), Right::Key);
-        self.outputs.push_back(shown);
-    }
-
-    fn answer(&mut self, request: RequestId, response: Response) {
-        self.outputs.push_back(Output::Answer(request, response));
-    }
-
-    fn order(&mut self, order: Order) {
-        self.outputs.push_back(Output::Link(order));
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::endpoint::FailureKind;
-use crate::http::Method;
+use crate::http::{Method, Response};
 use crate::payload::Serialization;
 use crate::signaling::call::LinkStatus;
 use crate::signaling::rendezvous::lobby::testing::Hall;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::{Feed, Links, Terms};
-use crate::ids::{BridgeId, LinkId, PeerId};
+use crate::ids::{BridgeId, PeerId};
 use crate::payload::Serialization;
 use crate::session::channels::ChannelWish;
 use crate::signaling::call::Wish;
@@ -58,21 +58,6 @@ impl Links {
         // Both halves count for the network of the page that calls: that page causes both.
         if self.call(now, wish, halves.network, true).is_none() {
             self.close(first, "there are too many connections");
-        }
-    }
-
-    /// One half of a bridge has ended: so does the other. The bridge goes with the second half.
-    pub(super) fn end_bridge(&mut self, feed: &Feed) {
-        let Feed::Bridge(bridge) = feed else { return };
-        let links = self.links.iter();
-        let others = links.filter(|(_, link)| link.feed == *feed);
-        let others: Vec<LinkId> = others.map(|(id, _)| id).collect();
-        if others.is_empty() {
-            let event = super::LinkEvent::CloseBridge(*bridge);
-            return self.events.push_back(event);
-        }
-        for link in others {
-            self.close(link, "the other page has closed it");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! How a link ends. A link is marked as ended before its session is closed, so a later report of that session finds nothing.
 
-use super::{LinkEvent, Links};
+use super::{Feed, LinkEvent, Links};
 use crate::ids::LinkId;
 use crate::signaling::call::LinkNews;
 use crate::signaling::message::Body;
@@ -89,5 +89,20 @@ impl Links {
         self.events.push_back(event);
         // The other half of a bridge ends after this one, because it looks for links that have not ended.
         self.end_bridge(&link.feed);
+    }
+
+    /// One half of a bridge has ended: so does the other. The bridge goes with the second half.
+    fn end_bridge(&mut self, feed: &Feed) {
+        let Feed::Bridge(bridge) = feed else { return };
+        let links = self.links.iter();
+        let others = links.filter(|(_, link)| link.feed == *feed);
+        let others: Vec<LinkId> = others.map(|(id, _)| id).collect();
+        if others.is_empty() {
+            let event = LinkEvent::CloseBridge(*bridge);
+            return self.events.push_back(event);
+        }
+        for link in others {
+            self.close(link, "the other page has closed it");
+        }
     }
 }

@@ -9,12 +9,13 @@ mod bridge;
 mod channel;
 mod end;
 mod link;
+mod records;
 mod rights;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use rand::SeedableRng;
@@ -222,11 +223,6 @@ impl Links {
         Some((link.status(), link.session))
     }
 
-    /// Returns the peer of ours that a link belongs to.
-    pub(crate) fn peer(&self, link: LinkId) -> Option<PeerId> {
-        self.links.get(link).map(|link| link.peer)
-    }
-
     /// Returns the links whose messages go to an address, with their peers.
     pub(crate) fn redirected(&self) -> impl Iterator<Item = (LinkId, PeerId, SocketAddr)> {
         let links = self.links.iter();
@@ -246,45 +242,5 @@ impl Links {
     /// Returns whether there is nothing to be told.
     pub(crate) fn is_quiet(&self) -> bool {
         self.events.is_empty()
-    }
-
-    fn find(&self, peer: PeerId, remote: &str, connection: &str) -> Option<LinkId> {
-        let mut links = self.links.iter();
-        let found = links.find(|(_, link)| {
-            link.peer == peer && link.remote == remote && link.connection == connection
-        });
-        found.map(|(id, _)| id)
-    }
-
-    /// Returns the links of two peers; with a connection, only that one.
-    fn between(&self, peer: PeerId, remote: &str, connection: &str) -> Vec<LinkId> {
-        let links = self.links.iter().filter(|(_, link)| {
-            link.peer == peer
-                && link.remote == remote
-                && (connection.is_empty() || link.connection == connection)
-        });
-        links.map(|(id, _)| id).collect()
-    }
-
-    fn say(&mut self, id: LinkId, body: Body) {
-        if let Some(link) = self.links.get(id) {
-            let (from, to) = (link.peer, link.remote.clone());
-            self.events.push_back(LinkEvent::Say { from, to, body });
-        }
-    }
-
-    fn tell(&mut self, id: LinkId, news: LinkNews) {
-        if let Some(link) = self.links.get(id) {
-            let (peer, link) = (link.peer, id);
-            self.events.push_back(LinkEvent::News { peer, link, news });
-        }
-    }
-
-    /// Returns whether there may be one more link. One network may have a quarter of those that are not open.
-    fn has_room(&self, network: Option<IpAddr>) -> bool {
-        let links = self.links.iter();
-        let waiting = links.filter(|(_, link)| network.is_some() && link.network == network);
-        let waiting = waiting.filter(|(_, link)| !link.open);
-        waiting.count() < self.most.div_ceil(4) && self.links.len() < self.most
     }
 }

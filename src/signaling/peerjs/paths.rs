@@ -23,6 +23,7 @@ pub(crate) const PATHS: Paths = Paths {
     takes_body: |_| false,
     error: Claim::problem,
     keys: |config| &config.peerjs_keys,
+    #[cfg(test)]
     routes: || vec!["/peerjs", "/{key}/id", "/{key}/peers"],
 };
 

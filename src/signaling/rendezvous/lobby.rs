@@ -155,11 +155,6 @@ impl<'a> Lobby<'a> {
 
     // ---- the rest of the gateway ----
 
-    /// Returns what the configuration says about peers.
-    pub(crate) fn config(&self) -> &HubConfig {
-        self.config
-    }
-
     /// Returns the endpoint of this name.
     pub(crate) fn endpoint(&self, name: &str) -> Option<EndpointId> {
         self.site.endpoint(name)

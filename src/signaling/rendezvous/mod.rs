@@ -16,6 +16,7 @@ pub(crate) mod site;
 mod table;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -35,7 +36,6 @@ use super::skyway::SkyWay;
 use crate::config::HubConfig;
 use crate::http::RequestHead;
 use crate::ids::{DialectId, EndpointId, RequestId, SocketId};
-use crate::limits;
 use crate::sources::Context;
 use door::Door;
 use lobby::Lobby;
@@ -180,11 +180,6 @@ impl Rendezvous {
         &self.config
     }
 
-    /// Returns this machine's addresses, as they were when they were last listed.
-    pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        self.site.addresses()
-    }
-
     /// Returns whose a request is, if it is a dialect's. It is asked before our own API is.
     pub(crate) fn claims(head: &RequestHead) -> Option<Claim> {
         table::claims(head)
@@ -220,28 +215,6 @@ impl Rendezvous {
     }
 
     // ---- one dialect at a time ----
-
-    /// Lets a dialect act with its view of the hub. What it has to say stays with it until the next [`Self::relay`].
-    fn with(
-        &mut self,
-        cx: &Context<'_>,
-        id: DialectId,
-        act: impl FnOnce(&mut dyn Dialect, &mut Lobby<'_>),
-    ) {
-        let Some(dialect) = self.dialects.get_mut(id) else {
-            return;
-        };
-        let mut lobby = Lobby::new(
-            (cx.now, cx.time),
-            (id, table::keys(id, &self.config)),
-            &self.config,
-            &self.site,
-            &mut self.door,
-            &mut self.roster,
-            cx.sources.has_spare_descriptors(limits::SPARE_DESCRIPTORS),
-        );
-        act(dialect, &mut lobby);
-    }
 
     /// Lets every dialect act, and passes on what each has to say before the next one acts.
     fn each(&mut self, cx: &Context<'_>, mut act: impl FnMut(&mut dyn Dialect, &mut Lobby<'_>)) {

@@ -53,11 +53,6 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 impl Dialects {
-    /// Returns a dialect.
-    pub(super) fn get(&self, id: DialectId) -> Option<&dyn Dialect> {
-        Some((row(id)?.get)(self))
-    }
-
     /// Returns a dialect, to change it.
     pub(super) fn get_mut(&mut self, id: DialectId) -> Option<&mut dyn Dialect> {
         Some((row(id)?.get_mut)(self))

@@ -9,6 +9,7 @@
 mod credential;
 mod handshake;
 mod page;
+mod page_base;
 mod page_events;
 mod page_requests;
 mod pages;

@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::page::Page;
+use super::page_base::milliseconds;
 use super::pages::SkyWay;
-use super::{Credential, Emit, Handshake, Said};
+use super::{Credential, Handshake, Said};
 use crate::ids::{PageId, PeerId};
 use crate::payload;
 use crate::signaling::dialect::Shown;
@@ -83,7 +84,7 @@ impl SkyWay {
                     page.schedule_look(lobby.now(), lobby.unix_time());
                 }
                 let (event, argument) = super::open(&name);
-                self.emit(lobby, id, event, &argument);
+                self.emit(id, event, &argument);
             }
             Err(NotJoined::Taken) => {
                 let detail = format!("PeerId \"{name}\" is already in use");
@@ -115,14 +116,14 @@ impl SkyWay {
         page.peer = None;
         page.session.disconnect(lobby.now());
         self.members.remove(&peer);
-        self.settle_page(lobby, before);
+        self.unsettled.push_back(before);
         Some(peer)
     }
 
     /// Tells a page why it may not stay.
     fn send_away(&mut self, lobby: &mut Lobby<'_>, id: PageId, kind: &str, detail: &str) {
         let (name, argument) = super::error(kind, detail);
-        self.emit(lobby, id, name, &argument);
+        self.emit(id, name, &argument);
         if let Some(page) = self.pages.get_mut(id) {
             page.session.disconnect(lobby.now());
         }
@@ -152,7 +153,7 @@ impl SkyWay {
                 let detail = format!("{name}: {fault}");
                 log::debug!("a page of SkyWay-JS: {detail}");
                 let (event, argument) = super::error("invalid-message", &detail);
-                self.emit(lobby, id, event, &argument);
+                self.emit(id, event, &argument);
             }
         }
     }
@@ -179,34 +180,8 @@ impl SkyWay {
             }
             Err(why) => {
                 let (event, argument) = super::error("authentication", why.detail());
-                self.emit(lobby, id, event, &argument);
+                self.emit(id, event, &argument);
             }
         }
     }
-
-    /// Takes the peer of a page out of its rooms and out of the hub. The rooms come first: they know the peer by its name.
-    pub(super) fn leave(&mut self, lobby: &mut Lobby<'_>, peer: PeerId) {
-        let name = lobby.name(peer).unwrap_or_default().to_owned();
-        let emits = self.rooms.leave_all(milliseconds(lobby), &name);
-        self.emit_to_rooms(lobby, emits);
-        self.members.remove(&peer);
-        lobby.leave(peer);
-    }
-
-    fn emit_to_rooms(&mut self, lobby: &mut Lobby<'_>, emits: Vec<Emit>) {
-        for Emit { to, event } in emits {
-            let (name, argument) = event;
-            for member in to {
-                let peer = lobby.find(&member);
-                let page = peer.and_then(|peer| self.members.get(&peer));
-                if let Some(page) = page.copied() {
-                    self.emit(lobby, page, name, &argument);
-                }
-            }
-        }
-    }
-}
-
-fn milliseconds(lobby: &Lobby<'_>) -> u64 {
-    u64::try_from(lobby.time().as_millis()).unwrap_or(u64::MAX)
 }

@@ -53,7 +53,7 @@ impl SkyWay {
             } => {
                 let page = self.open(lobby.now(), request, revision, transport);
                 match transport {
-                    Transport::Polling => self.park(lobby, page, request.id),
+                    Transport::Polling => self.park(page, request.id),
                     Transport::WebSocket => {
                         self.upgrade(request.id, key, page);
                         Ok(())
@@ -62,7 +62,7 @@ impl SkyWay {
             }
             Request::Poll { sid } => {
                 let page = self.find(sid)?;
-                self.park(lobby, page, request.id)
+                self.park(page, request.id)
             }
             Request::Upgrade { sid } => {
                 let page = self.find(sid)?;
@@ -100,7 +100,7 @@ impl SkyWay {
                 let response = Response::new(200).body("text/html", b"ok".to_vec());
                 // The page reads the answer to its packets before what they cause.
                 self.outputs.push_back(page::answer(request.id, response));
-                self.settle_page(lobby, id);
+                self.unsettled.push_back(id);
             }
             Err(refusal) => self.outputs.push_back(page::refusal(request.id, refusal)),
         }
@@ -180,12 +180,7 @@ impl SkyWay {
     }
 
     /// A request waits for packets.
-    fn park(
-        &mut self,
-        lobby: &mut Lobby<'_>,
-        id: PageId,
-        request: RequestId,
-    ) -> Result<(), Refusal> {
+    fn park(&mut self, id: PageId, request: RequestId) -> Result<(), Refusal> {
         let page = self.pages.get_mut(id).ok_or(Refusal::Session)?;
         let parked = page.session.handle_poll();
         if parked.is_ok() {
@@ -195,7 +190,7 @@ impl SkyWay {
                 self.show_key(Shown::Request(request));
             }
         }
-        self.settle_page(lobby, id);
+        self.unsettled.push_back(id);
         parked
     }
 
@@ -207,7 +202,7 @@ impl SkyWay {
         if let Some(page) = self.pages.get_mut(id) {
             page.poll.take_if(|waiting| *waiting == request);
             page.session.handle_poll_closed(lobby.now());
-            self.settle_page(lobby, id);
+            self.unsettled.push_back(id);
         }
         true
     }

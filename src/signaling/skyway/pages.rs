@@ -8,12 +8,10 @@ use std::time::Instant;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use serde_json::Value;
 
 use super::Rooms;
 use super::page::{self, NORMAL, Page, Socket};
 use super::paths::{Ask, ask};
-use crate::access::visitors::Right;
 use crate::ids::{PageId, PageKind, PeerId, RequestId, SocketId};
 use crate::signaling::dialect::{
     Counts, Dialect, DialectRequest, Eviction, Output, RequestInput, Shown, SocketInput,
@@ -39,11 +37,13 @@ pub(crate) struct SkyWay {
     pub(super) polls: BTreeMap<RequestId, PageId>,
     sockets: BTreeMap<SocketId, PageId>,
     pub(super) rooms: Rooms,
-    timers: Timers<PageId>,
+    pub(super) timers: Timers<PageId>,
     pub(super) outputs: VecDeque<Output>,
     pub(super) refused: u64,
-    /// Packets of pages that have gone which were dropped.
-    dropped: u64,
+    /// Packets that were dropped, of pages that have left.
+    pub(super) dropped: u64,
+    /// Pages whose sessions have something to say to either side.
+    pub(super) unsettled: VecDeque<PageId>,
 }
 
 impl SkyWay {
@@ -61,6 +61,7 @@ impl SkyWay {
             outputs: VecDeque::new(),
             refused: 0,
             dropped: 0,
+            unsettled: VecDeque::new(),
         }
     }
 
@@ -93,7 +94,7 @@ impl SkyWay {
                 self.show_key(Shown::Socket(socket));
             }
         }
-        self.settle_page(lobby, id);
+        self.unsettled.push_back(id);
     }
 
     fn handle_page_socket(&mut self, lobby: &mut Lobby<'_>, id: PageId, input: SocketInput<'_>) {
@@ -117,24 +118,19 @@ impl SkyWay {
             }
             SocketInput::Opened(_) => {}
         }
-        self.settle_page(lobby, id);
+        self.unsettled.push_back(id);
     }
 
     // ---- the session of a page ----
 
-    /// Tells a page something.
-    pub(super) fn emit(&mut self, lobby: &mut Lobby<'_>, id: PageId, name: &str, argument: &Value) {
-        if let Some(page) = self.pages.get_mut(id) {
-            if let Err(error) = page.session.emit(name, &[argument]) {
-                self.refused += 1;
-                log::debug!("a page of SkyWay-JS is not told {name}: {error}");
-            }
+    /// Passes on what the sessions of pages have to say to either side, until none of them has more.
+    fn settle_pages(&mut self, lobby: &mut Lobby<'_>) {
+        while let Some(id) = self.unsettled.pop_front() {
             self.settle_page(lobby, id);
         }
     }
 
-    /// Passes on what a page's session has to say to either side.
-    pub(super) fn settle_page(&mut self, lobby: &mut Lobby<'_>, id: PageId) {
+    fn settle_page(&mut self, lobby: &mut Lobby<'_>, id: PageId) {
         while let Some(page) = self.pages.get_mut(id) {
             // What the page has said comes first, so that answers to it leave with the same request.
             if let Some(event) = page.session.poll_event() {
@@ -159,23 +155,6 @@ impl SkyWay {
         self.timers.set(id, page.deadline());
     }
 
-    pub(super) fn remove(&mut self, lobby: &mut Lobby<'_>, id: PageId) {
-        self.timers.set(id, None);
-        let Some(page) = self.pages.remove(id) else {
-            return;
-        };
-        self.sids.remove(page.session.sid());
-        self.dropped += page.dropped();
-        if let Some(peer) = page.peer {
-            self.leave(lobby, peer);
-        }
-        if let Some(request) = page.poll {
-            self.polls.remove(&request);
-            self.outputs
-                .push_back(page::refusal(request, Refusal::Session));
-        }
-    }
-
     fn handle_page_timeout(&mut self, lobby: &mut Lobby<'_>, id: PageId) {
         let (now, time) = (lobby.now(), lobby.unix_time());
         let Some(page) = self.pages.get_mut(id) else {
@@ -194,16 +173,12 @@ impl SkyWay {
                 page.warned = true;
                 page.schedule_look(now, time);
                 let (name, argument) = super::expires_in(end - time);
-                self.emit(lobby, id, name, &argument);
+                self.emit(id, name, &argument);
             } else {
                 page.schedule_look(now, time);
             }
         }
-        self.settle_page(lobby, id);
-    }
-
-    pub(super) fn show_key(&mut self, shown: Shown) {
-        self.outputs.push_back(Output::ShowRight(shown, Right::Key));
+        self.unsettled.push_back(id);
     }
 }
 
@@ -230,6 +205,7 @@ impl Dialect for SkyWay {
             }
             (Some(Ask::Clients(_) | Ask::Exists(..)), RequestInput::Body(_)) | (None, _) => {}
         }
+        self.settle_pages(lobby);
     }
 
     fn handle_half_closed(&mut self, lobby: &mut Lobby<'_>, request: RequestId) {
@@ -237,15 +213,18 @@ impl Dialect for SkyWay {
         if self.lose_poll(lobby, request) {
             self.outputs.push_back(Output::HangUp(request));
         }
+        self.settle_pages(lobby);
     }
 
     fn handle_gone(&mut self, lobby: &mut Lobby<'_>, request: RequestId) {
         self.lose_poll(lobby, request);
+        self.settle_pages(lobby);
     }
 
     fn handle_socket(&mut self, lobby: &mut Lobby<'_>, socket: SocketId, input: SocketInput<'_>) {
         if let SocketInput::Opened(number) = input {
-            return self.handle_opened(lobby, socket, number);
+            self.handle_opened(lobby, socket, number);
+            return self.settle_pages(lobby);
         }
         let page = self.sockets.get(&socket).copied();
         if matches!(input, SocketInput::Closed) {
@@ -253,6 +232,7 @@ impl Dialect for SkyWay {
         }
         if let Some(page) = page {
             self.handle_page_socket(lobby, page, input);
+            self.settle_pages(lobby);
         }
     }
 
@@ -260,7 +240,8 @@ impl Dialect for SkyWay {
         if let Some(page) = self.members.get(&to).copied()
             && let Some((name, argument)) = super::write(from, signal)
         {
-            self.emit(lobby, page, name, &argument);
+            self.emit(page, name, &argument);
+            self.settle_pages(lobby);
         }
     }
 
@@ -269,7 +250,8 @@ impl Dialect for SkyWay {
             if let Some(page) = self.pages.get_mut(id) {
                 page.session.disconnect(lobby.now());
             }
-            self.settle_page(lobby, id);
+            self.unsettled.push_back(id);
+            self.settle_pages(lobby);
         }
     }
 
@@ -277,6 +259,7 @@ impl Dialect for SkyWay {
         while let Some(page) = self.timers.pop_expired(lobby.now()) {
             self.handle_page_timeout(lobby, page);
         }
+        self.settle_pages(lobby);
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

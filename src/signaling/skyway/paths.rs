@@ -26,6 +26,7 @@ pub(crate) const PATHS: Paths = Paths {
     takes_body: |claim| claim.method == Method::Post && ask(&claim.path()) == Some(Ask::SocketIo),
     error: Claim::problem,
     keys: |config| &config.skyway_keys,
+    #[cfg(test)]
     routes: || {
         vec![
             "/socket.io",

@@ -150,7 +150,9 @@ impl Bench {
                 let before = self.answers.insert(request, response);
                 assert!(before.is_none(), "{request:?} was answered twice");
             }
-            RendezvousEvent::Upgrade(request, purpose, _) => self.upgrades.push_back((request, purpose)),
+            RendezvousEvent::Upgrade(request, purpose, _) => {
+                self.upgrades.push_back((request, purpose))
+            }
             RendezvousEvent::Send(socket, text) => self.said.push((socket, text)),
             RendezvousEvent::Close(socket, code, _) => self.closed.push((socket, code)),
             RendezvousEvent::ShowRight(shown, right) => self.rights.push((shown, right)),

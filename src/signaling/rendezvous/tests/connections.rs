@@ -47,12 +47,10 @@ fn two_peers_are_connected_and_both_hear_of_the_end() {
     let redirect = bench.events.iter().rposition(
         |event| matches!(event, RendezvousEvent::Redirect(_, Some(to)) if to.port() == 7002),
     );
-    let rebind = bench.events.iter().position(|event| {
-        matches!(
-            event,
-            RendezvousEvent::Rebind(_, Target::Port(_))
-        )
-    });
+    let rebind = bench
+        .events
+        .iter()
+        .position(|event| matches!(event, RendezvousEvent::Rebind(_, Target::Port(_))));
     assert!(
         rebind.expect("bound") < redirect.expect("redirected"),
         "in this order"

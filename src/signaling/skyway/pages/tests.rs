@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::access::visitors::Right;
 use crate::http::{Method, RequestHead};
 use crate::signaling::rendezvous::lobby::testing::Hall;
 use crate::util::slab::Id;
@@ -128,9 +129,8 @@ fn a_request_that_waits_is_answered_once() {
         matches!(outputs[..], [Output::ShowRight(Shown::Request(to), Right::Key)] if to == request)
     );
     let id = bench.pages.pages.ids()[0];
-    bench
-        .pages
-        .emit(&mut bench.hall.lobby(), id, "X", &json!({}));
+    bench.pages.emit(id, "X", &json!({}));
+    bench.pages.settle_pages(&mut bench.hall.lobby());
     let outputs = bench.outputs();
     assert!(
         matches!(&outputs[..], [Output::Answer(to, _)] if *to == request),

@@ -1,0 +1,107 @@
+//! The boundary for panics, and the one way out of the table of sessions.
+//!
+//! str0m panics when it meets what it does not expect. A panic costs its session and nothing else.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::ending::Ended;
+use super::{Entry, Session, Sessions, TimerKey};
+use crate::datagram::TransmitQueue;
+use crate::ids::SessionId;
+use crate::session::event::{ConnectionState, EndReason};
+use crate::sources::Context;
+
+impl Sessions {
+    /// Runs `f` on a session. A panic in it ends this session.
+    pub(super) fn with<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: SessionId,
+        f: impl FnOnce(&mut Session, &mut TransmitQueue) -> R,
+    ) -> Option<R> {
+        let entry = self.entries.get_mut(id)?;
+        let transmits = cx.sources.transmits();
+        match catch_unwind(AssertUnwindSafe(|| f(&mut entry.session, transmits))) {
+            Ok(result) => Some(result),
+            Err(_) => {
+                self.end_panicked(id);
+                None
+            }
+        }
+    }
+
+    pub(super) fn end_panicked(&mut self, id: SessionId) {
+        self.stats.panicked += 1;
+        self.end(id, EndReason::Panicked);
+    }
+
+    /// Forgets a session.
+    pub(super) fn end(&mut self, id: SessionId, reason: EndReason) {
+        if let Some(entry) = self.forget(id, reason, None) {
+            let name = entry.session.name().to_owned();
+            // Dropping it runs str0m's code too, which after a panic may be in any state.
+            if catch_unwind(AssertUnwindSafe(|| drop(entry))).is_err() {
+                log::error!("session {name}: a bug at its end, please report it");
+            }
+        }
+    }
+
+    /// Takes a session out of everything here that knows it. `state`: what is told of it, if that is not its own.
+    pub(super) fn forget(
+        &mut self,
+        id: SessionId,
+        reason: EndReason,
+        state: Option<ConnectionState>,
+    ) -> Option<Entry> {
+        let entry = self.entries.remove(id)?;
+        let name = entry.session.name().to_owned();
+        for (local, remote) in entry.session.pairs() {
+            self.demux.remove_pair(local, remote, id);
+        }
+        self.demux.remove_ufrag(entry.session.local_ufrag());
+        self.timers.set(TimerKey::Session(id), None);
+        self.names.remove(&name);
+        let state = match (&reason, entry.session.state()) {
+            (
+                EndReason::Panicked
+                | EndReason::NoCertificate
+                | EndReason::MessageTooLong
+                | EndReason::Protocol(_),
+                _,
+            ) => ConnectionState::Failed,
+            (_, own) => state.unwrap_or(own),
+        };
+        log_end(&entry, &reason);
+        self.ended.push_back(Ended {
+            id,
+            name,
+            owner: entry.owner,
+            state,
+            reason,
+            displaced: entry.displaced,
+        });
+        Some(entry)
+    }
+}
+
+fn log_end(entry: &Entry, reason: &EndReason) {
+    let (name, who) = (entry.session.name(), entry.grant.who());
+    match reason {
+        EndReason::Panicked => log::error!("session {name}: ended by a bug, please report it"),
+        EndReason::NoCertificate | EndReason::MessageTooLong | EndReason::Protocol(_)
+            if !entry.is_quiet =>
+        {
+            log::warn!("session {name} of {who}: ended: {reason}");
+        }
+        EndReason::NoCertificate
+        | EndReason::MessageTooLong
+        | EndReason::Protocol(_)
+        | EndReason::PeerClosed
+        | EndReason::Closed(_)
+        | EndReason::ConnectTimeout
+        | EndReason::DisconnectedTimeout => {
+            let level = entry.life_level();
+            log::log!(level, "session {name} of {who}: ended: {reason}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What sessions have to say to the owner of all sessions.
+
+use std::net::SocketAddr;
+
+use super::{SessionNews, Sessions};
+use crate::ids::SessionId;
+use crate::session::event::SessionEvent;
+
+impl Sessions {
+    /// Takes out what a session has to say. Addresses and the end are dealt with here.
+    pub(crate) fn poll_news(&mut self, id: SessionId) -> Option<SessionNews> {
+        while let Some(event) = self.entries.get_mut(id)?.session.poll_event() {
+            match event {
+                SessionEvent::State(state) => return Some(SessionNews::State(state)),
+                SessionEvent::ChannelOpen(channel) => {
+                    return Some(SessionNews::ChannelOpen(channel));
+                }
+                SessionEvent::ChannelClosed(channel) => {
+                    return Some(SessionNews::ChannelClosed(channel));
+                }
+                SessionEvent::Message {
+                    channel,
+                    binary,
+                    data,
+                } => {
+                    return Some(SessionNews::Message {
+                        channel,
+                        binary,
+                        data,
+                    });
+                }
+                SessionEvent::Unbound { bytes } => return Some(SessionNews::Unbound(bytes)),
+                SessionEvent::PairLearned {
+                    local,
+                    remote,
+                    proved,
+                } => self.learn_pair(id, local, remote, proved),
+                SessionEvent::PairForgotten { local, remote } => {
+                    self.demux.remove_pair(local, remote, id);
+                }
+                SessionEvent::Ended(reason) => self.end(id, reason),
+            }
+        }
+        None
+    }
+
+    /// Gives a pair to a session. A vacant pair is taken by any session that sends to it; one that is taken moves only to a session
+    /// that has proved our password from there.
+    fn learn_pair(&mut self, id: SessionId, local: SocketAddr, remote: SocketAddr, proved: bool) {
+        let loser = match self.demux.by_pair(local, remote) {
+            Some(owner) if owner == id => return,
+            Some(_) if !proved => Some(id),
+            owner => {
+                self.demux.insert_pair(local, remote, id);
+                owner
+            }
+        };
+        if let Some(entry) = loser.and_then(|loser| self.entries.get_mut(loser)) {
+            entry.session.forget_pair(local, remote);
+        }
+    }
+
+    /// Puts a session on the list of those that have a turn.
+    pub(crate) fn touch(&mut self, id: SessionId) {
+        if let Some(entry) = self.entries.get_mut(id)
+            && !std::mem::replace(&mut entry.touched, true)
+        {
+            self.touched.push_back(id);
+        }
+    }
+}
