@@ -1,11 +1,11 @@
 //! `[[endpoint]]`: the keys that all kinds have, and the way to those of each kind.
 
 use super::reader::{Document, Section, one_of};
+use super::values::{check_name, required};
 use super::{
     EndpointConfig, EndpointKind, Meeting, MessageType, Place, Traffic, Writers, serial, sockets,
     traffic,
 };
-use crate::limits;
 
 pub(super) const KINDS: [&str; 8] = [
     "serial", "tcp", "unix", "udp", "demo", "echo", "sink", "source",
@@ -93,60 +93,4 @@ fn default_messages(kind: &EndpointKind) -> MessageType {
         | EndpointKind::Sink
         | EndpointKind::Source => MessageType::Binary,
     }
-}
-
-/// A string that must be there.
-pub(super) fn required<'a>(
-    section: &mut Section<'a>,
-    key: &str,
-    document: &mut Document<'a>,
-) -> Option<(usize, String)> {
-    let before = document.fault_count();
-    let value = section.string(key, document);
-    if value.is_none() && document.fault_count() == before {
-        document.fault_at(section.line(), format!("{} without {key}", section.path()));
-    }
-    value
-}
-
-/// A path from the root; a relative one would depend on where the daemon was started.
-pub(super) fn absolute(
-    key: &str,
-    (line, path): (usize, String),
-    document: &mut Document<'_>,
-) -> Option<std::path::PathBuf> {
-    absolute_of(&format!("endpoint.{key}"), (line, path), document)
-}
-
-/// The same, for a key of any table.
-pub(super) fn absolute_of(
-    key: &str,
-    (line, path): (usize, String),
-    document: &mut Document<'_>,
-) -> Option<std::path::PathBuf> {
-    if path.starts_with('/') && !path.contains('\0') {
-        return Some(path.into());
-    }
-    document.fault_at(line, format!("{key} {path:?} must begin with /"));
-    None
-}
-
-/// A name becomes a label, a path segment, a file name and a metric's label, so it is kept plain.
-pub fn check_name(name: &str) -> Result<(), String> {
-    if name.is_empty() || name.len() > limits::LABEL {
-        return Err(format!("must have 1 to {} bytes", limits::LABEL));
-    }
-    if name == crate::session::control::LABEL {
-        return Err("is reserved for the control channel".to_owned());
-    }
-    if !name
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-    {
-        return Err("may have letters, digits, '-', '_' and '.' only".to_owned());
-    }
-    if name.starts_with('.') {
-        return Err("may not begin with '.'".to_owned());
-    }
-    Ok(())
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use super::endpoints::{absolute_of, required};
 use super::reader::{Document, Section};
+use super::values::{absolute_of, is_origin, required};
 use super::{HttpConfig, TlsFiles};
 
 /// Reads the section over what is set already.
@@ -94,27 +94,6 @@ fn read_listen(
         document.fault_at(line, format!("http.listen: {twice} is there twice"));
     }
     listen
-}
-
-/// RFC 6454 §6.1: scheme, host, port; no path. `*` would defeat the check, `null` is anybody. Apps that show their pages by
-/// a scheme of their own (Capacitor, Ionic, Tauri, Electron, extensions of browsers) send it as it is.
-pub(super) fn is_origin(text: &str) -> bool {
-    let Some((scheme, host)) = text.split_once("://") else {
-        return false;
-    };
-    let in_scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
-    let in_host = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
-    // A browser leaves its scheme's own port out, so with it nothing would ever match.
-    let has_default_port = match scheme.to_ascii_lowercase().as_str() {
-        "https" => host.ends_with(":443"),
-        "http" => host.ends_with(":80"),
-        _ => false,
-    };
-    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.chars().all(in_scheme)
-        && !host.is_empty()
-        && host.chars().all(in_host)
-        && !has_default_port
 }
 
 /// Whether it is a name, an IPv4 address or an IPv6 address in brackets.

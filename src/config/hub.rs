@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::endpoints::{check_name, required};
-use super::http::is_origin;
 use super::reader::{Document, Section};
+use super::values::{check_name, is_origin, required};
 
 /// What concerns the hub and the SkyWay gateway's API.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

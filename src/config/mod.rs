@@ -9,6 +9,7 @@ mod endpoints;
 mod environment;
 mod http;
 mod hub;
+mod lag;
 mod limits;
 mod notes;
 mod own;
@@ -17,24 +18,25 @@ mod serial;
 mod sockets;
 mod sources;
 mod traffic;
+mod values;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::endpoint::LagPolicy;
 use crate::endpoint::line::LineSettings;
 use crate::framing::Framing;
 use crate::limits::Limits;
 
 pub use change::{ServedConfig, endpoint_file, endpoint_json, endpoint_toml, holds_only};
-pub use endpoints::check_name;
 pub use environment::VARIABLES;
 pub use http::is_host;
 pub use hub::{ContentConfig, HubConfig, KeyConfig, Network, PeerConfig, Secret};
+pub use lag::LagPolicy;
 pub use own::OwnPlaces;
 pub use sources::{File, Sources, known_keys};
+pub use values::check_name;
 
 /// Everything that can be configured, with the defaults in place of what is not.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! `kind = "serial"`: the tty and how it is opened.
 
 use super::EndpointKind;
-use super::endpoints::{absolute, required};
 use super::reader::{Document, Section};
+use super::values::{absolute, required};
 use crate::endpoint::line::{AtOpen, FlowControl, Format, LineSettings, Parity, Rs485};
 
 const LEVELS: [(&str, AtOpen); 3] = [

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::endpoints::absolute;
 use super::reader::{Document, Section};
+use super::values::absolute;
 use super::{EndpointKind, Meeting, UdpConfig};
 
 /// An address with a port, both given.

@@ -142,7 +142,7 @@ impl Draft {
         if let Some(mut section) = root.table("access", document) {
             let boot_file = section.string("boot_file", document);
             let boot_file = boot_file
-                .and_then(|path| endpoints::absolute_of("access.boot_file", path, document));
+                .and_then(|path| super::values::absolute_of("access.boot_file", path, document));
             if let Some(path) = boot_file {
                 config.access.boot_file = path;
             }

@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
-use super::endpoints::{absolute, required};
 use super::reader::{Document, Section};
-use super::{Capture, Deadman, StreamFraming, Traffic, Writers};
-use crate::endpoint::LagPolicy;
+use super::values::{absolute, required};
+use super::{Capture, Deadman, LagPolicy, StreamFraming, Traffic, Writers};
 use crate::framing::{ByteOrder, Framing, Width};
 use crate::limits;
 

@@ -27,6 +27,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Instant;
 
+pub use crate::config::LagPolicy;
 use crate::config::{EndpointConfig, EndpointKind, Meeting, MessageType, UdpConfig};
 use crate::framing::Faults;
 use crate::ids::RouteId;
@@ -59,29 +60,6 @@ pub enum Outgoing<'a> {
     /// The cursor fell off the ring's tail: this much is lost to this route. Consuming it moves
     /// the cursor to the oldest that is still there.
     Lagged(Count),
-}
-
-/// What becomes of a route that fell off the ring.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LagPolicy {
-    /// Its channel is closed: a gap in a byte stream must not pass unseen.
-    Close,
-    /// It goes on with what is there; the gap is counted. Datagrams may be lost anyway.
-    Skip,
-    /// None falls off: the device is not read while its slowest reader is near the tail. That is for programs, which
-    /// the system makes wait; a tty would lose its bytes elsewhere.
-    Wait,
-}
-
-impl LagPolicy {
-    /// The name in configuration and API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Close => "close",
-            Self::Skip => "skip",
-            Self::Wait => "wait",
-        }
-    }
 }
 
 /// Whether the device is there.

@@ -3,7 +3,7 @@
 //! Chunk extensions and trailers are read, bounded, and ignored.
 
 use super::error::HttpError;
-use super::head::{Headers, Version};
+use super::words::{Headers, Version};
 
 /// How a request delimits its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

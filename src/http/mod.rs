@@ -39,6 +39,7 @@ mod scan;
 mod target;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 //!
 //! There is no `Date`: nothing here knows the time of day (RFC 9110 §6.6.1 allows that).
 
-use super::head::Version;
+use super::words::Version;
 
 /// A response, built by its owner: status, headers and, perhaps, a body.
 ///

@@ -1,7 +1,7 @@
 //! Request targets (RFC 9112 §3.2), hosts (RFC 3986 §3.2) and percent-encoded paths.
 
 use super::error::HttpError;
-use super::head::Method;
+use super::words::Method;
 
 /// A request target, split but not decoded.
 #[derive(Debug, PartialEq, Eq)]

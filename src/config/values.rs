@@ -1,0 +1,81 @@
+//! Values that several tables have, and what is wrong with them.
+
+use super::reader::{Document, Section};
+use crate::limits;
+
+/// A string that must be there.
+pub(super) fn required<'a>(
+    section: &mut Section<'a>,
+    key: &str,
+    document: &mut Document<'a>,
+) -> Option<(usize, String)> {
+    let before = document.fault_count();
+    let value = section.string(key, document);
+    if value.is_none() && document.fault_count() == before {
+        document.fault_at(section.line(), format!("{} without {key}", section.path()));
+    }
+    value
+}
+
+/// A path from the root; a relative one would depend on where the daemon was started.
+pub(super) fn absolute(
+    key: &str,
+    (line, path): (usize, String),
+    document: &mut Document<'_>,
+) -> Option<std::path::PathBuf> {
+    absolute_of(&format!("endpoint.{key}"), (line, path), document)
+}
+
+/// The same, for a key of any table.
+pub(super) fn absolute_of(
+    key: &str,
+    (line, path): (usize, String),
+    document: &mut Document<'_>,
+) -> Option<std::path::PathBuf> {
+    if path.starts_with('/') && !path.contains('\0') {
+        return Some(path.into());
+    }
+    document.fault_at(line, format!("{key} {path:?} must begin with /"));
+    None
+}
+
+/// A name becomes a label, a path segment, a file name and a metric's label, so it is kept plain.
+pub fn check_name(name: &str) -> Result<(), String> {
+    if name.is_empty() || name.len() > limits::LABEL {
+        return Err(format!("must have 1 to {} bytes", limits::LABEL));
+    }
+    if name == crate::session::control::LABEL {
+        return Err("is reserved for the control channel".to_owned());
+    }
+    if !name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    {
+        return Err("may have letters, digits, '-', '_' and '.' only".to_owned());
+    }
+    if name.starts_with('.') {
+        return Err("may not begin with '.'".to_owned());
+    }
+    Ok(())
+}
+
+/// RFC 6454 §6.1: scheme, host, port; no path. `*` would defeat the check, `null` is anybody. Apps that show their pages by
+/// a scheme of their own (Capacitor, Ionic, Tauri, Electron, extensions of browsers) send it as it is.
+pub(super) fn is_origin(text: &str) -> bool {
+    let Some((scheme, host)) = text.split_once("://") else {
+        return false;
+    };
+    let in_scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    let in_host = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+    // A browser leaves its scheme's own port out, so with it nothing would ever match.
+    let has_default_port = match scheme.to_ascii_lowercase().as_str() {
+        "https" => host.ends_with(":443"),
+        "http" => host.ends_with(":80"),
+        _ => false,
+    };
+    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(in_scheme)
+        && !host.is_empty()
+        && host.chars().all(in_host)
+        && !has_default_port
+}
