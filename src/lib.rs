@@ -4,6 +4,14 @@
 //! commands and a deadline come out. Only [`io`] makes system calls and reads the clock.
 //! `ARCHITECTURE.md` is the map.
 #![cfg_attr(
+    not(feature = "testing"),
+    allow(
+        unreachable_pub,
+        unused_imports,
+        reason = "what is `pub` is reached by `testing`, which the program does not have"
+    )
+)]
+#![cfg_attr(
     test,
     allow(
         clippy::disallowed_methods,
@@ -15,48 +23,107 @@
     )
 )]
 
-pub mod access;
-pub mod api;
-pub mod channel;
-pub mod cli;
-pub mod config;
-pub mod connection;
-pub mod datagram;
+mod access;
+mod api;
+mod channel;
+mod cli;
+mod config;
+mod connection;
+mod datagram;
 mod devices;
 mod drops;
-pub mod endpoint;
-pub mod error;
-pub mod framing;
+mod endpoint;
+mod error;
+mod framing;
 mod front;
-#[doc(hidden)]
-pub mod fuzz;
-pub mod gateway;
-pub mod http;
-pub mod ice;
-pub mod ids;
+mod gateway;
+mod http;
+mod ice;
+mod ids;
 #[expect(
     clippy::disallowed_types,
     reason = "the shell is where sockets and files live"
 )]
-pub mod io;
-pub mod limits;
-pub mod payload;
-pub mod ports;
-pub mod report;
-#[doc(hidden)]
+mod io;
+mod limits;
+mod payload;
+mod ports;
+mod program;
+mod report;
 #[expect(
     clippy::disallowed_types,
     clippy::disallowed_methods,
     reason = "it drives the real loop in a thread, and is a peer of its own on real sockets"
 )]
-pub mod selftest;
-pub mod session;
-pub mod signaling;
-#[allow(
-    dead_code,
-    reason = "the components that are being cut out of the gateway use it step by step"
-)]
-pub mod sources;
-pub mod tls;
-pub mod util;
-pub mod websocket;
+mod selftest;
+mod session;
+mod signaling;
+mod sources;
+mod tls;
+mod util;
+mod websocket;
+
+pub use program::main;
+
+/// The inside, for tests, fuzzers and benchmarks of this repository. Nothing here is stable.
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod testing {
+    pub mod access {
+        pub use crate::access::*;
+    }
+    pub mod api {
+        pub use crate::api::*;
+    }
+    pub mod config {
+        pub use crate::config::*;
+    }
+    pub mod connection {
+        pub use crate::connection::*;
+    }
+    pub mod datagram {
+        pub use crate::datagram::*;
+    }
+    pub mod endpoint {
+        pub use crate::endpoint::*;
+    }
+    pub mod framing {
+        pub use crate::framing::*;
+    }
+    pub mod gateway {
+        pub use crate::gateway::*;
+    }
+    pub mod http {
+        pub use crate::http::*;
+    }
+    pub mod ids {
+        pub use crate::ids::*;
+    }
+    pub mod limits {
+        pub use crate::limits::*;
+    }
+    pub mod payload {
+        pub use crate::payload::*;
+    }
+    pub mod ports {
+        pub use crate::ports::*;
+    }
+    pub mod session {
+        pub use crate::session::*;
+    }
+    pub mod signaling {
+        pub use crate::signaling::*;
+    }
+    pub mod sources {
+        pub use crate::sources::*;
+    }
+    pub mod tls {
+        pub use crate::tls::*;
+    }
+    pub mod util {
+        pub use crate::util::*;
+    }
+    pub mod websocket {
+        pub use crate::websocket::*;
+    }
+}

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use thingway::framing::{ByteOrder, Decoder, Framing, Width, encode};
+use thingway::testing::framing::{ByteOrder, Decoder, Framing, Width, encode};
 
 const READ: usize = 1_100;
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use str0m_netem::NetemConfig;
-use thingway::datagram::Meta;
+use thingway::testing::datagram::Meta;
 
 use crate::direct::Direct;
 use crate::measured;

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data| thingway::fuzz::config(data));
+libfuzzer_sys::fuzz_target!(|data| thingway_fuzz::config(data));

@@ -3,5 +3,5 @@
 // libFuzzer's hook aborts at any panic; those that the program catches are part of it.
 libfuzzer_sys::fuzz_target!(
     init: drop(std::panic::take_hook()),
-    |data| thingway::fuzz::gateway(data)
+    |data| thingway_fuzz::gateway(data)
 );

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data| thingway::fuzz::signaling(data));
+libfuzzer_sys::fuzz_target!(|data| thingway_fuzz::signaling(data));

@@ -11,12 +11,4 @@ pub enum Locality {
     Network(IpAddr),
 }
 
-impl Locality {
-    /// Returns the address of a client beyond this machine.
-    pub fn remote(self) -> Option<IpAddr> {
-        match self {
-            Self::Local => None,
-            Self::Network(address) => Some(address),
-        }
-    }
-}
+impl Locality {}

@@ -61,7 +61,6 @@ pub struct Access {
     pub tickets: Tickets,
     /// Who has guessed.
     pub tries: Tries,
-    rates: HashMap<String, Rate>,
 }
 
 /// A token, or a share that becomes one.
@@ -175,14 +174,6 @@ impl fmt::Display for NotMade {
     }
 }
 
-/// A token bucket for messages, one second deep.
-#[derive(Debug)]
-struct Rate {
-    per_second: f64,
-    left: f64,
-    at: Instant,
-}
-
 impl Access {
     /// Whether there is any token that holds.
     pub fn is_empty(&self) -> bool {
@@ -285,7 +276,6 @@ impl Access {
             .retain(|entry| entry.kind == Kind::Token || !entry.revoked);
         self.forget_some_revoked();
         self.tickets.forget(&id);
-        self.rates.remove(&id);
         Some(id)
     }
 
@@ -334,33 +324,6 @@ impl Access {
     pub fn next_expiry(&self, now: UnixTime) -> Option<UnixTime> {
         let times = self.entries.iter().filter_map(|entry| entry.expires);
         times.filter(|at| *at > now).min()
-    }
-
-    /// Whether a token with a limit may send one more message to a device.
-    pub fn take_message(&mut self, now: Instant, grant: &Grant) -> bool {
-        let (Some(holder), Some(limit)) = (&grant.token, grant.limits.messages_per_second) else {
-            return true;
-        };
-        let per_second = f64::from(limit);
-        if !self.rates.contains_key(&holder.id) {
-            let full = Rate {
-                per_second,
-                left: per_second,
-                at: now,
-            };
-            self.rates.insert(holder.id.clone(), full);
-        }
-        let Some(rate) = self.rates.get_mut(&holder.id) else {
-            return true;
-        };
-        let passed = now.saturating_duration_since(rate.at).as_secs_f64();
-        rate.left = (rate.left + passed * rate.per_second).min(rate.per_second.max(1.0));
-        rate.at = now;
-        if rate.left < 1.0 {
-            return false;
-        }
-        rate.left -= 1.0;
-        true
     }
 
     fn insert(

@@ -195,27 +195,6 @@ fn mistakes_are_named_and_numbers_bounded() {
 }
 
 #[test]
-fn a_token_with_a_limit_sends_so_many_messages() {
-    let (mut access, mut random) = (Access::default(), random());
-    let limited = Wanted {
-        limits: TokenLimits {
-            messages_per_second: Some(10),
-            sessions: None,
-        },
-        ..wanted("limited")
-    };
-    let secret = access.add(NOW, limited, &mut random).expect("made");
-    let grant = access.check(NOW, secret.reveal()).expect("good");
-    let now = Instant::now();
-    let sent =
-        |access: &mut Access, at| (0..100).filter(|_| access.take_message(at, &grant)).count();
-    assert_eq!(sent(&mut access, now), 10);
-    assert_eq!(sent(&mut access, now + Duration::from_millis(300)), 3);
-    assert_eq!(sent(&mut access, now + Duration::from_secs(60)), 10);
-    assert!((0..100).all(|_| access.take_message(now, &Grant::everything())));
-}
-
-#[test]
 fn a_secret_on_the_card_that_was_taken_back_stays_so() {
     let (mut access, mut random) = (Access::default(), random());
     let secret = "a-long-word-that-i-chose";

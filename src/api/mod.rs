@@ -46,7 +46,7 @@ pub const ROUTES: &[(&str, &[&str])] = &[
 
 /// What a path names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the variants are the routes")]
+#[allow(missing_docs, reason = "the variants are the routes")]
 pub enum Resource {
     Page(page::Asset),
     Sessions,
@@ -75,7 +75,7 @@ pub enum Resource {
 
 /// What is asked of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(
+#[allow(
     missing_docs,
     reason = "the names are those of RFC 9110 §9.3 and RFC 5789"
 )]

@@ -37,11 +37,6 @@ impl Policy {
         }
     }
 
-    /// Checks one request; `local` is our address of its connection.
-    pub fn check(&self, head: &RequestHead, local: SocketAddr) -> Result<Caller, Problem> {
-        self.check_with(head, local, std::iter::empty())
-    }
-
     /// The same, where pages of more origins may come.
     pub fn check_with<'a>(
         &self,

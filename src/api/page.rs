@@ -18,7 +18,7 @@ macro_rules! policy {
 
 /// A file of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "one per file of the first page")]
+#[allow(missing_docs, reason = "one per file of the first page")]
 pub enum Asset {
     Html,
     Script,

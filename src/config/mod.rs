@@ -35,7 +35,9 @@ pub use http::is_host;
 pub use hub::{ContentConfig, HubConfig, KeyConfig, Network, PeerConfig, Secret};
 pub use lag::LagPolicy;
 pub use own::OwnPlaces;
-pub use sources::{File, Sources, known_keys};
+#[cfg(any(test, feature = "testing"))]
+pub use sources::known_keys;
+pub use sources::{File, Sources};
 pub use values::check_name;
 
 /// Everything that can be configured, with the defaults in place of what is not.

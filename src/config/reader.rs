@@ -58,6 +58,7 @@ impl<'a> Document<'a> {
     }
 
     /// The keys that were looked for, there or not.
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn into_asked(self) -> BTreeSet<String> {
         self.asked
     }

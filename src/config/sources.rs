@@ -74,6 +74,7 @@ pub(super) fn parse_one(text: &str) -> Result<Config, Vec<Fault>> {
 
 /// Every key that any configuration may have, as in `endpoint.deadman.send`. For tests: what is
 /// documented and what is understood must be the same.
+#[cfg(any(test, feature = "testing"))]
 pub fn known_keys() -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     let tables = "[http]\n[ice]\n[limits]\n[serial]\n[api]\n[access]\n[http.tls]\n\

@@ -90,12 +90,6 @@ impl Format {
                 .filter(|n| (1..=2).contains(n))?,
         })
     }
-
-    /// Bits on the wire per byte, with start, parity and stop bits.
-    pub fn bits(self) -> u32 {
-        let parity = u32::from(self.parity != Parity::None);
-        1 + u32::from(self.data_bits) + parity + u32::from(self.stop_bits)
-    }
 }
 
 impl fmt::Display for Format {
@@ -113,7 +107,7 @@ impl fmt::Display for Format {
 
 /// The parity bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "everybody's words")]
+#[allow(missing_docs, reason = "everybody's words")]
 pub enum Parity {
     None,
     Odd,
@@ -154,7 +148,7 @@ impl FlowControl {
 /// What becomes of a modem line when the tty is opened. Linux raises both in `open` itself; `Keep`
 /// leaves them as they are then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the words say it")]
+#[allow(missing_docs, reason = "the words say it")]
 pub enum AtOpen {
     Keep,
     On,
@@ -218,15 +212,6 @@ impl Flush {
         ("output", Self::Output),
         ("both", Self::Both),
     ];
-
-    /// The name in the API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Input => "input",
-            Self::Output => "output",
-            Self::Both => "both",
-        }
-    }
 }
 
 /// How a line is right now.
@@ -248,7 +233,7 @@ pub struct LineStatus {
 
 /// Levels of the modem lines (TIOCMGET).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(missing_docs, reason = "the names are those of the wires")]
+#[allow(missing_docs, reason = "the names are those of the wires")]
 pub struct ModemLines {
     pub dtr: bool,
     pub rts: bool,

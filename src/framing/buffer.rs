@@ -69,6 +69,7 @@ impl Buffer {
         self.max.saturating_sub(self.bytes.len())
     }
 
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn capacity(&self) -> usize {
         self.bytes.capacity()
     }

@@ -9,6 +9,7 @@ use super::frame::Frame;
 const ZERO: u8 = 0;
 
 /// A code that stands for this many bytes and no zero after them.
+#[cfg(any(test, feature = "testing"))]
 const LONGEST_RUN: usize = 254;
 
 /// The receiving side.
@@ -56,10 +57,12 @@ impl Cobs {
         self.frame.reset(faults);
     }
 
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn buffered(&self) -> usize {
         self.frame.buffered()
     }
 
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn capacity(&self) -> usize {
         self.frame.capacity()
     }
@@ -75,6 +78,7 @@ pub(super) fn encode(message: &[u8], out: &mut Vec<u8>) {
     out.push(ZERO);
 }
 
+#[cfg(any(test, feature = "testing"))]
 pub(super) fn encoded_len(message: &[u8]) -> usize {
     // Every zero becomes a code, one code comes before all, and a full run needs one more after
     // it, unless it ends the message.

@@ -79,10 +79,12 @@ impl Frame {
     }
 
     /// Bytes of the wire that are neither passed on nor counted.
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn buffered(&self) -> usize {
         self.wire
     }
 
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn capacity(&self) -> usize {
         self.message.capacity()
     }

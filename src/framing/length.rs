@@ -159,6 +159,7 @@ impl Length {
         }
     }
 
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn capacity(&self) -> usize {
         self.unfinished.capacity()
     }

@@ -59,7 +59,7 @@ pub enum Framing {
 
 /// How many bytes a length has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Width {
     One,
     Two,
@@ -256,6 +256,7 @@ impl Decoder {
 
     /// How many bytes of the wire belong to a message that is still unfinished. Those of a frame
     /// that is being dropped are among the faults already.
+    #[cfg(any(test, feature = "testing"))]
     pub fn buffered(&self) -> usize {
         match &self.codec {
             Codec::Plain(plain) => plain.buffered(),
@@ -266,6 +267,7 @@ impl Decoder {
     }
 
     /// How many bytes of memory the unfinished message has; never more than `max_message`.
+    #[cfg(any(test, feature = "testing"))]
     pub fn capacity(&self) -> usize {
         match &self.codec {
             Codec::Plain(plain) => plain.capacity(),
@@ -301,6 +303,7 @@ pub fn encode(
 
 /// Exactly how many bytes [`encode`] appends for a message that it takes, so that a bounded queue
 /// can say beforehand whether it fits.
+#[cfg(any(test, feature = "testing"))]
 pub fn encoded_len(framing: Framing, message: &[u8]) -> usize {
     match framing {
         Framing::Line { .. } | Framing::IdleGap { .. } => message.len(),

@@ -95,10 +95,12 @@ impl Plain {
         self.deadline
     }
 
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn buffered(&self) -> usize {
         self.unfinished.len()
     }
 
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn capacity(&self) -> usize {
         self.unfinished.capacity()
     }

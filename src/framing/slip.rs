@@ -61,10 +61,12 @@ impl Slip {
         self.frame.reset(faults);
     }
 
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn buffered(&self) -> usize {
         self.frame.buffered()
     }
 
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn capacity(&self) -> usize {
         self.frame.capacity()
     }

@@ -304,6 +304,7 @@ impl Gateway {
     // ---- streams ----
 
     /// A listener accepted a connection. `None`: there are too many, close it.
+    #[cfg(any(test, feature = "testing"))]
     pub fn handle_accept(
         &mut self,
         now: Instant,

@@ -1,7 +1,6 @@
 //! Request heads (RFC 9112 §2 to §6, RFC 9110 §6 and §7): bytes become a [`RequestHead`] once,
 //! and whatever could be read in two ways is refused.
 
-
 use super::body::BodyLength;
 use super::error::HttpError;
 use super::target::{self, Target};

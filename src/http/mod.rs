@@ -8,8 +8,8 @@
 //!
 //! ```
 //! use std::time::Instant;
-//! use thingway::connection::Connection;
-//! use thingway::http::{HttpConnection, HttpEvent, Limits, Response};
+//! use thingway::testing::connection::Connection;
+//! use thingway::testing::http::{HttpConnection, HttpEvent, Limits, Response};
 //!
 //! # #[expect(clippy::disallowed_methods, reason = "an example has to begin somewhere")]
 //! let now = Instant::now();
@@ -31,7 +31,6 @@ mod body;
 mod connection;
 mod error;
 mod exchange;
-pub mod fuzz;
 mod head;
 mod queue;
 mod response;

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A request method. Methods are case-sensitive (RFC 9110 §9.1): `get` is not GET.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(
+#[allow(
     missing_docs,
     reason = "the names are those of RFC 9110 §9.3 and RFC 5789"
 )]

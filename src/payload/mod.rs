@@ -277,6 +277,7 @@ impl Codec {
     }
 
     /// What never became whole.
+    #[cfg(any(test, feature = "testing"))]
     pub fn dropped(&self) -> Dropped {
         match &self.form {
             Form::Raw | Form::Json { .. } => Dropped::default(),

@@ -115,6 +115,7 @@ impl<Id: PartialEq> Parts<Id> {
         &self.whole
     }
 
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn dropped(&self) -> Dropped {
         self.dropped
     }

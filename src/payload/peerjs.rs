@@ -101,6 +101,7 @@ impl Binary {
         }
     }
 
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn dropped(&self) -> Dropped {
         self.parts.dropped()
     }

@@ -118,6 +118,7 @@ impl Binary {
         Ok(Some(Decoded::Payload(payload)))
     }
 
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn dropped(&self) -> Dropped {
         self.parts.dropped()
     }

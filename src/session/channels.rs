@@ -159,11 +159,13 @@ impl Channels {
     }
 
     /// How many there are, those being closed included.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.slab.len()
     }
 
     /// Whether there is none.
+    #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.slab.is_empty()
     }

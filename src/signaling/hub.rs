@@ -175,11 +175,6 @@ impl Hub {
         self.peers.len()
     }
 
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.peers.is_empty()
-    }
-
     /// Signals that had no room while their receiver was not there, since the beginning.
     pub fn dropped(&self) -> u64 {
         self.dropped

@@ -30,7 +30,7 @@ pub fn accept_key(key: &str) -> String {
 
 /// A complete message of the peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are those of RFC 6455 §5.6")]
+#[allow(missing_docs, reason = "the names are those of RFC 6455 §5.6")]
 pub enum WsMessage {
     Text(String),
     Binary(Vec<u8>),

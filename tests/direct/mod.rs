@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use str0m::channel::ChannelConfig;
 use str0m_netem::NetemConfig;
-use thingway::datagram::Meta;
-use thingway::gateway::Gateway;
-use thingway::ids::SourceId;
+use thingway::testing::datagram::Meta;
+use thingway::testing::gateway::Gateway;
+use thingway::testing::ids::SourceId;
 
 use crate::peer::Peer;
 use crate::world::World;

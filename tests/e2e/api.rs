@@ -1,6 +1,6 @@
 //! The routes: what they answer to whom asks rightly, and to who does not.
 
-use thingway::api::ROUTES;
+use thingway::testing::api::ROUTES;
 
 use crate::daemon::Daemon;
 use crate::http::{Http, get, request};

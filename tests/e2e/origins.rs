@@ -1,6 +1,6 @@
 //! Whose page may ask what: `Host` and `Origin` on every route, over a real socket.
 
-use thingway::api::ROUTES;
+use thingway::testing::api::ROUTES;
 
 use crate::daemon::Daemon;
 use crate::http::{Answer, Http, request};

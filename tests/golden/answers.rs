@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use thingway::limits::Limits;
-use thingway::session::crypto::Identity;
-use thingway::session::{Session, sdp};
+use thingway::testing::limits::Limits;
+use thingway::testing::session::crypto::Identity;
+use thingway::testing::session::{Session, sdp};
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

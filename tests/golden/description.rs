@@ -1,9 +1,9 @@
-//! `docs/api.yaml` says the same as [`thingway::api::ROUTES`] and [`thingway::api::skyway::routes`].
+//! `docs/api.yaml` says the same as [`thingway::testing::api::ROUTES`] and [`thingway::testing::api::skyway::routes`].
 
 use std::collections::BTreeSet;
 
 use saphyr::{LoadableYamlNode, Yaml};
-use thingway::api::{ROUTES, skyway};
+use thingway::testing::api::{ROUTES, skyway};
 
 const TEXT: &str = include_str!("../../docs/api.yaml");
 

@@ -1,8 +1,8 @@
 //! What the real PeerJS and SkyWay-JS send is understood, and what we send is what they would.
 
 use serde_json::Value;
-use thingway::payload::binarypack;
-use thingway::payload::{Bounds, Codec, Decoded, Dialect, Frame, Payload, Serialization};
+use thingway::testing::payload::binarypack;
+use thingway::testing::payload::{Bounds, Codec, Decoded, Dialect, Frame, Payload, Serialization};
 
 const GOLDEN: &str = include_str!("payloads.json");
 

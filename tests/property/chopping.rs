@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use thingway::config::Config;
-use thingway::gateway::Gateway;
-use thingway::session::crypto::Identity;
-use thingway::sources::Command;
+use thingway::testing::config::Config;
+use thingway::testing::gateway::Gateway;
+use thingway::testing::session::crypto::Identity;
+use thingway::testing::sources::Command;
 
 const OFFER: &str = include_str!("../golden/offers/firefox-153-gathered.sdp");
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use thingway::fuzz;
+use crate::fuzz;
 
 /// Runs each file and says which one it was that failed.
 fn replay(target: &str, run: fn(&[u8])) {
@@ -56,7 +56,7 @@ fn gateway() {
 
 #[test]
 fn http() {
-    replay("http", fuzz::http);
+    replay("http", fuzz::http::fuzz_http);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use thingway::config::{Config, File, Sources, VARIABLES, known_keys};
+use thingway::testing::config::{Config, File, Sources, VARIABLES, known_keys};
 
 fn read(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
@@ -277,6 +277,6 @@ proptest! {
             }
             text.replace_range(from..to, &new);
         }
-        thingway::fuzz::config(text.as_bytes());
+        crate::fuzz::config(text.as_bytes());
     }
 }

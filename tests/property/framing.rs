@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use thingway::framing::{ByteOrder, Decoder, Faults, Framing, MAX_MESSAGE, Width};
-use thingway::framing::{encode, encoded_len};
+use thingway::testing::framing::{ByteOrder, Decoder, Faults, Framing, MAX_MESSAGE, Width};
+use thingway::testing::framing::{encode, encoded_len};
 
 mod reference;
 

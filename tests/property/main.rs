@@ -10,7 +10,11 @@
 mod chopping;
 mod corpora;
 mod documents;
+mod facade;
 mod framing;
+#[path = "../fuzz/mod.rs"]
+mod fuzz;
+mod http_splits;
 mod offers;
 mod payload;
 mod ports;

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
+use crate::fuzz;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use thingway::fuzz;
 
 /// All that are in `tests/golden/offers`.
 static OFFERS: LazyLock<Vec<String>> = LazyLock::new(|| {

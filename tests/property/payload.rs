@@ -1,8 +1,8 @@
 //! Payloads: what is sent is received, whatever the order of its frames, and no bytes are a panic.
 
 use proptest::prelude::*;
-use thingway::payload::binarypack::{self, Value};
-use thingway::payload::{Bounds, Codec, Decoded, Dropped, Frame, Payload, Serialization};
+use thingway::testing::payload::binarypack::{self, Value};
+use thingway::testing::payload::{Bounds, Codec, Decoded, Dropped, Frame, Payload, Serialization};
 
 const ALL: [Serialization; 5] = [
     Serialization::Raw,

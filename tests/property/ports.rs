@@ -6,8 +6,8 @@ use std::path::Path;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use thingway::config::{Config, EndpointKind};
-use thingway::ports::{Port, config_lines, suggest_names};
+use thingway::testing::config::{Config, EndpointKind};
+use thingway::testing::ports::{Port, config_lines, suggest_names};
 
 /// Any text, and often what some format gives a meaning to.
 fn text() -> impl Strategy<Value = String> {

@@ -1,7 +1,7 @@
 //! What a token allows, against what its scopes say when they are read one by one.
 
 use proptest::prelude::*;
-use thingway::access::scope::{Grant, Scope, Verb};
+use thingway::testing::access::scope::{Grant, Scope, Verb};
 
 fn name() -> impl Strategy<Value = String> {
     "[a-c][a-c.-]{0,3}"

@@ -3,12 +3,12 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use thingway::payload::Serialization;
-use thingway::signaling::message::{
+use thingway::testing::payload::Serialization;
+use thingway::testing::signaling::message::{
     Answer, Body, Candidate, Carries, Failed, Offer, Signal, Why, Written,
 };
-use thingway::signaling::peerjs;
-use thingway::signaling::skyway::{self, Handshake, Said};
+use thingway::testing::signaling::peerjs;
+use thingway::testing::signaling::skyway::{self, Handshake, Said};
 
 /// Names and words that mean something to one of them.
 const WORDS: [&str; 34] = [

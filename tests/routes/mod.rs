@@ -1,7 +1,7 @@
 //! Every route that the daemon has, its own and those of the hub, as requests.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-use thingway::api::{ROUTES, skyway};
+use thingway::testing::api::{ROUTES, skyway};
 
 /// A method and a path.
 pub type Route = (&'static str, String);

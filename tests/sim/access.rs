@@ -362,7 +362,7 @@ fn begin(
     token: &str,
     kind: &str,
     length: usize,
-) -> thingway::ids::SourceId {
+) -> thingway::testing::ids::SourceId {
     let head = format!(
         "POST {target} HTTP/1.1\r\nHost: board\r\nAuthorization: Bearer {token}\r\n\
          Content-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
@@ -370,7 +370,7 @@ fn begin(
     world.open(head.as_bytes())
 }
 
-fn go_on(world: &mut World, source: thingway::ids::SourceId, body: &str) -> String {
+fn go_on(world: &mut World, source: thingway::testing::ids::SourceId, body: &str) -> String {
     world
         .gateway
         .handle_data(world.now, source, body.as_bytes());
@@ -530,7 +530,10 @@ fn a_guesser_does_not_keep_out_who_has_a_token() {
         world.gateway.handle_failed(
             world.now,
             source,
-            &thingway::endpoint::Failure::new(thingway::endpoint::FailureKind::Other, "gone"),
+            &thingway::testing::endpoint::Failure::new(
+                thingway::testing::endpoint::FailureKind::Other,
+                "gone",
+            ),
         );
         text
     };

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use thingway::config::{Config, File, Place, Sources};
-use thingway::ports::Port;
+use thingway::testing::config::{Config, File, Place, Sources};
+use thingway::testing::ports::Port;
 
 use crate::peer::reliable;
 use crate::sessions::{ARM, DEMO, ROVER, good};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use thingway::endpoint::{Failure, FailureKind};
-use thingway::ids::SourceId;
+use thingway::testing::endpoint::{Failure, FailureKind};
+use thingway::testing::ids::SourceId;
 
 use crate::peer::reliable;
 use crate::sessions::{ARM, good};

@@ -191,7 +191,7 @@ fn wake_up(world: &mut World, clients: &[usize]) -> Vec<(std::net::SocketAddr, u
         let sent: Vec<_> = world.peer(*n).out.drain(..).collect();
         for (_, bytes) in sent {
             let stride = bytes.len().max(1);
-            let meta = thingway::datagram::Meta {
+            let meta = thingway::testing::datagram::Meta {
                 local,
                 remote,
                 stride,

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use thingway::ids::SourceId;
+use thingway::testing::ids::SourceId;
 
 use crate::links::{Aborted, Draw};
 use crate::peer::{Peer, reliable};

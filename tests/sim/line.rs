@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use thingway::endpoint::line::LineStep;
+use thingway::testing::endpoint::line::LineStep;
 
 use crate::peer::reliable;
 use crate::sessions::{ARM, DEMO, good};

@@ -6,8 +6,8 @@ use crate::tangles::{DEAD, SOON, ask, connect, write};
 use crate::world::World;
 use serde_json::json;
 use std::time::Duration;
-use thingway::config::Config;
-use thingway::endpoint::line::{Flush, LineStep};
+use thingway::testing::config::Config;
+use thingway::testing::endpoint::line::{Flush, LineStep};
 
 /// As io::EventLoop does it: timers, then what is ready is read *and written*, then commands.
 #[test]

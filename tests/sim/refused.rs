@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use thingway::endpoint::Count;
+use thingway::testing::endpoint::Count;
 
 use crate::peer::{reliable, unreliable};
 use crate::sessions::{ARM, ROVER, good};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use thingway::config::Config;
+use thingway::testing::config::Config;
 
 use crate::access::with_token;
 use crate::peer::{Peer, reliable};

@@ -80,7 +80,7 @@ fn of_other_endpoints_nothing_is_heard() {
     world.until("open", SOON, |w| w.peer(n).channels["arm"].credit.is_some());
     world.unplug("/dev/leg");
     world.run(Duration::from_secs(1));
-    let config = thingway::config::Config::parse(ARM).map_err(|_| Vec::new());
+    let config = thingway::testing::config::Config::parse(ARM).map_err(|_| Vec::new());
     let now = world.now;
     world.gateway.handle_reload(now, config);
     world.run(Duration::from_secs(1));

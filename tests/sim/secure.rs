@@ -7,8 +7,8 @@ use std::time::Duration;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
 use serde_json::{Value, json};
-use thingway::ids::SourceId;
-use thingway::tls::TlsIdentity;
+use thingway::testing::ids::SourceId;
+use thingway::testing::tls::TlsIdentity;
 
 use crate::access::with_token;
 use crate::routes::{self, request};

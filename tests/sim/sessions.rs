@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use str0m_netem::NetemConfig;
-use thingway::sources::Exit;
+use thingway::testing::sources::Exit;
 
 use crate::peer::{reliable, unreliable};
 use crate::world::World;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use thingway::config::Config;
+use thingway::testing::config::Config;
 
 use crate::peer::reliable;
 use crate::sessions::ARM;

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use thingway::config::Config;
-use thingway::ids::SourceId;
+use thingway::testing::config::Config;
+use thingway::testing::ids::SourceId;
 
 use crate::balance::Balance;
 use crate::ledger::{self, DEVICE, SHORTEST};

@@ -5,9 +5,9 @@ use crate::sessions::{ARM, good};
 use crate::world::World;
 use serde_json::{Value, json};
 use std::time::Duration;
-use thingway::config::Config;
-use thingway::endpoint::line::LineStep;
-use thingway::endpoint::{Failure, FailureKind};
+use thingway::testing::config::Config;
+use thingway::testing::endpoint::line::LineStep;
+use thingway::testing::endpoint::{Failure, FailureKind};
 
 pub const DEAD: &str = "deadman = { timeout_ms = 500, send = \"STOP\\n\" }\n";
 pub const SOON: Duration = Duration::from_secs(5);
@@ -235,7 +235,7 @@ fn put(name: &str, body: &str) -> String {
 /// What the API accepts must be what the daemon starts with.
 #[test]
 fn what_is_put_can_be_read_again() {
-    use thingway::config::{File, Sources};
+    use thingway::testing::config::{File, Sources};
     let main = format!("[api]\nconfigure = true\n{ARM}");
     let mut world = World::new(10, &main);
     let body = r#"{"kind":"udp","remote":"127.0.0.1:7","capture":{"path":"/dev/arm"}}"#;
@@ -364,8 +364,8 @@ fn a_driver_that_keeps_its_bytes_fails_the_script() {
     assert_eq!(world.peer(n).told("line")[0]["reason"], "failed");
 }
 
-fn port(device: &str, name: &str) -> thingway::ports::Port {
-    thingway::ports::Port {
+fn port(device: &str, name: &str) -> thingway::testing::ports::Port {
+    thingway::testing::ports::Port {
         device: device.to_owned(),
         path: device.to_owned(),
         bus: "usb".to_owned(),
@@ -418,7 +418,7 @@ fn a_capture_is_tried_again() {
 fn a_port_in_use_is_not_found() {
     let mut world = World::new(31, "[serial]\ndiscover = true\n");
     let mut held = port("/dev/ttyUSB0", "ftdi");
-    held.holders.push(thingway::ports::Holder {
+    held.holders.push(thingway::testing::ports::Holder {
         pid: 7,
         name: "minicom".into(),
     });

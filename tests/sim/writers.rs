@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use thingway::endpoint::line::{Flush, LineStep};
+use thingway::testing::endpoint::line::{Flush, LineStep};
 
 use crate::peer::{reliable, unreliable};
 use crate::sessions::{ARM, good};

@@ -17,6 +17,13 @@ pub enum Event {
         data_connection_id: String,
     },
     /// To a peer: somebody calls it with media.
+    #[cfg_attr(
+        not(any(test, feature = "testing")),
+        expect(
+            dead_code,
+            reason = "media is the next part of this API, and its words are pinned by golden tests already"
+        )
+    )]
     Call {
         /// The new connection's id.
         media_connection_id: String,
@@ -86,44 +93,6 @@ impl Event {
     }
 }
 
-/// What can go wrong with a peer, in the words that programs know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "`api.yaml` does not explain them either")]
-pub enum PeerError {
-    BrowserIncompatible,
-    InvalidId,
-    InvalidKey,
-    UnavailableId,
-    SslUnavailable,
-    ServerDisconnected,
-    ServerError,
-    SocketError,
-    SocketClosed,
-}
-
-impl PeerError {
-    /// The word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::BrowserIncompatible => "BROWSER_INCOMPATIBLE",
-            Self::InvalidId => "INVALID_ID",
-            Self::InvalidKey => "INVALID_KEY",
-            Self::UnavailableId => "UNAVAILABLE_ID",
-            Self::SslUnavailable => "SSL_UNAVAILABLE",
-            Self::ServerDisconnected => "SERVER_DISCONNECTED",
-            Self::ServerError => "SERVER_ERROR",
-            Self::SocketError => "SOCKET_ERROR",
-            Self::SocketClosed => "SOCKET_CLOSED",
-        }
-    }
-}
-
-impl From<PeerError> for Event {
-    fn from(error: PeerError) -> Self {
-        Self::Error(error.as_str().to_owned())
-    }
-}
-
 /// Events of one peer or connection in their order, until somebody asks for them, one at a time.
 ///
 /// Nobody may ever ask, so it is bounded: the oldest ones make room, but OPEN stays, because a
@@ -180,6 +149,7 @@ impl EventQueue {
     }
 
     /// Whether there is something to be told.
+    #[cfg(any(test, feature = "testing"))]
     pub fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }

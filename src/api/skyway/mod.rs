@@ -17,8 +17,10 @@ pub mod request;
 #[cfg(test)]
 mod tests;
 
-pub use call::{Call, Media, NotAllowed, allow, resolve, routes};
-pub use event::{Event, EventQueue, PeerError, Subject};
+#[cfg(any(test, feature = "testing"))]
+pub use call::routes;
+pub use call::{Call, Media, NotAllowed, allow, resolve};
+pub use event::{Event, EventQueue, Subject};
 pub use port_owners::PortOwners;
 pub use ports::ContentPorts;
 pub use reply::error;

@@ -28,6 +28,7 @@ impl<C> Default for PortOwners<C> {
 
 impl<C: PartialEq> PortOwners<C> {
     /// Whether a client may open one more port: those that no peer uses yet are bounded, and with `counts_used` all that it has opened.
+    #[cfg(test)]
     pub fn may_open(&self, client: &C, counts_used: bool) -> bool {
         self.opened_by(client, counts_used) < limits::CONTENT_PORTS
     }

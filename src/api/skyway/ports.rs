@@ -46,6 +46,7 @@ impl ContentPorts {
     }
 
     /// How many are in use by us.
+    #[cfg(test)]
     pub fn in_use(&self) -> usize {
         self.uses.iter().filter(|it| **it == Use::Ours).count()
     }

@@ -3,7 +3,7 @@
 mod bodies;
 mod exchanges;
 mod malformed;
-mod split;
+mod refused;
 mod streams;
 mod timeouts;
 

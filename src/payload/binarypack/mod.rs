@@ -59,7 +59,7 @@ pub struct Bounds {
 
 /// A value is larger than [`Bounds`] allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are those of the bounds")]
+#[allow(missing_docs, reason = "the names are those of the bounds")]
 pub enum Exceeded {
     Depth,
     Elements,
@@ -135,6 +135,7 @@ impl std::error::Error for Error {
 ///
 /// The bytes are those of the libraries, but for two faults of theirs: they write 2^63 as -2^63,
 /// and a number with a fraction that lies just below a power of two a little too large.
+#[cfg(any(test, feature = "testing"))]
 pub fn encode(value: &Value, bounds: &Bounds, out: &mut Vec<u8>) -> Result<(), Exceeded> {
     let start = out.len();
     let mut encoder = Encoder {
@@ -165,6 +166,7 @@ pub fn decode(input: &[u8], bounds: &Bounds) -> Result<Value, Error> {
 
 /// Writes within bounds.
 #[derive(Debug)]
+#[cfg(any(test, feature = "testing"))]
 struct Encoder<'a> {
     out: &'a mut Vec<u8>,
     /// How many values may still come.
@@ -173,6 +175,7 @@ struct Encoder<'a> {
     longest: usize,
 }
 
+#[cfg(any(test, feature = "testing"))]
 impl Encoder<'_> {
     fn value(&mut self, value: &Value, depth: usize) -> Result<(), Exceeded> {
         let elements = self.elements.checked_sub(1);

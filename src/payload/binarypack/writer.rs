@@ -2,10 +2,12 @@
 
 use super::Value;
 
+#[cfg(any(test, feature = "testing"))]
 pub(super) fn null(out: &mut Vec<u8>) {
     out.push(0xc0);
 }
 
+#[cfg(any(test, feature = "testing"))]
 pub(super) fn bool(value: bool, out: &mut Vec<u8>) {
     out.push(if value { 0xc3 } else { 0xc2 });
 }
@@ -30,6 +32,7 @@ pub(in crate::payload) fn unsigned(value: u64, out: &mut Vec<u8>) {
 }
 
 /// The shortest form.
+#[cfg(any(test, feature = "testing"))]
 pub(super) fn signed(value: i64, out: &mut Vec<u8>) {
     if let Ok(value) = u64::try_from(value) {
         unsigned(value, out);
@@ -49,6 +52,7 @@ pub(super) fn signed(value: i64, out: &mut Vec<u8>) {
 }
 
 /// A number of JavaScript.
+#[cfg(any(test, feature = "testing"))]
 pub(super) fn number(value: f64, out: &mut Vec<u8>) {
     match integer(value) {
         Some(Value::Unsigned(value)) => unsigned(value, out),
@@ -88,6 +92,7 @@ pub(in crate::payload) fn bytes_header(len: u32, out: &mut Vec<u8>) {
 }
 
 /// So many values are to follow.
+#[cfg(any(test, feature = "testing"))]
 pub(super) fn array_header(count: u32, out: &mut Vec<u8>) {
     header([0x90, 0xdc, 0xdd], count, out);
 }

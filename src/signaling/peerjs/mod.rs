@@ -42,6 +42,7 @@ pub fn error(message: &str) -> String {
 }
 
 /// Nobody called `from` took what `to` had sent there in time; it is told once for each `from`.
+#[cfg(any(test, feature = "testing"))]
 pub fn expire(from: &str, to: &str) -> String {
     format!(
         r#"{{"type":"EXPIRE","src":{},"dst":{}}}"#,

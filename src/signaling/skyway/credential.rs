@@ -32,6 +32,7 @@ pub struct Expiry {
 
 impl Expiry {
     /// How many seconds are left.
+    #[cfg(any(test, feature = "testing"))]
     pub fn remaining(self, now_unix: u64) -> u64 {
         self.at_unix.saturating_sub(now_unix)
     }

@@ -9,6 +9,13 @@ use super::polling::PayloadError;
 
 /// Something for the dialect.
 #[derive(Debug)]
+#[cfg_attr(
+    not(any(test, feature = "testing")),
+    expect(
+        dead_code,
+        reason = "a packet is read whole, whatever the dialects make of it"
+    )
+)]
 pub enum Event {
     /// The client may talk, and be talked to.
     Connected,

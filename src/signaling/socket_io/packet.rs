@@ -77,6 +77,13 @@ pub struct Packet<'a> {
 
 /// What a packet of Socket.IO says.
 #[derive(Debug, Clone)]
+#[cfg_attr(
+    not(any(test, feature = "testing")),
+    expect(
+        dead_code,
+        reason = "a packet is read whole, whatever the dialects make of it"
+    )
+)]
 pub enum Content<'a> {
     /// The client wants to talk, or may. In revision 4 both can add an object.
     Connect(Option<&'a RawValue>),
@@ -163,6 +170,7 @@ pub fn event<A: Serialize>(
 }
 
 /// The same for the answer to an event.
+#[cfg(any(test, feature = "testing"))]
 pub fn ack<A: Serialize>(id: u64, arguments: &[A]) -> Result<String, serde_json::Error> {
     let arguments = halves::restore(serde_json::to_string(arguments)?);
     Ok(format!("43{id}{arguments}"))

@@ -153,15 +153,6 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// The type of what a GET is answered with.
-pub const POLL_TYPE: &str = "text/plain; charset=UTF-8";
-
-/// The type of what a POST is answered with.
-pub const POST_TYPE: &str = "text/html";
-
-/// What a POST is answered with.
-pub const POST_BODY: &str = "ok";
-
 #[cfg(test)]
 mod tests {
     use super::*;

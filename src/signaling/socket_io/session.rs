@@ -232,6 +232,7 @@ impl Session {
 
     /// Answers an event that wanted an answer. The numbers are the client's own business: what it
     /// did not ask for it ignores.
+    #[cfg(any(test, feature = "testing"))]
     pub fn acknowledge<A: Serialize>(&mut self, id: u64, arguments: &[A]) -> Result<(), NotSent> {
         self.send(packet::ack(id, arguments))
     }
@@ -365,6 +366,7 @@ impl Session {
     }
 
     /// What other clients may know it by.
+    #[cfg(any(test, feature = "testing"))]
     pub fn socket(&self) -> &str {
         &self.socket
     }

@@ -1,6 +1,6 @@
 //! The framings once more, as plainly as can be: the whole stream lies there and is cut up.
 
-use thingway::framing::{ByteOrder, Faults, Framing, Width};
+use thingway::testing::framing::{ByteOrder, Faults, Framing, Width};
 
 use super::Outcome;
 

@@ -1,7 +1,7 @@
 //! Requests of a scenario, which may be answered at once, later, or never; and what is kept of their answers.
 
 use serde_json::Value;
-use thingway::ids::SourceId;
+use thingway::testing::ids::SourceId;
 
 use super::log::{Log, hash};
 use super::mask;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
-use thingway::config::Config;
+use thingway::testing::config::Config;
 
 use super::http::Waiting;
 use super::log::Log;

@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use thingway::datagram::Meta;
-use thingway::endpoint::line::{
+use thingway::testing::datagram::Meta;
+use thingway::testing::endpoint::line::{
     FlowControl, Format, LineCounters, LineFault, LineStatus, LineStep, ModemLines,
 };
-use thingway::endpoint::{Failure, FailureKind};
-use thingway::ids::SourceId;
-use thingway::sources::Command;
+use thingway::testing::endpoint::{Failure, FailureKind};
+use thingway::testing::ids::SourceId;
+use thingway::testing::sources::Command;
 
 use super::{GATEWAY, World};
 
@@ -242,7 +242,8 @@ impl World {
                 Command::ListPorts => self.gateway.handle_ports(self.now, &self.ports.clone()),
                 Command::ReadEndpoint { name } => {
                     let text = self.files.get(&name).and_then(Option::as_deref);
-                    let found = text.and_then(|text| thingway::config::endpoint_json(text, &name));
+                    let found =
+                        text.and_then(|text| thingway::testing::config::endpoint_json(text, &name));
                     let read = found.ok_or_else(|| "no such file".to_owned());
                     self.gateway.handle_endpoint_read(self.now, &name, read);
                 }

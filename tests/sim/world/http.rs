@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use thingway::ids::SourceId;
+use thingway::testing::ids::SourceId;
 
 use super::World;
 

@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 
 use str0m::channel::ChannelConfig;
 use str0m_netem::{Input, Netem, NetemConfig, Output};
-use thingway::config::Config;
-use thingway::datagram::Meta;
-use thingway::endpoint::Count;
-use thingway::gateway::Gateway;
-use thingway::ids::SourceId;
-use thingway::ports::Port;
-use thingway::session::crypto::Identity;
-use thingway::sources::Exit;
-use thingway::tls::TlsIdentity;
+use thingway::testing::config::Config;
+use thingway::testing::datagram::Meta;
+use thingway::testing::endpoint::Count;
+use thingway::testing::gateway::Gateway;
+use thingway::testing::ids::SourceId;
+use thingway::testing::ports::Port;
+use thingway::testing::session::crypto::Identity;
+use thingway::testing::sources::Exit;
+use thingway::testing::tls::TlsIdentity;
 
 use crate::peer::Peer;
 pub use devices::Tty;

@@ -65,9 +65,6 @@ pub struct Credential {
     pub auth_token: String,
 }
 
-/// `PUT /peers/{peer_id}/credential`
-pub type CredentialUpdate = Credential;
-
 impl Credential {
     /// Reads a body.
     pub fn parse(body: &[u8]) -> Result<Self, Faults> {

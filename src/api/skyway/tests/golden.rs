@@ -162,7 +162,7 @@ fn events_of_a_peer() {
             json!({"event":"EXPIRESIN","params":params,"remainingSec":300}),
         ),
         (
-            PeerError::ServerDisconnected.into(),
+            Event::Error("SERVER_DISCONNECTED".to_owned()),
             json!({"event":"ERROR","params":params,"error_message":"SERVER_DISCONNECTED"}),
         ),
         (Event::Close, json!({"event":"CLOSE","params":params})),

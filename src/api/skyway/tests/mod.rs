@@ -2,7 +2,6 @@
 
 mod faults;
 mod golden;
-mod property;
 mod requests;
 
 use super::request::Faults;

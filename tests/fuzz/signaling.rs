@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::limits;
-use crate::signaling::fault::Fault;
-use crate::signaling::message::{Body, Signal};
-use crate::signaling::peerjs::{self, Query, Refusal};
-use crate::signaling::skyway::{self, Emit, Handshake, RoomCall, Rooms};
+use thingway::testing::limits;
+use thingway::testing::signaling::fault::Fault;
+use thingway::testing::signaling::message::{Body, Signal};
+use thingway::testing::signaling::peerjs::{self, Query, Refusal};
+use thingway::testing::signaling::skyway::{self, Emit, Handshake, RoomCall, Rooms};
 
 /// Reads a text with one of the parsers. The first byte picks it, as a digit: 0 a query and 1 a frame
 /// of PeerJS, 2 a query and 3 an event of SkyWay-JS (its name, a space, its argument), else lines of a

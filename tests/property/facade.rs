@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use crate::api::skyway::routes;
 use crate::fuzz::facade;
+use thingway::testing::api::skyway::routes;
 
 /// A body that says all that can be said about a connection.
 const CONNECT: &str = r#"{"peer_id":"a","token":"pt-870c2c49-c16d-4c69-b1ad-fec7550564af","target_id":"b c","params":{"data_id":"da-50a32bab-b3d9-4913-8e20-f79c90a6a211","endpoint":"x","transcode":true},"feed_params":{"endpoint":"x"},"options":{"metadata":"m","serialization":"JSON","label":"l","dcInit":{"ordered":false,"maxPacketLifeTime":1,"maxRetransmits":0,"protocol":"p","negotiated":true,"id":65534,"priority":256}},"redirect_params":{"ip_v4":"127.0.0.1","ip_v6":"::1","port":10001},"key":"k","domain":"d","turn":true,"credential":{"timestamp":1,"ttl":600,"authToken":"x"},"timestamp":1,"ttl":600,"authToken":"x"}"#;

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::input::Input;
 use super::start;
-use crate::framing::{ByteOrder, Decoder, Framing, MAX_MESSAGE, Width, encode, encoded_len};
+use thingway::testing::framing::{
+    ByteOrder, Decoder, Framing, MAX_MESSAGE, Width, encode, encoded_len,
+};
 
 const GAP: Duration = Duration::from_millis(100);
 

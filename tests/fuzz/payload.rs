@@ -2,9 +2,9 @@
 //! and what is sent is received, in any order of its frames.
 
 use super::input::Input;
-use crate::limits::MAX_MESSAGE;
-use crate::payload::binarypack::{self, Value};
-use crate::payload::{Bounds, Codec, Decoded, Dropped, Frame, Payload, Serialization};
+use thingway::testing::limits::MAX_MESSAGE;
+use thingway::testing::payload::binarypack::{self, Value};
+use thingway::testing::payload::{Bounds, Codec, Decoded, Dropped, Frame, Payload, Serialization};
 
 const SERIALIZATIONS: [Serialization; 5] = [
     Serialization::Raw,

@@ -4,14 +4,14 @@
 
 use serde_json::Value;
 
-use crate::api::skyway::ids::is_peer_id;
-use crate::api::skyway::request::{
+use thingway::testing::api::skyway::ids::is_peer_id;
+use thingway::testing::api::skyway::request::{
     ConnectOptions, ConnectionChange, Credential, Faults, Feed, PeerOptions, Source, parse_nothing,
     token,
 };
-use crate::api::skyway::{Call, Event, EventQueue, Subject, allow, reply, resolve};
-use crate::http::{Method, Response, percent_decode};
-use crate::limits;
+use thingway::testing::api::skyway::{Call, Event, EventQueue, Subject, allow, reply, resolve};
+use thingway::testing::http::{Method, Response, percent_decode};
+use thingway::testing::limits;
 
 /// Takes a request apart: a line with method and target, as HTTP has it, and a body after it.
 pub fn facade(data: &[u8]) {

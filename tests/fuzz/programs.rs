@@ -10,8 +10,8 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
 
 use super::input::Input;
 use super::world::World;
-use crate::session::crypto::self_signed;
-use crate::tls::TlsIdentity;
+use thingway::testing::session::crypto::self_signed;
+use thingway::testing::tls::TlsIdentity;
 
 /// What answers have told, to be used in later requests.
 #[derive(Debug, Default)]
@@ -256,9 +256,9 @@ pub(super) fn certificate() -> &'static (TlsIdentity, Arc<ClientConfig>) {
 
 #[cfg(test)]
 mod tests {
+    use super::gateway::gauge;
+    use super::start;
     use super::*;
-    use crate::fuzz::gateway::gauge;
-    use crate::fuzz::start;
 
     /// Makes calls by their numbers in [`CALLS`], and returns what is known then.
     fn made(world: &mut World, calls: &[[u8; 3]]) {

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{HttpConnection, HttpEvent, Limits, Response, problem};
-use crate::connection::Connection;
+use thingway::testing::connection::Connection;
+use thingway::testing::http::{HttpConnection, HttpEvent, Limits, Response, problem};
 
 /// Feeds a connection with all bytes of `data` but the first, which picks how they are chopped, and
 /// panics if the chopping makes a difference or the connection does not come to an end.
@@ -27,9 +27,9 @@ pub fn fuzz_http(data: &[u8]) {
 }
 
 /// Cuts its input into pieces whose sizes follow from a seed.
-pub(super) struct Chop<'a> {
-    pub(super) rest: &'a [u8],
-    pub(super) seed: u8,
+pub struct Chop<'a> {
+    pub rest: &'a [u8],
+    pub seed: u8,
 }
 
 impl<'a> Iterator for Chop<'a> {
@@ -54,15 +54,15 @@ impl<'a> Iterator for Chop<'a> {
 
 /// A connection with an owner whose decisions depend on nothing but the requests.
 #[derive(Debug)]
-pub(super) struct Run {
+pub struct Run {
     now: Instant,
     http: HttpConnection,
     /// The most bytes that are written at once.
     write_size: usize,
     plan: Plan,
-    pub(super) events: Vec<HttpEvent>,
-    pub(super) written: Vec<u8>,
-    pub(super) upgraded: Vec<u8>,
+    pub events: Vec<HttpEvent>,
+    pub written: Vec<u8>,
+    pub upgraded: Vec<u8>,
 }
 
 /// What the owner has in mind for the current request.
@@ -79,11 +79,7 @@ enum Plan {
 }
 
 impl Run {
-    pub(super) fn of<'a>(
-        now: Instant,
-        pieces: impl Iterator<Item = &'a [u8]>,
-        write_size: usize,
-    ) -> Self {
+    pub fn of<'a>(now: Instant, pieces: impl Iterator<Item = &'a [u8]>, write_size: usize) -> Self {
         let mut run = Self {
             now,
             http: HttpConnection::new(now, &Limits::default()),

@@ -6,6 +6,7 @@
 mod facade;
 mod framing;
 mod gateway;
+pub mod http;
 mod input;
 mod payload;
 mod peer;
@@ -17,26 +18,21 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use crate::api::problem::Problem;
-use crate::config::Config;
-use crate::datagram::TransmitQueue;
-use crate::endpoint::script::{Script, Step};
-use crate::limits::Limits;
-use crate::session::control::{Reply, Request};
-use crate::session::crypto::Identity;
-use crate::session::{Session, sdp};
-use crate::signaling::whip::Fragment;
+use thingway::testing::api::problem::Problem;
+use thingway::testing::config::Config;
+use thingway::testing::datagram::TransmitQueue;
+use thingway::testing::endpoint::script::{Script, Step};
+use thingway::testing::limits::Limits;
+use thingway::testing::session::control::{Reply, Request};
+use thingway::testing::session::crypto::Identity;
+use thingway::testing::session::{Session, sdp};
+use thingway::testing::signaling::whip::Fragment;
 
 pub use facade::facade;
 pub use framing::framing;
 pub use gateway::gateway;
 pub use payload::payload;
 pub use signaling::signaling;
-
-/// Feeds an HTTP connection; any chopping must mean the same.
-pub fn http(data: &[u8]) {
-    crate::http::fuzz::fuzz_http(data);
-}
 
 /// Parses a message of the control channel and answers it.
 pub fn control(data: &[u8]) {
@@ -70,7 +66,7 @@ pub fn config(data: &[u8]) {
             for endpoint in &config.endpoints {
                 let described = format!("{endpoint:?}");
                 assert!(endpoint.is_same(endpoint), "{described}");
-                drop(crate::endpoint::new(endpoint));
+                drop(thingway::testing::endpoint::new(endpoint));
             }
         }
         Err(faults) => {
@@ -128,7 +124,7 @@ fn run_session(offer: &[u8], fragment: &Fragment<'_>) {
         Ok(checked) => checked,
         Err(error) => return check_problem(&Problem::from(error)),
     };
-    assert!((1..=crate::limits::MAX_MESSAGE).contains(&checked.max_message()));
+    assert!((1..=thingway::testing::limits::MAX_MESSAGE).contains(&checked.max_message()));
     let identity = Identity::generate().expect("an identity");
     let local = [[127, 0, 0, 1], [192, 0, 2, 1]].map(|ip| SocketAddr::from((ip, 5000)));
     let now = start();

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 use super::peer::Peer;
 use super::programs::{Known, certificate};
-use crate::config::Config;
-use crate::datagram::Meta;
-use crate::endpoint::line::{FlowControl, Format, LineFault, LineStatus};
-use crate::endpoint::{Failure, FailureKind};
-use crate::gateway::Gateway;
-use crate::ids::SourceId;
-use crate::limits;
-use crate::session::crypto::Identity;
-use crate::sources::{Command, Exit};
+use thingway::testing::config::Config;
+use thingway::testing::datagram::Meta;
+use thingway::testing::endpoint::line::{FlowControl, Format, LineFault, LineStatus};
+use thingway::testing::endpoint::{Failure, FailureKind};
+use thingway::testing::gateway::Gateway;
+use thingway::testing::ids::SourceId;
+use thingway::testing::limits;
+use thingway::testing::session::crypto::Identity;
+use thingway::testing::sources::{Command, Exit};
 
 const CONFIG: &str = "[http]\nlisten = [\"127.0.0.1:8000\", \"192.0.2.1:8443\"]\n\
     allowed_origins = [\"https://a.example\"]\n[api]\nconfigure = true\n\
