@@ -3,13 +3,18 @@ import * as rows from './lib/rows.mjs';
 import { servers } from './lib/server.mjs';
 
 const [wanted = 'echo,down,up', which = Object.keys(servers).join(',')] = process.argv.slice(2);
-const short = (value) => JSON.stringify(value, (_, number) => (typeof number === 'number' ? Number(number.toPrecision(4)) : number));
+const short = (value) =>
+  JSON.stringify(value, (_, number) => (typeof number === 'number' ? Number(number.toPrecision(4)) : number));
 for (const name of which.split(',')) {
   const server = await servers[name](/udp/i.test(wanted));
   try {
     for (const row of wanted.split(',')) {
       const [call, ...words] = row.split(':');
-      console.log(name.padEnd(18), row.padEnd(14), short(await rows[call](server, ...(words.length ? words.map(Number) : call === 'echo' ? [64] : []))));
+      console.log(
+        name.padEnd(18),
+        row.padEnd(14),
+        short(await rows[call](server, ...(words.length ? words.map(Number) : call === 'echo' ? [64] : []))),
+      );
     }
   } catch (error) {
     console.log(name, error);

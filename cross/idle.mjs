@@ -20,23 +20,39 @@ writeFileSync(join(folder, 'thingway.toml'), '[[endpoint]]\nname = "demo"\nkind 
 const spent = (pid) => Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1e6;
 
 // What the tests are told is no key of a configuration.
-const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('THINGWAY')));
+const inherited = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !name.startsWith('THINGWAY')),
+);
 
 async function start() {
-  const child = spawn(program, [...words, '--config', join(folder, 'thingway.toml'), '--listen', '127.0.0.1:0'], {
-    env: { ...inherited, XDG_STATE_HOME: folder, XDG_RUNTIME_DIR: join(folder, 'run'), QEMU_GUEST_BASE: `0x${BASE.toString(16)}` },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  const child = spawn(
+    program,
+    [...words, '--config', join(folder, 'thingway.toml'), '--listen', '127.0.0.1:0'],
+    {
+      env: {
+        ...inherited,
+        XDG_STATE_HOME: folder,
+        XDG_RUNTIME_DIR: join(folder, 'run'),
+        QEMU_GUEST_BASE: `0x${BASE.toString(16)}`,
+      },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    },
+  );
   await new Promise((resolve, reject) => {
-    child.stderr.setEncoding('utf8').on('data', (text) => { if (text.includes('listening on http')) resolve(); });
+    child.stderr.setEncoding('utf8').on('data', (text) => {
+      if (text.includes('listening on http')) resolve();
+    });
     child.on('exit', (code) => reject(new Error(`it ended with ${code}`)));
   });
   const cost = spent(child.pid);
   // Until nothing is done any more.
-  for (let before = -1, now = cost; now - before > 1; [before, now] = [now, spent(child.pid)]) await sleep(500);
+  for (let before = -1, now = cost; now - before > 1; [before, now] = [now, spent(child.pid)])
+    await sleep(500);
   const memory = resident(readFileSync(`/proc/${child.pid}/smaps`, 'utf8'));
   child.removeAllListeners('exit');
-  const ended = new Promise((resolve) => { child.on('exit', resolve); });
+  const ended = new Promise((resolve) => {
+    child.on('exit', resolve);
+  });
   child.kill();
   await ended;
   return { start: cost, ...memory };
@@ -61,4 +77,6 @@ await start();
 const runs = [];
 for (let n = 0; n < 5; n += 1) runs.push(await start());
 const median = (name) => runs.map((run) => run[name]).sort((a, b) => a - b)[2];
-console.log(JSON.stringify({ start: Math.round(median('start')), rss: median('rss'), anonymous: median('anonymous') }));
+console.log(
+  JSON.stringify({ start: Math.round(median('start')), rss: median('rss'), anonymous: median('anonymous') }),
+);

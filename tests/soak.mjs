@@ -11,19 +11,33 @@ const config = '[http]\nlisten = ["127.0.0.1:8391"]\n[[endpoint]]\nname = "echo"
 // A few pages of the heap come and go; a kilobyte kept of each session would be ten times as much.
 const SLACK = 1024; // kB
 
-const server = await Server.start('thingway', url, (path) => [built('thingway'), '--config', path], { config });
-const resident = () => Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))[1]);
+const server = await Server.start('thingway', url, (path) => [built('thingway'), '--config', path], {
+  config,
+});
+const resident = () =>
+  Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))[1]);
 const descriptors = () => readdirSync(`/proc/${server.pid}/fd`).length;
-const metric = async (name) => Number((await (await fetch(`${url}/metrics`, { headers: { Connection: 'close' } })).text()).match(new RegExp(`^thingway_${name} (\\d+)`, 'm'))?.[1]);
+const metric = async (name) =>
+  Number(
+    (await (await fetch(`${url}/metrics`, { headers: { Connection: 'close' } })).text()).match(
+      new RegExp(`^thingway_${name} (\\d+)`, 'm'),
+    )?.[1],
+  );
 const faults = [];
-const check = (holds, sentence) => { if (!holds) faults.push(sentence); };
+const check = (holds, sentence) => {
+  if (!holds) faults.push(sentence);
+};
 
 /** One message there and back. */
-const echo = (peer, text) => new Promise((done, fail) => {
-  const late = setTimeout(() => fail(new Error('no echo within a minute')), 60000);
-  peer.channel.onMessage((message) => { clearTimeout(late); done(message); });
-  peer.channel.sendMessage(text);
-});
+const echo = (peer, text) =>
+  new Promise((done, fail) => {
+    const late = setTimeout(() => fail(new Error('no echo within a minute')), 60000);
+    peer.channel.onMessage((message) => {
+      clearTimeout(late);
+      done(message);
+    });
+    peer.channel.sendMessage(text);
+  });
 
 async function cycles(count) {
   const warm = Math.ceil(count / 10);
@@ -36,12 +50,15 @@ async function cycles(count) {
     peer.close();
     if (n % 500 === 499) console.log(`${n + 1} cycles: ${resident()} kB, ${descriptors()} descriptors`);
   }
-  for (let tries = 0; await metric('sessions') > 0 && tries < 600; tries++) await sleep(100);
-  check(await metric('sessions') === 0, `${await metric('sessions')} sessions are left`);
+  for (let tries = 0; (await metric('sessions')) > 0 && tries < 600; tries++) await sleep(100);
+  check((await metric('sessions')) === 0, `${await metric('sessions')} sessions are left`);
   check(resident() <= before.memory + SLACK, `memory grew from ${before.memory} to ${resident()} kB`);
   for (let tries = 0; descriptors() > before.descriptors && tries < 600; tries++) await sleep(100);
-  check(descriptors() <= before.descriptors, `descriptors grew from ${before.descriptors} to ${descriptors()}`);
-  check(await metric('sessions_created_total') >= count, 'not all sessions were made');
+  check(
+    descriptors() <= before.descriptors,
+    `descriptors grew from ${before.descriptors} to ${descriptors()}`,
+  );
+  check((await metric('sessions_created_total')) >= count, 'not all sessions were made');
 }
 
 async function memory(seconds) {
@@ -70,7 +87,7 @@ if (!(amount > 0) || !(what === 'cycles' || what === 'memory')) {
   process.exit(2);
 }
 await (what === 'cycles' ? cycles(amount) : memory(amount));
-check(await metric('sessions_panicked_total') === 0, 'a session met a bug');
+check((await metric('sessions_panicked_total')) === 0, 'a session met a bug');
 await server.stop();
 for (const fault of faults) console.error(fault);
 console.log(`${faults.length ? 0 : 1} passed, ${faults.length ? 1 : 0} failed`);

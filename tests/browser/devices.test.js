@@ -42,7 +42,10 @@ for (const [name, launch] of Object.entries(browsers)) {
 
   test(`${name}: a UDP device answers`, { timeout: testBound }, async (t) => {
     const remote = await udpDevice(t, (datagram) => Buffer.concat([Buffer.from('you said '), datagram]));
-    const daemon = await Daemon.start(t, `[[endpoint]]\nname = "robot"\nkind = "udp"\nremote = "${remote}"\n`);
+    const daemon = await Daemon.start(
+      t,
+      `[[endpoint]]\nname = "robot"\nkind = "udp"\nremote = "${remote}"\n`,
+    );
     const page = await FirstPage.open(await launch(t), daemon.url);
     await page.openEndpoint('robot');
     await page.send('robot', 'left 10');
@@ -53,7 +56,9 @@ for (const [name, launch] of Object.entries(browsers)) {
   });
 }
 
-test('a device that does not read: the page waits, and nothing is lost', { timeout: testBound }, async (t) => {
+test('a device that does not read: the page waits, and nothing is lost', {
+  timeout: testBound,
+}, async (t) => {
   const path = join(temporaryDirectory(), 'tty');
   const device = await SerialDevice.plugIn(t, path);
   const daemon = await Daemon.start(t, `[limits]\nroute_queue = 131072\n${serialEndpoint('line', path)}`);

@@ -14,11 +14,15 @@ for (const trickle of [false, true]) {
   test(name, { timeout: testBound }, async (t) => {
     const daemon = await Daemon.start(t);
     const peer = new library.PeerConnection('node', { iceServers: [] });
-    const description = new Promise((done) => { peer.onLocalDescription(done); });
+    const description = new Promise((done) => {
+      peer.onLocalDescription(done);
+    });
     const candidates = [];
     peer.onLocalCandidate((candidate) => candidates.push(candidate));
     const gathered = new Promise((done) => {
-      peer.onGatheringStateChange((state) => { if (state === 'complete') done(); });
+      peer.onGatheringStateChange((state) => {
+        if (state === 'complete') done();
+      });
     });
     const states = [];
     peer.onStateChange((state) => states.push(state));
@@ -28,7 +32,9 @@ for (const trickle of [false, true]) {
     const demo = peer.createDataChannel('demo');
     kept.push(control, demo, peer);
     let output = '';
-    demo.onMessage((message) => { output += message; });
+    demo.onMessage((message) => {
+      output += message;
+    });
 
     let offer = await description;
     if (!trickle) {
@@ -36,7 +42,9 @@ for (const trickle of [false, true]) {
       offer = peer.localDescription().sdp;
     }
     const response = await fetch(`${daemon.url}/sessions`, {
-      method: 'POST', headers: { 'Content-Type': 'application/sdp' }, body: offer,
+      method: 'POST',
+      headers: { 'Content-Type': 'application/sdp' },
+      body: offer,
     });
     const answer = await response.text();
     assert.equal(response.status, 201, answer);
@@ -45,11 +53,22 @@ for (const trickle of [false, true]) {
     if (trickle) {
       await gathered;
       const line = (name) => offer.match(`a=${name}:.*`)[0];
-      const lines = [line('ice-ufrag'), line('ice-pwd'), 'm=application 9 UDP/DTLS/SCTP webrtc-datachannel', 'a=mid:0',
-        ...candidates.map((candidate) => candidate.replace(/^(a=)?/, 'a=')), 'a=end-of-candidates', ''];
+      const lines = [
+        line('ice-ufrag'),
+        line('ice-pwd'),
+        'm=application 9 UDP/DTLS/SCTP webrtc-datachannel',
+        'a=mid:0',
+        ...candidates.map((candidate) => candidate.replace(/^(a=)?/, 'a=')),
+        'a=end-of-candidates',
+        '',
+      ];
       const patched = await fetch(daemon.url + location, {
-        method: 'PATCH', body: lines.join('\r\n'),
-        headers: { 'Content-Type': 'application/trickle-ice-sdpfrag', 'If-Match': response.headers.get('ETag') },
+        method: 'PATCH',
+        body: lines.join('\r\n'),
+        headers: {
+          'Content-Type': 'application/trickle-ice-sdpfrag',
+          'If-Match': response.headers.get('ETag'),
+        },
       });
       assert.equal(patched.status, 204, await patched.text());
     }
@@ -68,17 +87,25 @@ for (const trickle of [false, true]) {
   });
 }
 
-test('libdatachannel: a channel may be opened as soon as the gateway has closed one', { timeout: testBound }, async (t) => {
+test('libdatachannel: a channel may be opened as soon as the gateway has closed one', {
+  timeout: testBound,
+}, async (t) => {
   const daemon = await Daemon.start(t);
   const peer = new library.PeerConnection('node', { iceServers: [] });
-  const gathered = new Promise((done) => { peer.onGatheringStateChange((state) => { if (state === 'complete') done(); }); });
+  const gathered = new Promise((done) => {
+    peer.onGatheringStateChange((state) => {
+      if (state === 'complete') done();
+    });
+  });
   const control = peer.createDataChannel('thingway');
   kept.push(control, peer);
   const heard = [];
   control.onMessage((text) => heard.push(JSON.parse(text)));
   await gathered;
   const response = await fetch(`${daemon.url}/sessions`, {
-    method: 'POST', headers: { 'Content-Type': 'application/sdp' }, body: peer.localDescription().sdp,
+    method: 'POST',
+    headers: { 'Content-Type': 'application/sdp' },
+    body: peer.localDescription().sdp,
   });
   peer.setRemoteDescription(await response.text(), 'answer');
   await until('hello', () => heard[0]?.type === 'hello');
@@ -88,13 +115,19 @@ test('libdatachannel: a channel may be opened as soon as the gateway has closed 
     const refused = peer.createDataChannel('nobody');
     kept.push(refused);
     let [isClosed, output] = [false, ''];
-    refused.onClosed(() => { isClosed = true; });
+    refused.onClosed(() => {
+      isClosed = true;
+    });
     await until(`round ${round}: it is refused`, () => isClosed);
     await daemon.get('/endpoints');
     const demo = peer.createDataChannel('demo');
     kept.push(demo);
-    demo.onMessage((text) => { output = text; });
-    demo.onClosed(() => { output = 'closed, too'; });
+    demo.onMessage((text) => {
+      output = text;
+    });
+    demo.onClosed(() => {
+      output = 'closed, too';
+    });
     await until(`round ${round}: another opens`, () => output !== '');
     assert.notEqual(output, 'closed, too', `round ${round}`);
     // Every second packet is acknowledged at once, so that in every second round the refused channel's is not.

@@ -8,15 +8,43 @@ import { testBound, until } from './lib/until.js';
 
 const sdp = 'v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n';
 const offer = (dst, connectionId) => ({
-  type: 'OFFER', dst,
-  payload: { sdp: { type: 'offer', sdp }, type: 'data', connectionId, label: connectionId, reliable: false, serialization: 'binary', metadata: { any: ['thing', null, 1.5, 'half \ud83d'] }, own: 'word' },
+  type: 'OFFER',
+  dst,
+  payload: {
+    sdp: { type: 'offer', sdp },
+    type: 'data',
+    connectionId,
+    label: connectionId,
+    reliable: false,
+    serialization: 'binary',
+    metadata: { any: ['thing', null, 1.5, 'half \ud83d'] },
+    own: 'word',
+  },
 });
-const answer = (dst, connectionId) => ({ type: 'ANSWER', dst, payload: { sdp: { type: 'answer', sdp }, type: 'data', connectionId } });
+const answer = (dst, connectionId) => ({
+  type: 'ANSWER',
+  dst,
+  payload: { sdp: { type: 'answer', sdp }, type: 'data', connectionId },
+});
 const candidate = (dst, connectionId) => ({
-  type: 'CANDIDATE', dst,
-  payload: { candidate: { candidate: 'candidate:1 1 udp 2122260223 127.0.0.1 5000 typ host', sdpMid: '0', sdpMLineIndex: 0, usernameFragment: 'abcd' }, type: 'data', connectionId },
+  type: 'CANDIDATE',
+  dst,
+  payload: {
+    candidate: {
+      candidate: 'candidate:1 1 udp 2122260223 127.0.0.1 5000 typ host',
+      sdpMid: '0',
+      sdpMLineIndex: 0,
+      usernameFragment: 'abcd',
+    },
+    type: 'data',
+    connectionId,
+  },
 });
-const media = (dst, connectionId) => ({ type: 'OFFER', dst, payload: { sdp: { type: 'offer', sdp }, type: 'media', connectionId } });
+const media = (dst, connectionId) => ({
+  type: 'OFFER',
+  dst,
+  payload: { sdp: { type: 'offer', sdp }, type: 'media', connectionId },
+});
 
 async function get(url, path) {
   const response = await fetch(url + path, { headers: { Origin: url } });
@@ -45,7 +73,8 @@ async function converse(t, url, { goesOn }) {
     'no key': { id: 'x', token: 't' },
     'an empty id': { key: 'peerjs', id: '', token: 't' },
     'another key': { key: 'other', id: 'x', token: 't' },
-  })) await (await join(name, query)).hears(2);
+  }))
+    await (await join(name, query)).hears(2);
 
   const alice = await join('alice', { key: 'peerjs', id: 'alice', token: 'a' });
   await alice.hears(1);
@@ -141,19 +170,23 @@ const differences = [
   {
     who: ['alice', 'bob'],
     why: 'EXPIRE says what has expired, for people: the library reads no more of it than the names',
-    ours: (told) => told.map((frame) => {
-      if (frame.type !== 'EXPIRE' || frame.src !== 'nobody') return frame;
-      const { payload, ...rest } = frame;
-      assert.equal(payload.msg, 'there is no peer nobody');
-      return rest;
-    }),
+    ours: (told) =>
+      told.map((frame) => {
+        if (frame.type !== 'EXPIRE' || frame.src !== 'nobody') return frame;
+        const { payload, ...rest } = frame;
+        assert.equal(payload.msg, 'there is no peer nobody');
+        return rest;
+      }),
   },
 ];
 
 test('clients are told the same by PeerServer and by us', { timeout: testBound }, async (t) => {
   const peerServer = await startPeerServer(t);
   const daemon = await Daemon.start(t, '[[peerjs.key]]\nkey = "peerjs"\n');
-  const [theirs, ours] = await Promise.all([converse(t, peerServer, { goesOn: false }), converse(t, daemon.url, { goesOn: true })]);
+  const [theirs, ours] = await Promise.all([
+    converse(t, peerServer, { goesOn: false }),
+    converse(t, daemon.url, { goesOn: true }),
+  ]);
   for (const { who, why, ours: likeTheirs } of differences) {
     for (const name of who) {
       assert.notDeepEqual(ours[name], theirs[name], `still a difference: ${why}`);

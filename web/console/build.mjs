@@ -42,7 +42,8 @@ function imports({ outputs }, path, seen = new Set()) {
 function checkImports(metafile, part, main) {
   const here = new Set([main, ...imports(metafile, main)]);
   const missing = [...imports(metafile, part)].filter((path) => !here.has(path));
-  if (missing.length) throw new Error(`${part} imports ${missing}, which the main part does not: let src/main.tsx import it`);
+  if (missing.length)
+    throw new Error(`${part} imports ${missing}, which the main part does not: let src/main.tsx import it`);
 }
 
 /** The page is written last, from what esbuild says that it has made. What begins it stands in it. */
@@ -57,7 +58,10 @@ const page = {
       const main = entry('src/main.tsx');
       const later = Object.fromEntries(Object.entries(parts).map(([name, source]) => [name, entry(source)]));
       for (const part of Object.values(later)) checkImports(metafile, part, main);
-      const begin = await beginning(address(main), Object.fromEntries(Object.entries(later).map(([name, path]) => [name, address(path)])));
+      const begin = await beginning(
+        address(main),
+        Object.fromEntries(Object.entries(later).map(([name, path]) => [name, address(path)])),
+      );
       // What that will import is asked for at once, not when it has arrived and been read.
       const needed = [main, ...imports(metafile, main)];
       const files = installation();
@@ -66,11 +70,17 @@ const page = {
         .replace('%MANIFEST%', files.manifest)
         .replace('%ICON%', files.icon)
         .replace('%STYLE%', address(entry('src/style/main.css')))
-        .replace('%PRELOAD%', needed.map((path) => `<link rel="modulepreload" href="${address(path)}">\n`).join(''));
+        .replace(
+          '%PRELOAD%',
+          needed.map((path) => `<link rel="modulepreload" href="${address(path)}">\n`).join(''),
+        );
       writeFileSync('dist/index.html', html);
       // What the policy of the page allows beside the gateway's own files.
       writeFileSync('dist/inline.txt', `sha256-${createHash('sha256').update(begin).digest('base64')}`);
-      const sizes = [...made.map(([path]) => path), ...files.paths].map((path) => [basename(path), gzipSync(readFileSync(path), { level: 9 }).length]);
+      const sizes = [...made.map(([path]) => path), ...files.paths].map((path) => [
+        basename(path),
+        gzipSync(readFileSync(path), { level: 9 }).length,
+      ]);
       sizes.unshift(['index.html', gzipSync(html, { level: 9 }).length]);
       const total = sizes.reduce((sum, [, size]) => sum + size, 0);
       for (const [name, size] of sizes) console.log(`${String(size).padStart(8)}  ${name}`);
@@ -89,13 +99,31 @@ function installation() {
     paths.push(`dist/${path}`);
     return path;
   };
-  const [small, large] = [192, 512].map((size) => asset(`icon-${size}`, 'png', readFileSync(`icons/icon-${size}.png`)));
-  const image = (path, size, purpose) => ({ src: basename(path), sizes: `${size}x${size}`, type: 'image/png', purpose });
-  const manifest = asset('app', 'webmanifest', JSON.stringify({
-    name: 'thingway', short_name: 'thingway', id: '/', start_url: '../', scope: '../', display: 'standalone', background_color: '#f3f6f5', theme_color: '#f3f6f5',
-    // The icons have their ground to the edges, and their sign in the middle: so a system may cut them as it likes.
-    icons: [image(small, 192, 'any'), image(large, 512, 'any'), image(large, 512, 'maskable')],
-  }));
+  const [small, large] = [192, 512].map((size) =>
+    asset(`icon-${size}`, 'png', readFileSync(`icons/icon-${size}.png`)),
+  );
+  const image = (path, size, purpose) => ({
+    src: basename(path),
+    sizes: `${size}x${size}`,
+    type: 'image/png',
+    purpose,
+  });
+  const manifest = asset(
+    'app',
+    'webmanifest',
+    JSON.stringify({
+      name: 'thingway',
+      short_name: 'thingway',
+      id: '/',
+      start_url: '../',
+      scope: '../',
+      display: 'standalone',
+      background_color: '#f3f6f5',
+      theme_color: '#f3f6f5',
+      // The icons have their ground to the edges, and their sign in the middle: so a system may cut them as it likes.
+      icons: [image(small, 192, 'any'), image(large, 512, 'any'), image(large, 512, 'maskable')],
+    }),
+  );
   return { manifest, icon: small, paths };
 }
 
@@ -124,9 +152,17 @@ const strict = {
         text = text.replace(pattern, by);
       };
       replace(/[\w.]+\.createElement\("style"\)/g, 'adoptedStyle()', 3);
-      replace(/(\w+)\.setAttribute\("style",(`\$\{\1\.getAttribute\("style"\)\|\|""\}\$\{\w+\};`)\)/g, '$1.style.cssText=$2', 1);
-      if (/createElement\(.style.\)|setAttribute\(.style./.test(text)) throw new Error('xterm.js writes more styles than this knows');
-      return { contents: `import { adoptedStyle } from ${JSON.stringify(resolve('src/terminal/adopted_style.ts'))};\n${text}`, resolveDir: dirname(path) };
+      replace(
+        /(\w+)\.setAttribute\("style",(`\$\{\1\.getAttribute\("style"\)\|\|""\}\$\{\w+\};`)\)/g,
+        '$1.style.cssText=$2',
+        1,
+      );
+      if (/createElement\(.style.\)|setAttribute\(.style./.test(text))
+        throw new Error('xterm.js writes more styles than this knows');
+      return {
+        contents: `import { adoptedStyle } from ${JSON.stringify(resolve('src/terminal/adopted_style.ts'))};\n${text}`,
+        resolveDir: dirname(path),
+      };
     });
   },
 };
@@ -138,9 +174,12 @@ function buildClient() {
     if (status !== 0) process.exit(status ?? 1);
   };
   const made = statSync('../client/dist/index.js', { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  const sources = readdirSync('../client/src', { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const sources = readdirSync('../client/src', { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  );
   if (sources.every((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs < made)) return;
-  if (!existsSync('../client/node_modules/esbuild')) run('install', '--no-audit', '--no-fund', '--no-package-lock');
+  if (!existsSync('../client/node_modules/esbuild'))
+    run('install', '--no-audit', '--no-fund', '--no-package-lock');
   run('run', 'build');
 }
 

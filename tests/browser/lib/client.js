@@ -29,7 +29,9 @@ export class Session {
     session.channels = channels.map(([label, init]) => session.channel(label, init));
     await session.peer.setLocalDescription();
     const response = await fetch(`${gateway}/sessions`, {
-      method: 'POST', headers: { 'Content-Type': 'application/sdp' }, body: session.peer.localDescription.sdp,
+      method: 'POST',
+      headers: { 'Content-Type': 'application/sdp' },
+      body: session.peer.localDescription.sdp,
     });
     if (response.status !== 201) throw new Error(`refused: ${response.status} ${await response.text()}`);
     session.location = response.headers.get('Location');
@@ -45,7 +47,9 @@ export class Session {
     channel.received = [];
     channel.sent = 0;
     channel.onmessage = ({ data }) => channel.received.push(data);
-    channel.onclose = () => { channel.closed = true; };
+    channel.onclose = () => {
+      channel.closed = true;
+    };
     return channel;
   }
 
@@ -64,8 +68,9 @@ export class Session {
     channel.received.length = 0;
     await this.send(channel, bytes);
     const length = () => channel.received.reduce((sum, message) => sum + message.byteLength, 0);
-    await until(`${size} bytes come back, ${length()} did`, () => length() >= size)
-      .catch((error) => { throw new Error(`${error.message}; got ${length()}`); });
+    await until(`${size} bytes come back, ${length()} did`, () => length() >= size).catch((error) => {
+      throw new Error(`${error.message}; got ${length()}`);
+    });
     const back = new Uint8Array(await new Blob(channel.received).arrayBuffer());
     const same = back.length === size && back.every((byte, i) => byte === bytes[i]);
     return { messages: channel.received.length, same };
@@ -78,11 +83,19 @@ export class Session {
  */
 export async function listen(source, names, isEnough) {
   const result = { opened: false, failed: false, events: [] };
-  source.onopen = () => { result.opened = true; };
-  source.onerror = () => { result.failed = true; };
-  for (const name of names) source.addEventListener(name, ({ data }) => result.events.push([name, JSON.parse(data)]));
-  await until(`${source.url} fails or tells enough`, () => result.failed || isEnough(result.events))
-    .catch((error) => { throw new Error(`${error.message}: ${JSON.stringify(result)}`); });
+  source.onopen = () => {
+    result.opened = true;
+  };
+  source.onerror = () => {
+    result.failed = true;
+  };
+  for (const name of names)
+    source.addEventListener(name, ({ data }) => result.events.push([name, JSON.parse(data)]));
+  await until(`${source.url} fails or tells enough`, () => result.failed || isEnough(result.events)).catch(
+    (error) => {
+      throw new Error(`${error.message}: ${JSON.stringify(result)}`);
+    },
+  );
   source.close();
   return result;
 }

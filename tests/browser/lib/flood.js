@@ -5,7 +5,9 @@ import { until } from './until.js';
 
 /** Two pseudo terminals, back to back: one for the gateway, one for the device. */
 export async function line(t, near, far) {
-  const pair = spawn('socat', ['-b65536', `pty,raw,echo=0,link=${near}`, `pty,raw,echo=0,link=${far}`], { stdio: 'ignore' });
+  const pair = spawn('socat', ['-b65536', `pty,raw,echo=0,link=${near}`, `pty,raw,echo=0,link=${far}`], {
+    stdio: 'ignore',
+  });
   t.after(() => pair.kill());
   await until('both ends are there', () => existsSync(near) && existsSync(far));
 }

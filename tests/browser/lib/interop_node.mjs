@@ -4,5 +4,9 @@ import { visit } from './interop_w3c.js';
 
 const { RTCPeerConnection } = createRequire(import.meta.url)(process.argv[2]);
 const needsBuffer = process.argv[2] === 'werift';
-const told = await visit(JSON.parse(process.argv[3]), { RTCPeerConnection, fetch, ...(needsBuffer && { Buffer }) });
+const told = await visit(JSON.parse(process.argv[3]), {
+  RTCPeerConnection,
+  fetch,
+  ...(needsBuffer && { Buffer }),
+});
 process.stdout.write(JSON.stringify(told), () => process.exit(0));

@@ -8,12 +8,16 @@ const client = readFileSync(new URL('client.js', import.meta.url));
 /** `html` is a function of nothing, asked at each request: what it shows may depend on what has started since. */
 export async function startSite(t, html = () => '<!doctype html><title>another site</title>') {
   const server = http.createServer((request, response) => {
-    if (request.url === '/client.js') return response.writeHead(200, { 'Content-Type': 'text/javascript' }).end(client);
+    if (request.url === '/client.js')
+      return response.writeHead(200, { 'Content-Type': 'text/javascript' }).end(client);
     return response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(html());
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  t.after(() => { server.closeAllConnections(); server.close(); });
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
   return { origin: `http://127.0.0.1:${server.address().port}` };
 }
 
@@ -21,6 +25,8 @@ export async function startSite(t, html = () => '<!doctype html><title>another s
 export async function openSite(browser, site) {
   const page = await browser.newPage();
   await page.goto(site.origin);
-  await page.evaluate(async () => { window.client = await import('/client.js'); });
+  await page.evaluate(async () => {
+    window.client = await import('/client.js');
+  });
   return page;
 }

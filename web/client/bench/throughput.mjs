@@ -11,8 +11,13 @@ const header = circumstances({ Chromium: version('chromium'), Firefox: version('
 const rows = [];
 for (const name of names.split(',')) await measure(name);
 if (process.argv.includes('--store')) {
-  store('client library', [header, '', `Medians of ${rounds} rounds of ${megabytes} MB in messages of 16 KiB; the ratio is the median of the pairs.`, '',
-    ...table(['', 'bare DataChannel', 'the library', 'ratio'], rows)]);
+  store('client library', [
+    header,
+    '',
+    `Medians of ${rounds} rounds of ${megabytes} MB in messages of 16 KiB; the ratio is the median of the pairs.`,
+    '',
+    ...table(['', 'bare DataChannel', 'the library', 'ratio'], rows),
+  ]);
 }
 
 async function measure(name) {
@@ -20,7 +25,11 @@ async function measure(name) {
   const t = { after: (end) => ends.unshift(end) };
   try {
     const site = await startLibrarySite(t);
-    const daemon = await startDaemonFor(t, site, ['sink', 'source'].map((kind) => `[[endpoint]]\nname = "${kind}"\nkind = "${kind}"\n`).join(''));
+    const daemon = await startDaemonFor(
+      t,
+      site,
+      ['sink', 'source'].map((kind) => `[[endpoint]]\nname = "${kind}"\nkind = "${kind}"\n`).join(''),
+    );
     const page = await openConnected(await browsers[name](t), site, daemon.url);
     await page.evaluate(async (url) => {
       const size = 16384;
@@ -33,8 +42,14 @@ async function measure(name) {
         const channel = peer.createDataChannel(label);
         channel.binaryType = 'arraybuffer';
         await peer.setLocalDescription();
-        const response = await fetch(`${url}/sessions`, { method: 'POST', headers: { 'Content-Type': 'application/sdp' }, body: peer.localDescription.sdp });
-        const open = new Promise((done) => { channel.onopen = done; });
+        const response = await fetch(`${url}/sessions`, {
+          method: 'POST',
+          headers: { 'Content-Type': 'application/sdp' },
+          body: peer.localDescription.sdp,
+        });
+        const open = new Promise((done) => {
+          channel.onopen = done;
+        });
         await peer.setRemoteDescription({ type: 'answer', sdp: await response.text() });
         await open;
         return { peer, channel };
@@ -44,10 +59,15 @@ async function measure(name) {
         async 'up, bare'(count) {
           const { peer, channel } = await bare('sink');
           channel.bufferedAmountLowThreshold = 1 << 17;
-          const done = new Promise((resolve) => { channel.onmessage = resolve; });
+          const done = new Promise((resolve) => {
+            channel.onmessage = resolve;
+          });
           const began = performance.now();
           for (let i = 0; i < count; i++) {
-            if (channel.bufferedAmount + size > 1 << 18) await new Promise((resolve) => { channel.onbufferedamountlow = resolve; });
+            if (channel.bufferedAmount + size > 1 << 18)
+              await new Promise((resolve) => {
+                channel.onbufferedamountlow = resolve;
+              });
             channel.send(piece);
           }
           channel.send('end');
@@ -74,7 +94,9 @@ async function measure(name) {
           const began = performance.now();
           let bytes = 0;
           await new Promise((resolve) => {
-            channel.onmessage = ({ data }) => { if ((bytes += data.byteLength) === count * size) resolve(); };
+            channel.onmessage = ({ data }) => {
+              if ((bytes += data.byteLength) === count * size) resolve();
+            };
             channel.send(`send ${size} ${count}`);
           });
           const result = rate(bytes, began);
@@ -95,11 +117,15 @@ async function measure(name) {
         },
       };
     }, daemon.url);
-    const count = Math.round(megabytes * 1e6 / 16384);
+    const count = Math.round((megabytes * 1e6) / 16384);
     const median = (list) => list.toSorted((a, b) => a - b)[list.length >> 1];
-    for (const [bare, library] of [['up, bare', 'up, writable'], ['down, bare', 'down, readable']]) {
+    for (const [bare, library] of [
+      ['up, bare', 'up, writable'],
+      ['down, bare', 'down, readable'],
+    ]) {
       const rates = { [bare]: [], [library]: [] };
-      for (let round = -1; round < rounds; round++) { // the first is to warm up
+      for (let round = -1; round < rounds; round++) {
+        // the first is to warm up
         // Neither is always the one that comes after the other.
         for (const way of round % 2 ? [bare, library] : [library, bare]) {
           const rate = await page.evaluate(([of, pieces]) => window.ways[of](pieces), [way, count]);
@@ -107,12 +133,18 @@ async function measure(name) {
         }
       }
       for (const [way, list] of Object.entries(rates)) {
-        console.log(`${name} ${way}: ${median(list).toFixed(2)} MB/s (${Math.min(...list).toFixed(2)} to ${Math.max(...list).toFixed(2)}, n=${list.length})`);
+        console.log(
+          `${name} ${way}: ${median(list).toFixed(2)} MB/s (${Math.min(...list).toFixed(2)} to ${Math.max(...list).toFixed(2)}, n=${list.length})`,
+        );
       }
       const ratios = rates[library].map((rate, round) => rate / rates[bare][round]);
       console.log(`${name} ${library}: ${median(ratios).toFixed(3)} of bare, the median of ${rounds} pairs`);
-      rows.push([`${name}, ${library.startsWith('up') ? 'to the gateway' : 'from it'}`, `${median(rates[bare]).toFixed(1)} MB/s`,
-        `${median(rates[library]).toFixed(1)} MB/s`, median(ratios).toFixed(2)]);
+      rows.push([
+        `${name}, ${library.startsWith('up') ? 'to the gateway' : 'from it'}`,
+        `${median(rates[bare]).toFixed(1)} MB/s`,
+        `${median(rates[library]).toFixed(1)} MB/s`,
+        median(ratios).toFixed(2),
+      ]);
     }
   } finally {
     for (const end of ends) await end();

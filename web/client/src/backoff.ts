@@ -10,7 +10,9 @@ export class Wait {
   wake: () => void = () => {};
   until(ms: number): Promise<void> {
     return new Promise((done) => {
-      const seen = () => { if (globalThis.document?.visibilityState !== 'hidden') this.wake(); };
+      const seen = () => {
+        if (globalThis.document?.visibilityState !== 'hidden') this.wake();
+      };
       const timer = setTimeout(() => this.wake(), ms);
       this.wake = () => {
         clearTimeout(timer);

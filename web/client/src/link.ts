@@ -29,7 +29,11 @@ export class Link {
   #state: 'starting' | 'up' | 'down' = 'starting';
   #looking: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(private signaling: Signaling, private options: ConnectOptions, private events: LinkEvents) {
+  constructor(
+    private signaling: Signaling,
+    private options: ConnectOptions,
+    private events: LinkEvents,
+  ) {
     const Peer = options.RTCPeerConnection ?? globalThis.RTCPeerConnection;
     if (!Peer) throw new ThingwayError('no-webrtc', 'there is no RTCPeerConnection');
     const configuration: RTCConfiguration = { iceServers: options.iceServers ?? [] };
@@ -39,10 +43,13 @@ export class Link {
     this.control = new Control((text) => this.#write(text), events.stray);
     this.#channel.onopen = () => this.control.tell({ v: 1, type: 'hello' });
     this.#channel.onmessage = ({ data }) => this.#heard(JSON.parse(data));
-    this.#channel.onclose = () => this.#down(new ThingwayError('connection-lost', 'the gateway has ended the connection'));
+    this.#channel.onclose = () =>
+      this.#down(new ThingwayError('connection-lost', 'the gateway has ended the connection'));
     this.peer.onconnectionstatechange = () => this.#changed();
     this.peer.onicecandidate = ({ candidate }) => {
-      this.#candidates.push(candidate?.candidate ? `a=${candidate.candidate.replace(/^a=/, '')}` : 'a=end-of-candidates');
+      this.#candidates.push(
+        candidate?.candidate ? `a=${candidate.candidate.replace(/^a=/, '')}` : 'a=end-of-candidates',
+      );
       this.#trickle();
     };
   }
@@ -50,7 +57,10 @@ export class Link {
   /** Resolves with `hello`. The offer goes out at once, candidates follow by PATCH. */
   async start(signal: AbortSignal): Promise<Message> {
     const timeout = this.options.timeout ?? 15000;
-    const timer = setTimeout(() => this.#down(new ThingwayError('timeout', `no connection within ${timeout} ms`)), timeout);
+    const timer = setTimeout(
+      () => this.#down(new ThingwayError('timeout', `no connection within ${timeout} ms`)),
+      timeout,
+    );
     const aborter = new AbortController();
     const abort = () => this.#down(new ThingwayError('aborted', 'it was aborted', { cause: signal.reason }));
     signal.addEventListener('abort', abort, { once: true });
@@ -69,7 +79,10 @@ export class Link {
       this.#trickle();
       return await this.#hello.promise;
     } catch (error) {
-      const cause = error instanceof ThingwayError ? error : new ThingwayError('failed', (error as Error).message, { cause: error });
+      const cause =
+        error instanceof ThingwayError
+          ? error
+          : new ThingwayError('failed', (error as Error).message, { cause: error });
       this.#down(cause);
       this.#hello.promise.catch(() => {});
       throw cause;
@@ -80,7 +93,9 @@ export class Link {
   }
 
   /** Of the session, at the gateway. */
-  get url(): URL | undefined { return this.#resource?.url; }
+  get url(): URL | undefined {
+    return this.#resource?.url;
+  }
 
   channel(label: string, init: RTCDataChannelInit): RTCDataChannel {
     const channel = this.peer.createDataChannel(label, init);
@@ -95,8 +110,12 @@ export class Link {
   readonly credits = new Map<number, Credit>();
   /** `refused` and `closed` by stream id: they may come before the channel's own event, or after it. */
   readonly ends = new Map<number, Message>();
-  get isDown(): boolean { return this.#state === 'down'; }
-  get isUp(): boolean { return this.#state === 'up' && this.#channel.readyState === 'open'; }
+  get isDown(): boolean {
+    return this.#state === 'down';
+  }
+  get isUp(): boolean {
+    return this.#state === 'up' && this.#channel.readyState === 'open';
+  }
 
   /** Ends it, and tells the gateway. */
   async close(error: ThingwayError): Promise<void> {
@@ -119,13 +138,17 @@ export class Link {
   async check(): Promise<void> {
     if (this.#state !== 'up') return;
     clearTimeout(this.#looking);
-    this.#looking = setTimeout(() => this.#down(new ThingwayError('connection-lost', 'the gateway does not answer')), 4000);
+    this.#looking = setTimeout(
+      () => this.#down(new ThingwayError('connection-lost', 'the gateway does not answer')),
+      4000,
+    );
     await this.control.ping().catch(() => {});
     clearTimeout(this.#looking);
   }
 
   #write(text: string) {
-    if (this.#channel.readyState !== 'open') throw new ThingwayError('connection-lost', 'there is no connection now');
+    if (this.#channel.readyState !== 'open')
+      throw new ThingwayError('connection-lost', 'there is no connection now');
     this.#channel.send(text);
   }
 
@@ -141,7 +164,12 @@ export class Link {
     if (message.type === 'credit') this.credits.get(message.channel)?.grant(message['limit']);
     if (message.type === 'refused' || message.type === 'closed') this.ends.set(message.channel, message);
     if (message.type === 'closed' && message.label === 'thingway') {
-      return this.#down(new ThingwayError(message.reason === 'unsupported-version' ? message.reason : 'connection-lost', message.detail));
+      return this.#down(
+        new ThingwayError(
+          message.reason === 'unsupported-version' ? message.reason : 'connection-lost',
+          message.detail,
+        ),
+      );
     }
     if (!this.control.heard(message)) this.events.message(message);
   }
@@ -150,9 +178,11 @@ export class Link {
     clearTimeout(this.#looking);
     const state = this.peer.connectionState;
     if (state === 'failed') {
-      this.#down(this.#state === 'starting'
-        ? new ThingwayError('ice-failed', 'no network path to the gateway was found')
-        : new ThingwayError('connection-lost', 'the network path to the gateway is gone'));
+      this.#down(
+        this.#state === 'starting'
+          ? new ThingwayError('ice-failed', 'no network path to the gateway was found')
+          : new ThingwayError('connection-lost', 'the network path to the gateway is gone'),
+      );
     }
     if (state === 'closed') this.#down(new ThingwayError('connection-lost', 'the connection was closed'));
     if (state === 'disconnected') this.#look();
@@ -164,10 +194,16 @@ export class Link {
    */
   async #look(refused = 0) {
     const began = performance.now();
-    const has = this.#resource && await this.signaling.has(this.#resource);
+    const has = this.#resource && (await this.signaling.has(this.#resource));
     if (this.peer.connectionState !== 'disconnected' || this.#state !== 'up') return;
-    refused = has === undefined && performance.now() - began < 500 && globalThis.navigator?.onLine !== false ? refused + 1 : 0;
-    if (has === false) return this.#down(new ThingwayError('connection-lost', 'the gateway does not know the session any more'));
+    refused =
+      has === undefined && performance.now() - began < 500 && globalThis.navigator?.onLine !== false
+        ? refused + 1
+        : 0;
+    if (has === false)
+      return this.#down(
+        new ThingwayError('connection-lost', 'the gateway does not know the session any more'),
+      );
     if (refused > 4) return this.#down(new ThingwayError('connection-lost', 'the gateway is gone'));
     this.#looking = setTimeout(() => this.#look(refused), 500);
   }
@@ -178,8 +214,14 @@ export class Link {
     await new Promise((later) => setTimeout(later, TOGETHER));
     const sdp = this.peer.localDescription?.sdp ?? '';
     const line = (name: string) => new RegExp(`^a=${name}:.*`, 'm').exec(sdp)?.[0].trim() ?? '';
-    const lines = [line('ice-ufrag'), line('ice-pwd'), 'm=application 9 UDP/DTLS/SCTP webrtc-datachannel', line('mid'),
-      ...this.#candidates.splice(0), ''];
+    const lines = [
+      line('ice-ufrag'),
+      line('ice-pwd'),
+      'm=application 9 UDP/DTLS/SCTP webrtc-datachannel',
+      line('mid'),
+      ...this.#candidates.splice(0),
+      '',
+    ];
     // Not fatal: the gateway also learns of this side's addresses from its connectivity checks.
     if (this.#resource) await this.signaling.patch(this.#resource, lines.join('\r\n')).catch(() => {});
     this.#patching = false;
@@ -201,7 +243,11 @@ export class Link {
   }
 }
 
-export interface Deferred<T> { promise: Promise<T>; resolve(value: T): void; reject(error: unknown): void }
+export interface Deferred<T> {
+  promise: Promise<T>;
+  resolve(value: T): void;
+  reject(error: unknown): void;
+}
 export function deferred<T>(): Deferred<T> {
   const result = {} as Deferred<T>;
   result.promise = new Promise((resolve, reject) => Object.assign(result, { resolve, reject }));

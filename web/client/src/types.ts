@@ -20,7 +20,9 @@ export interface ConnectOptions {
   /** How long one attempt to connect may take, in ms. Default 15,000. */
   timeout?: number;
   /** A constructor for where there is none: Node with `node-datachannel/polyfill`, for instance. */
-  RTCPeerConnection?: new (configuration?: RTCConfiguration) => RTCPeerConnection;
+  RTCPeerConnection?: new (
+    configuration?: RTCConfiguration,
+  ) => RTCPeerConnection;
   /** Used in place of the global `fetch`. */
   fetch?: typeof fetch;
 }
@@ -94,10 +96,20 @@ export interface LineStatus {
   /** Data bits, parity (N, E, O, M, S), stop bits: `8N1`. */
   format: string;
   flow: FlowControl;
-  modem: 'unsupported' | { dtr: boolean; rts: boolean; cts: boolean; dsr: boolean; dcd: boolean; ri: boolean };
-  counters: 'unsupported' | {
-    rx: number; tx: number; frame: number; overrun: number; parity: number; breaks: number; buffer_overrun: number;
-  };
+  modem:
+    | 'unsupported'
+    | { dtr: boolean; rts: boolean; cts: boolean; dsr: boolean; dcd: boolean; ri: boolean };
+  counters:
+    | 'unsupported'
+    | {
+        rx: number;
+        tx: number;
+        frame: number;
+        overrun: number;
+        parity: number;
+        breaks: number;
+        buffer_overrun: number;
+      };
   /** Bytes that the driver has taken and not sent. */
   unsent: number;
 }
@@ -113,17 +125,38 @@ export interface Lease {
   waitMs: number | null;
 }
 /** A machine was stopped because the page that drove it fell silent. `session` is that page's. */
-export interface Deadman { endpoint: string; session: string | null; fired: number }
+export interface Deadman {
+  endpoint: string;
+  session: string | null;
+  fired: number;
+}
 /** Messages that were lost, all since the channel opened. */
 export interface Dropped {
-  endpoint: string; port: Port | undefined; direction: 'from_peer' | 'to_peer'; reason: string; messages: number; bytes: number;
+  endpoint: string;
+  port: Port | undefined;
+  direction: 'from_peer' | 'to_peer';
+  reason: string;
+  messages: number;
+  bytes: number;
 }
 /** A device vanished with this much in its queue. */
-export interface Lost { endpoint: string; reason: string; bytes: number }
+export interface Lost {
+  endpoint: string;
+  reason: string;
+  bytes: number;
+}
 /** Why a port or a session has ended; `reason` is one word for programs, `detail` a sentence for people. */
-export interface CloseInfo { reason: string; detail: string; error?: ThingwayError }
+export interface CloseInfo {
+  reason: string;
+  detail: string;
+  error?: ThingwayError;
+}
 /** Before each attempt to come back; `error` is what went wrong last. */
-export interface Reconnecting { attempt: number; /** ms until the attempt */ delay: number; error: ThingwayError }
+export interface Reconnecting {
+  attempt: number /** ms until the attempt */;
+  delay: number;
+  error: ThingwayError;
+}
 /** What a port went without while the connection was gone. Nothing of it is sent again. */
 export interface Gap {
   port: Port;
@@ -132,7 +165,11 @@ export interface Gap {
   /** Bytes that were sent and of which nobody knows whether the device had them: at most so many. */
   mayBeLost: number;
 }
-export interface Reconnected { attempts: number; /** ms without a connection */ away: number; gap: Gap[] }
+export interface Reconnected {
+  attempts: number /** ms without a connection */;
+  away: number;
+  gap: Gap[];
+}
 
 export type SessionState = 'connecting' | 'connected' | 'reconnecting' | 'closed';
 export type PortState = 'opening' | 'open' | 'reopening' | 'closed';
@@ -183,7 +220,11 @@ export interface Measurement {
 }
 
 /** An address of a path: of this side or of the gateway's. */
-export interface Candidate { address: string; port: number; type: string }
+export interface Candidate {
+  address: string;
+  port: number;
+  type: string;
+}
 export interface SessionStats {
   candidatePair: { local: Candidate; remote: Candidate; relayed: boolean; protocol: string } | null;
   /** ms, as ICE measures it; null before the first measurement. */

@@ -11,7 +11,9 @@ const tests = new URL('../../../tests/browser/lib/', import.meta.url);
 const { chromium } = await import(new URL('browsers.js', tests));
 const { Console } = await import(new URL('console.js', tests));
 const { consoleOf } = await import(new URL('console_site.js', tests));
-const { Daemon, demoEndpoint, serialEndpoint, temporaryDirectory } = await import(new URL('daemon.js', tests));
+const { Daemon, demoEndpoint, serialEndpoint, temporaryDirectory } = await import(
+  new URL('daemon.js', tests)
+);
 const { flood, line } = await import(new URL('flood.js', tests));
 const { Trace } = await import(new URL('trace.js', tests));
 const { until } = await import(new URL('until.js', tests));
@@ -31,7 +33,13 @@ async function longTasks() {
   const daemon = await Daemon.start(t, `${serialEndpoint('board', tty)}lag = "skip"\n`); // a debug build on a busy machine sends less than 4 MB/s
   const url = await consoleOf(t, daemon);
   const browser = await chromium(t, { viewport: { width: 1280, height: 800 } });
-  for (const [name, rate, hex] of [['nothing', 0, false], ['2 MB/s, text', 2e6, false], ['4 MB/s, text', 4e6, false], ['200 kB/s, hex', 2e5, true], ['2 MB/s, hex', 2e6, true]]) {
+  for (const [name, rate, hex] of [
+    ['nothing', 0, false],
+    ['2 MB/s, text', 2e6, false],
+    ['4 MB/s, text', 4e6, false],
+    ['200 kB/s, hex', 2e5, true],
+    ['2 MB/s, hex', 2e6, true],
+  ]) {
     const page = await Console.open(browser, url);
     await page.openEndpoint('board');
     await page.tool('board', hex ? 'Hex' : 'Text').click();
@@ -39,8 +47,13 @@ async function longTasks() {
     await page.page.evaluate(() => {
       window.tasks = [];
       window.frames = 0;
-      new PerformanceObserver((list) => { for (const { duration } of list.getEntries()) window.tasks.push(duration); }).observe({ type: 'longtask' });
-      const frame = () => { window.frames++; requestAnimationFrame(frame); };
+      new PerformanceObserver((list) => {
+        for (const { duration } of list.getEntries()) window.tasks.push(duration);
+      }).observe({ type: 'longtask' });
+      const frame = () => {
+        window.frames++;
+        requestAnimationFrame(frame);
+      };
       requestAnimationFrame(frame);
     });
     const trace = await Trace.start(page.page);
@@ -48,14 +61,25 @@ async function longTasks() {
     const before = await count();
     const device = rate ? flood(t, far, rate) : null;
     await sleep(10000);
-    const bytes = await count() - before;
-    const { tasks, frames } = await page.page.evaluate(() => ({ tasks: window.tasks, frames: window.frames }));
+    const bytes = (await count()) - before;
+    const { tasks, frames } = await page.page.evaluate(() => ({
+      tasks: window.tasks,
+      frames: window.frames,
+    }));
     const state = await page.desk('board').getAttribute('data-state');
     device?.kill('SIGKILL');
     const used = await trace.stop();
-    console.log(`${name}: ${(bytes / 10e6).toFixed(2)} MB/s; tasks above 50 ms: ${tasks.length} by the clock${longest(tasks)},`
-      + ` ${used.filter((ms) => ms > 50).length} by the processor's time${longest(used)}; ${(frames / 10).toFixed(0)} frames/s; the terminal is ${state}`);
-    rows.push([name, `${(bytes / 10e6).toFixed(2)} MB/s`, `${tasks.length}${longest(tasks)}`, `${used.filter((ms) => ms > 50).length}${longest(used)}`, `${(frames / 10).toFixed(0)}/s`]);
+    console.log(
+      `${name}: ${(bytes / 10e6).toFixed(2)} MB/s; tasks above 50 ms: ${tasks.length} by the clock${longest(tasks)},`
+        + ` ${used.filter((ms) => ms > 50).length} by the processor's time${longest(used)}; ${(frames / 10).toFixed(0)} frames/s; the terminal is ${state}`,
+    );
+    rows.push([
+      name,
+      `${(bytes / 10e6).toFixed(2)} MB/s`,
+      `${tasks.length}${longest(tasks)}`,
+      `${used.filter((ms) => ms > 50).length}${longest(used)}`,
+      `${(frames / 10).toFixed(0)}/s`,
+    ]);
     await page.page.close();
   }
 }
@@ -88,7 +112,12 @@ async function coldLoad() {
     const browser = await chromium(t); // with a profile and a cache that are new
     const page = await browser.newPage();
     // Only here and only once: while anything is routed, every request takes the way over this process.
-    if (path === '/bare') await page.route(daemon.url + path, (route) => route.fulfill({ contentType: 'text/html', body: bare }), { times: 1 });
+    if (path === '/bare')
+      await page.route(
+        daemon.url + path,
+        (route) => route.fulfill({ contentType: 'text/html', body: bare }),
+        { times: 1 },
+      );
     await page.addInitScript(watch, press); // does nothing on the other page, and costs it as much
     await page.goto(daemon.url + path, { waitUntil: 'commit' });
     await sleep(2000); // what the page is asked meanwhile would cost it tens of milliseconds
@@ -104,8 +133,10 @@ async function coldLoad() {
     only.push(await timed(single, '/'));
     pressed.push(await timed(several, '/', true));
   }
-  const by = (times) => `${median(times).toFixed(0)} ms, ${(median(times) / median(least)).toFixed(2)} times that`;
-  loading = `A page that does nothing but open a bare DataChannel has the first bytes of a device ${median(least).toFixed(0)} ms after a cold load. The console has`
+  const by = (times) =>
+    `${median(times).toFixed(0)} ms, ${(median(times) / median(least)).toFixed(2)} times that`;
+  loading =
+    `A page that does nothing but open a bare DataChannel has the first bytes of a device ${median(least).toFixed(0)} ms after a cold load. The console has`
     + ` them on its terminal after ${by(named)}, if the address names the terminal (\`#/terminals/demo\`); after ${by(only)}, if it names nothing and the gateway has`
     + ` that device alone; and after ${by(pressed)}, if there are several and a script presses the button in their list as soon as it is there (medians of ${least.length}, browsers and caches new each time).`;
   console.log(loading);
@@ -123,5 +154,14 @@ async function alone(part) {
 if (!process.argv.includes('--load')) await alone(longTasks);
 if (!process.argv.includes('--tasks')) await alone(coldLoad);
 if (process.argv.includes('--store')) {
-  store('console', [header, '', ...table(['a terminal gets', 'arrived', 'tasks above 50 ms by the clock', 'by the processor\'s time', 'frames'], rows), '', loading]);
+  store('console', [
+    header,
+    '',
+    ...table(
+      ['a terminal gets', 'arrived', 'tasks above 50 ms by the clock', "by the processor's time", 'frames'],
+      rows,
+    ),
+    '',
+    loading,
+  ]);
 }

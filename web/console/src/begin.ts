@@ -15,7 +15,8 @@ const PATIENCE = 300; // ms: to run what comes would hold a connection up that i
 
 // What is seen before settings.ts is there has its colours already.
 const chosen = stored('theme');
-const dark = chosen === '"dark"' || (chosen !== '"light"' && matchMedia('(prefers-color-scheme: dark)').matches);
+const dark =
+  chosen === '"dark"' || (chosen !== '"light"' && matchMedia('(prefers-color-scheme: dark)').matches);
 document.documentElement.dataset.theme = dark ? 'dark' : 'light';
 
 const early = { brought, connect, first, heldToken, hold, isRemembered, leaving, parts: PARTS, share };
@@ -23,14 +24,27 @@ const early = { brought, connect, first, heldToken, hold, isRemembered, leaving,
 export type Early = typeof early;
 Object.assign(globalThis, { early });
 
-const turn = first ? Promise.race([first.shown.catch(() => {}), new Promise((done) => setTimeout(done, PATIENCE))]) : Promise.resolve();
-turn.then(() => import(MAIN) as Promise<typeof import('./main.tsx')>).then(({ show }) => show(), () => setTimeout(() => location.reload(), AGAIN));
+const turn = first
+  ? Promise.race([first.shown.catch(() => {}), new Promise((done) => setTimeout(done, PATIENCE))])
+  : Promise.resolve();
+turn
+  .then(() => import(MAIN) as Promise<typeof import('./main.tsx')>)
+  .then(
+    ({ show }) => show(),
+    () => setTimeout(() => location.reload(), AGAIN),
+  );
 // A style sheet that did not come is asked for until it does, each time under another URL: browsers may remember the failure of one.
 let sheets = 0;
-addEventListener('error', ({ target }) => {
-  if (!(target instanceof HTMLLinkElement) || target.rel !== 'stylesheet') return;
-  setTimeout(() => { target.href = `${target.href.replace(/\?.*/, '')}?again=${++sheets}`; }, AGAIN);
-}, true);
+addEventListener(
+  'error',
+  ({ target }) => {
+    if (!(target instanceof HTMLLinkElement) || target.rel !== 'stylesheet') return;
+    setTimeout(() => {
+      target.href = `${target.href.replace(/\?.*/, '')}?again=${++sheets}`;
+    }, AGAIN);
+  },
+  true,
+);
 // A link with a token, opened in a page that is there already, changes the fragment only.
 addEventListener('hashchange', () => {
   if (/^#(token|share)=/.test(location.hash)) location.reload();

@@ -38,10 +38,14 @@ export class First {
   }
 
   /** The console is there. What is not open yet is its own to open. */
-  over(): void { this.#isOver = true; }
+  over(): void {
+    this.#isOver = true;
+  }
 
   #open(name: string): Promise<Port> {
-    const port = this.session.then((made) => [...made.ports].find(({ endpoint }) => endpoint === name) ?? made.open(name));
+    const port = this.session.then(
+      (made) => [...made.ports].find(({ endpoint }) => endpoint === name) ?? made.open(name),
+    );
     this.ports.set(name, port);
     return port;
   }
@@ -50,7 +54,9 @@ export class First {
 /** Of a kind of which nobody notices that a channel to it is opened. */
 function onlyOne({ known }: Session): string[] {
   const [only, other] = known.values();
-  return only && !other && only.state === 'open' && (only.kind === 'serial' || only.kind === 'demo') ? [only.name] : [];
+  return only && !other && only.state === 'open' && (only.kind === 'serial' || only.kind === 'demo')
+    ? [only.name]
+    : [];
 }
 
 export const first = share || !('RTCPeerConnection' in globalThis) ? null : new First();

@@ -15,12 +15,18 @@ export class Glance {
   #isGone = false;
   #frame: HTMLElement | null = null;
 
-  constructor(readonly name: string, port: Promise<Port>) {
+  constructor(
+    readonly name: string,
+    port: Promise<Port>,
+  ) {
     this.shown = new Promise((done) => {
-      void port.then((opened) => {
-        setTimeout(done, SILENCE);
-        return this.#taken ? undefined : this.#read(opened.readable, done);
-      }).catch(() => {}).then(done); // the desk says why there is no port
+      void port
+        .then((opened) => {
+          setTimeout(done, SILENCE);
+          return this.#taken ? undefined : this.#read(opened.readable, done);
+        })
+        .catch(() => {})
+        .then(done); // the desk says why there is no port
     });
   }
 
@@ -38,7 +44,7 @@ export class Glance {
   }
 
   async #read(readable: ReadableStream<Uint8Array>, seen: () => void): Promise<void> {
-    const reader = this.#reader = readable.getReader();
+    const reader = (this.#reader = readable.getReader());
     for (;;) {
       const { value, done } = await reader.read();
       if (done) return;
@@ -62,7 +68,12 @@ export class Glance {
     const work = element('section', 'work', element('div', 'desks', desk));
     const logo = element('span', 'logo');
     logo.textContent = 'thingway';
-    this.#frame = element('div', '', element('header', 'top', logo), element('main', '', element('div', 'terminals', element('section', 'endpoints'), work)));
+    this.#frame = element(
+      'div',
+      '',
+      element('header', 'top', logo),
+      element('main', '', element('div', 'terminals', element('section', 'endpoints'), work)),
+    );
     this.#frame.id = 'app';
     document.body.prepend(this.#frame);
   }

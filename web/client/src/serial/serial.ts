@@ -30,7 +30,9 @@ export class Serial extends EventTarget {
   }
 
   /** All ports of the gateway that this session may see: its owner has granted them. */
-  async getPorts(): Promise<SerialPort[]> { return (await this.#endpoints()).map(({ name }) => this.#port(name)); }
+  async getPorts(): Promise<SerialPort[]> {
+    return (await this.#endpoints()).map(({ name }) => this.#port(name));
+  }
 
   /** NotFoundError if there is none, or none was chosen. Needs no gesture of the person, unlike the real one. */
   async requestPort(options: SerialPortRequestOptions = {}): Promise<SerialPort> {
@@ -46,26 +48,36 @@ export class Serial extends EventTarget {
     return all.filter((info) => this.#isPort(info));
   }
 
-  #isPort(info: EndpointInfo): boolean { return this.#options.filter?.(info) ?? info.kind === 'serial'; }
+  #isPort(info: EndpointInfo): boolean {
+    return this.#options.filter?.(info) ?? info.kind === 'serial';
+  }
 
   #connected(): Promise<Session> {
     if (isSession(this.#source)) return Promise.resolve(this.#source);
     if (this.#now && this.#now.state !== 'closed') return Promise.resolve(this.#now);
     const { url, ...options } = this.#source;
-    this.#session ??= connect(url, options).then((session) => (this.#watch(session), session))
-      .finally(() => { this.#session = undefined; });
+    this.#session ??= connect(url, options)
+      .then((session) => (this.#watch(session), session))
+      .finally(() => {
+        this.#session = undefined;
+      });
     return this.#session;
   }
 
   #port(name: string): SerialPort {
     let port = this.#ports.get(name);
     if (port) return port;
-    port = new SerialPort({
-      session: () => this.#connected(),
-      present: (endpoint) => this.#present.has(endpoint),
-      forget: (of) => { if (this.#ports.get(name) === of) this.#ports.delete(name); },
-      ignoreMissing: this.#options.missingSignals === 'ignore',
-    }, name);
+    port = new SerialPort(
+      {
+        session: () => this.#connected(),
+        present: (endpoint) => this.#present.has(endpoint),
+        forget: (of) => {
+          if (this.#ports.get(name) === of) this.#ports.delete(name);
+        },
+        ignoreMissing: this.#options.missingSignals === 'ignore',
+      },
+      name,
+    );
     this.#ports.set(name, port);
     return port;
   }
@@ -75,7 +87,9 @@ export class Serial extends EventTarget {
     const look = (tell = true) => {
       if (this.#now !== session) return;
       const infos = session.state === 'connected' ? [...session.known.values()] : [];
-      const present = new Set(infos.filter((info) => info.state === 'open' && this.#isPort(info)).map(({ name }) => name));
+      const present = new Set(
+        infos.filter((info) => info.state === 'open' && this.#isPort(info)).map(({ name }) => name),
+      );
       for (const name of new Set([...this.#present, ...present])) this.#set(name, present.has(name), tell);
     };
     const isFirst = !this.#now;
@@ -103,6 +117,9 @@ export class Serial extends EventTarget {
  * An object like `navigator.serial`, for programs that were written for it. Takes a session, or where to connect to when a port
  * is first asked for.
  */
-export function createSerial(source: Session | ({ url: string | URL } & ConnectOptions), options: SerialShimOptions = {}): Serial {
+export function createSerial(
+  source: Session | ({ url: string | URL } & ConnectOptions),
+  options: SerialShimOptions = {},
+): Serial {
   return new Serial(source, options);
 }

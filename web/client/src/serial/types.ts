@@ -16,16 +16,33 @@ export interface SerialOptions {
   bufferSize?: number;
   flowControl?: FlowControlType;
 }
-export interface SerialOutputSignals { dataTerminalReady?: boolean; requestToSend?: boolean; break?: boolean }
+export interface SerialOutputSignals {
+  dataTerminalReady?: boolean;
+  requestToSend?: boolean;
+  break?: boolean;
+}
 /** Options of `setSignals`: no part of Web Serial. */
 export interface SetSignalsOptions {
   /** At once, and not behind the bytes that were written before: what resets a board that takes nothing. Default false. */
   overtake?: boolean;
 }
-export interface SerialInputSignals { dataCarrierDetect: boolean; clearToSend: boolean; ringIndicator: boolean; dataSetReady: boolean }
+export interface SerialInputSignals {
+  dataCarrierDetect: boolean;
+  clearToSend: boolean;
+  ringIndicator: boolean;
+  dataSetReady: boolean;
+}
 /** Always empty: the control channel does not say what hardware is behind a line. */
-export interface SerialPortInfo { usbVendorId?: number; usbProductId?: number; bluetoothServiceClassId?: number | string }
-export interface SerialPortFilter { usbVendorId?: number; usbProductId?: number; bluetoothServiceClassId?: number | string }
+export interface SerialPortInfo {
+  usbVendorId?: number;
+  usbProductId?: number;
+  bluetoothServiceClassId?: number | string;
+}
+export interface SerialPortFilter {
+  usbVendorId?: number;
+  usbProductId?: number;
+  bluetoothServiceClassId?: number | string;
+}
 export interface SerialPortRequestOptions {
   /** Without effect: which ports there are is the gateway's configuration. */
   filters?: SerialPortFilter[];

@@ -7,10 +7,20 @@ import { link, session, stops } from '../state/gateway.ts';
 import { remembered } from '../state/settings.ts';
 import { fill, isDirection, read, unescape, type Inputs } from './messages.ts';
 
-export interface Plan { rate: number; message: string; stop: string; keys: { key: string; message: string }[] }
+export interface Plan {
+  rate: number;
+  message: string;
+  stop: string;
+  keys: { key: string; message: string }[];
+}
 export type Ended = 'person' | 'blur' | 'hidden' | 'deadman' | 'lost';
 
-export const plan = remembered<Plan>('drive', { rate: 20, message: 'V {x} {y}\\n', stop: 'stop\\n', keys: [] });
+export const plan = remembered<Plan>('drive', {
+  rate: 20,
+  message: 'V {x} {y}\\n',
+  stop: 'stop\\n',
+  keys: [],
+});
 /** What is driven: chosen anew in each page, so that nobody starts the machine of another day. */
 export const machine = signal('');
 export const driving = signal<'no' | 'starting' | 'yes'>('no');
@@ -43,7 +53,10 @@ export async function start(timeout: number | null): Promise<void> {
   answers.value = '';
   letGo();
   try {
-    [fast, sure] = await Promise.all([made.open(endpoint, { ordered: false, maxRetransmits: 0 }), made.open(endpoint)]);
+    [fast, sure] = await Promise.all([
+      made.open(endpoint, { ordered: false, maxRetransmits: 0 }),
+      made.open(endpoint),
+    ]);
   } catch (error) {
     await release();
     driving.value = 'no';
@@ -69,7 +82,10 @@ async function hear(port: Port): Promise<void> {
   let shown: ReturnType<typeof setTimeout> | undefined;
   const show = () => {
     shown = undefined;
-    answers.value = text.split(/\r\n|\r|\n/).slice(-ANSWERS).join('\n');
+    answers.value = text
+      .split(/\r\n|\r|\n/)
+      .slice(-ANSWERS)
+      .join('\n');
   };
   const reader = port.readable.getReader();
   try {
@@ -155,8 +171,12 @@ export const keyUp = (event: KeyboardEvent): void => void held.delete(event.code
 
 addEventListener('blur', () => stop('blur'));
 addEventListener('pagehide', () => stop('hidden'));
-document.addEventListener('visibilitychange', () => { if (document.hidden) stop('hidden'); });
-link.subscribe((state) => { if (state !== 'connected') stop('lost'); });
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden) stop('hidden');
+});
+link.subscribe((state) => {
+  if (state !== 'connected') stop('lost');
+});
 stops.subscribe((all) => {
   const fired = all.get(machine.peek());
   if (fired && fired.session === session.peek()?.id) stop('deadman');

@@ -7,7 +7,7 @@ export function csv(fields: ReadonlyMap<string, Field>): string {
   for (const [column, { at, values, lines }] of [...fields.values()].entries()) {
     for (const [n, line] of lines.entries()) {
       let row = rows.get(line);
-      if (!row) rows.set(line, row = [new Date(at[n]! * 1000).toISOString(), ...names.map(() => '')]);
+      if (!row) rows.set(line, (row = [new Date(at[n]! * 1000).toISOString(), ...names.map(() => '')]));
       row[column + 1] = values[n] ?? '';
     }
   }
@@ -15,4 +15,5 @@ export function csv(fields: ReadonlyMap<string, Field>): string {
   return [['time', ...names], ...ordered].map((row) => `${row.map(quoted).join(',')}\r\n`).join('');
 }
 
-const quoted = (cell: number | string): string => (/[",\r\n]/.test(String(cell)) ? `"${String(cell).replaceAll('"', '""')}"` : String(cell));
+const quoted = (cell: number | string): string =>
+  /[",\r\n]/.test(String(cell)) ? `"${String(cell).replaceAll('"', '""')}"` : String(cell);

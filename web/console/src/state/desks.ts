@@ -16,18 +16,39 @@ export const ENDINGS: { [ending in Ending]: string } = { none: '', lf: '\n', cr:
 const WAITING_LIMIT = 64 << 10; // bytes typed or pasted for which the device has not yet made room
 const HISTORY = 100;
 
-export interface Habits extends Look { input: 'keys' | 'line'; ending: Ending; enter: Ending; echo: boolean; /** A line feed alone begins a new line at its start, as most devices mean it. */ returns: boolean }
-const HABITS: Habits = { mode: 'text', stamps: false, returns: true, input: 'line', ending: 'lf', enter: 'cr', echo: true };
+export interface Habits extends Look {
+  input: 'keys' | 'line';
+  ending: Ending;
+  enter: Ending;
+  echo: boolean /** A line feed alone begins a new line at its start, as most devices mean it. */;
+  returns: boolean;
+}
+const HABITS: Habits = {
+  mode: 'text',
+  stamps: false,
+  returns: true,
+  input: 'line',
+  ending: 'lf',
+  enter: 'cr',
+  echo: true,
+};
 
 /** Ports that were asked for before there was a desk: they are as good as any, unless their session came to nothing. */
 export const begun = new Map<string, Promise<Port>>();
 
 /** What ends a trouble by itself: the thing that was missing is there again. */
 type Until = 'lease' | 'device' | 'stop' | 'open' | 'room' | null;
-const ENDS: { [reason: string]: Until } = { 'no-lease': 'lease', absent: 'device', 'device-failed': 'device', deadman: 'stop' };
+const ENDS: { [reason: string]: Until } = {
+  'no-lease': 'lease',
+  absent: 'device',
+  'device-failed': 'device',
+  deadman: 'stop',
+};
 
 /** What takes a device's bytes. It cannot hold them up: what it has no time for is its own to leave out. */
-export interface Sink { take(piece: Piece): void }
+export interface Sink {
+  take(piece: Piece): void;
+}
 
 export class Desk {
   readonly state = signal<'opening' | 'open' | 'reopening' | 'closed'>('opening');
@@ -69,8 +90,12 @@ export class Desk {
     void this.open();
   }
 
-  get sent(): number { return this.#sent + (this.port?.bytesSent ?? 0); }
-  get received(): number { return this.#received + (this.port?.bytesReceived ?? 0); }
+  get sent(): number {
+    return this.#sent + (this.port?.bytesSent ?? 0);
+  }
+  get received(): number {
+    return this.#received + (this.port?.bytesReceived ?? 0);
+  }
 
   async open(): Promise<void> {
     const made = session.peek();
@@ -116,7 +141,8 @@ export class Desk {
     const bytes = typeof text === 'string' ? new TextEncoder().encode(text) : text;
     const port = this.#writable();
     if (!port) return false;
-    if (this.waiting.peek() + bytes.length > WAITING_LIMIT) return this.#refuse(() => ({ what: t('desk.too-much'), todo: t('try.desk-too-much') }), 'room');
+    if (this.waiting.peek() + bytes.length > WAITING_LIMIT)
+      return this.#refuse(() => ({ what: t('desk.too-much'), todo: t('try.desk-too-much') }), 'room');
     this.trouble.value = null;
     void this.#write(port, bytes);
     return true;
@@ -140,9 +166,23 @@ export class Desk {
     const lease = leases.peek().get(this.name);
     const state = endpoints.peek().get(this.name)?.state;
     const stopped = isStopped(this.name);
-    const reason = state === 'absent' ? 'absent' : state === 'failed' ? 'device-failed' : lease?.holder && !lease.yours ? 'no-lease' : stopped ? 'deadman' : null;
-    if (!port || port.state !== 'open') this.#refuse(() => ({ what: t('desk.not-open'), todo: t('try.desk-not-open') }), 'open');
-    else if (reason) this.#refuse(() => { const { what, todo } = reasonWords(reason); return { what: t('desk.not-sent', { what }), todo }; }, ENDS[reason]!);
+    const reason =
+      state === 'absent'
+        ? 'absent'
+        : state === 'failed'
+          ? 'device-failed'
+          : lease?.holder && !lease.yours
+            ? 'no-lease'
+            : stopped
+              ? 'deadman'
+              : null;
+    if (!port || port.state !== 'open')
+      this.#refuse(() => ({ what: t('desk.not-open'), todo: t('try.desk-not-open') }), 'open');
+    else if (reason)
+      this.#refuse(() => {
+        const { what, todo } = reasonWords(reason);
+        return { what: t('desk.not-sent', { what }), todo };
+      }, ENDS[reason]!);
     else {
       if (this.deadman.peek() === undefined) this.#ask();
       this.hasWritten.value = true;
@@ -160,16 +200,25 @@ export class Desk {
   answer(message: string | Uint8Array): void {
     const port = this.port;
     const lease = leases.peek().get(this.name);
-    if (port?.state !== 'open' || !this.hasWritten.peek() || this.deadman.peek() !== null || (lease && !lease.yours)) return;
+    if (
+      port?.state !== 'open'
+      || !this.hasWritten.peek()
+      || this.deadman.peek() !== null
+      || (lease && !lease.yours)
+    )
+      return;
     void this.#write(port, typeof message === 'string' ? new TextEncoder().encode(message) : message);
   }
 
   /** The gateway tells about a dead-man switch only when asked; until then there may be one. */
   #ask(): void {
     const connection = this.#connection;
-    void get<{ deadman?: { timeout_ms: number } | null }>(`/endpoints/${encodeURIComponent(this.name)}`).then(({ deadman }) => {
-      if (this.#connection === connection) this.deadman.value = deadman ?? null;
-    }, () => {});
+    void get<{ deadman?: { timeout_ms: number } | null }>(`/endpoints/${encodeURIComponent(this.name)}`).then(
+      ({ deadman }) => {
+        if (this.#connection === connection) this.deadman.value = deadman ?? null;
+      },
+      () => {},
+    );
   }
 
   /** Another connection: its lease and its dead-man switch are not those of before. */
@@ -211,7 +260,10 @@ export class Desk {
     const lease = leases.value.get(this.name);
     const endpoint = endpoints.value.get(this.name);
     const over = {
-      lease: !lease?.holder || lease.yours, device: endpoint?.state === 'open', stop: !stops.value.has(this.name), open: this.state.value === 'open',
+      lease: !lease?.holder || lease.yours,
+      device: endpoint?.state === 'open',
+      stop: !stops.value.has(this.name),
+      open: this.state.value === 'open',
       room: this.waiting.value === 0,
     };
     if (this.#until && over[this.#until]) {
@@ -252,12 +304,18 @@ export class Desk {
       if (direction !== 'to_peer') this.dropped.value++;
       this.fail(() => {
         const { what, todo } = reasonWords(reason);
-        return { what: `${t(direction === 'to_peer' ? 'desk.dropped-to-peer' : 'desk.dropped-from-peer', { messages, size: size(bytes) })} ${what}`, todo };
+        return {
+          what: `${t(direction === 'to_peer' ? 'desk.dropped-to-peer' : 'desk.dropped-from-peer', { messages, size: size(bytes) })} ${what}`,
+          todo,
+        };
       }, ENDS[reason]);
     });
     port.addEventListener('gap', ({ detail: { unsent, mayBeLost } }) => {
       if (!unsent && !mayBeLost) return;
-      this.fail(() => ({ what: t('desk.gap', { unsent: size(unsent), mayBeLost: size(mayBeLost) }), todo: t('try.gap') }));
+      this.fail(() => ({
+        what: t('desk.gap', { unsent: size(unsent), mayBeLost: size(mayBeLost) }),
+        todo: t('try.gap'),
+      }));
     });
     void port.closed.then((info) => this.#closed(port, info));
     void this.#read(port);
@@ -310,7 +368,9 @@ export const front = signal<string | null>(null);
 /** The names of all that there are, that one first. */
 export const open = computed(() => {
   const names = desks.value.filter((desk) => !desk.isUnknown.value).map((desk) => desk.name);
-  return front.value !== null && names.includes(front.value) ? [front.value, ...names.filter((name) => name !== front.value)] : names;
+  return front.value !== null && names.includes(front.value)
+    ? [front.value, ...names.filter((name) => name !== front.value)]
+    : names;
 });
 export const deskOf = (name: string): Desk | undefined => desks.value.find((desk) => desk.name === name);
 
@@ -340,4 +400,6 @@ export function closeDesk(desk: Desk): void {
 }
 
 // A new session (after a sign-in, or "again") opens again what was open.
-session.subscribe((made) => { if (made) for (const desk of desks.peek()) void desk.open(); });
+session.subscribe((made) => {
+  if (made) for (const desk of desks.peek()) void desk.open();
+});

@@ -5,7 +5,10 @@ import { reasonWords } from './failures.ts';
 import { link } from './gateway.ts';
 import { notice, settle } from './notices.ts';
 
-interface Parts { screen: typeof import('../terminal/screen.ts'); later: typeof import('../views/later.tsx') }
+interface Parts {
+  screen: typeof import('../terminal/screen.ts');
+  later: typeof import('../views/later.tsx');
+}
 export type Later = keyof Parts;
 
 /** Those that are here or on their way. There is one of each: two would have two states. */
@@ -41,7 +44,10 @@ export async function late<Name extends Later>(name: Name): Promise<Parts[Name]>
       settle('part');
       return part;
     } catch {
-      notice('part', () => reasonWords('unreachable'), { label: () => t('reload'), run: () => location.reload() });
+      notice('part', () => reasonWords('unreachable'), {
+        label: () => t('reload'),
+        run: () => location.reload(),
+      });
       await comesBack();
     }
   }

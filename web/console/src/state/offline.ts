@@ -6,9 +6,13 @@ import { link } from './gateway.ts';
 import { notice, settle } from './notices.ts';
 
 const isOffline = signal(!navigator.onLine);
-for (const event of ['online', 'offline']) addEventListener(event, () => { isOffline.value = !navigator.onLine; });
+for (const event of ['online', 'offline'])
+  addEventListener(event, () => {
+    isOffline.value = !navigator.onLine;
+  });
 
 effect(() => {
-  if (isOffline.value && link.value !== 'connected') notice('offline', () => ({ what: t('offline'), todo: t('try.offline', { host: location.host }) }));
+  if (isOffline.value && link.value !== 'connected')
+    notice('offline', () => ({ what: t('offline'), todo: t('try.offline', { host: location.host }) }));
   else settle('offline');
 });

@@ -13,11 +13,18 @@ export function DeadmanBar({ desk, shown }: { desk: Desk; shown: boolean }) {
   const lease = leases.value.get(desk.name);
   const mayWrite = !lease?.holder || lease.yours;
   // Heartbeats arm nothing, and all the same none is sent before a person has written: only the writer has a sign of life to give.
-  const beats = desk.hasWritten.value && desk.state.value === 'open' && link.value === 'connected' && mayWrite && !isStopped(desk.name);
+  const beats =
+    desk.hasWritten.value
+    && desk.state.value === 'open'
+    && link.value === 'connected'
+    && mayWrite
+    && !isStopped(desk.name);
   useEffect(() => {
     if (!timeout || !shown || !beats) return;
     // From a timer of the page, which stops when the page hangs. A page that comes back into sight has no time to lose.
-    const beat = () => { if (!document.hidden) session.peek()?.heartbeat({ endpoint: desk.name }); };
+    const beat = () => {
+      if (!document.hidden) session.peek()?.heartbeat({ endpoint: desk.name });
+    };
     beat();
     const timer = setInterval(beat, timeout / 3);
     document.addEventListener('visibilitychange', beat);
@@ -34,7 +41,11 @@ export function DeadmanBar({ desk, shown }: { desk: Desk; shown: boolean }) {
   return (
     <div class="bar deadman-bar" role="status" data-armed={beats}>
       <span>{t(beats ? 'deadman.beating' : 'deadman.idle', { time: duration(timeout) })}</span>
-      {beats && <button type="button" class="small" onClick={disarm}>{t('deadman.disarm')}</button>}
+      {beats && (
+        <button type="button" class="small" onClick={disarm}>
+          {t('deadman.disarm')}
+        </button>
+      )}
     </div>
   );
 }

@@ -20,7 +20,10 @@ export class Presenter {
   #offset = 0;
   #visible = new Visible();
 
-  constructor(readonly look: Look, readonly columns = 16) {}
+  constructor(
+    readonly look: Look,
+    readonly columns = 16,
+  ) {}
 
   present(bytes: Uint8Array, at: number): Uint8Array | string {
     if (this.look.mode === 'hex') return this.#hex(bytes, at);
@@ -28,15 +31,25 @@ export class Presenter {
   }
 
   /** Bytes that were seen as text, and those of them that no terminal can show. */
-  get seen(): number { return this.#visible.seen; }
-  get unreadable(): number { return this.#visible.unreadable; }
+  get seen(): number {
+    return this.#visible.seen;
+  }
+  get unreadable(): number {
+    return this.#visible.unreadable;
+  }
 
   /** Whether the beginning of a character waits for its end, and what is shown if that does not come. */
-  get holds(): boolean { return this.#visible.holds; }
-  flush(): Uint8Array { return this.#visible.flush(); }
+  get holds(): boolean {
+    return this.#visible.holds;
+  }
+  flush(): Uint8Array {
+    return this.#visible.flush();
+  }
 
   /** The page itself writes in between, and sets the terminal back to its own colour. */
-  interrupt(): void { this.#visible.interrupt(); }
+  interrupt(): void {
+    this.#visible.interrupt();
+  }
 
   /** `bytes` are left out, and `note` says so: on a line of its own, after whatever sequence they have cut. */
   skip(bytes: number, note: string): string {
@@ -51,7 +64,7 @@ export class Presenter {
   #stamped(bytes: Uint8Array, at: number): Uint8Array {
     const parts: Uint8Array[] = [];
     const stamp = encoder.encode(`${GREY}${clock(at)} ${PLAIN}`);
-    for (let from = 0; from < bytes.length;) {
+    for (let from = 0; from < bytes.length; ) {
       const end = bytes.indexOf(LF, from) + 1 || bytes.length;
       if (this.#atStart) {
         parts.push(stamp);

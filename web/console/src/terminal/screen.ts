@@ -16,7 +16,10 @@ const AGAIN = 256 << 10; // bytes shown when the look changes or more waits than
 
 const PATIENCE = 500; // ms in which the rest of a character comes, if it comes: a slow line takes 33 for a byte
 
-export interface Found { index: number; count: number }
+export interface Found {
+  index: number;
+  count: number;
+}
 
 export class Screen {
   readonly terminal: Terminal;
@@ -42,7 +45,13 @@ export class Screen {
   #observer: ResizeObserver | null = null;
 
   /** `past` gives the last pieces of what came, see `Record.last`. */
-  constructor(look: Look, theme: ITheme, scrollback: number, label: string, readonly past: (bytes: number) => Piece[]) {
+  constructor(
+    look: Look,
+    theme: ITheme,
+    scrollback: number,
+    label: string,
+    readonly past: (bytes: number) => Piece[],
+  ) {
     this.#presenter = new Presenter(look);
     document.addEventListener('visibilitychange', this.#seen);
     this.terminal = new Terminal({
@@ -107,14 +116,18 @@ export class Screen {
     const times = ++this.#shows;
     this.repeats = true;
     for (const piece of this.past(AGAIN)) this.#push(piece);
-    this.#queue.push(() => { if (this.#shows === times) this.repeats = false; });
+    this.#queue.push(() => {
+      if (this.#shows === times) this.repeats = false;
+    });
     this.#schedule();
   }
 
   find(text: string, backwards: boolean, colours: { match: string; active: string }): void {
     const decorations = {
-      matchBackground: colours.match, matchOverviewRuler: colours.match,
-      activeMatchBackground: colours.active, activeMatchColorOverviewRuler: colours.active,
+      matchBackground: colours.match,
+      matchOverviewRuler: colours.match,
+      activeMatchBackground: colours.active,
+      activeMatchColorOverviewRuler: colours.active,
     };
     if (!text) return this.#search.clearDecorations();
     const options = { decorations };
@@ -128,7 +141,9 @@ export class Screen {
   }
 
   onFound(listener: (found: Found) => void): IDisposable {
-    return this.#search.onDidChangeResults(({ resultIndex, resultCount }) => listener({ index: resultIndex, count: resultCount }));
+    return this.#search.onDidChangeResults(({ resultIndex, resultCount }) =>
+      listener({ index: resultIndex, count: resultCount }),
+    );
   }
 
   /** What waits for somebody to look is bounded. */
@@ -150,7 +165,8 @@ export class Screen {
   #push(piece: Piece): void {
     const { length } = piece.bytes;
     const part = this.#presenter.look.mode === 'hex' || this.noise.isNoisy.peek() ? PIECE >> 2 : PIECE;
-    for (let from = 0; from < length; from += part) this.#queue.push({ at: piece.at, bytes: piece.bytes.subarray(from, from + part) });
+    for (let from = 0; from < length; from += part)
+      this.#queue.push({ at: piece.at, bytes: piece.bytes.subarray(from, from + part) });
     this.#queued += length;
   }
 
@@ -168,7 +184,10 @@ export class Screen {
   /** What comes next, as the terminal takes it, or what is to be called then. */
   #next(): Uint8Array | string | (() => void) {
     if (this.#gap) {
-      const text = this.#presenter.skip(this.#gap, t('desk.skipped', { size: bytes(this.#gap), save: t('save') }));
+      const text = this.#presenter.skip(
+        this.#gap,
+        t('desk.skipped', { size: bytes(this.#gap), save: t('save') }),
+      );
       this.#gap = 0;
       return text;
     }
@@ -182,7 +201,8 @@ export class Screen {
   #judged<T>(present: () => T): T {
     const { seen, unreadable } = this.#presenter;
     const shown = present();
-    if (this.#presenter.seen > seen) this.noise.add(this.#presenter.seen - seen, this.#presenter.unreadable - unreadable);
+    if (this.#presenter.seen > seen)
+      this.noise.add(this.#presenter.seen - seen, this.#presenter.unreadable - unreadable);
     return shown;
   }
 
@@ -211,7 +231,15 @@ export class Screen {
       const [data, then] = typeof next === 'function' ? ['', next] : [next, undefined];
       written += data.length;
       const isLast = !this.#queue.length || written >= BATCH;
-      this.terminal.write(data, isLast ? () => { then?.(); this.#drawn(); } : then);
+      this.terminal.write(
+        data,
+        isLast
+          ? () => {
+              then?.();
+              this.#drawn();
+            }
+          : then,
+      );
       if (isLast) return;
     }
     this.#writing = false; // another look was chosen, and nothing came yet
@@ -222,6 +250,9 @@ export class Screen {
     this.#schedule();
     clearTimeout(this.#flush);
     const presenter = this.#presenter;
-    if (presenter.holds) this.#flush = setTimeout(() => { if (presenter === this.#presenter && !this.#queue.length) this.terminal.write(presenter.flush()); }, PATIENCE);
+    if (presenter.holds)
+      this.#flush = setTimeout(() => {
+        if (presenter === this.#presenter && !this.#queue.length) this.terminal.write(presenter.flush());
+      }, PATIENCE);
   };
 }

@@ -13,10 +13,20 @@ const PARAMETERS = 64; // bytes of a control sequence that are remembered; longe
 export const MUTED_PIECE = /\x1b\[90m((?:\\x[0-9A-F]{2})+)\x1b\[[\d;:]*m/;
 
 const [ESC, DEL] = [0x1b, 0x7f];
-const enum State { Ground, Escape, Control, Text }
+const enum State {
+  Ground,
+  Escape,
+  Control,
+  Text,
+}
 /** Where a scan of plain text stops: control bytes without effect, ESC, and everything above ASCII. */
-const STOPS = Uint8Array.from({ length: 256 }, (_, byte) => Number(byte >= DEL || byte < 7 || (byte > 0x0f && byte < 0x20)));
-const HEX = Array.from({ length: 256 }, (_, byte) => `\\x${byte.toString(16).toUpperCase().padStart(2, '0')}`);
+const STOPS = Uint8Array.from({ length: 256 }, (_, byte) =>
+  Number(byte >= DEL || byte < 7 || (byte > 0x0f && byte < 0x20)),
+);
+const HEX = Array.from(
+  { length: 256 },
+  (_, byte) => `\\x${byte.toString(16).toUpperCase().padStart(2, '0')}`,
+);
 const encoder = new TextEncoder();
 
 export class Visible {
@@ -30,7 +40,9 @@ export class Visible {
   #saved = '39';
 
   /** Whether the end of a character is waited for. */
-  get holds(): boolean { return this.#held.length > 0; }
+  get holds(): boolean {
+    return this.#held.length > 0;
+  }
 
   /** The same array if there is nothing to be made visible. Where the stream is cut makes no difference. */
   show(bytes: Uint8Array): Uint8Array {
@@ -55,7 +67,9 @@ export class Visible {
   }
 
   /** The page itself has written in between, and the terminal is back at its own colour. */
-  interrupt(): void { this.#colour = '39'; }
+  interrupt(): void {
+    this.#colour = '39';
+  }
 
   #scan(bytes: Uint8Array): Uint8Array {
     const parts: Uint8Array[] = [];
@@ -81,7 +95,12 @@ export class Visible {
       // Bytes of the same kind become one muted piece.
       let end = at + Math.abs(size);
       while (end < length) {
-        const more = bytes[end]! < 0x80 ? (STOPS[bytes[end]!] && bytes[end] !== ESC && this.#state === State.Ground ? -1 : 1) : characterAt(bytes, end);
+        const more =
+          bytes[end]! < 0x80
+            ? STOPS[bytes[end]!] && bytes[end] !== ESC && this.#state === State.Ground
+              ? -1
+              : 1
+            : characterAt(bytes, end);
         if (more >= 0) break;
         end -= more;
       }
@@ -96,8 +115,10 @@ export class Visible {
   #step(byte: number): void {
     if (byte === ESC) this.#state = State.Escape;
     else if (byte === CAN || byte === 0x1a) this.#state = State.Ground;
-    else if (this.#state === State.Text) { if (byte === 7) this.#state = State.Ground; }
-    else if (byte < 0x20 || byte === DEL) return; // obeyed or ignored within the sequence
+    else if (this.#state === State.Text) {
+      if (byte === 7) this.#state = State.Ground;
+    } else if (byte < 0x20 || byte === DEL)
+      return; // obeyed or ignored within the sequence
     else if (this.#state === State.Escape) this.#escape(byte);
     else if (this.#state === State.Control) this.#control(byte);
   }
@@ -118,7 +139,8 @@ export class Visible {
       return;
     }
     this.#state = State.Ground;
-    const parameters = byte === 0x6d && this.#parameters.length <= PARAMETERS ? String.fromCharCode(...this.#parameters) : '-';
+    const parameters =
+      byte === 0x6d && this.#parameters.length <= PARAMETERS ? String.fromCharCode(...this.#parameters) : '-';
     if (/^[\d;:]*$/.test(parameters)) this.#colour = foreground(parameters, this.#colour);
   }
 
