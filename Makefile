@@ -65,6 +65,7 @@ lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+	tests/biome
 	tests/check-files
 	tests/check-budgets.mjs
 	for folder in benches fuzz tests/skyway_crate; do (cd $$folder && $(CARGO) metadata --locked --format-version 1 > /dev/null) || exit 1; done

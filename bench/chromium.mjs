@@ -1,9 +1,9 @@
 // The same servers with Chromium as the client, as users have it: round trip and bulk both ways. `--store` writes docs/bench.md.
+import { chromium } from '../tests/browser/lib/browsers.js';
 import { circumstances, store, table, version } from './lib/report.mjs';
 import { built, servers } from './lib/server.mjs';
 import { median } from './lib/statistics.mjs';
 
-const { chromium } = await import('../tests/browser/lib/browsers.js');
 const [ROUNDS, ECHOES, MEGABYTES] = [Number(process.env.ROUNDS ?? 5), 1000, 24];
 const header = circumstances({ thingway: version(built('thingway')), Chromium: version('chromium') });
 

@@ -10,11 +10,10 @@ for (const name of which.split(',')) {
   try {
     for (const row of wanted.split(',')) {
       const [call, ...words] = row.split(':');
-      console.log(
-        name.padEnd(18),
-        row.padEnd(14),
-        short(await rows[call](server, ...(words.length ? words.map(Number) : call === 'echo' ? [64] : []))),
-      );
+      const numbers = words.length ? words.map(Number) : call === 'echo' ? [64] : [];
+      // biome-ignore lint/performance/noDynamicNamespaceImportAccess: the command line names the row; nothing bundles this
+      const result = await rows[call](server, ...numbers);
+      console.log(name.padEnd(18), row.padEnd(14), short(result));
     }
   } catch (error) {
     console.log(name, error);

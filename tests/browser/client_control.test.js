@@ -295,7 +295,7 @@ for (const [name, launch] of Object.entries(browsers)) {
         const slowly = async (input, init) => {
           const response = await fetch(input, init);
           if (init.method === 'POST')
-            await new Promise((done, fail) => {
+            await new Promise((_done, fail) => {
               init.signal.addEventListener('abort', () => fail(init.signal.reason));
               made.abort();
             });

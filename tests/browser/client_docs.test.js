@@ -8,7 +8,7 @@ import { startDaemonFor, startLibrarySite } from './lib/library.js';
 import { testBound, until } from './lib/until.js';
 
 const guide = readFileSync(new URL('../../docs/client.md', import.meta.url), 'utf8');
-const [, example] = guide.match(/```html\n([^]*?)```/);
+const [, example] = guide.match(/```html\n([\s\S]*?)```/);
 
 const board = 'https://board.local:8443';
 

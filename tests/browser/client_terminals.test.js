@@ -78,7 +78,7 @@ test('chromium: the Web Serial binding of SerialPort opens, writes, reads, sets 
   const result = await page.evaluate(async () => {
     window.Buffer = class Buffer extends Uint8Array {
       static isBuffer(of) {
-        return of instanceof this;
+        return of instanceof Buffer;
       }
     }; // what a bundler would bring along
     const script = Object.assign(document.createElement('script'), {

@@ -240,7 +240,7 @@ test('no machine is chosen for a person: the one terminal that is open is a choi
   await page.page.keyboard.up('ArrowUp');
   await page.page.keyboard.press('Escape');
   await page.view('terminals');
-  await page.shows('demo', /driven: the motors run[^]*are at rest/);
+  await page.shows('demo', /driven: the motors run[\s\S]*are at rest/);
   const other = await Console.open(browser, site);
   await other.connected();
   await other.openEndpoint('zoo');

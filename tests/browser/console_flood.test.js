@@ -99,7 +99,7 @@ test('a page too slow for a device leaves out what it cannot draw, says so, and 
   await tools.send('Emulation.setCPUThrottlingRate', { rate: 1 });
   // The offset in the last row counts what was left out, too: all that came here is accounted for.
   await until('the last row is at the end', async () => {
-    const row = (await page.screen('board')).match(/^[0-9a-f]{8}(?=  )/gm)?.at(-1) ?? '';
+    const row = (await page.screen('board')).match(/^[0-9a-f]{8}(?= {2})/gm)?.at(-1) ?? '';
     const received = parseFloat(
       (await page.desk('board').locator('.count').innerText()).match(/[\d.]+(?= MB)/)[0],
     );

@@ -85,7 +85,7 @@ test('a device that does not read: the page waits, and nothing is lost', {
   assert.deepEqual(channel.drops, []);
 
   device.resume();
-  const expected = lines.join('\n') + '\n';
+  const expected = `${lines.join('\n')}\n`;
   await until('all of it has arrived', () => device.received.length >= expected.length);
   assert.equal(String(device.received), expected);
   await until('the page waits no more', async () => (await page.state('line')) === 'open');

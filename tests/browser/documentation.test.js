@@ -18,7 +18,7 @@ import { startSite } from './lib/site.js';
 import { testBound, until } from './lib/until.js';
 
 const page = readFileSync(new URL('../../docs/control.md', import.meta.url), 'utf8');
-const [, example] = page.match(/```html\n([^]*?)```/);
+const [, example] = page.match(/```html\n([\s\S]*?)```/);
 
 for (const [name, launch] of Object.entries(browsers)) {
   test(`${name}: the example of docs/control.md works`, { timeout: testBound }, async (t) => {
@@ -39,7 +39,7 @@ for (const [name, launch] of Object.entries(browsers)) {
 }
 
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-const [, lines] = readme.match(/```js\n([^]*?)```/);
+const [, lines] = readme.match(/```js\n([\s\S]*?)```/);
 
 test('chromium: the ten lines of the README work', { timeout: testBound }, async (t) => {
   let daemon;

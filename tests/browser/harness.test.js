@@ -126,7 +126,7 @@ for (const [name, launch] of Object.entries(browsers)) {
     const hangs = program('#!/bin/sh\necho "waiting for a display" >&2\nexec sleep 1000\n');
     await assert.rejects(
       launch(new Beside(), { executablePath: hangs, timeout: 1000 }),
-      /did not start: [^]*\nits standard error:\nwaiting for a display/,
+      /did not start: [\s\S]*\nits standard error:\nwaiting for a display/,
     );
   });
 }

@@ -240,7 +240,7 @@ after(() => {
   writeFileSync(
     path,
     text.replace(
-      /(<!-- interop -->\n)[^]*(<!-- end of interop -->)/,
+      /(<!-- interop -->\n)[\s\S]*(<!-- end of interop -->)/,
       `$1Written on ${new Date().toISOString().slice(0, 10)}.\n\n${table}\n$2`,
     ),
   );

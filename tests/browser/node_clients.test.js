@@ -21,9 +21,9 @@ function startClient(t, library) {
   createInterface({ input: child.stdout }).on('line', (line) => {
     if (line.startsWith('>')) waiting.shift()?.(JSON.parse(line.slice(1)));
   });
-  child.on('exit', (code) =>
-    waiting.splice(0).forEach((done) => done({ error: `it ended with ${code}:\n${complaints}` })),
-  );
+  child.on('exit', (code) => {
+    for (const done of waiting.splice(0)) done({ error: `it ended with ${code}:\n${complaints}` });
+  });
   t.after(async () => {
     if (child.exitCode !== null || child.signalCode) return;
     const ended = once(child, 'exit');

@@ -150,22 +150,31 @@ async function converse(t, url, { goesOn }) {
   return heard;
 }
 
+/** What a client heard before it was hung up on. */
+function closedAtLast(told) {
+  assert.equal(told.at(-1), 'closed');
+  return told.slice(0, -1);
+}
+
 /** Where we are not like PeerServer on purpose: who hears it, why, and what PeerServer would have said. */
 const differences = [
   {
     who: ['alice'],
     why: 'of two sockets with one token the older one is closed: PeerServer forgets it, and it goes on as the same client',
-    ours: (told) => (assert.equal(told.at(-1), 'closed'), told.slice(0, -1)),
+    ours: closedAtLast,
   },
   {
     who: ['carol'],
     why: 'a client that leaves is hung up on: PeerServer leaves it a socket on which nobody can reach it',
-    ours: (told) => (assert.equal(told.at(-1), 'closed'), told.slice(0, -1)),
+    ours: closedAtLast,
   },
   {
     who: ['dave'],
     why: 'a frame that is no JSON is ignored: PeerServer reads nothing more of that client',
-    ours: (told) => (assert.equal(told[1].payload.connectionId, 'dc_9'), told.toSpliced(1, 1)),
+    ours: (told) => {
+      assert.equal(told[1].payload.connectionId, 'dc_9');
+      return told.toSpliced(1, 1);
+    },
   },
   {
     who: ['alice', 'bob'],

@@ -336,7 +336,7 @@ class Session {
         settle('path');
         settle('refused');
         this.#ping();
-      // falls through
+        return showEndpoints(message.endpoints);
       case 'endpoints':
         return showEndpoints(message.endpoints);
       case 'endpoint':
@@ -349,7 +349,8 @@ class Session {
       case 'credit':
         if (!this.#limits.has(message.channel)) return; // late, for a channel that is closed
         this.#limits.set(message.channel, Math.max(message.limit, this.#limits.get(message.channel)));
-        return panels.forEach((panel) => panel.pump());
+        for (const panel of panels.values()) panel.pump();
+        return;
       case 'refused':
       case 'closed':
         target?.detach();
@@ -400,7 +401,7 @@ async function connect() {
   clearTimeout(retry);
   retry = null;
   const mine = (session = new Session());
-  panels.forEach((panel) => panel.attach(mine.channel(panel.name)));
+  for (const panel of panels.values()) panel.attach(mine.channel(panel.name));
   showSession();
   try {
     await mine.connect();
@@ -422,7 +423,7 @@ function disconnect() {
 function lost(which, retryAfter = 0) {
   if (session !== which) return;
   disconnect();
-  panels.forEach((panel) => panel.detach());
+  for (const panel of panels.values()) panel.detach();
   // Without a gateway there is nothing to retry: the watch connects when it is back.
   if (gatewayThere && panels.size) retry = setTimeout(connect, Math.max(retryAfter, backoff(attempts++)));
   showSession();

@@ -5,6 +5,7 @@ import type { EndpointInfo, LineStatus } from './types.js';
 /** What the gateway says. Fields that this library does not know are passed over. */
 export interface Message {
   type: string;
+  // biome-ignore lint/suspicious/noExplicitAny: the gateway is trusted to keep to docs/control.md
   [field: string]: any;
 }
 interface Waiting<T> {

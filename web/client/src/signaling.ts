@@ -77,7 +77,7 @@ export class Signaling {
     const headers = new Headers(init.headers);
     if (type) headers.set('Content-Type', type);
     if (this.#last) headers.set('Authorization', `Bearer ${this.#last}`);
-    let response;
+    let response: Response;
     try {
       response = await this.#fetch(url, { ...init, headers, cache: 'no-store' });
     } catch (cause) {

@@ -1,12 +1,13 @@
 // Which path a connection uses, out of the reports of getStats(), which no two browsers fill in alike.
 import type { Candidate, SessionStats } from './types.js';
 
+// biome-ignore lint/suspicious/noExplicitAny: browsers differ in the fields and in their types
 type Report = Record<string, any>;
 
 export async function stats(peer: RTCPeerConnection): Promise<SessionStats> {
   const report = await peer.getStats();
   const all = new Map<string, Report>();
-  report.forEach((entry: Report) => all.set(entry['id'], entry));
+  report.forEach((entry: Report) => void all.set(entry['id'], entry));
   const entries = [...all.values()];
   const of = (type: string) => entries.filter((entry) => entry['type'] === type);
   const transport = of('transport')[0];

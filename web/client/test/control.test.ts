@@ -4,6 +4,7 @@ import { Control } from '../src/control.js';
 import { ThingwayError } from '../src/errors.js';
 
 function control() {
+  // biome-ignore lint/suspicious/noExplicitAny: messages of any type
   const sent: any[] = [];
   const stray: ThingwayError[] = [];
   const of = new Control(

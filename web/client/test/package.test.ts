@@ -66,8 +66,8 @@ test('what is imported and not used leaves nothing behind', async () => {
   expect(await size('export { ThingwayError } from "thingway"')).toBeLessThan(4_000);
 });
 test('the archive has what its entries name, no sources, and depends on nothing', () => {
-  const named = (value: any): string[] =>
-    typeof value === 'string' ? [value] : Object.values(value).flatMap(named);
+  const named = (value: unknown): string[] =>
+    typeof value === 'string' ? [value] : Object.values(value as object).flatMap(named);
   for (const file of [manifest.main, manifest.module, manifest.types, ...named(manifest.exports)])
     expect(packed).toContain(file.replace('./', ''));
   expect(

@@ -6,17 +6,17 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { circumstances, store, table, version } from '../../../bench/lib/report.mjs';
-
-const tests = new URL('../../../tests/browser/lib/', import.meta.url);
-const { chromium } = await import(new URL('browsers.js', tests));
-const { Console } = await import(new URL('console.js', tests));
-const { consoleOf } = await import(new URL('console_site.js', tests));
-const { Daemon, demoEndpoint, serialEndpoint, temporaryDirectory } = await import(
-  new URL('daemon.js', tests)
-);
-const { flood, line } = await import(new URL('flood.js', tests));
-const { Trace } = await import(new URL('trace.js', tests));
-const { until } = await import(new URL('until.js', tests));
+import { chromium } from '../../../tests/browser/lib/browsers.js';
+import { Console } from '../../../tests/browser/lib/console.js';
+import { consoleOf } from '../../../tests/browser/lib/console_site.js';
+import {
+  Daemon,
+  demoEndpoint,
+  serialEndpoint,
+  temporaryDirectory,
+} from '../../../tests/browser/lib/daemon.js';
+import { flood, line } from '../../../tests/browser/lib/flood.js';
+import { Trace } from '../../../tests/browser/lib/trace.js';
 
 const header = circumstances({ Chromium: version('chromium') });
 const rows = [];

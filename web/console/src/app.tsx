@@ -82,6 +82,7 @@ function Header({ view, asked }: { view: View; asked: boolean }) {
   const shown = views.filter((name) => name !== 'tokens' || (hasTokens.value && access.value?.admin));
   return (
     <header class="top">
+      {/* biome-ignore lint/a11y/useValidAnchor: it goes to a place of this page, whose address stays as it is */}
       <a
         class="skip"
         href="#view"

@@ -287,7 +287,7 @@ export class SerialPort extends EventTarget {
 
   /** Resolves when there is a channel; while one is opened, that one may be closed as well, and another follow. */
   async #ready() {
-    let attached;
+    let attached: Promise<unknown>;
     do await (attached = this.#attached);
     while (attached !== this.#attached);
   }
@@ -340,7 +340,7 @@ export class SerialPort extends EventTarget {
 
   #line(steps: LineStep[], when: When): Promise<unknown> {
     const port = this.#port;
-    if (!port || port.state !== 'open') return Promise.reject(network(LOST));
+    if (port?.state !== 'open') return Promise.reject(network(LOST));
     return this.#session!.line(this.endpoint, steps, {
       port,
       ...(when === 'behind' && { after: 'sent' }),

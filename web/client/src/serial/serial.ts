@@ -57,7 +57,10 @@ export class Serial extends EventTarget {
     if (this.#now && this.#now.state !== 'closed') return Promise.resolve(this.#now);
     const { url, ...options } = this.#source;
     this.#session ??= connect(url, options)
-      .then((session) => (this.#watch(session), session))
+      .then((session) => {
+        this.#watch(session);
+        return session;
+      })
       .finally(() => {
         this.#session = undefined;
       });

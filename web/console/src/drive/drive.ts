@@ -5,7 +5,7 @@ import type { Port } from 'thingway';
 import { words, type Words } from '../state/failures.ts';
 import { link, session, stops } from '../state/gateway.ts';
 import { remembered } from '../state/settings.ts';
-import { fill, isDirection, read, unescape, type Inputs } from './messages.ts';
+import { fill, isDirection, read, unescaped, type Inputs } from './messages.ts';
 
 export interface Plan {
   rate: number;
@@ -92,7 +92,7 @@ async function hear(port: Port): Promise<void> {
     for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
       if (fast !== port) return;
       text = (text + decoder.decode(piece.value, { stream: true })).slice(-2000);
-      shown ??= setTimeout(show, 100);
+      if (shown === undefined) shown = setTimeout(show, 100);
     }
   } catch {
     // The state says why it ended.
@@ -126,7 +126,7 @@ export function stop(why: Ended): void {
   inputs.value = NEUTRAL;
   if (was === 'yes' && why !== 'deadman' && why !== 'lost') {
     try {
-      sure?.send(unescape(plan.peek().stop));
+      sure?.send(unescaped(plan.peek().stop));
       session.peek()?.heartbeat({ endpoint: machine.peek(), stop: true });
     } catch (error) {
       trouble.value = () => words(error);

@@ -8,7 +8,7 @@ export interface Inputs {
 }
 
 /** `\n`, `\r`, `\t`, `\\` and `\x1b`, as they are written in a field of one line. */
-export function unescape(text: string): string {
+export function unescaped(text: string): string {
   return text.replace(/\\(?:x([0-9a-fA-F]{2})|([nrt\\0]))/g, (_, hex: string | undefined, letter: string) =>
     hex
       ? String.fromCharCode(parseInt(hex, 16))
@@ -18,7 +18,7 @@ export function unescape(text: string): string {
 
 /** `{x}` `{y}` from -1 to 1, `{a0}` … and `{b0}` … of a gamepad. `{x*100}` is multiplied and rounded. */
 export function fill(template: string, { x, y, axes, buttons }: Inputs): string {
-  return unescape(template).replace(
+  return unescaped(template).replace(
     /\{(x|y|[ab]\d{1,2})(?:\*(\d+(?:\.\d+)?))?\}/g,
     (_, name: string, factor: string | undefined) => {
       const index = Number(name.slice(1));

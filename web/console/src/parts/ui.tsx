@@ -34,6 +34,7 @@ export function Field({
   class?: string;
 }) {
   return (
+    // biome-ignore lint/a11y/noLabelWithoutControl: the control is among the children
     <label class={`field ${name}`}>
       <span>{label}</span>
       {children}
@@ -106,7 +107,8 @@ export function Copyable({ text, label }: { text: string; label: string }) {
   };
   return (
     <div class="copyable">
-      <pre tabIndex={0} aria-label={label}>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a text that scrolls must be reached by the keyboard */}
+      <pre tabIndex={0} role="group" aria-label={label}>
         {text}
       </pre>
       {/* Only a secure context has a clipboard; elsewhere the text can be marked by hand. */}

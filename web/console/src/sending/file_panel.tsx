@@ -94,6 +94,7 @@ export function FilePanel({ desk }: { desk: Desk }) {
             </>
           )}
           <button
+            type="submit"
             class="primary"
             disabled={!file || desk.state.value !== 'open' || !allows(desk.name, 'write')}
           >

@@ -176,7 +176,7 @@ export class Desk {
             : stopped
               ? 'deadman'
               : null;
-    if (!port || port.state !== 'open')
+    if (port?.state !== 'open')
       this.#refuse(() => ({ what: t('desk.not-open'), todo: t('try.desk-not-open') }), 'open');
     else if (reason)
       this.#refuse(() => {

@@ -290,7 +290,11 @@ function Count({ desk, screen }: { desk: Desk; screen: Screen | null }) {
           {t('desk.not-shown', { size: bytes(skipped) })}
         </span>
       )}
-      <span class="count hint" aria-label={t('desk.count', { received: bytes(received), sent: bytes(sent) })}>
+      <span
+        class="count hint"
+        role="img"
+        aria-label={t('desk.count', { received: bytes(received), sent: bytes(sent) })}
+      >
         ↓ {bytes(received)} ↑ {bytes(sent)}
       </span>
     </>

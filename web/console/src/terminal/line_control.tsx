@@ -59,7 +59,7 @@ export function LineControl({ desk }: { desk: Desk }) {
       setDone(false);
       setStatus(await session.value!.line(desk.name, steps));
       setDone(true);
-      [setBaud, setFormat, setFlow].forEach((reset) => reset(null));
+      for (const reset of [setBaud, setFormat, setFlow]) reset(null);
     });
   const settings = (): LineStep[] => [
     ...(baud !== null && Number(baud) !== status?.baud ? [{ baud: Number(baud) }] : []),
@@ -113,7 +113,7 @@ export function LineControl({ desk }: { desk: Desk }) {
             ['xon-xoff', 'XON/XOFF'],
           ]}
         />
-        <button class="primary" disabled={!may || !settings().length}>
+        <button type="submit" class="primary" disabled={!may || !settings().length}>
           {t('line.apply')}
         </button>
       </form>

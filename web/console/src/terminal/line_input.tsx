@@ -123,7 +123,7 @@ export function LineInput({
           desk.habits.value = { ...desk.habits.value, ending };
         }}
       />
-      <button class="primary" disabled={disabled}>
+      <button type="submit" class="primary" disabled={disabled}>
         {t('input.send')}
       </button>
     </form>

@@ -81,7 +81,7 @@ export function Pasted({
       <button type="button" onClick={onDone}>
         {t('cancel')}
       </button>
-      <button ref={go} class="primary" disabled={disabled || sending}>
+      <button ref={go} type="submit" class="primary" disabled={disabled || sending}>
         {t('input.send-lines')}
       </button>
     </form>

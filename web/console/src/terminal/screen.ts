@@ -129,7 +129,10 @@ export class Screen {
       activeMatchBackground: colours.active,
       activeMatchColorOverviewRuler: colours.active,
     };
-    if (!text) return this.#search.clearDecorations();
+    if (!text) {
+      this.#search.clearDecorations();
+      return;
+    }
     const options = { decorations };
     if (backwards) this.#search.findPrevious(text, options);
     else this.#search.findNext(text, options);

@@ -110,7 +110,7 @@ export function ScreenView({
     ];
     onScreen(screen);
     return () => {
-      stop.forEach((end) => end());
+      for (const end of stop) end();
       detach();
       onScreen(null);
       screen.dispose();

@@ -13,6 +13,7 @@ const PARAMETERS = 64; // bytes of a control sequence that are remembered; longe
 export const MUTED_PIECE = /\x1b\[90m((?:\\x[0-9A-F]{2})+)\x1b\[[\d;:]*m/;
 
 const [ESC, DEL] = [0x1b, 0x7f];
+// biome-ignore lint/suspicious/noConstEnum: esbuild puts the numbers in, so that the hot path looks nothing up
 const enum State {
   Ground,
   Escape,

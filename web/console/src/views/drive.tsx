@@ -101,6 +101,7 @@ export default function Drive() {
           <div
             ref={pad}
             class="pad"
+            // biome-ignore lint/a11y/noNoninteractiveTabindex: it takes the keys of the person who drives
             tabIndex={0}
             role="application"
             aria-label={t('drive.pad')}
@@ -147,7 +148,7 @@ export default function Drive() {
             )}
           </div>
           {answers.value && (
-            <pre class="answers mono" aria-label={t('drive.answers', { name: chosen })}>
+            <pre class="answers mono" role="group" aria-label={t('drive.answers', { name: chosen })}>
               {answers.value}
             </pre>
           )}

@@ -152,10 +152,6 @@ export function toml(name: string, settings: Settings): string {
       .map(([key, inner]) => `${key} = ${value(inner)}`)
       .join(', ')} }`;
   };
-  return (
-    [
-      '[[endpoint]]',
-      ...Object.entries({ name, ...settings }).map(([key, of]) => `${key} = ${value(of)}`),
-    ].join('\n') + '\n'
-  );
+  const lines = Object.entries({ name, ...settings }).map(([key, of]) => `${key} = ${value(of)}`);
+  return `${['[[endpoint]]', ...lines].join('\n')}\n`;
 }

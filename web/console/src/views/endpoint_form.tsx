@@ -136,7 +136,7 @@ export function EndpointForm({
       </details>
       {mayWrite ? (
         <div class="row">
-          <button class="primary" disabled={task.busy}>
+          <button type="submit" class="primary" disabled={task.busy}>
             {t(isNew ? 'add.do' : 'endpoint.save')}
           </button>
         </div>

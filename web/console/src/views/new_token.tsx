@@ -88,7 +88,7 @@ export function NewToken({ onMade }: { onMade: () => void }) {
         <Check label={t('tokens.admin')} checked={admin} onChange={setAdmin} />
       </div>
       <div class="row">
-        <button class="primary" disabled={task.busy}>
+        <button type="submit" class="primary" disabled={task.busy}>
           {t('tokens.make')}
         </button>
         <button type="button" disabled={task.busy || !name} onClick={() => make('share')}>

@@ -54,7 +54,7 @@ export function SignIn() {
         </Field>
         <Check label={t('sign-in.remember')} checked={remember} onChange={setRemember} />
         <div class="row">
-          <button class="primary" disabled={task.busy}>
+          <button type="submit" class="primary" disabled={task.busy}>
             {t('sign-in.do')}
           </button>
         </div>
