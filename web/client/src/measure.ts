@@ -1,11 +1,19 @@
 // How good a connection is: round trips over the control channel, throughput over a probe endpoint.
 import { ThingwayError } from './errors.js';
-import type { Measurement, MeasureOptions, Port, Session } from './types.js';
+import type { Port } from './port.js';
+import type { EndpointInfo, Measurement, MeasureOptions } from './types.js';
 
 const PIECE = 16384;
 
+/** What a measurement needs of a session. */
+interface Measured {
+  readonly known: ReadonlyMap<string, EndpointInfo>;
+  ping(): Promise<number>;
+  open(endpoint: string): Promise<Port>;
+}
+
 export async function measure(
-  session: Session,
+  session: Measured,
   { endpoint, pings = 20, seconds = 2 }: MeasureOptions,
 ): Promise<Measurement> {
   const times: number[] = [];

@@ -5,7 +5,7 @@ import { emit, type Listener, typedTarget } from './events.js';
 import { bytesOf, Inbox } from './inbox.js';
 import { deferred, type Link } from './link.js';
 import type { Message } from './control.js';
-import type { CloseInfo, EndpointInfo, Gap, OpenOptions, PortEvents, PortState } from './types.js';
+import type { CloseInfo, EndpointInfo, OpenOptions, PortState } from './types.js';
 
 /** The longest message that the gateway takes, and the length of the pieces of what is longer. */
 const MESSAGE_LIMIT = 65536;
@@ -13,6 +13,38 @@ const PIECE = 16384;
 const STREAMS = new Set(['serial', 'tcp', 'unix', 'demo']);
 /** What ends a port in good order: `readable` is closed then, else it fails. */
 const ORDERLY = new Set(['closed', 'ended', 'session-closed']);
+
+/** Messages that were lost, all since the channel opened. */
+export interface Dropped {
+  endpoint: string;
+  port: Port | undefined;
+  direction: 'from_peer' | 'to_peer';
+  reason: string;
+  messages: number;
+  bytes: number;
+}
+
+/** What a port went without while the connection was gone. Nothing of it is sent again. */
+export interface Gap {
+  port: Port;
+  /** Bytes that were to be written and certainly never left. */
+  unsent: number;
+  /** Bytes that were sent and of which nobody knows whether the device had them: at most so many. */
+  mayBeLost: number;
+}
+
+/** All but `message` are `CustomEvent`s: what happened is in `detail`. */
+export interface PortEvents {
+  /** One message of the device, as it came: bytes or text. */
+  message: MessageEvent<Uint8Array | string>;
+  state: CustomEvent<{ state: PortState }>;
+  /** More may be sent. */
+  credit: CustomEvent<{ credit: number }>;
+  dropped: CustomEvent<Dropped>;
+  /** The connection was lost, and with it perhaps bytes. Comes when the port is open again. */
+  gap: CustomEvent<Gap>;
+  closed: CustomEvent<CloseInfo>;
+}
 
 /** What a port needs of its session. */
 interface Owner {

@@ -5,14 +5,15 @@ import { ThingwayError, isFinal } from './errors.js';
 import { emit, typedTarget } from './events.js';
 import { deferred, Link } from './link.js';
 import { measure } from './measure.js';
-import { Port } from './port.js';
+import { type Gap, Port } from './port.js';
 import { Signaling } from './signaling.js';
 import { stats } from './stats.js';
 import type { Message } from './control.js';
+import type { LineOptions, SessionEvents } from './session_types.js';
 import type * as t from './types.js';
 
 /** Made by {@link connect}. All its events are those of {@link SessionEvents}. */
-export class Session extends /* @__PURE__ */ typedTarget<t.SessionEvents>() {
+export class Session extends /* @__PURE__ */ typedTarget<SessionEvents>() {
   /** Resolves, and never rejects, when the session is over for good. */
   readonly closed: Promise<t.CloseInfo>;
   /** Who may write, where only one may. */
@@ -93,7 +94,7 @@ export class Session extends /* @__PURE__ */ typedTarget<t.SessionEvents>() {
   line(
     endpoint: string,
     steps: t.LineStep[] = [],
-    { after, overtake, port }: t.LineOptions = {},
+    { after, overtake, port }: LineOptions = {},
   ): Promise<t.LineStatus> {
     return this.#call((link) => {
       if (after !== undefined)
@@ -291,7 +292,7 @@ export class Session extends /* @__PURE__ */ typedTarget<t.SessionEvents>() {
   async #comeBack(
     { minDelay = 500, maxDelay = 10000, giveUpAfter = Infinity }: t.ReconnectOptions,
     error: ThingwayError,
-    gap: t.Gap[],
+    gap: Gap[],
   ) {
     const since = performance.now();
     for (let attempt = 1; ; attempt++) {

@@ -1,7 +1,6 @@
-// What a program sees: options, messages and events. The classes are in session.ts, port.ts and errors.ts.
+// What a program sees: options, messages and states. What has a port in it is in port.ts and session_types.ts, so that
+// every module may import this one.
 import type { ThingwayError } from './errors.js';
-import type { Port } from './port.js';
-import type { Session } from './session.js';
 
 /** Options of {@link connect}. */
 export interface ConnectOptions {
@@ -77,19 +76,6 @@ export type LineStep =
   | { flush: 'input' | 'output' | 'both' };
 export type FlowControl = 'none' | 'rts-cts' | 'xon-xoff';
 
-/** When a script begins. */
-export interface LineOptions {
-  /**
-   * After that many bytes of the port's channel of now ({@link Port.offset}) have left the line; `sent`: after all that was
-   * handed over so far. Without it: at once.
-   */
-  after?: number | 'sent';
-  /** Before the scripts that wait at the line and have not begun; an older gateway runs it behind them. Not together with `after`. */
-  overtake?: boolean;
-  /** Whose bytes `after` counts. Needed only if the session has several ports of the endpoint. */
-  port?: Port;
-}
-
 /** How a serial line is now. What its driver does not have is `unsupported`. */
 export interface LineStatus {
   baud: number;
@@ -130,15 +116,6 @@ export interface Deadman {
   session: string | null;
   fired: number;
 }
-/** Messages that were lost, all since the channel opened. */
-export interface Dropped {
-  endpoint: string;
-  port: Port | undefined;
-  direction: 'from_peer' | 'to_peer';
-  reason: string;
-  messages: number;
-  bytes: number;
-}
 /** A device vanished with this much in its queue. */
 export interface Lost {
   endpoint: string;
@@ -153,56 +130,14 @@ export interface CloseInfo {
 }
 /** Before each attempt to come back; `error` is what went wrong last. */
 export interface Reconnecting {
-  attempt: number /** ms until the attempt */;
+  attempt: number;
+  /** ms until the attempt */
   delay: number;
   error: ThingwayError;
-}
-/** What a port went without while the connection was gone. Nothing of it is sent again. */
-export interface Gap {
-  port: Port;
-  /** Bytes that were to be written and certainly never left. */
-  unsent: number;
-  /** Bytes that were sent and of which nobody knows whether the device had them: at most so many. */
-  mayBeLost: number;
-}
-export interface Reconnected {
-  attempts: number /** ms without a connection */;
-  away: number;
-  gap: Gap[];
 }
 
 export type SessionState = 'connecting' | 'connected' | 'reconnecting' | 'closed';
 export type PortState = 'opening' | 'open' | 'reopening' | 'closed';
-
-/** All but `message` are `CustomEvent`s: what happened is in `detail`. */
-export interface SessionEvents {
-  state: CustomEvent<{ state: SessionState }>;
-  /** An endpoint is new, has changed or is gone (`removed`). */
-  endpoint: CustomEvent<EndpointInfo>;
-  lease: CustomEvent<Lease>;
-  deadman: CustomEvent<Deadman>;
-  dropped: CustomEvent<Dropped>;
-  lost: CustomEvent<Lost>;
-  refused: CustomEvent<CloseInfo & { port: Port }>;
-  closed: CustomEvent<CloseInfo & { port: Port }>;
-  reconnecting: CustomEvent<Reconnecting>;
-  reconnected: CustomEvent<Reconnected>;
-  /** The gateway has ended the session: `token-revoked`, `token-expired`, `disconnected`. */
-  bye: CustomEvent<{ reason: string }>;
-  /** What belongs to no call: the gateway did not understand a message, for instance. */
-  error: CustomEvent<ThingwayError>;
-}
-export interface PortEvents {
-  /** One message of the device, as it came: bytes or text. */
-  message: MessageEvent<Uint8Array | string>;
-  state: CustomEvent<{ state: PortState }>;
-  /** More may be sent. */
-  credit: CustomEvent<{ credit: number }>;
-  dropped: CustomEvent<Dropped>;
-  /** The connection was lost, and with it perhaps bytes. Comes when the port is open again. */
-  gap: CustomEvent<Gap>;
-  closed: CustomEvent<CloseInfo>;
-}
 
 export interface MeasureOptions {
   /** A probe (`echo`, `sink` or `source`) to measure the throughput with. */
@@ -250,5 +185,3 @@ export interface Leases {
   /** Hands it to a session that has a channel to the endpoint. */
   give(endpoint: string, sessionId: string): Promise<void>;
 }
-
-export type { Port, Session };

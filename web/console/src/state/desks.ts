@@ -20,7 +20,8 @@ export interface Habits extends Look {
   input: 'keys' | 'line';
   ending: Ending;
   enter: Ending;
-  echo: boolean /** A line feed alone begins a new line at its start, as most devices mean it. */;
+  echo: boolean;
+  /** A line feed alone begins a new line at its start, as most devices mean it. */
   returns: boolean;
 }
 const HABITS: Habits = {

@@ -29,7 +29,8 @@ export function ScreenView({
 }: {
   desk: Desk;
   onScreen: (screen: Screen | null) => void;
-  onLeave: () => void /** Somebody writes on the screen, where a line is written elsewhere. */;
+  onLeave: () => void;
+  /** A person types on the screen although lines are written in the field below it. */
   onWrite: () => void;
 }) {
   const place = useRef<HTMLDivElement>(null);
