@@ -3,10 +3,11 @@
 // changes its network, and a new version of the gateway may come between the page and its parts.
 import { connect } from 'thingway';
 import { first, leaving } from './first.ts';
-import type { Later } from './state/late.ts';
 import { brought, heldToken, hold, isRemembered, share } from './state/arrival.ts';
 import { stored } from './state/storage.ts';
 
+/** The parts that come when they are needed: state/late.ts. */
+export type Later = 'screen' | 'later';
 /** The addresses of main.tsx and of the parts that come later, which the build knows. */
 declare const MAIN: string;
 declare const PARTS: { [name in Later]: string };

@@ -2,8 +2,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
 import { Field } from '../parts/ui.tsx';
-import type { Desk } from '../state/desks.ts';
-import type { Macro } from '../terminal/macros.tsx';
+import type { Desk, Macro } from '../state/desks.ts';
 
 export function MacroEditor({ desk }: { desk: Desk }) {
   const { list } = desk.macros.value;

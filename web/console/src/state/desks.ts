@@ -2,7 +2,6 @@
 import { computed, effect, signal, type Signal } from '@preact/signals';
 import type { CloseInfo, Port, Session } from 'thingway';
 import { bytes as size, t } from '../i18n/index.ts';
-import type { Macro } from '../terminal/macros.tsx';
 import type { Look } from '../terminal/present.ts';
 import { Record, type Piece } from '../terminal/record.ts';
 import { get } from './access.ts';
@@ -11,6 +10,11 @@ import { reasonWords, words, type Words } from './failures.ts';
 import { endpoints, leases, link, session, stops } from './gateway.ts';
 import { remembered } from './settings.ts';
 
+/** A button with a person's own text. */
+export interface Macro {
+  label: string;
+  text: string;
+}
 export type Ending = 'none' | 'lf' | 'cr' | 'crlf';
 export const ENDINGS: { [ending in Ending]: string } = { none: '', lf: '\n', cr: '\r', crlf: '\r\n' };
 const WAITING_LIMIT = 64 << 10; // bytes typed or pasted for which the device has not yet made room

@@ -1,6 +1,6 @@
 // Parts of the page that come later: said when they do not come, and asked for again when there is a gateway again.
 import { t } from '../i18n/index.ts';
-import { parts } from './early.ts';
+import { parts, type Later } from './early.ts';
 import { reasonWords } from './failures.ts';
 import { link } from './gateway.ts';
 import { notice, settle } from './notices.ts';
@@ -9,7 +9,6 @@ interface Parts {
   screen: typeof import('../terminal/screen.ts');
   later: typeof import('../views/later.tsx');
 }
-export type Later = keyof Parts;
 
 /** Those that are here or on their way. There is one of each: two would have two states. */
 const asked = new Map<Later, Promise<unknown>>();

@@ -4,11 +4,6 @@ import { Scroller } from '../parts/scroller.tsx';
 import { ENDINGS, type Desk } from '../state/desks.ts';
 import { bytesOfEscaped } from './escapes.ts';
 
-export interface Macro {
-  label: string;
-  text: string;
-}
-
 export function Macros({
   desk,
   onSent,
