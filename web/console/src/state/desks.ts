@@ -168,19 +168,7 @@ export class Desk {
   /** The port, if a person may write to it now. What the gateway would drop is refused here, with the reason, and stays where it was typed. */
   #writable(): Port | null {
     const port = this.port;
-    const lease = leases.peek().get(this.name);
-    const state = endpoints.peek().get(this.name)?.state;
-    const stopped = isStopped(this.name);
-    const reason =
-      state === 'absent'
-        ? 'absent'
-        : state === 'failed'
-          ? 'device-failed'
-          : lease?.holder && !lease.yours
-            ? 'no-lease'
-            : stopped
-              ? 'deadman'
-              : null;
+    const reason = this.#whyDropped();
     if (port?.state !== 'open')
       this.#refuse(() => ({ what: t('desk.not-open'), todo: t('try.desk-not-open') }), 'open');
     else if (reason)
@@ -194,6 +182,16 @@ export class Desk {
       return port;
     }
     return null;
+  }
+
+  /** The reason for which the gateway would drop what is written now, or null. */
+  #whyDropped(): string | null {
+    const state = endpoints.peek().get(this.name)?.state;
+    if (state === 'absent') return 'absent';
+    if (state === 'failed') return 'device-failed';
+    const lease = leases.peek().get(this.name);
+    if (lease?.holder && !lease.yours) return 'no-lease';
+    return isStopped(this.name) ? 'deadman' : null;
   }
 
   /**

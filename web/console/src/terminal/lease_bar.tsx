@@ -68,16 +68,12 @@ export function LeaseBar({ desk }: { desk: Desk }) {
       </div>
     );
   }
-  const text = lease.yours
-    ? t('lease.yours')
-    : !holder
-      ? t('lease.free')
-      : mine
-        ? t('lease.asked', { who })
-        : t('lease.held', { who });
+  const other = mine ? t('lease.asked', { who }) : t('lease.held', { who });
+  const text = holder ? other : t('lease.free');
+
   return (
     <div class="bar lease" data-lease={lease.yours ? 'yours' : holder ? 'other' : 'free'}>
-      <span role="status">{text}</span>{' '}
+      <span role="status">{lease.yours ? t('lease.yours') : text}</span>{' '}
       {mine && <span aria-hidden="true">{t('lease.seconds', { seconds })}</span>}
       {lease.yours ? (
         button(t('lease.release'), () => run(made?.lease.release(desk.name)))

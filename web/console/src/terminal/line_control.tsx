@@ -29,36 +29,12 @@ const FORMATS = ['8N1', '8E1', '8O1', '8N2', '7E1', '7O1', '7N1', '7N2', '5N1', 
 const INPUTS = ['cts', 'dsr', 'dcd', 'ri'] as const;
 
 export function LineControl({ desk }: { desk: Desk }) {
-  const [status, setStatus] = useState<LineStatus | null>(null);
+  const { status, done, task, run } = useLine(desk);
   const [baud, setBaud] = useState<string | null>(null); // null: as the line has it
   const [format, setFormat] = useState<string | null>(null);
   const [flow, setFlow] = useState<FlowControl | null>(null);
-  const [breakMs, setBreakMs] = useState('250');
-  const [flush, setFlush] = useState<'both' | 'input' | 'output'>('both');
-  const [done, setDone] = useState(false);
-  const task = useTask();
-  const failed = useRef(false); // the last look at the line, whose trouble is over with the next that succeeds
-
-  const look = async () => {
-    const { value: made } = session;
-    if (!made || link.peek() !== 'connected') return;
-    try {
-      setStatus(await made.line(desk.name, []));
-      if (failed.current) task.settle();
-      failed.current = false;
-    } catch (error) {
-      setStatus(null);
-      failed.current = true;
-      task.run(() => Promise.reject(error));
-    }
-  };
-  useEvery(2000, () => void look(), [desk]);
   const script = (steps: LineStep[]) =>
-    task.run(async () => {
-      failed.current = false;
-      setDone(false);
-      setStatus(await session.value!.line(desk.name, steps));
-      setDone(true);
+    run(steps, () => {
       for (const reset of [setBaud, setFormat, setFlow]) reset(null);
     });
   const settings = (): LineStep[] => [
@@ -67,7 +43,6 @@ export function LineControl({ desk }: { desk: Desk }) {
     ...(flow !== null && flow !== status?.flow ? [{ flow }] : []),
   ];
   const may = allows(desk.name, 'line') && link.value === 'connected' && !task.busy;
-  const modem = status?.modem === 'unsupported' ? null : (status?.modem ?? null);
   const counters = status?.counters === 'unsupported' ? null : (status?.counters ?? null);
   const formats = [...new Set([...FORMATS, status?.format ?? '8N1'])];
   return (
@@ -117,86 +92,143 @@ export function LineControl({ desk }: { desk: Desk }) {
           {t('line.apply')}
         </button>
       </form>
-      <div class="bar wires">
-        <Check
-          label="DTR"
-          checked={modem?.dtr ?? false}
-          disabled={!may || !modem}
-          onChange={(dtr) => script([{ dtr }])}
-        />
-        <Check
-          label="RTS"
-          checked={modem?.rts ?? false}
-          disabled={!may || !modem}
-          onChange={(rts) => script([{ rts }])}
-        />
-        {modem
-          && INPUTS.map((wire) => (
-            <span key={wire} class="wire" data-on={modem[wire]}>
-              {wire.toUpperCase()} {t(modem[wire] ? 'on' : 'off')}
-            </span>
-          ))}
-        <button
-          type="button"
-          class="small"
-          disabled={!may || !modem}
-          onClick={() => script([{ dtr: false }, { wait_ms: 100 }, { dtr: true }])}
-        >
-          {t('line.reset')}
-        </button>
-        {status && !modem && <span class="hint">{t('line.no-modem')}</span>}
-      </div>
-      <div class="bar">
-        <Field label={t('line.break-ms')}>
-          <input
-            class="short"
-            type="number"
-            min="1"
-            max="10000"
-            value={breakMs}
-            onInput={(event) => setBreakMs(event.currentTarget.value)}
-          />
-        </Field>
-        <button
-          type="button"
-          disabled={!may || !(Number(breakMs) > 0)}
-          onClick={() => script([{ break_ms: Number(breakMs) }])}
-        >
-          {t('line.break')}
-        </button>
-        <Choice
-          label={t('line.flush-what')}
-          value={flush}
-          onChange={setFlush}
-          disabled={!may}
-          options={[
-            ['both', t('line.flush-both')],
-            ['input', t('line.flush-input')],
-            ['output', t('line.flush-output')],
-          ]}
-        />
-        <button type="button" disabled={!may} onClick={() => script([{ flush }])}>
-          {t('line.flush')}
-        </button>
-      </div>
+      <Wires status={status} may={may} script={script} />
+      <BreakAndFlush may={may} script={script} />
       <p class="hint" role="status">
-        {task.busy ? t('line.busy') : done ? t('line.done') : ''}
+        {task.busy && t('line.busy')}
+        {!task.busy && done && t('line.done')}
       </p>
-      {counters && (
-        <p class="hint">
-          {t('line.counters', {
-            rx: counters.rx,
-            tx: counters.tx,
-            frame: counters.frame,
-            parity: counters.parity,
-            overrun: counters.overrun + counters.buffer_overrun,
-            breaks: counters.breaks,
-          })}
-          {counters.frame > 0 && ` ${t('line.wrong-speed', { frame: number(counters.frame) })}`}
-        </p>
-      )}
+      {counters && <Counters counters={counters} />}
       {!allows(desk.name, 'line') && <p class="hint">{t('line.forbidden')}</p>}
       <Trouble words={task.trouble === null ? null : words(task.trouble)} onDismiss={task.settle} />
     </section>
+  );
+}
+
+/** How the line is, asked every two seconds, and scripts for it. */
+function useLine(desk: Desk) {
+  const [status, setStatus] = useState<LineStatus | null>(null);
+  const [done, setDone] = useState(false);
+  const task = useTask();
+  const failed = useRef(false); // the last look at the line, whose trouble is over with the next that succeeds
+
+  const look = async () => {
+    const { value: made } = session;
+    if (!made || link.peek() !== 'connected') return;
+    try {
+      setStatus(await made.line(desk.name, []));
+      if (failed.current) task.settle();
+      failed.current = false;
+    } catch (error) {
+      setStatus(null);
+      failed.current = true;
+      task.run(() => Promise.reject(error));
+    }
+  };
+  useEvery(2000, () => void look(), [desk]);
+  const run = (steps: LineStep[], then: () => void) =>
+    task.run(async () => {
+      failed.current = false;
+      setDone(false);
+      setStatus(await session.value!.line(desk.name, steps));
+      setDone(true);
+      then();
+    });
+  return { status, done, task, run };
+}
+
+interface Scripted {
+  may: boolean;
+  script: (steps: LineStep[]) => void;
+}
+
+function Wires({ status, may, script }: { status: LineStatus | null } & Scripted) {
+  const modem = status?.modem === 'unsupported' ? null : (status?.modem ?? null);
+  return (
+    <div class="bar wires">
+      <Check
+        label="DTR"
+        checked={modem?.dtr ?? false}
+        disabled={!may || !modem}
+        onChange={(dtr) => script([{ dtr }])}
+      />
+      <Check
+        label="RTS"
+        checked={modem?.rts ?? false}
+        disabled={!may || !modem}
+        onChange={(rts) => script([{ rts }])}
+      />
+      {modem
+        && INPUTS.map((wire) => (
+          <span key={wire} class="wire" data-on={modem[wire]}>
+            {wire.toUpperCase()} {t(modem[wire] ? 'on' : 'off')}
+          </span>
+        ))}
+      <button
+        type="button"
+        class="small"
+        disabled={!may || !modem}
+        onClick={() => script([{ dtr: false }, { wait_ms: 100 }, { dtr: true }])}
+      >
+        {t('line.reset')}
+      </button>
+      {status && !modem && <span class="hint">{t('line.no-modem')}</span>}
+    </div>
+  );
+}
+
+function BreakAndFlush({ may, script }: Scripted) {
+  const [breakMs, setBreakMs] = useState('250');
+  const [flush, setFlush] = useState<'both' | 'input' | 'output'>('both');
+  return (
+    <div class="bar">
+      <Field label={t('line.break-ms')}>
+        <input
+          class="short"
+          type="number"
+          min="1"
+          max="10000"
+          value={breakMs}
+          onInput={(event) => setBreakMs(event.currentTarget.value)}
+        />
+      </Field>
+      <button
+        type="button"
+        disabled={!may || !(Number(breakMs) > 0)}
+        onClick={() => script([{ break_ms: Number(breakMs) }])}
+      >
+        {t('line.break')}
+      </button>
+      <Choice
+        label={t('line.flush-what')}
+        value={flush}
+        onChange={setFlush}
+        disabled={!may}
+        options={[
+          ['both', t('line.flush-both')],
+          ['input', t('line.flush-input')],
+          ['output', t('line.flush-output')],
+        ]}
+      />
+      <button type="button" disabled={!may} onClick={() => script([{ flush }])}>
+        {t('line.flush')}
+      </button>
+    </div>
+  );
+}
+
+function Counters({ counters }: { counters: Exclude<LineStatus['counters'], 'unsupported'> }) {
+  return (
+    <p class="hint">
+      {t('line.counters', {
+        rx: counters.rx,
+        tx: counters.tx,
+        frame: counters.frame,
+        parity: counters.parity,
+        overrun: counters.overrun + counters.buffer_overrun,
+        breaks: counters.breaks,
+      })}
+      {counters.frame > 0 && ` ${t('line.wrong-speed', { frame: number(counters.frame) })}`}
+    </p>
   );
 }

@@ -14,8 +14,11 @@ export function origins(): string[] {
   const here = isLoopback(location.hostname) ? [] : [location.origin];
   if (!port || !hosts) return here;
   // A name without a dot is known to few networks; an address of IPv6 changes often.
-  const rank = (host: string) =>
-    /^[\d.]+$/.test(host) ? 0 : host.includes(':') ? 3 : host.includes('.') ? 1 : 2;
+  const rank = (host: string) => {
+    if (/^[\d.]+$/.test(host)) return 0;
+    if (host.includes(':')) return 3;
+    return host.includes('.') ? 1 : 2;
+  };
   const sorted = [...hosts].sort((a, b) => rank(a) - rank(b));
   return [
     ...new Set([
