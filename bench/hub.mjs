@@ -1,7 +1,6 @@
 // What the REST API of SkyWay's gateway and the hub cost: datagrams between two peers of one gateway against two endpoints of kind
 // udp, parked polls, silent WebSockets of PeerJS, and what ten thousand peers leave behind.
 // `taskset -c 1 node bench/hub.mjs [PARTS] [--store]`, comma between parts; CYCLES=10000 says how many peers come and go.
-import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RestPeer, agent, call, connect, hold, send } from './lib/gateway.mjs';
 import { circumstances, store, table, version } from './lib/report.mjs';
@@ -29,7 +28,6 @@ const start = (limits = LIMITS) =>
   Server.start('thingway', 'http://127.0.0.1:7404', (config) => [binary, '--config', config], {
     config: `[http]\nlisten = ["127.0.0.1:7404"]\n${limits}`,
   });
-const descriptors = ({ pid }) => readdirSync(`/proc/${pid}/fd`).length;
 
 /** 200 B from a program to a program, through a connection between two peers. Microseconds for each that arrived. */
 async function throughHub(server, rate, seconds = 2) {
@@ -201,10 +199,10 @@ async function cycles() {
   const settled = async () => {
     agent.destroy();
     await sleep(35000);
-    return { resident: server.resident(), open: descriptors(server) };
+    return { resident: server.resident(), open: server.descriptors() };
   };
   try {
-    const fresh = { resident: server.resident(), open: descriptors(server) };
+    const fresh = { resident: server.resident(), open: server.descriptors() };
     await run(0, CYCLES / 10);
     const warm = await settled();
     const began = performance.now();

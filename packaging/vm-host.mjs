@@ -168,6 +168,8 @@ const requests = {
   },
 };
 
+// vm-probe says one thing a line, and the first word says what it is: `?` a request, to which one line is the answer; `ok` or
+// `FAILED` and a check; `|` a row of the table that is stored; `=== end` that it has run to its end.
 let faults = 0;
 let finished = false;
 const figures = [];

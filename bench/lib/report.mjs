@@ -60,3 +60,14 @@ export const table = (head, rows) => [
   `|${head.map(() => '---|').join('')}`,
   ...rows.map((row) => `| ${row.join(' | ')} |`),
 ];
+
+/** The rows of the table in a section, without its head: what `table` and `store` have written there. */
+export function rows(document, section) {
+  const text = readFileSync(new URL(document, root), 'utf8');
+  const part = text.split(`<!-- ${section} -->`)[1]?.split(`<!-- end of ${section} -->`)[0] ?? '';
+  const lines = part.split('\n').filter((line) => /^\|.*\|$/.test(line));
+  return lines.slice(2).map((line) => {
+    const cells = line.split('|').slice(1, -1);
+    return cells.map((cell) => cell.trim());
+  });
+}

@@ -46,13 +46,9 @@ export async function down(server, megabytes = 64) {
       });
       peer.channel.sendMessage(`send ${size} ${messages}`);
     });
-  await run(200);
-  const [cpu, began] = [server.cpu(), performance.now()];
-  await run(count);
-  const took = performance.now() - began;
-  const used = server.cpu() - cpu;
+  const result = await rated(server, run, count, size);
   peer.close();
-  return { rate: (count * size) / took / 1000, cpu: used / ((count * size) / 1e6) };
+  return result;
 }
 
 /** And from it. */
@@ -67,14 +63,19 @@ export async function up(server, megabytes = 64) {
     if (answer !== `done:${messages * message.length}`)
       throw new Error(`${server.name} lost bytes: ${answer}`);
   };
+  const result = await rated(server, run, Math.round((megabytes * 1e6) / message.length), message.length);
+  peer.close();
+  return result;
+}
+
+/** What `run(count)` achieves with messages of `size`, after a warm-up. MB/s, and microseconds of the server for each MB. */
+async function rated(server, run, count, size) {
   await run(200);
-  const count = Math.round((megabytes * 1e6) / message.length);
   const [cpu, began] = [server.cpu(), performance.now()];
   await run(count);
   const took = performance.now() - began;
   const used = server.cpu() - cpu;
-  peer.close();
-  return { rate: (count * message.length) / took / 1000, cpu: used / ((count * message.length) / 1e6) };
+  return { rate: (count * size) / took / 1000, cpu: used / ((count * size) / 1e6) };
 }
 
 export class Counter {

@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
+import { plainEnvironment } from '../../tests/browser/lib/daemon.js';
+
 const root = fileURLToPath(new URL('../../', import.meta.url));
 export const CORE = '0'; // the client has the other one
 export const built = (name) => join(root, 'target/release', name);
@@ -38,12 +40,8 @@ export class Server {
   static async start(name, url, command, { config, environment = {} } = {}) {
     const server = new Server(name, url);
     const words = command(config === undefined ? null : server.#write(config));
-    // What the tests are told is no key of a configuration.
-    const inherited = Object.fromEntries(
-      Object.entries(process.env).filter(([name]) => !name.startsWith('THINGWAY')),
-    );
     server.#child = spawn('taskset', ['-c', CORE, ...words], {
-      env: { ...inherited, XDG_STATE_HOME: server.#directory, ...environment },
+      env: { ...plainEnvironment(), XDG_STATE_HOME: server.#directory, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let output = '';
@@ -85,6 +83,11 @@ export class Server {
   /** VmRSS, in kB. */
   resident() {
     return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))[1]);
+  }
+
+  /** How many file descriptors it has open. */
+  descriptors() {
+    return readdirSync(`/proc/${this.pid}/fd`).length;
   }
 
   async stop() {

@@ -2,7 +2,7 @@
 // carry a hash of what is in them, so that they may be cached for ever. `--watch` builds again at each change, without the check.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -169,8 +169,8 @@ const strict = {
 
 /** The client library is built first if it has not been, or has changed since. */
 function buildClient() {
-  const run = (...words) => {
-    const { status } = spawnSync('npm', words, { cwd: '../client', stdio: 'inherit' });
+  const run = (program, ...words) => {
+    const { status } = spawnSync(program, words, { cwd: '../client', stdio: 'inherit' });
     if (status !== 0) process.exit(status ?? 1);
   };
   const made = statSync('../client/dist/index.js', { throwIfNoEntry: false })?.mtimeMs ?? 0;
@@ -178,9 +178,8 @@ function buildClient() {
     entry.isFile(),
   );
   if (sources.every((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs < made)) return;
-  if (!existsSync('../client/node_modules/esbuild'))
-    run('install', '--no-audit', '--no-fund', '--no-package-lock');
-  run('run', 'build');
+  run('../install', '.');
+  run('npm', 'run', 'build');
 }
 
 if (!watching) {

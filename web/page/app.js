@@ -1,4 +1,12 @@
-// The first page: lists the endpoints, opens them over one WebRTC session and shows text both ways.
+// The page at /basic, which is also at / in a daemon that was built without Node. It lists the endpoints, opens them over
+// one WebRTC session and shows text both ways.
+//
+// The file is embedded as it is, so that a daemon built with Rust alone has a page. Therefore it imports nothing, and does
+// by itself a part of what the client library does: the POST of an offer and the candidates after it (../client/src/
+// signaling.ts, link.ts), credit (credit.ts), delays between attempts (backoff.ts) and refusals in words (errors.ts). The
+// library is TypeScript that Node compiles, so neither can use the other's code, and a compiled copy in the repository
+// would get old. What they share is docs/control.md: a change of it changes both, and tests/browser drives both.
+//
 // From the bottom up: notices, endpoints (the list), panels (one panel per open endpoint), the session, the watch.
 
 const LOG_LIMIT = 65536; // characters kept per console: a device may talk for days

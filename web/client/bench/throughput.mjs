@@ -2,6 +2,7 @@
 //   node bench/throughput.mjs [chromium,firefox] [rounds] [MB] [--store]
 // Needs what tests/browser has installed; THINGWAY_BIN names the daemon. `--store` writes the table in docs/bench.md.
 import { circumstances, store, table, version } from '../../../bench/lib/report.mjs';
+import { median } from '../../../bench/lib/statistics.mjs';
 import { browsers } from '../../../tests/browser/lib/browsers.js';
 import { openConnected, startDaemonFor, startLibrarySite } from '../../../tests/browser/lib/library.js';
 
@@ -118,7 +119,6 @@ async function measure(name) {
       };
     }, daemon.url);
     const count = Math.round((megabytes * 1e6) / 16384);
-    const median = (list) => list.toSorted((a, b) => a - b)[list.length >> 1];
     for (const [bare, library] of [
       ['up, bare', 'up, writable'],
       ['down, bare', 'down, readable'],

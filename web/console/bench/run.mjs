@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { circumstances, store, table, version } from '../../../bench/lib/report.mjs';
+import { median } from '../../../bench/lib/statistics.mjs';
 import { chromium } from '../../../tests/browser/lib/browsers.js';
 import { Console } from '../../../tests/browser/lib/console.js';
 import { consoleOf } from '../../../tests/browser/lib/console_site.js';
@@ -24,7 +25,6 @@ let loading = '';
 const afters = [];
 const t = { after: (end) => afters.push(end) };
 const bare = readFileSync(new URL('bare.html', import.meta.url), 'utf8');
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
 async function longTasks() {
   const tty = `${temporaryDirectory()}/tty`;
