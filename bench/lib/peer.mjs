@@ -1,5 +1,5 @@
 // The one client of all servers: libdatachannel, by the npm package node-datachannel.
-import { datachannel } from './modules.mjs';
+import { library as datachannel } from '../../tests/browser/lib/datachannel.js';
 
 export class Peer {
   /** Once more where the client stumbles over itself: now and then it has no transport yet for the candidates of the answer. */

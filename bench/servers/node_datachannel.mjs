@@ -2,7 +2,7 @@
 // [UDP_BIND UDP_REMOTE]` answers `POST /sessions`; channels do what their label says, as those of the other servers.
 import dgram from 'node:dgram';
 import http from 'node:http';
-import { datachannel } from '../lib/modules.mjs';
+import { library as datachannel } from '../../tests/browser/lib/datachannel.js';
 
 const LIMIT = 1 << 20; // bytes that wait in a channel before its source pauses
 const [port, bind, remote] = process.argv.slice(2);

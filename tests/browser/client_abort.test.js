@@ -9,16 +9,22 @@ import { pty } from './lib/library.js';
 import { programs } from './lib/programs.js';
 import { testBound, until } from './lib/until.js';
 
+/** A program with a session to the endpoint `slow`, whose device takes nothing. */
+async function startSlow(t, start) {
+  const path = pty('slow');
+  const slow = await SerialDevice.plugIn(t, path);
+  const { run } = await start(t, serialEndpoint('slow', path));
+  slow.pause();
+  return { run, slow };
+}
+
 const modemCalls = (trace) => readFileSync(trace, 'utf8').match(/TIOCMBI[SC], \[\w+\]/g) ?? [];
 
 for (const [name, start] of Object.entries(programs)) {
   test(`${name}: aborting, closing and forgetting end at once while the device takes nothing`, {
     timeout: testBound,
   }, async (t) => {
-    const path = pty('slow');
-    const slow = await SerialDevice.plugIn(t, path);
-    const { run } = await start(t, serialEndpoint('slow', path));
-    slow.pause();
+    const { run } = await startSlow(t, start);
 
     await t.test('the abort of a write', async () => {
       const result = await run(async ({ session, still, soon, settled }) => {
@@ -127,10 +133,7 @@ for (const [name, start] of Object.entries(programs)) {
   test(`${name}: what the gateway is asked while the device takes nothing, and what a normal end leaves alone`, {
     timeout: testBound,
   }, async (t) => {
-    const path = pty('slow');
-    const slow = await SerialDevice.plugIn(t, path);
-    const { run } = await start(t, serialEndpoint('slow', path));
-    slow.pause();
+    const { run, slow } = await startSlow(t, start);
     const { scripts, expected } = await run(
       async ({ session, connect, createSerial, connectOptions, soon }) => {
         const scripts = [];

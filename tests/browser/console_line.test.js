@@ -4,36 +4,18 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import { chromium } from './lib/browsers.js';
-import { Console } from './lib/console.js';
+import { alterTexts, Console } from './lib/console.js';
 import { consoleOf } from './lib/console_site.js';
 import { Daemon, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
 import { SerialDevice } from './lib/devices.js';
 import { testBound, until } from './lib/until.js';
 
 /** In the page: each answer of the gateway about the line says that it has wires. */
-function giveWires() {
-  const { get, set } = Object.getOwnPropertyDescriptor(RTCDataChannel.prototype, 'onmessage');
-  const wired = (text) =>
-    text.replace(
-      '"modem":"unsupported"',
-      '"modem":{"dtr":true,"rts":false,"cts":true,"dsr":false,"dcd":false,"ri":false}',
-    );
-  Object.defineProperty(RTCDataChannel.prototype, 'onmessage', {
-    get,
-    set(heard) {
-      set.call(
-        this,
-        heard
-          && ((event) =>
-            heard(
-              typeof event.data === 'string'
-                ? new MessageEvent('message', { data: wired(event.data) })
-                : event,
-            )),
-      );
-    },
-  });
-}
+const wired = (text) =>
+  text.replace(
+    '"modem":"unsupported"',
+    '"modem":{"dtr":true,"rts":false,"cts":true,"dsr":false,"dcd":false,"ri":false}',
+  );
 
 test('DTR, RTS, reset and break reach the line, in this order', { timeout: testBound }, async (t) => {
   const path = `${temporaryDirectory()}/tty`;
@@ -42,7 +24,7 @@ test('DTR, RTS, reset and break reach the line, in this order', { timeout: testB
   const daemon = await Daemon.start(t, serialEndpoint('arm', path), { trace });
   const browser = await chromium(t);
   const page = new Console(await browser.newPage());
-  await page.page.addInitScript(giveWires);
+  await alterTexts(page.page, wired);
   await page.page.goto(`${await consoleOf(t, daemon)}/`);
   await page.openEndpoint('arm');
   await page.tool('arm', 'Line').click();

@@ -1,30 +1,17 @@
 // Numbers in what a device prints: which are found, which are drawn, and the table of them.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import test from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { chromium } from './lib/browsers.js';
 import { Console } from './lib/console.js';
+import { consoleModule } from './lib/console_module.js';
 import { consoleOf } from './lib/console_site.js';
 import { Daemon, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
 import { SerialDevice } from './lib/devices.js';
 import { testBound, until } from './lib/until.js';
 
-const root = fileURLToPath(new URL('../../web/console/', import.meta.url));
-const esbuild = createRequire(`${root}package.json`)('esbuild');
-async function module(path) {
-  const { outputFiles } = await esbuild.build({
-    entryPoints: [`${root}src/${path}`],
-    bundle: true,
-    format: 'esm',
-    write: false,
-  });
-  return import(`data:text/javascript,${encodeURIComponent(outputFiles[0].text)}`);
-}
-
 test('numbers in a line, by their names', async () => {
-  const { numbersOf } = await module('plots/numbers.ts');
+  const { numbersOf } = await consoleModule('plots/numbers.ts');
   /** `name=value`, in brackets what is drawn only if a person chooses it. */
   const found = (line) =>
     numbersOf(line)

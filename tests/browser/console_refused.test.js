@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { chromium } from './lib/browsers.js';
-import { Console } from './lib/console.js';
+import { alterTexts, Console } from './lib/console.js';
 import { consoleOf } from './lib/console_site.js';
 import { Daemon, demoEndpoint, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
 import { SerialDevice } from './lib/devices.js';
@@ -70,22 +70,8 @@ test('an endpoint that all may write to from now on refuses nobody', { timeout: 
 test('a line that another page overtook comes back', { timeout: testBound }, async (t) => {
   const { device, url, browser } = await world(t, 'writers = "one"\n');
   const [one, two] = [await Console.open(browser, url), new Console(await browser.newPage())];
-  // In this page: what the gateway says about leases comes late.
-  await two.page.addInitScript(() => {
-    const { get, set } = Object.getOwnPropertyDescriptor(RTCDataChannel.prototype, 'onmessage');
-    Object.defineProperty(RTCDataChannel.prototype, 'onmessage', {
-      get,
-      set(heard) {
-        set.call(
-          this,
-          heard
-            && ((event) => {
-              if (!(typeof event.data === 'string' && event.data.includes('"type":"lease"'))) heard(event);
-            }),
-        );
-      },
-    });
-  });
+  // This page hears nothing about leases.
+  await alterTexts(two.page, (said) => (said.includes('"type":"lease"') ? null : said));
   await two.page.goto(url);
   await one.openEndpoint('arm');
   await two.openEndpoint('arm');

@@ -1,30 +1,16 @@
 // Bytes that are no text: each is seen, sequences of the device keep working, and a wrong baud rate looks wrong.
 import assert from 'node:assert/strict';
-import { createRequire } from 'node:module';
 import test from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { chromium } from './lib/browsers.js';
 import { Console } from './lib/console.js';
+import { consoleModule } from './lib/console_module.js';
 import { consoleOf } from './lib/console_site.js';
 import { Daemon, demoEndpoint, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
 import { SerialDevice } from './lib/devices.js';
 import { testBound, until } from './lib/until.js';
 
-const root = fileURLToPath(new URL('../../web/console/', import.meta.url));
-const esbuild = createRequire(`${root}package.json`)('esbuild');
-/** A file of the console without the page around it. */
-async function module(path) {
-  const { outputFiles } = await esbuild.build({
-    entryPoints: [`${root}src/${path}`],
-    bundle: true,
-    format: 'esm',
-    write: false,
-  });
-  return import(`data:text/javascript,${encodeURIComponent(outputFiles[0].text)}`);
-}
-
 /** What a terminal is given for these pieces, with marks in place of the colours. */
-const { Visible } = await module('terminal/visible.ts');
+const { Visible } = await consoleModule('terminal/visible.ts');
 function shown(...pieces) {
   const visible = new Visible();
   const parts = pieces.map((piece) =>

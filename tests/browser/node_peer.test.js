@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Daemon } from './lib/daemon.js';
-import { library } from './lib/datachannel.js';
+import { describing, library } from './lib/datachannel.js';
 import { testBound, until } from './lib/until.js';
 
 // The library crashes when one of its objects is collected while its threads still call it, so all are kept and closed
@@ -14,16 +14,7 @@ for (const trickle of [false, true]) {
   test(name, { timeout: testBound }, async (t) => {
     const daemon = await Daemon.start(t);
     const peer = new library.PeerConnection('node', { iceServers: [] });
-    const description = new Promise((done) => {
-      peer.onLocalDescription(done);
-    });
-    const candidates = [];
-    peer.onLocalCandidate((candidate) => candidates.push(candidate));
-    const gathered = new Promise((done) => {
-      peer.onGatheringStateChange((state) => {
-        if (state === 'complete') done();
-      });
-    });
+    const { described, candidates, gathered } = describing(peer);
     const states = [];
     peer.onStateChange((state) => states.push(state));
     const heard = [];
@@ -36,7 +27,7 @@ for (const trickle of [false, true]) {
       output += message;
     });
 
-    let offer = await description;
+    let offer = await described;
     if (!trickle) {
       await gathered;
       offer = peer.localDescription().sdp;

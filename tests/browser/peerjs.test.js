@@ -1,27 +1,10 @@
 // PeerJS as npm has it, in a page of another origin.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chromium } from './lib/browsers.js';
-import {
-  HubPage,
-  bytes,
-  deviceHears,
-  isBound,
-  pattern,
-  startHub,
-  startHubSite,
-  talksToALine,
-  text,
-  toBytes,
-} from './lib/hub.js';
+import { bytes, deviceHears, isBound, pattern, startWorld, talksToALine, text, toBytes } from './lib/hub.js';
 import { testBound, until } from './lib/until.js';
 
-async function world(t) {
-  const site = await startHubSite(t);
-  const { daemon, device } = await startHub(t, site);
-  const browser = await chromium(t);
-  return { daemon, device, open: (library = 'peerjs') => HubPage.open(browser, site, library) };
-}
+const world = (t, options) => startWorld(t, 'peerjs', options);
 
 for (const reliable of [true, false]) {
   test(`a serial line is called with every serialization, ${reliable ? 'in' : 'without'} order`, {
@@ -162,6 +145,19 @@ test('two pages with each other', { timeout: testBound }, async (t) => {
   assert.deepEqual([one.errors, two.errors], [[], []]);
 });
 
+/** One page calls another, which sees by whom and what for. `ways`: who sends to whom, on which of the two ends. */
+async function call(caller, from, callee, to, serialization) {
+  const at = await caller.connect(from, to, { serialization, metadata: { n: 1 }, label: 'talk' });
+  const called = await callee.isCalled(to);
+  const { remote, metadata, label } = await callee.run('state', called);
+  assert.deepEqual({ remote, metadata, label }, { remote: from, metadata: { n: 1 }, label: 'talk' });
+  const ways = [
+    [caller, at, callee, called],
+    [callee, called, caller, at],
+  ];
+  return { at, called, ways };
+}
+
 test('a page of PeerJS and one of SkyWay-JS: plain messages, either way', {
   timeout: testBound,
 }, async (t) => {
@@ -174,14 +170,8 @@ test('a page of PeerJS and one of SkyWay-JS: plain messages, either way', {
     [two, 'two', one, 'one', 'none'],
   ];
   for (const [caller, from, callee, to, serialization] of calls) {
-    const at = await caller.connect(from, to, { serialization, metadata: { n: 1 }, label: 'talk' });
-    const called = await callee.isCalled(to);
-    const { remote, metadata, label } = await callee.run('state', called);
-    assert.deepEqual({ remote, metadata, label }, { remote: from, metadata: { n: 1 }, label: 'talk' });
-    for (const [sender, sends, receiver, receives] of [
-      [caller, at, callee, called],
-      [callee, called, caller, at],
-    ]) {
+    const { at, called, ways } = await call(caller, from, callee, to, serialization);
+    for (const [sender, sends, receiver, receives] of ways) {
       await sender.run('send', sends, text('hello \u20ac'));
       await sender.run('send', sends, bytes(pattern(300)));
       const [first, second] = await receiver.receives(receives, 2);
@@ -206,14 +196,8 @@ test('a page of PeerJS and one of SkyWay-JS: JSON, for which the gateway stands 
     [two, 'two', one, 'one'],
   ];
   for (const [[caller, from, callee, to], callerCloses] of calls.map((call, times) => [call, times === 0])) {
-    const at = await caller.connect(from, to, { serialization: 'json', metadata: { n: 1 }, label: 'talk' });
-    const called = await callee.isCalled(to);
-    const { remote, metadata, label } = await callee.run('state', called);
-    assert.deepEqual({ remote, metadata, label }, { remote: from, metadata: { n: 1 }, label: 'talk' });
-    for (const [sender, sends, receiver, receives] of [
-      [caller, at, callee, called],
-      [callee, called, caller, at],
-    ]) {
+    const { at, called, ways } = await call(caller, from, callee, to, 'json');
+    for (const [sender, sends, receiver, receives] of ways) {
       for (const message of said) await sender.run('send', sends, message);
       assert.deepEqual(await receiver.receives(receives, said.length), said);
     }

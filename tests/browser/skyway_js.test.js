@@ -1,30 +1,13 @@
 // SkyWay-JS as npm has it, in a page of another origin: what worked with SkyWay's cloud works with the hub.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chromium } from './lib/browsers.js';
-import {
-  HubPage,
-  bytes,
-  deviceHears,
-  isBound,
-  pattern,
-  startHub,
-  startHubSite,
-  talksToALine,
-  text,
-  toBytes,
-} from './lib/hub.js';
+import { bytes, deviceHears, isBound, pattern, startWorld, talksToALine, text, toBytes } from './lib/hub.js';
 import { testBound, until } from './lib/until.js';
 
 const safari =
   'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/16.5 Safari/605.1.15';
 
-async function world(t, { config, browser: options } = {}) {
-  const site = await startHubSite(t);
-  const { daemon, device } = await startHub(t, site, config);
-  const browser = await chromium(t, options);
-  return { daemon, device, open: () => HubPage.open(browser, site, 'skyway') };
-}
+const world = (t, options) => startWorld(t, 'skyway', options);
 
 test('a serial line is called with every serialization', { timeout: testBound }, async (t) => {
   const { daemon, device, open } = await world(t);

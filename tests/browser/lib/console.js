@@ -1,6 +1,28 @@
 // What a person does with the console.
 import { until } from './until.js';
 
+/**
+ * Puts `change` between the gateway and the page, before it is opened: a function, run in the page, that takes each text of the
+ * gateway and returns what the page hears instead, or null for nothing.
+ */
+export function alterTexts(page, change) {
+  const alter = (changed) => {
+    const { get, set } = Object.getOwnPropertyDescriptor(RTCDataChannel.prototype, 'onmessage');
+    const altered = (heard) => (event) => {
+      if (typeof event.data !== 'string') return heard(event);
+      const data = changed(event.data);
+      if (data !== null) heard(new MessageEvent('message', { data }));
+    };
+    Object.defineProperty(RTCDataChannel.prototype, 'onmessage', {
+      get,
+      set(heard) {
+        set.call(this, heard && altered(heard));
+      },
+    });
+  };
+  return page.addInitScript(`(${alter})(${change})`);
+}
+
 export class Console {
   static async open(browser, url, hash = '') {
     const made = new Console(await browser.newPage());

@@ -1,10 +1,10 @@
 // Pages with the libraries as npm has them, on a web site of their own, and what they ask of the hub.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { once } from 'node:events';
-import http from 'node:http';
+import { chromium } from './browsers.js';
 import { Daemon, serialEndpoint, temporaryDirectory } from './daemon.js';
 import { SerialDevice } from './devices.js';
+import { serve } from './site.js';
 import { until } from './until.js';
 
 const file = (path) => readFileSync(new URL(path, import.meta.url));
@@ -17,8 +17,8 @@ const page = (library) =>
   `<!doctype html><title>${library}</title><script src="/${library}.js"></script><script src="/hub_page.js"></script>`;
 
 /** A site with a page at /skyway and one at /peerjs. */
-export async function startHubSite(t) {
-  const server = http.createServer((request, response) => {
+export function startHubSite(t) {
+  return serve(t, (request, response) => {
     const script = scripts[request.url];
     if (script)
       return response.writeHead(200, { 'Content-Type': 'text/javascript; charset=utf-8' }).end(script());
@@ -26,13 +26,6 @@ export async function startHubSite(t) {
       .writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' })
       .end(page(request.url.slice(1)));
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { origin: `http://127.0.0.1:${server.address().port}` };
 }
 
 /** A daemon with the peer `robot-1`, which is a serial line, and with whatever else is in `config`. */
@@ -50,6 +43,17 @@ endpoint = "line"
 `,
   );
   return { daemon, device };
+}
+
+/**
+ * A hub with its device, and a browser. `open` opens a page with `library`, or with another one. `config` is for the daemon,
+ * `browser` for the browser.
+ */
+export async function startWorld(t, library, { config, browser: options } = {}) {
+  const site = await startHubSite(t);
+  const { daemon, device } = await startHub(t, site, config);
+  const browser = await chromium(t, options);
+  return { daemon, device, open: (other = library) => HubPage.open(browser, site, other) };
 }
 
 /** The device hears these bytes, and no others since it was asked last. */

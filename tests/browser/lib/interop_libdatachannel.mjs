@@ -1,7 +1,7 @@
 // One visit of libdatachannel (npm: node-datachannel) with its own API: `node interop_libdatachannel.mjs WISH`. What it does is what
 // interop_w3c.js does.
 import { createHash } from 'node:crypto';
-import { library } from './datachannel.js';
+import { describing, library } from './datachannel.js';
 
 const { url, media, trickle, sizes } = JSON.parse(process.argv[2]);
 const told = { step: 'offer', moved: [] };
@@ -10,16 +10,7 @@ const digest = (bytes) => createHash('sha256').update(bytes).digest('hex');
 async function visit() {
   const peer = new library.PeerConnection('visit', { iceServers: [] });
   const kept = [peer];
-  const described = new Promise((done) => {
-    peer.onLocalDescription(done);
-  });
-  const candidates = [];
-  peer.onLocalCandidate((candidate) => candidates.push(candidate));
-  const gathered = new Promise((done) => {
-    peer.onGatheringStateChange((state) => {
-      if (state === 'complete') done();
-    });
-  });
+  const { described, candidates, gathered } = describing(peer);
   if (media) {
     const audio = new library.Audio('audio', 'SendRecv');
     audio.addOpusCodec(111);

@@ -1,10 +1,9 @@
 // The client library, as it is built, on a web site of its own: pages of another origin than the gateway's.
 import { existsSync, readFileSync } from 'node:fs';
-import { once } from 'node:events';
-import http from 'node:http';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Daemon, temporaryDirectory } from './daemon.js';
+import { serve } from './site.js';
 
 const dist = fileURLToPath(new URL('../../../web/client/dist/', import.meta.url));
 const modules = fileURLToPath(new URL('../node_modules/', import.meta.url));
@@ -22,7 +21,7 @@ const types = {
 export async function startLibrarySite(t, pages = {}) {
   if (!existsSync(`${dist}index.js`))
     throw new Error('build it first: npm install && npm run build, in web/client');
-  const server = http.createServer((request, response) => {
+  return serve(t, (request, response) => {
     const { pathname } = new URL(request.url, 'http://site');
     const [, from, path] = /^\/(thingway|modules|client)\/(.*)$/.exec(pathname) ?? [];
     const file = from && { thingway: dist, modules, client: `${dist}served/` }[from] + path;
@@ -36,13 +35,6 @@ export async function startLibrarySite(t, pages = {}) {
       })
       .end(page === undefined ? readFileSync(file) : typeof page === 'function' ? page() : page);
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { origin: `http://127.0.0.1:${server.address().port}` };
 }
 
 /** A daemon that such a site may use. `config` is what follows `[http]`. */

@@ -5,13 +5,9 @@ import http from 'node:http';
 
 const client = readFileSync(new URL('client.js', import.meta.url));
 
-/** `html` is a function of nothing, asked at each request: what it shows may depend on what has started since. */
-export async function startSite(t, html = () => '<!doctype html><title>another site</title>') {
-  const server = http.createServer((request, response) => {
-    if (request.url === '/client.js')
-      return response.writeHead(200, { 'Content-Type': 'text/javascript' }).end(client);
-    return response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(html());
-  });
+/** A web server of this machine that `respond` answers for, until the test has ended. */
+export async function serve(t, respond) {
+  const server = http.createServer(respond);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.after(() => {
@@ -19,6 +15,15 @@ export async function startSite(t, html = () => '<!doctype html><title>another s
     server.close();
   });
   return { origin: `http://127.0.0.1:${server.address().port}` };
+}
+
+/** `html` is a function of nothing, asked at each request: what it shows may depend on what has started since. */
+export function startSite(t, html = () => '<!doctype html><title>another site</title>') {
+  return serve(t, (request, response) => {
+    if (request.url === '/client.js')
+      return response.writeHead(200, { 'Content-Type': 'text/javascript' }).end(client);
+    return response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(html());
+  });
 }
 
 /** A page of that site, with the client script loaded as `window.gateway`. */
