@@ -1,4 +1,5 @@
-// The same servers with Chromium as the client, as users have it: round trip and bulk both ways. `--store` writes docs/bench.md.
+// The same servers with Chromium as the client, as users have it: round trip and bulk both ways. `--store`
+// writes docs/bench.md.
 import { chromium } from '../tests/browser/lib/browsers.js';
 import { circumstances, store, table, version } from './lib/report.mjs';
 import { built, servers } from './lib/server.mjs';

@@ -1,6 +1,7 @@
-// What the REST API of SkyWay's gateway and the hub cost: datagrams between two peers of one gateway against two endpoints of kind
-// udp, parked polls, silent WebSockets of PeerJS, and what ten thousand peers leave behind.
-// `taskset -c 1 node bench/hub.mjs [PARTS] [--store]`, comma between parts; CYCLES=10000 says how many peers come and go.
+// What the REST API of SkyWay's gateway and the hub cost: datagrams between two peers of one gateway against
+// two endpoints of kind udp, parked polls, silent WebSockets of PeerJS, and what ten thousand peers leave
+// behind. `taskset -c 1 node bench/hub.mjs [PARTS] [--store]`, comma between parts; CYCLES=10000 says how
+// many peers come and go.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RestPeer, agent, call, connect, hold, send } from './lib/gateway.mjs';
 import { circumstances, store, table, version } from './lib/report.mjs';
@@ -29,7 +30,10 @@ const start = (limits = LIMITS) =>
     config: `[http]\nlisten = ["127.0.0.1:7404"]\n${limits}`,
   });
 
-/** 200 B from a program to a program, through a connection between two peers. Microseconds for each that arrived. */
+/**
+ * 200 B from a program to a program, through a connection between two peers. Microseconds for each that
+ * arrived.
+ */
 async function throughHub(server, rate, seconds = 2) {
   const counter = new Counter();
   const [a, b] = [await RestPeer.create(server, 'a'), await RestPeer.create(server, 'b')];

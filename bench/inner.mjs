@@ -1,6 +1,5 @@
-// The inner paths: instructions by callgrind, which are the same at each run of one build, and times by criterion. Wanted:
-// valgrind. `--store` writes docs/bench.md
-// and a line of docs/budgets.md.
+// The inner paths: instructions by callgrind, which are the same at each run of one build, and times by
+// criterion. Wanted: valgrind. `--store` writes docs/bench.md and a line of docs/budgets.md.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

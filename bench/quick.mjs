@@ -1,4 +1,5 @@
-// Some rows of some servers, while one works on them: `taskset -c 1 node bench/quick.mjs ROWS [SERVERS]`, comma between names.
+// Some rows of some servers, while one works on them: `taskset -c 1 node bench/quick.mjs ROWS [SERVERS]`,
+// comma between names.
 import * as rows from './lib/rows.mjs';
 import { servers } from './lib/server.mjs';
 

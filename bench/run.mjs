@@ -1,5 +1,6 @@
-// The benchmark: thingway, bare str0m and node-datachannel do the same work for one client, in turns, and docs/bench.md gets the
-// table. Wanted: `make bench`, which builds everything; two cores, the servers have the first and the client the second.
+// The benchmark: thingway, bare str0m and node-datachannel do the same work for one client, in turns, and
+// docs/bench.md gets the table. Wanted: `make bench`, which builds everything; two cores, the servers have
+// the first and the client the second.
 import { loadavg } from 'node:os';
 import { version, circumstances, store, table } from './lib/report.mjs';
 import * as rows from './lib/rows.mjs';
@@ -21,7 +22,10 @@ const rate = (value) => `${value.toFixed(0)} MB/s`;
 const perSecond = (value) => `${Math.round(value / 100) * 100}/s`;
 const percent = (value) => `${(value * 100).toFixed(1)} %`;
 
-/** What is measured in one go, and the lines of the table that come of it: words, value, unit, aims against the floor and the other. */
+/**
+ * What is measured in one go, and the lines of the table that come of it: words, value, unit, aims against
+ * the floor and the other.
+ */
 const plan = [
   {
     udp: false,

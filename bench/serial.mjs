@@ -1,5 +1,6 @@
-// A serial line: 64 B to a device that echoes and back, and a line's full rate both ways, through thingway's DataChannel and
-// through ser2net's TCP. The device is a pseudo-terminal behind which socat runs `cat`; both servers take what they take by default.
+// A serial line: 64 B to a device that echoes and back, and a line's full rate both ways, through thingway's
+// DataChannel and through ser2net's TCP. The device is a pseudo-terminal behind which socat runs `cat`; both
+// servers take what they take by default.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -53,7 +54,10 @@ async function roundTrips(server, send, listen) {
   return { p50: median(times), p99: quantile(times, 0.99), cpu: (server.cpu() - cpu) / MESSAGES };
 }
 
-/** Bytes at a line's full rate to a device that echoes them, for `SECONDS`: how many came back, and ms of processor for each MB. */
+/**
+ * Bytes at a line's full rate to a device that echoes them, for `SECONDS`: how many came back, and ms of
+ * processor for each MB.
+ */
 async function sustained(server, rate, send, listen) {
   let [sent, came] = [0, 0];
   listen((data) => {

@@ -1,5 +1,5 @@
-// What a daemon costs that has started and does nothing: `node cross/idle.mjs PROGRAM [WORDS…]` prints it as JSON. Where an
-// emulator runs the daemon, the emulator's own memory is left out.
+// What a daemon costs that has started and does nothing: `node cross/idle.mjs PROGRAM [WORDS…]` prints it as
+// JSON. Where an emulator runs the daemon, the emulator's own memory is left out.
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,8 +14,8 @@ const BASE = 0x100000000000n;
 const END = BASE + (1n << 42n);
 
 /**
- * Returns kB of RAM (`rss`, and of it `anonymous`) and the milliseconds of processor time until the daemon listens (`start`):
- * medians of five starts.
+ * Returns kB of RAM (`rss`, and of it `anonymous`) and the milliseconds of processor time until the daemon
+ * listens (`start`): medians of five starts.
  */
 export async function idle(program, words = []) {
   const folder = temporaryDirectory();

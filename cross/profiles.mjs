@@ -1,5 +1,6 @@
-// Which release profile: builds some, and says what each weighs and what it costs. `node cross/profiles.mjs [--store] [NAME…]`, about ten
-// minutes each on two cores; wanted: valgrind. `--store` writes the lines of those into cross/sizes.md.
+// Which release profile: builds some, and says what each weighs and what it costs. `node cross/profiles.mjs
+// [--store] [NAME…]`, about ten minutes each on two cores; wanted: valgrind. `--store` writes the lines of
+// those into cross/sizes.md.
 import { spawnSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,5 @@
-// Writes the boards' section of cross/sizes.md from the lines of JSON that cross/check printed: `node cross/table.mjs FILE`.
+// Writes the boards' section of cross/sizes.md from the lines of JSON that cross/check printed: `node
+// cross/table.mjs FILE`.
 import { readFileSync } from 'node:fs';
 
 import { store, table } from '../bench/lib/report.mjs';

@@ -1,5 +1,5 @@
-// Weighs a cross-built program and compares it with its limits: `node cross/weigh.mjs TARGET PROFILE GLIBC CORE`, the last part of
-// cross/check. Prints a line of JSON, of which cross/table.mjs makes a row.
+// Weighs a cross-built program and compares it with its limits: `node cross/weigh.mjs TARGET PROFILE GLIBC
+// CORE`, the last part of cross/check. Prints a line of JSON, of which cross/table.mjs makes a row.
 import { statSync } from 'node:fs';
 import { idle } from './idle.mjs';
 import { ANONYMOUS, limits } from './limits.mjs';

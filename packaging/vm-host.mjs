@@ -1,5 +1,6 @@
-// Around the virtual machine of packaging/vm: starts it, has the far end of its serial adapter in hand and the console in a Chromium,
-// and does what vm-probe inside asks for. `node packaging/vm-host.mjs ARCHITECTURE FOLDER KERNEL COMMAND-LINE`
+// Around the virtual machine of packaging/vm: starts it, has the far end of its serial adapter in hand and
+// the console in a Chromium, and does what vm-probe inside asks for. `node packaging/vm-host.mjs ARCHITECTURE
+// FOLDER KERNEL COMMAND-LINE`
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, rmSync } from 'node:fs';
@@ -113,7 +114,9 @@ async function command(execute, options) {
 }
 await command('qmp_capabilities');
 
-/** What the adapter was told of DTR: FTDI's request 1 has the level in bit 0 and in bit 8 whether it is meant. */
+/**
+ * What the adapter was told of DTR: FTDI's request 1 has the level in bit 0 and in bit 8 whether it is meant.
+ */
 function dtr() {
   const requests = readFileSync(file('trace.log'), 'utf8').matchAll(
     /usb_serial_handle_control .* control 0x4001, value 0x([0-9a-f]+)/g,
@@ -168,8 +171,9 @@ const requests = {
   },
 };
 
-// vm-probe says one thing a line, and the first word says what it is: `?` a request, to which one line is the answer; `ok` or
-// `FAILED` and a check; `|` a row of the table that is stored; `=== end` that it has run to its end.
+// vm-probe says one thing a line, and the first word says what it is: `?` a request, to which one line is the
+// answer; `ok` or `FAILED` and a check; `|` a row of the table that is stored; `=== end` that it has run to
+// its end.
 let faults = 0;
 let finished = false;
 const figures = [];

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Compares the figures that are written down with their limits: each line of the first table of docs/budgets.md, and each program
-// of cross/sizes.md. `make boards`, `make vm` and `make bench` write them.
+// Compares the figures that are written down with their limits: each line of the first table of
+// docs/budgets.md, and each program of cross/sizes.md. `make boards`, `make vm` and `make bench` write them.
 import { rows } from '../bench/lib/report.mjs';
 import { limits } from '../cross/limits.mjs';
 

@@ -1,5 +1,5 @@
-// The real daemon for a long time: `node tests/soak.mjs cycles COUNT` or `memory SECONDS`, after `cargo build --release`. It fails if the
-// daemon keeps memory, descriptors or anything else of sessions that have ended.
+// The real daemon for a long time: `node tests/soak.mjs cycles COUNT` or `memory SECONDS`, after `cargo build
+// --release`. It fails if the daemon keeps memory, descriptors or anything else of sessions that have ended.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Peer } from '../bench/lib/peer.mjs';
 import { Server, built } from '../bench/lib/server.mjs';

@@ -1,4 +1,5 @@
-// What valgrind's callgrind counts of the program `instructions` (benches/): the same at each run of one build.
+// What valgrind's callgrind counts of the program `instructions` (benches/): the same at each run of one
+// build.
 import { execFileSync, spawnSync } from 'node:child_process';
 
 /** The names of all paths. */

@@ -2,7 +2,10 @@
 import { library as datachannel } from '../../tests/browser/lib/datachannel.js';
 
 export class Peer {
-  /** Once more where the client stumbles over itself: now and then it has no transport yet for the candidates of the answer. */
+  /**
+   * Once more where the client stumbles over itself: now and then it has no transport yet for the candidates
+   * of the answer.
+   */
   static async connect(url, label, init = {}) {
     try {
       return await Peer.#connect(url, label, init);

@@ -68,7 +68,10 @@ export async function up(server, megabytes = 64) {
   return result;
 }
 
-/** What `run(count)` achieves with messages of `size`, after a warm-up. MB/s, and microseconds of the server for each MB. */
+/**
+ * What `run(count)` achieves with messages of `size`, after a warm-up. MB/s, and microseconds of the server
+ * for each MB.
+ */
 async function rated(server, run, count, size) {
   await run(200);
   const [cpu, began] = [server.cpu(), performance.now()];
@@ -128,7 +131,10 @@ export async function toUdp(server, count = 100000) {
   }
 }
 
-/** Messages of 200 B from a program to the client at a rate, for some seconds. `arrived` is a part of those that were sent. */
+/**
+ * Messages of 200 B from a program to the client at a rate, for some seconds. `arrived` is a part of those
+ * that were sent.
+ */
 export async function fromUdp(server, rate, seconds = 2) {
   // Nothing of it is sent again: what a program sends by UDP is late when it has to be.
   const peer = await Peer.connect(server.url, 'udp');

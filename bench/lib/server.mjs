@@ -107,7 +107,10 @@ const probes = ['echo', 'sink', 'source']
   .join('');
 const udp = `[[endpoint]]\nname = "udp"\nkind = "udp"\nbind = "${device.bind}"\nremote = "${device.remote}"\n`;
 
-/** The three that do the same work. `withUdp`: only where it is measured, since it costs the floor a system call per turn. */
+/**
+ * The three that do the same work. `withUdp`: only where it is measured, since it costs the floor a system
+ * call per turn.
+ */
 export const servers = {
   thingway: (withUdp, more = '') =>
     Server.start(

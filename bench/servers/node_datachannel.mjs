@@ -1,5 +1,6 @@
-// What a user would pick instead: the npm package node-datachannel (libdatachannel). `node node_datachannel.mjs HTTP_PORT
-// [UDP_BIND UDP_REMOTE]` answers `POST /sessions`; channels do what their label says, as those of the other servers.
+// What a user would pick instead: the npm package node-datachannel (libdatachannel). `node
+// node_datachannel.mjs HTTP_PORT [UDP_BIND UDP_REMOTE]` answers `POST /sessions`; channels do what their
+// label says, as those of the other servers.
 import dgram from 'node:dgram';
 import http from 'node:http';
 import { library as datachannel } from '../../tests/browser/lib/datachannel.js';

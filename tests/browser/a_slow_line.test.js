@@ -1,5 +1,6 @@
-// One megabyte written in one go to a line that takes 115,200 bits per second: ninety seconds in which nothing may be closed, lost or
-// piled up. With THINGWAY_SOAK=1 it is four megabytes and six minutes. The file's name makes it start first; the others run beside it.
+// One megabyte written in one go to a line that takes 115,200 bits per second: ninety seconds in which
+// nothing may be closed, lost or piled up. With THINGWAY_SOAK=1 it is four megabytes and six minutes. The
+// file's name makes it start first; the others run beside it.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';

@@ -91,7 +91,8 @@ test('an empty message holds nothing up', { timeout: testBound }, async (t) => {
     for (const text of ['one', '', 'three']) await session.send(echo, new TextEncoder().encode(text));
     const texts = () => echo.received.map((bytes) => new TextDecoder().decode(bytes));
     await window.client.until('the last one comes back', () => texts().includes('three'));
-    return texts().filter((text) => text); // an empty datagram may be lost on the way back, and is counted then
+    // an empty datagram may be lost on the way back, and is counted then
+    return texts().filter((text) => text);
   }, daemon.url);
   assert.deepEqual(received, ['one', 'three']);
 });

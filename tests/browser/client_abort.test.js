@@ -1,4 +1,5 @@
-// The client library while a device takes nothing: what ends an attempt to write, and what still gets through to the line.
+// The client library while a device takes nothing: what ends an attempt to write, and what still gets through
+// to the line.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';

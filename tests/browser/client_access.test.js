@@ -1,4 +1,5 @@
-// The client library and tokens: from another address of this machine over TLS, which is as far away as a test can be.
+// The client library and tokens: from another address of this machine over TLS, which is as far away as a
+// test can be.
 import assert from 'node:assert/strict';
 import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
@@ -73,7 +74,8 @@ test('chromium: tokens', { timeout: testBound }, async (t) => {
     ['token-revoked', 'closed', [{ type: 'bye', reason: 'token-revoked' }]],
   );
 
-  // A token that is asked for anew: the session ends with the old one and goes on with the next. It came in the address before.
+  // A token that is asked for anew: the session ends with the old one and goes on with the next. It came in
+  // the address before.
   const short = await token('short', {
     scopes: [{ endpoints: ['*'], verbs: ['read', 'write'] }],
     expires_in_s: 15,

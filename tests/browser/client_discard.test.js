@@ -1,4 +1,5 @@
-// What was aborted while a device took nothing never reaches it: the gateway discards what it holds of that (`discard` in a `line` message).
+// What was aborted while a device took nothing never reaches it: the gateway discards what it holds of that
+// (`discard` in a `line` message).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { serialEndpoint } from './lib/daemon.js';
@@ -8,7 +9,10 @@ import { pty } from './lib/library.js';
 import { programs } from './lib/programs.js';
 import { testBound, until } from './lib/until.js';
 
-/** Two ways to write more than the gateway takes and to end that. Each gives the channel that it writes on, and a function that ends it. */
+/**
+ * Two ways to write more than the gateway takes and to end that. Each gives the channel that it writes on,
+ * and a function that ends it.
+ */
 const ways = {
   'the abort of a writable': async ({ session }) => {
     const port = await session.open('slow');

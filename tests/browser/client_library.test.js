@@ -255,7 +255,8 @@ for (const [name, launch] of Object.entries(browsers)) {
         const wait = port.sendReady(piece.length).then(() => {
           ready = true;
         });
-        // A grant that was on its way comes before the answer to a ping: both are told by the control channel.
+        // A grant that was on its way comes before the answer to a ping: both are told by the control
+        // channel.
         for (let n = 0; n < 3; n++) await session.ping();
         window.readiness = wait;
         return {
@@ -385,7 +386,8 @@ for (const [name, launch] of Object.entries(browsers)) {
       });
       assert.equal(result.plain.rtt.n, 5);
       assert.equal(result.plain.throughput, undefined);
-      assert.ok(Number.isFinite(result.ping) && result.ping >= 0, `${result.ping}`); // Firefox counts whole milliseconds
+      // Firefox counts whole milliseconds
+      assert.ok(Number.isFinite(result.ping) && result.ping >= 0, `${result.ping}`);
       assert.ok(
         result.echo.throughput.up > 0 && result.echo.throughput.down > 0,
         JSON.stringify(result.echo),

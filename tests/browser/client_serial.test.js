@@ -16,7 +16,8 @@ test('chromium: esptool-js, unmodified, finds an ESP32, starts its loader and wr
   const path = pty('esp');
   const rom = new EspRom();
   const board = await SerialDevice.plugIn(t, path, { hears: rom.hears });
-  board.write('rst:0x1 (POWERON_RESET)\r\nwaiting for download\r\n'.repeat(20)); // scrollback, which no real port has
+  // scrollback, which no real port has
+  board.write('rst:0x1 (POWERON_RESET)\r\nwaiting for download\r\n'.repeat(20));
   const trace = `${temporaryDirectory()}/trace`;
   const daemon = await startDaemonFor(t, site, serialEndpoint('esp', path), { trace });
   await until('the past is there', async () => (await daemon.get('/endpoints/esp')).from_device.bytes > 900);
@@ -79,8 +80,8 @@ test('chromium: esptool-js, unmodified, finds an ESP32, starts its loader and wr
   assert.deepEqual([result.ports, result.readable, result.endpoint], [0, null, 'esp']);
   t.diagnostic(`100,000 bytes in ${Math.round(result.ms)} ms`);
 
-  // The classic reset changes one line up and one down at once, which begins with a look (TIOCMGET) and ends there at a pty;
-  // its last step takes both down.
+  // The classic reset changes one line up and one down at once, which begins with a look (TIOCMGET) and ends
+  // there at a pty; its last step takes both down.
   assert.deepEqual(
     modemCalls(trace)
       .filter((call) => !call.startsWith('TIOCMGET'))
@@ -117,7 +118,8 @@ test('chromium: the dance of DTR and RTS of esptool-js, read from the daemon, in
   });
   const rts = (on) => `${on ? 'TIOCMBIS' : 'TIOCMBIC'}, [TIOCM_RTS]`;
   const dtr = (on) => `${on ? 'TIOCMBIS' : 'TIOCMBIC'}, [TIOCM_DTR]`;
-  // Each change of RTS is followed by DTR as it is: what the tool does for adapters that would not send it otherwise.
+  // Each change of RTS is followed by DTR as it is: what the tool does for adapters that would not send it
+  // otherwise.
   const dance = [
     rts(0),
     dtr(0),
@@ -269,7 +271,8 @@ for (const [name, launch] of Object.entries(browsers)) {
       while (!heard.includes('again')) heard += text((await again.read()).value);
       again.releaseLock();
 
-      // The break is as long as the page wanted, and no longer than the two calls took by the page's own clock.
+      // The break is as long as the page wanted, and no longer than the two calls took by the page's own
+      // clock.
       seen.breaks = await fault(
         (async () => {
           const began = performance.now();

@@ -1,4 +1,5 @@
-// The client library as the gateway serves it: to a page of another origin, with types beside it, and asked for once.
+// The client library as the gateway serves it: to a page of another origin, with types beside it, and asked
+// for once.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { browsers } from './lib/browsers.js';

@@ -1,4 +1,5 @@
-// Programs for Web Serial as their authors publish them, with thingway/serial in the place of navigator.serial.
+// Programs for Web Serial as their authors publish them, with thingway/serial in the place of
+// navigator.serial.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';

@@ -1,4 +1,5 @@
-// thingway/serial keeps to the letter of the Web Serial API: arguments, events, and what happens to a page that reads too slowly.
+// thingway/serial keeps to the letter of the Web Serial API: arguments, events, and what happens to a page
+// that reads too slowly.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -229,8 +230,9 @@ for (const [name, start] of Object.entries(programs)) {
         keep.failure = of;
       });
     });
-    // Much more at once than the gateway keeps for a slow page, and again while the page is fast enough. The channel may be closed more than
-    // once, and with it goes what is on its way to the gateway, so the flood has to be over before something is written.
+    // Much more at once than the gateway keeps for a slow page, and again while the page is fast enough. The
+    // channel may be closed more than once, and with it goes what is on its way to the gateway, so the flood
+    // has to be over before something is written.
     const flood = Buffer.alloc(30_000_000, 120);
     for (let floods = 1; !(await run(({ keep }) => keep.failure)); floods++) {
       device.write(flood);

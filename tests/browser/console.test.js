@@ -233,7 +233,8 @@ test('a page whose beginning was lost on the way loads itself again', { timeout:
   }
 });
 
-// Chromium 148 remembers a failed import for the life of the page, so here the address that failed stays broken.
+// Chromium 148 remembers a failed import for the life of the page, so here the address that failed stays
+// broken.
 test('a part of the page that did not come is asked for under another URL when the gateway is back', {
   timeout: testBound,
 }, async (t) => {

@@ -1,4 +1,5 @@
-// Tokens: the console as somebody beyond loopback meets it, with the real gateway's own certificate and refusals.
+// Tokens: the console as somebody beyond loopback meets it, with the real gateway's own certificate and
+// refusals.
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
@@ -72,7 +73,8 @@ test('signs in, makes tokens, shares and revokes them', { timeout: testBound }, 
   assert.equal(await guest.row('echo').count(), 0, 'what it may not read is not there');
   assert.match(await guest.desk('demo').innerText(), /your token does not allow it/);
   assert.equal(await guest.page.locator('nav a[href="#/tokens"]').count(), 0);
-  const again = await Console.open(await chromium(t), url, new URL(link).hash); // another browser: tabs of this one lend each other their token
+  // another browser: tabs of this one lend each other their token
+  const again = await Console.open(await chromium(t), url, new URL(link).hash);
   await until('a link holds once', async () => /This link was used already/.test(await again.notices()));
 
   await boss.view('sessions');
@@ -140,7 +142,8 @@ test('remembers a token on this device when asked to, until the person signs out
     (await page.evaluate(() => localStorage.getItem('thingway.token'))) === null;
   const one = await Console.open(browser, url);
   await signIn(one, false);
-  const two = await Console.open(browser, url); // another tab of the same browser gets in, and nothing is remembered for that
+  // another tab of the same browser gets in, and nothing is remembered for that
+  const two = await Console.open(browser, url);
   await two.connected();
   assert.equal(await two.page.locator('.sign-in').count(), 0);
   assert.ok(await forgotten(two));

@@ -1,4 +1,5 @@
-// With the keyboard alone, for a screen reader, on a phone, in the dark: axe-core on each view, and pictures to look at.
+// With the keyboard alone, for a screen reader, on a phone, in the dark: axe-core on each view, and pictures
+// to look at.
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import test from 'node:test';

@@ -1,4 +1,5 @@
-// A terminal of a device with a dead-man switch: a banner before the first message, and heartbeats while it is visible.
+// A terminal of a device with a dead-man switch: a banner before the first message, and heartbeats while it
+// is visible.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { chromium } from './lib/browsers.js';

@@ -8,7 +8,10 @@ import { Daemon, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
 import { SerialDevice } from './lib/devices.js';
 import { testBound, until } from './lib/until.js';
 
-/** ms after which the dead man stops a page that is silent. Where he is not what a test is about, no machine is so busy that he would. */
+/**
+ * ms after which the dead man stops a page that is silent. Where he is not what a test is about, no machine
+ * is so busy that he would.
+ */
 async function rover(t, timeout = 600_000) {
   const path = `${temporaryDirectory()}/tty`;
   const device = await SerialDevice.plugIn(t, path);

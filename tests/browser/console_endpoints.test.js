@@ -1,4 +1,5 @@
-// Endpoints are added, changed and removed in the page, where the gateway allows that; where not, the page says so first.
+// Endpoints are added, changed and removed in the page, where the gateway allows that; where not, the page
+// says so first.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';

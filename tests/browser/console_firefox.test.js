@@ -28,7 +28,8 @@ test('a terminal in Firefox', { timeout: testBound }, async (t) => {
   await page.waitForSelector('.endpoint[data-name="arm"] button:not(:disabled)');
   await page.click('.endpoint[data-name="arm"] button');
   await page.waitForSelector('.desk[data-state="open"]');
-  await page.waitForSelector('.desk .xterm-rows'); // an echo before there is a screen may follow what the device says
+  // an echo before there is a screen may follow what the device says
+  await page.waitForSelector('.desk .xterm-rows');
   await page.focus('.desk input.line');
   await page.keyboard.type('from Firefox');
   await page.keyboard.press('Enter');

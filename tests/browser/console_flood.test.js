@@ -11,7 +11,10 @@ import { flood, line } from './lib/flood.js';
 import { Trace } from './lib/trace.js';
 import { bound, testBound, until } from './lib/until.js';
 
-/** A fixed piece of work for the page. Its processor time says how fast this machine is: 30 ms where the longest task takes 10. */
+/**
+ * A fixed piece of work for the page. Its processor time says how fast this machine is: 30 ms where the
+ * longest task takes 10.
+ */
 const work = () => {
   let [sum, text] = [0, ''];
   for (let n = 0; n < 600_000; n++) {
@@ -30,7 +33,8 @@ for (const look of ['Text', 'Hex']) {
     const page = await Console.open(await chromium(t), await consoleOf(t, daemon));
     await page.openEndpoint('board');
     await page.tool('board', look).click();
-    // What this machine needs for a known piece of work, as the trace counts it: the longest task of a page that is at rest otherwise.
+    // What this machine needs for a known piece of work, as the trace counts it: the longest task of a page
+    // that is at rest otherwise.
     const controls = [];
     for (let n = 0; n < 3; n++) {
       const trace = await Trace.start(page.page);

@@ -96,7 +96,8 @@ test('a connection that is slower than the console', { timeout: testBound }, asy
       await here;
       await route.continue();
     });
-    // There is a connection before the console knows who it is for, and a device that the address names has spoken; or just then.
+    // There is a connection before the console knows who it is for, and a device that the address names has
+    // spoken; or just then.
     const isHeard = ({ label, to_peer: told }) => label === 'demo' && told.bytes > 0;
     const hasBegun = async () =>
       (await daemon.sessions()).some(

@@ -44,7 +44,8 @@ test('every message is used', async () => {
     .filter((path) => !/i18n.(en|ja)\.ts/.test(path))
     .map((path) => readFileSync(join(root, 'src', path), 'utf8'))
     .join('\n');
-  const built = [...all.matchAll(/`([a-z.-]+[.-])\$\{/g)].map(([, prefix]) => prefix); // keys that are put together from words
+  // keys that are put together from words
+  const built = [...all.matchAll(/`([a-z.-]+[.-])\$\{/g)].map(([, prefix]) => prefix);
   const unused = Object.keys(await table('en')).filter(
     (key) =>
       !all.includes(`'${key}'`)
@@ -54,7 +55,9 @@ test('every message is used', async () => {
   assert.deepEqual(unused, []);
 });
 
-/** Words in the markup: children of an element, or an attribute that people read, that are not from a table. */
+/**
+ * Words in the markup: children of an element, or an attribute that people read, that are not from a table.
+ */
 function literals(code) {
   const found = [];
   const read = ['title', 'placeholder', 'alt', 'label', 'aria-label', 'aria-description', 'name-text'];
@@ -127,7 +130,10 @@ test('the whole page in Japanese, by the browser and by choice', { timeout: test
   await page.desk('arm').getByRole('button', { name: '回線', exact: true }).click();
   await page.desk('arm').getByRole('button', { name: 'その他', exact: true }).click();
   await page.page.getByRole('button', { name: '追加…' }).click();
-  /** Words of Latin letters that people see or hear, beside names and what the gateway itself says, which is marked as English. */
+  /**
+   * Words of Latin letters that people see or hear, beside names and what the gateway itself says, which is
+   * marked as English.
+   */
   const strange = () =>
     page.page.evaluate(() => {
       const names = new Set([

@@ -1,5 +1,5 @@
-// The wires of a serial line from the console. A pseudo terminal has none: what is asked of the kernel is read by strace, and
-// the page is told of wires as an adapter has them.
+// The wires of a serial line from the console. A pseudo terminal has none: what is asked of the kernel is
+// read by strace, and the page is told of wires as an adapter has them.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';

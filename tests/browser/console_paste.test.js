@@ -1,4 +1,5 @@
-// What is pasted into a terminal: lines one by one where lines are sent, and as terminals do it where keys are.
+// What is pasted into a terminal: lines one by one where lines are sent, and as terminals do it where keys
+// are.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { chromium } from './lib/browsers.js';

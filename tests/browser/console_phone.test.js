@@ -1,4 +1,5 @@
-// The console on a phone: what scrolls off shows it, the terminal comes first, nothing raises the keyboard, and it can be installed.
+// The console on a phone: what scrolls off shows it, the terminal comes first, nothing raises the keyboard,
+// and it can be installed.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { chromium } from './lib/browsers.js';

@@ -1,4 +1,5 @@
-// What was not sent does not look like it, what is over is not said any more, and an address that names nothing is mended.
+// What was not sent does not look like it, what is over is not said any more, and an address that names
+// nothing is mended.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { chromium } from './lib/browsers.js';

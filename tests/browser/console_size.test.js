@@ -1,4 +1,5 @@
-// What the daemon is to embed: small, from nowhere else, one script inline, names that change with what is in them.
+// What the daemon is to embed: small, from nowhere else, one script inline, names that change with what is in
+// them.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';

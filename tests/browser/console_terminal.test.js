@@ -1,4 +1,5 @@
-// What a terminal sends to its device: only what a person does there. A message takes a free lease and arms a dead-man switch.
+// What a terminal sends to its device: only what a person does there. A message takes a free lease and arms a
+// dead-man switch.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { chromium } from './lib/browsers.js';
@@ -8,7 +9,10 @@ import { Daemon, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
 import { SerialDevice } from './lib/devices.js';
 import { testBound, until } from './lib/until.js';
 
-/** A terminal that is open, in the mode that sends keys, and does not have the focus. `settings` are those of its endpoint. */
+/**
+ * A terminal that is open, in the mode that sends keys, and does not have the focus. `settings` are those of
+ * its endpoint.
+ */
 let marks = 0;
 
 async function terminal(t, settings) {

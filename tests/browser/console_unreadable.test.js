@@ -1,4 +1,5 @@
-// Bytes that are no text: each is seen, sequences of the device keep working, and a wrong baud rate looks wrong.
+// Bytes that are no text: each is seen, sequences of the device keep working, and a wrong baud rate looks
+// wrong.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { chromium } from './lib/browsers.js';
@@ -31,7 +32,8 @@ test('what is no UTF-8 is written out, and what is passes unchanged', () => {
     ['\x80\xff\xfe', '<\\x80\\xFF\\xFE>'],
     [utf8('über 日本 😀'), 'über 日本 😀'],
     ['\xc0\x80 \xe0\x80\x80', '<\\xC0\\x80> <\\xE0\\x80\\x80>'], // overlong
-    ['\xed\xa0\x80 \xf4\x90\x80\x80', '<\\xED\\xA0\\x80> <\\xF4\\x90\\x80\\x80>'], // a surrogate, beyond Unicode
+    // a surrogate, beyond Unicode
+    ['\xed\xa0\x80 \xf4\x90\x80\x80', '<\\xED\\xA0\\x80> <\\xF4\\x90\\x80\\x80>'],
     ['\xe6\x97x', '<\\xE6\\x97>x'],
     ['\xe6\xe6\x97\xa5', '<\\xE6>日'],
     ['a\x00b\x01\x7f\x18', 'a<\\x00>b<\\x01\\x7F\\x18>'],

@@ -17,7 +17,8 @@ for (const [name, launch] of Object.entries(browsers)) {
     const page = await FirstPage.open(await launch(t), daemon.url);
     await page.openEndpoint('line');
 
-    // Every line ending as chosen; two bytes per umlaut; 0x03 and friends are not typed but no terminal may eat them.
+    // Every line ending as chosen; two bytes per umlaut; 0x03 and friends are not typed but no terminal may
+    // eat them.
     await page.send('line', 'plain', 'none');
     await page.send('line', 'Gr\u00fc\u00dfe', 'lf');
     await page.send('line', 'AT', 'cr');

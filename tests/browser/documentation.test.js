@@ -97,7 +97,8 @@ test('the configurations of README.md and docs/config.md are good, and the comma
   assert.ok(runnable.length >= 7, runnable.join('\n'));
   for (const line of runnable) {
     const isEndless = line.startsWith('curl -N'); // the stream of events
-    const hasDtr = line.includes('"dtr"'); // which a pseudo terminal has not: that is a refusal, with a reason
+    // which a pseudo terminal has not: that is a refusal, with a reason
+    const hasDtr = line.includes('"dtr"');
     const { stdout } = await run(
       isEndless
         ? `${line.replace('curl', 'curl --silent --max-time 1')}\n[ $? = 28 ]`

@@ -1,5 +1,5 @@
-// All of it, as somebody does it: set up on the board, the printed address in a browser on another machine, typing, the network
-// lost and back; and what strangers get on the same network.
+// All of it, as somebody does it: set up on the board, the printed address in a browser on another machine,
+// typing, the network lost and back; and what strangers get on the same network.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';

@@ -14,7 +14,10 @@ function program(text) {
   return path;
 }
 
-/** A program that listens as the daemon does. `end` is what it does at SIGTERM, `says` a line of its log then, `metrics` what it answers. */
+/**
+ * A program that listens as the daemon does. `end` is what it does at SIGTERM, `says` a line of its log then,
+ * `metrics` what it answers.
+ */
 const likeADaemon = ({
   end = 'process.exit(0)',
   says = '',

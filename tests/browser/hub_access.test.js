@@ -37,7 +37,8 @@ test('pages of other origins are refused, and do not fill the log', { timeout: t
   const pages = { skyway: await open('skyway'), peerjs: await open('peerjs') };
   const failed = [];
   pages.skyway.tab.on('requestfailed', (request) => failed.push(request.url()));
-  for (const page of Object.values(pages)) void page.join('page-1', daemon.url).catch(() => {}); // there may never be an answer
+  // there may never be an answer
+  for (const page of Object.values(pages)) void page.join('page-1', daemon.url).catch(() => {});
   await pages.peerjs.hears('page-1', 'error');
   await until('the page has tried more than once', () => failed.length > 1);
   assert.ok(

@@ -1,6 +1,6 @@
-// Foreign WebRTC stacks at the gateway: each opens channels with and without media beside them, with its candidates in the offer and
-// after it, moves messages both ways by their hash, and closes from either side. `UPDATE_INTEROP=1` writes docs/interop.md and the
-// offers in tests/golden/offers.
+// Foreign WebRTC stacks at the gateway: each opens channels with and without media beside them, with its
+// candidates in the offer and after it, moves messages both ways by their hash, and closes from either side.
+// `UPDATE_INTEROP=1` writes docs/interop.md and the offers in tests/golden/offers.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -53,7 +53,9 @@ function pythonWithAiortc() {
 const webrtcbin = (wish) =>
   outcome('/usr/bin/python3', here('lib/interop_webrtcbin.py'), JSON.stringify(wish));
 
-/** Its version, and a certificate with the only kind of key that the gateway takes: its own has an RSA key. */
+/**
+ * Its version, and a certificate with the only kind of key that the gateway takes: its own has an RSA key.
+ */
 async function gstreamer() {
   const folder = mkdtempSync(`${tmpdir()}/webrtcbin-`);
   try {
@@ -205,7 +207,9 @@ test('webrtcbin as it comes has an RSA key, and that is the reason of the sessio
   assert.equal((await visit).step, 'open');
 });
 
-/** Documentation addresses in place of this machine's, and nothing else changed: not a line, not a line end. */
+/**
+ * Documentation addresses in place of this machine's, and nothing else changed: not a line, not a line end.
+ */
 const anonymous = (sdp) =>
   sdp
     .replace(/\b(?!0\.0\.0\.0|127\.)\d{1,3}(?:\.\d{1,3}){3}\b/g, '192.0.2.1')

@@ -5,8 +5,8 @@ import { Daemon } from './lib/daemon.js';
 import { describing, library } from './lib/datachannel.js';
 import { testBound, until } from './lib/until.js';
 
-// The library crashes when one of its objects is collected while its threads still call it, so all are kept and closed
-// together at the end.
+// The library crashes when one of its objects is collected while its threads still call it, so all are kept
+// and closed together at the end.
 const kept = [];
 
 for (const trickle of [false, true]) {
@@ -73,7 +73,8 @@ for (const trickle of [false, true]) {
     assert.equal(deleted.status, 200);
     await until('the peer is told', () => !demo.isOpen());
     await until('the control channel says so', () => heard.some(({ type }) => type === 'bye'));
-    // It was told by the end of DTLS, which the library calls `disconnected` before `closed`. Had it found out by itself, ICE would have failed.
+    // It was told by the end of DTLS, which the library calls `disconnected` before `closed`. Had it found
+    // out by itself, ICE would have failed.
     assert.ok(!states.includes('failed'), `${states}`);
   });
 }
@@ -100,8 +101,9 @@ test('libdatachannel: a channel may be opened as soon as the gateway has closed 
   });
   peer.setRemoteDescription(await response.text(), 'answer');
   await until('hello', () => heard[0]?.type === 'hello');
-  // The library gives a stream's number to the next channel before it has reset the stream, for which it waits until everything is
-  // acknowledged. (One that is opened in the event itself is always lost; a round trip later it must work.)
+  // The library gives a stream's number to the next channel before it has reset the stream, for which it
+  // waits until everything is acknowledged. (One that is opened in the event itself is always lost; a round
+  // trip later it must work.)
   for (let round = 1; round <= 6; round++) {
     const refused = peer.createDataChannel('nobody');
     kept.push(refused);
@@ -121,7 +123,8 @@ test('libdatachannel: a channel may be opened as soon as the gateway has closed 
     });
     await until(`round ${round}: another opens`, () => output !== '');
     assert.notEqual(output, 'closed, too', `round ${round}`);
-    // Every second packet is acknowledged at once, so that in every second round the refused channel's is not.
+    // Every second packet is acknowledged at once, so that in every second round the refused channel's is
+    // not.
     demo.sendMessageBinary(Buffer.from('x'));
   }
   const deleted = await fetch(daemon.url + response.headers.get('Location'), { method: 'DELETE' });

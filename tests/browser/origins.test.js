@@ -114,7 +114,8 @@ for (const [name, launch] of Object.entries(browsers)) {
         session: await outcome(window.client.Session.connect(gateway)),
         list: await outcome(fetch(`${gateway}/sessions`)),
         endpoints: await outcome(fetch(`${gateway}/endpoints`)),
-        // A form of another site can do this much without any preflight; the answer stays hidden, an effect would not.
+        // A form of another site can do this much without any preflight; the answer stays hidden, an effect
+        // would not.
         blind: await outcome(
           fetch(`${gateway}/sessions`, { method: 'POST', mode: 'no-cors', body: offer.sdp }),
         ),

@@ -145,7 +145,10 @@ test('two pages with each other', { timeout: testBound }, async (t) => {
   assert.deepEqual([one.errors, two.errors], [[], []]);
 });
 
-/** One page calls another, which sees by whom and what for. `ways`: who sends to whom, on which of the two ends. */
+/**
+ * One page calls another, which sees by whom and what for. `ways`: who sends to whom, on which of the two
+ * ends.
+ */
 async function call(caller, from, callee, to, serialization) {
   const at = await caller.connect(from, to, { serialization, metadata: { n: 1 }, label: 'talk' });
   const called = await callee.isCalled(to);

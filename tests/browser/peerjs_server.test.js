@@ -1,5 +1,5 @@
-// The same conversation with npm `peer`, the server that PeerJS was written for, and with us: what a client is told is
-// the same, but for the differences that are listed here.
+// The same conversation with npm `peer`, the server that PeerJS was written for, and with us: what a client
+// is told is the same, but for the differences that are listed here.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Daemon } from './lib/daemon.js';
@@ -53,7 +53,10 @@ async function get(url, path) {
   return { status: response.status, type, body };
 }
 
-/** Everything that clients are told, each for itself. `goesOn`: a frame that is no JSON does not end what is read of a client. */
+/**
+ * Everything that clients are told, each for itself. `goesOn`: a frame that is no JSON does not end what is
+ * read of a client.
+ */
 async function converse(t, url, { goesOn }) {
   const heard = {};
   const join = async (name, query) => {

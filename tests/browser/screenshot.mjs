@@ -1,4 +1,5 @@
-// Makes the pictures of README.md: node tests/browser/screenshot.mjs docs. A rover on a real pseudo terminal drives, answers and reports.
+// Makes the pictures of README.md: node tests/browser/screenshot.mjs docs. A rover on a real pseudo terminal
+// drives, answers and reports.
 import { chromium } from './lib/browsers.js';
 import { Console } from './lib/console.js';
 import { Daemon, demoEndpoint, serialEndpoint, temporaryDirectory } from './lib/daemon.js';

@@ -184,7 +184,8 @@ test('clients that have nothing to say stay longer than one interval of the hear
       Client.open(t, daemon.url, transports, { peerId: `client-${n}` }),
     ),
   );
-  // The client pings every 25 s. The second answer comes long after the first heartbeat would have been missed.
+  // The client pings every 25 s. The second answer comes long after the first heartbeat would have been
+  // missed.
   for (const [n, client] of all.entries()) {
     await client.hears('pong', 2);
     assert.deepEqual(

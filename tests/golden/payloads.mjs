@@ -1,6 +1,8 @@
-// Makes tests/golden/payloads.json anew: what the real libraries send for a value, taken from a channel that goes nowhere.
+// Makes tests/golden/payloads.json anew: what the real libraries send for a value, taken from a channel that
+// goes nowhere.
 //   npm install --prefix FOLDER peerjs@1.5.5 skyway-js@4.4.5 && node tests/golden/payloads.mjs FOLDER
-// What is written has also been read: the libraries are given their own frames, in another order where there are several.
+// What is written has also been read: the libraries are given their own frames, in another order where there
+// are several.
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -141,7 +143,8 @@ async function golden(library, serialization, value) {
   }
   assert.ok(frames.length > 0, `${library} ${serialization}`);
   const wire = channel.sent.splice(0).reverse();
-  // skyway-js cannot read its own wide characters; neither library reads long negative numbers, nor keeps a negative 0.
+  // skyway-js cannot read its own wide characters; neither library reads long negative numbers, nor keeps a
+  // negative 0.
   let reads = true;
   try {
     for (const frame of wire) channel.receive(ArrayBuffer.isView(frame) ? frame.slice().buffer : frame);
@@ -160,7 +163,10 @@ async function golden(library, serialization, value) {
   };
 }
 
-/** A text as skyway-js is able to read it, in one envelope: two surrogates of three bytes for a wide character. */
+/**
+ * A text as skyway-js is able to read it, in one envelope: two surrogates of three bytes for a wide
+ * character.
+ */
 async function surrogates(text) {
   const { channel, received } = open('skyway-js', 'binary');
   const units = [...Array(text.length).keys()].map((i) => text.charCodeAt(i));

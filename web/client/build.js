@@ -1,5 +1,6 @@
-// Everything is checked and declared by tsc. Each entry becomes one file of JavaScript by esbuild and one of declarations by Rollup, in three
-// forms: modules and CommonJS for npm, and in dist/served/ what a gateway serves below /client/, minified.
+// Everything is checked and declared by tsc. Each entry becomes one file of JavaScript by esbuild and one of
+// declarations by Rollup, in three forms: modules and CommonJS for npm, and in dist/served/ what a gateway
+// serves below /client/, minified.
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -10,7 +11,10 @@ import { dts } from 'rollup-plugin-dts';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const { version, license } = JSON.parse(readFileSync(here('package.json'), 'utf8'));
-/** Where the second entry finds the first, in its sources. It is built on the public surface of that and has no copy of it. */
+/**
+ * Where the second entry finds the first, in its sources. It is built on the public surface of that and has
+ * no copy of it.
+ */
 const FIRST = '../index.js';
 
 /** The JavaScript of an entry, which finds the first entry at `first`. */

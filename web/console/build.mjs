@@ -1,5 +1,6 @@
-// Types are checked, then everything is bundled into dist/: index.html, the hash of the script in it, and assets/ whose names
-// carry a hash of what is in them, so that they may be cached for ever. `--watch` builds again at each change, without the check.
+// Types are checked, then everything is bundled into dist/: index.html, the hash of the script in it, and
+// assets/ whose names carry a hash of what is in them, so that they may be cached for ever. `--watch` builds
+// again at each change, without the check.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -10,9 +11,13 @@ import * as esbuild from 'esbuild';
 
 process.chdir(dirname(fileURLToPath(import.meta.url)));
 const watching = process.argv.includes('--watch');
-const LIMIT = 250_000; // bytes of all of it, gzipped: what a phone at the edge of the network loads in a second or two
+// bytes of all of it, gzipped: what a phone at the edge of the network loads in a second or two
+const LIMIT = 250_000;
 
-/** What is loaded later, see src/state/late.ts: each an entry point, so that its address is known and can be asked for in another form. */
+/**
+ * What is loaded later, see src/state/late.ts: each an entry point, so that its address is known and can be
+ * asked for in another form.
+ */
 const parts = { screen: 'src/terminal/screen.ts', later: 'src/views/later.tsx' };
 
 const common = {
@@ -35,9 +40,9 @@ function imports({ outputs }, path, seen = new Set()) {
 }
 
 /**
- * A part that did not come is asked for again under another URL (`src/state/late.ts`), but what it imports is asked for under the
- * URL that stands in it. So that must be here already, with the main part: a browser that remembers a failure would never ask for
- * it again, and a second copy of it would have a state of its own.
+ * A part that did not come is asked for again under another URL (`src/state/late.ts`), but what it imports is
+ * asked for under the URL that stands in it. So that must be here already, with the main part: a browser that
+ * remembers a failure would never ask for it again, and a second copy of it would have a state of its own.
  */
 function checkImports(metafile, part, main) {
   const here = new Set([main, ...imports(metafile, main)]);
@@ -90,7 +95,10 @@ const page = {
   },
 };
 
-/** What a browser asks for when a person installs the page: a manifest (W3C Web Application Manifest) and icons. */
+/**
+ * What a browser asks for when a person installs the page: a manifest (W3C Web Application Manifest) and
+ * icons.
+ */
 function installation() {
   const paths = [];
   const asset = (name, kind, content) => {
@@ -120,14 +128,18 @@ function installation() {
       display: 'standalone',
       background_color: '#f3f6f5',
       theme_color: '#f3f6f5',
-      // The icons have their ground to the edges, and their sign in the middle: so a system may cut them as it likes.
+      // The icons have their ground to the edges, and their sign in the middle: so a system may cut them as
+      // it likes.
       icons: [image(small, 192, 'any'), image(large, 512, 'any'), image(large, 512, 'maskable')],
     }),
   );
   return { manifest, icon: small, paths };
 }
 
-/** The text of begin.ts and all that it imports: no module, so that it runs before anything else of the page is asked for. */
+/**
+ * The text of begin.ts and all that it imports: no module, so that it runs before anything else of the page
+ * is asked for.
+ */
 async function beginning(main, later) {
   const { outputFiles } = await esbuild.build({
     ...common,
@@ -140,7 +152,10 @@ async function beginning(main, later) {
   return outputFiles[0].text.trim();
 }
 
-/** xterm.js as the policy of the page wants it, see src/terminal/adopted_style.ts. A version that writes styles elsewhere fails here. */
+/**
+ * xterm.js as the policy of the page wants it, see src/terminal/adopted_style.ts. A version that writes
+ * styles elsewhere fails here.
+ */
 const strict = {
   name: 'strict',
   setup(build) {

@@ -1,13 +1,15 @@
-// The page at /basic, which is also at / in a daemon that was built without Node. It lists the endpoints, opens them over
-// one WebRTC session and shows text both ways.
+// The page at /basic, which is also at / in a daemon that was built without Node. It lists the endpoints,
+// opens them over one WebRTC session and shows text both ways.
 //
-// The file is embedded as it is, so that a daemon built with Rust alone has a page. Therefore it imports nothing, and does
-// by itself a part of what the client library does: the POST of an offer and the candidates after it (../client/src/
-// signaling.ts, link.ts), credit (credit.ts), delays between attempts (backoff.ts) and refusals in words (errors.ts). The
-// library is TypeScript that Node compiles, so neither can use the other's code, and a compiled copy in the repository
-// would get old. What they share is docs/control.md: a change of it changes both, and tests/browser drives both.
+// The file is embedded as it is, so that a daemon built with Rust alone has a page. Therefore it imports
+// nothing, and does by itself a part of what the client library does: the POST of an offer and the candidates
+// after it (../client/src/ signaling.ts, link.ts), credit (credit.ts), delays between attempts (backoff.ts)
+// and refusals in words (errors.ts). The library is TypeScript that Node compiles, so neither can use the
+// other's code, and a compiled copy in the repository would get old. What they share is docs/control.md: a
+// change of it changes both, and tests/browser drives both.
 //
-// From the bottom up: notices, endpoints (the list), panels (one panel per open endpoint), the session, the watch.
+// From the bottom up: notices, endpoints (the list), panels (one panel per open endpoint), the session, the
+// watch.
 
 const LOG_LIMIT = 65536; // characters kept per console: a device may talk for days
 const QUEUE_LIMIT = 65536; // bytes typed for which the device has not yet made room
@@ -32,7 +34,9 @@ const copy = (template) => $(template).content.firstElementChild.cloneNode(true)
 const joined = (separator, ...parts) => parts.filter(Boolean).join(separator);
 const reason = ({ reason, detail }) => joined(': ', reason, detail || REASONS[reason]);
 
-/** How long to wait before another attempt; not the same for all pages, or they would all come back at once. */
+/**
+ * How long to wait before another attempt; not the same for all pages, or they would all come back at once.
+ */
 const backoff = (attempt) => Math.min(500 * 2 ** attempt, 5000) * (0.75 + Math.random() / 2);
 
 // --- notices: one per topic, so a trouble that repeats does not fill the page
@@ -131,7 +135,9 @@ class Panel {
     this.show();
   }
 
-  /** The channel is gone. What waits is dropped, never sent later: a stale command must not move a machine. */
+  /**
+   * The channel is gone. What waits is dropped, never sent later: a stale command must not move a machine.
+   */
   detach() {
     this.#unsent += this.#waiting();
     this.channel?.close();
@@ -248,7 +254,8 @@ function closePanel(panel) {
 class Session {
   #peer = new RTCPeerConnection();
   #control = this.#peer.createDataChannel('thingway'); // first, so that it knows of every channel after it
-  #limits = new Map(); // credit by SCTP stream id: a grant may come before this page knows its own channel's id
+  // credit by SCTP stream id: a grant may come before this page knows its own channel's id
+  #limits = new Map();
   #candidates = [];
   #etag = null;
   #sentPing = null;
@@ -283,7 +290,8 @@ class Session {
   }
   channel(name) {
     const channel = this.#peer.createDataChannel(name);
-    channel.addEventListener('close', () => this.#limits.delete(channel.id)); // the id may serve a later channel
+    // the id may serve a later channel
+    channel.addEventListener('close', () => this.#limits.delete(channel.id));
     return channel;
   }
 
@@ -337,7 +345,8 @@ class Session {
 
   #heard(message) {
     let target = panels.get(message.label);
-    if (target?.channel && target.channel.id !== message.channel) target = null; // that was an earlier channel
+    // that was an earlier channel
+    if (target?.channel && target.channel.id !== message.channel) target = null;
     switch (message.type) {
       case 'hello':
         attempts = 0;
@@ -459,7 +468,10 @@ function showSession() {
 let gatewayThere = true;
 let unanswered = 0;
 
-/** The whole list first (names may have gone), then its changes. Without a stream, only the list, again and again. */
+/**
+ * The whole list first (names may have gone), then its changes. Without a stream, only the list, again and
+ * again.
+ */
 async function watch() {
   try {
     const response = await fetch('endpoints', { cache: 'no-store', signal: AbortSignal.timeout(5000) });

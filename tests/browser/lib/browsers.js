@@ -83,8 +83,9 @@ export async function firefox(
 export const browsers = { chromium, firefox };
 
 /**
- * A way to call a browser that keeps its standard error in a file: the two libraries tell about it each in its own way, and not at
- * all when the browser hangs. `passOn`: the caller wants to read it, too, and finds there which port the browser listens on.
+ * A way to call a browser that keeps its standard error in a file: the two libraries tell about it each in
+ * its own way, and not at all when the browser hangs. `passOn`: the caller wants to read it, too, and finds
+ * there which port the browser listens on.
  */
 function keepErrors(executable, { passOn = false } = {}) {
   const directory = temporaryDirectory();

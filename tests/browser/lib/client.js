@@ -1,4 +1,5 @@
-// Runs in the browser: a small client for a gateway on another origin, which keeps what it hears for the tests.
+// Runs in the browser: a small client for a gateway on another origin, which keeps what it hears for the
+// tests.
 
 const wait = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
@@ -62,7 +63,10 @@ export class Session {
     channel.send(bytes);
   }
 
-  /** Sends bytes and waits until as many came back; says how many messages that took and whether they are the same. */
+  /**
+   * Sends bytes and waits until as many came back; says how many messages that took and whether they are the
+   * same.
+   */
   async echo(channel, size) {
     const bytes = Uint8Array.from({ length: size }, (_, i) => (i * 31 + (i >> 8)) & 255);
     channel.received.length = 0;
@@ -78,8 +82,8 @@ export class Session {
 }
 
 /**
- * Listens to an EventSource or WebSocket until it fails or `isEnough` says so of its events, which are [name, data] pairs: whether it
- * opened, whether it failed, and those events.
+ * Listens to an EventSource or WebSocket until it fails or `isEnough` says so of its events, which are [name,
+ * data] pairs: whether it opened, whether it failed, and those events.
  */
 export async function listen(source, names, isEnough) {
   const result = { opened: false, failed: false, events: [] };

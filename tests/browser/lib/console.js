@@ -2,8 +2,8 @@
 import { until } from './until.js';
 
 /**
- * Puts `change` between the gateway and the page, before it is opened: a function, run in the page, that takes each text of the
- * gateway and returns what the page hears instead, or null for nothing.
+ * Puts `change` between the gateway and the page, before it is opened: a function, run in the page, that
+ * takes each text of the gateway and returns what the page hears instead, or null for nothing.
  */
 export function alterTexts(page, change) {
   const alter = (changed) => {

@@ -1,5 +1,6 @@
-// The console as the gateway serves it: dist/ under the gateway's policy, and everything else from the gateway. With a gateway
-// that has this very console in its binary there is nothing to stand in for, and the page comes from there.
+// The console as the gateway serves it: dist/ under the gateway's policy, and everything else from the
+// gateway. With a gateway that has this very console in its binary there is nothing to stand in for, and the
+// page comes from there.
 import { existsSync, readFileSync } from 'node:fs';
 import { once } from 'node:events';
 import http from 'node:http';
@@ -22,7 +23,10 @@ const types = {
   '.webmanifest': 'application/manifest+json',
 };
 
-/** The address of the console of that daemon, of which only `url` is looked at. `extra(path)` may give HTML for pages of a test's own. */
+/**
+ * The address of the console of that daemon, of which only `url` is looked at. `extra(path)` may give HTML
+ * for pages of a test's own.
+ */
 export async function consoleOf(t, daemon, extra = () => null, host = '127.0.0.1') {
   if (!existsSync(join(dist, 'index.html')))
     throw new Error('web/console is not built: npm install && npm run build there');

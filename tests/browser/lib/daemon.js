@@ -37,8 +37,10 @@ const panics = /ended by a bug|met a bug|panicked/;
 
 export class Daemon {
   /**
-   * `config` is TOML. `trace`: a file for the daemon's ioctls, as strace writes them. The port is the system's choice and stays the
-   * same over a restart; `program` is another way to call the daemon, and `ask(url)` another way to the text that it answers with. With `listen: false` the configuration says where, see `secureUrl`.
+   * `config` is TOML. `trace`: a file for the daemon's ioctls, as strace writes them. The port is the
+   * system's choice and stays the same over a restart; `program` is another way to call the daemon, and
+   * `ask(url)` another way to the text that it answers with. With `listen: false` the configuration says
+   * where, see `secureUrl`.
    *
    * The daemon ends with the test, which fails if it has not lived and ended well: see `stop`.
    */
@@ -53,7 +55,8 @@ export class Daemon {
     daemon.#program = program;
     daemon.#environment = environment;
     if (ask) daemon.#ask = ask;
-    // Node runs no further hooks once one has failed, and would leave the browser of the test running: so the failure comes last.
+    // Node runs no further hooks once one has failed, and would leave the browser of the test running: so the
+    // failure comes last.
     t.after(() =>
       daemon.stop().catch((error) =>
         t.after(() => {
@@ -149,9 +152,9 @@ export class Daemon {
   }
 
   /**
-   * Ends it as a service manager would, with SIGTERM, and throws if there was a fault: it has ended before, a session was lost to a
-   * bug, the log has a panic, the exit code is not 0, or it had to be killed because it did not end. For one that was stopped or
-   * killed already there is nothing to do.
+   * Ends it as a service manager would, with SIGTERM, and throws if there was a fault: it has ended before, a
+   * session was lost to a bug, the log has a panic, the exit code is not 0, or it had to be killed because it
+   * did not end. For one that was stopped or killed already there is nothing to do.
    */
   async stop({ patience = bound } = {}) {
     const child = this.#child;
@@ -180,7 +183,10 @@ export class Daemon {
     this.#check(faults);
   }
 
-  /** Kills it, as a loss of power would. For tests that are about that: an end that is not wanted is a fault, see `stop`. */
+  /**
+   * Kills it, as a loss of power would. For tests that are about that: an end that is not wanted is a fault,
+   * see `stop`.
+   */
   async kill() {
     const child = this.#child;
     const closed = once(child, 'close');
@@ -216,7 +222,10 @@ export class Daemon {
     return Number(status.match(/^VmRSS:\s+(\d+) kB/m)[1]);
   }
 
-  /** Why sessions have ended, in their order, as the log tells it: a page that leaves ends its own, and does not leave that to a time-out. */
+  /**
+   * Why sessions have ended, in their order, as the log tells it: a page that leaves ends its own, and does
+   * not leave that to a time-out.
+   */
   get ends() {
     return [...this.log.matchAll(/session \S+ of .*: ended: (.*)$/gm)].map(([, why]) => why);
   }

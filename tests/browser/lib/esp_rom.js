@@ -1,4 +1,5 @@
-// Plays the serial bootloader of an ESP32 at a pty: SLIP frames, chip detection, and the RAM program that writes flash.
+// Plays the serial bootloader of an ESP32 at a pty: SLIP frames, chip detection, and the RAM program that
+// writes flash.
 import { createHash } from 'node:crypto';
 import { inflateSync } from 'node:zlib';
 
@@ -26,7 +27,10 @@ const registers = new Map([
   [0x3ff42080, 0x164020], // what the flash chip answers: 4 MB
 ]);
 
-/** `hears` is for SerialDevice.plugIn. `flash` is what was written, by address; `seen` the commands in their order. */
+/**
+ * `hears` is for SerialDevice.plugIn. `flash` is what was written, by address; `seen` the commands in their
+ * order.
+ */
 export class EspRom {
   seen = [];
   flash = new Map();

@@ -46,8 +46,8 @@ endpoint = "line"
 }
 
 /**
- * A hub with its device, and a browser. `open` opens a page with `library`, or with another one. `config` is for the daemon,
- * `browser` for the browser.
+ * A hub with its device, and a browser. `open` opens a page with `library`, or with another one. `config` is
+ * for the daemon, `browser` for the browser.
  */
 export async function startWorld(t, library, { config, browser: options } = {}) {
   const site = await startHubSite(t);
@@ -176,13 +176,19 @@ export class HubPage {
   }
 }
 
-/** A channel is open for its page before its first word is here (RFC 8832 §6): what a device says until then is not for it. */
+/**
+ * A channel is open for its page before its first word is here (RFC 8832 §6): what a device says until then
+ * is not for it.
+ */
 export const isBound = (daemon) =>
   until('the channel is bound', async () =>
     (await daemon.sessions()).some(({ channels }) => channels.length > 0),
   );
 
-/** A page and the pty that it has reached say to each other what they can in that serialization; with `sign` in what is text. */
+/**
+ * A page and the pty that it has reached say to each other what they can in that serialization; with `sign`
+ * in what is text.
+ */
 export async function talksToALine(page, device, at, serialization, sign) {
   await page.run('send', at, text(`Gr\u00fc\u00dfe ${sign}`));
   await deviceHears(device, `Gr\u00fc\u00dfe ${sign}`);

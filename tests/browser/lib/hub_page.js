@@ -1,5 +1,5 @@
-// Runs in a page, or in Node with a page's globals: peers of SkyWay-JS or PeerJS, whichever library is there, and
-// what they hear. What goes to the test and back is {text}, {bytes} in base64, or {json}.
+// Runs in a page, or in Node with a page's globals: peers of SkyWay-JS or PeerJS, whichever library is there,
+// and what they hear. What goes to the test and back is {text}, {bytes} in base64, or {json}.
 
 const peers = {};
 const connections = [];

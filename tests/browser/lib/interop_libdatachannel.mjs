@@ -1,5 +1,5 @@
-// One visit of libdatachannel (npm: node-datachannel) with its own API: `node interop_libdatachannel.mjs WISH`. What it does is what
-// interop_w3c.js does.
+// One visit of libdatachannel (npm: node-datachannel) with its own API: `node interop_libdatachannel.mjs
+// WISH`. What it does is what interop_w3c.js does.
 import { createHash } from 'node:crypto';
 import { describing, library } from './datachannel.js';
 

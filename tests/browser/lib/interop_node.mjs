@@ -1,4 +1,5 @@
-// A child process with one of the WebRTC stacks for Node: `node interop_node.mjs MODULE WISH`. Prints what came of the visit.
+// A child process with one of the WebRTC stacks for Node: `node interop_node.mjs MODULE WISH`. Prints what
+// came of the visit.
 import { createRequire } from 'node:module';
 import { visit } from './interop_w3c.js';
 

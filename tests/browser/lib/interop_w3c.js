@@ -1,9 +1,10 @@
-// One visit of a WebRTC stack with W3C's API to the gateway. It runs in pages and in Node, so it needs nothing of this file but its
-// arguments: `stack` has what a page has, `wish` what kind of visit it is.
+// One visit of a WebRTC stack with W3C's API to the gateway. It runs in pages and in Node, so it needs
+// nothing of this file but its arguments: `stack` has what a page has, `wish` what kind of visit it is.
 
 /**
- * Opens two channels to the endpoint `echo`, moves a message of each size there and back, closes one channel from here and lets
- * the gateway close the other. Resolves to what was offered and what came back, or to the step at which it failed.
+ * Opens two channels to the endpoint `echo`, moves a message of each size there and back, closes one channel
+ * from here and lets the gateway close the other. Resolves to what was offered and what came back, or to the
+ * step at which it failed.
  */
 export async function visit(wish, stack = globalThis) {
   const { url, media, trickle, sizes } = wish;

@@ -15,8 +15,8 @@ const types = {
 };
 
 /**
- * Serves the library below /thingway/, installed packages below /modules/, and `pages` by their paths. Below /client/ are the files that a
- * gateway serves, for pages of any origin.
+ * Serves the library below /thingway/, installed packages below /modules/, and `pages` by their paths. Below
+ * /client/ are the files that a gateway serves, for pages of any origin.
  */
 export async function startLibrarySite(t, pages = {}) {
   if (!existsSync(`${dist}index.js`))

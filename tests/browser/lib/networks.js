@@ -13,7 +13,9 @@ class Machine {
     Object.assign(this, { name, address });
   }
 
-  /** A program that runs there: the path of a script, for those who want one program and not its arguments. */
+  /**
+   * A program that runs there: the path of a script, for those who want one program and not its arguments.
+   */
   program(path) {
     const script = join(temporaryDirectory(), 'there');
     writeFileSync(script, `#!/bin/sh\nexec ip netns exec ${this.name} ${path} "$@"\n`);
@@ -32,8 +34,8 @@ class Machine {
 }
 
 /**
- * An IPv6 address that the kernel has given by itself counts after a second or two, when no duplicate was found (RFC 4862 §5.4). A
- * browser takes it for another network then, and gives up whatever it is loading.
+ * An IPv6 address that the kernel has given by itself counts after a second or two, when no duplicate was
+ * found (RFC 4862 §5.4). A browser takes it for another network then, and gives up whatever it is loading.
  */
 function settle(machines) {
   const isTentative = ({ name }) => String(ip('-n', name, '-6', 'addr', 'show', 'tentative')).trim() !== '';

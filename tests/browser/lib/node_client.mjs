@@ -1,5 +1,5 @@
-// A child process: one of the libraries as npm has it, in Node, with the globals of a page that it asks for. The test
-// says what to call, one line each, and hears what came of it.
+// A child process: one of the libraries as npm has it, in Node, with the globals of a page that it asks for.
+// The test says what to call, one line each, and hears what came of it.
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 

@@ -1,4 +1,5 @@
-// The server that PeerJS was written for (npm `peer`), and clients that say to it or to us what a script says.
+// The server that PeerJS was written for (npm `peer`), and clients that say to it or to us what a script
+// says.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';

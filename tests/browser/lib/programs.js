@@ -1,5 +1,5 @@
-// The same test in each place where the client library runs: two browsers and Node. What is tested is a function of its own, which gets
-// its tools and gives what can be written as JSON.
+// The same test in each place where the client library runs: two browsers and Node. What is tested is a
+// function of its own, which gets its tools and gives what can be written as JSON.
 import { RTCPeerConnection } from 'node-datachannel/polyfill';
 import { browsers } from './browsers.js';
 import { Daemon } from './daemon.js';
@@ -39,7 +39,10 @@ function toolsFor(session, connect, createSerial, connectOptions = {}) {
         await new Promise((done) => setTimeout(done, 5));
       }
     },
-    /** The value of a promise that does not wait for the device: it is settled before so many round trips, which take some seconds. */
+    /**
+     * The value of a promise that does not wait for the device: it is settled before so many round trips,
+     * which take some seconds.
+     */
     async soon(promise) {
       let isOver = false;
       const over = Promise.resolve(promise).finally(() => {
@@ -85,7 +88,10 @@ async function inNode(t, config, options) {
   };
 }
 
-/** Each starts a daemon. `run` calls a function with the tools there; `begin` keeps what it gives, as `keep.begun`. */
+/**
+ * Each starts a daemon. `run` calls a function with the tools there; `begin` keeps what it gives, as
+ * `keep.begun`.
+ */
 export const programs = {
   ...Object.fromEntries(Object.entries(browsers).map(([name, launch]) => [name, inBrowser(launch)])),
   node: inNode,

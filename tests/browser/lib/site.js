@@ -17,7 +17,9 @@ export async function serve(t, respond) {
   return { origin: `http://127.0.0.1:${server.address().port}` };
 }
 
-/** `html` is a function of nothing, asked at each request: what it shows may depend on what has started since. */
+/**
+ * `html` is a function of nothing, asked at each request: what it shows may depend on what has started since.
+ */
 export function startSite(t, html = () => '<!doctype html><title>another site</title>') {
   return serve(t, (request, response) => {
     if (request.url === '/client.js')

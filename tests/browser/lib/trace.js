@@ -1,8 +1,8 @@
 // What a page costs, told by Chromium's tracing.
 
 /**
- * The tasks of the page's main thread in milliseconds of processor time: what they cost even where other programs have the
- * machine, which the clock of `longtask` counts too.
+ * The tasks of the page's main thread in milliseconds of processor time: what they cost even where other
+ * programs have the machine, which the clock of `longtask` counts too.
  */
 export class Trace {
   #events = [];

@@ -1,6 +1,8 @@
-// How fast the library is beside a bare DataChannel: to a `sink` and from a `source`, in turns, so that both have the same weather.
+// How fast the library is beside a bare DataChannel: to a `sink` and from a `source`, in turns, so that both
+// have the same weather.
 //   node bench/throughput.mjs [chromium,firefox] [rounds] [MB] [--store]
-// Needs what tests/browser has installed; THINGWAY_BIN names the daemon. `--store` writes the table in docs/bench.md.
+// Needs what tests/browser has installed; THINGWAY_BIN names the daemon. `--store` writes the table in
+// docs/bench.md.
 import { circumstances, store, table, version } from '../../../bench/lib/report.mjs';
 import { median } from '../../../bench/lib/statistics.mjs';
 import { browsers } from '../../../tests/browser/lib/browsers.js';

@@ -52,7 +52,10 @@ export class Control {
     return performance.now() - began;
   }
 
-  /** Sends a message that is answered by an error, by something else, or not at all; gives what came meanwhile. */
+  /**
+   * Sends a message that is answered by an error, by something else, or not at all; gives what came
+   * meanwhile.
+   */
   async ask(message: Message): Promise<Message[]> {
     if (this.#unfenced) this.#fence(false).catch(() => {});
     this.#send(message);

@@ -1,4 +1,5 @@
-// Credit of one channel: how many bytes it may have sent in all, and what follows from the grants (docs/control.md, "Credit").
+// Credit of one channel: how many bytes it may have sent in all, and what follows from the grants
+// (docs/control.md, "Credit").
 
 export class Credit {
   /** Bytes sent on this channel. */

@@ -13,7 +13,10 @@ export class Inbox {
 
   constructor(private limit: number) {}
 
-  /** One stream until it is cancelled; then, or after an error, another. What was kept for a first reader comes first. */
+  /**
+   * One stream until it is cancelled; then, or after an error, another. What was kept for a first reader
+   * comes first.
+   */
   get readable(): ReadableStream<Uint8Array> {
     return (this.#stream ??= new ReadableStream<Uint8Array>(
       {

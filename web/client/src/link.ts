@@ -5,9 +5,14 @@ import { ThingwayError } from './errors.js';
 import type { Resource, Signaling } from './signaling.js';
 import type { ConnectOptions } from './types.js';
 
-/** ms for the answer to an offer that nobody waits for any more: it names the session that has to be ended. */
+/**
+ * ms for the answer to an offer that nobody waits for any more: it names the session that has to be ended.
+ */
 const GRACE = 3000;
-/** ms in which candidates come together: one request for all of them, and where none is needed it holds nothing up. */
+/**
+ * ms in which candidates come together: one request for all of them, and where none is needed it holds
+ * nothing up.
+ */
 const TOGETHER = 100;
 
 /** What a link tells its session. */
@@ -39,7 +44,8 @@ export class Link {
     const configuration: RTCConfiguration = { iceServers: options.iceServers ?? [] };
     if (options.iceTransportPolicy) configuration.iceTransportPolicy = options.iceTransportPolicy;
     this.peer = new Peer(configuration);
-    this.#channel = this.peer.createDataChannel('thingway'); // first, so that it tells of every channel after it
+    // first, so that it tells of every channel after it
+    this.#channel = this.peer.createDataChannel('thingway');
     this.control = new Control((text) => this.#write(text), events.stray);
     this.#channel.onopen = () => this.control.tell({ v: 1, type: 'hello' });
     this.#channel.onmessage = ({ data }) => this.#heard(JSON.parse(data));
@@ -104,8 +110,8 @@ export class Link {
   }
 
   /**
-   * By stream id, what the gateway has opened and no port has taken yet: grants may come before this side has its own event.
-   * A port takes its entry away, since the id may serve another channel later.
+   * By stream id, what the gateway has opened and no port has taken yet: grants may come before this side has
+   * its own event. A port takes its entry away, since the id may serve another channel later.
    */
   readonly credits = new Map<number, Credit>();
   /** `refused` and `closed` by stream id: they may come before the channel's own event, or after it. */
@@ -189,8 +195,9 @@ export class Link {
   }
 
   /**
-   * ICE waits up to half a minute before it gives a path up. A gateway that was started anew says at once that there is no
-   * such session; where nobody listens any more, asking fails at once and again; a network that is away lets it wait.
+   * ICE waits up to half a minute before it gives a path up. A gateway that was started anew says at once
+   * that there is no such session; where nobody listens any more, asking fails at once and again; a network
+   * that is away lets it wait.
    */
   async #look(refused = 0) {
     const began = performance.now();

@@ -105,28 +105,32 @@ export class Port extends /* @__PURE__ */ typedTarget<PortEvents>() {
   }
 
   /**
-   * What the device sends; text comes as UTF-8. It goes on over reconnects (the event `gap` tells of them), ends with the port,
-   * and fails if that was not in good order. A DataChannel cannot be held up: see `readLimit`.
+   * What the device sends; text comes as UTF-8. It goes on over reconnects (the event `gap` tells of them),
+   * ends with the port, and fails if that was not in good order. A DataChannel cannot be held up: see
+   * `readLimit`.
    *
-   * `message` events come as well, whoever reads. Until one of the two is first used, the last MiB is kept for it.
+   * `message` events come as well, whoever reads. Until one of the two is first used, the last MiB is kept
+   * for it.
    */
   get readable(): ReadableStream<Uint8Array> {
     return this.#inbox.readable;
   }
 
   /**
-   * Each chunk is one message, as text or as bytes; what is too long for one is cut (`split`). A write waits for credit, so
-   * for the device itself. If the connection is lost, the write in progress and those behind it fail with `connection-lost`
-   * and how many bytes that were; they are not sent later. After an error, an abort or a close this is a new stream.
+   * Each chunk is one message, as text or as bytes; what is too long for one is cut (`split`). A write waits
+   * for credit, so for the device itself. If the connection is lost, the write in progress and those behind
+   * it fail with `connection-lost` and how many bytes that were; they are not sent later. After an error, an
+   * abort or a close this is a new stream.
    *
-   * `abort()` ends at once even if the device takes nothing. The write in progress fails with `aborted`, and the gateway is asked
-   * to throw away what it has not yet written to the device.
+   * `abort()` ends at once even if the device takes nothing. The write in progress fails with `aborted`, and
+   * the gateway is asked to throw away what it has not yet written to the device.
    */
   get writable(): WritableStream<Uint8Array | string> {
     return (this.#writable ??= new WritableStream<Uint8Array | string>({
       start: (controller) => {
         this.#writer = controller;
-        // The stream calls `abort` below only when the write in progress has ended, so that write has to be ended here.
+        // The stream calls `abort` below only when the write in progress has ended, so that write has to be
+        // ended here.
         controller.signal.addEventListener('abort', () => {
           this.#failed = new ThingwayError('aborted', 'the write was aborted', {
             cause: controller.signal.reason,
@@ -174,8 +178,8 @@ export class Port extends /* @__PURE__ */ typedTarget<PortEvents>() {
   }
 
   /**
-   * Sends one message now, whole. False, and nothing was sent, if credit does not cover it, if the port is not open, or if a
-   * write to `writable` waits. Throws `too-large` and `port-closed`.
+   * Sends one message now, whole. False, and nothing was sent, if credit does not cover it, if the port is
+   * not open, or if a write to `writable` waits. Throws `too-large` and `port-closed`.
    */
   send(data: Uint8Array | ArrayBuffer | string): boolean {
     if (this.#state === 'closed')
@@ -301,7 +305,8 @@ export class Port extends /* @__PURE__ */ typedTarget<PortEvents>() {
       reason,
       detail || `the gateway has closed the channel to ${this.endpoint}: ${reason}`,
     );
-    if (reason === 'shutdown' || reason === 'draining') return; // the connection goes next, and the port with it
+    // the connection goes next, and the port with it
+    if (reason === 'shutdown' || reason === 'draining') return;
     if (reason === 'reconfigured' && type === 'closed') {
       this._detach(error);
       return this._owner._reopen(this);
@@ -432,7 +437,10 @@ export class Port extends /* @__PURE__ */ typedTarget<PortEvents>() {
     this.dispatchEvent(new MessageEvent('message', { data }));
   }
 
-  /** Why comes over the control channel, before or after; if the whole connection is gone, the session says so. */
+  /**
+   * Why comes over the control channel, before or after; if the whole connection is gone, the session says
+   * so.
+   */
   #lostChannel(link: Link, channel: RTCDataChannel) {
     const ended = channel.id != null && link.ends.get(channel.id);
     if (ended && ended.label === this.endpoint) return this._refused(ended);

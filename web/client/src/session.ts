@@ -1,4 +1,5 @@
-// A session with a gateway: it keeps one connection up, makes it anew when it is lost, and routes what the gateway says.
+// A session with a gateway: it keeps one connection up, makes it anew when it is lost, and routes what the
+// gateway says.
 import { backoff, Wait } from './backoff.js';
 import { Leasing } from './leases.js';
 import { ThingwayError, isFinal } from './errors.js';
@@ -75,8 +76,9 @@ export class Session extends /* @__PURE__ */ typedTarget<SessionEvents>() {
   }
 
   /**
-   * Opens a DataChannel to an endpoint; while the session is reconnecting, as soon as it is back. Rejects with the gateway's
-   * reason if it refuses, `unknown-endpoint` for instance. An endpoint whose device is absent can be opened.
+   * Opens a DataChannel to an endpoint; while the session is reconnecting, as soon as it is back. Rejects
+   * with the gateway's reason if it refuses, `unknown-endpoint` for instance. An endpoint whose device is
+   * absent can be opened.
    */
   async open(endpoint: string, options: t.OpenOptions = {}): Promise<Port> {
     if (this.#state === 'closed') throw new ThingwayError('session-closed', 'the session is closed');
@@ -88,8 +90,8 @@ export class Session extends /* @__PURE__ */ typedTarget<SessionEvents>() {
   }
 
   /**
-   * Does steps at a serial line, timed on the board, and tells how the line is afterwards. No steps: only looks. Rejects with
-   * the gateway's reason; `step` says how far it came.
+   * Does steps at a serial line, timed on the board, and tells how the line is afterwards. No steps: only
+   * looks. Rejects with the gateway's reason; `step` says how far it came.
    */
   line(
     endpoint: string,
@@ -114,12 +116,18 @@ export class Session extends /* @__PURE__ */ typedTarget<SessionEvents>() {
     return this.#leasing.of(endpoint);
   }
 
-  /** A sign of life for a dead-man switch; `fired` ends the stop of that number, `stop` says that the machine is at rest. Does nothing while there is no connection. */
+  /**
+   * A sign of life for a dead-man switch; `fired` ends the stop of that number, `stop` says that the machine
+   * is at rest. Does nothing while there is no connection.
+   */
   heartbeat(options: { endpoint?: string; stop?: boolean; fired?: number } = {}): void {
     if (this.#link?.isUp) this.#link.control.tell({ type: 'heartbeat', ...options });
   }
 
-  /** Heartbeats until `signal` says stop. The timer is the page's own: if the page hangs or is hidden, so that they stay away, that is the point. */
+  /**
+   * Heartbeats until `signal` says stop. The timer is the page's own: if the page hangs or is hidden, so that
+   * they stay away, that is the point.
+   */
   heartbeats(endpoint: string, everyMs: number, { signal }: { signal: AbortSignal }): void {
     if (signal.aborted) return;
     this.heartbeat({ endpoint });
@@ -223,22 +231,26 @@ export class Session extends /* @__PURE__ */ typedTarget<SessionEvents>() {
 
   /**
    * @internal Asks the gateway to throw away what the port has sent and the device has not taken. Resolves when the gateway has the
-   * request, not when it is done: the scripts in front of it may wait for a device that takes nothing. Later bytes wait behind it.
+   * request, not when it is done: the scripts in front of it may wait for a device that takes nothing. Later
+   * bytes wait behind it.
    */
   async _discard(port: Port): Promise<void> {
     const link = this.#link;
     if (!link || !port.offset || port.state !== 'open') return;
-    // Of an unreliable channel the gateway has not counted what was lost on the way, so the two sides mean other bytes.
+    // Of an unreliable channel the gateway has not counted what was lost on the way, so the two sides mean
+    // other bytes.
     const { maxRetransmits, maxPacketLifeTime } = port.channel;
     if (maxRetransmits != null || maxPacketLifeTime != null) return;
-    // The request and the bytes go over different channels, so the request may arrive first: `discard` says which bytes are meant.
+    // The request and the bytes go over different channels, so the request may arrive first: `discard` says
+    // which bytes are meant.
     const fields = {
       endpoint: port.endpoint,
       channel: port._id,
       discard: port.offset,
       do: [{ flush: 'output' }],
     };
-    const done = link.control.line(fields).catch(() => {}); // only serial lines have a driver whose queue can be thrown away
+    // only serial lines have a driver whose queue can be thrown away
+    const done = link.control.line(fields).catch(() => {});
     await Promise.race([done, link.control.ping().catch(() => {})]);
   }
 
@@ -264,7 +276,8 @@ export class Session extends /* @__PURE__ */ typedTarget<SessionEvents>() {
     const attach = () => {
       for (const port of this.#ports) port._attach(link);
     };
-    // With the connection itself: a round trip sooner. Some packages for Node give a channel its stream id only afterwards.
+    // With the connection itself: a round trip sooner. Some packages for Node give a channel its stream id
+    // only afterwards.
     if (!this.#options.RTCPeerConnection) attach();
     const hello = await link.start(this.#ending.signal);
     if (link.isDown) throw new ThingwayError('connection-lost', 'the connection was lost at once');
@@ -419,8 +432,9 @@ export class Session extends /* @__PURE__ */ typedTarget<SessionEvents>() {
 }
 
 /**
- * Connects to a gateway: `await connect('https://board:8443', { token })`. Rejects if the first attempt fails, with a
- * {@link ThingwayError} whose `hint` says what to do; later losses are made good by reconnecting.
+ * Connects to a gateway: `await connect('https://board:8443', { token })`. Rejects if the first attempt
+ * fails, with a {@link ThingwayError} whose `hint` says what to do; later losses are made good by
+ * reconnecting.
  */
 export function connect(url: string | URL, options: t.ConnectOptions = {}): Promise<Session> {
   return Promise.resolve().then(() => new Session(url, options)._start());

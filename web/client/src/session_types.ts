@@ -6,11 +6,14 @@ import type { CloseInfo, Deadman, EndpointInfo, Lease, Lost, Reconnecting, Sessi
 /** When a script begins. */
 export interface LineOptions {
   /**
-   * After that many bytes of the port's channel of now ({@link Port.offset}) have left the line; `sent`: after all that was
-   * handed over so far. Without it: at once.
+   * After that many bytes of the port's channel of now ({@link Port.offset}) have left the line; `sent`:
+   * after all that was handed over so far. Without it: at once.
    */
   after?: number | 'sent';
-  /** Before the scripts that wait at the line and have not begun; an older gateway runs it behind them. Not together with `after`. */
+  /**
+   * Before the scripts that wait at the line and have not begun; an older gateway runs it behind them. Not
+   * together with `after`.
+   */
   overtake?: boolean;
   /** Whose bytes `after` counts. Needed only if the session has several ports of the endpoint. */
   port?: Port;

@@ -31,7 +31,10 @@ export class Signaling {
     this.#fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
   }
 
-  /** Whether a new token can be had when one has expired: the last one that was given was not that of the time before. */
+  /**
+   * Whether a new token can be had when one has expired: the last one that was given was not that of the time
+   * before.
+   */
   get renews() {
     return typeof this.#token === 'function' && this.#renewed;
   }

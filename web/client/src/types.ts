@@ -1,12 +1,18 @@
-// What a program sees: options, messages and states. What has a port in it is in port.ts and session_types.ts, so that
-// every module may import this one.
+// What a program sees: options, messages and states. What has a port in it is in port.ts and
+// session_types.ts, so that every module may import this one.
 import type { ThingwayError } from './errors.js';
 
 /** Options of {@link connect}. */
 export interface ConnectOptions {
-  /** An access token, or a function that gives one; it is asked again for each attempt. Not needed on the gateway's own machine. */
+  /**
+   * An access token, or a function that gives one; it is asked again for each attempt. Not needed on the
+   * gateway's own machine.
+   */
   token?: string | (() => string | Promise<string>) | undefined;
-  /** Endpoints whose ports are opened with the connection, a round trip sooner than by `open()`: they are in `session.ports`. */
+  /**
+   * Endpoints whose ports are opened with the connection, a round trip sooner than by `open()`: they are in
+   * `session.ports`.
+   */
   open?: Iterable<string>;
   /** STUN and TURN servers, as in `RTCConfiguration`. On one network none are needed. */
   iceServers?: RTCIceServer[];
@@ -45,11 +51,14 @@ export interface OpenOptions {
   maxPacketLifeTime?: number;
   /** Bytes that may wait in the browser before `writable` waits. Default 262,144. */
   highWaterMark?: number;
-  /** Bytes received that may wait for `readable`; with more the port is closed with `lagged`. Default 16,777,216. */
+  /**
+   * Bytes received that may wait for `readable`; with more the port is closed with `lagged`. Default
+   * 16,777,216.
+   */
   readLimit?: number;
   /**
-   * Whether `writable` may cut what is too long for one message into several. Default: for byte streams (serial, tcp, unix,
-   * demo). Set it to false where a message is a frame.
+   * Whether `writable` may cut what is too long for one message into several. Default: for byte streams
+   * (serial, tcp, unix, demo). Set it to false where a message is a frame.
    */
   split?: boolean;
 }
@@ -65,7 +74,9 @@ export interface EndpointInfo {
   detail: string;
 }
 
-/** One step of a line script, timed on the board. `dtr` and `rts` may be together, everything else is alone. */
+/**
+ * One step of a line script, timed on the board. `dtr` and `rts` may be together, everything else is alone.
+ */
 export type LineStep =
   | { dtr?: boolean; rts?: boolean }
   | { wait_ms: number }
@@ -106,7 +117,10 @@ export interface Lease {
   /** A session's id. */
   holder: string | null;
   yours: boolean;
-  /** The session that has asked the holder for it; it gets the lease after `waitMs`, unless the holder keeps it. */
+  /**
+   * The session that has asked the holder for it; it gets the lease after `waitMs`, unless the holder keeps
+   * it.
+   */
   askedBy: string | null;
   waitMs: number | null;
 }
@@ -175,8 +189,8 @@ export interface SessionStats {
 /** Leases of endpoints with `writers = "one"`; `session.lease`. Each needs a port to the endpoint. */
 export interface Leases {
   /**
-   * Takes the lease. Rejects with `lease-held` while another session has it, unless `force`. With `ask` that session is asked, and
-   * has ten seconds to {@link keep} it; then this resolves, or rejects if it was kept.
+   * Takes the lease. Rejects with `lease-held` while another session has it, unless `force`. With `ask` that
+   * session is asked, and has ten seconds to {@link keep} it; then this resolves, or rejects if it was kept.
    */
   take(endpoint: string, options?: { force?: boolean; ask?: boolean }): Promise<Lease>;
   /** Keeps the lease from the session that has asked for it (`askedBy`). */

@@ -1,4 +1,5 @@
-// What users get: the archive that npm makes, with its size, its types and both kinds of modules, and the files that a gateway serves.
+// What users get: the archive that npm makes, with its size, its types and both kinds of modules, and the
+// files that a gateway serves.
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

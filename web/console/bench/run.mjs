@@ -1,7 +1,8 @@
-// Two figures of the built console, against the real daemon in a real Chromium: the tasks above 50 ms of the page while a
-// terminal gets nothing (what is left is the machine's own), 2 MB/s and more; and the time from a cold load to an open
-// terminal, beside that of a page which only opens a DataChannel. `--tasks` measures the first alone, `--load` the second.
-// Wanted: `npm run build` here, `npm install` in tests/browser, the daemon's path in THINGWAY. `--store` writes docs/bench.md.
+// Two figures of the built console, against the real daemon in a real Chromium: the tasks above 50 ms of the
+// page while a terminal gets nothing (what is left is the machine's own), 2 MB/s and more; and the time from
+// a cold load to an open terminal, beside that of a page which only opens a DataChannel. `--tasks` measures
+// the first alone, `--load` the second. Wanted: `npm run build` here, `npm install` in tests/browser, the
+// daemon's path in THINGWAY. `--store` writes docs/bench.md.
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -30,7 +31,8 @@ async function longTasks() {
   const tty = `${temporaryDirectory()}/tty`;
   const far = `${tty}-far`;
   await line(t, tty, far);
-  const daemon = await Daemon.start(t, `${serialEndpoint('board', tty)}lag = "skip"\n`); // a debug build on a busy machine sends less than 4 MB/s
+  // a debug build on a busy machine sends less than 4 MB/s
+  const daemon = await Daemon.start(t, `${serialEndpoint('board', tty)}lag = "skip"\n`);
   const url = await consoleOf(t, daemon);
   const browser = await chromium(t, { viewport: { width: 1280, height: 800 } });
   for (const [name, rate, hex] of [
@@ -87,8 +89,8 @@ async function longTasks() {
 const longest = (tasks) => (tasks.length ? ` (the longest ${Math.max(...tasks).toFixed(0)} ms)` : '');
 
 /**
- * In the page: notes when the terminal's first line is there. `press`: the address does not name the terminal, its button is
- * pressed as soon as that is there.
+ * In the page: notes when the terminal's first line is there. `press`: the address does not name the
+ * terminal, its button is pressed as soon as that is there.
  */
 function watch(press) {
   const look = () => {

@@ -15,7 +15,10 @@ import { notices, settle } from './state/notices.ts';
 import { SignIn } from './views/sign_in.tsx';
 import { Terminals } from './views/terminals.tsx';
 
-/** What is not there at the first sight is loaded once there is a gateway, so that a view is there even when it is not any more. */
+/**
+ * What is not there at the first sight is loaded once there is a gateway, so that a view is there even when
+ * it is not any more.
+ */
 const stop = link.subscribe((state) => {
   if (state !== 'connected') return;
   setTimeout(() => void load('later').catch(() => {}), 1500);

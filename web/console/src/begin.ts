@@ -1,6 +1,7 @@
-// Where the page begins: this file and all that it imports stand in the page itself, so that the connection is made while the
-// rest comes. It is also there to try again when something else did not come: browsers drop what they are loading when a phone
-// changes its network, and a new version of the gateway may come between the page and its parts.
+// Where the page begins: this file and all that it imports stand in the page itself, so that the connection
+// is made while the rest comes. It is also there to try again when something else did not come: browsers drop
+// what they are loading when a phone changes its network, and a new version of the gateway may come between
+// the page and its parts.
 import { connect } from 'thingway';
 import { first, leaving } from './first.ts';
 import { brought, heldToken, hold, isRemembered, share } from './state/arrival.ts';
@@ -34,7 +35,8 @@ turn
     ({ show }) => show(),
     () => setTimeout(() => location.reload(), AGAIN),
   );
-// A style sheet that did not come is asked for until it does, each time under another URL: browsers may remember the failure of one.
+// A style sheet that did not come is asked for until it does, each time under another URL: browsers may
+// remember the failure of one.
 let sheets = 0;
 addEventListener(
   'error',

@@ -1,17 +1,24 @@
-// The connection of a page that has just been opened, and the terminals to begin with, begun before anything of the page is there.
+// The connection of a page that has just been opened, and the terminals to begin with, begun before anything
+// of the page is there.
 import { connect, type Port, type Session } from 'thingway';
 import { Glance } from './glance.ts';
 import { namedIn } from './state/address.ts';
 import { heldToken, share } from './state/arrival.ts';
 
-/** Aborted when the page is left: a session that is still being made then would stay with the gateway until a time-out. */
+/**
+ * Aborted when the page is left: a session that is still being made then would stay with the gateway until a
+ * time-out.
+ */
 const left = new AbortController();
 export const leaving = left.signal;
 addEventListener('pagehide', () => left.abort());
 
 export class First {
   readonly session: Promise<Session>;
-  /** The terminals to begin with, the one in front first: those that the address names, or that of the only device. */
+  /**
+   * The terminals to begin with, the one in front first: those that the address names, or that of the only
+   * device.
+   */
   readonly names: Promise<string[]>;
   /** Each is taken over by the one who opens the endpoint first. */
   readonly ports = new Map<string, Promise<Port>>();

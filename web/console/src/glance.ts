@@ -1,5 +1,5 @@
-// What a device says before the console is there: the first terminal that the address names, as plain text, from its first byte.
-// It stands where the terminal will stand, and hands over all that came.
+// What a device says before the console is there: the first terminal that the address names, as plain text,
+// from its first byte. It stands where the terminal will stand, and hands over all that came.
 import type { Port } from 'thingway';
 import { showPlain, SHOWN } from './terminal/plain_text.ts';
 import { Record, type Piece } from './terminal/record.ts';
@@ -30,14 +30,19 @@ export class Glance {
     });
   }
 
-  /** Ends it. The port is free, and `take` gets what it gave: also what was read already and has not come yet. */
+  /**
+   * Ends it. The port is free, and `take` gets what it gave: also what was read already and has not come yet.
+   */
   leave(take: (piece: Piece) => void): void {
     for (const piece of this.#record.last(Infinity)) take(piece);
     this.#taken = take;
     this.#reader?.releaseLock();
   }
 
-  /** The console is there, and nothing is shown beside it. What comes is still kept for who takes the port over. */
+  /**
+   * The console is there, and nothing is shown beside it. What comes is still kept for who takes the port
+   * over.
+   */
   remove(): void {
     this.#isGone = true;
     this.#frame?.remove();
@@ -61,7 +66,8 @@ export class Glance {
     const text = this.#frame?.querySelector('pre') ?? element('pre', 'early');
     showPlain(text, this.#record.last(SHOWN));
     if (this.#frame) return;
-    // The same boxes as in app.tsx, views/terminals.tsx and terminal/desk_panel.tsx, so that nothing moves far when those come.
+    // The same boxes as in app.tsx, views/terminals.tsx and terminal/desk_panel.tsx, so that nothing moves
+    // far when those come.
     const title = element('h2');
     title.textContent = this.name;
     const desk = element('article', 'desk', element('header', 'bar', title), element('div', 'screen', text));

@@ -1,4 +1,5 @@
-// What a browser does with arguments before a method sees them: the conversions of Web IDL, so far as Web Serial needs them.
+// What a browser does with arguments before a method sees them: the conversions of Web IDL, so far as Web
+// Serial needs them.
 import type { LineStep } from '../index.js';
 import type { SerialOptions, SerialOutputSignals, SerialPortRequestOptions } from './types.js';
 

@@ -9,7 +9,10 @@ import type {
   SetSignalsOptions,
 } from './types.js';
 
-/** Bytes that may wait to be read. A gateway cannot be held up by a page that does not read, so they have to end somewhere. */
+/**
+ * Bytes that may wait to be read. A gateway cannot be held up by a page that does not read, so they have to
+ * end somewhere.
+ */
 const READ_LIMIT = 1 << 24;
 const LOST = 'The device has been lost.'; // the words of Chromium, which some programs look for
 const network = (message: string) => new DOMException(message, 'NetworkError');
@@ -64,8 +67,9 @@ export class SerialPort extends EventTarget {
   }
 
   /**
-   * Opens a channel to the endpoint and sets the line. What the line said before, its scrollback, is thrown away, as far as it
-   * has come when the line is set. NetworkError if the gateway refuses, or its driver does not do this.
+   * Opens a channel to the endpoint and sets the line. What the line said before, its scrollback, is thrown
+   * away, as far as it has come when the line is set. NetworkError if the gateway refuses, or its driver does
+   * not do this.
    */
   async open(options: SerialOptions): Promise<void> {
     const steps = lineSteps(options);
@@ -105,7 +109,9 @@ export class SerialPort extends EventTarget {
     ));
   }
 
-  /** Null while the port is not open, and after the device was lost. Back-pressure is that of the line itself. */
+  /**
+   * Null while the port is not open, and after the device was lost. Back-pressure is that of the line itself.
+   */
   get writable(): WritableStream<BufferSource> | null {
     if (this.#writable || this.#state !== 'opened' || this.#lost) return this.#writable;
     let aborted: Promise<void> | undefined;
@@ -117,7 +123,8 @@ export class SerialPort extends EventTarget {
       {
         start: (controller) => {
           this.#writing = controller;
-          // The stream calls `abort` below only when the write or the close in progress has ended, so that has to be ended here.
+          // The stream calls `abort` below only when the write or the close in progress has ended, so that
+          // has to be ended here.
           controller.signal.addEventListener('abort', () => {
             aborted = this.#discard(controller.signal.reason);
             abortion();
@@ -140,7 +147,8 @@ export class SerialPort extends EventTarget {
             await Promise.race([this.#line([], 'behind'), aborting]);
             await aborted;
           } catch (error) {
-            // What is no serial line has no queue to be emptied, and after a loss there is nothing to wait for.
+            // What is no serial line has no queue to be emptied, and after a loss there is nothing to wait
+            // for.
             if ((error as ThingwayError).code !== 'unsupported' && !this.#lost)
               throw network((error as Error).message);
           } finally {
@@ -157,8 +165,9 @@ export class SerialPort extends EventTarget {
   }
 
   /**
-   * Sets modem lines behind the bytes that were written before, or with `overtake` at once, so that a board that takes nothing can be
-   * reset. A break is sent when it ends, with the length that it had: the board times breaks by itself.
+   * Sets modem lines behind the bytes that were written before, or with `overtake` at once, so that a board
+   * that takes nothing can be reset. A break is sent when it ends, with the length that it had: the board
+   * times breaks by itself.
    */
   async setSignals(
     signals: SerialOutputSignals = {},
@@ -180,7 +189,10 @@ export class SerialPort extends EventTarget {
     });
   }
 
-  /** Changes the speed behind the bytes that were written before, without closing. No part of Web Serial; some programs ask for it. */
+  /**
+   * Changes the speed behind the bytes that were written before, without closing. No part of Web Serial; some
+   * programs ask for it.
+   */
   async setBaudRate(baudRate: number): Promise<void> {
     if (this.#state !== 'opened') throw notOpen();
     await this.#line([{ baud: baudRate }], 'behind').catch((error) => {
@@ -205,7 +217,10 @@ export class SerialPort extends EventTarget {
     };
   }
 
-  /** Throws away what has not left, as a real port does: close the writer first to wait for it. TypeError while a stream is locked. */
+  /**
+   * Throws away what has not left, as a real port does: close the writer first to wait for it. TypeError
+   * while a stream is locked.
+   */
   async close(): Promise<void> {
     if (this.#state !== 'opened') throw notOpen();
     this.#state = 'closing';
@@ -232,7 +247,10 @@ export class SerialPort extends EventTarget {
     this.#owner.forget(this);
   }
 
-  /** @internal The device or the connection is gone: both streams fail, and there are no others until the port is opened again. */
+  /**
+   * @internal The device or the connection is gone: both streams fail, and there are no others until the port
+   * is opened again.
+   */
   _lost() {
     if (this.#lost || !['opening', 'opened'].includes(this.#state)) return;
     this.#lost = true;
@@ -265,7 +283,10 @@ export class SerialPort extends EventTarget {
     isPast = false;
   }
 
-  /** While a device sends more than the connection carries, the gateway may close a channel as soon as it is open. */
+  /**
+   * While a device sends more than the connection carries, the gateway may close a channel as soon as it is
+   * open.
+   */
   async #channel(session: Session): Promise<Port> {
     for (;;) {
       try {
@@ -277,7 +298,10 @@ export class SerialPort extends EventTarget {
     }
   }
 
-  /** The gateway has closed the channel because this page did not keep up. The device is still there, so there is another channel. */
+  /**
+   * The gateway has closed the channel because this page did not keep up. The device is still there, so there
+   * is another channel.
+   */
   #lagged(session: Session) {
     this.#writing?.error(network('The gateway has closed the channel: it was read too slowly.'));
     this.#noWritable();
@@ -285,7 +309,10 @@ export class SerialPort extends EventTarget {
     this.#attached = this.#attach(session).catch(() => this._lost());
   }
 
-  /** Resolves when there is a channel; while one is opened, that one may be closed as well, and another follow. */
+  /**
+   * Resolves when there is a channel; while one is opened, that one may be closed as well, and another
+   * follow.
+   */
   async #ready() {
     let attached: Promise<unknown>;
     do await (attached = this.#attached);
@@ -348,7 +375,10 @@ export class SerialPort extends EventTarget {
     });
   }
 
-  /** Resolves when the gateway has the script: what is in front of it may wait for a device that takes nothing. */
+  /**
+   * Resolves when the gateway has the script: what is in front of it may wait for a device that takes
+   * nothing.
+   */
   async #order(steps: LineStep[]): Promise<void> {
     if (!steps.length || this.#lost) return;
     const done = this.#line(steps, 'now').catch(() => {});

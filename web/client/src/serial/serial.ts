@@ -8,7 +8,10 @@ import type { SerialPortRequestOptions, SerialShimOptions } from './types.js';
 /** Not by its class: a program that both imports and requires this package has two copies of that. */
 const isSession = (source: object): source is Session => 'known' in source;
 
-/** Made by {@link createSerial}. Its events `connect` and `disconnect` have the port as their `target`, as in Web Serial. */
+/**
+ * Made by {@link createSerial}. Its events `connect` and `disconnect` have the port as their `target`, as in
+ * Web Serial.
+ */
 export class Serial extends EventTarget {
   onconnect: ((event: Event) => void) | null = null;
   ondisconnect: ((event: Event) => void) | null = null;
@@ -34,7 +37,9 @@ export class Serial extends EventTarget {
     return (await this.#endpoints()).map(({ name }) => this.#port(name));
   }
 
-  /** NotFoundError if there is none, or none was chosen. Needs no gesture of the person, unlike the real one. */
+  /**
+   * NotFoundError if there is none, or none was chosen. Needs no gesture of the person, unlike the real one.
+   */
   async requestPort(options: SerialPortRequestOptions = {}): Promise<SerialPort> {
     checkFilters(options);
     const chosen = await (this.#options.choose ?? chooser)(await this.#endpoints());
@@ -117,8 +122,8 @@ export class Serial extends EventTarget {
 }
 
 /**
- * An object like `navigator.serial`, for programs that were written for it. Takes a session, or where to connect to when a port
- * is first asked for.
+ * An object like `navigator.serial`, for programs that were written for it. Takes a session, or where to
+ * connect to when a port is first asked for.
  */
 export function createSerial(
   source: Session | ({ url: string | URL } & ConnectOptions),

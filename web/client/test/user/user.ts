@@ -1,5 +1,5 @@
-// A program of somebody who uses the package as npm installs it: it is compiled, not run. package.test.ts copies it beside an unpacked archive,
-// once as a module and once as CommonJS.
+// A program of somebody who uses the package as npm installs it: it is compiled, not run. package.test.ts
+// copies it beside an unpacked archive, once as a module and once as CommonJS.
 import {
   connect,
   type Gap,

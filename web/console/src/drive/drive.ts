@@ -1,5 +1,6 @@
-// Driving a machine: messages at a fixed rate on a channel that loses rather than delays, and an end at every doubt.
-// The dead man in the gateway watches this page; this page's own watch is that it stops when nobody looks.
+// Driving a machine: messages at a fixed rate on a channel that loses rather than delays, and an end at every
+// doubt. The dead man in the gateway watches this page; this page's own watch is that it stops when nobody
+// looks.
 import { signal } from '@preact/signals';
 import type { Port } from 'thingway';
 import { words, type Words } from '../state/failures.ts';
@@ -63,7 +64,8 @@ export async function start(timeout: number | null): Promise<void> {
     trouble.value = () => words(error);
     return;
   }
-  // A device says the same to both; one with a conversation of its own for each channel answers where it is steered.
+  // A device says the same to both; one with a conversation of its own for each channel answers where it is
+  // steered.
   void sure.readable.pipeTo(new WritableStream()).catch(() => {});
   void hear(fast);
   // Whoever left while the channels opened has not seen it begin.
@@ -75,7 +77,10 @@ export async function start(timeout: number | null): Promise<void> {
   tick(endpoint, beat);
 }
 
-/** Shows what the machine says, no more often than somebody reads. What it said before is not the answer to anything. */
+/**
+ * Shows what the machine says, no more often than somebody reads. What it said before is not the answer to
+ * anything.
+ */
 async function hear(port: Port): Promise<void> {
   const decoder = new TextDecoder();
   let text = '';
@@ -115,7 +120,10 @@ function tick(endpoint: string, beat: number): void {
   counts.value = { sent: before + Number(sent), skipped: skipped + Number(!sent), heartbeats };
 }
 
-/** The stop comes first, then word to the dead man that the machine is at rest. Lost on the way, the stop arms it again. */
+/**
+ * The stop comes first, then word to the dead man that the machine is at rest. Lost on the way, the stop arms
+ * it again.
+ */
 export function stop(why: Ended): void {
   if (driving.peek() === 'no') return;
   clearInterval(timer);

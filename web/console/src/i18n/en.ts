@@ -1,4 +1,5 @@
-// English, and with it the keys of all languages. `{name}` is replaced. One sentence says what is, another what to try.
+// English, and with it the keys of all languages. `{name}` is replaced. One sentence says what is, another
+// what to try.
 export const en = {
   // The frame
   skip: 'Skip to the content',

@@ -1,4 +1,5 @@
-// One table of messages per language; the keys of English are the keys of all, which the compiler and a test see to.
+// One table of messages per language; the keys of English are the keys of all, which the compiler and a test
+// see to.
 import { signal } from '@preact/signals';
 import { en } from './en.ts';
 import { ja } from './ja.ts';

@@ -1,4 +1,5 @@
-// What a plot shows as a table (RFC 4180): a row for each line of the device, with the time at which it came here.
+// What a plot shows as a table (RFC 4180): a row for each line of the device, with the time at which it came
+// here.
 import type { Field } from './numbers.ts';
 
 export function csv(fields: ReadonlyMap<string, Field>): string {

@@ -1,17 +1,25 @@
-// Finds the numbers in what a device prints: lines of nothing but numbers, with names or without, as plotters of boards have it
-// (`21.5 40`, `temperature:21.5 humidity:40`, `t=21.5`), and numbers among words (`temp 21.5 C`, `line 0001 temp:22`, `{"temp":22}`).
+// Finds the numbers in what a device prints: lines of nothing but numbers, with names or without, as plotters
+// of boards have it (`21.5 40`, `temperature:21.5 humidity:40`, `t=21.5`), and numbers among words (`temp
+// 21.5 C`, `line 0001 temp:22`, `{"temp":22}`).
 import { SEQUENCES } from '../terminal/plain_text.ts';
 
 const KEPT = 1200; // points per field
 const FIELDS = 24;
 const LINE_LIMIT = 256; // characters; what is longer is no line of numbers
-const BUDGET = 16 << 10; // bytes looked at in one `WINDOW`: a device that sends more is not for a plot, and must not cost the page
+// bytes looked at in one `WINDOW`: a device that sends more is not for a plot, and must not cost the page
+const BUDGET = 16 << 10;
 const WINDOW = 100; // ms
-/** A number by itself, with a unit of a few letters at most that is not the name of the next number; before it its own name, with a sign or not. */
+/**
+ * A number by itself, with a unit of a few letters at most that is not the name of the next number; before it
+ * its own name, with a sign or not.
+ */
 const NUMBER =
   /(?<![^\s,;([{])(?:["']?([\p{L}_][\p{L}\p{N}_./-]*)["']?(\s*[:=]\s*|\s+))?([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)(?:\s?[%°/]\p{L}{0,3}|[\p{L}/]{1,4}|\s[\p{L}/]{1,4}(?![\p{L}\p{N}]|\s*[:=]|\s+[-+.]?\d))?(?=$|[\s,;)\]}])/gu;
 
-/** `isPlain`: the line says that this is a value, by a sign (`temp:22`) or because it has nothing but names and numbers. */
+/**
+ * `isPlain`: the line says that this is a value, by a sign (`temp:22`) or because it has nothing but names
+ * and numbers.
+ */
 export interface Found {
   name: string;
   value: number;

@@ -1,4 +1,5 @@
-// The numbers that one device prints: which of them are drawn is a person's choice, and what is drawn can be saved.
+// The numbers that one device prints: which of them are drawn is a person's choice, and what is drawn can be
+// saved.
 import type { Signal } from '@preact/signals';
 import { t } from '../i18n/index.ts';
 import { download } from '../parts/download.ts';

@@ -1,4 +1,5 @@
-// A file on its way to an endpoint, as raw bytes or line by line, as fast as the gateway grants credit: at the pace of the device.
+// A file on its way to an endpoint, as raw bytes or line by line, as fast as the gateway grants credit: at
+// the pace of the device.
 import { effect, signal, type Signal } from '@preact/signals';
 import { ENDINGS, isStopped, type Desk } from '../state/desks.ts';
 import { remembered } from '../state/settings.ts';
@@ -52,7 +53,8 @@ export class Transfer {
     readonly plan: Plan,
   ) {
     const dropped = desk.dropped.peek();
-    // A channel that was away, a stop, or messages that the gateway has dropped: what follows must not go out as if nothing had happened.
+    // A channel that was away, a stop, or messages that the gateway has dropped: what follows must not go out
+    // as if nothing had happened.
     const watch = effect(() => {
       if (desk.state.value !== 'open' || desk.dropped.value !== dropped || isStopped(desk.name))
         this.#finish('stopped');
@@ -137,7 +139,10 @@ export class Transfer {
   }
 }
 
-/** The lines of a file without their endings, and how many of its bytes each takes. An ending at the end begins no line. */
+/**
+ * The lines of a file without their endings, and how many of its bytes each takes. An ending at the end
+ * begins no line.
+ */
 export function linesOf(file: Uint8Array): { bytes: Uint8Array; size: number }[] {
   const lines = [];
   for (let from = 0; from < file.length; ) {

@@ -1,5 +1,5 @@
-// Tabs of one browser: a second one gets in with the token of the first, and whoever signs out does so in all that have that token.
-// Nothing but pages of this very origin hears them.
+// Tabs of one browser: a second one gets in with the token of the first, and whoever signs out does so in all
+// that have that token. Nothing but pages of this very origin hears them.
 import { token } from './access.ts';
 
 const PATIENCE = 300; // ms in which another tab answers, if there is one

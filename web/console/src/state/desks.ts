@@ -38,7 +38,10 @@ const HABITS: Habits = {
   echo: true,
 };
 
-/** Ports that were asked for before there was a desk: they are as good as any, unless their session came to nothing. */
+/**
+ * Ports that were asked for before there was a desk: they are as good as any, unless their session came to
+ * nothing.
+ */
 export const begun = new Map<string, Promise<Port>>();
 
 /** What ends a trouble by itself: the thing that was missing is there again. */
@@ -141,7 +144,10 @@ export class Desk {
     return () => this.#sinks.delete(sink);
   }
 
-  /** What the gateway grants no room for waits; with too much waiting it is refused, since a late command may do harm. */
+  /**
+   * What the gateway grants no room for waits; with too much waiting it is refused, since a late command may
+   * do harm.
+   */
   send(text: string | Uint8Array): boolean {
     const bytes = typeof text === 'string' ? new TextEncoder().encode(text) : text;
     const port = this.#writable();
@@ -154,8 +160,8 @@ export class Desk {
   }
 
   /**
-   * As `send`, for a long stream: settles when all of it is on its way, as soon as the gateway has room for it. False if it was
-   * refused, the connection was lost, or `signal` came first; then nothing of it is sent.
+   * As `send`, for a long stream: settles when all of it is on its way, as soon as the gateway has room for
+   * it. False if it was refused, the connection was lost, or `signal` came first; then nothing of it is sent.
    */
   async deliver(bytes: Uint8Array, signal: AbortSignal): Promise<boolean> {
     const port = this.#writable();
@@ -165,7 +171,10 @@ export class Desk {
     return !signal.aborted && this.#writable() === port && this.#write(port, bytes);
   }
 
-  /** The port, if a person may write to it now. What the gateway would drop is refused here, with the reason, and stays where it was typed. */
+  /**
+   * The port, if a person may write to it now. What the gateway would drop is refused here, with the reason,
+   * and stays where it was typed.
+   */
   #writable(): Port | null {
     const port = this.port;
     const reason = this.#whyDropped();
@@ -195,10 +204,11 @@ export class Desk {
   }
 
   /**
-   * Sends what the terminal says by itself: answers to the device's queries, reports of the focus and of a pointer that passes.
-   * A message takes a free lease and arms a dead-man switch, and neither may happen without a person. So this is sent only if a
-   * person has written over this connection before, and still has the lease where there is one; never to a device with a
-   * dead-man switch. Everything else is dropped without a word: nobody has asked for it here.
+   * Sends what the terminal says by itself: answers to the device's queries, reports of the focus and of a
+   * pointer that passes. A message takes a free lease and arms a dead-man switch, and neither may happen
+   * without a person. So this is sent only if a person has written over this connection before, and still has
+   * the lease where there is one; never to a device with a dead-man switch. Everything else is dropped
+   * without a word: nobody has asked for it here.
    */
   answer(message: string | Uint8Array): void {
     const port = this.port;
@@ -258,7 +268,10 @@ export class Desk {
     this.trouble.value = words;
   }
 
-  /** Runs whenever something that a trouble may be about has changed. An endpoint that was unknown is opened when it comes. */
+  /**
+   * Runs whenever something that a trouble may be about has changed. An endpoint that was unknown is opened
+   * when it comes.
+   */
   #settle(): void {
     const lease = leases.value.get(this.name);
     const endpoint = endpoints.value.get(this.name);
@@ -359,7 +372,10 @@ export class Desk {
   }
 }
 
-/** Whether the gateway has stopped the machine because this page was silent, and drops what it sends until a person has said that they know. */
+/**
+ * Whether the gateway has stopped the machine because this page was silent, and drops what it sends until a
+ * person has said that they know.
+ */
 export function isStopped(name: string): boolean {
   const stop = stops.value.get(name);
   return stop !== undefined && stop.session === session.value?.id;

@@ -1,4 +1,5 @@
-// What came in the page itself (begin.ts), for the parts that were loaded: one token, one connection, one library.
+// What came in the page itself (begin.ts), for the parts that were loaded: one token, one connection, one
+// library.
 import type { Early } from '../begin.ts';
 export type { Later } from '../begin.ts';
 

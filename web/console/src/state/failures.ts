@@ -7,7 +7,10 @@ export interface Words {
   todo: string;
 }
 
-/** The words for a `reason` of the gateway or a `code` of the client library; `detail` is the gateway's own sentence. */
+/**
+ * The words for a `reason` of the gateway or a `code` of the client library; `detail` is the gateway's own
+ * sentence.
+ */
 export function reasonWords(reason: string, detail = ''): Words {
   const key = `why.${reason}`;
   const todo = `try.${reason}`;
@@ -47,7 +50,10 @@ function isCoded(error: unknown): error is Error & { code: string; hint?: string
   );
 }
 
-/** Where the gateway's own sentence adds to the words of this page. The others of the library say the same in English. */
+/**
+ * Where the gateway's own sentence adds to the words of this page. The others of the library say the same in
+ * English.
+ */
 const DETAILED: ReadonlySet<string> = new Set([
   'failed',
   'bad-script',

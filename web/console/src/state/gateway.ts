@@ -1,4 +1,5 @@
-// The session with the gateway, as signals that the views read. The client library brings it back when it is lost.
+// The session with the gateway, as signals that the views read. The client library brings it back when it is
+// lost.
 import { signal } from '@preact/signals';
 import type { Deadman, EndpointInfo, Lease, Session } from 'thingway';
 import { t } from '../i18n/index.ts';
@@ -27,12 +28,18 @@ let attempts = 0;
 let retry: ReturnType<typeof setTimeout> | undefined;
 
 let settled = () => {};
-/** When there is a session, or ought to be one: until then the page does nothing large, which would hold the connection up. */
+/**
+ * When there is a session, or ought to be one: until then the page does nothing large, which would hold the
+ * connection up.
+ */
 export const calm = new Promise<void>((done) => {
   settled = done;
 });
 
-/** Finds out who this page is and connects. Tries again by itself, except where a person has to do something first. */
+/**
+ * Finds out who this page is and connects. Tries again by itself, except where a person has to do something
+ * first.
+ */
 export async function start(begun?: Promise<Session>): Promise<void> {
   clearTimeout(retry);
   link.value = 'connecting';

@@ -1,5 +1,5 @@
-// Whether this page can be kept as an app, and how. Browsers offer it for pages of this machine and for those with a certificate that
-// the device trusts.
+// Whether this page can be kept as an app, and how. Browsers offer it for pages of this machine and for those
+// with a certificate that the device trusts.
 import { signal } from '@preact/signals';
 
 /** Chromium's event, which no standard has: `prompt` asks the person. */

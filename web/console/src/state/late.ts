@@ -1,4 +1,5 @@
-// Parts of the page that come later: said when they do not come, and asked for again when there is a gateway again.
+// Parts of the page that come later: said when they do not come, and asked for again when there is a gateway
+// again.
 import { t } from '../i18n/index.ts';
 import { parts, type Later } from './early.ts';
 import { reasonWords } from './failures.ts';
@@ -15,9 +16,10 @@ const asked = new Map<Later, Promise<unknown>>();
 const failures = new Map<Later, number>();
 
 /**
- * Asks for a part, once for all callers. After a failure the part is asked for under another URL, because browsers up to
- * Chromium 148 remember a failed import for the life of the page and never ask for that URL again. What the part imports is asked
- * for under its own URL, as ever, and is here already: the build sees to that.
+ * Asks for a part, once for all callers. After a failure the part is asked for under another URL, because
+ * browsers up to Chromium 148 remember a failed import for the life of the page and never ask for that URL
+ * again. What the part imports is asked for under its own URL, as ever, and is here already: the build sees
+ * to that.
  */
 export function load<Name extends Later>(name: Name): Promise<Parts[Name]> {
   let part = asked.get(name) as Promise<Parts[Name]> | undefined;
@@ -35,7 +37,10 @@ export function load<Name extends Later>(name: Name): Promise<Parts[Name]> {
   return part;
 }
 
-/** Settles when the part is there. A page whose gateway was upgraded meanwhile has to be loaded anew: the notice offers that. */
+/**
+ * Settles when the part is there. A page whose gateway was upgraded meanwhile has to be loaded anew: the
+ * notice offers that.
+ */
 export async function late<Name extends Later>(name: Name): Promise<Parts[Name]> {
   for (;;) {
     try {

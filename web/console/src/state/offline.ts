@@ -1,5 +1,5 @@
-// A device without a network, while the gateway cannot be reached: then the person is told what this page needs. There is no service
-// worker that would say so before the page is loaded, see README.md.
+// A device without a network, while the gateway cannot be reached: then the person is told what this page
+// needs. There is no service worker that would say so before the page is loaded, see README.md.
 import { effect, signal } from '@preact/signals';
 import { t } from '../i18n/index.ts';
 import { link } from './gateway.ts';

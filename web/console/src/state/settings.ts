@@ -27,7 +27,10 @@ export const isNarrow = signal(slim.matches);
 slim.addEventListener('change', () => {
   isNarrow.value = slim.matches;
 });
-/** Where fingers point, what takes the focus raises a keyboard over half of the page. A person does that, not the page. */
+/**
+ * Where fingers point, what takes the focus raises a keyboard over half of the page. A person does that, not
+ * the page.
+ */
 export const raisesKeyboard = (): boolean => matchMedia('(pointer: coarse)').matches;
 const wish = remembered<Language | 'auto'>('language', 'auto');
 const system = matchMedia('(prefers-color-scheme: dark)');

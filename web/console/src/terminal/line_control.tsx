@@ -1,4 +1,5 @@
-// Speed, format and wires of a serial line. What is asked is done on the board, which then says how the line is.
+// Speed, format and wires of a serial line. What is asked is done on the board, which then says how the line
+// is.
 import { useRef, useState } from 'preact/hooks';
 import type { FlowControl, LineStatus, LineStep } from 'thingway';
 import { number, t } from '../i18n/index.ts';
@@ -110,7 +111,8 @@ function useLine(desk: Desk) {
   const [status, setStatus] = useState<LineStatus | null>(null);
   const [done, setDone] = useState(false);
   const task = useTask();
-  const failed = useRef(false); // the last look at the line, whose trouble is over with the next that succeeds
+  // the last look at the line, whose trouble is over with the next that succeeds
+  const failed = useRef(false);
 
   const look = async () => {
     const { value: made } = session;

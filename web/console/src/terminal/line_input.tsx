@@ -39,8 +39,10 @@ export function LineInput({
     });
     return () => cancelAnimationFrame(next);
   }, [pasted]);
-  const place = useRef<{ at: number; draft: string }>({ at: 0, draft: '' }); // 0 is the line being written, 1 the last one sent
-  // A line that was on its way when the gateway would not have it any more: it comes back, and the screen says that it was not sent.
+  // 0 is the line being written, 1 the last one sent
+  const place = useRef<{ at: number; draft: string }>({ at: 0, draft: '' });
+  // A line that was on its way when the gateway would not have it any more: it comes back, and the screen
+  // says that it was not sent.
   const last = useRef<{ text: string; at: number } | null>(null);
   const drops = desk.dropped.value;
   useEffect(() => {

@@ -1,9 +1,11 @@
-// Several lines that were pasted where one is written: how many there are is shown first, then they are sent one by one.
+// Several lines that were pasted where one is written: how many there are is shown first, then they are sent
+// one by one.
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { number, t } from '../i18n/index.ts';
 import { ENDINGS, type Desk } from '../state/desks.ts';
 
-const AHEAD = 16 << 10; // bytes that may wait for the device; the rest waits here, where it can be called back
+// bytes that may wait for the device; the rest waits here, where it can be called back
+const AHEAD = 16 << 10;
 const LOOK = 50; // ms
 
 /** The lines of a text; a line feed at its end begins none. */

@@ -1,4 +1,5 @@
-// From a device's bytes to what a terminal is given: as text, with the time before each line, or as a hex dump.
+// From a device's bytes to what a terminal is given: as text, with the time before each line, or as a hex
+// dump.
 import { concat, Visible } from './visible.ts';
 
 export interface Look {
@@ -51,7 +52,9 @@ export class Presenter {
     this.#visible.interrupt();
   }
 
-  /** `bytes` are left out, and `note` says so: on a line of its own, after whatever sequence they have cut. */
+  /**
+   * `bytes` are left out, and `note` says so: on a line of its own, after whatever sequence they have cut.
+   */
   skip(bytes: number, note: string): string {
     this.#atStart = true;
     this.#offset += this.#row.length + bytes;
@@ -107,7 +110,10 @@ export class Presenter {
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
-/** `09:05:07.123`, in the time of this place. Kept for the millisecond it is for: a fast device has many lines in one. */
+/**
+ * `09:05:07.123`, in the time of this place. Kept for the millisecond it is for: a fast device has many lines
+ * in one.
+ */
 function clock(at: number): string {
   if (at !== clocked) {
     const date = new Date(at);

@@ -32,7 +32,10 @@ export class Record {
     [this.#pieces, this.#first, this.#kept] = [[], 0, 0];
   }
 
-  /** The last pieces, of `bytes` in all or a little more, oldest first. Where more came before, they begin with a whole character. */
+  /**
+   * The last pieces, of `bytes` in all or a little more, oldest first. Where more came before, they begin
+   * with a whole character.
+   */
   last(bytes: number): Piece[] {
     let from = this.#pieces.length;
     let sum = 0;

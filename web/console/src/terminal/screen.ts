@@ -1,5 +1,6 @@
-// One xterm.js screen and what flows into it, in pieces small enough that the page answers between two of them. A device
-// is never held up by a screen, and what is too fast to be drawn is left out, in sight: the record has it.
+// One xterm.js screen and what flows into it, in pieces small enough that the page answers between two of
+// them. A device is never held up by a screen, and what is too fast to be drawn is left out, in sight: the
+// record has it.
 import { FitAddon } from '@xterm/addon-fit';
 import { SearchAddon } from '@xterm/addon-search';
 import { Terminal, type IDisposable, type ITheme } from '@xterm/xterm';
@@ -8,13 +9,16 @@ import { Noise } from './noise.ts';
 import { Presenter, type Look } from './present.ts';
 import type { Piece } from './record.ts';
 
-const PIECE = 8 << 10; // bytes parsed at one go: a few milliseconds on a slow phone. As hex, or as noise, it is five times as many
+// bytes parsed at one go: a few milliseconds on a slow phone. As hex, or as noise, it is five times as many
+const PIECE = 8 << 10;
 const BATCH = 96 << 10; // bytes for one drawing, `APART` from the next: about 3 MB/s, which nobody reads
 const WAITING = 1 << 20; // bytes of the device that wait to be drawn
 const APART = 30; // ms; what comes after a silence is drawn in the next frame
-const AGAIN = 256 << 10; // bytes shown when the look changes or more waits than may: more than the scrollback of most
+// bytes shown when the look changes or more waits than may: more than the scrollback of most
+const AGAIN = 256 << 10;
 
-const PATIENCE = 500; // ms in which the rest of a character comes, if it comes: a slow line takes 33 for a byte
+// ms in which the rest of a character comes, if it comes: a slow line takes 33 for a byte
+const PATIENCE = 500;
 
 export interface Found {
   index: number;
@@ -31,7 +35,10 @@ export class Screen {
   readonly noise = new Noise();
   #fit = new FitAddon();
   #search = new SearchAddon();
-  /** What waits to be drawn, the page's own texts among it, and what is to be called when the terminal has taken all before it. */
+  /**
+   * What waits to be drawn, the page's own texts among it, and what is to be called when the terminal has
+   * taken all before it.
+   */
   #queue: (Piece | string | (() => void))[] = [];
   #queued = 0; // bytes of the pieces in it
   #gap = 0; // bytes left out before what is in it
@@ -209,7 +216,10 @@ export class Screen {
     return shown;
   }
 
-  /** Nothing is drawn for nobody. A frame that is not drawn all the same (a covered window) must not stop the stream for ever. */
+  /**
+   * Nothing is drawn for nobody. A frame that is not drawn all the same (a covered window) must not stop the
+   * stream for ever.
+   */
   #schedule(): void {
     if (this.#writing || !this.#queue.length || document.hidden) return;
     this.#writing = true;

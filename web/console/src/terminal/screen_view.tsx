@@ -14,7 +14,9 @@ import { palettes } from './theme.ts';
 
 const LATER = 250; // ms after there is a session: what was opened at once is open by then
 
-/** The largest part of the page. It comes when nothing waits for it; until then a terminal shows plain text. */
+/**
+ * The largest part of the page. It comes when nothing waits for it; until then a terminal shows plain text.
+ */
 const screens = calm.then(() => new Promise((done) => setTimeout(done, LATER))).then(() => late('screen'));
 
 /** Keys that write, or paste. */

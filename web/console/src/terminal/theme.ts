@@ -1,4 +1,5 @@
-// Colours of the terminals. What an application asks for is kept readable by xterm.js (`minimumContrastRatio`).
+// Colours of the terminals. What an application asks for is kept readable by xterm.js
+// (`minimumContrastRatio`).
 import type { ITheme } from '@xterm/xterm';
 
 export const palettes: { dark: ITheme; light: ITheme } = {

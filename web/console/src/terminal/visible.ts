@@ -1,10 +1,13 @@
-// Bytes that a terminal would swallow, made visible: what is no UTF-8 and control bytes without effect are written as `\xE9`, in a
-// muted colour. A wrong baud rate then looks wrong. Escape sequences of the device pass unchanged.
+// Bytes that a terminal would swallow, made visible: what is no UTF-8 and control bytes without effect are
+// written as `\xE9`, in a muted colour. A wrong baud rate then looks wrong. Escape sequences of the device
+// pass unchanged.
 //
-// C1 controls (U+0080 to U+009F) count as unreadable, too. xterm.js would obey them, so that the noise `C2 90` hid all that follows
-// (a device control string without an end). Devices that speak UTF-8 use the seven-bit forms, which begin with ESC.
+// C1 controls (U+0080 to U+009F) count as unreadable, too. xterm.js would obey them, so that the noise `C2
+// 90` hid all that follows (a device control string without an end). Devices that speak UTF-8 use the
+// seven-bit forms, which begin with ESC.
 //
-// BEL, SO and SI pass without a trace: shells and curses programs write them on purpose, and count on it that the cursor stays.
+// BEL, SO and SI pass without a trace: shells and curses programs write them on purpose, and count on it that
+// the cursor stays.
 
 const MUTED = '\x1b[90m'; // the palettes keep it readable on both grounds
 const CAN = 0x18; // ends whatever sequence the terminal is in
@@ -82,7 +85,8 @@ export class Visible {
       if (at === length) break;
       const byte = bytes[at]!;
       let size = byte < 0x80 ? 1 : characterAt(bytes, at);
-      // Within a control sequence a character above ASCII is noise, which the terminal would swallow together with the sequence.
+      // Within a control sequence a character above ASCII is noise, which the terminal would swallow together
+      // with the sequence.
       if (size > 1 && (this.#state === State.Escape || this.#state === State.Control)) size = -size;
       if (size === 0) {
         this.#held = bytes.slice(at);
@@ -112,7 +116,10 @@ export class Visible {
     return parts.length ? concat([...parts, rest]) : rest;
   }
 
-  /** Follows the escape sequences of ECMA-48, as far as this needs to know where they end and which colour is set. */
+  /**
+   * Follows the escape sequences of ECMA-48, as far as this needs to know where they end and which colour is
+   * set.
+   */
   #step(byte: number): void {
     if (byte === ESC) this.#state = State.Escape;
     else if (byte === CAN || byte === 0x1a) this.#state = State.Ground;
@@ -157,8 +164,8 @@ export class Visible {
 }
 
 /**
- * The length of the character that begins there (Unicode 16, table 3-7); 0 if its end has not come yet. What cannot be shown has a
- * negative length: one byte that is no UTF-8, or the two of a C1 control.
+ * The length of the character that begins there (Unicode 16, table 3-7); 0 if its end has not come yet. What
+ * cannot be shown has a negative length: one byte that is no UTF-8, or the two of a C1 control.
  */
 function characterAt(bytes: Uint8Array, at: number): number {
   const lead = bytes[at]!;

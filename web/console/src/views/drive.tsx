@@ -38,7 +38,8 @@ export default function Drive() {
   );
   const isDrivable = (wanted: string) => drivable.some(({ name }) => name === wanted);
   const chosen = isDrivable(machine.value) ? machine.value : '';
-  // Which machine it is to be is a person's choice. The one terminal that is open is such a choice, one of several is not.
+  // Which machine it is to be is a person's choice. The one terminal that is open is such a choice, one of
+  // several is not.
   const only = desks.value.length === 1 && isDrivable(desks.value[0]!.name) ? desks.value[0]!.name : '';
   const on = driving.value === 'yes';
 
@@ -114,7 +115,10 @@ export default function Drive() {
   );
 }
 
-/** The dead-man switch of the machine (undefined: not known yet), and the gamepad that is plugged in: asked twice a second. */
+/**
+ * The dead-man switch of the machine (undefined: not known yet), and the gamepad that is plugged in: asked
+ * twice a second.
+ */
 function useMachine(chosen: string) {
   const [deadman, setDeadman] = useState<Deadman | null | undefined>(undefined);
   const [gamepad, setGamepad] = useState<string | null>(null);

@@ -1,5 +1,5 @@
-// The keys of an endpoint that a person may set in the page, in the words of the configuration (docs/config.md). Keys that are
-// not here stay as the file has them.
+// The keys of an endpoint that a person may set in the page, in the words of the configuration
+// (docs/config.md). Keys that are not here stay as the file has them.
 import { t, type Key } from '../i18n/index.ts';
 
 export type Kind = 'serial' | 'tcp' | 'unix' | 'udp' | 'demo' | 'echo' | 'sink' | 'source';

@@ -8,7 +8,9 @@ import { access } from '../state/access.ts';
 const isLoopback = (host: string) =>
   host === 'localhost' || host.endsWith('.localhost') || /^(127\.|\[::1\]$|::1$)/.test(host);
 
-/** The addresses of the gateway for other devices, the likeliest first. None: it is not open to the network. */
+/**
+ * The addresses of the gateway for other devices, the likeliest first. None: it is not open to the network.
+ */
 export function origins(): string[] {
   const { hosts, port } = access.value ?? {};
   const here = isLoopback(location.hostname) ? [] : [location.origin];
