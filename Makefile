@@ -3,6 +3,7 @@
 # make soak  the same and more, for hours: all seeds, made-up requests, fuzzing, thousands of sessions, an hour of memory; into docs/soak.md
 # make explore makes up other requests against the SkyWay gateway's API than make test does
 # make lint  what must be clean before a commit
+# make format formats the Rust, and the JavaScript, TypeScript, CSS and JSON
 # make boards cross-compiles for ARM and runs the result on emulated cores; make deb makes a package
 # make vm    boots an arm64 machine, emulated, with the package: the service under a real systemd, a reboot, the console from outside
 # make bench what is measured, into docs/bench.md; never a test. It wants a quiet machine
@@ -13,7 +14,7 @@ ifeq ($(shell getconf LONG_BIT),32)
 export CARGO_PROFILE_RELEASE_OPT_LEVEL = s
 endif
 
-.PHONY: run build console soak explore test test-rust test-client test-browser test-schema test-crate test-tools lint bench boards boards-light deb tarballs vm screenshot clean
+.PHONY: run build console soak explore test test-rust test-client test-browser test-schema test-crate test-tools lint format bench boards boards-light deb tarballs vm screenshot clean
 
 run: console
 	$(CARGO) run --locked --profile quick
@@ -64,10 +65,15 @@ lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+	tests/biome
 	tests/check-files
-	tests/check-budgets
+	tests/check-budgets.mjs
 	for folder in benches fuzz tests/skyway_crate; do (cd $$folder && $(CARGO) metadata --locked --format-version 1 > /dev/null) || exit 1; done
 	if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; fi
+
+format:
+	$(CARGO) fmt
+	tests/biome --write
 
 bench: console
 	tests/install bench
@@ -115,4 +121,4 @@ screenshot: test-tools console
 
 clean:
 	$(CARGO) clean
-	rm -rf tests/browser/node_modules tests/browser/output web/*/node_modules web/*/dist
+	rm -rf tests/*/node_modules tests/browser/output web/*/node_modules web/*/dist

@@ -1,9 +1,10 @@
-// The same servers with Chromium as the client, as users have it: round trip and bulk both ways. `--store` writes docs/bench.md.
+// The same servers with Chromium as the client, as users have it: round trip and bulk both ways. `--store`
+// writes docs/bench.md.
+import { chromium } from '../tests/browser/lib/browsers.js';
 import { circumstances, store, table, version } from './lib/report.mjs';
 import { built, servers } from './lib/server.mjs';
 import { median } from './lib/statistics.mjs';
 
-const { chromium } = await import('../tests/browser/lib/browsers.js');
 const [ROUNDS, ECHOES, MEGABYTES] = [Number(process.env.ROUNDS ?? 5), 1000, 24];
 const header = circumstances({ thingway: version(built('thingway')), Chromium: version('chromium') });
 
@@ -13,12 +14,23 @@ function client() {
     const peer = new RTCPeerConnection();
     const channel = peer.createDataChannel(label);
     channel.binaryType = 'arraybuffer';
-    const opened = new Promise((done) => { channel.onopen = done; });
+    const opened = new Promise((done) => {
+      channel.onopen = done;
+    });
     await peer.setLocalDescription();
-    await new Promise((done) => { if (peer.iceGatheringState === 'complete') done(); else peer.onicegatheringstatechange = () => peer.iceGatheringState === 'complete' && done(); });
-    const response = await fetch('/sessions', { method: 'POST', headers: { 'Content-Type': 'application/sdp' }, body: peer.localDescription.sdp });
+    await new Promise((done) => {
+      if (peer.iceGatheringState === 'complete') done();
+      else peer.onicegatheringstatechange = () => peer.iceGatheringState === 'complete' && done();
+    });
+    const response = await fetch('/sessions', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/sdp' },
+      body: peer.localDescription.sdp,
+    });
     // One path for all of them: thingway has addresses of which Chromium would prefer another.
-    const sdp = (await response.text()).replace(/^a=candidate:.*\r\n/gm, (line) => (line.includes(' 127.0.0.1 ') ? line : ''));
+    const sdp = (await response.text()).replace(/^a=candidate:.*\r\n/gm, (line) =>
+      line.includes(' 127.0.0.1 ') ? line : '',
+    );
     await peer.setRemoteDescription({ type: 'answer', sdp });
     await opened;
     return { peer, channel };
@@ -30,7 +42,9 @@ function client() {
     for (let n = -10; n < count / 10; n++) {
       const began = performance.now();
       for (let m = 0; m < 10; m++) {
-        const back = new Promise((done) => { channel.onmessage = done; });
+        const back = new Promise((done) => {
+          channel.onmessage = done;
+        });
         channel.send(new Uint8Array(64));
         await back;
       }
@@ -49,11 +63,14 @@ function client() {
   };
   window.down = async (count, size) => {
     const { peer, channel } = await window.open('source');
-    const run = (messages) => new Promise((done) => {
-      let left = messages * size;
-      channel.onmessage = ({ data }) => { if ((left -= data.byteLength) <= 0) done(); };
-      channel.send(`send ${size} ${messages}`);
-    });
+    const run = (messages) =>
+      new Promise((done) => {
+        let left = messages * size;
+        channel.onmessage = ({ data }) => {
+          if ((left -= data.byteLength) <= 0) done();
+        };
+        channel.send(`send ${size} ${messages}`);
+      });
     return timed(peer, run, count);
   };
   window.up = async (count, size) => {
@@ -61,9 +78,14 @@ function client() {
     const message = new Uint8Array(size);
     channel.bufferedAmountLowThreshold = 1 << 17;
     const run = async (messages) => {
-      const done = new Promise((answer) => { channel.onmessage = ({ data }) => answer(data); });
+      const done = new Promise((answer) => {
+        channel.onmessage = ({ data }) => answer(data);
+      });
       for (let sent = 0; sent < messages; sent++) {
-        if (channel.bufferedAmount > 1 << 18) await new Promise((low) => { channel.onbufferedamountlow = low; });
+        if (channel.bufferedAmount > 1 << 18)
+          await new Promise((low) => {
+            channel.onbufferedamountlow = low;
+          });
         channel.send(message);
       }
       channel.send('end');
@@ -78,7 +100,7 @@ const names = Object.keys(servers);
 const results = Object.fromEntries(names.map((name) => [name, []]));
 const afters = [];
 const size = 16384;
-const count = Math.round(MEGABYTES * 1e6 / size);
+const count = Math.round((MEGABYTES * 1e6) / size);
 const bytes = count * size;
 try {
   for (let round = 0; round < ROUNDS; round++) {
@@ -86,14 +108,21 @@ try {
       const server = await servers[name](false);
       const browser = await chromium({ after: (end) => afters.push(end) });
       const page = await browser.newPage();
-      await page.route(`${server.url}/client`, (route) => route.fulfill({ contentType: 'text/html', body: '<!doctype html>' }), { times: 1 });
+      await page.route(
+        `${server.url}/client`,
+        (route) => route.fulfill({ contentType: 'text/html', body: '<!doctype html>' }),
+        { times: 1 },
+      );
       await page.goto(`${server.url}/client`);
       await page.evaluate(client);
       const times = await page.evaluate((echoes) => window.echo(echoes), ECHOES);
       const bulk = async (way) => {
         const cpu = server.cpu();
-        const took = await page.evaluate(([which, messages, long]) => window[which](messages, long), [way, count, size]);
-        return { rate: bytes / took / 1000, cpu: (server.cpu() - cpu) / bytes * 1000 };
+        const took = await page.evaluate(
+          ([which, messages, long]) => window[which](messages, long),
+          [way, count, size],
+        );
+        return { rate: bytes / took / 1000, cpu: ((server.cpu() - cpu) / bytes) * 1000 };
       };
       results[name].push({ echo: median(times), down: await bulk('down'), up: await bulk('up') });
       console.error(name, JSON.stringify(results[name].at(-1)));
@@ -119,7 +148,13 @@ const rows = [
   row('16 KiB messages from the page', ({ up }) => up.rate, rate),
   row('the same: processor time per MB', ({ up }) => up.cpu, milli),
 ];
-const lines = [header, '', `Medians of ${ROUNDS} rounds, a new browser for each.`, '', ...table(['', ...names, ...names.slice(1).map((name) => `to ${name}`)], rows)];
+const lines = [
+  header,
+  '',
+  `Medians of ${ROUNDS} rounds, a new browser for each.`,
+  '',
+  ...table(['', ...names, ...names.slice(1).map((name) => `to ${name}`)], rows),
+];
 console.log(lines.join('\n'));
 if (process.argv.includes('--store')) store('Chromium', lines);
 process.exit(0);

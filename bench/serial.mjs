@@ -1,5 +1,6 @@
-// A serial line: 64 B to a device that echoes and back, and a line's full rate both ways, through thingway's DataChannel and
-// through ser2net's TCP. The device is a pseudo-terminal behind which socat runs `cat`; both servers take what they take by default.
+// A serial line: 64 B to a device that echoes and back, and a line's full rate both ways, through thingway's
+// DataChannel and through ser2net's TCP. The device is a pseudo-terminal behind which socat runs `cat`; both
+// servers take what they take by default.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -19,9 +20,11 @@ const ended = [];
 
 async function device(name) {
   const path = join(directory, name);
-  const socat = spawn('taskset', ['-c', '1', 'socat', `PTY,link=${path},raw,echo=0`, 'EXEC:cat'], { stdio: 'ignore' });
+  const socat = spawn('taskset', ['-c', '1', 'socat', `PTY,link=${path},raw,echo=0`, 'EXEC:cat'], {
+    stdio: 'ignore',
+  });
   ended.push(() => socat.kill('SIGKILL'));
-  for (const end = Date.now() + 5000; !existsSync(path);) {
+  for (const end = Date.now() + 5000; !existsSync(path); ) {
     if (Date.now() > end) throw new Error('socat makes no pseudo-terminal');
     await sleep(20);
   }
@@ -33,12 +36,16 @@ async function roundTrips(server, send, listen) {
   const message = Buffer.alloc(SIZE, 0x55);
   const times = [];
   let [got, heard] = [0, () => {}];
-  listen((data) => { if ((got += data.length) >= SIZE) heard(); });
+  listen((data) => {
+    if ((got += data.length) >= SIZE) heard();
+  });
   let cpu = 0;
   for (let n = -50; n < MESSAGES; n++) {
     if (n === 0) cpu = server.cpu();
     got = 0;
-    const back = new Promise((done) => { heard = done; });
+    const back = new Promise((done) => {
+      heard = done;
+    });
     const began = performance.now();
     send(message);
     await back;
@@ -47,17 +54,23 @@ async function roundTrips(server, send, listen) {
   return { p50: median(times), p99: quantile(times, 0.99), cpu: (server.cpu() - cpu) / MESSAGES };
 }
 
-/** Bytes at a line's full rate to a device that echoes them, for `SECONDS`: how many came back, and ms of processor for each MB. */
+/**
+ * Bytes at a line's full rate to a device that echoes them, for `SECONDS`: how many came back, and ms of
+ * processor for each MB.
+ */
 async function sustained(server, rate, send, listen) {
   let [sent, came] = [0, 0];
-  listen((data) => { came += data.length; });
+  listen((data) => {
+    came += data.length;
+  });
   const [cpu, began] = [server.cpu(), performance.now()];
   for (let due = 0; due < rate * SECONDS; await sleep(5)) {
-    due = Math.min(rate * SECONDS, Math.floor(rate * (performance.now() - began) / 1000));
-    for (; sent < due; sent += Math.min(1000, due - sent)) send(Buffer.alloc(Math.min(1000, due - sent), sent));
+    due = Math.min(rate * SECONDS, Math.floor((rate * (performance.now() - began)) / 1000));
+    for (; sent < due; sent += Math.min(1000, due - sent))
+      send(Buffer.alloc(Math.min(1000, due - sent), sent));
   }
   for (let rest = 0; came < sent && rest < 40; rest++) await sleep(50);
-  return { arrived: 100 * came / sent, cpu: (server.cpu() - cpu) / sent * 1000 };
+  return { arrived: (100 * came) / sent, cpu: ((server.cpu() - cpu) / sent) * 1000 };
 }
 
 /** All that is measured of one of the two. */
@@ -69,25 +82,47 @@ async function measure(server, send, listen) {
 
 const candidates = {
   async thingway(path) {
-    const server = await Server.start('thingway', 'http://127.0.0.1:7401', (config) => [built('thingway'), '--config', config],
-      { config: `[http]\nlisten = ["127.0.0.1:7401"]\n[[endpoint]]\nname = "tty"\nkind = "serial"\npath = "${path}"\nbaud = 115200\n` });
+    const server = await Server.start(
+      'thingway',
+      'http://127.0.0.1:7401',
+      (config) => [built('thingway'), '--config', config],
+      {
+        config: `[http]\nlisten = ["127.0.0.1:7401"]\n[[endpoint]]\nname = "tty"\nkind = "serial"\npath = "${path}"\nbaud = 115200\n`,
+      },
+    );
     const peer = await Peer.connect(server.url, 'tty');
     await sleep(300);
-    const result = await measure(server, (data) => peer.channel.sendMessageBinary(data), (take) => peer.channel.onMessage(take));
+    const result = await measure(
+      server,
+      (data) => peer.channel.sendMessageBinary(data),
+      (take) => peer.channel.onMessage(take),
+    );
     peer.close();
     await server.stop();
     return result;
   },
   async ser2net(path) {
     const config = join(directory, 'ser2net.yaml');
-    writeFileSync(config, `connection: &arm\n  accepter: tcp,127.0.0.1,7420\n  connector: serialdev,${path},115200n81,local\n`);
-    const child = spawn('taskset', ['-c', CORE, 'ser2net', '-n', '-u', '-c', config], { stdio: 'ignore', env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` } });
+    writeFileSync(
+      config,
+      `connection: &arm\n  accepter: tcp,127.0.0.1,7420\n  connector: serialdev,${path},115200n81,local\n`,
+    );
+    const child = spawn('taskset', ['-c', CORE, 'ser2net', '-n', '-u', '-c', config], {
+      stdio: 'ignore',
+      env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` },
+    });
     ended.push(() => child.kill('SIGKILL'));
     await sleep(500);
     const socket = net.connect(7420, '127.0.0.1').setNoDelay();
     await once(socket, 'connect');
     await sleep(300);
-    const result = await measure({ cpu: () => cpuOf(child.pid) }, (data) => socket.write(data), (take) => { socket.removeAllListeners('data').on('data', take); });
+    const result = await measure(
+      { cpu: () => cpuOf(child.pid) },
+      (data) => socket.write(data),
+      (take) => {
+        socket.removeAllListeners('data').on('data', take);
+      },
+    );
     socket.destroy();
     child.kill('SIGKILL');
     await once(child, 'exit');
@@ -99,7 +134,8 @@ const header = circumstances({ thingway: version(built('thingway')) });
 const results = Object.fromEntries(Object.keys(candidates).map((name) => [name, []]));
 try {
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [name, run] of Object.entries(candidates)) results[name].push(await run(await device(`${name}-${round}`)));
+    for (const [name, run] of Object.entries(candidates))
+      results[name].push(await run(await device(`${name}-${round}`)));
   }
 } finally {
   for (const end of ended) end();
@@ -107,16 +143,40 @@ try {
 }
 const of = (name, key) => median(results[name].map((result) => result[key]));
 const micro = (value) => `${value.toFixed(0)} µs`;
-const rows = [['there and back: median', 'p50'], ['the same: 99 of 100', 'p99'], ['the same: processor time', 'cpu']]
-  .map(([words, key]) => [words, micro(of('thingway', key)), micro(of('ser2net', key)), (of('thingway', key) / of('ser2net', key)).toFixed(2)]);
+const rows = [
+  ['there and back: median', 'p50'],
+  ['the same: 99 of 100', 'p99'],
+  ['the same: processor time', 'cpu'],
+].map(([words, key]) => [
+  words,
+  micro(of('thingway', key)),
+  micro(of('ser2net', key)),
+  (of('thingway', key) / of('ser2net', key)).toFixed(2),
+]);
 const per = (name, baud, key) => median(results[name].map((result) => result[baud][key]));
 for (const baud of BAUDS) {
   const share = (name) => `${per(name, baud, 'arrived').toFixed(1)} %`;
   const cost = (name) => `${per(name, baud, 'cpu').toFixed(0)} ms`;
-  rows.push([`${baud.toLocaleString('en')} baud both ways: came back`, share('thingway'), share('ser2net'), '–']);
-  rows.push(['the same: processor time per MB', cost('thingway'), cost('ser2net'), (per('thingway', baud, 'cpu') / per('ser2net', baud, 'cpu')).toFixed(2)]);
+  rows.push([
+    `${baud.toLocaleString('en')} baud both ways: came back`,
+    share('thingway'),
+    share('ser2net'),
+    '–',
+  ]);
+  rows.push([
+    'the same: processor time per MB',
+    cost('thingway'),
+    cost('ser2net'),
+    (per('thingway', baud, 'cpu') / per('ser2net', baud, 'cpu')).toFixed(2),
+  ]);
 }
-const lines = [header, '', `Medians of ${ROUNDS} rounds of ${MESSAGES} messages.`, '', ...table(['', 'thingway', 'ser2net', 'ratio'], rows)];
+const lines = [
+  header,
+  '',
+  `Medians of ${ROUNDS} rounds of ${MESSAGES} messages.`,
+  '',
+  ...table(['', 'thingway', 'ser2net', 'ratio'], rows),
+];
 console.log(lines.join('\n'));
 store('serial', lines);
 process.exit(0);

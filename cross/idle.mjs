@@ -1,42 +1,66 @@
-// What a daemon costs that has started and does nothing: `node cross/idle.mjs PROGRAM [WORDS…]`. Prints, as JSON, kB of RAM (`rss`, and of it `anonymous`)
-// and the milliseconds of processor time until it listens (`start`). Where an emulator runs it, its own memory is left out.
+// What a daemon costs that has started and does nothing: `node cross/idle.mjs PROGRAM [WORDS…]` prints it as
+// JSON. Where an emulator runs the daemon, the emulator's own memory is left out.
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+import { median } from '../bench/lib/statistics.mjs';
+import { plainEnvironment, temporaryDirectory } from '../tests/browser/lib/daemon.js';
 
 /** Where an emulator puts what it emulates, if one is told so. Its own memory is elsewhere. */
 const BASE = 0x100000000000n;
 const END = BASE + (1n << 42n);
 
-const [program, ...words] = process.argv.slice(2);
-const folder = mkdtempSync(join(tmpdir(), 'thingway-idle-'));
-process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-mkdirSync(join(folder, 'run'), { mode: 0o700 });
-writeFileSync(join(folder, 'thingway.toml'), '[[endpoint]]\nname = "demo"\nkind = "demo"\n');
+/**
+ * Returns kB of RAM (`rss`, and of it `anonymous`) and the milliseconds of processor time until the daemon
+ * listens (`start`): medians of five starts.
+ */
+export async function idle(program, words = []) {
+  const folder = temporaryDirectory();
+  mkdirSync(join(folder, 'run'), { mode: 0o700 });
+  writeFileSync(join(folder, 'thingway.toml'), '[[endpoint]]\nname = "demo"\nkind = "demo"\n');
+  // The first start makes the identity, which no later one does.
+  await start(folder, program, words);
+  const runs = [];
+  for (let n = 0; n < 5; n += 1) runs.push(await start(folder, program, words));
+  const middle = (name) => median(runs.map((run) => run[name]));
+  return { start: Math.round(middle('start')), rss: middle('rss'), anonymous: middle('anonymous') };
+}
 
 /** Milliseconds that it has been on a processor. */
 const spent = (pid) => Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1e6;
 
-// What the tests are told is no key of a configuration.
-const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('THINGWAY')));
-
-async function start() {
-  const child = spawn(program, [...words, '--config', join(folder, 'thingway.toml'), '--listen', '127.0.0.1:0'], {
-    env: { ...inherited, XDG_STATE_HOME: folder, XDG_RUNTIME_DIR: join(folder, 'run'), QEMU_GUEST_BASE: `0x${BASE.toString(16)}` },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+async function start(folder, program, words) {
+  const child = spawn(
+    program,
+    [...words, '--config', join(folder, 'thingway.toml'), '--listen', '127.0.0.1:0'],
+    {
+      env: {
+        ...plainEnvironment(),
+        XDG_STATE_HOME: folder,
+        XDG_RUNTIME_DIR: join(folder, 'run'),
+        QEMU_GUEST_BASE: `0x${BASE.toString(16)}`,
+      },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    },
+  );
   await new Promise((resolve, reject) => {
-    child.stderr.setEncoding('utf8').on('data', (text) => { if (text.includes('listening on http')) resolve(); });
+    child.stderr.setEncoding('utf8').on('data', (text) => {
+      if (text.includes('listening on http')) resolve();
+    });
     child.on('exit', (code) => reject(new Error(`it ended with ${code}`)));
   });
   const cost = spent(child.pid);
   // Until nothing is done any more.
-  for (let before = -1, now = cost; now - before > 1; [before, now] = [now, spent(child.pid)]) await sleep(500);
+  for (let before = -1, now = cost; now - before > 1; [before, now] = [now, spent(child.pid)])
+    await sleep(500);
   const memory = resident(readFileSync(`/proc/${child.pid}/smaps`, 'utf8'));
   child.removeAllListeners('exit');
-  const ended = new Promise((resolve) => { child.on('exit', resolve); });
+  const ended = new Promise((resolve) => {
+    child.on('exit', resolve);
+  });
   child.kill();
   await ended;
   return { start: cost, ...memory };
@@ -56,9 +80,7 @@ function resident(smaps) {
   return { rss: sum('Rss'), anonymous: sum('Anonymous') };
 }
 
-// The first start makes the identity, which no later one does.
-await start();
-const runs = [];
-for (let n = 0; n < 5; n += 1) runs.push(await start());
-const median = (name) => runs.map((run) => run[name]).sort((a, b) => a - b)[2];
-console.log(JSON.stringify({ start: Math.round(median('start')), rss: median('rss'), anonymous: median('anonymous') }));
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [program, ...words] = process.argv.slice(2);
+  console.log(JSON.stringify(await idle(program, words)));
+}

@@ -1,5 +1,6 @@
-// Which release profile: builds some, and says what each weighs and what it costs. `node cross/profiles.mjs [--store] [NAME…]`, about ten
-// minutes each on two cores; wanted: valgrind. `--store` writes the lines of those into cross/sizes.md.
+// Which release profile: builds some, and says what each weighs and what it costs. `node cross/profiles.mjs
+// [--store] [NAME…]`, about ten minutes each on two cores; wanted: valgrind. `--store` writes the lines of
+// those into cross/sizes.md.
 import { spawnSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -17,13 +18,29 @@ const CANDIDATES = {
   s: ['all for size', ['profile.release.opt-level="s"', C]],
   z: ['all for the smallest size', ['profile.release.opt-level="z"', C]],
   3: ['all for speed', ['profile.release.opt-level=3']],
-  route: ['the way of a message for speed, all else for size', ['profile.release.opt-level="s"', C, ...fast(ROUTE, 3)]],
+  route: [
+    'the way of a message for speed, all else for size',
+    ['profile.release.opt-level="s"', C, ...fast(ROUTE, 3)],
+  ],
 };
-const PATHS = ['tty to message, 200 B', 'message to tty, 200 B', 'demux, 16 sessions', 'HTTP request', 'connect'];
+const PATHS = [
+  'tty to message, 200 B',
+  'message to tty, 200 B',
+  'demux, 16 sessions',
+  'HTTP request',
+  'connect',
+];
 
 /** Runs cargo for a candidate. */
 function cargo(directory, words, settings) {
-  const all = ['build', '--locked', ...words, '--target-dir', folder, ...settings.flatMap((setting) => ['--config', setting])];
+  const all = [
+    'build',
+    '--locked',
+    ...words,
+    '--target-dir',
+    folder,
+    ...settings.flatMap((setting) => ['--config', setting]),
+  ];
   const { status } = spawnSync('cargo', all, { cwd: `${root}${directory}`, stdio: 'inherit' });
   if (status !== 0) process.exit(status ?? 1);
 }

@@ -1,5 +1,6 @@
-// Around the virtual machine of packaging/vm: starts it, has the far end of its serial adapter in hand and the console in a Chromium,
-// and does what vm-probe inside asks for. `node packaging/vm-host.mjs ARCHITECTURE FOLDER KERNEL COMMAND-LINE`
+// Around the virtual machine of packaging/vm: starts it, has the far end of its serial adapter in hand and
+// the console in a Chromium, and does what vm-probe inside asks for. `node packaging/vm-host.mjs ARCHITECTURE
+// FOLDER KERNEL COMMAND-LINE`
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, rmSync } from 'node:fs';
@@ -16,36 +17,86 @@ const machines = {
   arm64: ['qemu-system-aarch64', '-M', 'virt', '-cpu', 'cortex-a72'],
 };
 const file = (name) => `${folder}/${name}`;
-const adapter = { driver: 'usb-serial', id: 'adapter', bus: 'usb.0', chardev: 'line', serial: 'TW1', 'always-plugged': true };
+const adapter = {
+  driver: 'usb-serial',
+  id: 'adapter',
+  bus: 'usb.0',
+  chardev: 'line',
+  serial: 'TW1',
+  'always-plugged': true,
+};
 // An emulated board beside a browser on two cores takes its time.
 const patience = 180000;
 
 for (const name of ['console.log', 'trace.log', 'monitor', 'line']) rmSync(file(name), { force: true });
 const [program, ...kind] = machines[architecture];
-const qemu = spawn(program, [
-  ...kind, '-smp', '2', '-m', '1536', '-nodefaults', '-display', 'none', '-serial', `file:${file('console.log')}`,
-  '-kernel', kernel, '-initrd', file('initrd.zst'), '-append', words,
-  '-netdev', 'tap,id=net,ifname=cable,script=no,downscript=no', '-device', 'virtio-net-pci,netdev=net,romfile=',
-  '-drive', `file=${file('disk')},if=none,id=disk,format=raw`, '-device', 'virtio-blk-pci,drive=disk',
-  '-chardev', `socket,id=line,path=${file('line')},server=on,wait=off`, '-device', 'qemu-xhci,id=usb', '-device', JSON.stringify(adapter),
-  '-qmp', `unix:${file('monitor')},server=on,wait=off`, '-trace', 'usb_serial_*', '-D', file('trace.log'),
-], { stdio: 'inherit' });
+const qemu = spawn(
+  program,
+  [
+    ...kind,
+    '-smp',
+    '2',
+    '-m',
+    '1536',
+    '-nodefaults',
+    '-display',
+    'none',
+    '-serial',
+    `file:${file('console.log')}`,
+    '-kernel',
+    kernel,
+    '-initrd',
+    file('initrd.zst'),
+    '-append',
+    words,
+    '-netdev',
+    'tap,id=net,ifname=cable,script=no,downscript=no',
+    '-device',
+    'virtio-net-pci,netdev=net,romfile=',
+    '-drive',
+    `file=${file('disk')},if=none,id=disk,format=raw`,
+    '-device',
+    'virtio-blk-pci,drive=disk',
+    '-chardev',
+    `socket,id=line,path=${file('line')},server=on,wait=off`,
+    '-device',
+    'qemu-xhci,id=usb',
+    '-device',
+    JSON.stringify(adapter),
+    '-qmp',
+    `unix:${file('monitor')},server=on,wait=off`,
+    '-trace',
+    'usb_serial_*',
+    '-D',
+    file('trace.log'),
+  ],
+  { stdio: 'inherit' },
+);
 const ended = once(qemu, 'exit');
 const endings = [];
 process.on('exit', () => qemu.kill());
 for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => process.exit(1));
 
 async function connect(name) {
-  return until(`${name} is there`, async () => {
-    const socket = net.connect(file(name));
-    await once(socket, 'connect');
-    return socket;
-  }, patience);
+  return until(
+    `${name} is there`,
+    async () => {
+      const socket = net.connect(file(name));
+      await once(socket, 'connect');
+      return socket;
+    },
+    patience,
+  );
 }
 
 /** The far end of the serial line. */
 const line = { socket: await connect('line'), received: '' };
-line.socket.setEncoding('utf8').on('data', (text) => { line.received += text; }).on('error', () => {});
+line.socket
+  .setEncoding('utf8')
+  .on('data', (text) => {
+    line.received += text;
+  })
+  .on('error', () => {});
 
 /** QEMU's monitor (QMP): one command after the other. */
 const monitor = await connect('monitor');
@@ -63,10 +114,17 @@ async function command(execute, options) {
 }
 await command('qmp_capabilities');
 
-/** What the adapter was told of DTR: FTDI's request 1 has the level in bit 0 and in bit 8 whether it is meant. */
+/**
+ * What the adapter was told of DTR: FTDI's request 1 has the level in bit 0 and in bit 8 whether it is meant.
+ */
 function dtr() {
-  const requests = readFileSync(file('trace.log'), 'utf8').matchAll(/usb_serial_handle_control .* control 0x4001, value 0x([0-9a-f]+)/g);
-  return [...requests].map(([, value]) => parseInt(value, 16)).filter((value) => value & 0x100).map((value) => (value & 1 ? 'up' : 'down'));
+  const requests = readFileSync(file('trace.log'), 'utf8').matchAll(
+    /usb_serial_handle_control .* control 0x4001, value 0x([0-9a-f]+)/g,
+  );
+  return [...requests]
+    .map(([, value]) => parseInt(value, 16))
+    .filter((value) => value & 0x100)
+    .map((value) => (value & 1 ? 'up' : 'down'));
 }
 
 let boots = 0;
@@ -77,14 +135,19 @@ const requests = {
   boot: () => boots,
   unplug: () => command('device_del', { id: 'adapter' }),
   plug: () => command('device_add', adapter),
-  mark: () => { marked = dtr().length; },
+  mark: () => {
+    marked = dtr().length;
+  },
   /** Whether DTR has gone so since the mark, and no other way. */
   dtr: (...expected) => {
     const seen = dtr().slice(marked);
     if (String(seen) !== String(expected)) throw new Error(`DTR has gone: ${seen.join(' ') || 'nowhere'}`);
   },
   open: async (url) => {
-    const browser = await chromium({ after: (end) => endings.push(end) }, { ignoreHTTPSErrors: true, timeout: patience });
+    const browser = await chromium(
+      { after: (end) => endings.push(end) },
+      { ignoreHTTPSErrors: true, timeout: patience },
+    );
     const { origin, hash } = new URL(url);
     page = await Console.open(browser, origin, hash);
     await page.row('line').locator('button').click({ timeout: patience });
@@ -95,13 +158,22 @@ const requests = {
     await page.isOpen('line', patience);
     await page.connected(patience);
     await page.send('line', `${word} to the line`);
-    await until('what was typed is at the line', () => line.received.includes(`${word} to the line\n`), patience);
+    await until(
+      'what was typed is at the line',
+      () => line.received.includes(`${word} to the line\n`),
+      patience,
+    );
     line.socket.write(`${word} from the line\r\n`);
     await page.shows('line', `${word} from the line`, patience);
   },
-  faultless: () => { if (page.errors.length > 0) throw new Error(page.errors.join('; ')); },
+  faultless: () => {
+    if (page.errors.length > 0) throw new Error(page.errors.join('; '));
+  },
 };
 
+// vm-probe says one thing a line, and the first word says what it is: `?` a request, to which one line is the
+// answer; `ok` or `FAILED` and a check; `|` a row of the table that is stored; `=== end` that it has run to
+// its end.
 let faults = 0;
 let finished = false;
 const figures = [];
@@ -117,7 +189,12 @@ function serve(socket) {
       return console.log(text);
     }
     const [name, ...options] = text.slice(2).split(' ').filter(Boolean);
-    const answer = await Promise.resolve().then(() => requests[name](...options)).then((said) => `yes ${said ?? ''}`, (error) => `no ${error.message.replaceAll('\n', ' | ')}`);
+    const answer = await Promise.resolve()
+      .then(() => requests[name](...options))
+      .then(
+        (said) => `yes ${said ?? ''}`,
+        (error) => `no ${error.message.replaceAll('\n', ' | ')}`,
+      );
     socket.write(`${answer}\n`);
   });
 }

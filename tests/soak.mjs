@@ -1,9 +1,9 @@
-// The real daemon for a long time: `node tests/soak.mjs cycles COUNT` or `memory SECONDS`, after `cargo build --release`. It fails if the
-// daemon keeps memory, descriptors or anything else of sessions that have ended.
-import { readFileSync, readdirSync } from 'node:fs';
+// The real daemon for a long time: `node tests/soak.mjs cycles COUNT` or `memory SECONDS`, after `cargo build
+// --release`. It fails if the daemon keeps memory, descriptors or anything else of sessions that have ended.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Peer } from '../bench/lib/peer.mjs';
 import { Server, built } from '../bench/lib/server.mjs';
+import { median } from '../bench/lib/statistics.mjs';
 
 const [what, amount] = [process.argv[2], Number(process.argv[3])];
 const url = 'http://127.0.0.1:8391';
@@ -11,37 +11,55 @@ const config = '[http]\nlisten = ["127.0.0.1:8391"]\n[[endpoint]]\nname = "echo"
 // A few pages of the heap come and go; a kilobyte kept of each session would be ten times as much.
 const SLACK = 1024; // kB
 
-const server = await Server.start('thingway', url, (path) => [built('thingway'), '--config', path], { config });
-const resident = () => Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))[1]);
-const descriptors = () => readdirSync(`/proc/${server.pid}/fd`).length;
-const metric = async (name) => Number((await (await fetch(`${url}/metrics`, { headers: { Connection: 'close' } })).text()).match(new RegExp(`^thingway_${name} (\\d+)`, 'm'))?.[1]);
+const server = await Server.start('thingway', url, (path) => [built('thingway'), '--config', path], {
+  config,
+});
+const metric = async (name) =>
+  Number(
+    (await (await fetch(`${url}/metrics`, { headers: { Connection: 'close' } })).text()).match(
+      new RegExp(`^thingway_${name} (\\d+)`, 'm'),
+    )?.[1],
+  );
 const faults = [];
-const check = (holds, sentence) => { if (!holds) faults.push(sentence); };
+const check = (holds, sentence) => {
+  if (!holds) faults.push(sentence);
+};
 
 /** One message there and back. */
-const echo = (peer, text) => new Promise((done, fail) => {
-  const late = setTimeout(() => fail(new Error('no echo within a minute')), 60000);
-  peer.channel.onMessage((message) => { clearTimeout(late); done(message); });
-  peer.channel.sendMessage(text);
-});
+const echo = (peer, text) =>
+  new Promise((done, fail) => {
+    const late = setTimeout(() => fail(new Error('no echo within a minute')), 60000);
+    peer.channel.onMessage((message) => {
+      clearTimeout(late);
+      done(message);
+    });
+    peer.channel.sendMessage(text);
+  });
 
 async function cycles(count) {
   const warm = Math.ceil(count / 10);
   let before;
   for (let n = 0; n < count; n++) {
-    if (n === warm) before = { memory: resident(), descriptors: descriptors() };
+    if (n === warm) before = { memory: server.resident(), descriptors: server.descriptors() };
     const peer = await Peer.connect(url, 'echo');
     const text = `cycle ${n}`;
     check(String(await echo(peer, text)) === text, `cycle ${n}: another answer`);
     peer.close();
-    if (n % 500 === 499) console.log(`${n + 1} cycles: ${resident()} kB, ${descriptors()} descriptors`);
+    if (n % 500 === 499)
+      console.log(`${n + 1} cycles: ${server.resident()} kB, ${server.descriptors()} descriptors`);
   }
-  for (let tries = 0; await metric('sessions') > 0 && tries < 600; tries++) await sleep(100);
-  check(await metric('sessions') === 0, `${await metric('sessions')} sessions are left`);
-  check(resident() <= before.memory + SLACK, `memory grew from ${before.memory} to ${resident()} kB`);
-  for (let tries = 0; descriptors() > before.descriptors && tries < 600; tries++) await sleep(100);
-  check(descriptors() <= before.descriptors, `descriptors grew from ${before.descriptors} to ${descriptors()}`);
-  check(await metric('sessions_created_total') >= count, 'not all sessions were made');
+  for (let tries = 0; (await metric('sessions')) > 0 && tries < 600; tries++) await sleep(100);
+  check((await metric('sessions')) === 0, `${await metric('sessions')} sessions are left`);
+  check(
+    server.resident() <= before.memory + SLACK,
+    `memory grew from ${before.memory} to ${server.resident()} kB`,
+  );
+  for (let tries = 0; server.descriptors() > before.descriptors && tries < 600; tries++) await sleep(100);
+  check(
+    server.descriptors() <= before.descriptors,
+    `descriptors grew from ${before.descriptors} to ${server.descriptors()}`,
+  );
+  check((await metric('sessions_created_total')) >= count, 'not all sessions were made');
 }
 
 async function memory(seconds) {
@@ -53,12 +71,11 @@ async function memory(seconds) {
   });
   const samples = [];
   while (Date.now() < end) {
-    samples.push(resident());
+    samples.push(server.resident());
     await sleep(Math.max(100, seconds * 10));
   }
   await Promise.all(busy);
   const tenth = Math.ceil(samples.length / 10);
-  const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
   // The first tenth is for caches to fill.
   const [early, late] = [median(samples.slice(tenth, 2 * tenth)), median(samples.slice(-tenth))];
   console.log(`${messages} messages in ${seconds} s: ${early} kB early, ${late} kB late`);
@@ -70,7 +87,7 @@ if (!(amount > 0) || !(what === 'cycles' || what === 'memory')) {
   process.exit(2);
 }
 await (what === 'cycles' ? cycles(amount) : memory(amount));
-check(await metric('sessions_panicked_total') === 0, 'a session met a bug');
+check((await metric('sessions_panicked_total')) === 0, 'a session met a bug');
 await server.stop();
 for (const fault of faults) console.error(fault);
 console.log(`${faults.length ? 0 : 1} passed, ${faults.length ? 1 : 0} failed`);

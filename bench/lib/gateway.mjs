@@ -11,13 +11,23 @@ export const agent = new http.Agent({ keepAlive: true, maxSockets: 8 });
 export function call(server, method, path, body) {
   const text = body === undefined ? '' : JSON.stringify(body);
   return new Promise((done, fail) => {
-    const request = http.request(server.url + path, { method, agent, headers: { 'Content-Length': Buffer.byteLength(text) } }, (response) => {
-      let answer = '';
-      response.setEncoding('utf8').on('data', (piece) => { answer += piece; }).on('end', () => {
-        if (response.statusCode >= 300) fail(new Error(`${method} ${path}: ${response.statusCode} ${answer}`));
-        else done(answer && JSON.parse(answer));
-      });
-    });
+    const request = http.request(
+      server.url + path,
+      { method, agent, headers: { 'Content-Length': Buffer.byteLength(text) } },
+      (response) => {
+        let answer = '';
+        response
+          .setEncoding('utf8')
+          .on('data', (piece) => {
+            answer += piece;
+          })
+          .on('end', () => {
+            if (response.statusCode >= 300)
+              fail(new Error(`${method} ${path}: ${response.statusCode} ${answer}`));
+            else done(answer && JSON.parse(answer));
+          });
+      },
+    );
     request.on('error', fail).end(text);
   });
 }
@@ -25,12 +35,16 @@ export function call(server, method, path, body) {
 export class RestPeer {
   static async create(server, name) {
     const peer = Object.assign(new RestPeer(), { server, name });
-    peer.token = (await call(server, 'POST', '/peers', { key: 'any', domain: 'localhost', peer_id: name })).params.token;
+    peer.token = (
+      await call(server, 'POST', '/peers', { key: 'any', domain: 'localhost', peer_id: name })
+    ).params.token;
     await peer.event('OPEN');
     return peer;
   }
 
-  get path() { return `/peers/${this.name}/events?token=${this.token}`; }
+  get path() {
+    return `/peers/${this.name}/events?token=${this.token}`;
+  }
 
   async event(wanted) {
     const event = await call(this.server, 'GET', this.path);
@@ -38,19 +52,33 @@ export class RestPeer {
     return event;
   }
 
-  remove() { return call(this.server, 'DELETE', `/peers/${this.name}?token=${this.token}`); }
+  remove() {
+    return call(this.server, 'DELETE', `/peers/${this.name}?token=${this.token}`);
+  }
 }
 
 /** A connection from one peer to another, open at both ends, fed by a port and redirected to another one. */
 export async function connect(from, to, { redirect } = {}) {
   const { server } = from;
   const data = await call(server, 'POST', '/data', {});
-  const options = { peer_id: from.name, token: from.token, target_id: to.name, params: { data_id: data.data_id }, options: { serialization: 'NONE' } };
-  const { params: { data_connection_id: ours } } = await call(server, 'POST', '/data/connections', options);
-  const { data_params: { data_connection_id: theirs } } = await to.event('CONNECTION');
+  const options = {
+    peer_id: from.name,
+    token: from.token,
+    target_id: to.name,
+    params: { data_id: data.data_id },
+    options: { serialization: 'NONE' },
+  };
+  const {
+    params: { data_connection_id: ours },
+  } = await call(server, 'POST', '/data/connections', options);
+  const {
+    data_params: { data_connection_id: theirs },
+  } = await to.event('CONNECTION');
   if (redirect) {
     const [ip_v4, port] = redirect.split(':');
-    await call(server, 'PUT', `/data/connections/${theirs}`, { redirect_params: { ip_v4, port: Number(port) } });
+    await call(server, 'PUT', `/data/connections/${theirs}`, {
+      redirect_params: { ip_v4, port: Number(port) },
+    });
   }
   for (const id of [ours, theirs]) {
     const event = await call(server, 'GET', `/data/connections/${id}/events`);
@@ -61,7 +89,17 @@ export async function connect(from, to, { redirect } = {}) {
 
 /** Datagrams from a program at a rate; how many were sent. */
 export async function send(to, rate, count, size) {
-  const words = ['-c', '1', built('examples/udp_peer'), 'send', '127.0.0.1:0', to, String(rate), String(count), String(size)];
+  const words = [
+    '-c',
+    '1',
+    built('examples/udp_peer'),
+    'send',
+    '127.0.0.1:0',
+    to,
+    String(rate),
+    String(count),
+    String(size),
+  ];
   const sender = spawn('taskset', words, { stdio: ['ignore', 'pipe', 'inherit'] });
   const [[text]] = await Promise.all([once(sender.stdout.setEncoding('utf8'), 'data'), once(sender, 'exit')]);
   return Number(text);
@@ -81,6 +119,9 @@ export function hold(server, head, until) {
       if (until?.test(got)) done(socket);
       else if (!until) socket.answered = true;
     });
-    socket.on('error', fail).on('close', () => { socket.ended = true; fail(new Error(`closed: ${got}`)); });
+    socket.on('error', fail).on('close', () => {
+      socket.ended = true;
+      fail(new Error(`closed: ${got}`));
+    });
   });
 }

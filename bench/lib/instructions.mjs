@@ -1,4 +1,5 @@
-// What valgrind's callgrind counts of the program `instructions` (benches/): the same at each run of one build.
+// What valgrind's callgrind counts of the program `instructions` (benches/): the same at each run of one
+// build.
 import { execFileSync, spawnSync } from 'node:child_process';
 
 /** The names of all paths. */
@@ -9,7 +10,14 @@ export function instructions(program, name) {
   // A connect is a thousand times as much as the others.
   const [few, many] = name === 'connect' ? [3, 13] : [100, 300];
   const [less, more] = [few, many].map((times) => {
-    const words = ['--tool=callgrind', '--callgrind-out-file=/dev/null', '--toggle-collect=thingway_benches::measured*', program, name, String(times)];
+    const words = [
+      '--tool=callgrind',
+      '--callgrind-out-file=/dev/null',
+      '--toggle-collect=thingway_benches::measured*',
+      program,
+      name,
+      String(times),
+    ];
     const { stderr } = spawnSync('valgrind', words, { encoding: 'utf8' });
     const found = stderr.match(/Collected : (\d+)/);
     if (!found) throw new Error(`${name}: callgrind said nothing\n${stderr}`);

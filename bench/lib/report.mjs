@@ -8,14 +8,19 @@ const root = new URL('../../', import.meta.url);
 /** What the figures of a section were measured with, as one line. */
 export function circumstances(versions) {
   const load = loadavg()[0].toFixed(1);
-  const of = { 'Linux': release(), 'Node.js': process.versions.node, ...versions };
-  const list = Object.entries(of).map(([name, version]) => `${name} ${version}`).join(', ');
+  const of = { Linux: release(), 'Node.js': process.versions.node, ...versions };
+  const list = Object.entries(of)
+    .map(([name, version]) => `${name} ${version}`)
+    .join(', ');
   return `Measured on ${new Date().toISOString().slice(0, 10)}: ${cpus().length} cores of ${cpus()[0].model.trim()}, load ${load} before; ${list}.`;
 }
 
 /** The first line that looks like a version of what a program says of itself. */
 export function version(program, ...words) {
-  const text = execFileSync(program, words.length ? words : ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  const text = execFileSync(program, words.length ? words : ['--version'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   return /\d+(\.\d+)+/.exec(text)?.[0] ?? '?';
 }
 
@@ -50,4 +55,19 @@ export function replace(section, line, document) {
 }
 
 /** A table of Markdown. */
-export const table = (head, rows) => [`| ${head.join(' | ')} |`, `|${head.map(() => '---|').join('')}`, ...rows.map((row) => `| ${row.join(' | ')} |`)];
+export const table = (head, rows) => [
+  `| ${head.join(' | ')} |`,
+  `|${head.map(() => '---|').join('')}`,
+  ...rows.map((row) => `| ${row.join(' | ')} |`),
+];
+
+/** The rows of the table in a section, without its head: what `table` and `store` have written there. */
+export function rows(document, section) {
+  const text = readFileSync(new URL(document, root), 'utf8');
+  const part = text.split(`<!-- ${section} -->`)[1]?.split(`<!-- end of ${section} -->`)[0] ?? '';
+  const lines = part.split('\n').filter((line) => /^\|.*\|$/.test(line));
+  return lines.slice(2).map((line) => {
+    const cells = line.split('|').slice(1, -1);
+    return cells.map((cell) => cell.trim());
+  });
+}

@@ -14,7 +14,10 @@ export async function echo(server, size, count = 4000) {
   let cpu = 0;
   await new Promise((done) => {
     let began;
-    const next = () => { began = performance.now(); peer.channel.sendMessageBinary(message); };
+    const next = () => {
+      began = performance.now();
+      peer.channel.sendMessageBinary(message);
+    };
     let left = count + 500;
     peer.channel.onMessage(() => {
       if (left <= count) times.push((performance.now() - began) * 1000);
@@ -34,19 +37,18 @@ export async function echo(server, size, count = 4000) {
 export async function down(server, megabytes = 64) {
   const peer = await Peer.connect(server.url, 'source');
   const size = 16384;
-  const count = Math.round(megabytes * 1e6 / size);
-  const run = (messages) => new Promise((done) => {
-    let left = messages * size;
-    peer.channel.onMessage((data) => { if ((left -= data.length) <= 0) done(); });
-    peer.channel.sendMessage(`send ${size} ${messages}`);
-  });
-  await run(200);
-  const [cpu, began] = [server.cpu(), performance.now()];
-  await run(count);
-  const took = performance.now() - began;
-  const used = server.cpu() - cpu;
+  const count = Math.round((megabytes * 1e6) / size);
+  const run = (messages) =>
+    new Promise((done) => {
+      let left = messages * size;
+      peer.channel.onMessage((data) => {
+        if ((left -= data.length) <= 0) done();
+      });
+      peer.channel.sendMessage(`send ${size} ${messages}`);
+    });
+  const result = await rated(server, run, count, size);
   peer.close();
-  return { rate: count * size / took / 1000, cpu: used / (count * size / 1e6) };
+  return result;
 }
 
 /** And from it. */
@@ -58,21 +60,32 @@ export async function up(server, megabytes = 64) {
     await peer.send(message, messages);
     peer.channel.sendMessage('end');
     const answer = await done;
-    if (answer !== `done:${messages * message.length}`) throw new Error(`${server.name} lost bytes: ${answer}`);
+    if (answer !== `done:${messages * message.length}`)
+      throw new Error(`${server.name} lost bytes: ${answer}`);
   };
+  const result = await rated(server, run, Math.round((megabytes * 1e6) / message.length), message.length);
+  peer.close();
+  return result;
+}
+
+/**
+ * What `run(count)` achieves with messages of `size`, after a warm-up. MB/s, and microseconds of the server
+ * for each MB.
+ */
+async function rated(server, run, count, size) {
   await run(200);
-  const count = Math.round(megabytes * 1e6 / message.length);
   const [cpu, began] = [server.cpu(), performance.now()];
   await run(count);
   const took = performance.now() - began;
   const used = server.cpu() - cpu;
-  peer.close();
-  return { rate: count * message.length / took / 1000, cpu: used / (count * message.length / 1e6) };
+  return { rate: (count * size) / took / 1000, cpu: used / ((count * size) / 1e6) };
 }
 
 export class Counter {
   constructor() {
-    this.child = spawn('taskset', ['-c', '1', built('examples/udp_peer'), 'count', device.remote], { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.child = spawn('taskset', ['-c', '1', built('examples/udp_peer'), 'count', device.remote], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     this.child.stdout.setEncoding('utf8');
   }
 
@@ -97,7 +110,7 @@ export async function toUdp(server, count = 100000) {
   const message = Buffer.alloc(200, 7);
   const arrived = async (wanted) => {
     let total = await counter.total();
-    for (let last = -1; total < wanted && total !== last;) {
+    for (let last = -1; total < wanted && total !== last; ) {
       last = total;
       await sleep(300);
       total = await counter.total();
@@ -110,35 +123,59 @@ export async function toUdp(server, count = 100000) {
     const [cpu, began] = [server.cpu(), performance.now()];
     await peer.send(message, count);
     const sent = performance.now() - began;
-    const total = await arrived(before + count) - before;
-    return { rate: count / sent * 1000, cpu: (server.cpu() - cpu) / total, lost: 1 - total / count };
+    const total = (await arrived(before + count)) - before;
+    return { rate: (count / sent) * 1000, cpu: (server.cpu() - cpu) / total, lost: 1 - total / count };
   } finally {
     peer.close();
     await counter.stop();
   }
 }
 
-/** Messages of 200 B from a program to the client at a rate, for some seconds. `arrived` is a part of those that were sent. */
+/**
+ * Messages of 200 B from a program to the client at a rate, for some seconds. `arrived` is a part of those
+ * that were sent.
+ */
 export async function fromUdp(server, rate, seconds = 2) {
   // Nothing of it is sent again: what a program sends by UDP is late when it has to be.
   const peer = await Peer.connect(server.url, 'udp');
   let got = 0;
-  peer.channel.onMessage(() => { got++; });
+  peer.channel.onMessage(() => {
+    got++;
+  });
   peer.channel.sendMessageBinary(Buffer.from('here I am'));
   await sleep(300);
   const count = Math.round(rate * seconds);
   const cpu = server.cpu();
-  const sender = spawn('taskset', ['-c', '1', built('examples/udp_peer'), 'send', device.remote, device.bind, String(rate), String(count), '200'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const sender = spawn(
+    'taskset',
+    [
+      '-c',
+      '1',
+      built('examples/udp_peer'),
+      'send',
+      device.remote,
+      device.bind,
+      String(rate),
+      String(count),
+      '200',
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
   const began = performance.now();
   const [[text]] = await Promise.all([once(sender.stdout.setEncoding('utf8'), 'data'), once(sender, 'exit')]);
   const took = (performance.now() - began) / 1000;
-  for (let last = -1; last !== got;) {
+  for (let last = -1; last !== got; ) {
     last = got;
     await sleep(300);
   }
   peer.close();
   await sleep(300);
-  return { rate: Number(text) / took, arrived: got / Number(text), perSecond: got / took, cpu: (server.cpu() - cpu) / got };
+  return {
+    rate: Number(text) / took,
+    arrived: got / Number(text),
+    perSecond: got / took,
+    cpu: (server.cpu() - cpu) / got,
+  };
 }
 
 /** From the offer to the open channel, one after the other. Milliseconds. */
@@ -162,13 +199,13 @@ export async function idle(server, sessions = 100, seconds = 10) {
     await sleep(seconds * 1000);
     return { cpu: (server.cpu() - cpu) / seconds / 10000, wakeups: (server.wakeups() - wakeups) / seconds };
   };
-  const alone = { resident: server.resident(), ...await rest() };
+  const alone = { resident: server.resident(), ...(await rest()) };
   const peers = [await Peer.connect(server.url, 'echo')];
   await sleep(1000);
   const one = server.resident();
   while (peers.length < sessions) peers.push(await Peer.connect(server.url, 'echo'));
   await sleep(5000);
-  const many = { resident: server.resident(), ...await rest() };
+  const many = { resident: server.resident(), ...(await rest()) };
   const still = peers.filter(({ channel }) => channel.isOpen()).length;
   if (still !== sessions) throw new Error(`${server.name}: ${still} of ${sessions} sessions are left`);
   for (const peer of peers) peer.close();

@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
+import { plainEnvironment } from '../../tests/browser/lib/daemon.js';
+
 const root = fileURLToPath(new URL('../../', import.meta.url));
 export const CORE = '0'; // the client has the other one
 export const built = (name) => join(root, 'target/release', name);
@@ -23,7 +25,8 @@ function tasks(pid, file) {
 }
 
 /** Processor time of all threads of a process, in microseconds. */
-export const cpuOf = (pid) => tasks(pid, 'schedstat').reduce((sum, text) => sum + Number(text.split(' ')[0]), 0) / 1000;
+export const cpuOf = (pid) =>
+  tasks(pid, 'schedstat').reduce((sum, text) => sum + Number(text.split(' ')[0]), 0) / 1000;
 
 export class Server {
   #child;
@@ -37,15 +40,18 @@ export class Server {
   static async start(name, url, command, { config, environment = {} } = {}) {
     const server = new Server(name, url);
     const words = command(config === undefined ? null : server.#write(config));
-    // What the tests are told is no key of a configuration.
-    const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('THINGWAY')));
     server.#child = spawn('taskset', ['-c', CORE, ...words], {
-      env: { ...inherited, XDG_STATE_HOME: server.#directory, ...environment }, stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...plainEnvironment(), XDG_STATE_HOME: server.#directory, ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
     let output = '';
-    for (const stream of [server.#child.stdout, server.#child.stderr]) stream.setEncoding('utf8').on('data', (text) => { output += text; });
-    for (const end = Date.now() + 10000; !/listening on/.test(output);) {
-      if (server.#child.exitCode !== null || Date.now() > end) throw new Error(`${name} does not start:\n${output}`);
+    for (const stream of [server.#child.stdout, server.#child.stderr])
+      stream.setEncoding('utf8').on('data', (text) => {
+        output += text;
+      });
+    for (const end = Date.now() + 10000; !/listening on/.test(output); ) {
+      if (server.#child.exitCode !== null || Date.now() > end)
+        throw new Error(`${name} does not start:\n${output}`);
       await sleep(20);
     }
     return server;
@@ -57,7 +63,9 @@ export class Server {
     return path;
   }
 
-  get pid() { return this.#child.pid; }
+  get pid() {
+    return this.#child.pid;
+  }
 
   /** Processor time of all its threads, in microseconds. */
   cpu() {
@@ -66,11 +74,21 @@ export class Server {
 
   /** How often its threads have gone to sleep: each time something woke them. */
   wakeups() {
-    return tasks(this.pid, 'status').reduce((sum, text) => sum + Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(text)[1]), 0);
+    return tasks(this.pid, 'status').reduce(
+      (sum, text) => sum + Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(text)[1]),
+      0,
+    );
   }
 
   /** VmRSS, in kB. */
-  resident() { return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))[1]); }
+  resident() {
+    return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))[1]);
+  }
+
+  /** How many file descriptors it has open. */
+  descriptors() {
+    return readdirSync(`/proc/${this.pid}/fd`).length;
+  }
 
   async stop() {
     const child = this.#child;
@@ -84,15 +102,36 @@ export class Server {
   }
 }
 
-const probes = ['echo', 'sink', 'source'].map((kind) => `[[endpoint]]\nname = "${kind}"\nkind = "${kind}"\n`).join('');
+const probes = ['echo', 'sink', 'source']
+  .map((kind) => `[[endpoint]]\nname = "${kind}"\nkind = "${kind}"\n`)
+  .join('');
 const udp = `[[endpoint]]\nname = "udp"\nkind = "udp"\nbind = "${device.bind}"\nremote = "${device.remote}"\n`;
 
-/** The three that do the same work. `withUdp`: only where it is measured, since it costs the floor a system call per turn. */
+/**
+ * The three that do the same work. `withUdp`: only where it is measured, since it costs the floor a system
+ * call per turn.
+ */
 export const servers = {
-  thingway: (withUdp, more = '') => Server.start('thingway', 'http://127.0.0.1:7401', (config) => [process.env.BENCH_BINARY ?? built('thingway'), '--config', config],
-    { config: `[http]\nlisten = ["127.0.0.1:7401"]\n[limits]\nsessions = 1000\n${probes}${withUdp ? udp : ''}${more}` }),
-  'bare str0m': (withUdp) => Server.start('bare str0m', 'http://127.0.0.1:7402',
-    () => [built('examples/bare_str0m'), '7402', ...(withUdp ? [device.bind, device.remote] : [])]),
-  'node-datachannel': (withUdp) => Server.start('node-datachannel', 'http://127.0.0.1:7403',
-    () => [process.execPath, join(root, 'bench/servers/node_datachannel.mjs'), '7403', ...(withUdp ? [device.bind, device.remote] : [])]),
+  thingway: (withUdp, more = '') =>
+    Server.start(
+      'thingway',
+      'http://127.0.0.1:7401',
+      (config) => [process.env.BENCH_BINARY ?? built('thingway'), '--config', config],
+      {
+        config: `[http]\nlisten = ["127.0.0.1:7401"]\n[limits]\nsessions = 1000\n${probes}${withUdp ? udp : ''}${more}`,
+      },
+    ),
+  'bare str0m': (withUdp) =>
+    Server.start('bare str0m', 'http://127.0.0.1:7402', () => [
+      built('examples/bare_str0m'),
+      '7402',
+      ...(withUdp ? [device.bind, device.remote] : []),
+    ]),
+  'node-datachannel': (withUdp) =>
+    Server.start('node-datachannel', 'http://127.0.0.1:7403', () => [
+      process.execPath,
+      join(root, 'bench/servers/node_datachannel.mjs'),
+      '7403',
+      ...(withUdp ? [device.bind, device.remote] : []),
+    ]),
 };

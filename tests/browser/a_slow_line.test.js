@@ -1,5 +1,6 @@
-// One megabyte written in one go to a line that takes 115,200 bits per second: ninety seconds in which nothing may be closed, lost or
-// piled up. With THINGWAY_SOAK=1 it is four megabytes and six minutes. The file's name makes it start first; the others run beside it.
+// One megabyte written in one go to a line that takes 115,200 bits per second: ninety seconds in which
+// nothing may be closed, lost or piled up. With THINGWAY_SOAK=1 it is four megabytes and six minutes. The
+// file's name makes it start first; the others run beside it.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -22,37 +23,48 @@ test('chromium: more than a line of 115,200 baud takes at once', { timeout: long
   const config = `[http]\nallowed_origins = ["${site.origin}"]\n${serialEndpoint('line', path)}`;
   const daemon = await Daemon.start(t, config);
   const page = await openSite(await chromium(t), site);
-  await page.evaluate(async ([gateway, total, piece]) => {
-    window.session = await window.client.Session.connect(gateway, [['line']]);
-    const [channel] = window.session.channels;
-    // A sequence that repeats only after 2^24 bytes, so that a hole or a repetition shows.
-    const bytes = new Uint8Array(total);
-    for (let i = 0, x = 1; i < total; i++) {
-      x = Math.imul(x, 1103515245) + 12345 | 0;
-      bytes[i] = x >>> 16;
-    }
-    const digest = await crypto.subtle.digest('SHA-256', bytes);
-    window.hash = [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-    window.written = (async () => {
-      const granted = () => window.session.credit.get(channel.id) ?? 0;
-      for (let at = 0; at < total;) {
-        const size = Math.min(piece, total - at);
-        await window.client.until('credit', () => channel.sent + size <= granted());
-        channel.sent += size;
-        channel.send(bytes.subarray(at, at + size));
-        at += size;
+  await page.evaluate(
+    async ([gateway, total, piece]) => {
+      window.session = await window.client.Session.connect(gateway, [['line']]);
+      const [channel] = window.session.channels;
+      // A sequence that repeats only after 2^24 bytes, so that a hole or a repetition shows.
+      const bytes = new Uint8Array(total);
+      for (let i = 0, x = 1; i < total; i++) {
+        x = (Math.imul(x, 1103515245) + 12345) | 0;
+        bytes[i] = x >>> 16;
       }
-    })();
-    window.written.catch((error) => { window.failure = String(error); });
-  }, [daemon.url, total, piece]);
+      const digest = await crypto.subtle.digest('SHA-256', bytes);
+      window.hash = [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+      window.written = (async () => {
+        const granted = () => window.session.credit.get(channel.id) ?? 0;
+        for (let at = 0; at < total; ) {
+          const size = Math.min(piece, total - at);
+          await window.client.until('credit', () => channel.sent + size <= granted());
+          channel.sent += size;
+          channel.send(bytes.subarray(at, at + size));
+          at += size;
+        }
+      })();
+      window.written.catch((error) => {
+        window.failure = String(error);
+      });
+    },
+    [daemon.url, total, piece],
+  );
 
   const memory = [];
-  await until('the line has taken it all', async () => {
-    const failure = await page.evaluate(() => window.failure ?? (window.session.channels[0].closed && 'it was closed'));
-    assert.ok(!failure, failure);
-    if (device.taken >= memory.length * total / samples) memory.push(daemon.residentKilobytes());
-    return device.taken >= total;
-  }, longest);
+  await until(
+    'the line has taken it all',
+    async () => {
+      const failure = await page.evaluate(
+        () => window.failure ?? (window.session.channels[0].closed && 'it was closed'),
+      );
+      assert.ok(!failure, failure);
+      if (device.taken >= (memory.length * total) / samples) memory.push(daemon.residentKilobytes());
+      return device.taken >= total;
+    },
+    longest,
+  );
   await page.evaluate(() => window.written);
 
   assert.equal(device.taken, total);

@@ -18,7 +18,9 @@ for (const [name, launch] of Object.entries(browsers)) {
         ['demo', { maxRetransmits: 0, ordered: false, protocol: 'once' }],
         ['demo', { maxPacketLifeTime: 500, protocol: 'life-time' }],
       ]);
-      await window.client.until('all are open', () => window.session.channels.every((c) => c.readyState === 'open'));
+      await window.client.until('all are open', () =>
+        window.session.channels.every((c) => c.readyState === 'open'),
+      );
       return window.session.location;
     }, daemon.url);
     const session = await until('all channels are listed', async () => {
@@ -27,8 +29,12 @@ for (const [name, launch] of Object.entries(browsers)) {
     });
     assert.equal(session.state, 'connected');
     assert.equal(session.control, true);
-    const kinds = Object.fromEntries(session.channels.map((c) =>
-      [c.protocol || c.label, [c.endpoint, c.ordered, c.max_retransmits, c.max_packet_life_time]]));
+    const kinds = Object.fromEntries(
+      session.channels.map((c) => [
+        c.protocol || c.label,
+        [c.endpoint, c.ordered, c.max_retransmits, c.max_packet_life_time],
+      ]),
+    );
     assert.deepEqual(kinds, {
       thingway: [null, true, null, null],
       plain: ['demo', true, null, null],
@@ -39,18 +45,27 @@ for (const [name, launch] of Object.entries(browsers)) {
     });
   });
 
-  test(`${name}: an unknown label is closed, and the reason arrives on every way`, { timeout: testBound }, async (t) => {
+  test(`${name}: an unknown label is closed, and the reason arrives on every way`, {
+    timeout: testBound,
+  }, async (t) => {
     const { page, daemon } = await world(t, launch);
     const result = await page.evaluate(async (gateway) => {
-      const events = window.client.listen(new EventSource(`${gateway}/events`), ['channel'],
-        (told) => told.some(([, { label }]) => label === 'no-such-endpoint'));
+      const events = window.client.listen(new EventSource(`${gateway}/events`), ['channel'], (told) =>
+        told.some(([, { label }]) => label === 'no-such-endpoint'),
+      );
       const session = await window.client.Session.connect(gateway, [['demo'], ['no-such-endpoint']]);
       window.session = session; // or it is garbage, and closed, when this function ends
       const [good, bad] = session.channels;
       await window.client.until('the channel is closed', () => bad.closed);
       const refusal = () => session.heard.find(({ type }) => type === 'refused');
       const refused = await window.client.until('the reason', refusal);
-      return { refused, good: good.readyState, id: bad.id, location: session.location, events: (await events).events };
+      return {
+        refused,
+        good: good.readyState,
+        id: bad.id,
+        location: session.location,
+        events: (await events).events,
+      };
     }, daemon.url);
     assert.equal(result.refused.label, 'no-such-endpoint');
     assert.equal(result.refused.reason, 'unknown-endpoint');
@@ -76,7 +91,8 @@ test('an empty message holds nothing up', { timeout: testBound }, async (t) => {
     for (const text of ['one', '', 'three']) await session.send(echo, new TextEncoder().encode(text));
     const texts = () => echo.received.map((bytes) => new TextDecoder().decode(bytes));
     await window.client.until('the last one comes back', () => texts().includes('three'));
-    return texts().filter((text) => text); // an empty datagram may be lost on the way back, and is counted then
+    // an empty datagram may be lost on the way back, and is counted then
+    return texts().filter((text) => text);
   }, daemon.url);
   assert.deepEqual(received, ['one', 'three']);
 });
@@ -107,14 +123,20 @@ test('the control channel says what it did not understand', { timeout: testBound
     return session.heard.slice(before).map((m) => [m.type, m.reason ?? m.id ?? m.endpoints.length]);
   }, daemon.url);
   assert.deepEqual(heard, [
-    ['error', 'bad-json'], ['error', 'unknown-type'], ['pong', 'a'], ['endpoints', 2],
-    ['error', 'unsupported-version'], ['closed', 'unsupported-version'],
+    ['error', 'bad-json'],
+    ['error', 'unknown-type'],
+    ['pong', 'a'],
+    ['endpoints', 2],
+    ['error', 'unsupported-version'],
+    ['closed', 'unsupported-version'],
   ]);
 });
 
 async function world(t, launch) {
   const site = await startSite(t);
-  const daemon = await Daemon.start(t, `
+  const daemon = await Daemon.start(
+    t,
+    `
 [http]
 allowed_origins = ["${site.origin}"]
 ${demoEndpoint}
@@ -122,6 +144,7 @@ ${demoEndpoint}
 name = "echo"
 kind = "udp"
 remote = "${await udpDevice(t)}"
-`);
+`,
+  );
   return { daemon, page: await openSite(await launch(t), site) };
 }

@@ -1,4 +1,5 @@
-// The client library while a device takes nothing: what ends an attempt to write, and what still gets through to the line.
+// The client library while a device takes nothing: what ends an attempt to write, and what still gets through
+// to the line.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -9,14 +10,22 @@ import { pty } from './lib/library.js';
 import { programs } from './lib/programs.js';
 import { testBound, until } from './lib/until.js';
 
+/** A program with a session to the endpoint `slow`, whose device takes nothing. */
+async function startSlow(t, start) {
+  const path = pty('slow');
+  const slow = await SerialDevice.plugIn(t, path);
+  const { run } = await start(t, serialEndpoint('slow', path));
+  slow.pause();
+  return { run, slow };
+}
+
 const modemCalls = (trace) => readFileSync(trace, 'utf8').match(/TIOCMBI[SC], \[\w+\]/g) ?? [];
 
 for (const [name, start] of Object.entries(programs)) {
-  test(`${name}: aborting, closing and forgetting end at once while the device takes nothing`, { timeout: testBound }, async (t) => {
-    const path = pty('slow');
-    const slow = await SerialDevice.plugIn(t, path);
-    const { run } = await start(t, serialEndpoint('slow', path));
-    slow.pause();
+  test(`${name}: aborting, closing and forgetting end at once while the device takes nothing`, {
+    timeout: testBound,
+  }, async (t) => {
+    const { run } = await startSlow(t, start);
 
     await t.test('the abort of a write', async () => {
       const result = await run(async ({ session, still, soon, settled }) => {
@@ -27,12 +36,29 @@ for (const [name, start] of Object.entries(programs)) {
         await still(port);
         const ended = await soon(writer.abort('why'));
         const [first, second] = await soon(Promise.all(writes));
-        const seen = { ended, code: first.code, cause: first.cause, all: first.bytesUnsent + port.bytesSent, mayBeLost: first.bytesMayBeLost > 0,
-          second, isFresh: port.writable !== stream, state: port.state };
+        const seen = {
+          ended,
+          code: first.code,
+          cause: first.cause,
+          all: first.bytesUnsent + port.bytesSent,
+          mayBeLost: first.bytesMayBeLost > 0,
+          second,
+          isFresh: port.writable !== stream,
+          state: port.state,
+        };
         await port.close();
         return seen;
       });
-      assert.deepEqual(result, { ended: undefined, code: 'aborted', cause: 'why', all: 2_000_000, mayBeLost: true, second: 'why', isFresh: true, state: 'open' });
+      assert.deepEqual(result, {
+        ended: undefined,
+        code: 'aborted',
+        cause: 'why',
+        all: 2_000_000,
+        mayBeLost: true,
+        second: 'why',
+        isFresh: true,
+        state: 'open',
+      });
     });
 
     await t.test('close() of a port that a stream is piped to', async () => {
@@ -68,9 +94,19 @@ for (const [name, start] of Object.entries(programs)) {
         const writing = settled(port.writable.getWriter().write(new Uint8Array(2_000_000)));
         await still([...session.ports][0]);
         await soon(port.forget());
-        return { read: (await soon(reading)).name, write: (await soon(writing)).name, ports: session.ports.size, again: (await settled(port.close())).name };
+        return {
+          read: (await soon(reading)).name,
+          write: (await soon(writing)).name,
+          ports: session.ports.size,
+          again: (await settled(port.close())).name,
+        };
       });
-      assert.deepEqual(result, { read: 'InvalidStateError', write: 'NetworkError', ports: 0, again: 'InvalidStateError' });
+      assert.deepEqual(result, {
+        read: 'InvalidStateError',
+        write: 'NetworkError',
+        ports: 0,
+        again: 'InvalidStateError',
+      });
     });
 
     await t.test('abort() of a stream that is being closed', async () => {
@@ -80,7 +116,9 @@ for (const [name, start] of Object.entries(programs)) {
         const writer = port.writable.getWriter();
         await writer.write(new Uint8Array(100_000));
         let isClosed = false;
-        const closing = settled(writer.close()).then(() => { isClosed = true; });
+        const closing = settled(writer.close()).then(() => {
+          isClosed = true;
+        });
         for (let n = 0; n < 3; n++) await session.ping();
         const waits = !isClosed && port.writable !== null;
         await soon(writer.abort());
@@ -93,36 +131,37 @@ for (const [name, start] of Object.entries(programs)) {
     });
   });
 
-  test(`${name}: what the gateway is asked while the device takes nothing, and what a normal end leaves alone`, { timeout: testBound }, async (t) => {
-    const path = pty('slow');
-    const slow = await SerialDevice.plugIn(t, path);
-    const { run } = await start(t, serialEndpoint('slow', path));
-    slow.pause();
-    const { scripts, expected } = await run(async ({ session, connect, createSerial, connectOptions, soon }) => {
-      const scripts = [];
-      class Peer extends (connectOptions.RTCPeerConnection ?? RTCPeerConnection) {
-        createDataChannel(label, init) {
-          const channel = super.createDataChannel(label, init);
-          const send = channel.send.bind(channel);
-          channel.send = (data) => {
-            if (label === 'thingway' && data.includes('"line"')) scripts.push(JSON.parse(data));
-            send(data);
-          };
-          return channel;
+  test(`${name}: what the gateway is asked while the device takes nothing, and what a normal end leaves alone`, {
+    timeout: testBound,
+  }, async (t) => {
+    const { run, slow } = await startSlow(t, start);
+    const { scripts, expected } = await run(
+      async ({ session, connect, createSerial, connectOptions, soon }) => {
+        const scripts = [];
+        class Peer extends (connectOptions.RTCPeerConnection ?? RTCPeerConnection) {
+          createDataChannel(label, init) {
+            const channel = super.createDataChannel(label, init);
+            const send = channel.send.bind(channel);
+            channel.send = (data) => {
+              if (label === 'thingway' && data.includes('"line"')) scripts.push(JSON.parse(data));
+              send(data);
+            };
+            return channel;
+          }
         }
-      }
-      const other = await connect(session.url, { RTCPeerConnection: Peer });
-      const port = await other.open('slow');
-      const writer = port.writable.getWriter();
-      await writer.write('to be thrown away');
-      await soon(writer.abort());
-      const expected = { channel: port.channel.id, discard: port.offset };
-      const serial = await createSerial(other, { missingSignals: 'ignore' }).requestPort();
-      await serial.open({ baudRate: 115200 });
-      await soon(serial.setSignals({ requestToSend: true }, { overtake: true }));
-      await other.close();
-      return { expected, scripts: scripts.map(({ id, type, ...rest }) => rest) };
-    });
+        const other = await connect(session.url, { RTCPeerConnection: Peer });
+        const port = await other.open('slow');
+        const writer = port.writable.getWriter();
+        await writer.write('to be thrown away');
+        await soon(writer.abort());
+        const expected = { channel: port.channel.id, discard: port.offset };
+        const serial = await createSerial(other, { missingSignals: 'ignore' }).requestPort();
+        await serial.open({ baudRate: 115200 });
+        await soon(serial.setSignals({ requestToSend: true }, { overtake: true }));
+        await other.close();
+        return { expected, scripts: scripts.map(({ id, type, ...rest }) => rest) };
+      },
+    );
     const [discarding, , overtaking] = scripts;
     assert.deepEqual(discarding, { endpoint: 'slow', ...expected, do: [{ flush: 'output' }] });
     assert.equal(expected.discard, 17);
@@ -142,14 +181,16 @@ for (const [name, start] of Object.entries(programs)) {
     await until('what was written before a normal end is there', () => written() === 250_000);
   });
 
-  test(`${name}: setSignals overtakes a write that waits, when it is told to`, { timeout: testBound }, async (t) => {
+  test(`${name}: setSignals overtakes a write that waits, when it is told to`, {
+    timeout: testBound,
+  }, async (t) => {
     const path = pty('board');
     const board = await SerialDevice.plugIn(t, path);
     const trace = `${temporaryDirectory()}/trace`;
     const { run } = await start(t, serialEndpoint('board', path), { trace });
     board.pause();
     await run(async ({ session, createSerial, still, soon, keep }) => {
-      const port = keep.port = await createSerial(session, { missingSignals: 'ignore' }).requestPort();
+      const port = (keep.port = await createSerial(session, { missingSignals: 'ignore' }).requestPort());
       await port.open({ baudRate: 115200 });
       keep.writing = port.writable.getWriter().write(new Uint8Array(1_000_000));
       await still([...session.ports][0]);
@@ -158,7 +199,9 @@ for (const [name, start] of Object.entries(programs)) {
     assert.deepEqual(modemCalls(trace), ['TIOCMBIS, [TIOCM_DTR]'], 'while the write waits');
     await run(async ({ session, keep }) => {
       keep.isSet = false;
-      keep.setting = keep.port.setSignals({ dataTerminalReady: false }).then(() => { keep.isSet = true; });
+      keep.setting = keep.port.setSignals({ dataTerminalReady: false }).then(() => {
+        keep.isSet = true;
+      });
       for (let n = 0; n < 3; n++) await session.ping();
     });
     assert.equal(await run(({ keep }) => keep.isSet), false, 'one that was not told to waits');

@@ -1,4 +1,5 @@
-// What was aborted while a device took nothing never reaches it: the gateway discards what it holds of that (`discard` in a `line` message).
+// What was aborted while a device took nothing never reaches it: the gateway discards what it holds of that
+// (`discard` in a `line` message).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { serialEndpoint } from './lib/daemon.js';
@@ -8,7 +9,10 @@ import { pty } from './lib/library.js';
 import { programs } from './lib/programs.js';
 import { testBound, until } from './lib/until.js';
 
-/** Two ways to write more than the gateway takes and to end that. Each gives the channel that it writes on, and a function that ends it. */
+/**
+ * Two ways to write more than the gateway takes and to end that. Each gives the channel that it writes on,
+ * and a function that ends it.
+ */
 const ways = {
   'the abort of a writable': async ({ session }) => {
     const port = await session.open('slow');
@@ -28,7 +32,9 @@ const ways = {
 
 for (const [name, start] of Object.entries(programs)) {
   for (const [way, writeAndEnd] of Object.entries(ways)) {
-    test(`${name}: ${way} keeps from the device what has not left the gateway`, { timeout: testBound }, async (t) => {
+    test(`${name}: ${way} keeps from the device what has not left the gateway`, {
+      timeout: testBound,
+    }, async (t) => {
       const path = pty('slow');
       const slow = await SerialDevice.plugIn(t, path);
       const { run, begin, daemon } = await start(t, serialEndpoint('slow', path));
@@ -40,10 +46,13 @@ for (const [name, start] of Object.entries(programs)) {
         for (let n = 0; n < 3; n++) await session.ping();
         return keep.begun.port.bytesSent;
       });
-      const left = sent - await held(); // the kernel has these
-      assert.ok(left < 100_000 && sent - left > 300_000, `${sent} bytes were sent, and ${left} have left the gateway`);
+      const left = sent - (await held()); // the kernel has these
+      assert.ok(
+        left < 100_000 && sent - left > 300_000,
+        `${sent} bytes were sent, and ${left} have left the gateway`,
+      );
       await run(({ keep, soon }) => soon(keep.begun.end()).then(() => {}));
-      await until('the gateway holds nothing of it', async () => await held() === 0);
+      await until('the gateway holds nothing of it', async () => (await held()) === 0);
       // The credit is back, and what is written now arrives.
       await run(async ({ session, keep, soon }) => {
         const { port } = keep.begun;

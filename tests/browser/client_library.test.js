@@ -7,7 +7,9 @@ import { SerialDevice, udpDevice } from './lib/devices.js';
 import { openConnected, pty, startDaemonFor, startLibrarySite } from './lib/library.js';
 import { testBound, until } from './lib/until.js';
 
-const probes = ['echo', 'sink', 'source'].map((kind) => `[[endpoint]]\nname = "${kind}"\nkind = "${kind}"\n`).join('');
+const probes = ['echo', 'sink', 'source']
+  .map((kind) => `[[endpoint]]\nname = "${kind}"\nkind = "${kind}"\n`)
+  .join('');
 
 for (const [name, launch] of Object.entries(browsers)) {
   test(`${name}: the library`, { timeout: testBound }, async (t) => {
@@ -17,55 +19,110 @@ for (const [name, launch] of Object.entries(browsers)) {
     const arm = await SerialDevice.plugIn(t, armPath, { echo: true });
     const slow = await SerialDevice.plugIn(t, slowPath, { bytesPerSecond: 400_000 });
     const udp = await udpDevice(t);
-    const daemon = await startDaemonFor(t, site, [demoEndpoint, probes, serialEndpoint('arm', armPath), serialEndpoint('slow', slowPath),
-      `[[endpoint]]\nname = "udp"\nkind = "udp"\nremote = "${udp}"\n`].join(''));
+    const daemon = await startDaemonFor(
+      t,
+      site,
+      [
+        demoEndpoint,
+        probes,
+        serialEndpoint('arm', armPath),
+        serialEndpoint('slow', slowPath),
+        `[[endpoint]]\nname = "udp"\nkind = "udp"\nremote = "${udp}"\n`,
+      ].join(''),
+    );
     const page = await openConnected(await launch(t), site, daemon.url);
 
     await t.test('a session says who and where it is, and what there is', async () => {
       const seen = await page.evaluate(async () => ({
-        id: session.id, url: session.url.href, state: session.state, server: session.server, peer: session.peerConnection.connectionState,
-        known: [...session.known.values()], listed: await session.endpoints(), instance: session instanceof thingway.Session,
+        id: session.id,
+        url: session.url.href,
+        state: session.state,
+        server: session.server,
+        peer: session.peerConnection.connectionState,
+        known: [...session.known.values()],
+        listed: await session.endpoints(),
+        instance: session instanceof thingway.Session,
       }));
-      assert.deepEqual([seen.state, seen.url, seen.peer, seen.instance], ['connected', `${daemon.url}/`, 'connected', true]);
+      assert.deepEqual(
+        [seen.state, seen.url, seen.peer, seen.instance],
+        ['connected', `${daemon.url}/`, 'connected', true],
+      );
       assert.match(seen.server, /thingway/);
       assert.equal((await daemon.sessions())[0].id, seen.id);
-      assert.deepEqual(seen.known.map(({ name: of }) => of).sort(), ['arm', 'demo', 'echo', 'sink', 'slow', 'source', 'udp']);
+      assert.deepEqual(seen.known.map(({ name: of }) => of).sort(), [
+        'arm',
+        'demo',
+        'echo',
+        'sink',
+        'slow',
+        'source',
+        'udp',
+      ]);
       assert.deepEqual(seen.listed, seen.known);
-      assert.deepEqual(seen.known.find(({ name: of }) => of === 'arm'), { name: 'arm', kind: 'serial', state: 'open', detail: '' });
+      assert.deepEqual(
+        seen.known.find(({ name: of }) => of === 'arm'),
+        { name: 'arm', kind: 'serial', state: 'open', detail: '' },
+      );
     });
 
-    await t.test('the offer goes at once, candidates follow, hello is first, the end is told even by a page that goes', async () => {
-      const seen = await page.evaluate(async (url) => {
-        const requests = [];
-        const said = [];
-        class Peer extends RTCPeerConnection {
-          createDataChannel(...of) {
-            const channel = super.createDataChannel(...of);
-            const send = channel.send.bind(channel);
-            channel.send = (data) => { said.push(`${channel.label}: ${data}`); send(data); };
-            return channel;
+    await t.test(
+      'the offer goes at once, candidates follow, hello is first, the end is told even by a page that goes',
+      async () => {
+        const seen = await page.evaluate(async (url) => {
+          const requests = [];
+          const said = [];
+          class Peer extends RTCPeerConnection {
+            createDataChannel(...of) {
+              const channel = super.createDataChannel(...of);
+              const send = channel.send.bind(channel);
+              channel.send = (data) => {
+                said.push(`${channel.label}: ${data}`);
+                send(data);
+              };
+              return channel;
+            }
           }
-        }
-        const other = await thingway.connect(url, {
-          RTCPeerConnection: Peer,
-          fetch: (to, init) => { requests.push({ method: init.method, path: to.pathname, body: init.body ?? '', keepalive: init.keepalive, type: init.headers.get('Content-Type') }); return fetch(to, init); },
-        });
-        await until('all candidates are told', () => requests.some(({ body }) => body.includes('a=end-of-candidates')));
-        const port = await other.open('demo');
-        port.send('help\n');
-        const { id } = other;
-        await other.close();
-        return { requests, said, id };
-      }, daemon.url);
-      const [post, ...more] = seen.requests;
-      assert.deepEqual([post.method, post.path, post.type], ['POST', '/sessions', 'application/sdp']);
-      assert.doesNotMatch(post.body, /a=candidate/);
-      const end = more.pop();
-      assert.deepEqual([end.method, end.path, end.keepalive], ['DELETE', `/sessions/${seen.id}`, true]);
-      assert.ok(more.length > 0 && more.every(({ method, path, type }) => method === 'PATCH' && path === end.path && type === 'application/trickle-ice-sdpfrag'));
-      assert.match(more.map(({ body }) => body).join(''), /a=ice-ufrag:.*a=ice-pwd:.*m=application.*a=mid:.*a=candidate:.*a=end-of-candidates/s);
-      assert.deepEqual(seen.said, ['thingway: {"v":1,"type":"hello"}', 'demo: help\n']);
-    });
+          const other = await thingway.connect(url, {
+            RTCPeerConnection: Peer,
+            fetch: (to, init) => {
+              requests.push({
+                method: init.method,
+                path: to.pathname,
+                body: init.body ?? '',
+                keepalive: init.keepalive,
+                type: init.headers.get('Content-Type'),
+              });
+              return fetch(to, init);
+            },
+          });
+          await until('all candidates are told', () =>
+            requests.some(({ body }) => body.includes('a=end-of-candidates')),
+          );
+          const port = await other.open('demo');
+          port.send('help\n');
+          const { id } = other;
+          await other.close();
+          return { requests, said, id };
+        }, daemon.url);
+        const [post, ...more] = seen.requests;
+        assert.deepEqual([post.method, post.path, post.type], ['POST', '/sessions', 'application/sdp']);
+        assert.doesNotMatch(post.body, /a=candidate/);
+        const end = more.pop();
+        assert.deepEqual([end.method, end.path, end.keepalive], ['DELETE', `/sessions/${seen.id}`, true]);
+        assert.ok(
+          more.length > 0
+            && more.every(
+              ({ method, path, type }) =>
+                method === 'PATCH' && path === end.path && type === 'application/trickle-ice-sdpfrag',
+            ),
+        );
+        assert.match(
+          more.map(({ body }) => body).join(''),
+          /a=ice-ufrag:.*a=ice-pwd:.*m=application.*a=mid:.*a=candidate:.*a=end-of-candidates/s,
+        );
+        assert.deepEqual(seen.said, ['thingway: {"v":1,"type":"hello"}', 'demo: help\n']);
+      },
+    );
 
     await t.test('ports that are asked for with the connection', async () => {
       const seen = await page.evaluate(async (url) => {
@@ -81,7 +138,13 @@ for (const [name, launch] of Object.entries(browsers)) {
         const first = await demo.readable.getReader().read();
         const { reason } = await nothing.closed;
         demo.send('help\n');
-        const result = { text: new TextDecoder().decode(first.value), state: demo.state, reason, left: other.ports.size, before };
+        const result = {
+          text: new TextDecoder().decode(first.value),
+          state: demo.state,
+          reason,
+          left: other.ports.size,
+          before,
+        };
         await other.close();
         return result;
       }, daemon.url);
@@ -103,10 +166,23 @@ for (const [name, launch] of Object.entries(browsers)) {
         reader.releaseLock();
         await port.close();
         const end = await port.readable.getReader().read();
-        return { heard, sent: port.bytesSent, received: port.bytesReceived, state: port.state, closed: await port.closed, end: end.done };
+        return {
+          heard,
+          sent: port.bytesSent,
+          received: port.bytesReceived,
+          state: port.state,
+          closed: await port.closed,
+          end: end.done,
+        };
       });
-      assert.deepEqual(back, { heard: 'G28 X Y\n', sent: 8, received: 8, state: 'closed',
-        closed: { reason: 'closed', detail: 'closed by this page' }, end: true });
+      assert.deepEqual(back, {
+        heard: 'G28 X Y\n',
+        sent: 8,
+        received: 8,
+        state: 'closed',
+        closed: { reason: 'closed', detail: 'closed by this page' },
+        end: true,
+      });
     });
 
     await t.test('what comes before anybody reads is kept, for a listener as for a reader', async () => {
@@ -114,7 +190,9 @@ for (const [name, launch] of Object.entries(browsers)) {
         const port = await session.open('demo');
         await until('the greeting', () => port.bytesReceived > 0);
         let heard = '';
-        port.addEventListener('message', ({ data }) => { heard += text(data); });
+        port.addEventListener('message', ({ data }) => {
+          heard += text(data);
+        });
         await until('it is passed on', () => heard.includes('Type help.'));
         await port.close();
         const other = await session.open('demo');
@@ -130,7 +208,7 @@ for (const [name, launch] of Object.entries(browsers)) {
     await t.test('a write waits for the device', async () => {
       slow.pause();
       const standing = await page.evaluate(async () => {
-        const port = window.slow = await session.open('slow');
+        const port = (window.slow = await session.open('slow'));
         const bytes = Uint8Array.from({ length: 2_000_000 }, (_, i) => (i * 7 + (i >> 8)) & 255);
         window.done = false;
         window.written = (async () => {
@@ -140,7 +218,9 @@ for (const [name, launch] of Object.entries(browsers)) {
           writer.releaseLock();
           window.done = true;
         })();
-        window.digest = [...new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))].map((b) => b.toString(16).padStart(2, '0')).join('');
+        window.digest = [...new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))]
+          .map((b) => b.toString(16).padStart(2, '0'))
+          .join('');
         let [before, still] = [-1, 0]; // for how long nothing more went out
         await until('it stands still', () => {
           still = port.bytesSent === before ? still + 1 : 0;
@@ -172,11 +252,20 @@ for (const [name, launch] of Object.entries(browsers)) {
           return ++still > 100;
         });
         let ready = false;
-        const wait = port.sendReady(piece.length).then(() => { ready = true; });
-        // A grant that was on its way comes before the answer to a ping: both are told by the control channel.
+        const wait = port.sendReady(piece.length).then(() => {
+          ready = true;
+        });
+        // A grant that was on its way comes before the answer to a ping: both are told by the control
+        // channel.
         for (let n = 0; n < 3; n++) await session.ping();
         window.readiness = wait;
-        return { sent, left: port.credit, ready, state: port.state, dropped: events.filter(({ type }) => type === 'dropped') };
+        return {
+          sent,
+          left: port.credit,
+          ready,
+          state: port.state,
+          dropped: events.filter(({ type }) => type === 'dropped'),
+        };
       });
       assert.ok(result.sent > 100_000 && result.left < 16384, JSON.stringify(result));
       assert.deepEqual([result.ready, result.state, result.dropped], [false, 'open', []]);
@@ -193,16 +282,31 @@ for (const [name, launch] of Object.entries(browsers)) {
         port.send(new Uint8Array(9000));
         await until('it is back', () => heard.length);
         let thrown;
-        try { port.send(new Uint8Array(70_000)); } catch (error) { thrown = error.code; }
+        try {
+          port.send(new Uint8Array(70_000));
+        } catch (error) {
+          thrown = error.code;
+        }
         const written = await refusal(port.writable.getWriter().write(new Uint8Array(70_000)));
         await port.writable.getWriter().write(new Uint8Array(5)); // a new stream after the error
         await until('it goes on', () => heard.length === 2);
         const { ordered, maxRetransmits } = port.channel;
         await port.close();
-        return { heard, thrown, written: written.code, name: written.name, hint: written.hint, ordered, maxRetransmits };
+        return {
+          heard,
+          thrown,
+          written: written.code,
+          name: written.name,
+          hint: written.hint,
+          ordered,
+          maxRetransmits,
+        };
       });
       assert.deepEqual(result.heard, [9000, 5]);
-      assert.deepEqual([result.thrown, result.written, result.name], ['too-large', 'too-large', 'ThingwayError']);
+      assert.deepEqual(
+        [result.thrown, result.written, result.name],
+        ['too-large', 'too-large', 'ThingwayError'],
+      );
       assert.deepEqual([result.ordered, result.maxRetransmits], [false, 0]);
       assert.match(result.hint, /writable/);
     });
@@ -211,7 +315,9 @@ for (const [name, launch] of Object.entries(browsers)) {
       const kinds = await page.evaluate(async () => {
         const port = await session.open('echo');
         const heard = [];
-        port.addEventListener('message', ({ data }) => heard.push(typeof data === 'string' ? data : [...data]));
+        port.addEventListener('message', ({ data }) =>
+          heard.push(typeof data === 'string' ? data : [...data]),
+        );
         port.send('grüezi');
         port.send(new Uint8Array([1, 2, 3]).subarray(1));
         await until('both', () => heard.length === 2);
@@ -227,7 +333,12 @@ for (const [name, launch] of Object.entries(browsers)) {
         const unknown = await refusal(session.open('nothing'));
         const step = await refusal(session.line('arm', [{ dtr: true }]));
         const script = await refusal(session.line('arm', [{ nonsense: 1 }]));
-        const long = await refusal(session.line('arm', Array.from({ length: 64 }, () => ({ flush: 'x'.repeat(100) }))));
+        const long = await refusal(
+          session.line(
+            'arm',
+            Array.from({ length: 64 }, () => ({ flush: 'x'.repeat(100) })),
+          ),
+        );
         const lease = await refusal(session.lease.take('arm'));
         return { unknown, step, script, long, lease, ports: session.ports.size };
       });
@@ -253,7 +364,9 @@ for (const [name, launch] of Object.entries(browsers)) {
       assert.equal(result.looked.baud, 115200);
       assert.equal(result.looked.modem, 'unsupported');
       assert.equal(result.set.baud, 57600);
-      await until('all of it, at the other end of the pty', () => arm.received.toString().endsWith('x'.repeat(1000)));
+      await until('all of it, at the other end of the pty', () =>
+        arm.received.toString().endsWith('x'.repeat(1000)),
+      );
     });
 
     await t.test('it measures, and tells which path it uses', async () => {
@@ -266,13 +379,19 @@ for (const [name, launch] of Object.entries(browsers)) {
           sink: await session.measure({ endpoint: 'sink', ...options }),
           source: await session.measure({ endpoint: 'source', ...options }),
           other: await refusal(session.measure({ endpoint: 'demo' })),
-          stats, report: report instanceof RTCStatsReport, ping: await session.ping(),
+          stats,
+          report: report instanceof RTCStatsReport,
+          ping: await session.ping(),
         };
       });
       assert.equal(result.plain.rtt.n, 5);
       assert.equal(result.plain.throughput, undefined);
-      assert.ok(Number.isFinite(result.ping) && result.ping >= 0, `${result.ping}`); // Firefox counts whole milliseconds
-      assert.ok(result.echo.throughput.up > 0 && result.echo.throughput.down > 0, JSON.stringify(result.echo));
+      // Firefox counts whole milliseconds
+      assert.ok(Number.isFinite(result.ping) && result.ping >= 0, `${result.ping}`);
+      assert.ok(
+        result.echo.throughput.up > 0 && result.echo.throughput.down > 0,
+        JSON.stringify(result.echo),
+      );
       assert.ok(result.sink.throughput.up > 0, JSON.stringify(result.sink));
       assert.ok(result.source.throughput.down > 0, JSON.stringify(result.source));
       assert.equal(result.other.code, 'bad-request');
@@ -285,37 +404,66 @@ for (const [name, launch] of Object.entries(browsers)) {
       assert.ok(bytesSent > 1000 && bytesReceived > 1000, JSON.stringify(result.stats));
     });
 
-    await t.test('a device that vanishes is told of, with what it takes along; its port stays open', async () => {
-      await page.evaluate(async () => {
-        events.length = 0;
-        window.port = await session.open('slow');
-        port.addEventListener('dropped', ({ detail: { port: of, ...rest } }) => { window.drop = { same: of === port, ...rest }; });
-      });
-      slow.pause();
-      // As much as everything on the way holds, and some more, which waits here.
-      await page.evaluate(async () => {
-        const piece = new Uint8Array(16384);
-        let still = 0;
-        await until('it stands still', () => {
-          while (port.send(piece)) still = 0;
-          return ++still > 100;
+    await t.test(
+      'a device that vanishes is told of, with what it takes along; its port stays open',
+      async () => {
+        await page.evaluate(async () => {
+          events.length = 0;
+          window.port = await session.open('slow');
+          port.addEventListener('dropped', ({ detail: { port: of, ...rest } }) => {
+            window.drop = { same: of === port, ...rest };
+          });
         });
-      });
-      await slow.unplug();
-      const told = await until('it is told', () => page.evaluate(() => events.some(({ type, name: of, state }) => type === 'endpoint' && of === 'slow' && state === 'absent')
-        && events.find(({ type }) => type === 'lost')));
-      assert.deepEqual({ ...told, bytes: told.bytes > 1000 }, { type: 'lost', endpoint: 'slow', reason: 'unwritten', bytes: true });
-      const result = await page.evaluate(async () => {
-        const sent = port.send('nobody');
-        const drop = await until('it is dropped', () => window.drop?.reason === 'absent' && window.drop);
-        const { state } = port;
-        const absent = (await refusal(session.line('slow', [{ baud: 9600 }]))).code;
-        await port.close();
-        return { sent, drop, state, known: session.known.get('slow').state, absent };
-      });
-      assert.deepEqual({ ...result, drop: { ...result.drop, messages: 0, bytes: 0 } }, { sent: true, state: 'open', known: 'absent', absent: 'absent',
-        drop: { same: true, endpoint: 'slow', direction: 'from_peer', reason: 'absent', messages: 0, bytes: 0 } });
-    });
+        slow.pause();
+        // As much as everything on the way holds, and some more, which waits here.
+        await page.evaluate(async () => {
+          const piece = new Uint8Array(16384);
+          let still = 0;
+          await until('it stands still', () => {
+            while (port.send(piece)) still = 0;
+            return ++still > 100;
+          });
+        });
+        await slow.unplug();
+        const told = await until('it is told', () =>
+          page.evaluate(
+            () =>
+              events.some(
+                ({ type, name: of, state }) => type === 'endpoint' && of === 'slow' && state === 'absent',
+              ) && events.find(({ type }) => type === 'lost'),
+          ),
+        );
+        assert.deepEqual(
+          { ...told, bytes: told.bytes > 1000 },
+          { type: 'lost', endpoint: 'slow', reason: 'unwritten', bytes: true },
+        );
+        const result = await page.evaluate(async () => {
+          const sent = port.send('nobody');
+          const drop = await until('it is dropped', () => window.drop?.reason === 'absent' && window.drop);
+          const { state } = port;
+          const absent = (await refusal(session.line('slow', [{ baud: 9600 }]))).code;
+          await port.close();
+          return { sent, drop, state, known: session.known.get('slow').state, absent };
+        });
+        assert.deepEqual(
+          { ...result, drop: { ...result.drop, messages: 0, bytes: 0 } },
+          {
+            sent: true,
+            state: 'open',
+            known: 'absent',
+            absent: 'absent',
+            drop: {
+              same: true,
+              endpoint: 'slow',
+              direction: 'from_peer',
+              reason: 'absent',
+              messages: 0,
+              bytes: 0,
+            },
+          },
+        );
+      },
+    );
 
     await t.test('what nobody reads ends the port, and nothing else', async () => {
       const result = await page.evaluate(async () => {
@@ -323,29 +471,44 @@ for (const [name, launch] of Object.entries(browsers)) {
         const { readable } = port; // from now on it is kept for this reader
         port.send('send 10000 1000');
         const { reason, error } = await port.closed;
-        return { reason, code: error.code, read: (await refusal(readable.getReader().read())).code, session: session.state };
+        return {
+          reason,
+          code: error.code,
+          read: (await refusal(readable.getReader().read())).code,
+          session: session.state,
+        };
       });
       assert.deepEqual(result, { reason: 'lagged', code: 'lagged', read: 'lagged', session: 'connected' });
     });
 
-    await t.test('an endpoint that is configured anew is opened again, and one that is removed is closed', async () => {
-      const config = (more) => `[http]\nallowed_origins = ["${site.origin}"]\n${demoEndpoint}${probes}${more}`;
-      await page.evaluate(async () => {
-        window.arm = await session.open('arm');
-        window.states = [];
-        arm.addEventListener('state', ({ detail }) => states.push(detail.state));
-      });
-      daemon.configure(config(serialEndpoint('arm', armPath).replace('115200', '9600')));
-      daemon.reload();
-      await until('it is open again', () => page.evaluate(() => states.join() === 'reopening,open'));
-      assert.equal(await page.evaluate(async () => (await session.line('arm')).baud), 9600);
-      assert.equal(await page.evaluate(() => session.known.has('slow')), false);
-      daemon.configure(config(''));
-      daemon.reload();
-      assert.equal(await page.evaluate(async () => (await arm.closed).reason), 'removed');
-      await until('it is told', () => page.evaluate(() => events.some(({ type, name: of, state }) => type === 'endpoint' && of === 'arm' && state === 'removed')));
-      assert.equal(await page.evaluate(() => session.state), 'connected');
-    });
+    await t.test(
+      'an endpoint that is configured anew is opened again, and one that is removed is closed',
+      async () => {
+        const config = (more) =>
+          `[http]\nallowed_origins = ["${site.origin}"]\n${demoEndpoint}${probes}${more}`;
+        await page.evaluate(async () => {
+          window.arm = await session.open('arm');
+          window.states = [];
+          arm.addEventListener('state', ({ detail }) => states.push(detail.state));
+        });
+        daemon.configure(config(serialEndpoint('arm', armPath).replace('115200', '9600')));
+        daemon.reload();
+        await until('it is open again', () => page.evaluate(() => states.join() === 'reopening,open'));
+        assert.equal(await page.evaluate(async () => (await session.line('arm')).baud), 9600);
+        assert.equal(await page.evaluate(() => session.known.has('slow')), false);
+        daemon.configure(config(''));
+        daemon.reload();
+        assert.equal(await page.evaluate(async () => (await arm.closed).reason), 'removed');
+        await until('it is told', () =>
+          page.evaluate(() =>
+            events.some(
+              ({ type, name: of, state }) => type === 'endpoint' && of === 'arm' && state === 'removed',
+            ),
+          ),
+        );
+        assert.equal(await page.evaluate(() => session.state), 'connected');
+      },
+    );
 
     await t.test('closing ends it here and there', async () => {
       const result = await page.evaluate(async () => {
@@ -353,7 +516,12 @@ for (const [name, launch] of Object.entries(browsers)) {
         const reader = port.readable.getReader();
         await session.close();
         while (!(await reader.read()).done);
-        return { state: session.state, port: await port.closed, closed: await session.closed, open: await refusal(session.open('demo')) };
+        return {
+          state: session.state,
+          port: await port.closed,
+          closed: await session.closed,
+          open: await refusal(session.open('demo')),
+        };
       });
       assert.equal(result.state, 'closed');
       assert.equal(result.port.reason, 'session-closed');

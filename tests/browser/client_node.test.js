@@ -11,13 +11,19 @@ import { pty } from './lib/library.js';
 import { testBound, until } from './lib/until.js';
 
 test('node: without a WebRTC package it says what is missing', async () => {
-  await assert.rejects(connect('http://127.0.0.1:1'), (error) => error instanceof ThingwayError && error.code === 'no-webrtc' && /Node/.test(error.hint));
+  await assert.rejects(
+    connect('http://127.0.0.1:1'),
+    (error) => error instanceof ThingwayError && error.code === 'no-webrtc' && /Node/.test(error.hint),
+  );
 });
 
 test('node: streams, line, measuring, a restart of the daemon', { timeout: testBound }, async (t) => {
   const path = pty('arm');
   const arm = await SerialDevice.plugIn(t, path, { echo: true });
-  const daemon = await Daemon.start(t, `${demoEndpoint}${serialEndpoint('arm', path)}[[endpoint]]\nname = "echo"\nkind = "echo"\n`);
+  const daemon = await Daemon.start(
+    t,
+    `${demoEndpoint}${serialEndpoint('arm', path)}[[endpoint]]\nname = "echo"\nkind = "echo"\n`,
+  );
   const session = await connect(daemon.url, { RTCPeerConnection });
   t.after(() => session.close());
   assert.equal((await daemon.sessions())[0].id, session.id);
@@ -36,12 +42,17 @@ test('node: streams, line, measuring, a restart of the daemon', { timeout: testB
   assert.match((await session.stats()).fingerprint, /^sha-256 /);
 
   const lost = new Promise((done) => session.addEventListener('reconnecting', done, { once: true }));
-  const back = new Promise((done) => session.addEventListener('reconnected', ({ detail }) => done(detail), { once: true }));
+  const back = new Promise((done) =>
+    session.addEventListener('reconnected', ({ detail }) => done(detail), { once: true }),
+  );
   await daemon.stop();
   await lost;
   await daemon.start();
   const { gap } = await back;
-  assert.deepEqual(gap.map(({ port: of }) => of), [port]);
+  assert.deepEqual(
+    gap.map(({ port: of }) => of),
+    [port],
+  );
   await until('open again', () => port.state === 'open');
   await writer.write('again\n'); // nothing was being written, so the stream goes on
   await until('it is there', () => arm.received.toString().endsWith('again\n'));
@@ -51,11 +62,15 @@ test('node: streams, line, measuring, a restart of the daemon', { timeout: testB
 
 test('node: the same library by require()', { timeout: testBound }, async (t) => {
   const require = createRequire(import.meta.url);
-  const [core, { createSerial }] = ['index.cjs', 'serial/index.cjs'].map((file) => require(`../../web/client/dist/${file}`));
+  const [core, { createSerial }] = ['index.cjs', 'serial/index.cjs'].map((file) =>
+    require(`../../web/client/dist/${file}`),
+  );
   const path = pty('arm');
   await SerialDevice.plugIn(t, path, { echo: true });
   const daemon = await Daemon.start(t, serialEndpoint('arm', path));
-  const session = await core.connect(daemon.url, { RTCPeerConnection: require('node-datachannel/polyfill').RTCPeerConnection });
+  const session = await core.connect(daemon.url, {
+    RTCPeerConnection: require('node-datachannel/polyfill').RTCPeerConnection,
+  });
   t.after(() => session.close());
   const port = await createSerial(session).requestPort();
   await port.open({ baudRate: 115200 });
@@ -65,7 +80,10 @@ test('node: the same library by require()', { timeout: testBound }, async (t) =>
   while (heard.length < 3) heard += new TextDecoder().decode((await reader.read()).value);
   assert.equal(heard, 'G28');
   await session.close();
-  await assert.rejects(session.ping(), (error) => error instanceof core.ThingwayError && error.code === 'session-closed');
+  await assert.rejects(
+    session.ping(),
+    (error) => error instanceof core.ThingwayError && error.code === 'session-closed',
+  );
 });
 
 test('the library lets the process end', () => library.cleanup());

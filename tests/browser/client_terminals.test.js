@@ -1,4 +1,5 @@
-// Programs for Web Serial as their authors publish them, with thingway/serial in the place of navigator.serial.
+// Programs for Web Serial as their authors publish them, with thingway/serial in the place of
+// navigator.serial.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -30,7 +31,8 @@ test('chromium: simple-web-serial talks with a board in lines of JSON', { timeou
       asked += bytes;
       const lines = asked.split('\n');
       asked = lines.pop();
-      for (const [what, value] of lines.map((line) => JSON.parse(line))) device.write(`${JSON.stringify([`${what}ed`, value])}\r\n`);
+      for (const [what, value] of lines.map((line) => JSON.parse(line)))
+        device.write(`${JSON.stringify([`${what}ed`, value])}\r\n`);
     },
   });
   const result = await page.evaluate(async () => {
@@ -41,30 +43,65 @@ test('chromium: simple-web-serial talks with a board in lines of JSON', { timeou
     const { baud } = await session.line('board');
     await connection.send('blink', { times: 3, text: 'grüezi' });
     const { times, text: word } = await heard;
-    return { baud, ready: connection.ready(), times, word, again: (await refusal(connection.startConnection())).message };
+    return {
+      baud,
+      ready: connection.ready(),
+      times,
+      word,
+      again: (await refusal(connection.startConnection())).message,
+    };
   });
-  assert.deepEqual(result, { baud: 57600, ready: true, times: 3, word: 'grüezi', again: 'Serial connection has already been established.' });
+  assert.deepEqual(result, {
+    baud: 57600,
+    ready: true,
+    times: 3,
+    word: 'grüezi',
+    again: 'Serial connection has already been established.',
+  });
   // Unplugged: the program reads to the end, and its port is not ready any more.
   await board.unplug();
-  await until('the streams have ended', () => page.evaluate(async () => {
-    const [port] = await serial.getPorts();
-    return port.readable === null && port.writable === null && !port.connected;
-  }));
+  await until('the streams have ended', () =>
+    page.evaluate(async () => {
+      const [port] = await serial.getPorts();
+      return port.readable === null && port.writable === null && !port.connected;
+    }),
+  );
 });
 
-test('chromium: the Web Serial binding of SerialPort opens, writes, reads, sets signals and closes', { timeout: testBound }, async (t) => {
+test('chromium: the Web Serial binding of SerialPort opens, writes, reads, sets signals and closes', {
+  timeout: testBound,
+}, async (t) => {
   const trace = `${temporaryDirectory()}/trace`;
-  const { page, board } = await pageWithSerial(t, { trace, hears: (bytes, device) => device.write(`<${bytes}>`) });
+  const { page, board } = await pageWithSerial(t, {
+    trace,
+    hears: (bytes, device) => device.write(`<${bytes}>`),
+  });
   const result = await page.evaluate(async () => {
-    window.Buffer = class Buffer extends Uint8Array { static isBuffer(of) { return of instanceof this; } }; // what a bundler would bring along
-    const script = Object.assign(document.createElement('script'), { src: '/modules/serialport-binding-webserialapi/dist/wsa-sp-bind.js' });
-    await new Promise((done) => { script.onload = done; document.head.append(script); });
+    window.Buffer = class Buffer extends Uint8Array {
+      static isBuffer(of) {
+        return of instanceof Buffer;
+      }
+    }; // what a bundler would bring along
+    const script = Object.assign(document.createElement('script'), {
+      src: '/modules/serialport-binding-webserialapi/dist/wsa-sp-bind.js',
+    });
+    await new Promise((done) => {
+      script.onload = done;
+      document.head.append(script);
+    });
     const Binding = WSABinding.default;
     const listed = (await Binding.list()).length;
     const binding = new Binding({});
     const results = [];
-    for (const baudRate of [38400, 19200]) { // opened again after it was closed
-      await binding.open('wsa://default', { baudRate, dataBits: 8, stopBits: 1, parity: 'none', rtscts: false });
+    for (const baudRate of [38400, 19200]) {
+      // opened again after it was closed
+      await binding.open('wsa://default', {
+        baudRate,
+        dataBits: 8,
+        stopBits: 1,
+        parity: 'none',
+        rtscts: false,
+      });
       const { baud } = await session.line('board');
       await binding.write(Buffer.from(new TextEncoder().encode(`at ${baudRate}`)));
       let heard = '';
@@ -80,7 +117,13 @@ test('chromium: the Web Serial binding of SerialPort opens, writes, reads, sets 
     }
     return { listed, results };
   });
-  assert.deepEqual(result, { listed: 1, results: [[38400, '<at 38400>'], [19200, '<at 19200>']] });
+  assert.deepEqual(result, {
+    listed: 1,
+    results: [
+      [38400, '<at 38400>'],
+      [19200, '<at 19200>'],
+    ],
+  });
   assert.equal(board.received.toString(), 'at 38400at 19200');
   assert.equal(readFileSync(trace, 'utf8').match(/TIOCMBIS, \[TIOCM_DTR\|TIOCM_RTS\]/g)?.length, 2);
 });

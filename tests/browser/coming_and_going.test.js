@@ -15,7 +15,8 @@ test('a serial device that comes later, goes, and comes back', { timeout: testBo
   await page.openEndpoint('line');
   await until('the list says absent', async () => (await page.endpoint('line')).startsWith('absent'));
   assert.match(await page.state('line'), /device absent/);
-  const channel = async () => (await daemon.sessions())[0]?.channels.find(({ label }) => label === 'line')?.id;
+  const channel = async () =>
+    (await daemon.sessions())[0]?.channels.find(({ label }) => label === 'line')?.id;
   const before = await channel();
   assert.notEqual(before, undefined, 'the channel is open though the device is absent');
 
@@ -32,13 +33,17 @@ test('a serial device that comes later, goes, and comes back', { timeout: testBo
     device.write(`${round} answer\n`);
     await page.shows('line', `${round} answer`);
     await device.unplug();
-    await until(`${round}: the list says absent again`, async () => /^absent/.test(await page.endpoint('line')));
+    await until(`${round}: the list says absent again`, async () =>
+      /^absent/.test(await page.endpoint('line')),
+    );
   }
   assert.equal(await channel(), before, 'it was the same channel all the time');
 });
 
 for (const [name, launch] of Object.entries(browsers)) {
-  test(`${name}: a page that is left or closed takes its session with it`, { timeout: testBound }, async (t) => {
+  test(`${name}: a page that is left or closed takes its session with it`, {
+    timeout: testBound,
+  }, async (t) => {
     const daemon = await Daemon.start(t);
     const browser = await launch(t);
     const left = await FirstPage.open(browser, daemon.url);
@@ -81,7 +86,9 @@ for (const [name, launch] of Object.entries(browsers)) {
   }
 }
 
-test('an offer that is refused: the page says why, and connects when it may', { timeout: testBound }, async (t) => {
+test('an offer that is refused: the page says why, and connects when it may', {
+  timeout: testBound,
+}, async (t) => {
   const daemon = await Daemon.start(t, `[limits]\nsessions = 1\n${demoEndpoint}`);
   const browser = await chromium(t);
   const first = await FirstPage.open(browser, daemon.url);
@@ -89,7 +96,9 @@ test('an offer that is refused: the page says why, and connects when it may', { 
   const second = await FirstPage.open(browser, daemon.url);
   await until('demo is listed', () => second.endpoint('demo'));
   await second.page.click('.endpoint[data-name="demo"] .open');
-  await until('the second page says so', async () => /refused the session: .*session/.test(await second.notices()));
+  await until('the second page says so', async () =>
+    /refused the session: .*session/.test(await second.notices()),
+  );
   assert.equal((await daemon.sessions()).length, 1);
 
   await first.page.goto('about:blank');

@@ -1,4 +1,5 @@
-// A terminal of a device with a dead-man switch: a banner before the first message, and heartbeats while it is visible.
+// A terminal of a device with a dead-man switch: a banner before the first message, and heartbeats while it
+// is visible.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { chromium } from './lib/browsers.js';
@@ -13,7 +14,8 @@ function countHeartbeats() {
   const { send } = RTCDataChannel.prototype;
   window.heartbeats = 0;
   RTCDataChannel.prototype.send = function (data) {
-    if (typeof data === 'string' && data.includes('"heartbeat"') && !data.includes('"stop"')) window.heartbeats++;
+    if (typeof data === 'string' && data.includes('"heartbeat"') && !data.includes('"stop"'))
+      window.heartbeats++;
     return send.call(this, data);
   };
 }
@@ -24,7 +26,10 @@ const TIMEOUT = 3000;
 async function terminal(t, settings = '') {
   const path = `${temporaryDirectory()}/tty`;
   const device = await SerialDevice.plugIn(t, path);
-  const daemon = await Daemon.start(t, `${demoEndpoint}${serialEndpoint('arm', path)}${settings}deadman = { timeout_ms = ${TIMEOUT}, send = "HALT\\n" }\n`);
+  const daemon = await Daemon.start(
+    t,
+    `${demoEndpoint}${serialEndpoint('arm', path)}${settings}deadman = { timeout_ms = ${TIMEOUT}, send = "HALT\\n" }\n`,
+  );
   const browser = await chromium(t);
   const url = await consoleOf(t, daemon);
   const page = new Console(await browser.newPage());
@@ -39,21 +44,28 @@ async function terminal(t, settings = '') {
 }
 const stopped = (device) => until('the machine is stopped', () => device.received.includes('HALT\n'));
 
-test('the banner comes before the first message, and nothing arms the switch before that', { timeout: testBound }, async (t) => {
+test('the banner comes before the first message, and nothing arms the switch before that', {
+  timeout: testBound,
+}, async (t) => {
   const { page, heartbeats, deadman, banner, device } = await terminal(t);
   await banner.waitFor();
-  assert.match(await banner.innerText(), /dead-man switch, which your first message arms.*stops the device after 3 s without a heartbeat/s);
+  assert.match(
+    await banner.innerText(),
+    /dead-man switch, which your first message arms.*stops the device after 3 s without a heartbeat/s,
+  );
   // As long as the heartbeats of an armed switch would have taken.
   await page.page.evaluate(() => new Promise((done) => setTimeout(done, 1500)));
   assert.equal(await heartbeats(), 0);
   assert.deepEqual(await deadman(), { timeout_ms: TIMEOUT, armed: false, fired: 0 });
 
   await page.send('arm', 'go');
-  await until('it says that it is armed', async () => /The dead-man switch is armed/.test(await banner.innerText()));
+  await until('it says that it is armed', async () =>
+    /The dead-man switch is armed/.test(await banner.innerText()),
+  );
   await until('it is', async () => (await deadman()).armed);
   // Ten heartbeats take three times as long as the switch waits.
   const before = await heartbeats();
-  await until('heartbeats for longer than the switch waits', async () => await heartbeats() >= before + 10);
+  await until('heartbeats for longer than the switch waits', async () => (await heartbeats()) >= before + 10);
   assert.equal((await deadman()).fired, 0);
   assert.equal(String(device.received), 'go\n');
   await banner.getByRole('button', { name: 'The device is at rest: disarm' }).click();
@@ -70,29 +82,35 @@ for (const [name, leave] of [
   ['shows another view', (page) => page.page.click('nav a[href="#/plots"]')],
   ['has another terminal in front', (page) => page.openEndpoint('demo')],
 ]) {
-  test(`a page that ${name} stops the machine, and a person has to say that they know`, { timeout: testBound }, async (t) => {
+  test(`a page that ${name} stops the machine, and a person has to say that they know`, {
+    timeout: testBound,
+  }, async (t) => {
     const { device, page, heartbeats, deadman } = await terminal(t);
     await page.send('arm', 'go');
     await until('it is armed', async () => (await deadman()).armed);
     const before = await heartbeats();
-    await until('it is kept alive', async () => await heartbeats() >= before + 2);
+    await until('it is kept alive', async () => (await heartbeats()) >= before + 2);
     await leave(page);
     await stopped(device);
     assert.equal((await deadman()).fired, 1);
     await page.hide(false);
-    await page.page.evaluate(() => { location.hash = '#/terminals/arm'; });
+    await page.page.evaluate(() => {
+      location.hash = '#/terminals/arm';
+    });
     const alert = page.desk('arm').locator('.stop-bar');
     await until('the page says so', async () => /arm was stopped at/.test(await alert.innerText()));
     const input = page.desk('arm').locator('input.line');
     await page.send('arm', 'again');
-    await until('it is refused here', async () => /Not sent\. The machine was stopped/.test(await page.trouble('arm')));
+    await until('it is refused here', async () =>
+      /Not sent\. The machine was stopped/.test(await page.trouble('arm')),
+    );
     assert.equal(await input.inputValue(), 'again', 'the line stays');
     const quiet = await heartbeats();
     await alert.getByRole('button', { name: 'I have looked: go on' }).click();
-    await until('the trouble is over', async () => await page.trouble('arm') === '');
+    await until('the trouble is over', async () => (await page.trouble('arm')) === '');
     await input.press('Enter');
     await until('the device hears it', () => String(device.received) === 'go\nHALT\nagain\n');
-    await until('heartbeats go on', async () => await heartbeats() > quiet + 2);
+    await until('heartbeats go on', async () => (await heartbeats()) > quiet + 2);
     assert.equal((await deadman()).fired, 1);
     assert.deepEqual(page.errors, []);
   });
@@ -104,7 +122,9 @@ test('a page that only looks on sends none', { timeout: testBound }, async (t) =
   await other.openEndpoint('arm');
   await other.send('arm', 'theirs');
   await until('the device hears it', () => device.received.includes('theirs'));
-  await until('the first page looks on', () => page.desk('arm').locator('.lease[data-lease=other]').isVisible());
+  await until('the first page looks on', () =>
+    page.desk('arm').locator('.lease[data-lease=other]').isVisible(),
+  );
   await other.page.evaluate(() => new Promise((done) => setTimeout(done, 1500)));
   assert.equal(await heartbeats(), 0);
   await other.hide(true);

@@ -20,16 +20,25 @@ async function world(t, { device: how = {}, settings = '' } = {}) {
   await page.tool('arm', 'Send file').click();
   const panel = page.desk('arm').locator('.file-panel');
   await panel.waitFor();
-  const choose = (name, bytes) => panel.getByLabel('File', { exact: true }).setInputFiles({ name, mimeType: 'application/octet-stream', buffer: Buffer.from(bytes) });
+  const choose = (name, bytes) =>
+    panel
+      .getByLabel('File', { exact: true })
+      .setInputFiles({ name, mimeType: 'application/octet-stream', buffer: Buffer.from(bytes) });
   const send = () => panel.getByRole('button', { name: 'Send the file' }).click();
-  const state = (wanted) => until(`the file is ${wanted}`, async () => await panel.locator('.progress').getAttribute('data-state') === wanted);
+  const state = (wanted) =>
+    until(
+      `the file is ${wanted}`,
+      async () => (await panel.locator('.progress').getAttribute('data-state')) === wanted,
+    );
   const share = () => panel.locator('progress').evaluate(({ value, max }) => value / max);
   const lineByLine = async (wait) => {
     await panel.getByLabel('Send it').selectOption('lines');
     await panel.getByLabel('After each line').selectOption(wait);
   };
-  const received = (text) => until(`the device has ${JSON.stringify(text)}`, () => String(device.received) === text)
-    .catch((error) => { throw new Error(`${error.message}: ${JSON.stringify(String(device.received))}`); });
+  const received = (text) =>
+    until(`the device has ${JSON.stringify(text)}`, () => String(device.received) === text).catch((error) => {
+      throw new Error(`${error.message}: ${JSON.stringify(String(device.received))}`);
+    });
   return { device, daemon, browser, url, page, panel, choose, send, state, share, lineByLine, received };
 }
 
@@ -47,7 +56,9 @@ test('a file goes out as it is, byte for byte', { timeout: testBound }, async (t
 });
 
 test('at the pace of the device, and cancelled on the way', { timeout: testBound }, async (t) => {
-  const { device, page, panel, choose, send, state, share } = await world(t, { device: { bytesPerSecond: 20_000 } });
+  const { device, page, panel, choose, send, state, share } = await world(t, {
+    device: { bytesPerSecond: 20_000 },
+  });
   const bytes = randomBytes(4_000_000);
   await choose('large.bin', bytes);
   await send();
@@ -59,13 +70,30 @@ test('at the pace of the device, and cancelled on the way', { timeout: testBound
   await until('how far it is stays in sight', () => panel.isVisible());
   await panel.getByRole('button', { name: 'Cancel' }).click();
   await state('cancelled');
-  assert.match(await panel.innerText(), /Cancelled\. What the gateway has already taken still reaches the device/);
-  const sent = () => page.desk('arm').locator('.count').getAttribute('aria-label').then((label) => Number(label.match(/([\d.]+) kB sent/)[1]) * 1000);
+  assert.match(
+    await panel.innerText(),
+    /Cancelled\. What the gateway has already taken still reaches the device/,
+  );
+  const sent = () =>
+    page
+      .desk('arm')
+      .locator('.count')
+      .getAttribute('aria-label')
+      .then((label) => Number(label.match(/([\d.]+) kB sent/)[1]) * 1000);
   const last = await share();
-  await until('the bytes of the terminal, counted four times a second, are as many', async () => Math.abs(await sent() - last * bytes.length) <= 1000);
+  await until(
+    'the bytes of the terminal, counted four times a second, are as many',
+    async () => Math.abs((await sent()) - last * bytes.length) <= 1000,
+  );
   await page.send('arm', 'and a line');
-  await until('the device has what was taken, and the line', () => device.taken >= last * bytes.length + 'and a line\n'.length);
-  const expected = createHash('sha256').update(bytes.subarray(0, Math.round(last * bytes.length))).update('and a line\n').digest('hex');
+  await until(
+    'the device has what was taken, and the line',
+    () => device.taken >= last * bytes.length + 'and a line\n'.length,
+  );
+  const expected = createHash('sha256')
+    .update(bytes.subarray(0, Math.round(last * bytes.length)))
+    .update('and a line\n')
+    .digest('hex');
   assert.equal(device.hash.digest('hex'), expected, 'and nothing else');
   assert.deepEqual(page.errors, []);
 });
@@ -82,7 +110,9 @@ test('line by line, each after the answer to the one before', { timeout: testBou
   await received('G21\r\n');
   device.write('token okay book\r\necho:busy\r\n'); // nor is this
   await page.shows('arm', 'echo:busy');
-  await until('it is said that it is silent', async () => /has not answered “ok” yet/.test(await panel.innerText()));
+  await until('it is said that it is silent', async () =>
+    /has not answered “ok” yet/.test(await panel.innerText()),
+  );
   assert.match(await panel.innerText(), /line 1 of 5/);
   await received('G21\r\n');
   device.write('o');
@@ -94,7 +124,11 @@ test('line by line, each after the answer to the one before', { timeout: testBou
   await received('G21\r\nG0 X1\r\nM400\r\n\r\n');
   device.write('ok\r\n');
   await received('G21\r\nG0 X1\r\nM400\r\n\r\nM2\r\n');
-  assert.equal(await panel.locator('.progress').getAttribute('data-state'), 'sending', 'the last one has an answer, too');
+  assert.equal(
+    await panel.locator('.progress').getAttribute('data-state'),
+    'sending',
+    'the last one has an answer, too',
+  );
   device.write('ok\r\n');
   await state('done');
   assert.deepEqual(page.errors, []);
@@ -124,8 +158,11 @@ test('a prompt is an answer; a pause holds back what follows', { timeout: testBo
   await state('done');
 });
 
-test('a file stops where another session takes the control over, and where the connection is lost', { timeout: testBound }, async (t) => {
-  const { daemon, device, browser, url, page, panel, choose, send, state, lineByLine, received } = await world(t, { settings: 'writers = "one"\n' });
+test('a file stops where another session takes the control over, and where the connection is lost', {
+  timeout: testBound,
+}, async (t) => {
+  const { daemon, device, browser, url, page, panel, choose, send, state, lineByLine, received } =
+    await world(t, { settings: 'writers = "one"\n' });
   await lineByLine('answer');
   await choose('part.gcode', 'one\ntwo\nthree\n');
   await send();

@@ -10,9 +10,12 @@ import { SerialDevice } from './lib/devices.js';
 import { testBound, until } from './lib/until.js';
 
 /** The page has begun to measure the round trip: what it opens by itself was asked for before. */
-const hasSettled = (page) => until('a round trip is shown', async () => await page.page.locator('.round-trip').count() === 1);
+const hasSettled = (page) =>
+  until('a round trip is shown', async () => (await page.page.locator('.round-trip').count()) === 1);
 
-test('what the device says is seen before the console has come, and nothing of it is lost or shown twice', { timeout: testBound }, async (t) => {
+test('what the device says is seen before the console has come, and nothing of it is lost or shown twice', {
+  timeout: testBound,
+}, async (t) => {
   const path = `${temporaryDirectory()}/tty`;
   const device = await SerialDevice.plugIn(t, path);
   const daemon = await Daemon.start(t, serialEndpoint('arm', path));
@@ -20,10 +23,18 @@ test('what the device says is seen before the console has come, and nothing of i
   const page = new Console(await browser.newPage());
   page.page.on('pageerror', (error) => page.errors.push(String(error)));
   let arrive;
-  const asked = new Promise((done) => { arrive = done; });
+  const asked = new Promise((done) => {
+    arrive = done;
+  });
   let letGo;
-  const held = new Promise((done) => { letGo = done; });
-  await page.page.route(/\/main-/, async (route) => { arrive(); await held; await route.continue(); });
+  const held = new Promise((done) => {
+    letGo = done;
+  });
+  await page.page.route(/\/main-/, async (route) => {
+    arrive();
+    await held;
+    await route.continue();
+  });
   await page.page.goto(`${await consoleOf(t, daemon)}/#/terminals/arm`, { waitUntil: 'commit' });
   await asked;
   await until('the port is open', async () => (await daemon.get('/endpoints/arm')).routes > 0);
@@ -36,7 +47,10 @@ test('what the device says is seen before the console has come, and nothing of i
   };
   const glance = page.page.locator('pre.early');
   say(0, 5);
-  await until('five lines are seen', async () => await glance.count() === 1 && await glance.innerText() === `${lines.join('\n')}\n`);
+  await until(
+    'five lines are seen',
+    async () => (await glance.count()) === 1 && (await glance.innerText()) === `${lines.join('\n')}\n`,
+  );
   assert.equal(await page.page.locator('nav').count(), 0, 'the console is not there yet');
   say(5, 10);
   await until('all are seen', async () => (await glance.innerText()).includes('line 9'));
@@ -47,7 +61,10 @@ test('what the device says is seen before the console has come, and nothing of i
   }
   await page.isOpen('arm');
   await page.shows('arm', 'line 39');
-  assert.deepEqual((await page.screen('arm')).match(/line \d+/g), lines.slice(-(await page.screen('arm')).match(/line \d+/g).length));
+  assert.deepEqual(
+    (await page.screen('arm')).match(/line \d+/g),
+    lines.slice(-(await page.screen('arm')).match(/line \d+/g).length),
+  );
   const saved = page.page.waitForEvent('download');
   await page.tool('arm', 'Save').click();
   const chunks = [];
@@ -63,15 +80,29 @@ test('a connection that is slower than the console', { timeout: testBound }, asy
   const daemon = await Daemon.start(t, demoEndpoint);
   const browser = await chromium(t);
   const url = await consoleOf(t, daemon);
-  for (const [hash, late] of [['', true], ['#/terminals/demo', true], ['', false], ['#/terminals/demo', false]]) {
+  for (const [hash, late] of [
+    ['', true],
+    ['#/terminals/demo', true],
+    ['', false],
+    ['#/terminals/demo', false],
+  ]) {
     const page = new Console(await browser.newPage());
     page.page.on('pageerror', (error) => page.errors.push(String(error)));
     let letConnect;
-    const here = new Promise((done) => { letConnect = done; });
-    await page.page.route('**/sessions', async (route) => { await here; await route.continue(); });
-    // There is a connection before the console knows who it is for, and a device that the address names has spoken; or just then.
+    const here = new Promise((done) => {
+      letConnect = done;
+    });
+    await page.page.route('**/sessions', async (route) => {
+      await here;
+      await route.continue();
+    });
+    // There is a connection before the console knows who it is for, and a device that the address names has
+    // spoken; or just then.
     const isHeard = ({ label, to_peer: told }) => label === 'demo' && told.bytes > 0;
-    const hasBegun = async () => (await daemon.sessions()).some(({ state, channels }) => state === 'connected' && (!hash || channels.some(isHeard)));
+    const hasBegun = async () =>
+      (await daemon.sessions()).some(
+        ({ state, channels }) => state === 'connected' && (!hash || channels.some(isHeard)),
+      );
     await page.page.route('**/access', async (route) => {
       if (late) await until('the connection is there', hasBegun);
       await route.continue();
@@ -94,12 +125,16 @@ test('a terminal that cannot be opened does not hold the console up', { timeout:
   const daemon = await Daemon.start(t, '');
   const browser = await chromium(t);
   const page = await Console.open(browser, await consoleOf(t, daemon), '#/terminals/nothing');
-  await until('the console says so', async () => /There is no such endpoint/.test(await page.desk('nothing').innerText()));
+  await until('the console says so', async () =>
+    /There is no such endpoint/.test(await page.desk('nothing').innerText()),
+  );
   assert.equal(await page.page.locator('.desk').count(), 1);
   assert.deepEqual(page.errors, []);
 });
 
-test('one device alone is what a person has come for; of several they choose', { timeout: testBound }, async (t) => {
+test('one device alone is what a person has come for; of several they choose', {
+  timeout: testBound,
+}, async (t) => {
   const path = `${temporaryDirectory()}/tty`;
   const device = await SerialDevice.plugIn(t, path);
   const daemon = await Daemon.start(t, serialEndpoint('arm', path));
@@ -109,7 +144,11 @@ test('one device alone is what a person has come for; of several they choose', {
   await page.isOpen('arm');
   device.write('hello\r\n');
   await page.shows('arm', 'hello');
-  const named = (hash) => until(`the address ends in ${hash}`, async () => await page.page.evaluate(() => location.hash) === hash);
+  const named = (hash) =>
+    until(
+      `the address ends in ${hash}`,
+      async () => (await page.page.evaluate(() => location.hash)) === hash,
+    );
   await named('#/terminals/arm');
   await page.desk('arm').getByRole('button', { name: 'Close arm' }).click();
   await named('#/terminals');

@@ -16,8 +16,13 @@ import { testBound, until } from './lib/until.js';
 const root = fileURLToPath(new URL('../../web/console/', import.meta.url));
 const esbuild = createRequire(join(root, 'package.json'))('esbuild');
 const sources = readdirSync(join(root, 'src'), { recursive: true }).filter((path) => /\.tsx?$/.test(path));
-const plain = (path, options = {}) => esbuild.transformSync(readFileSync(join(root, 'src', path), 'utf8'), { loader: path.endsWith('x') ? 'tsx' : 'ts', ...options }).code;
-const table = async (language) => (await import(`data:text/javascript,${encodeURIComponent(plain(`i18n/${language}.ts`))}`))[language];
+const plain = (path, options = {}) =>
+  esbuild.transformSync(readFileSync(join(root, 'src', path), 'utf8'), {
+    loader: path.endsWith('x') ? 'tsx' : 'ts',
+    ...options,
+  }).code;
+const table = async (language) =>
+  (await import(`data:text/javascript,${encodeURIComponent(plain(`i18n/${language}.ts`))}`))[language];
 
 test('both tables have the same keys and the same places for values', async () => {
   const [en, ja] = [await table('en'), await table('ja')];
@@ -35,14 +40,24 @@ test('both tables have the same keys and the same places for values', async () =
 });
 
 test('every message is used', async () => {
-  const all = sources.filter((path) => !/i18n.(en|ja)\.ts/.test(path)).map((path) => readFileSync(join(root, 'src', path), 'utf8')).join('\n');
-  const built = [...all.matchAll(/`([a-z.-]+[.-])\$\{/g)].map(([, prefix]) => prefix); // keys that are put together from words
-  const unused = Object.keys(await table('en')).filter((key) => !all.includes(`'${key}'`) && !built.some((prefix) => key.startsWith(prefix))
-    && !['plots', 'drive', 'connection', 'sessions', 'tokens', 'terminals'].includes(key));
+  const all = sources
+    .filter((path) => !/i18n.(en|ja)\.ts/.test(path))
+    .map((path) => readFileSync(join(root, 'src', path), 'utf8'))
+    .join('\n');
+  // keys that are put together from words
+  const built = [...all.matchAll(/`([a-z.-]+[.-])\$\{/g)].map(([, prefix]) => prefix);
+  const unused = Object.keys(await table('en')).filter(
+    (key) =>
+      !all.includes(`'${key}'`)
+      && !built.some((prefix) => key.startsWith(prefix))
+      && !['plots', 'drive', 'connection', 'sessions', 'tokens', 'terminals'].includes(key),
+  );
   assert.deepEqual(unused, []);
 });
 
-/** Words in the markup: children of an element, or an attribute that people read, that are not from a table. */
+/**
+ * Words in the markup: children of an element, or an attribute that people read, that are not from a table.
+ */
 function literals(code) {
   const found = [];
   const read = ['title', 'placeholder', 'alt', 'label', 'aria-label', 'aria-description', 'name-text'];
@@ -52,13 +67,16 @@ function literals(code) {
     if (node.type === 'CallExpression' && node.callee.name === 'h') {
       const [, props, ...children] = node.arguments;
       for (const child of children) literal(child);
-      for (const prop of props?.properties ?? []) if (prop.key && read.includes(prop.key.name ?? prop.key.value)) literal(prop.value);
+      for (const prop of props?.properties ?? [])
+        if (prop.key && read.includes(prop.key.name ?? prop.key.value)) literal(prop.value);
     }
     for (const [key, value] of Object.entries(node)) if (key !== 'type') visit(value);
   };
   const literal = (node) => {
-    if (node.type === 'Literal' && typeof node.value === 'string' && /\p{L}{2,}/u.test(node.value)) found.push(node.value);
-    if (node.type === 'TemplateLiteral') for (const { value } of node.quasis) if (/\p{L}{3,}/u.test(value.cooked)) found.push(value.cooked);
+    if (node.type === 'Literal' && typeof node.value === 'string' && /\p{L}{2,}/u.test(node.value))
+      found.push(node.value);
+    if (node.type === 'TemplateLiteral')
+      for (const { value } of node.quasis) if (/\p{L}{3,}/u.test(value.cooked)) found.push(value.cooked);
     if (node.type === 'ConditionalExpression') [node.consequent, node.alternate].forEach(literal);
     if (node.type === 'LogicalExpression') literal(node.right);
   };
@@ -68,18 +86,43 @@ function literals(code) {
 
 test('no literal is left in the markup', () => {
   // Names of wires, programs and files are the same in all languages.
-  const names = ['DTR', 'RTS', '/dev/ttyUSB0', 'thingway', 'thingway ', 'thingway token add NAME', 'sudo thingway setup', ' ms'];
+  const names = [
+    'DTR',
+    'RTS',
+    '/dev/ttyUSB0',
+    'thingway',
+    'thingway ',
+    'thingway token add NAME',
+    'sudo thingway setup',
+    ' ms',
+  ];
   for (const path of sources.filter((name) => name.endsWith('.tsx'))) {
-    const code = plain(path, { jsx: 'transform', jsxFactory: 'h', jsxFragment: "'f'", tsconfigRaw: '{"compilerOptions":{"jsx":"react"}}' });
-    assert.deepEqual(literals(code).filter((text) => !names.includes(text)), [], path);
+    const code = plain(path, {
+      jsx: 'transform',
+      jsxFactory: 'h',
+      jsxFragment: "'f'",
+      tsconfigRaw: '{"compilerOptions":{"jsx":"react"}}',
+    });
+    assert.deepEqual(
+      literals(code).filter((text) => !names.includes(text)),
+      [],
+      path,
+    );
   }
-  assert.deepEqual(literals('h("p", { title: "a title" }, "Some text", x ? "yes" : 1, h("b", null, t("key")))'), ['Some text', 'yes', 'a title'], 'the test finds them');
+  assert.deepEqual(
+    literals('h("p", { title: "a title" }, "Some text", x ? "yes" : 1, h("b", null, t("key")))'),
+    ['Some text', 'yes', 'a title'],
+    'the test finds them',
+  );
 });
 
 test('the whole page in Japanese, by the browser and by choice', { timeout: testBound }, async (t) => {
   const path = `${temporaryDirectory()}/tty`;
   await SerialDevice.plugIn(t, path);
-  const daemon = await Daemon.start(t, `${demoEndpoint}${serialEndpoint('arm', path)}writers = "one"\ndeadman = { timeout_ms = 900, send = "x" }\n`);
+  const daemon = await Daemon.start(
+    t,
+    `${demoEndpoint}${serialEndpoint('arm', path)}writers = "one"\ndeadman = { timeout_ms = 900, send = "x" }\n`,
+  );
   const url = await consoleOf(t, daemon);
   const page = await Console.open(await chromium(t, { locale: 'ja-JP' }), url);
   await page.openEndpoint('arm');
@@ -87,24 +130,78 @@ test('the whole page in Japanese, by the browser and by choice', { timeout: test
   await page.desk('arm').getByRole('button', { name: '回線', exact: true }).click();
   await page.desk('arm').getByRole('button', { name: 'その他', exact: true }).click();
   await page.page.getByRole('button', { name: '追加…' }).click();
-  /** Words of Latin letters that people see or hear, beside names and what the gateway itself says, which is marked as English. */
-  const strange = () => page.page.evaluate(() => {
-    const names = new Set(['thingway', 'arm', 'serial', 'demo', 'Enter', 'LF', 'CR', 'CRLF', 'DTR', 'RTS', 'CTS', 'XON', 'XOFF', 'UDP', 'ICE', 'ms', 'kB', 'MB', 'host', 'prflx', 'sha',
-      'baud', 'English', 'Escape', 'HTTP', 'https', 'deadman', 'temp', 'hum', 'endpoint', 'kind', 'name', 'echo', 'fingerprint', 'token', 'add', 'NAME', 'sudo', 'thingway', 'setup', 'example', 'http', 'tls']);
-    const texts = [];
-    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT | NodeFilter.SHOW_ELEMENT);
-    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-      if (node.nodeType === Node.TEXT_NODE) {
-        if (!node.parentElement.closest('.xterm, pre, .mono, code, datalist, option, noscript, [lang=en]')) texts.push(node.data);
-      } else for (const name of ['aria-label', 'title', 'placeholder']) texts.push(node.getAttribute(name) ?? '');
-    }
-    return [...new Set(texts)].filter((text) => (text.match(/[A-Za-z]{2,}/g) ?? []).some((word) => !names.has(word)) && !/^[\w.:[\]/-]+( \(\w+\))?$|\/dev\/|^トークンなし [0-9a-f]{8} を切断$/.test(text));
-  });
+  /**
+   * Words of Latin letters that people see or hear, beside names and what the gateway itself says, which is
+   * marked as English.
+   */
+  const strange = () =>
+    page.page.evaluate(() => {
+      const names = new Set([
+        'thingway',
+        'arm',
+        'serial',
+        'demo',
+        'Enter',
+        'LF',
+        'CR',
+        'CRLF',
+        'DTR',
+        'RTS',
+        'CTS',
+        'XON',
+        'XOFF',
+        'UDP',
+        'ICE',
+        'ms',
+        'kB',
+        'MB',
+        'host',
+        'prflx',
+        'sha',
+        'baud',
+        'English',
+        'Escape',
+        'HTTP',
+        'https',
+        'deadman',
+        'temp',
+        'hum',
+        'endpoint',
+        'kind',
+        'name',
+        'echo',
+        'fingerprint',
+        'token',
+        'add',
+        'NAME',
+        'sudo',
+        'thingway',
+        'setup',
+        'example',
+        'http',
+        'tls',
+      ]);
+      const texts = [];
+      const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT | NodeFilter.SHOW_ELEMENT);
+      for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+        if (node.nodeType === Node.TEXT_NODE) {
+          if (!node.parentElement.closest('.xterm, pre, .mono, code, datalist, option, noscript, [lang=en]'))
+            texts.push(node.data);
+        } else
+          for (const name of ['aria-label', 'title', 'placeholder'])
+            texts.push(node.getAttribute(name) ?? '');
+      }
+      return [...new Set(texts)].filter(
+        (text) =>
+          (text.match(/[A-Za-z]{2,}/g) ?? []).some((word) => !names.has(word))
+          && !/^[\w.:[\]/-]+( \(\w+\))?$|\/dev\/|^トークンなし [0-9a-f]{8} を切断$/.test(text),
+      );
+    });
   assert.deepEqual(await strange(), []);
   await page.page.getByRole('button', { name: 'キャンセル' }).click();
   for (const view of ['plots', 'drive', 'connection', 'sessions', 'tokens']) {
     await page.view(view);
-    await until('it is there', async () => await page.page.locator('main .card').count() > 0);
+    await until('it is there', async () => (await page.page.locator('main .card').count()) > 0);
     assert.deepEqual(await strange(), [], view);
   }
   await daemon.stop();
@@ -118,6 +215,10 @@ test('the whole page in Japanese, by the browser and by choice', { timeout: test
   assert.match(await page.page.locator('nav').innerText(), /Terminals/);
   await page.page.reload();
   await page.connected();
-  assert.equal(await page.page.evaluate(() => document.documentElement.lang), 'en', 'the choice is remembered');
+  assert.equal(
+    await page.page.evaluate(() => document.documentElement.lang),
+    'en',
+    'the choice is remembered',
+  );
   assert.deepEqual(page.errors, []);
 });

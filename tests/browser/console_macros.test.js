@@ -8,7 +8,9 @@ import { Daemon, demoEndpoint, serialEndpoint, temporaryDirectory } from './lib/
 import { SerialDevice } from './lib/devices.js';
 import { testBound, until } from './lib/until.js';
 
-test('added, sent with the line ending, kept for their endpoint, changed and removed', { timeout: testBound }, async (t) => {
+test('added, sent with the line ending, kept for their endpoint, changed and removed', {
+  timeout: testBound,
+}, async (t) => {
   const path = `${temporaryDirectory()}/tty`;
   const device = await SerialDevice.plugIn(t, path);
   const daemon = await Daemon.start(t, `${demoEndpoint}${serialEndpoint('arm', path)}`);
@@ -16,8 +18,13 @@ test('added, sent with the line ending, kept for their endpoint, changed and rem
   await page.openEndpoint('arm');
   const buttons = page.desk('arm').locator('.macros button');
   const editor = page.desk('arm').locator('.macro-editor');
-  const received = (bytes) => until(`the device has ${JSON.stringify(bytes)}`, () => device.received.toString('latin1') === bytes)
-    .catch((error) => { throw new Error(`${error.message}: ${JSON.stringify(device.received.toString('latin1'))}`); });
+  const received = (bytes) =>
+    until(
+      `the device has ${JSON.stringify(bytes)}`,
+      () => device.received.toString('latin1') === bytes,
+    ).catch((error) => {
+      throw new Error(`${error.message}: ${JSON.stringify(device.received.toString('latin1'))}`);
+    });
   assert.equal(await buttons.count(), 0);
 
   await page.tool('arm', 'Buttons').click();
@@ -26,7 +33,11 @@ test('added, sent with the line ending, kept for their endpoint, changed and rem
   await editor.getByLabel('Sends').fill('G28 X');
   await editor.getByRole('button', { name: 'Add a button' }).click();
   await editor.getByLabel('Sends').nth(1).fill('\\x03\\xe9');
-  assert.deepEqual(await buttons.allInnerTexts(), ['Home', '\\x03\\xe9'], 'the text is the label of one without');
+  assert.deepEqual(
+    await buttons.allInnerTexts(),
+    ['Home', '\\x03\\xe9'],
+    'the text is the label of one without',
+  );
   await buttons.first().click();
   await received('G28 X\n');
   await page.shows('arm', 'G28 X');
@@ -42,7 +53,10 @@ test('added, sent with the line ending, kept for their endpoint, changed and rem
   await page.page.reload();
   await page.isOpen('demo');
   await page.page.getByRole('tab', { name: 'arm' }).click();
-  await until('they are there again', async () => (await buttons.allInnerTexts()).join() === 'Home,\\x03\\xe9');
+  await until(
+    'they are there again',
+    async () => (await buttons.allInnerTexts()).join() === 'Home,\\x03\\xe9',
+  );
   await page.tool('arm', 'Buttons').click();
   await editor.getByLabel('Label').first().fill('Home X');
   await editor.getByRole('button', { name: /Remove the button .*x03/ }).click();

@@ -1,4 +1,5 @@
-// What is pasted into a terminal: lines one by one where lines are sent, and as terminals do it where keys are.
+// What is pasted into a terminal: lines one by one where lines are sent, and as terminals do it where keys
+// are.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { chromium } from './lib/browsers.js';
@@ -21,12 +22,24 @@ async function world(t) {
     await page.page.evaluate((text) => navigator.clipboard.writeText(text), text);
     await keyboard.press(key);
   };
-  const received = (text) => until(`the device has ${JSON.stringify(text)}`, () => String(device.received) === text)
-    .catch((error) => { throw new Error(`${error.message}: ${JSON.stringify(String(device.received))}`); });
-  return { device, page, keyboard, paste, received, desk: page.desk('arm'), line: page.desk('arm').locator('input.line') };
+  const received = (text) =>
+    until(`the device has ${JSON.stringify(text)}`, () => String(device.received) === text).catch((error) => {
+      throw new Error(`${error.message}: ${JSON.stringify(String(device.received))}`);
+    });
+  return {
+    device,
+    page,
+    keyboard,
+    paste,
+    received,
+    desk: page.desk('arm'),
+    line: page.desk('arm').locator('input.line'),
+  };
 }
 
-test('several lines are shown with their number, and sent one by one with the ending of the terminal', { timeout: testBound }, async (t) => {
+test('several lines are shown with their number, and sent one by one with the ending of the terminal', {
+  timeout: testBound,
+}, async (t) => {
   const { page, keyboard, paste, received, desk, line } = await world(t);
   await desk.getByLabel('Line ending').selectOption('crlf');
   await line.click();
@@ -38,14 +51,14 @@ test('several lines are shown with their number, and sent one by one with the en
   await received('');
   await keyboard.press('Enter');
   await received('G0 X1\r\nY2\r\nZ3\r\n');
-  await until('the line is there again', async () => await line.count() === 1);
+  await until('the line is there again', async () => (await line.count()) === 1);
 
   // Thought better of.
   await line.click();
   await paste('rm\n-rf\n');
   await until('they are counted', async () => /2 lines were pasted/.test(await notice.innerText()));
   await keyboard.press('Escape');
-  await until('they are gone', async () => await notice.count() === 0);
+  await until('they are gone', async () => (await notice.count()) === 0);
   // One line with its end is a line that waits to be sent.
   await line.click();
   await paste('status\n');
@@ -55,36 +68,46 @@ test('several lines are shown with their number, and sent one by one with the en
   assert.deepEqual(page.errors, []);
 });
 
-test('a thousand lines arrive whole and in order, at the pace of the device', { timeout: testBound }, async (t) => {
+test('a thousand lines arrive whole and in order, at the pace of the device', {
+  timeout: testBound,
+}, async (t) => {
   const { page, keyboard, paste, received, desk, line } = await world(t);
   const lines = Array.from({ length: 1000 }, (_, n) => `G1 X${n} ${'.'.repeat(100)}`);
   await line.click();
   await paste(lines.join('\n'));
-  await until('they are counted', async () => /1,000 lines were pasted/.test(await desk.locator('.pasted').innerText()));
+  await until('they are counted', async () =>
+    /1,000 lines were pasted/.test(await desk.locator('.pasted').innerText()),
+  );
   await keyboard.press('Enter');
   await received(lines.map((text) => `${text}\n`).join(''));
-  await until('all are sent', async () => await line.count() === 1);
+  await until('all are sent', async () => (await line.count()) === 1);
   assert.deepEqual(page.errors, []);
 });
 
-test('a key typed on the screen, and what is pasted there, goes to the line', { timeout: testBound }, async (t) => {
+test('a key typed on the screen, and what is pasted there, goes to the line', {
+  timeout: testBound,
+}, async (t) => {
   const { page, keyboard, paste, received, desk, line } = await world(t);
   await page.page.reload();
   await page.isOpen('arm');
-  await until('the line has the focus', () => page.page.evaluate(() => document.activeElement.matches('input.line')));
+  await until('the line has the focus', () =>
+    page.page.evaluate(() => document.activeElement.matches('input.line')),
+  );
   const screen = desk.locator('.xterm-helper-textarea');
   await screen.focus();
   await keyboard.type('help');
   assert.equal(await line.inputValue(), 'help');
   await screen.focus();
   await paste(' me');
-  await until('it is there', async () => await line.inputValue() === 'help me');
+  await until('it is there', async () => (await line.inputValue()) === 'help me');
   await keyboard.press('Enter');
   await received('help me\n');
   assert.deepEqual(page.errors, []);
 });
 
-test('where keys are sent, text is pasted as it is, and in brackets where the device asks for them', { timeout: testBound }, async (t) => {
+test('where keys are sent, text is pasted as it is, and in brackets where the device asks for them', {
+  timeout: testBound,
+}, async (t) => {
   const { device, page, paste, received, desk } = await world(t);
   await page.tool('arm', 'Keys').click();
   await desk.locator('.xterm-helper-textarea').focus();

@@ -1,4 +1,5 @@
-// The console on a phone: what scrolls off shows it, the terminal comes first, nothing raises the keyboard, and it can be installed.
+// The console on a phone: what scrolls off shows it, the terminal comes first, nothing raises the keyboard,
+// and it can be installed.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { chromium } from './lib/browsers.js';
@@ -9,7 +10,9 @@ import { SerialDevice } from './lib/devices.js';
 import { testBound, until } from './lib/until.js';
 
 const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
-const echoes = ['left-wheel', 'right-wheel', 'gripper', 'lidar'].map((name) => `[[endpoint]]\nname = "${name}"\nkind = "echo"\n`).join('');
+const echoes = ['left-wheel', 'right-wheel', 'gripper', 'lidar']
+  .map((name) => `[[endpoint]]\nname = "${name}"\nkind = "echo"\n`)
+  .join('');
 
 async function world(t, options = phone) {
   const path = `${temporaryDirectory()}/tty`;
@@ -29,22 +32,36 @@ test('a row that scrolls off fades at the edge where there is more', { timeout: 
     await tap(page, name);
     await page.isOpen(name);
   }
-  const rows = { nav: page.page.locator('nav'), tabs: page.page.getByRole('tablist'), tools: page.desk('gripper').locator('.tools') };
+  const rows = {
+    nav: page.page.locator('nav'),
+    tabs: page.page.getByRole('tablist'),
+    tools: page.desk('gripper').locator('.tools'),
+  };
   for (const [name, row] of Object.entries(rows)) {
-    const more = (wanted) => until(`${name}: there is more at the ${wanted}`, async () => await row.getAttribute('data-more') === wanted);
+    const more = (wanted) =>
+      until(
+        `${name}: there is more at the ${wanted}`,
+        async () => (await row.getAttribute('data-more')) === wanted,
+      );
     const mask = () => row.evaluate((element) => getComputedStyle(element).maskImage);
-    await row.evaluate((element) => { element.scrollLeft = 0; });
+    await row.evaluate((element) => {
+      element.scrollLeft = 0;
+    });
     await more('end');
     assert.match(await mask(), /linear-gradient\(to right, rgb\(0, 0, 0\).*rgba\(0, 0, 0, 0\)\)$/, name);
-    await row.evaluate((element) => { element.scrollLeft = 20; });
+    await row.evaluate((element) => {
+      element.scrollLeft = 20;
+    });
     await more('start end');
-    await row.evaluate((element) => { element.scrollLeft = 10_000; });
+    await row.evaluate((element) => {
+      element.scrollLeft = 10_000;
+    });
     await more('start');
     assert.match(await mask(), /linear-gradient\(to right, rgba\(0, 0, 0, 0\).*rgb\(0, 0, 0\)\)$/, name);
   }
   await page.page.setViewportSize({ width: 1600, height: 900 });
   for (const [name, row] of Object.entries(rows)) {
-    await until(`${name}: all of it is in sight`, async () => await row.getAttribute('data-more') === '');
+    await until(`${name}: all of it is in sight`, async () => (await row.getAttribute('data-more')) === '');
     assert.equal(await row.evaluate((element) => getComputedStyle(element).maskImage), 'none');
   }
 });
@@ -53,20 +70,27 @@ test('the terminal comes before the list when one is open', { timeout: testBound
   const { browser, url } = await world(t);
   const page = await Console.open(browser, url);
   await page.connected();
-  const order = () => page.page.evaluate(() => [...document.querySelectorAll('.terminals > section')].map(({ className }) => className));
+  const order = () =>
+    page.page.evaluate(() =>
+      [...document.querySelectorAll('.terminals > section')].map(({ className }) => className),
+    );
   await page.row('arm').waitFor();
   assert.deepEqual(await order(), ['endpoints', 'work']);
   await tap(page, 'arm');
   await page.isOpen('arm');
   assert.deepEqual(await order(), ['work', 'endpoints'], 'for who sees it, and for who hears it');
   const top = async (selector) => (await page.page.locator(selector).boundingBox()).y;
-  assert.ok(await top('.desk .screen') < await top('.endpoints'));
+  assert.ok((await top('.desk .screen')) < (await top('.endpoints')));
   await page.desk('arm').getByRole('button', { name: 'Close arm' }).tap();
   await until('the list is first again', async () => (await order())[0] === 'endpoints');
   await page.page.setViewportSize({ width: 1280, height: 844 });
   await tap(page, 'arm');
   await page.isOpen('arm');
-  assert.deepEqual(await order(), ['endpoints', 'work'], 'beside each other they are in the order of reading');
+  assert.deepEqual(
+    await order(),
+    ['endpoints', 'work'],
+    'beside each other they are in the order of reading',
+  );
   assert.deepEqual(page.errors, []);
 });
 
@@ -77,7 +101,9 @@ test('nothing raises the keyboard by itself', { timeout: testBound }, async (t) 
   /** Each element that takes text and had the focus, ever. */
   await page.page.evaluate(() => {
     window.raised = [];
-    document.addEventListener('focusin', ({ target }) => { if (target.matches('input:not([type=checkbox]), textarea')) window.raised.push(target.className); });
+    document.addEventListener('focusin', ({ target }) => {
+      if (target.matches('input:not([type=checkbox]), textarea')) window.raised.push(target.className);
+    });
   });
   const raised = () => page.page.evaluate(() => window.raised);
   await tap(page, 'arm');
@@ -89,7 +115,9 @@ test('nothing raises the keyboard by itself', { timeout: testBound }, async (t) 
   await page.page.getByRole('tab', { name: 'arm' }).tap();
   for (const name of ['Line', 'Send file', 'Buttons', 'More', 'Keys', 'Lines', 'Hex', 'Text']) {
     await page.tool('arm', name).tap();
-    await page.page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+    await page.page.evaluate(
+      () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))),
+    );
   }
   for (const view of ['plots', 'drive', 'connection', 'sessions', 'terminals']) await page.view(view);
   assert.deepEqual(await raised(), []);
@@ -115,11 +143,17 @@ test('the page can be installed, and says how', { timeout: testBound }, async (t
   const { installabilityErrors } = await tools.send('Page.getInstallabilityErrors');
   assert.deepEqual(installabilityErrors, []);
   await page.page.locator('.menu summary').tap();
-  assert.match(await page.page.locator('.menu').innerText(), /Install as an app|menu installs this page as an app/);
+  assert.match(
+    await page.page.locator('.menu').innerText(),
+    /Install as an app|menu installs this page as an app/,
+  );
   // Chromium's event, which a browser without a window never sends.
   await page.page.evaluate(() => {
     const event = new Event('beforeinstallprompt', { cancelable: true });
-    event.prompt = () => { window.asked = true; return Promise.resolve(); };
+    event.prompt = () => {
+      window.asked = true;
+      return Promise.resolve();
+    };
     dispatchEvent(event);
   });
   await page.page.getByRole('button', { name: 'Install as an app' }).tap();
@@ -130,7 +164,10 @@ test('the page can be installed, and says how', { timeout: testBound }, async (t
   await plain.page.goto(url);
   await plain.connected();
   await plain.page.locator('.menu summary').tap();
-  assert.match(await plain.page.locator('.menu').innerText(), /over https:\/\/ with a certificate that this device trusts/);
+  assert.match(
+    await plain.page.locator('.menu').innerText(),
+    /over https:\/\/ with a certificate that this device trusts/,
+  );
   assert.deepEqual(page.errors, []);
 });
 
@@ -142,9 +179,12 @@ test('without a network the page says what it needs', { timeout: testBound }, as
   await daemon.stop();
   const needs = () => page.page.locator('.notices [data-topic=offline]');
   await needs().waitFor();
-  assert.match(await needs().innerText(), new RegExp(`no network\\. thingway needs the gateway at ${new URL(url).host}`));
+  assert.match(
+    await needs().innerText(),
+    new RegExp(`no network\\. thingway needs the gateway at ${new URL(url).host}`),
+  );
   await page.page.context().setOffline(false);
-  await until('that is over', async () => await needs().count() === 0);
+  await until('that is over', async () => (await needs().count()) === 0);
   await daemon.start();
   await page.connected();
 });

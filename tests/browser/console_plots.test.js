@@ -1,27 +1,22 @@
 // Numbers in what a device prints: which are found, which are drawn, and the table of them.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import test from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { chromium } from './lib/browsers.js';
 import { Console } from './lib/console.js';
+import { consoleModule } from './lib/console_module.js';
 import { consoleOf } from './lib/console_site.js';
 import { Daemon, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
 import { SerialDevice } from './lib/devices.js';
 import { testBound, until } from './lib/until.js';
 
-const root = fileURLToPath(new URL('../../web/console/', import.meta.url));
-const esbuild = createRequire(`${root}package.json`)('esbuild');
-async function module(path) {
-  const { outputFiles } = await esbuild.build({ entryPoints: [`${root}src/${path}`], bundle: true, format: 'esm', write: false });
-  return import(`data:text/javascript,${encodeURIComponent(outputFiles[0].text)}`);
-}
-
 test('numbers in a line, by their names', async () => {
-  const { numbersOf } = await module('plots/numbers.ts');
+  const { numbersOf } = await consoleModule('plots/numbers.ts');
   /** `name=value`, in brackets what is drawn only if a person chooses it. */
-  const found = (line) => numbersOf(line).map(({ name, value, isPlain }) => (isPlain ? `${name}=${value}` : `(${name}=${value})`)).join(' ');
+  const found = (line) =>
+    numbersOf(line)
+      .map(({ name, value, isPlain }) => (isPlain ? `${name}=${value}` : `(${name}=${value})`))
+      .join(' ');
   for (const [line, expected] of [
     ['21.5 40', '#1=21.5 #2=40'],
     ['21.5,40;-3', '#1=21.5 #2=40 #3=-3'],
@@ -44,10 +39,13 @@ test('numbers in a line, by their names', async () => {
     ['{"temp":21.5,"hum": 40}', 'temp=21.5 hum=40'],
     ['21.5C 40%', '#1=21.5 #2=40'],
     ['', ''],
-  ]) assert.equal(found(line), expected, line);
+  ])
+    assert.equal(found(line), expected, line);
 });
 
-test('fields are chosen, the choice is kept, and what is drawn is saved as a table', { timeout: testBound }, async (t) => {
+test('fields are chosen, the choice is kept, and what is drawn is saved as a table', {
+  timeout: testBound,
+}, async (t) => {
   const path = `${temporaryDirectory()}/tty`;
   const device = await SerialDevice.plugIn(t, path);
   const daemon = await Daemon.start(t, serialEndpoint('sensor', path));
@@ -60,15 +58,28 @@ test('fields are chosen, the choice is kept, and what is drawn is saved as a tab
   const legend = () => values.locator('.legend').innerText();
   await until('the value with a sign is drawn', async () => /^temp\s+24$/.test((await legend()).trim()));
   const fields = values.getByRole('group', { name: 'Fields of sensor' });
-  assert.deepEqual(await fields.getByRole('checkbox').evaluateAll((boxes) => boxes.map((box) => `${box.parentElement.innerText}${box.checked ? ' drawn' : ''}`)), ['line', 'temp drawn', 'fan']);
+  assert.deepEqual(
+    await fields
+      .getByRole('checkbox')
+      .evaluateAll((boxes) =>
+        boxes.map((box) => `${box.parentElement.innerText}${box.checked ? ' drawn' : ''}`),
+      ),
+    ['line', 'temp drawn', 'fan'],
+  );
   await fields.getByLabel('fan').check();
   await until('both', async () => /temp\s+24\s+fan\s+400/.test(await legend()));
 
-  const [file] = await Promise.all([page.page.waitForEvent('download'), fields.getByRole('button', { name: 'Save CSV' }).click()]);
+  const [file] = await Promise.all([
+    page.page.waitForEvent('download'),
+    fields.getByRole('button', { name: 'Save CSV' }).click(),
+  ]);
   assert.match(file.suggestedFilename(), /^sensor-[\d-]+\.csv$/);
   const rows = readFileSync(await file.path(), 'utf8').split('\r\n');
   assert.equal(rows[0], 'time,temp,fan');
-  assert.deepEqual(rows.slice(1).map((row) => row.replace(/^[\d-]+T[\d:.]+Z,/, '')), ['20,', ',0', '21,', ',100', '22,', ',200', '23,', ',300', '24,', ',400', '']);
+  assert.deepEqual(
+    rows.slice(1).map((row) => row.replace(/^[\d-]+T[\d:.]+Z,/, '')),
+    ['20,', ',0', '21,', ',100', '22,', ',200', '23,', ',300', '24,', ',400', ''],
+  );
 
   await fields.getByLabel('temp').uncheck();
   await until('one', async () => /^fan\s+400$/.test((await legend()).trim()));

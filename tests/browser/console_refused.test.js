@@ -1,8 +1,9 @@
-// What was not sent does not look like it, what is over is not said any more, and an address that names nothing is mended.
+// What was not sent does not look like it, what is over is not said any more, and an address that names
+// nothing is mended.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { chromium } from './lib/browsers.js';
-import { Console } from './lib/console.js';
+import { alterTexts, Console } from './lib/console.js';
 import { consoleOf } from './lib/console_site.js';
 import { Daemon, demoEndpoint, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
 import { SerialDevice } from './lib/devices.js';
@@ -15,9 +16,12 @@ async function world(t, settings = '') {
   return { path, device, daemon, url: await consoleOf(t, daemon), browser: await chromium(t) };
 }
 const hash = (page) => page.page.evaluate(() => location.hash);
-const trouble = (page, pattern) => until(`the trouble is ${pattern}`, async () => pattern.test(await page.trouble('arm')));
+const trouble = (page, pattern) =>
+  until(`the trouble is ${pattern}`, async () => pattern.test(await page.trouble('arm')));
 
-test('a line that is refused stays in the field, and the screen does not show it', { timeout: testBound }, async (t) => {
+test('a line that is refused stays in the field, and the screen does not show it', {
+  timeout: testBound,
+}, async (t) => {
   const { path, device, url, browser } = await world(t, 'writers = "one"\n');
   const [one, two] = [await Console.open(browser, url), await Console.open(browser, url)];
   await one.openEndpoint('arm');
@@ -32,7 +36,11 @@ test('a line that is refused stays in the field, and the screen does not show it
   await two.desk('arm').locator('input.line').press('Enter');
   await until('the device hears it', () => String(device.received) === 'mine\nrefused\n');
   await two.shows('arm', 'refused');
-  assert.equal((await two.screen('arm')).match(/refused/g).length, 1, 'it was shown when it was sent, and not before');
+  assert.equal(
+    (await two.screen('arm')).match(/refused/g).length,
+    1,
+    'it was shown when it was sent, and not before',
+  );
 
   await device.unplug();
   await until('the page knows', async () => /not connected/.test(await two.row('arm').innerText()));
@@ -54,7 +62,7 @@ test('an endpoint that all may write to from now on refuses nobody', { timeout: 
   await until('one has the lease', () => two.desk('arm').locator('.lease[data-lease=other]').isVisible());
   daemon.configure(`${demoEndpoint}${serialEndpoint('arm', path)}`);
   daemon.reload();
-  await until('there is no lease', async () => await two.desk('arm').locator('.lease').count() === 0);
+  await until('there is no lease', async () => (await two.desk('arm').locator('.lease').count()) === 0);
   await two.isOpen('arm');
   await two.send('arm', 'ours');
   await until('the device hears it', () => String(device.received) === 'mine\nours\n');
@@ -63,14 +71,8 @@ test('an endpoint that all may write to from now on refuses nobody', { timeout: 
 test('a line that another page overtook comes back', { timeout: testBound }, async (t) => {
   const { device, url, browser } = await world(t, 'writers = "one"\n');
   const [one, two] = [await Console.open(browser, url), new Console(await browser.newPage())];
-  // In this page: what the gateway says about leases comes late.
-  await two.page.addInitScript(() => {
-    const { get, set } = Object.getOwnPropertyDescriptor(RTCDataChannel.prototype, 'onmessage');
-    Object.defineProperty(RTCDataChannel.prototype, 'onmessage', {
-      get,
-      set(heard) { set.call(this, heard && ((event) => { if (!(typeof event.data === 'string' && event.data.includes('"type":"lease"'))) heard(event); })); },
-    });
-  });
+  // This page hears nothing about leases.
+  await alterTexts(two.page, (said) => (said.includes('"type":"lease"') ? null : said));
   await two.page.goto(url);
   await one.openEndpoint('arm');
   await two.openEndpoint('arm');
@@ -87,44 +89,67 @@ test('nothing is called ready while the gateway is away', { timeout: testBound }
   const { daemon, url, browser } = await world(t);
   const page = await Console.open(browser, url);
   await page.openEndpoint('arm');
-  const dots = () => page.page.evaluate(() => [...document.querySelectorAll('.endpoint > .dot, .desk .dot')].map((dot) => getComputedStyle(dot).backgroundColor));
+  const dots = () =>
+    page.page.evaluate(() =>
+      [...document.querySelectorAll('.endpoint > .dot, .desk .dot')].map(
+        (dot) => getComputedStyle(dot).backgroundColor,
+      ),
+    );
   const transparent = 'rgba(0, 0, 0, 0)';
-  assert.ok((await dots()).every((colour) => colour !== transparent), `${await dots()}`);
+  assert.ok(
+    (await dots()).every((colour) => colour !== transparent),
+    `${await dots()}`,
+  );
   await daemon.stop();
-  await until('the page knows', async () => await page.link() === 'reconnecting');
+  await until('the page knows', async () => (await page.link()) === 'reconnecting');
   assert.match(await page.row('arm').innerText(), /unknown while the gateway is away/);
   assert.ok(!/ready/.test(await page.page.locator('.endpoints').innerText()));
-  assert.ok((await dots()).every((colour) => colour === transparent), `${await dots()}`);
+  assert.ok(
+    (await dots()).every((colour) => colour === transparent),
+    `${await dots()}`,
+  );
   await daemon.start();
   await until('it is ready again', async () => /ready/.test(await page.row('arm').innerText()));
   assert.ok((await dots()).every((colour) => colour !== transparent));
 });
 
-test('an address that names no view, or an endpoint that does not exist, is mended', { timeout: testBound }, async (t) => {
+test('an address that names no view, or an endpoint that does not exist, is mended', {
+  timeout: testBound,
+}, async (t) => {
   const { daemon, path, url, browser } = await world(t);
   const page = await Console.open(browser, url, '#/foo');
   await page.row('arm').waitFor();
-  await until('the address is mended', async () => await hash(page) === '#/terminals');
-  await page.page.evaluate(() => { location.hash = '#/bar/arm'; });
-  await until('once more', async () => await hash(page) === '#/terminals');
+  await until('the address is mended', async () => (await hash(page)) === '#/terminals');
+  await page.page.evaluate(() => {
+    location.hash = '#/bar/arm';
+  });
+  await until('once more', async () => (await hash(page)) === '#/terminals');
   assert.equal(await page.page.locator('nav a[aria-current]').innerText(), 'Terminals');
 
-  await page.page.evaluate(() => { location.hash = '#/terminals/nothing'; });
+  await page.page.evaluate(() => {
+    location.hash = '#/terminals/nothing';
+  });
   const desk = page.desk('nothing');
-  await until('it is said in plain words', async () => /no such endpoint.*There is no such endpoint, or you may not see it.*Look at the list/s.test(await desk.innerText()));
+  await until('it is said in plain words', async () =>
+    /no such endpoint.*There is no such endpoint, or you may not see it.*Look at the list/s.test(
+      await desk.innerText(),
+    ),
+  );
   assert.equal(await desk.getByRole('button', { name: 'Open again' }).count(), 0);
-  await until('the address does not name it', async () => await hash(page) === '#/terminals');
+  await until('the address does not name it', async () => (await hash(page)) === '#/terminals');
   await page.openEndpoint('arm');
-  await until('it names what there is', async () => await hash(page) === '#/terminals/arm');
+  await until('it names what there is', async () => (await hash(page)) === '#/terminals/arm');
   // An endpoint of that name comes.
   daemon.configure(`${serialEndpoint('arm', path)}[[endpoint]]\nname = "nothing"\nkind = "echo"\n`);
   daemon.reload();
-  await until('it is opened', async () => await desk.getAttribute('data-state') === 'open');
-  await until('and named', async () => await hash(page) === '#/terminals/arm/nothing');
+  await until('it is opened', async () => (await desk.getAttribute('data-state')) === 'open');
+  await until('and named', async () => (await hash(page)) === '#/terminals/arm/nothing');
   assert.deepEqual(page.errors, []);
 });
 
-test('a page that is closed or left is not in the list of sessions any more', { timeout: testBound }, async (t) => {
+test('a page that is closed or left is not in the list of sessions any more', {
+  timeout: testBound,
+}, async (t) => {
   const { daemon, url, browser } = await world(t);
   const watcher = await Console.open(browser, url);
   await watcher.connected();
@@ -133,16 +158,22 @@ test('a page that is closed or left is not in the list of sessions any more', { 
   for (const [name, leave] of [
     ['closed', (page) => page.close({ runBeforeUnload: true })],
     ['left', (page) => page.goto('about:blank')],
-    ['loaded again', async (page) => { await page.reload(); await page.close({ runBeforeUnload: true }); }],
+    [
+      'loaded again',
+      async (page) => {
+        await page.reload();
+        await page.close({ runBeforeUnload: true });
+      },
+    ],
   ]) {
     const page = await Console.open(browser, url);
     await page.openEndpoint('arm');
-    await until('both are there', async () => await rows.count() === 2);
+    await until('both are there', async () => (await rows.count()) === 2);
     const seen = [];
     await leave(page.page);
     await until(`the one that was ${name} has gone`, async () => {
       seen.push(...(await daemon.sessions()).map(({ state }) => state));
-      return await rows.count() === 1;
+      return (await rows.count()) === 1;
     });
     assert.ok(!seen.includes('disconnected'), `${name}: ${seen}`);
   }

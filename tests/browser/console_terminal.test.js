@@ -1,4 +1,5 @@
-// What a terminal sends to its device: only what a person does there. A message takes a free lease and arms a dead-man switch.
+// What a terminal sends to its device: only what a person does there. A message takes a free lease and arms a
+// dead-man switch.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { chromium } from './lib/browsers.js';
@@ -8,7 +9,10 @@ import { Daemon, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
 import { SerialDevice } from './lib/devices.js';
 import { testBound, until } from './lib/until.js';
 
-/** A terminal that is open, in the mode that sends keys, and does not have the focus. `settings` are those of its endpoint. */
+/**
+ * A terminal that is open, in the mode that sends keys, and does not have the focus. `settings` are those of
+ * its endpoint.
+ */
 let marks = 0;
 
 async function terminal(t, settings) {
@@ -20,7 +24,7 @@ async function terminal(t, settings) {
   await page.tool('arm', 'Keys').click();
   await page.page.keyboard.press('F6');
   const isFocused = () => page.page.evaluate(() => document.activeElement.closest('.xterm') !== null);
-  await until('the terminal has lost the focus', async () => !await isFocused());
+  await until('the terminal has lost the focus', async () => !(await isFocused()));
   const { mouse, keyboard } = page.page;
   /** The pointer goes there; where the screen is changes with the bars above it. */
   const move = async (column, row) => {
@@ -28,12 +32,22 @@ async function terminal(t, settings) {
     await mouse.move(x + 4 + column * 12, y + 4 + row * 16);
   };
   return {
-    device, daemon, page, keyboard,
+    device,
+    daemon,
+    page,
+    keyboard,
     endpoint: () => daemon.get('/endpoints/arm'),
     focus: () => page.desk('arm').locator('.xterm-helper-textarea').focus(),
     move,
-    press: async (column, row) => { await move(column, row); await mouse.down(); await mouse.up(); },
-    wheel: async (column, row) => { await move(column, row); await mouse.wheel(0, 400); },
+    press: async (column, row) => {
+      await move(column, row);
+      await mouse.down();
+      await mouse.up();
+    },
+    wheel: async (column, row) => {
+      await move(column, row);
+      await mouse.wheel(0, 400);
+    },
     /** The device says something, which the terminal has taken when this is over. */
     says: async (text) => {
       const mark = `<${++marks}>`;
@@ -49,7 +63,6 @@ async function terminal(t, settings) {
   };
 }
 
-
 const queries = '\x1b[c\x1b[>c\x1b[5n\x1b[6n\x1b[?6n\x1b[?25$p\x1bP$qm\x1b\\\x1b]11;?\x1b\\';
 const everyMove = '\x1b[?1003h';
 const asDecimals = '\x1b[?1006h'; // mouse reports as CSI < …
@@ -57,8 +70,13 @@ const focusReports = '\x1b[?1004h';
 const ESC = '\x1b';
 
 for (const encoding of ['', asDecimals]) {
-  test(`a pointer that passes over a terminal without the focus writes nothing, ${encoding ? 'SGR' : 'X10'} reports`, { timeout: testBound }, async (t) => {
-    const { device, endpoint, page, keyboard, ...person } = await terminal(t, 'writers = "one"\ndeadman = { timeout_ms = 500, send = "HALT\\n" }\n');
+  test(`a pointer that passes over a terminal without the focus writes nothing, ${encoding ? 'SGR' : 'X10'} reports`, {
+    timeout: testBound,
+  }, async (t) => {
+    const { device, endpoint, page, keyboard, ...person } = await terminal(
+      t,
+      'writers = "one"\ndeadman = { timeout_ms = 500, send = "HALT\\n" }\n',
+    );
     await person.says(everyMove + encoding);
     for (let n = 2; n < 12; n++) await person.move(n, n);
     await person.wheel(5, 5);
@@ -72,8 +90,13 @@ for (const encoding of ['', asDecimals]) {
   });
 }
 
-test('focus, motion and queries of a device neither take the lease nor arm the dead-man switch', { timeout: testBound }, async (t) => {
-  const { endpoint, page, keyboard, ...person } = await terminal(t, 'writers = "one"\ndeadman = { timeout_ms = 600000, send = "HALT\\n" }\n');
+test('focus, motion and queries of a device neither take the lease nor arm the dead-man switch', {
+  timeout: testBound,
+}, async (t) => {
+  const { endpoint, page, keyboard, ...person } = await terminal(
+    t,
+    'writers = "one"\ndeadman = { timeout_ms = 600000, send = "HALT\\n" }\n',
+  );
   await person.says(focusReports + everyMove + asDecimals);
   await person.focus();
   await person.says(queries);
@@ -94,8 +117,13 @@ test('focus, motion and queries of a device neither take the lease nor arm the d
   await person.hears('y');
 });
 
-test('a press, a drag and the wheel are a person’s, once the terminal has the focus', { timeout: testBound }, async (t) => {
-  const { page, ...person } = await terminal(t, 'writers = "one"\ndeadman = { timeout_ms = 600000, send = "HALT\\n" }\n');
+test('a press, a drag and the wheel are a person’s, once the terminal has the focus', {
+  timeout: testBound,
+}, async (t) => {
+  const { page, ...person } = await terminal(
+    t,
+    'writers = "one"\ndeadman = { timeout_ms = 600000, send = "HALT\\n" }\n',
+  );
   await person.says(everyMove + asDecimals);
   await person.press(3, 2);
   await until('the device hears both', () => person.device.received.includes('m'));
@@ -119,8 +147,13 @@ test('a mouse report far to the right is one byte each', { timeout: testBound },
 });
 
 for (const writers of ['all', 'one']) {
-  test(`a device gets its answers from the page that writes to it, writers = "${writers}"`, { timeout: testBound }, async (t) => {
-    const { daemon, device, endpoint, page, keyboard, ...person } = await terminal(t, `writers = "${writers}"\n`);
+  test(`a device gets its answers from the page that writes to it, writers = "${writers}"`, {
+    timeout: testBound,
+  }, async (t) => {
+    const { daemon, device, endpoint, page, keyboard, ...person } = await terminal(
+      t,
+      `writers = "${writers}"\n`,
+    );
     await person.focus();
     await person.says(`${ESC}[5n`);
     await keyboard.type('a');

@@ -15,11 +15,11 @@ for (const [name, launch] of Object.entries(browsers)) {
     await page.openEndpoint('demo');
     await page.shows('demo', 'Type help.');
     await page.send('demo', 'help');
-    await page.shows('demo', /led on[^]*temp/);
+    await page.shows('demo', /led on[\s\S]*temp/);
     await page.send('demo', 'led on');
-    await page.shows('demo', /led[^]*on/i);
+    await page.shows('demo', /led[\s\S]*on/i);
     await page.send('demo', 'temp on');
-    await page.shows('demo', /(\d+\.\d[^]*\n[^]*){2}/);
+    await page.shows('demo', /(\d+\.\d[\s\S]*\n[\s\S]*){2}/);
     await page.send('demo', 'temp off');
     assert.match(await page.log('demo'), /help/, 'what was typed is shown too');
 

@@ -17,7 +17,8 @@ for (const [name, launch] of Object.entries(browsers)) {
     const page = await FirstPage.open(await launch(t), daemon.url);
     await page.openEndpoint('line');
 
-    // Every line ending as chosen; two bytes per umlaut; 0x03 and friends are not typed but no terminal may eat them.
+    // Every line ending as chosen; two bytes per umlaut; 0x03 and friends are not typed but no terminal may
+    // eat them.
     await page.send('line', 'plain', 'none');
     await page.send('line', 'Gr\u00fc\u00dfe', 'lf');
     await page.send('line', 'AT', 'cr');
@@ -42,7 +43,10 @@ for (const [name, launch] of Object.entries(browsers)) {
 
   test(`${name}: a UDP device answers`, { timeout: testBound }, async (t) => {
     const remote = await udpDevice(t, (datagram) => Buffer.concat([Buffer.from('you said '), datagram]));
-    const daemon = await Daemon.start(t, `[[endpoint]]\nname = "robot"\nkind = "udp"\nremote = "${remote}"\n`);
+    const daemon = await Daemon.start(
+      t,
+      `[[endpoint]]\nname = "robot"\nkind = "udp"\nremote = "${remote}"\n`,
+    );
     const page = await FirstPage.open(await launch(t), daemon.url);
     await page.openEndpoint('robot');
     await page.send('robot', 'left 10');
@@ -53,7 +57,9 @@ for (const [name, launch] of Object.entries(browsers)) {
   });
 }
 
-test('a device that does not read: the page waits, and nothing is lost', { timeout: testBound }, async (t) => {
+test('a device that does not read: the page waits, and nothing is lost', {
+  timeout: testBound,
+}, async (t) => {
   const path = join(temporaryDirectory(), 'tty');
   const device = await SerialDevice.plugIn(t, path);
   const daemon = await Daemon.start(t, `[limits]\nroute_queue = 131072\n${serialEndpoint('line', path)}`);
@@ -80,7 +86,7 @@ test('a device that does not read: the page waits, and nothing is lost', { timeo
   assert.deepEqual(channel.drops, []);
 
   device.resume();
-  const expected = lines.join('\n') + '\n';
+  const expected = `${lines.join('\n')}\n`;
   await until('all of it has arrived', () => device.received.length >= expected.length);
   assert.equal(String(device.received), expected);
   await until('the page waits no more', async () => (await page.state('line')) === 'open');

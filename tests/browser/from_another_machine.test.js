@@ -1,5 +1,5 @@
-// All of it, as somebody does it: set up on the board, the printed address in a browser on another machine, typing, the network
-// lost and back; and what strangers get on the same network.
+// All of it, as somebody does it: set up on the board, the printed address in a browser on another machine,
+// typing, the network lost and back; and what strangers get on the same network.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
@@ -30,15 +30,22 @@ const PAGE = `<!doctype html><script type="module">
   document.title = JSON.stringify(tried);
 </script>`;
 
-test('from another machine: a phone that has added the board\'s authority gets no warning, and drives', { timeout: testBound }, async (t) => {
+test("from another machine: a phone that has added the board's authority gets no warning, and drives", {
+  timeout: testBound,
+}, async (t) => {
   const machines = twoMachines(t);
   if (!machines) return skip(t, 'this user may not make networks');
   const { board, phone } = machines;
   const run = temporaryDirectory();
   const ask = async (address) => board.run('curl', '--silent', '--fail', address);
-  await Daemon.start(t, demoEndpoint, { program: board.program(binary), environment: { RUNTIME_DIRECTORY: run }, ask });
+  await Daemon.start(t, demoEndpoint, {
+    program: board.program(binary),
+    environment: { RUNTIME_DIRECTORY: run },
+    ask,
+  });
   const printed = board.run('env', `RUNTIME_DIRECTORY=${run}`, binary, 'setup', '--ca');
-  const [, origin, token] = printed.match(/(https:\/\/192\.0\.2\.1:8443)\/(#token=\S+)/) ?? assert.fail(printed);
+  const [, origin, token] =
+    printed.match(/(https:\/\/192\.0\.2\.1:8443)\/(#token=\S+)/) ?? assert.fail(printed);
   const [, fingerprint] = printed.match(/^ {2}((?:[0-9A-F]{2}:){31}[0-9A-F]{2})$/m) ?? assert.fail(printed);
   const executablePath = phone.program(process.env.CHROMIUM_BIN ?? '/usr/bin/chromium');
 
@@ -50,14 +57,22 @@ test('from another machine: a phone that has added the board\'s authority gets n
   const page = await first.newPage();
   await page.goto(`${origin}/ca`);
   assert.ok((await page.locator('body').innerText()).includes(fingerprint));
-  for (const colorScheme of ['light', 'dark']) for (const width of [1280, 390]) {
-    await page.emulateMedia({ colorScheme });
-    await page.setViewportSize({ width, height: 844 });
-    await page.screenshot({ path: `${output}ca-${width}-${colorScheme}.png`, fullPage: true });
-    assert.deepEqual(await faults(page), []);
-    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, 'nothing sticks out at the side');
-  }
-  const [download] = await Promise.all([page.waitForEvent('download'), page.locator('a[href="/ca/thingway.crt"]').first().click()]);
+  for (const colorScheme of ['light', 'dark'])
+    for (const width of [1280, 390]) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 844 });
+      await page.screenshot({ path: `${output}ca-${width}-${colorScheme}.png`, fullPage: true });
+      assert.deepEqual(await faults(page), []);
+      assert.equal(
+        await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth),
+        true,
+        'nothing sticks out at the side',
+      );
+    }
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    page.locator('a[href="/ca/thingway.crt"]').first().click(),
+  ]);
   const certificate = join(temporaryDirectory(), 'thingway.crt');
   await download.saveAs(certificate);
 
@@ -67,7 +82,13 @@ test('from another machine: a phone that has added the board\'s authority gets n
   mkdirSync(store, { recursive: true });
   execFileSync('certutil', ['-d', `sql:${store}`, '-N', '--empty-password']);
   execFileSync('certutil', ['-d', `sql:${store}`, '-A', '-n', 'thingway', '-t', 'C,,', '-i', certificate]);
-  const browser = await chromium(t, { executablePath, env: { ...process.env, HOME: home }, viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+  const browser = await chromium(t, {
+    executablePath,
+    env: { ...process.env, HOME: home },
+    viewport: { width: 390, height: 844 },
+    hasTouch: true,
+    isMobile: true,
+  });
   const trusted = await Console.open(browser, origin, token);
   await trusted.openEndpoint('demo');
   await trusted.shows('demo', 'Type help.');
@@ -75,22 +96,36 @@ test('from another machine: a phone that has added the board\'s authority gets n
   // And drives the demo device by touch.
   await trusted.view('drive');
   await trusted.page.getByRole('button', { name: 'Drive demo' }).tap();
-  await until('it drives', async () => /Driving demo/.test(await trusted.page.locator('.drive p.state').innerText()));
+  await until('it drives', async () =>
+    /Driving demo/.test(await trusted.page.locator('.drive p.state').innerText()),
+  );
   const rim = await trusted.page.locator('.pad .rim').boundingBox();
   const finger = await trusted.page.context().newCDPSession(trusted.page);
-  const touch = (type, ...points) => finger.send('Input.dispatchTouchEvent', { type, touchPoints: points.map(([x, y]) => ({ x: rim.x + rim.width * x, y: rim.y + rim.height * y })) });
+  const touch = (type, ...points) =>
+    finger.send('Input.dispatchTouchEvent', {
+      type,
+      touchPoints: points.map(([x, y]) => ({ x: rim.x + rim.width * x, y: rim.y + rim.height * y })),
+    });
   await touch('touchStart', [0.5, 0.5]);
   await touch('touchMove', [0.5, 0.1]);
-  await until('the stick is up', async () => /y 0\.[7-9]\d|y 1/.test(await trusted.page.locator('.pad output').innerText()));
-  await until('the machine says that it runs', async () => /motors run/.test(await trusted.page.locator('.answers').innerText()));
+  await until('the stick is up', async () =>
+    /y 0\.[7-9]\d|y 1/.test(await trusted.page.locator('.pad output').innerText()),
+  );
+  await until('the machine says that it runs', async () =>
+    /motors run/.test(await trusted.page.locator('.answers').innerText()),
+  );
   await trusted.page.screenshot({ path: `${output}phone-drives.png` });
   await touch('touchEnd');
   await trusted.page.getByRole('button', { name: 'Stop', exact: true }).tap();
-  await until('the machine is at rest', async () => /motors are at rest/.test(await trusted.page.locator('.answers').innerText()));
+  await until('the machine is at rest', async () =>
+    /motors are at rest/.test(await trusted.page.locator('.answers').innerText()),
+  );
   assert.deepEqual(trusted.errors, []);
 });
 
-test('from another machine: the printed address, typing, the network lost and back', { timeout: testBound }, async (t) => {
+test('from another machine: the printed address, typing, the network lost and back', {
+  timeout: testBound,
+}, async (t) => {
   const machines = twoMachines(t);
   if (!machines) return skip(t, 'this user may not make networks');
   const { board, phone } = machines;
@@ -98,8 +133,13 @@ test('from another machine: the printed address, typing, the network lost and ba
   const device = await SerialDevice.plugIn(t, tty, { echo: true });
   const run = temporaryDirectory();
   const ask = async (address) => board.run('curl', '--silent', '--fail', address);
-  const daemon = await Daemon.start(t, serialEndpoint('arm', tty), { program: board.program(binary), environment: { RUNTIME_DIRECTORY: run }, ask });
-  if (!/assets\/main-/.test(await ask(`${daemon.url}/`))) return skip(t, 'this daemon was built without the console');
+  const daemon = await Daemon.start(t, serialEndpoint('arm', tty), {
+    program: board.program(binary),
+    environment: { RUNTIME_DIRECTORY: run },
+    ask,
+  });
+  if (!/assets\/main-/.test(await ask(`${daemon.url}/`)))
+    return skip(t, 'this daemon was built without the console');
   const thingway = (...words) => board.run('env', `RUNTIME_DIRECTORY=${run}`, binary, ...words);
 
   const printed = thingway('setup');
@@ -117,7 +157,7 @@ test('from another machine: the printed address, typing, the network lost and ba
   assert.deepEqual([session.token, session.remote], ['owner', phone.address]);
 
   phone.cable('down');
-  await until('the page notices', async () => await page.link() !== 'connected');
+  await until('the page notices', async () => (await page.link()) !== 'connected');
   phone.cable('up');
   await page.connected();
   await until('typing goes on', async () => {
@@ -128,7 +168,10 @@ test('from another machine: the printed address, typing, the network lost and ba
 
   // A wrong token, and none, in another browser: tabs of this one lend each other their token.
   const strangers = await chromium(t, { executablePath: there, ignoreHTTPSErrors: true });
-  for (const [fragment, words] of [['', /token/i], ['#token=tw_000000000000_wrong', /token/i]]) {
+  for (const [fragment, words] of [
+    ['', /token/i],
+    ['#token=tw_000000000000_wrong', /token/i],
+  ]) {
     const other = await strangers.newPage();
     await other.goto('about:blank');
     await other.addInitScript(() => sessionStorage.clear());
@@ -140,15 +183,25 @@ test('from another machine: the printed address, typing, the network lost and ba
 
   // Somebody's page, opened on the same phone.
   const foreign = await browser.newPage();
-  await foreign.route('https://evil.example/', (route) => route.fulfill({
-    contentType: 'text/html', body: PAGE.replaceAll('GATEWAY', 'https://192.0.2.1:8443'),
-  }));
+  await foreign.route('https://evil.example/', (route) =>
+    route.fulfill({
+      contentType: 'text/html',
+      body: PAGE.replaceAll('GATEWAY', 'https://192.0.2.1:8443'),
+    }),
+  );
   await foreign.goto('https://evil.example/');
   const tried = await until('it has tried', async () => JSON.parse((await foreign.title()) || 'null'));
-  assert.deepEqual(tried, { '/endpoints': 'unreadable', '/access': 'unreadable', '/healthz': 'unreadable', events: 'refused' });
+  assert.deepEqual(tried, {
+    '/endpoints': 'unreadable',
+    '/access': 'unreadable',
+    '/healthz': 'unreadable',
+    events: 'refused',
+  });
 
   // Taken back, the page is out at once, and says so.
   thingway('token', 'revoke', 'owner');
-  await until('it is told', async () => /revoked|taken back|no longer/i.test(await page.page.locator('body').innerText()));
+  await until('it is told', async () =>
+    /revoked|taken back|no longer/i.test(await page.page.locator('body').innerText()),
+  );
   await until('its session is gone', () => sessions().length === 0);
 });

@@ -14,10 +14,16 @@ const program = fileURLToPath(new URL('lib/node_client.mjs', import.meta.url));
 function startClient(t, library) {
   const child = spawn(process.execPath, [program, library], { stdio: ['pipe', 'pipe', 'pipe'] });
   let complaints = '';
-  child.stderr.setEncoding('utf8').on('data', (words) => { complaints += words; });
+  child.stderr.setEncoding('utf8').on('data', (words) => {
+    complaints += words;
+  });
   const waiting = []; // answers come in the order of the questions
-  createInterface({ input: child.stdout }).on('line', (line) => { if (line.startsWith('>')) waiting.shift()?.(JSON.parse(line.slice(1))); });
-  child.on('exit', (code) => waiting.splice(0).forEach((done) => done({ error: `it ended with ${code}:\n${complaints}` })));
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    if (line.startsWith('>')) waiting.shift()?.(JSON.parse(line.slice(1)));
+  });
+  child.on('exit', (code) => {
+    for (const done of waiting.splice(0)) done({ error: `it ended with ${code}:\n${complaints}` });
+  });
   t.after(async () => {
     if (child.exitCode !== null || child.signalCode) return;
     const ended = once(child, 'exit');
@@ -26,13 +32,18 @@ function startClient(t, library) {
   });
   return new HubPage(library, async (...words) => {
     child.stdin.write(`${JSON.stringify(words)}\n`);
-    const { value, error } = await new Promise((done) => { waiting.push(done); });
+    const { value, error } = await new Promise((done) => {
+      waiting.push(done);
+    });
     if (error) throw new Error(error);
     return value;
   });
 }
 
-for (const [library, serializations] of Object.entries({ skyway: ['none', 'json', 'binary'], peerjs: ['raw', 'json', 'binary'] })) {
+for (const [library, serializations] of Object.entries({
+  skyway: ['none', 'json', 'binary'],
+  peerjs: ['raw', 'json', 'binary'],
+})) {
   test(`${library} in Node calls a serial line`, { timeout: testBound }, async (t) => {
     const { daemon, device } = await startHub(t, null);
     const client = startClient(t, library);

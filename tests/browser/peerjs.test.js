@@ -1,25 +1,25 @@
 // PeerJS as npm has it, in a page of another origin.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chromium } from './lib/browsers.js';
-import { HubPage, bytes, deviceHears, isBound, pattern, startHub, startHubSite, talksToALine, text, toBytes } from './lib/hub.js';
+import { bytes, deviceHears, isBound, pattern, startWorld, talksToALine, text, toBytes } from './lib/hub.js';
 import { testBound, until } from './lib/until.js';
 
-async function world(t) {
-  const site = await startHubSite(t);
-  const { daemon, device } = await startHub(t, site);
-  const browser = await chromium(t);
-  return { daemon, device, open: (library = 'peerjs') => HubPage.open(browser, site, library) };
-}
+const world = (t, options) => startWorld(t, 'peerjs', options);
 
 for (const reliable of [true, false]) {
-  test(`a serial line is called with every serialization, ${reliable ? 'in' : 'without'} order`, { timeout: testBound }, async (t) => {
+  test(`a serial line is called with every serialization, ${reliable ? 'in' : 'without'} order`, {
+    timeout: testBound,
+  }, async (t) => {
     const { daemon, device, open } = await world(t);
     const page = await open();
     assert.deepEqual(await page.join('page-1', daemon.url), { id: 'page-1' });
     for (const serialization of ['raw', 'json', 'binary']) {
       const at = await page.connect('page-1', 'robot-1', { serialization, reliable });
-      const [{ channels: [channel] }] = await daemon.sessions();
+      const [
+        {
+          channels: [channel],
+        },
+      ] = await daemon.sessions();
       assert.equal(channel.ordered, reliable);
       await talksToALine(page, device, at, serialization, '\ud83d\ude42');
       // The second way is a message of the library's own, where there are such messages.
@@ -71,7 +71,9 @@ test('ids: taken ones, ours to choose, who is there, and who is not', { timeout:
   await page.isOpen(at);
 });
 
-test('a page that disconnects frees its id, keeps its connections, and comes back under it', { timeout: testBound }, async (t) => {
+test('a page that disconnects frees its id, keeps its connections, and comes back under it', {
+  timeout: testBound,
+}, async (t) => {
   const { daemon, device, open } = await world(t);
   const page = await open();
   await page.join('page-1', daemon.url);
@@ -118,10 +120,17 @@ test('two pages with each other', { timeout: testBound }, async (t) => {
   await two.join('two', daemon.url);
   const long = pattern(100000);
   for (const [times, serialization] of ['binary', 'json', 'raw'].entries()) {
-    const at = await one.connect('one', 'two', { serialization, metadata: { why: 'a test' }, label: `talk ${times}` });
+    const at = await one.connect('one', 'two', {
+      serialization,
+      metadata: { why: 'a test' },
+      label: `talk ${times}`,
+    });
     const called = await two.isCalled('two', times + 1);
     const { remote, metadata, label } = await two.run('state', called);
-    assert.deepEqual({ remote, metadata, label }, { remote: 'one', metadata: { why: 'a test' }, label: `talk ${times}` });
+    assert.deepEqual(
+      { remote, metadata, label },
+      { remote: 'one', metadata: { why: 'a test' }, label: `talk ${times}` },
+    );
     await two.run('send', called, text('\u20ac 5'));
     assert.deepEqual(await one.receives(at, 1), [{ text: '\u20ac 5' }]);
     if (serialization === 'binary') {
@@ -136,18 +145,36 @@ test('two pages with each other', { timeout: testBound }, async (t) => {
   assert.deepEqual([one.errors, two.errors], [[], []]);
 });
 
-test('a page of PeerJS and one of SkyWay-JS: plain messages, either way', { timeout: testBound }, async (t) => {
+/**
+ * One page calls another, which sees by whom and what for. `ways`: who sends to whom, on which of the two
+ * ends.
+ */
+async function call(caller, from, callee, to, serialization) {
+  const at = await caller.connect(from, to, { serialization, metadata: { n: 1 }, label: 'talk' });
+  const called = await callee.isCalled(to);
+  const { remote, metadata, label } = await callee.run('state', called);
+  assert.deepEqual({ remote, metadata, label }, { remote: from, metadata: { n: 1 }, label: 'talk' });
+  const ways = [
+    [caller, at, callee, called],
+    [callee, called, caller, at],
+  ];
+  return { at, called, ways };
+}
+
+test('a page of PeerJS and one of SkyWay-JS: plain messages, either way', {
+  timeout: testBound,
+}, async (t) => {
   const { daemon, open } = await world(t);
   const [one, two] = [await open('peerjs'), await open('skyway')];
   await one.join('one', daemon.url);
   await two.join('two', daemon.url);
-  const calls = [[one, 'one', two, 'two', 'raw'], [two, 'two', one, 'one', 'none']];
+  const calls = [
+    [one, 'one', two, 'two', 'raw'],
+    [two, 'two', one, 'one', 'none'],
+  ];
   for (const [caller, from, callee, to, serialization] of calls) {
-    const at = await caller.connect(from, to, { serialization, metadata: { n: 1 }, label: 'talk' });
-    const called = await callee.isCalled(to);
-    const { remote, metadata, label } = await callee.run('state', called);
-    assert.deepEqual({ remote, metadata, label }, { remote: from, metadata: { n: 1 }, label: 'talk' });
-    for (const [sender, sends, receiver, receives] of [[caller, at, callee, called], [callee, called, caller, at]]) {
+    const { at, called, ways } = await call(caller, from, callee, to, serialization);
+    for (const [sender, sends, receiver, receives] of ways) {
       await sender.run('send', sends, text('hello \u20ac'));
       await sender.run('send', sends, bytes(pattern(300)));
       const [first, second] = await receiver.receives(receives, 2);
@@ -159,19 +186,21 @@ test('a page of PeerJS and one of SkyWay-JS: plain messages, either way', { time
   assert.deepEqual([one.errors, two.errors], [[], []]);
 });
 
-test('a page of PeerJS and one of SkyWay-JS: JSON, for which the gateway stands between them', { timeout: testBound }, async (t) => {
+test('a page of PeerJS and one of SkyWay-JS: JSON, for which the gateway stands between them', {
+  timeout: testBound,
+}, async (t) => {
   const { daemon, open } = await world(t);
   const [one, two] = [await open('peerjs'), await open('skyway')];
   await one.join('one', daemon.url);
   await two.join('two', daemon.url);
   const said = [{ json: { left: [1, 2.5, null], text: '\u20ac' } }, text('only text'), { json: 7 }];
-  const calls = [[one, 'one', two, 'two'], [two, 'two', one, 'one']];
+  const calls = [
+    [one, 'one', two, 'two'],
+    [two, 'two', one, 'one'],
+  ];
   for (const [[caller, from, callee, to], callerCloses] of calls.map((call, times) => [call, times === 0])) {
-    const at = await caller.connect(from, to, { serialization: 'json', metadata: { n: 1 }, label: 'talk' });
-    const called = await callee.isCalled(to);
-    const { remote, metadata, label } = await callee.run('state', called);
-    assert.deepEqual({ remote, metadata, label }, { remote: from, metadata: { n: 1 }, label: 'talk' });
-    for (const [sender, sends, receiver, receives] of [[caller, at, callee, called], [callee, called, caller, at]]) {
+    const { at, called, ways } = await call(caller, from, callee, to, 'json');
+    for (const [sender, sends, receiver, receives] of ways) {
       for (const message of said) await sender.run('send', sends, message);
       assert.deepEqual(await receiver.receives(receives, said.length), said);
     }
@@ -196,12 +225,19 @@ test('what the other library could not read is refused with a reason', { timeout
   for (const serialization of ['binary']) {
     const { length } = await one.run('events', 'one');
     await one.run('connect', 'one', 'two', { serialization });
-    assert.equal((await one.hears('one', 'error', length))[1], 'peer-unavailable', 'the only word that this library has');
+    assert.equal(
+      (await one.hears('one', 'error', length))[1],
+      'peer-unavailable',
+      'the only word that this library has',
+    );
     const before = (await two.run('events', 'two')).length;
     await two.run('connect', 'two', 'one', { serialization });
     const [, kind, detail] = await two.hears('two', 'error', before);
     assert.equal(kind, 'incompatible');
-    assert.equal(detail, `SkyWay-JS and PeerJS pack ${serialization} messages differently: use json, or raw (PeerJS), which is none (SkyWay)`);
+    assert.equal(
+      detail,
+      `SkyWay-JS and PeerJS pack ${serialization} messages differently: use json, or raw (PeerJS), which is none (SkyWay)`,
+    );
   }
   assert.deepEqual([await one.run('incoming', 'one'), await two.run('incoming', 'two')], [[], []]);
 });

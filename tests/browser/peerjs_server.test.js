@@ -1,5 +1,5 @@
-// The same conversation with npm `peer`, the server that PeerJS was written for, and with us: what a client is told is
-// the same, but for the differences that are listed here.
+// The same conversation with npm `peer`, the server that PeerJS was written for, and with us: what a client
+// is told is the same, but for the differences that are listed here.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Daemon } from './lib/daemon.js';
@@ -8,15 +8,43 @@ import { testBound, until } from './lib/until.js';
 
 const sdp = 'v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n';
 const offer = (dst, connectionId) => ({
-  type: 'OFFER', dst,
-  payload: { sdp: { type: 'offer', sdp }, type: 'data', connectionId, label: connectionId, reliable: false, serialization: 'binary', metadata: { any: ['thing', null, 1.5, 'half \ud83d'] }, own: 'word' },
+  type: 'OFFER',
+  dst,
+  payload: {
+    sdp: { type: 'offer', sdp },
+    type: 'data',
+    connectionId,
+    label: connectionId,
+    reliable: false,
+    serialization: 'binary',
+    metadata: { any: ['thing', null, 1.5, 'half \ud83d'] },
+    own: 'word',
+  },
 });
-const answer = (dst, connectionId) => ({ type: 'ANSWER', dst, payload: { sdp: { type: 'answer', sdp }, type: 'data', connectionId } });
+const answer = (dst, connectionId) => ({
+  type: 'ANSWER',
+  dst,
+  payload: { sdp: { type: 'answer', sdp }, type: 'data', connectionId },
+});
 const candidate = (dst, connectionId) => ({
-  type: 'CANDIDATE', dst,
-  payload: { candidate: { candidate: 'candidate:1 1 udp 2122260223 127.0.0.1 5000 typ host', sdpMid: '0', sdpMLineIndex: 0, usernameFragment: 'abcd' }, type: 'data', connectionId },
+  type: 'CANDIDATE',
+  dst,
+  payload: {
+    candidate: {
+      candidate: 'candidate:1 1 udp 2122260223 127.0.0.1 5000 typ host',
+      sdpMid: '0',
+      sdpMLineIndex: 0,
+      usernameFragment: 'abcd',
+    },
+    type: 'data',
+    connectionId,
+  },
 });
-const media = (dst, connectionId) => ({ type: 'OFFER', dst, payload: { sdp: { type: 'offer', sdp }, type: 'media', connectionId } });
+const media = (dst, connectionId) => ({
+  type: 'OFFER',
+  dst,
+  payload: { sdp: { type: 'offer', sdp }, type: 'media', connectionId },
+});
 
 async function get(url, path) {
   const response = await fetch(url + path, { headers: { Origin: url } });
@@ -25,7 +53,10 @@ async function get(url, path) {
   return { status: response.status, type, body };
 }
 
-/** Everything that clients are told, each for itself. `goesOn`: a frame that is no JSON does not end what is read of a client. */
+/**
+ * Everything that clients are told, each for itself. `goesOn`: a frame that is no JSON does not end what is
+ * read of a client.
+ */
 async function converse(t, url, { goesOn }) {
   const heard = {};
   const join = async (name, query) => {
@@ -45,7 +76,8 @@ async function converse(t, url, { goesOn }) {
     'no key': { id: 'x', token: 't' },
     'an empty id': { key: 'peerjs', id: '', token: 't' },
     'another key': { key: 'other', id: 'x', token: 't' },
-  })) await (await join(name, query)).hears(2);
+  }))
+    await (await join(name, query)).hears(2);
 
   const alice = await join('alice', { key: 'peerjs', id: 'alice', token: 'a' });
   await alice.hears(1);
@@ -121,39 +153,52 @@ async function converse(t, url, { goesOn }) {
   return heard;
 }
 
+/** What a client heard before it was hung up on. */
+function closedAtLast(told) {
+  assert.equal(told.at(-1), 'closed');
+  return told.slice(0, -1);
+}
+
 /** Where we are not like PeerServer on purpose: who hears it, why, and what PeerServer would have said. */
 const differences = [
   {
     who: ['alice'],
     why: 'of two sockets with one token the older one is closed: PeerServer forgets it, and it goes on as the same client',
-    ours: (told) => (assert.equal(told.at(-1), 'closed'), told.slice(0, -1)),
+    ours: closedAtLast,
   },
   {
     who: ['carol'],
     why: 'a client that leaves is hung up on: PeerServer leaves it a socket on which nobody can reach it',
-    ours: (told) => (assert.equal(told.at(-1), 'closed'), told.slice(0, -1)),
+    ours: closedAtLast,
   },
   {
     who: ['dave'],
     why: 'a frame that is no JSON is ignored: PeerServer reads nothing more of that client',
-    ours: (told) => (assert.equal(told[1].payload.connectionId, 'dc_9'), told.toSpliced(1, 1)),
+    ours: (told) => {
+      assert.equal(told[1].payload.connectionId, 'dc_9');
+      return told.toSpliced(1, 1);
+    },
   },
   {
     who: ['alice', 'bob'],
     why: 'EXPIRE says what has expired, for people: the library reads no more of it than the names',
-    ours: (told) => told.map((frame) => {
-      if (frame.type !== 'EXPIRE' || frame.src !== 'nobody') return frame;
-      const { payload, ...rest } = frame;
-      assert.equal(payload.msg, 'there is no peer nobody');
-      return rest;
-    }),
+    ours: (told) =>
+      told.map((frame) => {
+        if (frame.type !== 'EXPIRE' || frame.src !== 'nobody') return frame;
+        const { payload, ...rest } = frame;
+        assert.equal(payload.msg, 'there is no peer nobody');
+        return rest;
+      }),
   },
 ];
 
 test('clients are told the same by PeerServer and by us', { timeout: testBound }, async (t) => {
   const peerServer = await startPeerServer(t);
   const daemon = await Daemon.start(t, '[[peerjs.key]]\nkey = "peerjs"\n');
-  const [theirs, ours] = await Promise.all([converse(t, peerServer, { goesOn: false }), converse(t, daemon.url, { goesOn: true })]);
+  const [theirs, ours] = await Promise.all([
+    converse(t, peerServer, { goesOn: false }),
+    converse(t, daemon.url, { goesOn: true }),
+  ]);
   for (const { who, why, ours: likeTheirs } of differences) {
     for (const name of who) {
       assert.notDeepEqual(ours[name], theirs[name], `still a difference: ${why}`);

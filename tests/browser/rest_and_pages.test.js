@@ -20,12 +20,35 @@ const plain = { skyway: 'none', peerjs: 'raw' };
 for (const library of ['skyway', 'peerjs']) {
   test(`a page of ${library} calls a program, in plain messages`, { timeout: testBound }, async (t) => {
     const { page, program } = await world(t, library);
-    const options = { serialization: plain[library], metadata: { from: 'half \ud83d' }, label: 'talk', ...(library === 'peerjs' && { reliable: true }) };
+    const options = {
+      serialization: plain[library],
+      metadata: { from: 'half \ud83d' },
+      label: 'talk',
+      ...(library === 'peerjs' && { reliable: true }),
+    };
     const at = await page.connect('page-1', 'program', options);
     const its = await program.answer();
-    const { remote_id: remote, label, metadata, open, reliable, serialization, type } = await program.status(its.connection);
-    assert.deepEqual({ remote, label, metadata, open, reliable, serialization, type },
-      { remote: 'page-1', label: 'talk', metadata: '{"from":"half \ufffd"}', open: true, reliable: true, serialization: 'NONE', type: 'DATA' });
+    const {
+      remote_id: remote,
+      label,
+      metadata,
+      open,
+      reliable,
+      serialization,
+      type,
+    } = await program.status(its.connection);
+    assert.deepEqual(
+      { remote, label, metadata, open, reliable, serialization, type },
+      {
+        remote: 'page-1',
+        label: 'talk',
+        metadata: '{"from":"half \ufffd"}',
+        open: true,
+        reliable: true,
+        serialization: 'NONE',
+        type: 'DATA',
+      },
+    );
     await page.run('send', at, text('hello \u20ac'));
     await page.run('send', at, bytes(pattern(1000)));
     await program.hears('hello \u20ac', pattern(1000));
@@ -38,16 +61,29 @@ for (const library of ['skyway', 'peerjs']) {
     assert.deepEqual(page.errors, []);
   });
 
-  test(`a program calls a page of ${library}: in plain messages, in JSON, in BinaryPack`, { timeout: testBound }, async (t) => {
+  test(`a program calls a page of ${library}: in plain messages, in JSON, in BinaryPack`, {
+    timeout: testBound,
+  }, async (t) => {
     const { page, program } = await world(t, library);
-    const calls = [['NONE', false], ['JSON', true], ['BINARY', true]];
+    const calls = [
+      ['NONE', false],
+      ['JSON', true],
+      ['BINARY', true],
+    ];
     for (const [times, [serialization, transcode]] of calls.entries()) {
-      const its = await program.call('page-1', { serialization, metadata: 'a test', label: 'talk' }, { transcode });
+      const its = await program.call(
+        'page-1',
+        { serialization, metadata: 'a test', label: 'talk' },
+        { transcode },
+      );
       assert.deepEqual(await program.event(its.connection), { event: 'OPEN' });
       const at = await page.isCalled('page-1', times + 1);
       const state = await page.run('state', at);
       assert.deepEqual([state.remote, state.metadata, state.label], ['program', 'a test', 'talk']);
-      assert.equal(state.serialization, serialization === 'NONE' ? plain[library] : serialization.toLowerCase());
+      assert.equal(
+        state.serialization,
+        serialization === 'NONE' ? plain[library] : serialization.toLowerCase(),
+      );
       program.send(its, 'to the page');
       const [first] = await page.receives(at, 1);
       assert.equal(String(toBytes(first)), 'to the page');
@@ -71,7 +107,9 @@ for (const library of ['skyway', 'peerjs']) {
     assert.deepEqual(page.errors, []);
   });
 
-  test(`a page of ${library} calls a program in BinaryPack, which is read where the program wants it`, { timeout: testBound }, async (t) => {
+  test(`a page of ${library} calls a program in BinaryPack, which is read where the program wants it`, {
+    timeout: testBound,
+  }, async (t) => {
     const { page, program } = await world(t, library);
     const at = await page.connect('page-1', 'program', { serialization: 'binary', reliable: true });
     const its = await program.answer({ transcode: true });
@@ -90,7 +128,9 @@ for (const library of ['skyway', 'peerjs']) {
     assert.deepEqual(page.errors, []);
   });
 
-  test(`a program calls a page of ${library} that comes late, that closes, and that is gone`, { timeout: testBound }, async (t) => {
+  test(`a program calls a page of ${library} that comes late, that closes, and that is gone`, {
+    timeout: testBound,
+  }, async (t) => {
     const { daemon, page, program } = await world(t, library);
     const waiting = await program.call('late', { serialization: 'NONE' });
     await page.join('late', daemon.url);
@@ -114,6 +154,9 @@ test('somebody who never comes is given up', { timeout: testBound }, async (t) =
   const { daemon } = await startHub(t, null);
   const program = await RestPeer.create(t, daemon.url, 'program');
   const { connection } = await program.call('nobody');
-  assert.deepEqual(await program.event(connection), { event: 'ERROR', error_message: 'there is no peer nobody' });
+  assert.deepEqual(await program.event(connection), {
+    event: 'ERROR',
+    error_message: 'there is no peer nobody',
+  });
   assert.deepEqual(await program.event(connection), { event: 'CLOSE' });
 });

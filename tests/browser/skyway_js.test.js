@@ -1,18 +1,13 @@
 // SkyWay-JS as npm has it, in a page of another origin: what worked with SkyWay's cloud works with the hub.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chromium } from './lib/browsers.js';
-import { HubPage, bytes, deviceHears, isBound, pattern, startHub, startHubSite, talksToALine, text, toBytes } from './lib/hub.js';
+import { bytes, deviceHears, isBound, pattern, startWorld, talksToALine, text, toBytes } from './lib/hub.js';
 import { testBound, until } from './lib/until.js';
 
-const safari = 'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/16.5 Safari/605.1.15';
+const safari =
+  'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/16.5 Safari/605.1.15';
 
-async function world(t, { config, browser: options } = {}) {
-  const site = await startHubSite(t);
-  const { daemon, device } = await startHub(t, site, config);
-  const browser = await chromium(t, options);
-  return { daemon, device, open: () => HubPage.open(browser, site, 'skyway') };
-}
+const world = (t, options) => startWorld(t, 'skyway', options);
 
 test('a serial line is called with every serialization', { timeout: testBound }, async (t) => {
   const { daemon, device, open } = await world(t);
@@ -30,7 +25,9 @@ test('a serial line is called with every serialization', { timeout: testBound },
   assert.deepEqual(page.errors, []);
 });
 
-test('a device says much to a page that has its messages in BinaryPack', { timeout: testBound }, async (t) => {
+test('a device says much to a page that has its messages in BinaryPack', {
+  timeout: testBound,
+}, async (t) => {
   const { daemon, device, open } = await world(t);
   const page = await open();
   await page.join('page-1', daemon.url);
@@ -57,7 +54,9 @@ test('our side closes: the page is told', { timeout: testBound }, async (t) => {
   assert.deepEqual(page.errors, []);
 });
 
-test('what close(true) says to the hub is enough to close a connection', { timeout: testBound }, async (t) => {
+test('what close(true) says to the hub is enough to close a connection', {
+  timeout: testBound,
+}, async (t) => {
   const { daemon, open } = await world(t);
   const page = await open();
   await page.join('page-1', daemon.url);
@@ -117,11 +116,12 @@ test('a room: who comes, what they say, and who goes', { timeout: testBound }, a
   const [one, two] = [await open(), await open()];
   await one.join('one', daemon.url);
   await two.join('two', daemon.url);
-  const hears = (page, name, wanted) => until(`${name} hears ${wanted}`, async () => {
-    const events = await page.run('roomEvents', name);
-    if (events.some((event) => JSON.stringify(event) === JSON.stringify(wanted))) return true;
-    throw new Error(JSON.stringify(events));
-  });
+  const hears = (page, name, wanted) =>
+    until(`${name} hears ${wanted}`, async () => {
+      const events = await page.run('roomEvents', name);
+      if (events.some((event) => JSON.stringify(event) === JSON.stringify(wanted))) return true;
+      throw new Error(JSON.stringify(events));
+    });
   await one.run('joinRoom', 'one', 'hall');
   await hears(one, 'one', ['open', null]);
   await two.run('joinRoom', 'two', 'hall');
@@ -131,14 +131,19 @@ test('a room: who comes, what they say, and who goes', { timeout: testBound }, a
   await hears(two, 'two', ['data', 'one', { text: 'hello all' }]);
   await two.run('sendToRoom', 'two', { json: { x: 1 } });
   await hears(one, 'one', ['data', 'two', { json: { x: 1 } }]);
-  assert.ok(!JSON.stringify(await one.run('roomEvents', 'one')).includes('hello all'), 'nobody hears himself');
+  assert.ok(
+    !JSON.stringify(await one.run('roomEvents', 'one')).includes('hello all'),
+    'nobody hears himself',
+  );
   await two.run('leaveRoom', 'two');
   await hears(one, 'one', ['peerLeave', 'two']);
   assert.deepEqual([one.errors, two.errors], [[], []]);
 });
 
 for (const polls of [false, true]) {
-  test(`${polls ? 'polling alone' : 'with a WebSocket'}: calls work, and again after the daemon was restarted`, { timeout: testBound }, async (t) => {
+  test(`${polls ? 'polling alone' : 'with a WebSocket'}: calls work, and again after the daemon was restarted`, {
+    timeout: testBound,
+  }, async (t) => {
     const { daemon, device, open } = await world(t, { browser: polls ? { userAgent: safari } : {} });
     const page = await open();
     await page.join('page-1', daemon.url);
@@ -158,7 +163,9 @@ for (const polls of [false, true]) {
     const at = await page.connect('page-1', 'robot-1', { serialization: 'none' });
     await page.run('send', at, text('again'));
     await deviceHears(device, 'again');
-    const since = (await page.run('events', 'page-1')).slice(length).filter(([event]) => event === 'error' || event === 'close');
+    const since = (await page.run('events', 'page-1'))
+      .slice(length)
+      .filter(([event]) => event === 'error' || event === 'close');
     assert.deepEqual(since, []);
   });
 }

@@ -1,8 +1,9 @@
-// Types are checked, then everything is bundled into dist/: index.html, the hash of the script in it, and assets/ whose names
-// carry a hash of what is in them, so that they may be cached for ever. `--watch` builds again at each change, without the check.
+// Types are checked, then everything is bundled into dist/: index.html, the hash of the script in it, and
+// assets/ whose names carry a hash of what is in them, so that they may be cached for ever. `--watch` builds
+// again at each change, without the check.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -10,9 +11,13 @@ import * as esbuild from 'esbuild';
 
 process.chdir(dirname(fileURLToPath(import.meta.url)));
 const watching = process.argv.includes('--watch');
-const LIMIT = 250_000; // bytes of all of it, gzipped: what a phone at the edge of the network loads in a second or two
+// bytes of all of it, gzipped: what a phone at the edge of the network loads in a second or two
+const LIMIT = 250_000;
 
-/** What is loaded later, see src/state/late.ts: each an entry point, so that its address is known and can be asked for in another form. */
+/**
+ * What is loaded later, see src/state/late.ts: each an entry point, so that its address is known and can be
+ * asked for in another form.
+ */
 const parts = { screen: 'src/terminal/screen.ts', later: 'src/views/later.tsx' };
 
 const common = {
@@ -35,14 +40,15 @@ function imports({ outputs }, path, seen = new Set()) {
 }
 
 /**
- * A part that did not come is asked for again under another URL (`src/state/late.ts`), but what it imports is asked for under the
- * URL that stands in it. So that must be here already, with the main part: a browser that remembers a failure would never ask for
- * it again, and a second copy of it would have a state of its own.
+ * A part that did not come is asked for again under another URL (`src/state/late.ts`), but what it imports is
+ * asked for under the URL that stands in it. So that must be here already, with the main part: a browser that
+ * remembers a failure would never ask for it again, and a second copy of it would have a state of its own.
  */
 function checkImports(metafile, part, main) {
   const here = new Set([main, ...imports(metafile, main)]);
   const missing = [...imports(metafile, part)].filter((path) => !here.has(path));
-  if (missing.length) throw new Error(`${part} imports ${missing}, which the main part does not: let src/main.tsx import it`);
+  if (missing.length)
+    throw new Error(`${part} imports ${missing}, which the main part does not: let src/main.tsx import it`);
 }
 
 /** The page is written last, from what esbuild says that it has made. What begins it stands in it. */
@@ -57,7 +63,10 @@ const page = {
       const main = entry('src/main.tsx');
       const later = Object.fromEntries(Object.entries(parts).map(([name, source]) => [name, entry(source)]));
       for (const part of Object.values(later)) checkImports(metafile, part, main);
-      const begin = await beginning(address(main), Object.fromEntries(Object.entries(later).map(([name, path]) => [name, address(path)])));
+      const begin = await beginning(
+        address(main),
+        Object.fromEntries(Object.entries(later).map(([name, path]) => [name, address(path)])),
+      );
       // What that will import is asked for at once, not when it has arrived and been read.
       const needed = [main, ...imports(metafile, main)];
       const files = installation();
@@ -66,11 +75,17 @@ const page = {
         .replace('%MANIFEST%', files.manifest)
         .replace('%ICON%', files.icon)
         .replace('%STYLE%', address(entry('src/style/main.css')))
-        .replace('%PRELOAD%', needed.map((path) => `<link rel="modulepreload" href="${address(path)}">\n`).join(''));
+        .replace(
+          '%PRELOAD%',
+          needed.map((path) => `<link rel="modulepreload" href="${address(path)}">\n`).join(''),
+        );
       writeFileSync('dist/index.html', html);
       // What the policy of the page allows beside the gateway's own files.
       writeFileSync('dist/inline.txt', `sha256-${createHash('sha256').update(begin).digest('base64')}`);
-      const sizes = [...made.map(([path]) => path), ...files.paths].map((path) => [basename(path), gzipSync(readFileSync(path), { level: 9 }).length]);
+      const sizes = [...made.map(([path]) => path), ...files.paths].map((path) => [
+        basename(path),
+        gzipSync(readFileSync(path), { level: 9 }).length,
+      ]);
       sizes.unshift(['index.html', gzipSync(html, { level: 9 }).length]);
       const total = sizes.reduce((sum, [, size]) => sum + size, 0);
       for (const [name, size] of sizes) console.log(`${String(size).padStart(8)}  ${name}`);
@@ -80,7 +95,10 @@ const page = {
   },
 };
 
-/** What a browser asks for when a person installs the page: a manifest (W3C Web Application Manifest) and icons. */
+/**
+ * What a browser asks for when a person installs the page: a manifest (W3C Web Application Manifest) and
+ * icons.
+ */
 function installation() {
   const paths = [];
   const asset = (name, kind, content) => {
@@ -89,17 +107,39 @@ function installation() {
     paths.push(`dist/${path}`);
     return path;
   };
-  const [small, large] = [192, 512].map((size) => asset(`icon-${size}`, 'png', readFileSync(`icons/icon-${size}.png`)));
-  const image = (path, size, purpose) => ({ src: basename(path), sizes: `${size}x${size}`, type: 'image/png', purpose });
-  const manifest = asset('app', 'webmanifest', JSON.stringify({
-    name: 'thingway', short_name: 'thingway', id: '/', start_url: '../', scope: '../', display: 'standalone', background_color: '#f3f6f5', theme_color: '#f3f6f5',
-    // The icons have their ground to the edges, and their sign in the middle: so a system may cut them as it likes.
-    icons: [image(small, 192, 'any'), image(large, 512, 'any'), image(large, 512, 'maskable')],
-  }));
+  const [small, large] = [192, 512].map((size) =>
+    asset(`icon-${size}`, 'png', readFileSync(`icons/icon-${size}.png`)),
+  );
+  const image = (path, size, purpose) => ({
+    src: basename(path),
+    sizes: `${size}x${size}`,
+    type: 'image/png',
+    purpose,
+  });
+  const manifest = asset(
+    'app',
+    'webmanifest',
+    JSON.stringify({
+      name: 'thingway',
+      short_name: 'thingway',
+      id: '/',
+      start_url: '../',
+      scope: '../',
+      display: 'standalone',
+      background_color: '#f3f6f5',
+      theme_color: '#f3f6f5',
+      // The icons have their ground to the edges, and their sign in the middle: so a system may cut them as
+      // it likes.
+      icons: [image(small, 192, 'any'), image(large, 512, 'any'), image(large, 512, 'maskable')],
+    }),
+  );
   return { manifest, icon: small, paths };
 }
 
-/** The text of begin.ts and all that it imports: no module, so that it runs before anything else of the page is asked for. */
+/**
+ * The text of begin.ts and all that it imports: no module, so that it runs before anything else of the page
+ * is asked for.
+ */
 async function beginning(main, later) {
   const { outputFiles } = await esbuild.build({
     ...common,
@@ -112,7 +152,10 @@ async function beginning(main, later) {
   return outputFiles[0].text.trim();
 }
 
-/** xterm.js as the policy of the page wants it, see src/terminal/adopted_style.ts. A version that writes styles elsewhere fails here. */
+/**
+ * xterm.js as the policy of the page wants it, see src/terminal/adopted_style.ts. A version that writes
+ * styles elsewhere fails here.
+ */
 const strict = {
   name: 'strict',
   setup(build) {
@@ -124,24 +167,34 @@ const strict = {
         text = text.replace(pattern, by);
       };
       replace(/[\w.]+\.createElement\("style"\)/g, 'adoptedStyle()', 3);
-      replace(/(\w+)\.setAttribute\("style",(`\$\{\1\.getAttribute\("style"\)\|\|""\}\$\{\w+\};`)\)/g, '$1.style.cssText=$2', 1);
-      if (/createElement\(.style.\)|setAttribute\(.style./.test(text)) throw new Error('xterm.js writes more styles than this knows');
-      return { contents: `import { adoptedStyle } from ${JSON.stringify(resolve('src/terminal/adopted_style.ts'))};\n${text}`, resolveDir: dirname(path) };
+      replace(
+        /(\w+)\.setAttribute\("style",(`\$\{\1\.getAttribute\("style"\)\|\|""\}\$\{\w+\};`)\)/g,
+        '$1.style.cssText=$2',
+        1,
+      );
+      if (/createElement\(.style.\)|setAttribute\(.style./.test(text))
+        throw new Error('xterm.js writes more styles than this knows');
+      return {
+        contents: `import { adoptedStyle } from ${JSON.stringify(resolve('src/terminal/adopted_style.ts'))};\n${text}`,
+        resolveDir: dirname(path),
+      };
     });
   },
 };
 
 /** The client library is built first if it has not been, or has changed since. */
 function buildClient() {
-  const run = (...words) => {
-    const { status } = spawnSync('npm', words, { cwd: '../client', stdio: 'inherit' });
+  const run = (program, ...words) => {
+    const { status } = spawnSync(program, words, { cwd: '../client', stdio: 'inherit' });
     if (status !== 0) process.exit(status ?? 1);
   };
   const made = statSync('../client/dist/index.js', { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  const sources = readdirSync('../client/src', { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const sources = readdirSync('../client/src', { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  );
   if (sources.every((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs < made)) return;
-  if (!existsSync('../client/node_modules/esbuild')) run('install', '--no-audit', '--no-fund', '--no-package-lock');
-  run('run', 'build');
+  run('../install', '.');
+  run('npm', 'run', 'build');
 }
 
 if (!watching) {

@@ -7,16 +7,32 @@ import { temporaryDirectory } from './daemon.js';
 import { bound } from './until.js';
 
 const chromiumFlags = [
-  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-  '--disable-background-networking', '--disable-component-update', '--disable-sync',
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
 ];
 
 /** A function that opens pages in a new Chromium. The browser ends with the test. */
-export async function chromium(t, { executablePath = process.env.CHROMIUM_BIN ?? '/usr/bin/chromium', timeout = bound, ...options } = {}) {
+export async function chromium(
+  t,
+  { executablePath = process.env.CHROMIUM_BIN ?? '/usr/bin/chromium', timeout = bound, ...options } = {},
+) {
   const heard = keepErrors(executablePath);
-  const context = await playwright.chromium.launchPersistentContext(temporaryDirectory(), {
-    executablePath: heard.program, args: chromiumFlags, timeout, ...options,
-  }).catch((error) => { throw heard.failure('chromium', error); });
+  const context = await playwright.chromium
+    .launchPersistentContext(temporaryDirectory(), {
+      executablePath: heard.program,
+      args: chromiumFlags,
+      timeout,
+      ...options,
+    })
+    .catch((error) => {
+      throw heard.failure('chromium', error);
+    });
   t.after(() => context.close());
   context.setDefaultTimeout(bound);
   return {
@@ -34,17 +50,24 @@ async function productVersion(context) {
   return agent.match(/Chrome\/([\d.]+)/)[1];
 }
 
-export async function firefox(t, { executablePath = process.env.FIREFOX_BIN ?? '/usr/bin/firefox-esr', timeout = bound } = {}) {
+export async function firefox(
+  t,
+  { executablePath = process.env.FIREFOX_BIN ?? '/usr/bin/firefox-esr', timeout = bound } = {},
+) {
   const heard = keepErrors(executablePath, { passOn: true });
-  const browser = await puppeteer.launch({
-    browser: 'firefox',
-    executablePath: heard.program,
-    headless: true,
-    userDataDir: temporaryDirectory(),
-    timeout,
-    protocolTimeout: 2 * bound,
-    extraPrefsFirefox: { 'app.update.enabled': false, 'network.captive-portal-service.enabled': false },
-  }).catch((error) => { throw heard.failure('firefox', error); });
+  const browser = await puppeteer
+    .launch({
+      browser: 'firefox',
+      executablePath: heard.program,
+      headless: true,
+      userDataDir: temporaryDirectory(),
+      timeout,
+      protocolTimeout: 2 * bound,
+      extraPrefsFirefox: { 'app.update.enabled': false, 'network.captive-portal-service.enabled': false },
+    })
+    .catch((error) => {
+      throw heard.failure('firefox', error);
+    });
   t.after(() => browser.close());
   return {
     name: 'firefox',
@@ -60,8 +83,9 @@ export async function firefox(t, { executablePath = process.env.FIREFOX_BIN ?? '
 export const browsers = { chromium, firefox };
 
 /**
- * A way to call a browser that keeps its standard error in a file: the two libraries tell about it each in its own way, and not at
- * all when the browser hangs. `passOn`: the caller wants to read it, too, and finds there which port the browser listens on.
+ * A way to call a browser that keeps its standard error in a file: the two libraries tell about it each in
+ * its own way, and not at all when the browser hangs. `passOn`: the caller wants to read it, too, and finds
+ * there which port the browser listens on.
  */
 function keepErrors(executable, { passOn = false } = {}) {
   const directory = temporaryDirectory();
@@ -70,7 +94,9 @@ function keepErrors(executable, { passOn = false } = {}) {
   const follow = passOn ? `tail -n +1 -f --pid=$$ '${errors}' >&2 &\n` : '';
   writeFileSync(program, `#!/bin/sh\n${follow}exec '${executable}' "$@" 2> '${errors}'\n`);
   chmodSync(program, 0o755);
-  const failure = (name, error) => new Error(
-    `${name} (${executable}) did not start: ${error.message.split('\n')[0]}\nits standard error:\n${readFileSync(errors, 'utf8').trim() || 'nothing'}`);
+  const failure = (name, error) =>
+    new Error(
+      `${name} (${executable}) did not start: ${error.message.split('\n')[0]}\nits standard error:\n${readFileSync(errors, 'utf8').trim() || 'nothing'}`,
+    );
   return { program, failure };
 }

@@ -1,4 +1,5 @@
-// Runs in the browser: a small client for a gateway on another origin, which keeps what it hears for the tests.
+// Runs in the browser: a small client for a gateway on another origin, which keeps what it hears for the
+// tests.
 
 const wait = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
@@ -29,7 +30,9 @@ export class Session {
     session.channels = channels.map(([label, init]) => session.channel(label, init));
     await session.peer.setLocalDescription();
     const response = await fetch(`${gateway}/sessions`, {
-      method: 'POST', headers: { 'Content-Type': 'application/sdp' }, body: session.peer.localDescription.sdp,
+      method: 'POST',
+      headers: { 'Content-Type': 'application/sdp' },
+      body: session.peer.localDescription.sdp,
     });
     if (response.status !== 201) throw new Error(`refused: ${response.status} ${await response.text()}`);
     session.location = response.headers.get('Location');
@@ -45,7 +48,9 @@ export class Session {
     channel.received = [];
     channel.sent = 0;
     channel.onmessage = ({ data }) => channel.received.push(data);
-    channel.onclose = () => { channel.closed = true; };
+    channel.onclose = () => {
+      channel.closed = true;
+    };
     return channel;
   }
 
@@ -58,14 +63,18 @@ export class Session {
     channel.send(bytes);
   }
 
-  /** Sends bytes and waits until as many came back; says how many messages that took and whether they are the same. */
+  /**
+   * Sends bytes and waits until as many came back; says how many messages that took and whether they are the
+   * same.
+   */
   async echo(channel, size) {
     const bytes = Uint8Array.from({ length: size }, (_, i) => (i * 31 + (i >> 8)) & 255);
     channel.received.length = 0;
     await this.send(channel, bytes);
     const length = () => channel.received.reduce((sum, message) => sum + message.byteLength, 0);
-    await until(`${size} bytes come back, ${length()} did`, () => length() >= size)
-      .catch((error) => { throw new Error(`${error.message}; got ${length()}`); });
+    await until(`${size} bytes come back, ${length()} did`, () => length() >= size).catch((error) => {
+      throw new Error(`${error.message}; got ${length()}`);
+    });
     const back = new Uint8Array(await new Blob(channel.received).arrayBuffer());
     const same = back.length === size && back.every((byte, i) => byte === bytes[i]);
     return { messages: channel.received.length, same };
@@ -73,16 +82,24 @@ export class Session {
 }
 
 /**
- * Listens to an EventSource or WebSocket until it fails or `isEnough` says so of its events, which are [name, data] pairs: whether it
- * opened, whether it failed, and those events.
+ * Listens to an EventSource or WebSocket until it fails or `isEnough` says so of its events, which are [name,
+ * data] pairs: whether it opened, whether it failed, and those events.
  */
 export async function listen(source, names, isEnough) {
   const result = { opened: false, failed: false, events: [] };
-  source.onopen = () => { result.opened = true; };
-  source.onerror = () => { result.failed = true; };
-  for (const name of names) source.addEventListener(name, ({ data }) => result.events.push([name, JSON.parse(data)]));
-  await until(`${source.url} fails or tells enough`, () => result.failed || isEnough(result.events))
-    .catch((error) => { throw new Error(`${error.message}: ${JSON.stringify(result)}`); });
+  source.onopen = () => {
+    result.opened = true;
+  };
+  source.onerror = () => {
+    result.failed = true;
+  };
+  for (const name of names)
+    source.addEventListener(name, ({ data }) => result.events.push([name, JSON.parse(data)]));
+  await until(`${source.url} fails or tells enough`, () => result.failed || isEnough(result.events)).catch(
+    (error) => {
+      throw new Error(`${error.message}: ${JSON.stringify(result)}`);
+    },
+  );
   source.close();
   return result;
 }

@@ -6,12 +6,20 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { until } from './until.js';
 
-/** The far end of a serial line: `path` is what the gateway opens, `write` and `received` are the device's side. */
+/**
+ * The far end of a serial line: `path` is what the gateway opens, `write` and `received` are the device's
+ * side.
+ */
 export class SerialDevice {
-  /** `echo` sends every byte back, as a loop-back plug does. `bytesPerSecond`: it takes no more than that. `hears` is a program. */
+  /**
+   * `echo` sends every byte back, as a loop-back plug does. `bytesPerSecond`: it takes no more than that.
+   * `hears` is a program.
+   */
   static async plugIn(t, path, { echo = false, bytesPerSecond = Infinity, hears } = {}) {
     const device = new SerialDevice();
-    device.#child = spawn('socat', [`pty,raw,echo=0,link=${path}`, '-'], { stdio: ['pipe', 'pipe', 'ignore'] });
+    device.#child = spawn('socat', [`pty,raw,echo=0,link=${path}`, '-'], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
     device.#child.stdin.on('error', () => {}); // unplugged while we write: what the tests do on purpose
     if (bytesPerSecond === Infinity) {
       device.#child.stdout.on('data', (bytes) => {
@@ -36,7 +44,8 @@ export class SerialDevice {
     let due = 0;
     const timer = setInterval(() => {
       const now = Date.now();
-      due = Math.min(due + (now - last) / 1000 * bytesPerSecond, bytesPerSecond / 10); // an idle line saves nothing up
+      // an idle line saves nothing up
+      due = Math.min(due + ((now - last) / 1000) * bytesPerSecond, bytesPerSecond / 10);
       last = now;
       const { stdout } = this.#child;
       const bytes = stdout.read(Math.min(Math.floor(due), stdout.readableLength));
@@ -51,11 +60,17 @@ export class SerialDevice {
   taken = 0;
   hash = createHash('sha256');
 
-  write(bytes) { this.#child.stdin.write(bytes); }
+  write(bytes) {
+    this.#child.stdin.write(bytes);
+  }
 
   /** A device that is there and takes nothing. */
-  pause() { this.#child.kill('SIGSTOP'); }
-  resume() { this.#child.kill('SIGCONT'); }
+  pause() {
+    this.#child.kill('SIGSTOP');
+  }
+  resume() {
+    this.#child.kill('SIGCONT');
+  }
 
   async unplug() {
     if (this.#child.exitCode !== null || this.#child.signalCode) return;

@@ -13,19 +13,37 @@ export class FirstPage {
   }
 
   errors = []; // script errors and violations of the content security policy
-  constructor(page) { this.page = page; }
+  constructor(page) {
+    this.page = page;
+  }
 
-  text(selector) { return this.page.evaluate((s) => document.querySelector(s)?.textContent ?? '', selector); }
-  sessionState() { return this.page.evaluate(() => document.querySelector('#session').dataset.state); }
-  notices() { return this.text('#notices'); }
-  endpoint(name) { return this.text(`.endpoint[data-name="${name}"] .state`); }
-  state(name) { return this.text(`.console[data-name="${name}"] .state`); }
-  trouble(name) { return this.text(`.console[data-name="${name}"] .trouble`); }
-  log(name) { return this.text(`.console[data-name="${name}"] .log`); }
+  text(selector) {
+    return this.page.evaluate((s) => document.querySelector(s)?.textContent ?? '', selector);
+  }
+  sessionState() {
+    return this.page.evaluate(() => document.querySelector('#session').dataset.state);
+  }
+  notices() {
+    return this.text('#notices');
+  }
+  endpoint(name) {
+    return this.text(`.endpoint[data-name="${name}"] .state`);
+  }
+  state(name) {
+    return this.text(`.console[data-name="${name}"] .state`);
+  }
+  trouble(name) {
+    return this.text(`.console[data-name="${name}"] .trouble`);
+  }
+  log(name) {
+    return this.text(`.console[data-name="${name}"] .log`);
+  }
   /** The device's words only, without what was typed here. */
   output(name) {
-    return this.page.evaluate((s) => [...document.querySelectorAll(s)].map((e) => e.textContent).join(''),
-      `.console[data-name="${name}"] .log span:not(.typed)`);
+    return this.page.evaluate(
+      (s) => [...document.querySelectorAll(s)].map((e) => e.textContent).join(''),
+      `.console[data-name="${name}"] .log span:not(.typed)`,
+    );
   }
 
   async openEndpoint(name) {
@@ -40,9 +58,12 @@ export class FirstPage {
 
   async send(name, text, ending = 'lf') {
     const form = `.console[data-name="${name}"] form`;
-    await this.page.evaluate(([selector, value]) => {
-      document.querySelector(selector).elements.ending.value = value;
-    }, [form, ending]);
+    await this.page.evaluate(
+      ([selector, value]) => {
+        document.querySelector(selector).elements.ending.value = value;
+      },
+      [form, ending],
+    );
     await this.page.focus(`${form} input`);
     await this.page.keyboard.type(text);
     await this.page.keyboard.press('Enter');

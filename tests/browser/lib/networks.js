@@ -9,9 +9,13 @@ const ip = (...words) => execFileSync('ip', words, { stdio: ['ignore', 'pipe', '
 
 /** One end of the cable. */
 class Machine {
-  constructor(name, address) { Object.assign(this, { name, address }); }
+  constructor(name, address) {
+    Object.assign(this, { name, address });
+  }
 
-  /** A program that runs there: the path of a script, for those who want one program and not its arguments. */
+  /**
+   * A program that runs there: the path of a script, for those who want one program and not its arguments.
+   */
   program(path) {
     const script = join(temporaryDirectory(), 'there');
     writeFileSync(script, `#!/bin/sh\nexec ip netns exec ${this.name} ${path} "$@"\n`);
@@ -19,32 +23,53 @@ class Machine {
     return script;
   }
 
-  run(...words) { return execFileSync('ip', ['netns', 'exec', this.name, ...words], { encoding: 'utf8' }); }
+  run(...words) {
+    return execFileSync('ip', ['netns', 'exec', this.name, ...words], { encoding: 'utf8' });
+  }
 
   /** Pulls its cable, or puts it back. */
-  cable(state) { ip('-n', this.name, 'link', 'set', 'cable', state); }
+  cable(state) {
+    ip('-n', this.name, 'link', 'set', 'cable', state);
+  }
 }
 
 /**
- * An IPv6 address that the kernel has given by itself counts after a second or two, when no duplicate was found (RFC 4862 §5.4). A
- * browser takes it for another network then, and gives up whatever it is loading.
+ * An IPv6 address that the kernel has given by itself counts after a second or two, when no duplicate was
+ * found (RFC 4862 §5.4). A browser takes it for another network then, and gives up whatever it is loading.
  */
 function settle(machines) {
   const isTentative = ({ name }) => String(ip('-n', name, '-6', 'addr', 'show', 'tentative')).trim() !== '';
-  for (const end = Date.now() + bound; machines.some(isTentative) && Date.now() < end;) execFileSync('sleep', ['0.1']);
+  for (const end = Date.now() + bound; machines.some(isTentative) && Date.now() < end; )
+    execFileSync('sleep', ['0.1']);
 }
 
 /** The board and the phone, or `null` if this user may not make networks. */
 export function twoMachines(t) {
   const unique = process.pid % 100000;
-  const [board, phone] = [new Machine(`tw-board-${unique}`, '192.0.2.1'), new Machine(`tw-phone-${unique}`, '192.0.2.2')];
+  const [board, phone] = [
+    new Machine(`tw-board-${unique}`, '192.0.2.1'),
+    new Machine(`tw-phone-${unique}`, '192.0.2.2'),
+  ];
   try {
     for (const { name } of [board, phone]) {
       ip('netns', 'add', name);
       // After all that runs in it: Node calls hooks in the order in which they were added.
       t.after(() => t.after(() => ip('netns', 'del', name)));
     }
-    ip('link', 'add', 'cable', 'netns', board.name, 'type', 'veth', 'peer', 'name', 'cable', 'netns', phone.name);
+    ip(
+      'link',
+      'add',
+      'cable',
+      'netns',
+      board.name,
+      'type',
+      'veth',
+      'peer',
+      'name',
+      'cable',
+      'netns',
+      phone.name,
+    );
     for (const { name, address } of [board, phone]) {
       ip('-n', name, 'addr', 'add', `${address}/24`, 'dev', 'cable');
       ip('-n', name, 'link', 'set', 'lo', 'up');

@@ -1,4 +1,5 @@
-// The server that PeerJS was written for (npm `peer`), and clients that say to it or to us what a script says.
+// The server that PeerJS was written for (npm `peer`), and clients that say to it or to us what a script
+// says.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +11,8 @@ const program = fileURLToPath(new URL('../node_modules/peer/dist/bin/peerjs.js',
 /** Its URL. */
 export async function startPeerServer(t) {
   const child = spawn(process.execPath, [program, '--host', '127.0.0.1', '--allow_discovery'], {
-    env: { ...process.env, PORT: '0' }, stdio: ['ignore', 'pipe', 'ignore'],
+    env: { ...process.env, PORT: '0' },
+    stdio: ['ignore', 'pipe', 'ignore'],
   });
   t.after(async () => {
     const ended = once(child, 'exit');
@@ -18,7 +20,9 @@ export async function startPeerServer(t) {
     await ended;
   });
   let output = '';
-  child.stdout.setEncoding('utf8').on('data', (text) => { output += text; });
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    output += text;
+  });
   const port = await until('PeerServer listens', () => output.match(/port: (\d+)/)?.[1]);
   return `http://127.0.0.1:${port}`;
 }
@@ -29,8 +33,12 @@ export class Client {
   #socket;
 
   constructor(t, url, query) {
-    this.#socket = new WebSocket(`${url.replace('http', 'ws')}/peerjs?${new URLSearchParams({ version: '1.5.5', ...query })}`);
-    this.#socket.on('message', (data, isBinary) => this.heard.push(isBinary ? 'binary' : JSON.parse(String(data))));
+    this.#socket = new WebSocket(
+      `${url.replace('http', 'ws')}/peerjs?${new URLSearchParams({ version: '1.5.5', ...query })}`,
+    );
+    this.#socket.on('message', (data, isBinary) =>
+      this.heard.push(isBinary ? 'binary' : JSON.parse(String(data))),
+    );
     this.#socket.on('close', () => this.heard.push('closed'));
     this.#socket.on('error', (error) => this.heard.push(String(error)));
     t.after(() => this.#socket.terminate());
@@ -42,7 +50,9 @@ export class Client {
     return client;
   }
 
-  say(frame) { this.#socket.send(typeof frame === 'string' ? frame : JSON.stringify(frame)); }
+  say(frame) {
+    this.#socket.send(typeof frame === 'string' ? frame : JSON.stringify(frame));
+  }
 
   async leave() {
     this.#socket.close();
@@ -51,6 +61,9 @@ export class Client {
 
   /** So much in all. */
   hears(count) {
-    return until(`a client hears ${count} things, and not ${JSON.stringify(this.heard)}`, () => this.heard.length >= count);
+    return until(
+      `a client hears ${count} things, and not ${JSON.stringify(this.heard)}`,
+      () => this.heard.length >= count,
+    );
   }
 }

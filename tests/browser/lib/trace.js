@@ -1,8 +1,8 @@
 // What a page costs, told by Chromium's tracing.
 
 /**
- * The tasks of the page's main thread in milliseconds of processor time: what they cost even where other programs have the
- * machine, which the clock of `longtask` counts too.
+ * The tasks of the page's main thread in milliseconds of processor time: what they cost even where other
+ * programs have the machine, which the clock of `longtask` counts too.
  */
 export class Trace {
   #events = [];
@@ -12,7 +12,10 @@ export class Trace {
     const trace = new Trace();
     trace.#client = await page.context().newCDPSession(page);
     trace.#client.on('Tracing.dataCollected', ({ value }) => trace.#events.push(...value));
-    await trace.#client.send('Tracing.start', { transferMode: 'ReportEvents', traceConfig: { includedCategories: ['toplevel', 'disabled-by-default-devtools.timeline'] } });
+    await trace.#client.send('Tracing.start', {
+      transferMode: 'ReportEvents',
+      traceConfig: { includedCategories: ['toplevel', 'disabled-by-default-devtools.timeline'] },
+    });
     return trace;
   }
 
@@ -21,7 +24,8 @@ export class Trace {
     await this.#client.send('Tracing.end');
     await complete;
     const main = new Map(); // of each renderer; the busiest one is the page's
-    for (const { name, args, pid, tid } of this.#events) if (name === 'thread_name' && args.name === 'CrRendererMain') main.set(`${pid} ${tid}`, []);
+    for (const { name, args, pid, tid } of this.#events)
+      if (name === 'thread_name' && args.name === 'CrRendererMain') main.set(`${pid} ${tid}`, []);
     for (const { name, pid, tid, tdur } of this.#events) {
       if (/RunTask$/.test(name) && tdur !== undefined) main.get(`${pid} ${tid}`)?.push(tdur / 1000);
     }

@@ -1,5 +1,6 @@
-// Waiting, always bounded: a test that cannot pass must fail with a sentence, not hang. The bounds end a hang and judge nothing. A
-// quiet machine needs a tenth of them at most, so that one which is ten times slower passes all the same.
+// Waiting, always bounded: a test that cannot pass must fail with a sentence, not hang. The bounds end a hang
+// and judge nothing. A quiet machine needs a tenth of them at most, so that one which is ten times slower
+// passes all the same.
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** For one event, in ms. */

@@ -3,10 +3,24 @@ import { ThingwayError } from './errors.js';
 import type { EndpointInfo, LineStatus } from './types.js';
 
 /** What the gateway says. Fields that this library does not know are passed over. */
-export interface Message { type: string; [field: string]: any }
-interface Waiting<T> { resolve(value: T): void; reject(error: unknown): void }
+export interface Message {
+  type: string;
+  // biome-ignore lint/suspicious/noExplicitAny: the gateway is trusted to keep to docs/control.md
+  [field: string]: any;
+}
+interface Waiting<T> {
+  resolve(value: T): void;
+  reject(error: unknown): void;
+}
 /** A ping that was sent behind a question: whatever comes before its pong belongs to the question. */
-interface Fence { id: number; heard: Message[]; failed?: ThingwayError; done(fence: Fence): void; fail(error: unknown): void; asked: boolean }
+interface Fence {
+  id: number;
+  heard: Message[];
+  failed?: ThingwayError;
+  done(fence: Fence): void;
+  fail(error: unknown): void;
+  asked: boolean;
+}
 
 const TEXT_LIMIT = 4096;
 const encoder = new TextEncoder();
@@ -20,7 +34,10 @@ export class Control {
   #ended: ThingwayError | undefined;
 
   /** `write` sends a text; `stray` is told of errors that belong to no question. */
-  constructor(private write: (text: string) => void, private stray: (error: ThingwayError) => void) {}
+  constructor(
+    private write: (text: string) => void,
+    private stray: (error: ThingwayError) => void,
+  ) {}
 
   /** Sends a message that is not answered. */
   tell(message: Message) {
@@ -35,7 +52,10 @@ export class Control {
     return performance.now() - began;
   }
 
-  /** Sends a message that is answered by an error, by something else, or not at all; gives what came meanwhile. */
+  /**
+   * Sends a message that is answered by an error, by something else, or not at all; gives what came
+   * meanwhile.
+   */
   async ask(message: Message): Promise<Message[]> {
     if (this.#unfenced) this.#fence(false).catch(() => {});
     this.#send(message);
@@ -56,7 +76,8 @@ export class Control {
     const id = ++this.#id;
     return new Promise((resolve, reject) => {
       this.#lines.set(id, { resolve, reject });
-      this.ask({ type: 'line', id, ...fields }).catch((error) => { // what is no script at all gets an error, not a `line`
+      this.ask({ type: 'line', id, ...fields }).catch((error) => {
+        // what is no script at all gets an error, not a `line`
         this.#lines.delete(id);
         reject(error);
       });
@@ -66,7 +87,8 @@ export class Control {
   /** Whether the message was an answer, and is dealt with. */
   heard(message: Message): boolean {
     switch (message.type) {
-      case 'pong': return this.#pong(message.id);
+      case 'pong':
+        return this.#pong(message.id);
       case 'endpoints':
         this.#lists.shift()?.resolve(message.endpoints);
         return false; // the session wants to know, too
@@ -120,7 +142,8 @@ export class Control {
   #send(message: Message) {
     if (this.#ended) throw this.#ended;
     const text = JSON.stringify(message);
-    if (encoder.encode(text).length > TEXT_LIMIT) throw new ThingwayError('too-large', `a control message has at most ${TEXT_LIMIT} bytes`);
+    if (encoder.encode(text).length > TEXT_LIMIT)
+      throw new ThingwayError('too-large', `a control message has at most ${TEXT_LIMIT} bytes`);
     this.write(text);
   }
 }

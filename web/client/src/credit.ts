@@ -1,4 +1,5 @@
-// Credit of one channel: how many bytes it may have sent in all, and what follows from the grants (docs/control.md, "Credit").
+// Credit of one channel: how many bytes it may have sent in all, and what follows from the grants
+// (docs/control.md, "Credit").
 
 export class Credit {
   /** Bytes sent on this channel. */
@@ -13,10 +14,14 @@ export class Credit {
   }
 
   /** Whether there was a grant at all. */
-  get granted() { return this.#limit > 0; }
+  get granted() {
+    return this.#limit > 0;
+  }
 
   /** Bytes that may be sent now. */
-  get left() { return Math.max(0, this.#limit - this.sent); }
+  get left() {
+    return Math.max(0, this.#limit - this.sent);
+  }
 
   /** Bytes that the gateway has not told to have left its queue: what may be lost if it is gone now. */
   get unconfirmed() {

@@ -6,11 +6,25 @@ export type Listener<E> = ((event: E) => void) | { handleEvent(event: E): void }
 /** An EventTarget whose events are known. */
 export interface TypedTarget<Events> extends EventTarget {
   addEventListener<K extends keyof Events & string>(
-    type: K, listener: Listener<Events[K]> | null, options?: boolean | AddEventListenerOptions): void;
-  addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
+    type: K,
+    listener: Listener<Events[K]> | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
   removeEventListener<K extends keyof Events & string>(
-    type: K, listener: Listener<Events[K]> | null, options?: boolean | EventListenerOptions): void;
-  removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | EventListenerOptions): void;
+    type: K,
+    listener: Listener<Events[K]> | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
 }
 
 /** The base class `EventTarget` under that type. */

@@ -13,16 +13,24 @@ export class Inbox {
 
   constructor(private limit: number) {}
 
-  /** One stream until it is cancelled; then, or after an error, another. What was kept for a first reader comes first. */
+  /**
+   * One stream until it is cancelled; then, or after an error, another. What was kept for a first reader
+   * comes first.
+   */
   get readable(): ReadableStream<Uint8Array> {
-    return this.#stream ??= new ReadableStream<Uint8Array>({
-      start: (controller) => {
-        this.#controller = controller;
-        for (const data of this.takeKept()) controller.enqueue(bytesOf(data));
-        if (this.#ended) this.#finish(controller);
+    return (this.#stream ??= new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          this.#controller = controller;
+          for (const data of this.takeKept()) controller.enqueue(bytesOf(data));
+          if (this.#ended) this.#finish(controller);
+        },
+        cancel: () => {
+          this.#stream = this.#controller = undefined;
+        },
       },
-      cancel: () => { this.#stream = this.#controller = undefined; },
-    }, new ByteLengthQueuingStrategy({ highWaterMark: this.limit }));
+      new ByteLengthQueuingStrategy({ highWaterMark: this.limit }),
+    ));
   }
 
   /** False when more waits than may. */
@@ -60,7 +68,11 @@ export class Inbox {
   }
 }
 
-export const bytesOf = (data: Uint8Array | ArrayBuffer | ArrayBufferView | string): Uint8Array<ArrayBuffer> =>
-  typeof data === 'string' ? encoder.encode(data)
-    : data instanceof ArrayBuffer ? new Uint8Array(data)
+export const bytesOf = (
+  data: Uint8Array | ArrayBuffer | ArrayBufferView | string,
+): Uint8Array<ArrayBuffer> =>
+  typeof data === 'string'
+    ? encoder.encode(data)
+    : data instanceof ArrayBuffer
+      ? new Uint8Array(data)
       : new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);

@@ -1,10 +1,21 @@
 // How good a connection is: round trips over the control channel, throughput over a probe endpoint.
 import { ThingwayError } from './errors.js';
-import type { Measurement, MeasureOptions, Port, Session } from './types.js';
+import type { Port } from './port.js';
+import type { EndpointInfo, Measurement, MeasureOptions } from './types.js';
 
 const PIECE = 16384;
 
-export async function measure(session: Session, { endpoint, pings = 20, seconds = 2 }: MeasureOptions): Promise<Measurement> {
+/** What a measurement needs of a session. */
+interface Measured {
+  readonly known: ReadonlyMap<string, EndpointInfo>;
+  ping(): Promise<number>;
+  open(endpoint: string): Promise<Port>;
+}
+
+export async function measure(
+  session: Measured,
+  { endpoint, pings = 20, seconds = 2 }: MeasureOptions,
+): Promise<Measurement> {
   const times: number[] = [];
   for (let i = 0; i < pings; i++) times.push(await session.ping());
   times.sort((a, b) => a - b);
@@ -28,7 +39,9 @@ const probes = {
   /** All that was sent, until it is back: both ways at once, so each is as fast as the slower. */
   async echo(port: Port, seconds: number) {
     let back = 0;
-    const heard = await listener(port, ({ length }) => { back += length; });
+    const heard = await listener(port, ({ length }) => {
+      back += length;
+    });
     const rate = await send(port, seconds, () => heard(() => back >= port.bytesSent));
     return { up: rate, down: rate };
   },
@@ -36,7 +49,9 @@ const probes = {
   /** All that was sent, until the gateway has counted it. */
   async sink(port: Port, seconds: number) {
     let done = 0;
-    const heard = await listener(port, (data) => { done = Number(/^done:(\d+)/.exec(String(data))?.[1] ?? done); });
+    const heard = await listener(port, (data) => {
+      done = Number(/^done:(\d+)/.exec(String(data))?.[1] ?? done);
+    });
     const up = await send(port, seconds, async (writer) => {
       await writer.write('end');
       await heard(() => done > 0);
@@ -46,9 +61,11 @@ const probes = {
 
   async source(port: Port, seconds: number) {
     let bytes = 0;
-    const heard = await listener(port, ({ length }) => { bytes += length; });
+    const heard = await listener(port, ({ length }) => {
+      bytes += length;
+    });
     let count = 64;
-    for (let wanted = 0; ;) {
+    for (let wanted = 0; ; ) {
       const began = performance.now();
       const before = bytes;
       wanted += count * PIECE;
@@ -57,12 +74,16 @@ const probes = {
       const ms = performance.now() - began;
       // Longer orders, until one has taken about as long as was asked for.
       if (ms >= seconds * 700) return { down: (bytes - before) / ms / 1000 };
-      count = Math.ceil(count * Math.min(8, seconds * 1000 / Math.max(ms, 1)));
+      count = Math.ceil(count * Math.min(8, (seconds * 1000) / Math.max(ms, 1)));
     }
   },
 };
 
-async function send(port: Port, seconds: number, finish: (writer: WritableStreamDefaultWriter) => Promise<void>): Promise<number> {
+async function send(
+  port: Port,
+  seconds: number,
+  finish: (writer: WritableStreamDefaultWriter) => Promise<void>,
+): Promise<number> {
   const writer = port.writable.getWriter();
   const piece = new Uint8Array(PIECE);
   const began = performance.now();
@@ -78,13 +99,24 @@ async function send(port: Port, seconds: number, finish: (writer: WritableStream
 async function listener(port: Port, take: (data: Uint8Array | string) => void) {
   let wake = () => {};
   let ended: ThingwayError | undefined;
-  port.addEventListener('message', ({ data }) => { take(data); wake(); });
-  port.addEventListener('closed', ({ detail }) => { ended = detail.error ?? new ThingwayError('port-closed'); wake(); });
-  port.addEventListener('gap', () => { ended = new ThingwayError('connection-lost', 'the connection was lost while it was measured'); wake(); });
+  port.addEventListener('message', ({ data }) => {
+    take(data);
+    wake();
+  });
+  port.addEventListener('closed', ({ detail }) => {
+    ended = detail.error ?? new ThingwayError('port-closed');
+    wake();
+  });
+  port.addEventListener('gap', () => {
+    ended = new ThingwayError('connection-lost', 'the connection was lost while it was measured');
+    wake();
+  });
   return async (condition: () => boolean) => {
     while (!condition()) {
       if (ended) throw ended;
-      await new Promise<void>((done) => { wake = done; });
+      await new Promise<void>((done) => {
+        wake = done;
+      });
     }
   };
 }

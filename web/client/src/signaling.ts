@@ -3,7 +3,11 @@ import { ThingwayError } from './errors.js';
 import type { ConnectOptions } from './types.js';
 
 /** Where the session is, and the mark of its ICE credentials. */
-export interface Resource { url: URL; etag: string | null; answer: string }
+export interface Resource {
+  url: URL;
+  etag: string | null;
+  answer: string;
+}
 
 export class Signaling {
   readonly url: URL;
@@ -18,7 +22,8 @@ export class Signaling {
     } catch (cause) {
       throw new ThingwayError('bad-url', `${url} is no address`, { cause });
     }
-    if (!/^https?:$/.test(this.url.protocol)) throw new ThingwayError('bad-url', `${url} is not http or https`);
+    if (!/^https?:$/.test(this.url.protocol))
+      throw new ThingwayError('bad-url', `${url} is not http or https`);
     // A link that somebody was given carries its token behind the #, which no server and no log gets to see.
     this.#token = options.token ?? new URLSearchParams(this.url.hash.slice(1)).get('token') ?? undefined;
     this.url.hash = this.url.search = '';
@@ -26,8 +31,13 @@ export class Signaling {
     this.#fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
   }
 
-  /** Whether a new token can be had when one has expired: the last one that was given was not that of the time before. */
-  get renews() { return typeof this.#token === 'function' && this.#renewed; }
+  /**
+   * Whether a new token can be had when one has expired: the last one that was given was not that of the time
+   * before.
+   */
+  get renews() {
+    return typeof this.#token === 'function' && this.#renewed;
+  }
 
   async post(sdp: string, signal: AbortSignal): Promise<Resource> {
     const token = typeof this.#token === 'function' ? await this.#token() : this.#token;
@@ -38,7 +48,9 @@ export class Signaling {
     const answer = await response.text();
     const id = response.headers.get('Location')?.split('/').pop();
     if (response.status !== 201 || !id || !answer.startsWith('v=0')) {
-      throw new ThingwayError('not-a-gateway', `${url} answered ${response.status} without a session`, { status: response.status });
+      throw new ThingwayError('not-a-gateway', `${url} answered ${response.status} without a session`, {
+        status: response.status,
+      });
     }
     // Only the id of the Location is used: a proxy may have the gateway below a path of its own.
     return { url: new URL(`sessions/${id}`, this.url), etag: response.headers.get('ETag'), answer };
@@ -68,12 +80,14 @@ export class Signaling {
     const headers = new Headers(init.headers);
     if (type) headers.set('Content-Type', type);
     if (this.#last) headers.set('Authorization', `Bearer ${this.#last}`);
-    let response;
+    let response: Response;
     try {
       response = await this.#fetch(url, { ...init, headers, cache: 'no-store' });
     } catch (cause) {
       if (init.signal?.aborted) throw init.signal.reason;
-      throw new ThingwayError('unreachable', `${url.origin} cannot be reached: ${(cause as Error).message}`, { cause });
+      throw new ThingwayError('unreachable', `${url.origin} cannot be reached: ${(cause as Error).message}`, {
+        cause,
+      });
     }
     if (!response.ok) throw await refusal(url, response);
     return response;
@@ -84,7 +98,9 @@ export class Signaling {
 export async function refusal(url: URL, response: Response): Promise<ThingwayError> {
   const { status } = response;
   const problem = /^application\/problem\+json/.test(response.headers.get('Content-Type') ?? '');
-  const { type, detail, where } = problem ? await response.json().catch(() => ({})) : {} as Record<string, string>;
+  const { type, detail, where } = problem
+    ? await response.json().catch(() => ({}))
+    : ({} as Record<string, string>);
   const code = /#([\w-]+)$/.exec(type ?? '')?.[1] ?? codeOf(status, problem);
   const seconds = Number(response.headers.get('Retry-After') ?? NaN);
   const message = detail ? detail + (where ? ` (${where})` : '') : `${url.origin} answered ${status}`;

@@ -1,13 +1,18 @@
-// What a program sees: options, messages and events. The classes are in session.ts, port.ts and errors.ts.
+// What a program sees: options, messages and states. What has a port in it is in port.ts and
+// session_types.ts, so that every module may import this one.
 import type { ThingwayError } from './errors.js';
-import type { Port } from './port.js';
-import type { Session } from './session.js';
 
 /** Options of {@link connect}. */
 export interface ConnectOptions {
-  /** An access token, or a function that gives one; it is asked again for each attempt. Not needed on the gateway's own machine. */
+  /**
+   * An access token, or a function that gives one; it is asked again for each attempt. Not needed on the
+   * gateway's own machine.
+   */
   token?: string | (() => string | Promise<string>) | undefined;
-  /** Endpoints whose ports are opened with the connection, a round trip sooner than by `open()`: they are in `session.ports`. */
+  /**
+   * Endpoints whose ports are opened with the connection, a round trip sooner than by `open()`: they are in
+   * `session.ports`.
+   */
   open?: Iterable<string>;
   /** STUN and TURN servers, as in `RTCConfiguration`. On one network none are needed. */
   iceServers?: RTCIceServer[];
@@ -20,7 +25,9 @@ export interface ConnectOptions {
   /** How long one attempt to connect may take, in ms. Default 15,000. */
   timeout?: number;
   /** A constructor for where there is none: Node with `node-datachannel/polyfill`, for instance. */
-  RTCPeerConnection?: new (configuration?: RTCConfiguration) => RTCPeerConnection;
+  RTCPeerConnection?: new (
+    configuration?: RTCConfiguration,
+  ) => RTCPeerConnection;
   /** Used in place of the global `fetch`. */
   fetch?: typeof fetch;
 }
@@ -44,11 +51,14 @@ export interface OpenOptions {
   maxPacketLifeTime?: number;
   /** Bytes that may wait in the browser before `writable` waits. Default 262,144. */
   highWaterMark?: number;
-  /** Bytes received that may wait for `readable`; with more the port is closed with `lagged`. Default 16,777,216. */
+  /**
+   * Bytes received that may wait for `readable`; with more the port is closed with `lagged`. Default
+   * 16,777,216.
+   */
   readLimit?: number;
   /**
-   * Whether `writable` may cut what is too long for one message into several. Default: for byte streams (serial, tcp, unix,
-   * demo). Set it to false where a message is a frame.
+   * Whether `writable` may cut what is too long for one message into several. Default: for byte streams
+   * (serial, tcp, unix, demo). Set it to false where a message is a frame.
    */
   split?: boolean;
 }
@@ -64,7 +74,9 @@ export interface EndpointInfo {
   detail: string;
 }
 
-/** One step of a line script, timed on the board. `dtr` and `rts` may be together, everything else is alone. */
+/**
+ * One step of a line script, timed on the board. `dtr` and `rts` may be together, everything else is alone.
+ */
 export type LineStep =
   | { dtr?: boolean; rts?: boolean }
   | { wait_ms: number }
@@ -75,29 +87,26 @@ export type LineStep =
   | { flush: 'input' | 'output' | 'both' };
 export type FlowControl = 'none' | 'rts-cts' | 'xon-xoff';
 
-/** When a script begins. */
-export interface LineOptions {
-  /**
-   * After that many bytes of the port's channel of now ({@link Port.offset}) have left the line; `sent`: after all that was
-   * handed over so far. Without it: at once.
-   */
-  after?: number | 'sent';
-  /** Before the scripts that wait at the line and have not begun; an older gateway runs it behind them. Not together with `after`. */
-  overtake?: boolean;
-  /** Whose bytes `after` counts. Needed only if the session has several ports of the endpoint. */
-  port?: Port;
-}
-
 /** How a serial line is now. What its driver does not have is `unsupported`. */
 export interface LineStatus {
   baud: number;
   /** Data bits, parity (N, E, O, M, S), stop bits: `8N1`. */
   format: string;
   flow: FlowControl;
-  modem: 'unsupported' | { dtr: boolean; rts: boolean; cts: boolean; dsr: boolean; dcd: boolean; ri: boolean };
-  counters: 'unsupported' | {
-    rx: number; tx: number; frame: number; overrun: number; parity: number; breaks: number; buffer_overrun: number;
-  };
+  modem:
+    | 'unsupported'
+    | { dtr: boolean; rts: boolean; cts: boolean; dsr: boolean; dcd: boolean; ri: boolean };
+  counters:
+    | 'unsupported'
+    | {
+        rx: number;
+        tx: number;
+        frame: number;
+        overrun: number;
+        parity: number;
+        breaks: number;
+        buffer_overrun: number;
+      };
   /** Bytes that the driver has taken and not sent. */
   unsent: number;
 }
@@ -108,64 +117,41 @@ export interface Lease {
   /** A session's id. */
   holder: string | null;
   yours: boolean;
-  /** The session that has asked the holder for it; it gets the lease after `waitMs`, unless the holder keeps it. */
+  /**
+   * The session that has asked the holder for it; it gets the lease after `waitMs`, unless the holder keeps
+   * it.
+   */
   askedBy: string | null;
   waitMs: number | null;
 }
 /** A machine was stopped because the page that drove it fell silent. `session` is that page's. */
-export interface Deadman { endpoint: string; session: string | null; fired: number }
-/** Messages that were lost, all since the channel opened. */
-export interface Dropped {
-  endpoint: string; port: Port | undefined; direction: 'from_peer' | 'to_peer'; reason: string; messages: number; bytes: number;
+export interface Deadman {
+  endpoint: string;
+  session: string | null;
+  fired: number;
 }
 /** A device vanished with this much in its queue. */
-export interface Lost { endpoint: string; reason: string; bytes: number }
-/** Why a port or a session has ended; `reason` is one word for programs, `detail` a sentence for people. */
-export interface CloseInfo { reason: string; detail: string; error?: ThingwayError }
-/** Before each attempt to come back; `error` is what went wrong last. */
-export interface Reconnecting { attempt: number; /** ms until the attempt */ delay: number; error: ThingwayError }
-/** What a port went without while the connection was gone. Nothing of it is sent again. */
-export interface Gap {
-  port: Port;
-  /** Bytes that were to be written and certainly never left. */
-  unsent: number;
-  /** Bytes that were sent and of which nobody knows whether the device had them: at most so many. */
-  mayBeLost: number;
+export interface Lost {
+  endpoint: string;
+  reason: string;
+  bytes: number;
 }
-export interface Reconnected { attempts: number; /** ms without a connection */ away: number; gap: Gap[] }
+/** Why a port or a session has ended; `reason` is one word for programs, `detail` a sentence for people. */
+export interface CloseInfo {
+  reason: string;
+  detail: string;
+  error?: ThingwayError;
+}
+/** Before each attempt to come back; `error` is what went wrong last. */
+export interface Reconnecting {
+  attempt: number;
+  /** ms until the attempt */
+  delay: number;
+  error: ThingwayError;
+}
 
 export type SessionState = 'connecting' | 'connected' | 'reconnecting' | 'closed';
 export type PortState = 'opening' | 'open' | 'reopening' | 'closed';
-
-/** All but `message` are `CustomEvent`s: what happened is in `detail`. */
-export interface SessionEvents {
-  state: CustomEvent<{ state: SessionState }>;
-  /** An endpoint is new, has changed or is gone (`removed`). */
-  endpoint: CustomEvent<EndpointInfo>;
-  lease: CustomEvent<Lease>;
-  deadman: CustomEvent<Deadman>;
-  dropped: CustomEvent<Dropped>;
-  lost: CustomEvent<Lost>;
-  refused: CustomEvent<CloseInfo & { port: Port }>;
-  closed: CustomEvent<CloseInfo & { port: Port }>;
-  reconnecting: CustomEvent<Reconnecting>;
-  reconnected: CustomEvent<Reconnected>;
-  /** The gateway has ended the session: `token-revoked`, `token-expired`, `disconnected`. */
-  bye: CustomEvent<{ reason: string }>;
-  /** What belongs to no call: the gateway did not understand a message, for instance. */
-  error: CustomEvent<ThingwayError>;
-}
-export interface PortEvents {
-  /** One message of the device, as it came: bytes or text. */
-  message: MessageEvent<Uint8Array | string>;
-  state: CustomEvent<{ state: PortState }>;
-  /** More may be sent. */
-  credit: CustomEvent<{ credit: number }>;
-  dropped: CustomEvent<Dropped>;
-  /** The connection was lost, and with it perhaps bytes. Comes when the port is open again. */
-  gap: CustomEvent<Gap>;
-  closed: CustomEvent<CloseInfo>;
-}
 
 export interface MeasureOptions {
   /** A probe (`echo`, `sink` or `source`) to measure the throughput with. */
@@ -183,7 +169,11 @@ export interface Measurement {
 }
 
 /** An address of a path: of this side or of the gateway's. */
-export interface Candidate { address: string; port: number; type: string }
+export interface Candidate {
+  address: string;
+  port: number;
+  type: string;
+}
 export interface SessionStats {
   candidatePair: { local: Candidate; remote: Candidate; relayed: boolean; protocol: string } | null;
   /** ms, as ICE measures it; null before the first measurement. */
@@ -199,8 +189,8 @@ export interface SessionStats {
 /** Leases of endpoints with `writers = "one"`; `session.lease`. Each needs a port to the endpoint. */
 export interface Leases {
   /**
-   * Takes the lease. Rejects with `lease-held` while another session has it, unless `force`. With `ask` that session is asked, and
-   * has ten seconds to {@link keep} it; then this resolves, or rejects if it was kept.
+   * Takes the lease. Rejects with `lease-held` while another session has it, unless `force`. With `ask` that
+   * session is asked, and has ten seconds to {@link keep} it; then this resolves, or rejects if it was kept.
    */
   take(endpoint: string, options?: { force?: boolean; ask?: boolean }): Promise<Lease>;
   /** Keeps the lease from the session that has asked for it (`askedBy`). */
@@ -209,5 +199,3 @@ export interface Leases {
   /** Hands it to a session that has a channel to the endpoint. */
   give(endpoint: string, sessionId: string): Promise<void>;
 }
-
-export type { Port, Session };

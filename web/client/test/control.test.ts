@@ -4,13 +4,22 @@ import { Control } from '../src/control.js';
 import { ThingwayError } from '../src/errors.js';
 
 function control() {
+  // biome-ignore lint/suspicious/noExplicitAny: messages of any type
   const sent: any[] = [];
   const stray: ThingwayError[] = [];
-  const of = new Control((text) => sent.push(JSON.parse(text)), (error) => stray.push(error));
-  const pong = (at: number) => of.heard({ type: 'pong', id: sent.filter(({ type }) => type === 'ping')[at].id });
+  const of = new Control(
+    (text) => sent.push(JSON.parse(text)),
+    (error) => stray.push(error),
+  );
+  const pong = (at: number) =>
+    of.heard({ type: 'pong', id: sent.filter(({ type }) => type === 'ping')[at].id });
   return { of, sent, stray, pong };
 }
-const code = (promise: Promise<unknown>) => promise.then(() => 'fulfilled', (error) => error.code);
+const code = (promise: Promise<unknown>) =>
+  promise.then(
+    () => 'fulfilled',
+    (error) => error.code,
+  );
 
 describe('the control channel', () => {
   test('a line script is answered by its id, in any order', async () => {
@@ -24,7 +33,12 @@ describe('the control channel', () => {
     of.heard({ type: 'line', id: two.id, ok: false, step: 3, reason: 'busy', detail: 'later' });
     of.heard({ type: 'line', id: one.id, ok: true, line: { baud: 9600 } });
     await expect(first).resolves.toEqual({ baud: 9600 });
-    await expect(second).rejects.toMatchObject({ code: 'busy', step: 3, message: 'later', name: 'ThingwayError' });
+    await expect(second).rejects.toMatchObject({
+      code: 'busy',
+      step: 3,
+      message: 'later',
+      name: 'ThingwayError',
+    });
   });
   test('an error belongs to the oldest question without its pong', async () => {
     const { of, stray, pong } = control();
@@ -37,7 +51,7 @@ describe('the control channel', () => {
     expect(await code(second)).toBe('lease-held');
     expect(stray).toEqual([]);
   });
-  test('an error of a message that is no question is nobody\'s, even before a question', async () => {
+  test("an error of a message that is no question is nobody's, even before a question", async () => {
     const { of, sent, stray, pong } = control();
     of.tell({ type: 'heartbeat' });
     const question = of.ask({ type: 'lease', do: 'take' });
@@ -70,7 +84,8 @@ describe('the control channel', () => {
     const { of } = control();
     const waiting = [of.ping(), of.line({ endpoint: 'a' }), of.endpoints(), of.ask({ type: 'lease' })];
     of.end(new ThingwayError('connection-lost'));
-    for (const promise of [...waiting, of.ping(), of.endpoints()]) expect(await code(promise)).toBe('connection-lost');
+    for (const promise of [...waiting, of.ping(), of.endpoints()])
+      expect(await code(promise)).toBe('connection-lost');
   });
   test('what is no answer is passed on', () => {
     const { of } = control();

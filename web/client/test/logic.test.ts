@@ -43,8 +43,9 @@ describe('credit', () => {
 describe('backoff', () => {
   test('doubles up to its limit, give or take a quarter', () => {
     const middle = () => 0.5;
-    expect([1, 2, 3, 4, 5, 6, 7, 1000].map((attempt) => backoff(attempt, 500, 10000, middle)))
-      .toEqual([500, 1000, 2000, 4000, 8000, 10000, 10000, 10000]);
+    expect([1, 2, 3, 4, 5, 6, 7, 1000].map((attempt) => backoff(attempt, 500, 10000, middle))).toEqual([
+      500, 1000, 2000, 4000, 8000, 10000, 10000, 10000,
+    ]);
     expect(backoff(1, 500, 10000, () => 0)).toBe(375);
     expect(backoff(1, 500, 10000, () => 0.999999)).toBe(625);
   });
@@ -54,16 +55,22 @@ describe('backoff', () => {
     vi.stubGlobal('removeEventListener', target.removeEventListener.bind(target));
     const wait = new Wait();
     let over = 0;
-    wait.until(1000).then(() => { over++; });
+    wait.until(1000).then(() => {
+      over++;
+    });
     await vi.advanceTimersByTimeAsync(999);
     expect(over).toBe(0);
     await vi.advanceTimersByTimeAsync(1);
     expect(over).toBe(1);
-    wait.until(1000).then(() => { over++; });
+    wait.until(1000).then(() => {
+      over++;
+    });
     wait.wake();
     await vi.advanceTimersByTimeAsync(0);
     expect(over).toBe(2);
-    wait.until(1000).then(() => { over++; });
+    wait.until(1000).then(() => {
+      over++;
+    });
     target.dispatchEvent(new Event('online'));
     await vi.advanceTimersByTimeAsync(0);
     expect(over).toBe(3);

@@ -1,4 +1,5 @@
-// What users get: the archive that npm makes, with its size, its types and both kinds of modules, and the files that a gateway serves.
+// What users get: the archive that npm makes, with its size, its types and both kinds of modules, and the
+// files that a gateway serves.
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,17 +15,36 @@ const project = mkdtempSync(`${tmpdir()}/thingway-package-`);
 let packed: string[] = [];
 
 beforeAll(() => {
-  const [archive] = JSON.parse(execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', project], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
+  const [archive] = JSON.parse(
+    execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', project], {
+      cwd: root,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }),
+  );
   packed = archive.files.map(({ path }: { path: string }) => path);
   mkdirSync(`${project}/node_modules/thingway`, { recursive: true });
-  execFileSync('tar', ['-xzf', `${project}/${archive.filename}`, '-C', `${project}/node_modules/thingway`, '--strip-components=1']);
+  execFileSync('tar', [
+    '-xzf',
+    `${project}/${archive.filename}`,
+    '-C',
+    `${project}/node_modules/thingway`,
+    '--strip-components=1',
+  ]);
 });
 afterAll(() => rmSync(project, { recursive: true, force: true }));
 
 /** Bytes of a bundle of this source, minified and gzipped. */
 async function size(source: string) {
   const { outputFiles } = await build({
-    stdin: { contents: source, resolveDir: project }, bundle: true, write: false, minify: true, format: 'esm', target: 'es2022', legalComments: 'none', logLevel: 'error',
+    stdin: { contents: source, resolveDir: project },
+    bundle: true,
+    write: false,
+    minify: true,
+    format: 'esm',
+    target: 'es2022',
+    legalComments: 'none',
+    logLevel: 'error',
   });
   return gzipSync(outputFiles[0]!.contents, { level: 9 }).length;
 }
@@ -35,7 +55,10 @@ test('the entry has at most 11 kB', async () => {
   expect(bytes).toBeLessThanOrEqual(11_000);
 });
 test('the serial shim adds at most 4 kB', async () => {
-  const [all, index] = [await size('export * from "thingway"; export * from "thingway/serial"'), await size('export * from "thingway"')];
+  const [all, index] = [
+    await size('export * from "thingway"; export * from "thingway/serial"'),
+    await size('export * from "thingway"'),
+  ];
   console.log(`thingway/serial: ${all - index} bytes gzipped beside it`);
   expect(all - index).toBeLessThanOrEqual(4_000);
 });
@@ -44,24 +67,56 @@ test('what is imported and not used leaves nothing behind', async () => {
   expect(await size('export { ThingwayError } from "thingway"')).toBeLessThan(4_000);
 });
 test('the archive has what its entries name, no sources, and depends on nothing', () => {
-  const named = (value: any): string[] => (typeof value === 'string' ? [value] : Object.values(value).flatMap(named));
-  for (const file of [manifest.main, manifest.module, manifest.types, ...named(manifest.exports)]) expect(packed).toContain(file.replace('./', ''));
-  expect(packed.filter((file) => !/^(dist\/(serial\/)?index\.(c?js(\.map)?|d\.c?ts)|LICENSE-(MIT|APACHE)|README\.md|package\.json)$/.test(file))).toEqual([]);
-  expect([manifest.dependencies, manifest.sideEffects, manifest.license]).toEqual([undefined, false, 'MIT OR Apache-2.0']);
+  const named = (value: unknown): string[] =>
+    typeof value === 'string' ? [value] : Object.values(value as object).flatMap(named);
+  for (const file of [manifest.main, manifest.module, manifest.types, ...named(manifest.exports)])
+    expect(packed).toContain(file.replace('./', ''));
+  expect(
+    packed.filter(
+      (file) =>
+        !/^(dist\/(serial\/)?index\.(c?js(\.map)?|d\.c?ts)|LICENSE-(MIT|APACHE)|README\.md|package\.json)$/.test(
+          file,
+        ),
+    ),
+  ).toEqual([]);
+  expect([manifest.dependencies, manifest.sideEffects, manifest.license]).toEqual([
+    undefined,
+    false,
+    'MIT OR Apache-2.0',
+  ]);
 });
 
 describe('in Node', () => {
   // From version 20.19 on Node can require modules, and would hide that the older ones cannot.
-  const older = process.allowedNodeEnvironmentFlags.has('--experimental-require-module') ? ['--no-experimental-require-module'] : [];
-  const run = (program: string, ...flags: string[]) => execFileSync(process.execPath, [...flags, '-e', program], { cwd: project, encoding: 'utf8' }).trim();
-  const say = 'console.log([typeof connect, typeof createSerial, new ThingwayError("aborted") instanceof Error].join())';
+  const older = process.allowedNodeEnvironmentFlags.has('--experimental-require-module')
+    ? ['--no-experimental-require-module']
+    : [];
+  const run = (program: string, ...flags: string[]) =>
+    execFileSync(process.execPath, [...flags, '-e', program], { cwd: project, encoding: 'utf8' }).trim();
+  const say =
+    'console.log([typeof connect, typeof createSerial, new ThingwayError("aborted") instanceof Error].join())';
 
   test('import works', () => {
-    expect(run(`import { connect, ThingwayError } from 'thingway'; import { createSerial } from 'thingway/serial'; ${say}`, '--input-type=module')).toBe('function,function,true');
+    expect(
+      run(
+        `import { connect, ThingwayError } from 'thingway'; import { createSerial } from 'thingway/serial'; ${say}`,
+        '--input-type=module',
+      ),
+    ).toBe('function,function,true');
   });
   test('require works, without a second copy of the library', () => {
-    expect(run(`const { connect, Session, ThingwayError } = require('thingway'); const { createSerial } = require('thingway/serial'); ${say}`, ...older)).toBe('function,function,true');
-    expect(run(`require('thingway'); require('thingway/serial'); console.log(Object.keys(require.cache).map((file) => file.split('thingway/dist/')[1]).join())`, ...older)).toBe('index.cjs,serial/index.cjs');
+    expect(
+      run(
+        `const { connect, Session, ThingwayError } = require('thingway'); const { createSerial } = require('thingway/serial'); ${say}`,
+        ...older,
+      ),
+    ).toBe('function,function,true');
+    expect(
+      run(
+        `require('thingway'); require('thingway/serial'); console.log(Object.keys(require.cache).map((file) => file.split('thingway/dist/')[1]).join())`,
+        ...older,
+      ),
+    ).toBe('index.cjs,serial/index.cjs');
   });
   test('a session of one copy is one for the other', () => {
     const program = `const { createSerial } = require('thingway/serial');
@@ -73,36 +128,71 @@ describe('in Node', () => {
 describe('types', () => {
   /** Compiles files of the project as a strict user would, with nothing beyond what browsers have. */
   const compile = (files: string[], options: object) => {
-    const config = { compilerOptions: { target: 'es2022', lib: ['es2022', 'dom'], strict: true, exactOptionalPropertyTypes: true, skipLibCheck: false, noEmit: true, types: [], ...options }, files };
+    const config = {
+      compilerOptions: {
+        target: 'es2022',
+        lib: ['es2022', 'dom'],
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        skipLibCheck: false,
+        noEmit: true,
+        types: [],
+        ...options,
+      },
+      files,
+    };
     writeFileSync(`${project}/tsconfig.json`, JSON.stringify(config));
     const { status, stdout } = tsc('--project', `${project}/tsconfig.json`);
     expect([status, stdout]).toEqual([0, '']);
   };
   const tsc = (...words: string[]) => {
     try {
-      return { status: 0, stdout: execFileSync(process.execPath, [`${root}node_modules/typescript/bin/tsc`, ...words], { encoding: 'utf8' }) };
+      return {
+        status: 0,
+        stdout: execFileSync(process.execPath, [`${root}node_modules/typescript/bin/tsc`, ...words], {
+          encoding: 'utf8',
+        }),
+      };
     } catch (error) {
       return error as { status: number; stdout: string };
     }
   };
 
   test('hold for a strict user of modules, of CommonJS and of a bundler', () => {
-    for (const name of ['user.mts', 'user.cts', 'user.ts']) cpSync(`${root}test/user/user.ts`, `${project}/${name}`);
+    for (const name of ['user.mts', 'user.cts', 'user.ts'])
+      cpSync(`${root}test/user/user.ts`, `${project}/${name}`);
     compile(['user.mts', 'user.cts'], { module: 'nodenext', moduleResolution: 'nodenext' });
     compile(['user.ts'], { module: 'esnext', moduleResolution: 'bundler' });
   });
   test('hold for the files that a gateway serves', () => {
     cpSync(`${root}dist/served`, `${project}/client`, { recursive: true });
-    const program = readFileSync(`${root}test/user/user.ts`, 'utf8').replace("'thingway'", "'./client/thingway.js'").replace("'thingway/serial'", "'./client/serial.js'");
+    const program = readFileSync(`${root}test/user/user.ts`, 'utf8')
+      .replace("'thingway'", "'./client/thingway.js'")
+      .replace("'thingway/serial'", "'./client/serial.js'");
     writeFileSync(`${project}/served.mts`, program);
     compile(['served.mts'], { module: 'nodenext', moduleResolution: 'nodenext' });
   });
 });
 
 test('a gateway serves four files that need nothing else', async () => {
-  expect(readdirSync(`${root}dist/served`).sort()).toEqual(['serial.d.ts', 'serial.js', 'thingway.d.ts', 'thingway.js']);
-  const imports = (file: string) => [...readFileSync(`${root}dist/served/${file}`, 'utf8').matchAll(/\b(?:from|import) ?\(?["']([^"']+)["']/g)].map(([, path]) => path);
-  expect(['thingway.js', 'thingway.d.ts', 'serial.js', 'serial.d.ts'].map(imports)).toEqual([[], [], ['./thingway.js'], ['./thingway.js']]);
+  expect(readdirSync(`${root}dist/served`).sort()).toEqual([
+    'serial.d.ts',
+    'serial.js',
+    'thingway.d.ts',
+    'thingway.js',
+  ]);
+  const imports = (file: string) =>
+    [
+      ...readFileSync(`${root}dist/served/${file}`, 'utf8').matchAll(
+        /\b(?:from|import) ?\(?["']([^"']+)["']/g,
+      ),
+    ].map(([, path]) => path);
+  expect(['thingway.js', 'thingway.d.ts', 'serial.js', 'serial.d.ts'].map(imports)).toEqual([
+    [],
+    [],
+    ['./thingway.js'],
+    ['./thingway.js'],
+  ]);
   for (const file of ['thingway.js', 'serial.js']) {
     const text = readFileSync(`${root}dist/served/${file}`, 'utf8');
     expect(text).toMatch(/^\/\*! thingway \d+\.\d+\.\d+ \| MIT OR Apache-2\.0 \*\/\n/);

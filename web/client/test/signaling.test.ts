@@ -4,7 +4,10 @@ import { ThingwayError, isFinal } from '../src/errors.js';
 import { refusal, Signaling } from '../src/signaling.js';
 
 const problem = (status: number, body: object, headers = {}) =>
-  new Response(JSON.stringify(body), { status, headers: { 'Content-Type': 'application/problem+json', ...headers } });
+  new Response(JSON.stringify(body), {
+    status,
+    headers: { 'Content-Type': 'application/problem+json', ...headers },
+  });
 const url = new URL('https://board:8443/');
 
 describe('refusals', () => {
@@ -25,13 +28,20 @@ describe('refusals', () => {
     expect(error.status).toBe(response.status);
   });
   test('say what and where, and when to come again', async () => {
-    expect((await refusal(url, problem(400, { detail: 'a=fingerprint is missing', where: 'line 8' }))).message)
-      .toBe('a=fingerprint is missing (line 8)');
+    expect(
+      (await refusal(url, problem(400, { detail: 'a=fingerprint is missing', where: 'line 8' }))).message,
+    ).toBe('a=fingerprint is missing (line 8)');
     expect((await refusal(url, problem(429, {}, { 'Retry-After': '7' }))).retryAfter).toBe(7000);
   });
   test('are final or not', () => {
-    expect(['token-revoked', 'forbidden', 'bad-url', 'aborted'].every((code) => isFinal(new ThingwayError(code)))).toBe(true);
-    expect(['unreachable', 'too-many-sessions', 'timeout', 'ice-failed', 'unavailable'].some((code) => isFinal(new ThingwayError(code)))).toBe(false);
+    expect(
+      ['token-revoked', 'forbidden', 'bad-url', 'aborted'].every((code) => isFinal(new ThingwayError(code))),
+    ).toBe(true);
+    expect(
+      ['unreachable', 'too-many-sessions', 'timeout', 'ice-failed', 'unavailable'].some((code) =>
+        isFinal(new ThingwayError(code)),
+      ),
+    ).toBe(false);
   });
 });
 
@@ -40,20 +50,31 @@ describe('requests', () => {
     requests,
     fetch: (async (input: URL, init: RequestInit) => {
       requests.push(new Request(input, init));
-      return new Response(init.method === 'POST' ? 'v=0\r\n' : null, { status: init.method === 'POST' ? 201 : 204, headers });
+      return new Response(init.method === 'POST' ? 'v=0\r\n' : null, {
+        status: init.method === 'POST' ? 201 : 204,
+        headers,
+      });
     }) as typeof fetch,
   });
   test('go below the path of the address, with the token of each attempt', async () => {
     const { requests, fetch } = answering({ Location: '/sessions/abc', ETag: '"x"' });
     let tokens = 0;
-    const signaling = new Signaling('https://proxy/lab/board?x=1#y', { fetch, token: () => `tw_${++tokens}` });
+    const signaling = new Signaling('https://proxy/lab/board?x=1#y', {
+      fetch,
+      token: () => `tw_${++tokens}`,
+    });
     expect(signaling.url.href).toBe('https://proxy/lab/board/');
     const resource = await signaling.post('v=0', AbortSignal.timeout(1000));
     expect(resource.url.href).toBe('https://proxy/lab/board/sessions/abc');
     await signaling.patch(resource, 'a=end-of-candidates');
     await signaling.post('v=0', AbortSignal.timeout(1000));
-    expect(requests.map(({ method, headers }) => [method, headers.get('Authorization'), headers.get('If-Match')])).toEqual([
-      ['POST', 'Bearer tw_1', null], ['PATCH', 'Bearer tw_1', '"x"'], ['POST', 'Bearer tw_2', null]]);
+    expect(
+      requests.map(({ method, headers }) => [method, headers.get('Authorization'), headers.get('If-Match')]),
+    ).toEqual([
+      ['POST', 'Bearer tw_1', null],
+      ['PATCH', 'Bearer tw_1', '"x"'],
+      ['POST', 'Bearer tw_2', null],
+    ]);
     expect(requests[1]!.headers.get('Content-Type')).toBe('application/trickle-ice-sdpfrag');
   });
   test('a token behind the # of the address is used, and is not part of it any more', async () => {
@@ -63,12 +84,18 @@ describe('requests', () => {
     expect(requests[0]!.headers.get('Authorization')).toBe('Bearer tw_a_b');
     expect(requests[0]!.url).toBe('https://board:8443/sessions');
   });
-  test('an answer without a session is no gateway\'s', async () => {
+  test("an answer without a session is no gateway's", async () => {
     const { fetch } = answering({});
-    await expect(new Signaling('http://x', { fetch }).post('v=0', AbortSignal.timeout(1000))).rejects.toMatchObject({ code: 'not-a-gateway' });
+    await expect(
+      new Signaling('http://x', { fetch }).post('v=0', AbortSignal.timeout(1000)),
+    ).rejects.toMatchObject({ code: 'not-a-gateway' });
   });
   test('no answer says so', async () => {
-    const fetch = (async () => { throw new TypeError('fetch failed'); }) as unknown as typeof globalThis.fetch;
-    await expect(new Signaling('http://x', { fetch }).post('v=0', AbortSignal.timeout(1000))).rejects.toMatchObject({ code: 'unreachable' });
+    const fetch = (async () => {
+      throw new TypeError('fetch failed');
+    }) as unknown as typeof globalThis.fetch;
+    await expect(
+      new Signaling('http://x', { fetch }).post('v=0', AbortSignal.timeout(1000)),
+    ).rejects.toMatchObject({ code: 'unreachable' });
   });
 });

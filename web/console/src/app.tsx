@@ -15,14 +15,17 @@ import { notices, settle } from './state/notices.ts';
 import { SignIn } from './views/sign_in.tsx';
 import { Terminals } from './views/terminals.tsx';
 
-/** What is not there at the first sight is loaded once there is a gateway, so that a view is there even when it is not any more. */
+/**
+ * What is not there at the first sight is loaded once there is a gateway, so that a view is there even when
+ * it is not any more.
+ */
 const stop = link.subscribe((state) => {
   if (state !== 'connected') return;
   setTimeout(() => void load('later').catch(() => {}), 1500);
   queueMicrotask(() => stop());
 });
 const views = ['terminals', 'plots', 'drive', 'connection', 'sessions', 'tokens'] as const;
-type View = typeof views[number];
+type View = (typeof views)[number];
 type LaterView = Exclude<View, 'terminals'>;
 const viewOf = (hash: string): View => views.find((view) => view === viewIn(hash)) ?? 'terminals';
 
@@ -33,24 +36,34 @@ export function App() {
       setView(viewOf(location.hash));
       openNamed(namedIn(location.hash));
       if (viewOf(location.hash) === 'terminals') nameInAddress(open.value);
-      requestAnimationFrame(() => document.querySelector('nav [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' }));
+      requestAnimationFrame(() =>
+        document.querySelector('nav [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' }),
+      );
     };
     addEventListener('hashchange', turn);
     return () => removeEventListener('hashchange', turn);
   }, []);
-  useEffect(() => { if (view === 'terminals') nameInAddress(open.value); }, [view, open.value]);
+  useEffect(() => {
+    if (view === 'terminals') nameInAddress(open.value);
+  }, [view, open.value]);
   const asked = signIn.value !== null;
-  useEffect(() => { document.title = asked || view === 'terminals' ? 'thingway' : `${t(view)} · thingway`; }, [view, asked, language.value]);
-  return <>
-    <Header view={view} asked={asked} />
-    <Notices />
-    {asked ? <SignIn /> : (
-      <main id="view" tabIndex={-1}>
-        <Terminals hidden={view !== 'terminals'} />
-        {view !== 'terminals' && <Later key={view} view={view} />}
-      </main>
-    )}
-  </>;
+  useEffect(() => {
+    document.title = asked || view === 'terminals' ? 'thingway' : `${t(view)} · thingway`;
+  }, [view, asked, language.value]);
+  return (
+    <>
+      <Header view={view} asked={asked} />
+      <Notices />
+      {asked ? (
+        <SignIn />
+      ) : (
+        <main id="view" tabIndex={-1}>
+          <Terminals hidden={view !== 'terminals'} />
+          {view !== 'terminals' && <Later key={view} view={view} />}
+        </main>
+      )}
+    </>
+  );
 }
 
 function Later({ view }: { view: LaterView }) {
@@ -58,7 +71,13 @@ function Later({ view }: { view: LaterView }) {
   useEffect(() => {
     void late('later').then((parts) => setPart(() => parts[view]));
   }, [view]);
-  return Part ? <Part /> : <p class="hint" role="status">{t('loading')}</p>;
+  return Part ? (
+    <Part />
+  ) : (
+    <p class="hint" role="status">
+      {t('loading')}
+    </p>
+  );
 }
 
 function Header({ view, asked }: { view: View; asked: boolean }) {
@@ -66,16 +85,35 @@ function Header({ view, asked }: { view: View; asked: boolean }) {
   const shown = views.filter((name) => name !== 'tokens' || (hasTokens.value && access.value?.admin));
   return (
     <header class="top">
-      <a class="skip" href="#view" onClick={(event) => { event.preventDefault(); document.querySelector<HTMLElement>('#view')?.focus(); }}>{t('skip')}</a>
+      {/* biome-ignore lint/a11y/useValidAnchor: it goes to a place of this page, whose address stays as it is */}
+      <a
+        class="skip"
+        href="#view"
+        onClick={(event) => {
+          event.preventDefault();
+          document.querySelector<HTMLElement>('#view')?.focus();
+        }}
+      >
+        {t('skip')}
+      </a>
       <span class="logo">thingway</span>
       {!asked && (
         <Scroller as="nav" label={t('views')}>
-          {shown.map((name) => <a key={name} href={`#/${name}`} aria-current={view === name ? 'page' : undefined}>{t(name as Key)}</a>)}
+          {shown.map((name) => (
+            <a key={name} href={`#/${name}`} aria-current={view === name ? 'page' : undefined}>
+              {t(name as Key)}
+            </a>
+          ))}
         </Scroller>
       )}
       <p class="link" data-state={link.value}>
         <span role="status">{t(`link.${link.value}`)}</span>
-        {link.value === 'connected' && trip && <span class="round-trip" aria-hidden="true"> {number(trip.value, 1)} ms</span>}
+        {link.value === 'connected' && trip && (
+          <span class="round-trip" aria-hidden="true">
+            {' '}
+            {number(trip.value, 1)} ms
+          </span>
+        )}
       </p>
       <Menu />
     </header>
@@ -85,20 +123,54 @@ function Header({ view, asked }: { view: View; asked: boolean }) {
 function Menu() {
   const menu = useRef<HTMLDetailsElement>(null);
   useEffect(() => {
-    const elsewhere = ({ target }: Event) => { if (menu.current && !menu.current.contains(target as Node)) menu.current.open = false; };
+    const elsewhere = ({ target }: Event) => {
+      if (menu.current && !menu.current.contains(target as Node)) menu.current.open = false;
+    };
     addEventListener('pointerdown', elsewhere);
     return () => removeEventListener('pointerdown', elsewhere);
   }, []);
   return (
-    <details ref={menu} class="menu" onKeyDown={(event) => { if (event.key === 'Escape') event.currentTarget.open = false; }}>
+    <details
+      ref={menu}
+      class="menu"
+      onKeyDown={(event) => {
+        if (event.key === 'Escape') event.currentTarget.open = false;
+      }}
+    >
       <summary aria-label={t('menu')}>⋯</summary>
       <div class="card">
-        <Choice<Theme> label={t('theme')} value={theme.value} options={[['auto', t('theme.auto')], ['light', t('theme.light')], ['dark', t('theme.dark')]]} onChange={(chosen) => { theme.value = chosen; }} />
-        <Choice<Language> label={t('language')} value={language.value} options={Object.entries(languages) as [Language, string][]} onChange={chooseLanguage} />
+        <Choice<Theme>
+          label={t('theme')}
+          value={theme.value}
+          options={[
+            ['auto', t('theme.auto')],
+            ['light', t('theme.light')],
+            ['dark', t('theme.dark')],
+          ]}
+          onChange={(chosen) => {
+            theme.value = chosen;
+          }}
+        />
+        <Choice<Language>
+          label={t('language')}
+          value={language.value}
+          options={Object.entries(languages) as [Language, string][]}
+          onChange={chooseLanguage}
+        />
         {access.value?.token && <p class="hint">{t('signed-in', { name: access.value.token })}</p>}
-        {access.value?.token && <button type="button" onClick={() => void signOut()}>{t('sign-out')}</button>}
-        {!isInstalled() && (install.value ? <button type="button" onClick={install.value}>{t('install')}</button>
-          : <p class="hint">{t(isSecureContext ? 'install.menu' : 'install.insecure')}</p>)}
+        {access.value?.token && (
+          <button type="button" onClick={() => void signOut()}>
+            {t('sign-out')}
+          </button>
+        )}
+        {!isInstalled()
+          && (install.value ? (
+            <button type="button" onClick={install.value}>
+              {t('install')}
+            </button>
+          ) : (
+            <p class="hint">{t(isSecureContext ? 'install.menu' : 'install.insecure')}</p>
+          ))}
         {session.value && <p class="hint mono">{session.value.server}</p>}
       </div>
     </details>
@@ -112,9 +184,17 @@ function Notices() {
         const { what, todo } = words();
         return (
           <li key={topic} data-topic={topic}>
-            <p><b>{what}</b> {todo}</p>
-            {action && <button type="button" class="small" onClick={action.run}>{action.label()}</button>}
-            <button type="button" class="small quiet" aria-label={t('dismiss')} onClick={() => settle(topic)}>✕</button>
+            <p>
+              <b>{what}</b> {todo}
+            </p>
+            {action && (
+              <button type="button" class="small" onClick={action.run}>
+                {action.label()}
+              </button>
+            )}
+            <button type="button" class="small quiet" aria-label={t('dismiss')} onClick={() => settle(topic)}>
+              ✕
+            </button>
           </li>
         );
       })}

@@ -1,17 +1,24 @@
-// The connection of a page that has just been opened, and the terminals to begin with, begun before anything of the page is there.
+// The connection of a page that has just been opened, and the terminals to begin with, begun before anything
+// of the page is there.
 import { connect, type Port, type Session } from 'thingway';
 import { Glance } from './glance.ts';
 import { namedIn } from './state/address.ts';
 import { heldToken, share } from './state/arrival.ts';
 
-/** Aborted when the page is left: a session that is still being made then would stay with the gateway until a time-out. */
+/**
+ * Aborted when the page is left: a session that is still being made then would stay with the gateway until a
+ * time-out.
+ */
 const left = new AbortController();
 export const leaving = left.signal;
 addEventListener('pagehide', () => left.abort());
 
 export class First {
   readonly session: Promise<Session>;
-  /** The terminals to begin with, the one in front first: those that the address names, or that of the only device. */
+  /**
+   * The terminals to begin with, the one in front first: those that the address names, or that of the only
+   * device.
+   */
   readonly names: Promise<string[]>;
   /** Each is taken over by the one who opens the endpoint first. */
   readonly ports = new Map<string, Promise<Port>>();
@@ -38,10 +45,14 @@ export class First {
   }
 
   /** The console is there. What is not open yet is its own to open. */
-  over(): void { this.#isOver = true; }
+  over(): void {
+    this.#isOver = true;
+  }
 
   #open(name: string): Promise<Port> {
-    const port = this.session.then((made) => [...made.ports].find(({ endpoint }) => endpoint === name) ?? made.open(name));
+    const port = this.session.then(
+      (made) => [...made.ports].find(({ endpoint }) => endpoint === name) ?? made.open(name),
+    );
     this.ports.set(name, port);
     return port;
   }
@@ -50,7 +61,9 @@ export class First {
 /** Of a kind of which nobody notices that a channel to it is opened. */
 function onlyOne({ known }: Session): string[] {
   const [only, other] = known.values();
-  return only && !other && only.state === 'open' && (only.kind === 'serial' || only.kind === 'demo') ? [only.name] : [];
+  return only && !other && only.state === 'open' && (only.kind === 'serial' || only.kind === 'demo')
+    ? [only.name]
+    : [];
 }
 
 export const first = share || !('RTCPeerConnection' in globalThis) ? null : new First();

@@ -22,17 +22,25 @@ export async function show(): Promise<void> {
   for (const [name, port] of first?.ports ?? []) begun.set(name, port);
   if (!isSecureContext) notice('insecure', () => ({ what: t('insecure'), todo: t('try.insecure') }));
   if (share) await redeem(share).catch((error: unknown) => notice('share', () => words(error)));
-  if (!('RTCPeerConnection' in globalThis)) notice('session', () => ({ what: t('no-webrtc'), todo: t('try.no-webrtc') }));
+  if (!('RTCPeerConnection' in globalThis))
+    notice('session', () => ({ what: t('no-webrtc'), todo: t('try.no-webrtc') }));
   else void start(first?.session);
   openNamed(!location.hash && glance ? [glance.name] : namedIn(location.hash));
-  if (!location.hash && !glance) void first?.names.then((names) => { if (!desks.peek().length) openNamed(names); }, () => {});
+  if (!location.hash && !glance)
+    void first?.names.then(
+      (names) => {
+        if (!desks.peek().length) openNamed(names);
+      },
+      () => {},
+    );
   // Made while the network is waited for, laid out and painted when there is something to be seen.
   const app = document.createElement('div');
   app.id = 'app';
   render(<App />, app);
   const ready = glance ? opened(glance.name) : settled;
   await Promise.race([ready, new Promise((done) => setTimeout(done, PATIENCE))]);
-  if (document.readyState === 'loading') await new Promise((done) => document.addEventListener('DOMContentLoaded', done));
+  if (document.readyState === 'loading')
+    await new Promise((done) => document.addEventListener('DOMContentLoaded', done));
   glance?.remove();
   document.body.prepend(app);
 }
@@ -40,6 +48,8 @@ export async function show(): Promise<void> {
 /** When the desk has its port, and has taken over what was seen of it before, or has none to come. */
 function opened(name: string): Promise<void> {
   return new Promise((done) => {
-    deskOf(name)?.state.subscribe((state) => { if (state !== 'opening') done(); });
+    deskOf(name)?.state.subscribe((state) => {
+      if (state !== 'opening') done();
+    });
   });
 }

@@ -12,7 +12,9 @@ export function chooser(endpoints: EndpointInfo[]): EndpointInfo | null | Promis
     let chosen: EndpointInfo | null = null;
     for (const endpoint of [...endpoints, null]) {
       const button = document.createElement('button');
-      button.textContent = endpoint ? endpoint.name + (endpoint.state === 'open' ? '' : ` (${endpoint.state})`) : 'Cancel';
+      button.textContent = endpoint
+        ? endpoint.name + (endpoint.state === 'open' ? '' : ` (${endpoint.state})`)
+        : 'Cancel';
       button.onclick = () => {
         chosen = endpoint;
         dialog.close();

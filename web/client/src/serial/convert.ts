@@ -1,11 +1,13 @@
-// What a browser does with arguments before a method sees them: the conversions of Web IDL, so far as Web Serial needs them.
+// What a browser does with arguments before a method sees them: the conversions of Web IDL, so far as Web
+// Serial needs them.
 import type { LineStep } from '../index.js';
 import type { SerialOptions, SerialOutputSignals, SerialPortRequestOptions } from './types.js';
 
 /** Nothing and null have no members; what is no object is a TypeError. */
 function dictionary(value: unknown, of: string): Record<string, unknown> {
   if (value === undefined || value === null) return {};
-  if (typeof value !== 'object' && typeof value !== 'function') throw new TypeError(`The provided value is not of type '${of}'.`);
+  if (typeof value !== 'object' && typeof value !== 'function')
+    throw new TypeError(`The provided value is not of type '${of}'.`);
   return value as Record<string, unknown>;
 }
 
@@ -24,7 +26,14 @@ function oneOf<const T extends string>(value: unknown, name: string, words: read
 
 /** The options of `open` as steps for the line. TypeError for what the specification refuses. */
 export function lineSteps(options: SerialOptions): LineStep[] {
-  const { baudRate, bufferSize = 255, dataBits = 8, flowControl = 'none', parity = 'none', stopBits = 1 } = dictionary(options, 'SerialOptions');
+  const {
+    baudRate,
+    bufferSize = 255,
+    dataBits = 8,
+    flowControl = 'none',
+    parity = 'none',
+    stopBits = 1,
+  } = dictionary(options, 'SerialOptions');
   if (baudRate === undefined) throw new TypeError('baudRate is required.');
   const baud = integer(baudRate, 'baudRate', 2 ** 32 - 1);
   const buffer = integer(bufferSize, 'bufferSize', 2 ** 32 - 1);
@@ -36,13 +45,18 @@ export function lineSteps(options: SerialOptions): LineStep[] {
   if (!buffer) throw new TypeError('bufferSize must be greater than zero.');
   if (data !== 7 && data !== 8) throw new TypeError('dataBits must be 7 or 8.');
   if (stop !== 1 && stop !== 2) throw new TypeError('stopBits must be 1 or 2.');
-  return [{ baud }, { format: `${data}${letter}${stop}` }, { flow: flow === 'hardware' ? 'rts-cts' : 'none' }];
+  return [
+    { baud },
+    { format: `${data}${letter}${stop}` },
+    { flow: flow === 'hardware' ? 'rts-cts' : 'none' },
+  ];
 }
 
 /** The signals of `setSignals` as booleans; what is not given stays undefined. */
 export function outputSignals(signals: SerialOutputSignals | undefined) {
   const given = dictionary(signals, 'SerialOutputSignals');
-  const boolean = (name: keyof SerialOutputSignals) => (given[name] === undefined ? undefined : Boolean(given[name]));
+  const boolean = (name: keyof SerialOutputSignals) =>
+    given[name] === undefined ? undefined : Boolean(given[name]);
   return { dtr: boolean('dataTerminalReady'), rts: boolean('requestToSend'), hold: boolean('break') };
 }
 
@@ -53,14 +67,17 @@ export function checkFilters(options: SerialPortRequestOptions | undefined) {
   for (const filter of filters as Iterable<unknown>) {
     const { bluetoothServiceClassId, usbProductId, usbVendorId } = dictionary(filter, 'SerialPortFilter');
     const hasUsb = usbVendorId !== undefined || usbProductId !== undefined;
-    if (bluetoothServiceClassId !== undefined && hasUsb) throw new TypeError('A filter cannot specify both Bluetooth and USB.');
-    if (bluetoothServiceClassId === undefined && usbVendorId === undefined) throw new TypeError('A filter must have usbVendorId or bluetoothServiceClassId.');
+    if (bluetoothServiceClassId !== undefined && hasUsb)
+      throw new TypeError('A filter cannot specify both Bluetooth and USB.');
+    if (bluetoothServiceClassId === undefined && usbVendorId === undefined)
+      throw new TypeError('A filter must have usbVendorId or bluetoothServiceClassId.');
   }
 }
 
 /** The bytes of a chunk for `writable`. */
 export function bytesOf(chunk: BufferSource): Uint8Array<ArrayBuffer> {
-  if (ArrayBuffer.isView(chunk)) return new Uint8Array(chunk.buffer as ArrayBuffer, chunk.byteOffset, chunk.byteLength);
+  if (ArrayBuffer.isView(chunk))
+    return new Uint8Array(chunk.buffer as ArrayBuffer, chunk.byteOffset, chunk.byteLength);
   if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk);
   throw new TypeError('The chunk is no BufferSource.');
 }

@@ -1,9 +1,18 @@
 // SerialPort as in the Web Serial API, on an endpoint of a gateway instead of a USB adapter.
 import type { LineStep, Port, Session, ThingwayError } from '../index.js';
 import { bytesOf, lineSteps, outputSignals } from './convert.js';
-import type { SerialInputSignals, SerialOptions, SerialOutputSignals, SerialPortInfo, SetSignalsOptions } from './types.js';
+import type {
+  SerialInputSignals,
+  SerialOptions,
+  SerialOutputSignals,
+  SerialPortInfo,
+  SetSignalsOptions,
+} from './types.js';
 
-/** Bytes that may wait to be read. A gateway cannot be held up by a page that does not read, so they have to end somewhere. */
+/**
+ * Bytes that may wait to be read. A gateway cannot be held up by a page that does not read, so they have to
+ * end somewhere.
+ */
 const READ_LIMIT = 1 << 24;
 const LOST = 'The device has been lost.'; // the words of Chromium, which some programs look for
 const network = (message: string) => new DOMException(message, 'NetworkError');
@@ -49,13 +58,18 @@ export class SerialPort extends EventTarget {
   }
 
   /** Whether the gateway can be reached and has the device. */
-  get connected(): boolean { return this.#state !== 'forgotten' && this.#owner.present(this.endpoint); }
+  get connected(): boolean {
+    return this.#state !== 'forgotten' && this.#owner.present(this.endpoint);
+  }
 
-  getInfo(): SerialPortInfo { return {}; }
+  getInfo(): SerialPortInfo {
+    return {};
+  }
 
   /**
-   * Opens a channel to the endpoint and sets the line. What the line said before, its scrollback, is thrown away, as far as it
-   * has come when the line is set. NetworkError if the gateway refuses, or its driver does not do this.
+   * Opens a channel to the endpoint and sets the line. What the line said before, its scrollback, is thrown
+   * away, as far as it has come when the line is set. NetworkError if the gateway refuses, or its driver does
+   * not do this.
    */
   async open(options: SerialOptions): Promise<void> {
     const steps = lineSteps(options);
@@ -79,74 +93,95 @@ export class SerialPort extends EventTarget {
   /** Null while the port is not open, and after the device was lost. */
   get readable(): ReadableStream<Uint8Array> | null {
     if (this.#readable || this.#state !== 'opened' || this.#lost) return this.#readable;
-    return this.#readable = new ReadableStream({
-      type: 'bytes',
-      start: (controller) => { this.#reading = controller; },
-      cancel: async () => {
-        this.#readable = null;
-        this.#reading = undefined;
-        await this.#order([{ flush: 'input' }]);
+    return (this.#readable = new ReadableStream(
+      {
+        type: 'bytes',
+        start: (controller) => {
+          this.#reading = controller;
+        },
+        cancel: async () => {
+          this.#readable = null;
+          this.#reading = undefined;
+          await this.#order([{ flush: 'input' }]);
+        },
       },
-    }, { highWaterMark: READ_LIMIT });
+      { highWaterMark: READ_LIMIT },
+    ));
   }
 
-  /** Null while the port is not open, and after the device was lost. Back-pressure is that of the line itself. */
+  /**
+   * Null while the port is not open, and after the device was lost. Back-pressure is that of the line itself.
+   */
   get writable(): WritableStream<BufferSource> | null {
     if (this.#writable || this.#state !== 'opened' || this.#lost) return this.#writable;
     let aborted: Promise<void> | undefined;
     let abortion: () => void;
-    const aborting = new Promise<void>((done) => { abortion = done; });
-    return this.#writable = new WritableStream<BufferSource>({
-      start: (controller) => {
-        this.#writing = controller;
-        // The stream calls `abort` below only when the write or the close in progress has ended, so that has to be ended here.
-        controller.signal.addEventListener('abort', () => {
-          aborted = this.#discard(controller.signal.reason);
-          abortion();
-        });
-      },
-      write: async (chunk) => {
-        try {
-          const bytes = bytesOf(chunk);
-          await Promise.race([this.#ready(), aborting]);
-          this.#writer ??= this.#port!.writable.getWriter();
-          if (!aborted) await this.#writer.write(bytes);
-        } catch (error) {
-          this.#noWritable();
-          throw error instanceof TypeError ? error : network((error as Error).message);
-        }
-      },
-      // As with a real port, closing means that everything has left the line.
-      close: async () => {
-        try {
-          await Promise.race([this.#line([], 'behind'), aborting]);
+    const aborting = new Promise<void>((done) => {
+      abortion = done;
+    });
+    return (this.#writable = new WritableStream<BufferSource>(
+      {
+        start: (controller) => {
+          this.#writing = controller;
+          // The stream calls `abort` below only when the write or the close in progress has ended, so that
+          // has to be ended here.
+          controller.signal.addEventListener('abort', () => {
+            aborted = this.#discard(controller.signal.reason);
+            abortion();
+          });
+        },
+        write: async (chunk) => {
+          try {
+            const bytes = bytesOf(chunk);
+            await Promise.race([this.#ready(), aborting]);
+            this.#writer ??= this.#port!.writable.getWriter();
+            if (!aborted) await this.#writer.write(bytes);
+          } catch (error) {
+            this.#noWritable();
+            throw error instanceof TypeError ? error : network((error as Error).message);
+          }
+        },
+        // As with a real port, closing means that everything has left the line.
+        close: async () => {
+          try {
+            await Promise.race([this.#line([], 'behind'), aborting]);
+            await aborted;
+          } catch (error) {
+            // What is no serial line has no queue to be emptied, and after a loss there is nothing to wait
+            // for.
+            if ((error as ThingwayError).code !== 'unsupported' && !this.#lost)
+              throw network((error as Error).message);
+          } finally {
+            this.#noWritable();
+          }
+        },
+        abort: async () => {
           await aborted;
-        } catch (error) {
-          // What is no serial line has no queue to be emptied, and after a loss there is nothing to wait for.
-          if ((error as ThingwayError).code !== 'unsupported' && !this.#lost) throw network((error as Error).message);
-        } finally {
           this.#noWritable();
-        }
+        },
       },
-      abort: async () => {
-        await aborted;
-        this.#noWritable();
-      },
-    }, { highWaterMark: 1 });
+      { highWaterMark: 1 },
+    ));
   }
 
   /**
-   * Sets modem lines behind the bytes that were written before, or with `overtake` at once, so that a board that takes nothing can be
-   * reset. A break is sent when it ends, with the length that it had: the board times breaks by itself.
+   * Sets modem lines behind the bytes that were written before, or with `overtake` at once, so that a board
+   * that takes nothing can be reset. A break is sent when it ends, with the length that it had: the board
+   * times breaks by itself.
    */
-  async setSignals(signals: SerialOutputSignals = {}, { overtake = false }: SetSignalsOptions = {}): Promise<void> {
+  async setSignals(
+    signals: SerialOutputSignals = {},
+    { overtake = false }: SetSignalsOptions = {},
+  ): Promise<void> {
     const { dtr, rts, hold } = outputSignals(signals);
     if (this.#state !== 'opened') throw notOpen();
-    if (dtr === undefined && rts === undefined && hold === undefined) throw new TypeError('No signals were given.');
+    if (dtr === undefined && rts === undefined && hold === undefined)
+      throw new TypeError('No signals were given.');
     const steps: LineStep[] = [];
     if (hold === true) this.#breakSince ||= performance.now();
     if (hold === false) steps.push(...this.#breakStep());
-    if (dtr !== undefined || rts !== undefined) steps.push({ ...(dtr !== undefined && { dtr }), ...(rts !== undefined && { rts }) });
+    if (dtr !== undefined || rts !== undefined)
+      steps.push({ ...(dtr !== undefined && { dtr }), ...(rts !== undefined && { rts }) });
     if (!steps.length) return;
     await this.#line(steps, overtake ? 'overtaking' : 'behind').catch((error) => {
       if (error.code === 'unsupported' && this.#owner.ignoreMissing) return;
@@ -154,23 +189,38 @@ export class SerialPort extends EventTarget {
     });
   }
 
-  /** Changes the speed behind the bytes that were written before, without closing. No part of Web Serial; some programs ask for it. */
+  /**
+   * Changes the speed behind the bytes that were written before, without closing. No part of Web Serial; some
+   * programs ask for it.
+   */
   async setBaudRate(baudRate: number): Promise<void> {
     if (this.#state !== 'opened') throw notOpen();
-    await this.#line([{ baud: baudRate }], 'behind').catch((error) => { throw network(error.message); });
+    await this.#line([{ baud: baudRate }], 'behind').catch((error) => {
+      throw network(error.message);
+    });
   }
 
   async getSignals(): Promise<SerialInputSignals> {
     if (this.#state !== 'opened') throw notOpen();
-    const { modem } = await this.#session!.line(this.endpoint).catch((error) => { throw network(error.message); });
+    const { modem } = await this.#session!.line(this.endpoint).catch((error) => {
+      throw network(error.message);
+    });
     if (modem === 'unsupported') {
       if (!this.#owner.ignoreMissing) throw network('Failed to get control signals: the line has none.');
       return { dataCarrierDetect: false, clearToSend: false, ringIndicator: false, dataSetReady: false };
     }
-    return { dataCarrierDetect: modem.dcd, clearToSend: modem.cts, ringIndicator: modem.ri, dataSetReady: modem.dsr };
+    return {
+      dataCarrierDetect: modem.dcd,
+      clearToSend: modem.cts,
+      ringIndicator: modem.ri,
+      dataSetReady: modem.dsr,
+    };
   }
 
-  /** Throws away what has not left, as a real port does: close the writer first to wait for it. TypeError while a stream is locked. */
+  /**
+   * Throws away what has not left, as a real port does: close the writer first to wait for it. TypeError
+   * while a stream is locked.
+   */
   async close(): Promise<void> {
     if (this.#state !== 'opened') throw notOpen();
     this.#state = 'closing';
@@ -197,7 +247,10 @@ export class SerialPort extends EventTarget {
     this.#owner.forget(this);
   }
 
-  /** @internal The device or the connection is gone: both streams fail, and there are no others until the port is opened again. */
+  /**
+   * @internal The device or the connection is gone: both streams fail, and there are no others until the port
+   * is opened again.
+   */
   _lost() {
     if (this.#lost || !['opening', 'opened'].includes(this.#state)) return;
     this.#lost = true;
@@ -206,12 +259,14 @@ export class SerialPort extends EventTarget {
   }
 
   async #attach(session: Session, steps?: LineStep[]): Promise<void> {
-    const port = this.#port = await this.#channel(session);
+    const port = (this.#port = await this.#channel(session));
     let isPast = true;
     port.addEventListener('message', ({ data }) => {
       if (!isPast) this.#received(typeof data === 'string' ? new TextEncoder().encode(data) : data);
     });
-    port.addEventListener('state', ({ detail }) => { if (detail.state === 'reopening') this._lost(); });
+    port.addEventListener('state', ({ detail }) => {
+      if (detail.state === 'reopening') this._lost();
+    });
     port.addEventListener('closed', ({ detail }) => {
       if (this.#port !== port) return;
       if (detail.reason === 'lagged' && this.#state === 'opened') this.#lagged(session);
@@ -220,14 +275,18 @@ export class SerialPort extends EventTarget {
     if (steps) {
       await session.line(this.endpoint, steps).catch((error) => {
         // What is no serial line at all has nothing to set: the other end of a TCP bridge, for instance.
-        if (!(error.code === 'unsupported' && error.step === undefined && this.#owner.ignoreMissing)) throw error;
+        if (!(error.code === 'unsupported' && error.step === undefined && this.#owner.ignoreMissing))
+          throw error;
       });
     }
     await session.ping();
     isPast = false;
   }
 
-  /** While a device sends more than the connection carries, the gateway may close a channel as soon as it is open. */
+  /**
+   * While a device sends more than the connection carries, the gateway may close a channel as soon as it is
+   * open.
+   */
   async #channel(session: Session): Promise<Port> {
     for (;;) {
       try {
@@ -239,7 +298,10 @@ export class SerialPort extends EventTarget {
     }
   }
 
-  /** The gateway has closed the channel because this page did not keep up. The device is still there, so there is another channel. */
+  /**
+   * The gateway has closed the channel because this page did not keep up. The device is still there, so there
+   * is another channel.
+   */
   #lagged(session: Session) {
     this.#writing?.error(network('The gateway has closed the channel: it was read too slowly.'));
     this.#noWritable();
@@ -247,10 +309,14 @@ export class SerialPort extends EventTarget {
     this.#attached = this.#attach(session).catch(() => this._lost());
   }
 
-  /** Resolves when there is a channel; while one is opened, that one may be closed as well, and another follow. */
+  /**
+   * Resolves when there is a channel; while one is opened, that one may be closed as well, and another
+   * follow.
+   */
   async #ready() {
-    let attached;
-    do await (attached = this.#attached); while (attached !== this.#attached);
+    let attached: Promise<unknown>;
+    do await (attached = this.#attached);
+    while (attached !== this.#attached);
   }
 
   #received(bytes: Uint8Array) {
@@ -301,11 +367,18 @@ export class SerialPort extends EventTarget {
 
   #line(steps: LineStep[], when: When): Promise<unknown> {
     const port = this.#port;
-    if (!port || port.state !== 'open') return Promise.reject(network(LOST));
-    return this.#session!.line(this.endpoint, steps, { port, ...(when === 'behind' && { after: 'sent' }), ...(when === 'overtaking' && { overtake: true }) });
+    if (port?.state !== 'open') return Promise.reject(network(LOST));
+    return this.#session!.line(this.endpoint, steps, {
+      port,
+      ...(when === 'behind' && { after: 'sent' }),
+      ...(when === 'overtaking' && { overtake: true }),
+    });
   }
 
-  /** Resolves when the gateway has the script: what is in front of it may wait for a device that takes nothing. */
+  /**
+   * Resolves when the gateway has the script: what is in front of it may wait for a device that takes
+   * nothing.
+   */
   async #order(steps: LineStep[]): Promise<void> {
     if (!steps.length || this.#lost) return;
     const done = this.#line(steps, 'now').catch(() => {});

@@ -8,7 +8,10 @@ import type { SerialPortRequestOptions, SerialShimOptions } from './types.js';
 /** Not by its class: a program that both imports and requires this package has two copies of that. */
 const isSession = (source: object): source is Session => 'known' in source;
 
-/** Made by {@link createSerial}. Its events `connect` and `disconnect` have the port as their `target`, as in Web Serial. */
+/**
+ * Made by {@link createSerial}. Its events `connect` and `disconnect` have the port as their `target`, as in
+ * Web Serial.
+ */
 export class Serial extends EventTarget {
   onconnect: ((event: Event) => void) | null = null;
   ondisconnect: ((event: Event) => void) | null = null;
@@ -30,9 +33,13 @@ export class Serial extends EventTarget {
   }
 
   /** All ports of the gateway that this session may see: its owner has granted them. */
-  async getPorts(): Promise<SerialPort[]> { return (await this.#endpoints()).map(({ name }) => this.#port(name)); }
+  async getPorts(): Promise<SerialPort[]> {
+    return (await this.#endpoints()).map(({ name }) => this.#port(name));
+  }
 
-  /** NotFoundError if there is none, or none was chosen. Needs no gesture of the person, unlike the real one. */
+  /**
+   * NotFoundError if there is none, or none was chosen. Needs no gesture of the person, unlike the real one.
+   */
   async requestPort(options: SerialPortRequestOptions = {}): Promise<SerialPort> {
     checkFilters(options);
     const chosen = await (this.#options.choose ?? chooser)(await this.#endpoints());
@@ -46,26 +53,39 @@ export class Serial extends EventTarget {
     return all.filter((info) => this.#isPort(info));
   }
 
-  #isPort(info: EndpointInfo): boolean { return this.#options.filter?.(info) ?? info.kind === 'serial'; }
+  #isPort(info: EndpointInfo): boolean {
+    return this.#options.filter?.(info) ?? info.kind === 'serial';
+  }
 
   #connected(): Promise<Session> {
     if (isSession(this.#source)) return Promise.resolve(this.#source);
     if (this.#now && this.#now.state !== 'closed') return Promise.resolve(this.#now);
     const { url, ...options } = this.#source;
-    this.#session ??= connect(url, options).then((session) => (this.#watch(session), session))
-      .finally(() => { this.#session = undefined; });
+    this.#session ??= connect(url, options)
+      .then((session) => {
+        this.#watch(session);
+        return session;
+      })
+      .finally(() => {
+        this.#session = undefined;
+      });
     return this.#session;
   }
 
   #port(name: string): SerialPort {
     let port = this.#ports.get(name);
     if (port) return port;
-    port = new SerialPort({
-      session: () => this.#connected(),
-      present: (endpoint) => this.#present.has(endpoint),
-      forget: (of) => { if (this.#ports.get(name) === of) this.#ports.delete(name); },
-      ignoreMissing: this.#options.missingSignals === 'ignore',
-    }, name);
+    port = new SerialPort(
+      {
+        session: () => this.#connected(),
+        present: (endpoint) => this.#present.has(endpoint),
+        forget: (of) => {
+          if (this.#ports.get(name) === of) this.#ports.delete(name);
+        },
+        ignoreMissing: this.#options.missingSignals === 'ignore',
+      },
+      name,
+    );
     this.#ports.set(name, port);
     return port;
   }
@@ -75,7 +95,9 @@ export class Serial extends EventTarget {
     const look = (tell = true) => {
       if (this.#now !== session) return;
       const infos = session.state === 'connected' ? [...session.known.values()] : [];
-      const present = new Set(infos.filter((info) => info.state === 'open' && this.#isPort(info)).map(({ name }) => name));
+      const present = new Set(
+        infos.filter((info) => info.state === 'open' && this.#isPort(info)).map(({ name }) => name),
+      );
       for (const name of new Set([...this.#present, ...present])) this.#set(name, present.has(name), tell);
     };
     const isFirst = !this.#now;
@@ -100,9 +122,12 @@ export class Serial extends EventTarget {
 }
 
 /**
- * An object like `navigator.serial`, for programs that were written for it. Takes a session, or where to connect to when a port
- * is first asked for.
+ * An object like `navigator.serial`, for programs that were written for it. Takes a session, or where to
+ * connect to when a port is first asked for.
  */
-export function createSerial(source: Session | ({ url: string | URL } & ConnectOptions), options: SerialShimOptions = {}): Serial {
+export function createSerial(
+  source: Session | ({ url: string | URL } & ConnectOptions),
+  options: SerialShimOptions = {},
+): Serial {
   return new Serial(source, options);
 }

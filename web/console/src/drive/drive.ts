@@ -1,16 +1,27 @@
-// Driving a machine: messages at a fixed rate on a channel that loses rather than delays, and an end at every doubt.
-// The dead man in the gateway watches this page; this page's own watch is that it stops when nobody looks.
+// Driving a machine: messages at a fixed rate on a channel that loses rather than delays, and an end at every
+// doubt. The dead man in the gateway watches this page; this page's own watch is that it stops when nobody
+// looks.
 import { signal } from '@preact/signals';
 import type { Port } from 'thingway';
 import { words, type Words } from '../state/failures.ts';
 import { link, session, stops } from '../state/gateway.ts';
 import { remembered } from '../state/settings.ts';
-import { fill, isDirection, read, unescape, type Inputs } from './messages.ts';
+import { fill, isDirection, read, unescaped, type Inputs } from './messages.ts';
 
-export interface Plan { rate: number; message: string; stop: string; keys: { key: string; message: string }[] }
+export interface Plan {
+  rate: number;
+  message: string;
+  stop: string;
+  keys: { key: string; message: string }[];
+}
 export type Ended = 'person' | 'blur' | 'hidden' | 'deadman' | 'lost';
 
-export const plan = remembered<Plan>('drive', { rate: 20, message: 'V {x} {y}\\n', stop: 'stop\\n', keys: [] });
+export const plan = remembered<Plan>('drive', {
+  rate: 20,
+  message: 'V {x} {y}\\n',
+  stop: 'stop\\n',
+  keys: [],
+});
 /** What is driven: chosen anew in each page, so that nobody starts the machine of another day. */
 export const machine = signal('');
 export const driving = signal<'no' | 'starting' | 'yes'>('no');
@@ -43,14 +54,18 @@ export async function start(timeout: number | null): Promise<void> {
   answers.value = '';
   letGo();
   try {
-    [fast, sure] = await Promise.all([made.open(endpoint, { ordered: false, maxRetransmits: 0 }), made.open(endpoint)]);
+    [fast, sure] = await Promise.all([
+      made.open(endpoint, { ordered: false, maxRetransmits: 0 }),
+      made.open(endpoint),
+    ]);
   } catch (error) {
     await release();
     driving.value = 'no';
     trouble.value = () => words(error);
     return;
   }
-  // A device says the same to both; one with a conversation of its own for each channel answers where it is steered.
+  // A device says the same to both; one with a conversation of its own for each channel answers where it is
+  // steered.
   void sure.readable.pipeTo(new WritableStream()).catch(() => {});
   void hear(fast);
   // Whoever left while the channels opened has not seen it begin.
@@ -62,21 +77,27 @@ export async function start(timeout: number | null): Promise<void> {
   tick(endpoint, beat);
 }
 
-/** Shows what the machine says, no more often than somebody reads. What it said before is not the answer to anything. */
+/**
+ * Shows what the machine says, no more often than somebody reads. What it said before is not the answer to
+ * anything.
+ */
 async function hear(port: Port): Promise<void> {
   const decoder = new TextDecoder();
   let text = '';
   let shown: ReturnType<typeof setTimeout> | undefined;
   const show = () => {
     shown = undefined;
-    answers.value = text.split(/\r\n|\r|\n/).slice(-ANSWERS).join('\n');
+    answers.value = text
+      .split(/\r\n|\r|\n/)
+      .slice(-ANSWERS)
+      .join('\n');
   };
   const reader = port.readable.getReader();
   try {
     for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
       if (fast !== port) return;
       text = (text + decoder.decode(piece.value, { stream: true })).slice(-2000);
-      shown ??= setTimeout(show, 100);
+      if (shown === undefined) shown = setTimeout(show, 100);
     }
   } catch {
     // The state says why it ended.
@@ -99,7 +120,10 @@ function tick(endpoint: string, beat: number): void {
   counts.value = { sent: before + Number(sent), skipped: skipped + Number(!sent), heartbeats };
 }
 
-/** The stop comes first, then word to the dead man that the machine is at rest. Lost on the way, the stop arms it again. */
+/**
+ * The stop comes first, then word to the dead man that the machine is at rest. Lost on the way, the stop arms
+ * it again.
+ */
 export function stop(why: Ended): void {
   if (driving.peek() === 'no') return;
   clearInterval(timer);
@@ -110,7 +134,7 @@ export function stop(why: Ended): void {
   inputs.value = NEUTRAL;
   if (was === 'yes' && why !== 'deadman' && why !== 'lost') {
     try {
-      sure?.send(unescape(plan.peek().stop));
+      sure?.send(unescaped(plan.peek().stop));
       session.peek()?.heartbeat({ endpoint: machine.peek(), stop: true });
     } catch (error) {
       trouble.value = () => words(error);
@@ -155,8 +179,12 @@ export const keyUp = (event: KeyboardEvent): void => void held.delete(event.code
 
 addEventListener('blur', () => stop('blur'));
 addEventListener('pagehide', () => stop('hidden'));
-document.addEventListener('visibilitychange', () => { if (document.hidden) stop('hidden'); });
-link.subscribe((state) => { if (state !== 'connected') stop('lost'); });
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden) stop('hidden');
+});
+link.subscribe((state) => {
+  if (state !== 'connected') stop('lost');
+});
 stops.subscribe((all) => {
   const fired = all.get(machine.peek());
   if (fired && fired.session === session.peek()?.id) stop('deadman');

@@ -1,4 +1,5 @@
-// English, and with it the keys of all languages. `{name}` is replaced. One sentence says what is, another what to try.
+// English, and with it the keys of all languages. `{name}` is replaced. One sentence says what is, another
+// what to try.
 export const en = {
   // The frame
   skip: 'Skip to the content',
@@ -36,14 +37,17 @@ export const en = {
   'link.closed': 'Not connected',
   'link.lost': 'The connection to the gateway was lost. {what}',
   insecure: 'This page was loaded over plain HTTP.',
-  'try.insecure': 'Anyone on the network can read it, and browsers block gamepads and the clipboard. Open it over https:// if the gateway offers that.',
+  'try.insecure':
+    'Anyone on the network can read it, and browsers block gamepads and the clipboard. Open it over https:// if the gateway offers that.',
   'no-webrtc': 'This browser has no WebRTC, or it is switched off.',
   'try.no-webrtc': 'Use a current Firefox, Chrome, Edge or Safari, and allow WebRTC in its settings.',
   offline: 'This device has no network.',
   'try.offline': 'thingway needs the gateway at {host}. Join its network; this page continues by itself.',
   install: 'Install as an app',
-  'install.menu': 'Your browser’s menu installs this page as an app (“Install”, “Add to Home Screen”). If it does not offer that, this device does not trust the gateway’s certificate.',
-  'install.insecure': 'A page can be installed as an app if it is loaded over https:// with a certificate that this device trusts: “tls” in the gateway’s configuration.',
+  'install.menu':
+    'Your browser’s menu installs this page as an app (“Install”, “Add to Home Screen”). If it does not offer that, this device does not trust the gateway’s certificate.',
+  'install.insecure':
+    'A page can be installed as an app if it is loaded over https:// with a certificate that this device trusts: “tls” in the gateway’s configuration.',
 
   // Sign in
   'sign-in': 'Sign in',
@@ -58,7 +62,8 @@ export const en = {
 
   // Endpoints
   endpoints: 'Endpoints',
-  'endpoints.none': 'The gateway has no endpoint that you may see. Add one, or ask for a token that allows more.',
+  'endpoints.none':
+    'The gateway has no endpoint that you may see. Add one, or ask for a token that allows more.',
   'endpoints.asking': 'Asking the gateway…',
   'endpoint.open': 'Open',
   'endpoint.show': 'Show',
@@ -115,7 +120,8 @@ export const en = {
   'add.name': 'Name',
   'add.name-rule': 'Letters, digits, dot, dash and underscore; at most 64',
   'add.do': 'Add endpoint',
-  'add.by-hand': 'This page may not change the configuration. Fill in the form, put the lines that it shows into the configuration file on the gateway’s machine, and reload it.',
+  'add.by-hand':
+    'This page may not change the configuration. Fill in the form, put the lines that it shows into the configuration file on the gateway’s machine, and reload it.',
   'add.config': 'Lines for the configuration',
   'add.or-allow': 'Or allow this page to add endpoints:',
 
@@ -146,11 +152,13 @@ export const en = {
   'desk.not-shown': '{size} not shown',
   'desk.dropped-from-peer': 'Messages that did not reach the device: {messages} ({size}).',
   'desk.dropped-to-peer': 'Messages of the device that did not reach this page: {messages} ({size}).',
-  'desk.gap': 'The connection was lost for a while. Not sent: {unsent}. Sent, and perhaps lost: up to {mayBeLost}.',
+  'desk.gap':
+    'The connection was lost for a while. Not sent: {unsent}. Sent, and perhaps lost: up to {mayBeLost}.',
   'try.gap': 'Nothing is sent again by itself: check what the device did, and repeat what is missing.',
   noise: 'Most of what arrives is not text.',
   'noise.serial': 'The speed of the line may be wrong. Usual rates are {rates}.',
-  'noise.other': 'The device sends binary data, or text in another encoding than UTF-8. “Hex” shows the bytes.',
+  'noise.other':
+    'The device sends binary data, or text in another encoding than UTF-8. “Hex” shows the bytes.',
   'noise.line': 'Set the speed…',
   view: 'View',
   'view.text': 'Text',
@@ -234,7 +242,8 @@ export const en = {
   'line.flush-output': 'to be sent',
   'line.busy': 'In progress…',
   'line.done': 'Done.',
-  'line.counters': 'Received {rx}, sent {tx}, framing errors {frame}, parity errors {parity}, lost {overrun}, breaks {breaks}.',
+  'line.counters':
+    'Received {rx}, sent {tx}, framing errors {frame}, parity errors {parity}, lost {overrun}, breaks {breaks}.',
   'line.wrong-speed': 'Framing errors mostly mean the wrong speed.',
   'line.forbidden': 'Your token lets you look at the line, not change it.',
 
@@ -245,8 +254,10 @@ export const en = {
   'lease.take': 'Take',
   'lease.take-over': 'Take over now',
   'lease.ask': 'Ask for it',
-  'lease.asked': 'You have asked {who}. You may write when the time is over, unless that session keeps the right.',
-  'lease.wanted': 'Another session wants to write: {who}. It gets the right when the time is over, unless you keep it.',
+  'lease.asked':
+    'You have asked {who}. You may write when the time is over, unless that session keeps the right.',
+  'lease.wanted':
+    'Another session wants to write: {who}. It gets the right when the time is over, unless you keep it.',
   'lease.seconds': '{seconds} s',
   'lease.keep': 'Keep it',
   'lease.hand-over': 'Hand over',
@@ -260,8 +271,10 @@ export const en = {
   'stop.acknowledge': 'I have looked: go on',
 
   // A dead-man switch, in a terminal
-  'deadman.idle': 'This device has a dead-man switch, which your first message arms. From then on this terminal must stay open and visible: the gateway stops the device after {time} without a heartbeat.',
-  'deadman.beating': 'The dead-man switch is armed. Heartbeats are sent while this terminal is visible; {time} without one stop the device.',
+  'deadman.idle':
+    'This device has a dead-man switch, which your first message arms. From then on this terminal must stay open and visible: the gateway stops the device after {time} without a heartbeat.',
+  'deadman.beating':
+    'The dead-man switch is armed. Heartbeats are sent while this terminal is visible; {time} without one stop the device.',
   'deadman.disarm': 'The device is at rest: disarm',
 
   // Plots
@@ -275,14 +288,16 @@ export const en = {
   'plots.sent': 'sent',
   'plots.per-second': '{bytes}/s',
   'plots.none': 'Open an endpoint in “Terminals” to see its throughput and values here.',
-  'plots.values-hint': 'Numbers that a device prints are found by themselves: “21.5 40”, “temp:21.5 hum:40” or “temp 21.5 C”. Those among other words can be chosen.',
+  'plots.values-hint':
+    'Numbers that a device prints are found by themselves: “21.5 40”, “temp:21.5 hum:40” or “temp 21.5 C”. Those among other words can be chosen.',
 
   // Connection
   'connection.state': 'State',
   'connection.way': 'Path',
   'connection.direct': 'direct ({protocol})',
   'connection.relayed': 'relayed ({protocol})',
-  'connection.relayed-hint': 'A relay carries everything: it costs time. Both ends on one network, or open UDP, make it direct.',
+  'connection.relayed-hint':
+    'A relay carries everything: it costs time. Both ends on one network, or open UDP, make it direct.',
   'connection.hidden': 'hidden by the browser',
   'connection.local': 'This device',
   'connection.remote': 'Gateway',
@@ -291,7 +306,8 @@ export const en = {
   'connection.session': 'Session',
   'connection.server': 'Version',
   'connection.fingerprint': 'Fingerprint of the gateway’s certificate',
-  'connection.fingerprint-hint': 'It is the right gateway if “thingway fingerprint” on its machine says the same.',
+  'connection.fingerprint-hint':
+    'It is the right gateway if “thingway fingerprint” on its machine says the same.',
   measure: 'Measure',
   'measure.with': 'Throughput with',
   'measure.pings-only': 'round trip only',
@@ -347,7 +363,8 @@ export const en = {
   'links.host': 'Address',
   'links.code': 'QR code of the link',
   'links.fingerprint': 'Before the browser goes on, its warning must show this fingerprint:',
-  'links.closed': 'The gateway listens on its own machine only, so no link leads to it yet. On that machine this command opens it to your network:',
+  'links.closed':
+    'The gateway listens on its own machine only, so no link leads to it yet. On that machine this command opens it to your network:',
   'tokens.sure': 'Revoke {name}? Its sessions end at once.',
   'tokens.none': 'There are no tokens yet: only the gateway’s own machine can connect.',
 
@@ -360,7 +377,8 @@ export const en = {
   'drive.answers': 'Output of {name}',
   'drive.rate': 'Per second',
   'drive.message': 'Message',
-  'drive.message-hint': '{x} and {y} are replaced by -1 to 1, {x*100} by -100 to 100; {a0} … and {b0} … are a gamepad’s axes and buttons; \\n is a new line.',
+  'drive.message-hint':
+    '{x} and {y} are replaced by -1 to 1, {x*100} by -100 to 100; {a0} … and {b0} … are a gamepad’s axes and buttons; \\n is a new line.',
   'drive.stop-message': 'Message that stops',
   'drive.keys': 'Your own keys, each sent once',
   'drive.key': 'Key',
@@ -378,7 +396,8 @@ export const en = {
   'drive.ended-hidden': 'Stopped, because the page was hidden.',
   'drive.ended-deadman': 'Stopped by the gateway’s dead-man switch.',
   'drive.ended-lost': 'Stopped, because the connection was lost.',
-  'drive.help': 'Arrow keys, W A S D or dragging the dot steer; the space bar and Escape stop. Leaving this field, or the page, stops too.',
+  'drive.help':
+    'Arrow keys, W A S D or dragging the dot steer; the space bar and Escape stop. Leaving this field, or the page, stops too.',
   'drive.gamepad': 'Gamepad: {id}',
   'drive.no-gamepad': 'No gamepad: if one is plugged in, press one of its buttons.',
   'drive.insecure': 'Gamepads need a page that was loaded over https://.',
@@ -387,7 +406,8 @@ export const en = {
   'drive.skipped': 'Messages skipped',
   deadman: 'Dead-man switch',
   'deadman.none': 'none',
-  'deadman.none-hint': 'Nothing stops this machine if your computer or the network fails. Give the endpoint a “deadman” in its configuration.',
+  'deadman.none-hint':
+    'Nothing stops this machine if your computer or the network fails. Give the endpoint a “deadman” in its configuration.',
   'deadman.armed': 'armed: silence stops the machine',
   'deadman.rest': 'at rest',
   'deadman.timeout': 'Stops after',
@@ -442,11 +462,13 @@ export const en = {
   'why.reconfigured': 'The settings of this endpoint have changed.',
   'try.reconfigured': 'It is opened again by itself.',
   'why.absent': 'The device is not connected.',
-  'try.absent': 'Plug it in and switch it on; the terminal continues by itself. Nothing is kept for the device meanwhile.',
+  'try.absent':
+    'Plug it in and switch it on; the terminal continues by itself. Nothing is kept for the device meanwhile.',
   'why.unwritten': 'The device was disconnected before it had received everything.',
   'try.unwritten': 'Plug it in again and repeat what is missing.',
   'why.device-failed': 'The device is connected but cannot be used.',
-  'try.device-failed': 'Another program may have it open, or the gateway’s user is not in its group (dialout).',
+  'try.device-failed':
+    'Another program may have it open, or the gateway’s user is not in its group (dialout).',
   'why.empty': 'An empty message cannot be passed on.',
   'try.empty': 'Send at least one byte.',
   'why.closed': 'The channel was closed first.',
@@ -464,7 +486,8 @@ export const en = {
   'why.bad-script': 'The line cannot do this.',
   'try.bad-script': 'Check what you have typed: baud from 50 to 20000000, a format such as 8N1.',
   'why.unsupported': 'The line’s driver cannot do this.',
-  'try.unsupported': 'A pseudo terminal has no control signals, and some adapters support few formats. Use another value.',
+  'try.unsupported':
+    'A pseudo terminal has no control signals, and some adapters support few formats. Use another value.',
   'why.busy': 'Too many commands wait for this line already.',
   'try.busy': 'Wait until they are done.',
   'why.failed': 'The line could not do it.',

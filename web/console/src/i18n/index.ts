@@ -1,4 +1,5 @@
-// One table of messages per language; the keys of English are the keys of all, which the compiler and a test see to.
+// One table of messages per language; the keys of English are the keys of all, which the compiler and a test
+// see to.
 import { signal } from '@preact/signals';
 import { en } from './en.ts';
 import { ja } from './ja.ts';
@@ -29,23 +30,35 @@ export function number(value: number, digits = 0): string {
   // The first use of Intl takes 40 ms, which the first sight of the page can do without.
   if (!digits && Number.isInteger(value) && value >= 0 && value < 1000) return String(value);
   const name = `${language.value} ${digits}`;
-  const format = formats.get(name) ?? new Intl.NumberFormat(language.value, { maximumFractionDigits: digits, minimumFractionDigits: digits });
+  const format =
+    formats.get(name)
+    ?? new Intl.NumberFormat(language.value, {
+      maximumFractionDigits: digits,
+      minimumFractionDigits: digits,
+    });
   formats.set(name, format);
   return format.format(value);
 }
 
 /** `1.2 kB`, with the prefixes of SI. */
 export function bytes(value: number): string {
-  for (const [limit, unit] of [[1e9, 'GB'], [1e6, 'MB'], [1e3, 'kB']] as const) {
+  for (const [limit, unit] of [
+    [1e9, 'GB'],
+    [1e6, 'MB'],
+    [1e3, 'kB'],
+  ] as const) {
     if (value >= limit) return `${number(value / limit, value >= 100 * limit ? 0 : 1)} ${unit}`;
   }
   return `${number(value)} B`;
 }
 
 /** `500 ms`, `4 s`. */
-export const duration = (ms: number): string => (ms < 1000 ? `${number(ms)} ms` : `${number(ms / 1000, ms % 1000 ? 1 : 0)} s`);
+export const duration = (ms: number): string =>
+  ms < 1000 ? `${number(ms)} ms` : `${number(ms / 1000, ms % 1000 ? 1 : 0)} s`;
 
 export function time(at: number | string | null): string {
   if (at === null) return '–';
-  return new Intl.DateTimeFormat(language.value, { dateStyle: 'short', timeStyle: 'medium' }).format(new Date(at));
+  return new Intl.DateTimeFormat(language.value, { dateStyle: 'short', timeStyle: 'medium' }).format(
+    new Date(at),
+  );
 }

@@ -37,14 +37,18 @@ export const ja: { [key in keyof typeof en]: string } = {
   'link.closed': '未接続',
   'link.lost': 'ゲートウェイとの接続が切れました。{what}',
   insecure: 'このページは暗号化されていない HTTP で開かれています。',
-  'try.insecure': '同じネットワークの人に通信を読まれるおそれがあり、ゲームパッドとクリップボードは使えません。可能なら https:// で開いてください。',
+  'try.insecure':
+    '同じネットワークの人に通信を読まれるおそれがあり、ゲームパッドとクリップボードは使えません。可能なら https:// で開いてください。',
   'no-webrtc': 'このブラウザーでは WebRTC が使えないか、無効になっています。',
   'try.no-webrtc': '最新の Firefox、Chrome、Edge、Safari を使い、設定で WebRTC を許可してください。',
   offline: 'この端末はネットワークにつながっていません。',
-  'try.offline': 'thingway にはゲートウェイ ({host}) が必要です。同じネットワークにつなぐと、自動的に再開します。',
+  'try.offline':
+    'thingway にはゲートウェイ ({host}) が必要です。同じネットワークにつなぐと、自動的に再開します。',
   install: 'アプリとして追加',
-  'install.menu': 'ブラウザーのメニュー (「インストール」「ホーム画面に追加」) から、アプリとしてインストールできます。項目がない場合、この端末はゲートウェイの証明書を信頼していません。',
-  'install.insecure': 'アプリとしてインストールするには、この端末が信頼する証明書と https:// が必要です。ゲートウェイの設定 “tls” で指定できます。',
+  'install.menu':
+    'ブラウザーのメニュー (「インストール」「ホーム画面に追加」) から、アプリとしてインストールできます。項目がない場合、この端末はゲートウェイの証明書を信頼していません。',
+  'install.insecure':
+    'アプリとしてインストールするには、この端末が信頼する証明書と https:// が必要です。ゲートウェイの設定 “tls” で指定できます。',
 
   'sign-in': 'サインイン',
   'sign-in.why': 'ネットワークからこのゲートウェイを使うには、トークンが必要です。',
@@ -57,7 +61,8 @@ export const ja: { [key in keyof typeof en]: string } = {
   'signed-in': '{name} としてサインイン中',
 
   endpoints: 'エンドポイント',
-  'endpoints.none': '表示できるエンドポイントがありません。追加するか、権限の広いトークンをもらってください。',
+  'endpoints.none':
+    '表示できるエンドポイントがありません。追加するか、権限の広いトークンをもらってください。',
   'endpoints.asking': 'ゲートウェイに問い合わせ中…',
   'endpoint.open': '開く',
   'endpoint.show': '表示',
@@ -114,7 +119,8 @@ export const ja: { [key in keyof typeof en]: string } = {
   'add.name': '名前',
   'add.name-rule': '英数字、ドット、ハイフン、アンダースコアで 64 文字まで',
   'add.do': 'エンドポイントを追加',
-  'add.by-hand': 'このページからは設定を変更できません。フォームに入力し、表示された行をゲートウェイの機器の設定ファイルに書いて、再読み込みしてください。',
+  'add.by-hand':
+    'このページからは設定を変更できません。フォームに入力し、表示された行をゲートウェイの機器の設定ファイルに書いて、再読み込みしてください。',
   'add.config': '設定ファイルに書く行',
   'add.or-allow': 'または、このページからの追加を許可します:',
 
@@ -143,12 +149,15 @@ export const ja: { [key in keyof typeof en]: string } = {
   'desk.skipped': '描画が追いつかず {size} を省略しました。「{save}」には直近 8 MB が入ります。',
   'desk.not-shown': '{size} 省略',
   'desk.dropped-from-peer': 'メッセージ {messages} 件 ({size}) がデバイスに届きませんでした。',
-  'desk.dropped-to-peer': 'デバイスからのメッセージ {messages} 件 ({size}) が、このページに届きませんでした。',
-  'desk.gap': '接続が一時的に切れました。{unsent} は未送信、最大 {mayBeLost} は届いていない可能性があります。',
+  'desk.dropped-to-peer':
+    'デバイスからのメッセージ {messages} 件 ({size}) が、このページに届きませんでした。',
+  'desk.gap':
+    '接続が一時的に切れました。{unsent} は未送信、最大 {mayBeLost} は届いていない可能性があります。',
   'try.gap': '自動では再送しません。デバイスの状態を確かめて、足りない分を送り直してください。',
   noise: '届くデータのほとんどがテキストではありません。',
   'noise.serial': 'ボーレートが違う可能性があります。よく使う値は {rates} です。',
-  'noise.other': 'バイナリーデータか、UTF-8 以外の文字コードのテキストです。「16 進」でバイトを確認できます。',
+  'noise.other':
+    'バイナリーデータか、UTF-8 以外の文字コードのテキストです。「16 進」でバイトを確認できます。',
   'noise.line': 'ボーレートを設定…',
   view: '表示',
   'view.text': 'テキスト',
@@ -230,7 +239,8 @@ export const ja: { [key in keyof typeof en]: string } = {
   'line.flush-output': '送信待ち',
   'line.busy': '実行中…',
   'line.done': '完了しました。',
-  'line.counters': '受信 {rx}、送信 {tx}、フレーミングエラー {frame}、パリティエラー {parity}、オーバーラン {overrun}、ブレーク {breaks}。',
+  'line.counters':
+    '受信 {rx}、送信 {tx}、フレーミングエラー {frame}、パリティエラー {parity}、オーバーラン {overrun}、ブレーク {breaks}。',
   'line.wrong-speed': 'フレーミングエラーの原因は、たいていボーレートの違いです。',
   'line.forbidden': 'このトークンでは回線の状態を見ることはできますが、変更はできません。',
 
@@ -241,7 +251,8 @@ export const ja: { [key in keyof typeof en]: string } = {
   'lease.take-over': 'すぐに引き継ぐ',
   'lease.ask': '譲ってもらう',
   'lease.asked': '{who} に依頼しました。相手が権利を保持しなければ、時間が来ると書き込めます。',
-  'lease.wanted': '別のセッション ({who}) が書き込みを求めています。「譲らない」を押さなければ、時間が来ると権利が移ります。',
+  'lease.wanted':
+    '別のセッション ({who}) が書き込みを求めています。「譲らない」を押さなければ、時間が来ると権利が移ります。',
   'lease.seconds': 'あと {seconds} 秒',
   'lease.keep': '譲らない',
   'lease.hand-over': '譲る',
@@ -253,8 +264,10 @@ export const ja: { [key in keyof typeof en]: string } = {
   'stop.other-try': '操縦する前に、機械の状態を確かめてください。',
   'stop.acknowledge': '確かめたので続ける',
 
-  'deadman.idle': 'このデバイスにはデッドマンスイッチがあり、最初の送信で有効になります。以後はこのターミナルを開いて、表示したままにしてください。ハートビートが {time} 途絶えると、ゲートウェイがデバイスを停止します。',
-  'deadman.beating': 'デッドマンスイッチは有効です。このターミナルが表示されている間はハートビートを送ります。{time} 途絶えると、デバイスは停止します。',
+  'deadman.idle':
+    'このデバイスにはデッドマンスイッチがあり、最初の送信で有効になります。以後はこのターミナルを開いて、表示したままにしてください。ハートビートが {time} 途絶えると、ゲートウェイがデバイスを停止します。',
+  'deadman.beating':
+    'デッドマンスイッチは有効です。このターミナルが表示されている間はハートビートを送ります。{time} 途絶えると、デバイスは停止します。',
   'deadman.disarm': 'デバイスは停止済み: 解除する',
 
   'plots.round-trip': 'ゲートウェイとの往復時間',
@@ -267,13 +280,15 @@ export const ja: { [key in keyof typeof en]: string } = {
   'plots.sent': '送信',
   'plots.per-second': '毎秒 {bytes}',
   'plots.none': '「ターミナル」でエンドポイントを開くと、通信量と値がここに表示されます。',
-  'plots.values-hint': '“21.5 40”、“temp:21.5 hum:40”、“temp 21.5 C” のような数値を自動で見つけます。ほかの言葉の中の数値は選んで表示できます。',
+  'plots.values-hint':
+    '“21.5 40”、“temp:21.5 hum:40”、“temp 21.5 C” のような数値を自動で見つけます。ほかの言葉の中の数値は選んで表示できます。',
 
   'connection.state': '状態',
   'connection.way': '経路',
   'connection.direct': '直接 ({protocol})',
   'connection.relayed': '中継 ({protocol})',
-  'connection.relayed-hint': '中継サーバーを通るため、遅延が増えます。両端を同じネットワークにつなぐか、UDP を許可すると、直接つながります。',
+  'connection.relayed-hint':
+    '中継サーバーを通るため、遅延が増えます。両端を同じネットワークにつなぐか、UDP を許可すると、直接つながります。',
   'connection.hidden': 'ブラウザーが非公開',
   'connection.local': 'この端末',
   'connection.remote': 'ゲートウェイ',
@@ -282,7 +297,8 @@ export const ja: { [key in keyof typeof en]: string } = {
   'connection.session': 'セッション',
   'connection.server': 'バージョン',
   'connection.fingerprint': 'ゲートウェイの証明書のフィンガープリント',
-  'connection.fingerprint-hint': 'ゲートウェイの機器で実行した “thingway fingerprint” の表示と同じなら、正しいゲートウェイです。',
+  'connection.fingerprint-hint':
+    'ゲートウェイの機器で実行した “thingway fingerprint” の表示と同じなら、正しいゲートウェイです。',
   measure: '測定',
   'measure.with': '通信速度の測定先',
   'measure.pings-only': '往復時間のみ',
@@ -335,8 +351,10 @@ export const ja: { [key in keyof typeof en]: string } = {
   'tokens.revoke-name': '{name} を取り消す',
   'links.host': 'アドレス',
   'links.code': 'リンクの QR コード',
-  'links.fingerprint': 'ブラウザーの警告で、このフィンガープリントが表示されることを確かめてから進んでください:',
-  'links.closed': 'このゲートウェイは、動作している機器からのみ使えるため、リンクはまだ使えません。ネットワークに開くには、その機器で次のコマンドを実行します:',
+  'links.fingerprint':
+    'ブラウザーの警告で、このフィンガープリントが表示されることを確かめてから進んでください:',
+  'links.closed':
+    'このゲートウェイは、動作している機器からのみ使えるため、リンクはまだ使えません。ネットワークに開くには、その機器で次のコマンドを実行します:',
   'tokens.sure': '{name} を取り消しますか。そのセッションはすぐに終了します。',
   'tokens.none': 'トークンはまだありません。接続できるのは、ゲートウェイの機器からのみです。',
 
@@ -348,7 +366,8 @@ export const ja: { [key in keyof typeof en]: string } = {
   'drive.answers': '{name} の出力',
   'drive.rate': '毎秒の回数',
   'drive.message': 'メッセージ',
-  'drive.message-hint': '{x} と {y} は -1 から 1、{x*100} は -100 から 100 に置き換わります。{a0} … と {b0} … はゲームパッドの軸とボタン、\\n は改行です。',
+  'drive.message-hint':
+    '{x} と {y} は -1 から 1、{x*100} は -100 から 100 に置き換わります。{a0} … と {b0} … はゲームパッドの軸とボタン、\\n は改行です。',
   'drive.stop-message': '停止メッセージ',
   'drive.keys': '独自のキー (1 回だけ送信)',
   'drive.key': 'キー',
@@ -366,7 +385,8 @@ export const ja: { [key in keyof typeof en]: string } = {
   'drive.ended-hidden': 'ページが隠れたため、停止しました。',
   'drive.ended-deadman': 'ゲートウェイのデッドマンスイッチが停止しました。',
   'drive.ended-lost': '接続が切れたため、停止しました。',
-  'drive.help': '矢印キー、W A S D、または点のドラッグで操縦し、スペースキーか Escape で停止します。このエリアやページから離れても停止します。',
+  'drive.help':
+    '矢印キー、W A S D、または点のドラッグで操縦し、スペースキーか Escape で停止します。このエリアやページから離れても停止します。',
   'drive.gamepad': 'ゲームパッド: {id}',
   'drive.no-gamepad': 'ゲームパッドがありません。接続している場合は、どれかのボタンを押してください。',
   'drive.insecure': 'ゲームパッドは https:// で開いたページでのみ使えます。',
@@ -375,7 +395,8 @@ export const ja: { [key in keyof typeof en]: string } = {
   'drive.skipped': 'スキップしたメッセージ',
   deadman: 'デッドマンスイッチ',
   'deadman.none': 'なし',
-  'deadman.none-hint': 'パソコンやネットワークに障害が起きても、この機械を止めるものがありません。エンドポイントの設定に “deadman” を加えてください。',
+  'deadman.none-hint':
+    'パソコンやネットワークに障害が起きても、この機械を止めるものがありません。エンドポイントの設定に “deadman” を加えてください。',
   'deadman.armed': '有効: 通信が途絶えると機械を停止します',
   'deadman.rest': '待機中',
   'deadman.timeout': '停止までの時間',
@@ -429,11 +450,13 @@ export const ja: { [key in keyof typeof en]: string } = {
   'why.reconfigured': 'このエンドポイントの設定が変わりました。',
   'try.reconfigured': '自動的に開き直します。',
   'why.absent': 'デバイスが接続されていません。',
-  'try.absent': '接続して電源を入れてください。ターミナルは自動的に再開します。その間、デバイス宛てのデータは保存されません。',
+  'try.absent':
+    '接続して電源を入れてください。ターミナルは自動的に再開します。その間、デバイス宛てのデータは保存されません。',
   'why.unwritten': 'デバイスがすべてを受け取る前に切断されました。',
   'try.unwritten': '接続し直し、足りない分を送り直してください。',
   'why.device-failed': 'デバイスは接続されていますが、使えません。',
-  'try.device-failed': 'ほかのプログラムが使用中か、ゲートウェイのユーザーがグループ (dialout) に入っていません。',
+  'try.device-failed':
+    'ほかのプログラムが使用中か、ゲートウェイのユーザーがグループ (dialout) に入っていません。',
   'why.empty': '空のメッセージは送れません。',
   'try.empty': '1 バイト以上送ってください。',
   'why.closed': '先にチャネルが閉じられました。',
@@ -451,7 +474,8 @@ export const ja: { [key in keyof typeof en]: string } = {
   'why.bad-script': 'この回線ではできません。',
   'try.bad-script': '入力を確かめてください。ボーレートは 50 から 20000000、形式は 8N1 などです。',
   'why.unsupported': '回線のドライバーが対応していません。',
-  'try.unsupported': '疑似端末に制御信号はありません。対応する形式の少ないアダプターもあります。別の値にしてください。',
+  'try.unsupported':
+    '疑似端末に制御信号はありません。対応する形式の少ないアダプターもあります。別の値にしてください。',
   'why.busy': 'この回線で待っているコマンドが多すぎます。',
   'try.busy': '終わるまでお待ちください。',
   'why.failed': 'この回線では実行できませんでした。',

@@ -8,34 +8,90 @@ import type { Words } from '../state/failures.ts';
 export function Trouble({ words, onDismiss }: { words: Words | null; onDismiss?: () => void }) {
   return (
     <div class="trouble" role="status">
-      {words && <>
-        <p><b>{words.what}</b> {words.todo}</p>
-        {onDismiss && <button type="button" class="quiet" aria-label={t('dismiss')} onClick={onDismiss}>✕</button>}
-      </>}
+      {words && (
+        <>
+          <p>
+            <b>{words.what}</b> {words.todo}
+          </p>
+          {onDismiss && (
+            <button type="button" class="quiet" aria-label={t('dismiss')} onClick={onDismiss}>
+              ✕
+            </button>
+          )}
+        </>
+      )}
     </div>
   );
 }
 
-export function Field({ label, children, class: name = '' }: { label: string; children: ComponentChildren; class?: string }) {
-  return <label class={`field ${name}`}><span>{label}</span>{children}</label>;
+export function Field({
+  label,
+  children,
+  class: name = '',
+}: {
+  label: string;
+  children: ComponentChildren;
+  class?: string;
+}) {
+  return (
+    // biome-ignore lint/a11y/noLabelWithoutControl: the control is among the children
+    <label class={`field ${name}`}>
+      <span>{label}</span>
+      {children}
+    </label>
+  );
 }
 
-export function Check({ label, checked, onChange, disabled = false }: { label: string; checked: boolean; onChange: (checked: boolean) => void; disabled?: boolean }) {
+export function Check({
+  label,
+  checked,
+  onChange,
+  disabled = false,
+}: {
+  label: string;
+  checked: boolean;
+  onChange: (checked: boolean) => void;
+  disabled?: boolean;
+}) {
   return (
     <label class="check">
-      <input type="checkbox" checked={checked} disabled={disabled} onChange={(event) => onChange(event.currentTarget.checked)} />
+      <input
+        type="checkbox"
+        checked={checked}
+        disabled={disabled}
+        onChange={(event) => onChange(event.currentTarget.checked)}
+      />
       <span>{label}</span>
     </label>
   );
 }
 
 /** `options`: pairs of value and label. */
-export function Choice<T extends string>({ value, options, onChange, label, disabled = false }:
-{ value: T; options: readonly (readonly [T, string])[]; onChange: (value: T) => void; label: string; disabled?: boolean }) {
+export function Choice<T extends string>({
+  value,
+  options,
+  onChange,
+  label,
+  disabled = false,
+}: {
+  value: T;
+  options: readonly (readonly [T, string])[];
+  onChange: (value: T) => void;
+  label: string;
+  disabled?: boolean;
+}) {
   return (
     <Field label={label}>
-      <select value={value} disabled={disabled} onChange={(event) => onChange(event.currentTarget.value as T)}>
-        {options.map(([option, text]) => <option key={option} value={option} selected={option === value}>{text}</option>)}
+      <select
+        value={value}
+        disabled={disabled}
+        onChange={(event) => onChange(event.currentTarget.value as T)}
+      >
+        {options.map(([option, text]) => (
+          <option key={option} value={option} selected={option === value}>
+            {text}
+          </option>
+        ))}
       </select>
     </Field>
   );
@@ -51,9 +107,16 @@ export function Copyable({ text, label }: { text: string; label: string }) {
   };
   return (
     <div class="copyable">
-      <pre tabIndex={0} aria-label={label}>{text}</pre>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a text that scrolls must be reached by the keyboard */}
+      <pre tabIndex={0} role="group" aria-label={label}>
+        {text}
+      </pre>
       {/* Only a secure context has a clipboard; elsewhere the text can be marked by hand. */}
-      {navigator.clipboard && <button type="button" onClick={() => void copy()}><span aria-live="polite">{t(copied ? 'copied' : 'copy')}</span></button>}
+      {navigator.clipboard && (
+        <button type="button" onClick={() => void copy()}>
+          <span aria-live="polite">{t(copied ? 'copied' : 'copy')}</span>
+        </button>
+      )}
     </div>
   );
 }
@@ -68,14 +131,22 @@ export function useEvery(period: number, run: () => void, inputs: readonly unkno
 }
 
 /** One asynchronous thing at a time, and the words of its failure. */
-export function useTask(): { busy: boolean; trouble: unknown; run: (task: () => Promise<void>) => void; settle: () => void } {
+export function useTask(): {
+  busy: boolean;
+  trouble: unknown;
+  run: (task: () => Promise<void>) => void;
+  settle: () => void;
+} {
   const [state, setState] = useState<{ busy: boolean; trouble: unknown }>({ busy: false, trouble: null });
   return {
     ...state,
     settle: () => setState({ busy: false, trouble: null }),
     run: (task) => {
       setState({ busy: true, trouble: null });
-      task().then(() => setState({ busy: false, trouble: null }), (trouble: unknown) => setState({ busy: false, trouble }));
+      task().then(
+        () => setState({ busy: false, trouble: null }),
+        (trouble: unknown) => setState({ busy: false, trouble }),
+      );
     },
   };
 }

@@ -7,8 +7,17 @@ import { Numbers } from './numbers.ts';
 export const EVERY = 500; // ms
 const KEPT = 600; // samples: five minutes
 
-export interface Rates { at: number[]; received: number[]; sent: number[] }
-interface Watched { rates: Rates; numbers: Numbers; last: { at: number; received: number; sent: number }; detach: () => void }
+export interface Rates {
+  at: number[];
+  received: number[];
+  sent: number[];
+}
+interface Watched {
+  rates: Rates;
+  numbers: Numbers;
+  last: { at: number; received: number; sent: number };
+  detach: () => void;
+}
 
 export const watched = new Map<Desk, Watched>();
 /** Counts the samples, so that charts know when there is something to draw. */
@@ -17,7 +26,12 @@ export const ticks = signal(0);
 function watch(desk: Desk): Watched {
   const numbers = new Numbers();
   const detach = desk.attach({ take: ({ at, bytes }: Piece) => numbers.take(bytes, at) });
-  return { rates: { at: [], received: [], sent: [] }, numbers, last: { at: performance.now(), received: desk.received, sent: desk.sent }, detach };
+  return {
+    rates: { at: [], received: [], sent: [] },
+    numbers,
+    last: { at: performance.now(), received: desk.received, sent: desk.sent },
+    detach,
+  };
 }
 
 function sample(): void {

@@ -1,4 +1,5 @@
-// The numbers that one device prints: which of them are drawn is a person's choice, and what is drawn can be saved.
+// The numbers that one device prints: which of them are drawn is a person's choice, and what is drawn can be
+// saved.
 import type { Signal } from '@preact/signals';
 import { t } from '../i18n/index.ts';
 import { download } from '../parts/download.ts';
@@ -29,14 +30,36 @@ export function Values({ endpoint, numbers, tick }: { endpoint: string; numbers:
   if (!fields.length) return null;
   return (
     <div class="values">
-      <Chart title={t('plots.values', { name: endpoint })} tick={tick} format={plain} curves={shown.map(([name, { at, values }]) => ({ name, at, values }))} />
+      <Chart
+        title={t('plots.values', { name: endpoint })}
+        tick={tick}
+        format={plain}
+        curves={shown.map(([name, { at, values }]) => ({ name, at, values }))}
+      />
       <div class="bar" role="group" aria-label={t('plots.fields', { name: endpoint })}>
         {fields.map((field) => {
           const [name] = field;
           const isDrawn = shown.includes(field);
-          return <Check key={name} label={name} checked={isDrawn} disabled={!isDrawn && shown.length === CURVES} onChange={(on) => { choice.value = { ...choice.value, [name]: on }; }} />;
+          return (
+            <Check
+              key={name}
+              label={name}
+              checked={isDrawn}
+              disabled={!isDrawn && shown.length === CURVES}
+              onChange={(on) => {
+                choice.value = { ...choice.value, [name]: on };
+              }}
+            />
+          );
         })}
-        <button type="button" class="small" disabled={!shown.length} onClick={() => download(new Blob([csv(new Map(shown))], { type: 'text/csv' }), endpoint, 'csv')}>{t('plots.save')}</button>
+        <button
+          type="button"
+          class="small"
+          disabled={!shown.length}
+          onClick={() => download(new Blob([csv(new Map(shown))], { type: 'text/csv' }), endpoint, 'csv')}
+        >
+          {t('plots.save')}
+        </button>
       </div>
     </div>
   );

@@ -10,10 +10,14 @@ export class Answers {
   #pattern: RegExp;
   #heard: (() => void) | null = null;
 
-  constructor(answer: string) { this.#pattern = patternOf(answer); }
+  constructor(answer: string) {
+    this.#pattern = patternOf(answer);
+  }
 
   /** What was said before is no answer to what comes now. */
-  clear(): void { this.#text = ''; }
+  clear(): void {
+    this.#text = '';
+  }
 
   take({ bytes }: Piece): void {
     this.#text = (this.#text + this.#decoder.decode(bytes, { stream: true })).slice(-KEPT);
@@ -39,5 +43,8 @@ export class Answers {
 export function patternOf(answer: string): RegExp {
   const text = answer.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
   const isWord = (character: string | undefined) => /[\p{L}\p{N}]/u.test(character ?? '');
-  return new RegExp(`${isWord(answer[0]) ? '(?<![\\p{L}\\p{N}])' : ''}${text}${isWord(answer.at(-1)) ? '(?![\\p{L}\\p{N}])' : ''}`, 'u');
+  return new RegExp(
+    `${isWord(answer[0]) ? '(?<![\\p{L}\\p{N}])' : ''}${text}${isWord(answer.at(-1)) ? '(?![\\p{L}\\p{N}])' : ''}`,
+    'u',
+  );
 }

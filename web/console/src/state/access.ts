@@ -2,7 +2,10 @@
 import { signal } from '@preact/signals';
 import { heldToken, hold, isRemembered } from './early.ts';
 
-export interface Scope { endpoints: string[]; verbs: string[] }
+export interface Scope {
+  endpoints: string[];
+  verbs: string[];
+}
 export interface Access {
   token: string | null;
   loopback: boolean;
@@ -20,7 +23,14 @@ export interface Access {
 }
 
 /** What a gateway without tokens allows: everything. */
-const EVERYTHING: Access = { token: null, loopback: true, scopes: [], admin: true, expires: null, tls: false };
+const EVERYTHING: Access = {
+  token: null,
+  loopback: true,
+  scopes: [],
+  admin: true,
+  expires: null,
+  tls: false,
+};
 
 export const token = signal(heldToken());
 export const access = signal<Access | null>(null);
@@ -43,7 +53,12 @@ export class Refusal extends Error {
   }
 
   static async from(response: Response): Promise<Refusal> {
-    const problem = (await response.json().catch(() => ({}))) as { type?: string; title?: string; detail?: string; where?: string };
+    const problem = (await response.json().catch(() => ({}))) as {
+      type?: string;
+      title?: string;
+      detail?: string;
+      where?: string;
+    };
     return new Refusal(
       response.status,
       problem.type?.split('#')[1] ?? '',
@@ -60,7 +75,10 @@ export async function request(method: string, path: string, body?: unknown): Pro
   if (token.peek()) headers.Authorization = `Bearer ${token.peek()}`;
   if (body !== undefined) headers['Content-Type'] = 'application/json';
   const response = await fetch(path, {
-    method, headers, cache: 'no-store', signal: AbortSignal.timeout(10000),
+    method,
+    headers,
+    cache: 'no-store',
+    signal: AbortSignal.timeout(10000),
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   if (response.ok) return response;
@@ -111,7 +129,9 @@ export function allows(endpoint: string, verb: 'read' | 'write' | 'line'): boole
   const mine = access.value;
   if (!mine) return false;
   if (mine.admin || mine.loopback) return true;
-  return mine.scopes.some(({ endpoints, verbs }) => verbs.includes(verb) && endpoints.some((pattern) => matches(pattern, endpoint)));
+  return mine.scopes.some(
+    ({ endpoints, verbs }) => verbs.includes(verb) && endpoints.some((pattern) => matches(pattern, endpoint)),
+  );
 }
 
 function matches(pattern: string, name: string): boolean {

@@ -1,5 +1,6 @@
-// What the address names: a view, and the terminals that are open in it, the one in front first. `#/terminals/arm/gps` can be kept
-// as a bookmark, and a page that is loaded again opens again what was open. This file is there before anything of the page.
+// What the address names: a view, and the terminals that are open in it, the one in front first.
+// `#/terminals/arm/gps` can be kept as a bookmark, and a page that is loaded again opens again what was open.
+// This file is there before anything of the page.
 
 export const viewIn = (hash: string): string => hash.slice(1).split('/')[1] ?? '';
 
@@ -9,7 +10,10 @@ export function namedIn(hash: string): string[] {
   return view === 'terminals' ? [...new Set(names.filter(Boolean))] : [];
 }
 
-/** The address follows what is open, without a step in the browser's history. One that names no view is mended. */
+/**
+ * The address follows what is open, without a step in the browser's history. One that names no view is
+ * mended.
+ */
 export function nameInAddress(open: readonly string[]): void {
   const hash = ['#/terminals', ...open].join('/');
   const shown = location.hash;

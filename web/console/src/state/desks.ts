@@ -2,7 +2,6 @@
 import { computed, effect, signal, type Signal } from '@preact/signals';
 import type { CloseInfo, Port, Session } from 'thingway';
 import { bytes as size, t } from '../i18n/index.ts';
-import type { Macro } from '../terminal/macros.tsx';
 import type { Look } from '../terminal/present.ts';
 import { Record, type Piece } from '../terminal/record.ts';
 import { get } from './access.ts';
@@ -11,23 +10,53 @@ import { reasonWords, words, type Words } from './failures.ts';
 import { endpoints, leases, link, session, stops } from './gateway.ts';
 import { remembered } from './settings.ts';
 
+/** A button with a person's own text. */
+export interface Macro {
+  label: string;
+  text: string;
+}
 export type Ending = 'none' | 'lf' | 'cr' | 'crlf';
 export const ENDINGS: { [ending in Ending]: string } = { none: '', lf: '\n', cr: '\r', crlf: '\r\n' };
 const WAITING_LIMIT = 64 << 10; // bytes typed or pasted for which the device has not yet made room
 const HISTORY = 100;
 
-export interface Habits extends Look { input: 'keys' | 'line'; ending: Ending; enter: Ending; echo: boolean; /** A line feed alone begins a new line at its start, as most devices mean it. */ returns: boolean }
-const HABITS: Habits = { mode: 'text', stamps: false, returns: true, input: 'line', ending: 'lf', enter: 'cr', echo: true };
+export interface Habits extends Look {
+  input: 'keys' | 'line';
+  ending: Ending;
+  enter: Ending;
+  echo: boolean;
+  /** A line feed alone begins a new line at its start, as most devices mean it. */
+  returns: boolean;
+}
+const HABITS: Habits = {
+  mode: 'text',
+  stamps: false,
+  returns: true,
+  input: 'line',
+  ending: 'lf',
+  enter: 'cr',
+  echo: true,
+};
 
-/** Ports that were asked for before there was a desk: they are as good as any, unless their session came to nothing. */
+/**
+ * Ports that were asked for before there was a desk: they are as good as any, unless their session came to
+ * nothing.
+ */
 export const begun = new Map<string, Promise<Port>>();
 
 /** What ends a trouble by itself: the thing that was missing is there again. */
 type Until = 'lease' | 'device' | 'stop' | 'open' | 'room' | null;
-const ENDS: { [reason: string]: Until } = { 'no-lease': 'lease', absent: 'device', 'device-failed': 'device', deadman: 'stop' };
+const ENDS: { [reason: string]: Until } = {
+  'no-lease': 'lease',
+  absent: 'device',
+  'device-failed': 'device',
+  deadman: 'stop',
+};
 
 /** What takes a device's bytes. It cannot hold them up: what it has no time for is its own to leave out. */
-export interface Sink { take(piece: Piece): void }
+export interface Sink {
+  take(piece: Piece): void;
+}
 
 export class Desk {
   readonly state = signal<'opening' | 'open' | 'reopening' | 'closed'>('opening');
@@ -69,8 +98,12 @@ export class Desk {
     void this.open();
   }
 
-  get sent(): number { return this.#sent + (this.port?.bytesSent ?? 0); }
-  get received(): number { return this.#received + (this.port?.bytesReceived ?? 0); }
+  get sent(): number {
+    return this.#sent + (this.port?.bytesSent ?? 0);
+  }
+  get received(): number {
+    return this.#received + (this.port?.bytesReceived ?? 0);
+  }
 
   async open(): Promise<void> {
     const made = session.peek();
@@ -111,20 +144,24 @@ export class Desk {
     return () => this.#sinks.delete(sink);
   }
 
-  /** What the gateway grants no room for waits; with too much waiting it is refused, since a late command may do harm. */
+  /**
+   * What the gateway grants no room for waits; with too much waiting it is refused, since a late command may
+   * do harm.
+   */
   send(text: string | Uint8Array): boolean {
     const bytes = typeof text === 'string' ? new TextEncoder().encode(text) : text;
     const port = this.#writable();
     if (!port) return false;
-    if (this.waiting.peek() + bytes.length > WAITING_LIMIT) return this.#refuse(() => ({ what: t('desk.too-much'), todo: t('try.desk-too-much') }), 'room');
+    if (this.waiting.peek() + bytes.length > WAITING_LIMIT)
+      return this.#refuse(() => ({ what: t('desk.too-much'), todo: t('try.desk-too-much') }), 'room');
     this.trouble.value = null;
     void this.#write(port, bytes);
     return true;
   }
 
   /**
-   * As `send`, for a long stream: settles when all of it is on its way, as soon as the gateway has room for it. False if it was
-   * refused, the connection was lost, or `signal` came first; then nothing of it is sent.
+   * As `send`, for a long stream: settles when all of it is on its way, as soon as the gateway has room for
+   * it. False if it was refused, the connection was lost, or `signal` came first; then nothing of it is sent.
    */
   async deliver(bytes: Uint8Array, signal: AbortSignal): Promise<boolean> {
     const port = this.#writable();
@@ -134,15 +171,20 @@ export class Desk {
     return !signal.aborted && this.#writable() === port && this.#write(port, bytes);
   }
 
-  /** The port, if a person may write to it now. What the gateway would drop is refused here, with the reason, and stays where it was typed. */
+  /**
+   * The port, if a person may write to it now. What the gateway would drop is refused here, with the reason,
+   * and stays where it was typed.
+   */
   #writable(): Port | null {
     const port = this.port;
-    const lease = leases.peek().get(this.name);
-    const state = endpoints.peek().get(this.name)?.state;
-    const stopped = isStopped(this.name);
-    const reason = state === 'absent' ? 'absent' : state === 'failed' ? 'device-failed' : lease?.holder && !lease.yours ? 'no-lease' : stopped ? 'deadman' : null;
-    if (!port || port.state !== 'open') this.#refuse(() => ({ what: t('desk.not-open'), todo: t('try.desk-not-open') }), 'open');
-    else if (reason) this.#refuse(() => { const { what, todo } = reasonWords(reason); return { what: t('desk.not-sent', { what }), todo }; }, ENDS[reason]!);
+    const reason = this.#whyDropped();
+    if (port?.state !== 'open')
+      this.#refuse(() => ({ what: t('desk.not-open'), todo: t('try.desk-not-open') }), 'open');
+    else if (reason)
+      this.#refuse(() => {
+        const { what, todo } = reasonWords(reason);
+        return { what: t('desk.not-sent', { what }), todo };
+      }, ENDS[reason]!);
     else {
       if (this.deadman.peek() === undefined) this.#ask();
       this.hasWritten.value = true;
@@ -151,25 +193,45 @@ export class Desk {
     return null;
   }
 
+  /** The reason for which the gateway would drop what is written now, or null. */
+  #whyDropped(): string | null {
+    const state = endpoints.peek().get(this.name)?.state;
+    if (state === 'absent') return 'absent';
+    if (state === 'failed') return 'device-failed';
+    const lease = leases.peek().get(this.name);
+    if (lease?.holder && !lease.yours) return 'no-lease';
+    return isStopped(this.name) ? 'deadman' : null;
+  }
+
   /**
-   * Sends what the terminal says by itself: answers to the device's queries, reports of the focus and of a pointer that passes.
-   * A message takes a free lease and arms a dead-man switch, and neither may happen without a person. So this is sent only if a
-   * person has written over this connection before, and still has the lease where there is one; never to a device with a
-   * dead-man switch. Everything else is dropped without a word: nobody has asked for it here.
+   * Sends what the terminal says by itself: answers to the device's queries, reports of the focus and of a
+   * pointer that passes. A message takes a free lease and arms a dead-man switch, and neither may happen
+   * without a person. So this is sent only if a person has written over this connection before, and still has
+   * the lease where there is one; never to a device with a dead-man switch. Everything else is dropped
+   * without a word: nobody has asked for it here.
    */
   answer(message: string | Uint8Array): void {
     const port = this.port;
     const lease = leases.peek().get(this.name);
-    if (port?.state !== 'open' || !this.hasWritten.peek() || this.deadman.peek() !== null || (lease && !lease.yours)) return;
+    if (
+      port?.state !== 'open'
+      || !this.hasWritten.peek()
+      || this.deadman.peek() !== null
+      || (lease && !lease.yours)
+    )
+      return;
     void this.#write(port, typeof message === 'string' ? new TextEncoder().encode(message) : message);
   }
 
   /** The gateway tells about a dead-man switch only when asked; until then there may be one. */
   #ask(): void {
     const connection = this.#connection;
-    void get<{ deadman?: { timeout_ms: number } | null }>(`/endpoints/${encodeURIComponent(this.name)}`).then(({ deadman }) => {
-      if (this.#connection === connection) this.deadman.value = deadman ?? null;
-    }, () => {});
+    void get<{ deadman?: { timeout_ms: number } | null }>(`/endpoints/${encodeURIComponent(this.name)}`).then(
+      ({ deadman }) => {
+        if (this.#connection === connection) this.deadman.value = deadman ?? null;
+      },
+      () => {},
+    );
   }
 
   /** Another connection: its lease and its dead-man switch are not those of before. */
@@ -206,12 +268,18 @@ export class Desk {
     this.trouble.value = words;
   }
 
-  /** Runs whenever something that a trouble may be about has changed. An endpoint that was unknown is opened when it comes. */
+  /**
+   * Runs whenever something that a trouble may be about has changed. An endpoint that was unknown is opened
+   * when it comes.
+   */
   #settle(): void {
     const lease = leases.value.get(this.name);
     const endpoint = endpoints.value.get(this.name);
     const over = {
-      lease: !lease?.holder || lease.yours, device: endpoint?.state === 'open', stop: !stops.value.has(this.name), open: this.state.value === 'open',
+      lease: !lease?.holder || lease.yours,
+      device: endpoint?.state === 'open',
+      stop: !stops.value.has(this.name),
+      open: this.state.value === 'open',
       room: this.waiting.value === 0,
     };
     if (this.#until && over[this.#until]) {
@@ -252,12 +320,18 @@ export class Desk {
       if (direction !== 'to_peer') this.dropped.value++;
       this.fail(() => {
         const { what, todo } = reasonWords(reason);
-        return { what: `${t(direction === 'to_peer' ? 'desk.dropped-to-peer' : 'desk.dropped-from-peer', { messages, size: size(bytes) })} ${what}`, todo };
+        return {
+          what: `${t(direction === 'to_peer' ? 'desk.dropped-to-peer' : 'desk.dropped-from-peer', { messages, size: size(bytes) })} ${what}`,
+          todo,
+        };
       }, ENDS[reason]);
     });
     port.addEventListener('gap', ({ detail: { unsent, mayBeLost } }) => {
       if (!unsent && !mayBeLost) return;
-      this.fail(() => ({ what: t('desk.gap', { unsent: size(unsent), mayBeLost: size(mayBeLost) }), todo: t('try.gap') }));
+      this.fail(() => ({
+        what: t('desk.gap', { unsent: size(unsent), mayBeLost: size(mayBeLost) }),
+        todo: t('try.gap'),
+      }));
     });
     void port.closed.then((info) => this.#closed(port, info));
     void this.#read(port);
@@ -298,7 +372,10 @@ export class Desk {
   }
 }
 
-/** Whether the gateway has stopped the machine because this page was silent, and drops what it sends until a person has said that they know. */
+/**
+ * Whether the gateway has stopped the machine because this page was silent, and drops what it sends until a
+ * person has said that they know.
+ */
 export function isStopped(name: string): boolean {
   const stop = stops.value.get(name);
   return stop !== undefined && stop.session === session.value?.id;
@@ -310,7 +387,9 @@ export const front = signal<string | null>(null);
 /** The names of all that there are, that one first. */
 export const open = computed(() => {
   const names = desks.value.filter((desk) => !desk.isUnknown.value).map((desk) => desk.name);
-  return front.value !== null && names.includes(front.value) ? [front.value, ...names.filter((name) => name !== front.value)] : names;
+  return front.value !== null && names.includes(front.value)
+    ? [front.value, ...names.filter((name) => name !== front.value)]
+    : names;
 });
 export const deskOf = (name: string): Desk | undefined => desks.value.find((desk) => desk.name === name);
 
@@ -340,4 +419,6 @@ export function closeDesk(desk: Desk): void {
 }
 
 // A new session (after a sign-in, or "again") opens again what was open.
-session.subscribe((made) => { if (made) for (const desk of desks.peek()) void desk.open(); });
+session.subscribe((made) => {
+  if (made) for (const desk of desks.peek()) void desk.open();
+});

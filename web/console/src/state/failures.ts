@@ -2,9 +2,15 @@
 import { isKey, t, type Key } from '../i18n/index.ts';
 import { Refusal } from './access.ts';
 
-export interface Words { what: string; todo: string }
+export interface Words {
+  what: string;
+  todo: string;
+}
 
-/** The words for a `reason` of the gateway or a `code` of the client library; `detail` is the gateway's own sentence. */
+/**
+ * The words for a `reason` of the gateway or a `code` of the client library; `detail` is the gateway's own
+ * sentence.
+ */
 export function reasonWords(reason: string, detail = ''): Words {
   const key = `why.${reason}`;
   const todo = `try.${reason}`;
@@ -37,11 +43,26 @@ function refusalWords({ word, status, detail, where }: Refusal): Words {
 }
 
 function isCoded(error: unknown): error is Error & { code: string; hint?: string } {
-  return error instanceof Error && !(error instanceof DOMException) && typeof (error as { code?: unknown }).code === 'string';
+  return (
+    error instanceof Error
+    && !(error instanceof DOMException)
+    && typeof (error as { code?: unknown }).code === 'string'
+  );
 }
 
-/** Where the gateway's own sentence adds to the words of this page. The others of the library say the same in English. */
-const DETAILED: ReadonlySet<string> = new Set(['failed', 'bad-script', 'bad-request', 'refused', 'forbidden', 'ended']);
+/**
+ * Where the gateway's own sentence adds to the words of this page. The others of the library say the same in
+ * English.
+ */
+const DETAILED: ReadonlySet<string> = new Set([
+  'failed',
+  'bad-script',
+  'bad-request',
+  'refused',
+  'forbidden',
+  'ended',
+]);
 const join = (what: string, detail: string) => (detail ? `${what} ${sentence(detail)}` : what);
 /** The gateway's details begin small and have no full stop. */
-const sentence = (text: string) => text.replace(/^\p{Ll}/u, (letter) => letter.toUpperCase()).replace(/[.。]?$/, '.');
+const sentence = (text: string) =>
+  text.replace(/^\p{Ll}/u, (letter) => letter.toUpperCase()).replace(/[.。]?$/, '.');

@@ -1,4 +1,5 @@
-// The session with the gateway, as signals that the views read. The client library brings it back when it is lost.
+// The session with the gateway, as signals that the views read. The client library brings it back when it is
+// lost.
 import { signal } from '@preact/signals';
 import type { Deadman, EndpointInfo, Lease, Session } from 'thingway';
 import { t } from '../i18n/index.ts';
@@ -27,20 +28,32 @@ let attempts = 0;
 let retry: ReturnType<typeof setTimeout> | undefined;
 
 let settled = () => {};
-/** When there is a session, or ought to be one: until then the page does nothing large, which would hold the connection up. */
-export const calm = new Promise<void>((done) => { settled = done; });
+/**
+ * When there is a session, or ought to be one: until then the page does nothing large, which would hold the
+ * connection up.
+ */
+export const calm = new Promise<void>((done) => {
+  settled = done;
+});
 
-/** Finds out who this page is and connects. Tries again by itself, except where a person has to do something first. */
+/**
+ * Finds out who this page is and connects. Tries again by itself, except where a person has to do something
+ * first.
+ */
 export async function start(begun?: Promise<Session>): Promise<void> {
   clearTimeout(retry);
   link.value = 'connecting';
   try {
     setTimeout(settled, 1000);
-    const connecting = begun ?? connect(location.origin, { token: () => token.peek() ?? '', signal: leaving });
+    const connecting =
+      begun ?? connect(location.origin, { token: () => token.peek() ?? '', signal: leaving });
     // At the same time, since most pages may do both.
     const entering = access.value ? null : enter();
     const [made] = await Promise.all([connecting, entering]).catch((error: unknown) => {
-      void connecting.then((unused) => unused.close(), () => {});
+      void connecting.then(
+        (unused) => unused.close(),
+        () => {},
+      );
       throw error;
     });
     attempts = 0;
@@ -49,12 +62,20 @@ export async function start(begun?: Promise<Session>): Promise<void> {
     if (isLent) offerToRemember();
   } catch (error) {
     link.value = 'closed';
-    const word = error instanceof Refusal && error.status === 401 ? error.word : isTokenTrouble(error) ? (error as { code: string }).code : null;
-    if (word === 'token-missing' && await usesTokenOfOtherTab()) return start();
+    const word =
+      error instanceof Refusal && error.status === 401
+        ? error.word
+        : isTokenTrouble(error)
+          ? (error as { code: string }).code
+          : null;
+    if (word === 'token-missing' && (await usesTokenOfOtherTab())) return start();
     if (word !== null) return ask(word, (error as Error).message);
     notice('session', () => words(error), { label: () => t('again'), run: () => void start() });
     const wait = error instanceof Refusal ? error.retryAfter : 0;
-    retry = setTimeout(() => void start(), Math.max(wait, Math.min(500 * 2 ** attempts++, 8000) * (0.75 + Math.random() / 2)));
+    retry = setTimeout(
+      () => void start(),
+      Math.max(wait, Math.min(500 * 2 ** attempts++, 8000) * (0.75 + Math.random() / 2)),
+    );
   }
 }
 
@@ -71,7 +92,14 @@ async function usesTokenOfOtherTab(): Promise<boolean> {
 /** A person who came by a link has had no occasion to choose. */
 function offerToRemember(): void {
   isLent = false;
-  if (isForgotten()) notice('remember', () => ({ what: t('remember'), todo: '' }), { label: () => t('sign-in.remember'), run: () => { remember(); settle('remember'); } });
+  if (isForgotten())
+    notice('remember', () => ({ what: t('remember'), todo: '' }), {
+      label: () => t('sign-in.remember'),
+      run: () => {
+        remember();
+        settle('remember');
+      },
+    });
 }
 
 /** Forgets the token on this device and ends the session. */
@@ -96,7 +124,8 @@ function ask(word: string, detail: string): void {
   access.value = null;
   signIn.value = new Refusal(401, word, detail, '', 0);
 }
-const isTokenTrouble = (error: unknown) => error instanceof Error && /^(token-|unauthori[sz]ed)/.test(String((error as { code?: unknown }).code));
+const isTokenTrouble = (error: unknown) =>
+  error instanceof Error && /^(token-|unauthori[sz]ed)/.test(String((error as { code?: unknown }).code));
 
 function follow(made: Session): void {
   settled();
@@ -114,12 +143,22 @@ function follow(made: Session): void {
     else next.set(detail.name, detail);
     endpoints.value = next;
   });
-  made.addEventListener('lease', ({ detail }) => { leases.value = new Map(leases.value).set(detail.endpoint, detail); });
-  made.addEventListener('deadman', ({ detail }) => { stops.value = new Map(stops.value).set(detail.endpoint, { ...detail, at: Date.now() }); });
-  made.addEventListener('reconnecting', ({ detail: { error } }) => notice('session', () => {
-    const { what } = words(error);
-    return { what: t('link.lost', { what }), todo: t('try.link-lost') };
-  }, { label: () => t('now'), run: () => made.reconnectNow() }));
+  made.addEventListener('lease', ({ detail }) => {
+    leases.value = new Map(leases.value).set(detail.endpoint, detail);
+  });
+  made.addEventListener('deadman', ({ detail }) => {
+    stops.value = new Map(stops.value).set(detail.endpoint, { ...detail, at: Date.now() });
+  });
+  made.addEventListener('reconnecting', ({ detail: { error } }) =>
+    notice(
+      'session',
+      () => {
+        const { what } = words(error);
+        return { what: t('link.lost', { what }), todo: t('try.link-lost') };
+      },
+      { label: () => t('now'), run: () => made.reconnectNow() },
+    ),
+  );
   made.addEventListener('reconnected', () => {
     settle('session');
     endpoints.value = new Map(made.known);
@@ -130,14 +169,26 @@ function follow(made: Session): void {
     if (session.peek() !== made) return;
     session.value = null;
     link.value = 'closed';
-    if (isTokenTrouble(error) || reason.startsWith('token-')) ask(reason.startsWith('token-') ? reason : (error as unknown as { code: string }).code, detail);
-    else if (reason !== 'disconnected') notice('left', () => (error ? words(error) : reasonWords(reason, detail)), { label: () => t('again'), run: () => void start() });
+    if (isTokenTrouble(error) || reason.startsWith('token-'))
+      ask(reason.startsWith('token-') ? reason : (error as unknown as { code: string }).code, detail);
+    else if (reason !== 'disconnected')
+      notice('left', () => (error ? words(error) : reasonWords(reason, detail)), {
+        label: () => t('again'),
+        run: () => void start(),
+      });
   });
   ping(made);
 }
 
 function ended(reason: string): void {
-  if (reason === 'disconnected') notice('left', () => reasonWords('disconnected'), { label: () => t('again'), run: () => { settle('left'); void start(); } });
+  if (reason === 'disconnected')
+    notice('left', () => reasonWords('disconnected'), {
+      label: () => t('again'),
+      run: () => {
+        settle('left');
+        void start();
+      },
+    });
 }
 
 async function ping(made: Session): Promise<void> {
@@ -146,7 +197,8 @@ async function ping(made: Session): Promise<void> {
   while (session.peek() === made) {
     if (made.state === 'connected') {
       const value = await made.ping().catch(() => null);
-      if (value !== null) roundTrips.value = [...roundTrips.peek().slice(-PINGS_KEPT), { at: Date.now(), value }];
+      if (value !== null)
+        roundTrips.value = [...roundTrips.peek().slice(-PINGS_KEPT), { at: Date.now(), value }];
     }
     await rest(PING_EVERY);
   }
@@ -163,4 +215,6 @@ export function acknowledge(endpoint: string): void {
 
 // Leaving closes the session at once, so that the gateway need not wait for a time-out to free the device.
 addEventListener('pagehide', () => void session.value?.close());
-addEventListener('pageshow', (event) => { if (event.persisted) location.reload(); });
+addEventListener('pageshow', (event) => {
+  if (event.persisted) location.reload();
+});

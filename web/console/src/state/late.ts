@@ -1,21 +1,25 @@
-// Parts of the page that come later: said when they do not come, and asked for again when there is a gateway again.
+// Parts of the page that come later: said when they do not come, and asked for again when there is a gateway
+// again.
 import { t } from '../i18n/index.ts';
-import { parts } from './early.ts';
+import { parts, type Later } from './early.ts';
 import { reasonWords } from './failures.ts';
 import { link } from './gateway.ts';
 import { notice, settle } from './notices.ts';
 
-interface Parts { screen: typeof import('../terminal/screen.ts'); later: typeof import('../views/later.tsx') }
-export type Later = keyof Parts;
+interface Parts {
+  screen: typeof import('../terminal/screen.ts');
+  later: typeof import('../views/later.tsx');
+}
 
 /** Those that are here or on their way. There is one of each: two would have two states. */
 const asked = new Map<Later, Promise<unknown>>();
 const failures = new Map<Later, number>();
 
 /**
- * Asks for a part, once for all callers. After a failure the part is asked for under another URL, because browsers up to
- * Chromium 148 remember a failed import for the life of the page and never ask for that URL again. What the part imports is asked
- * for under its own URL, as ever, and is here already: the build sees to that.
+ * Asks for a part, once for all callers. After a failure the part is asked for under another URL, because
+ * browsers up to Chromium 148 remember a failed import for the life of the page and never ask for that URL
+ * again. What the part imports is asked for under its own URL, as ever, and is here already: the build sees
+ * to that.
  */
 export function load<Name extends Later>(name: Name): Promise<Parts[Name]> {
   let part = asked.get(name) as Promise<Parts[Name]> | undefined;
@@ -33,7 +37,10 @@ export function load<Name extends Later>(name: Name): Promise<Parts[Name]> {
   return part;
 }
 
-/** Settles when the part is there. A page whose gateway was upgraded meanwhile has to be loaded anew: the notice offers that. */
+/**
+ * Settles when the part is there. A page whose gateway was upgraded meanwhile has to be loaded anew: the
+ * notice offers that.
+ */
 export async function late<Name extends Later>(name: Name): Promise<Parts[Name]> {
   for (;;) {
     try {
@@ -41,7 +48,10 @@ export async function late<Name extends Later>(name: Name): Promise<Parts[Name]>
       settle('part');
       return part;
     } catch {
-      notice('part', () => reasonWords('unreachable'), { label: () => t('reload'), run: () => location.reload() });
+      notice('part', () => reasonWords('unreachable'), {
+        label: () => t('reload'),
+        run: () => location.reload(),
+      });
       await comesBack();
     }
   }

@@ -10,7 +10,8 @@ export function remembered<T>(key: string, initial: T): Signal<T> {
   let value = initial;
   try {
     const text = stored(key);
-    if (text !== null) value = typeof initial === 'object' ? { ...initial, ...JSON.parse(text) } : JSON.parse(text);
+    if (text !== null)
+      value = typeof initial === 'object' ? { ...initial, ...JSON.parse(text) } : JSON.parse(text);
   } catch {
     // Written by another version of this page.
   }
@@ -23,13 +24,20 @@ export const theme = remembered<Theme>('theme', 'auto');
 const slim = matchMedia('(max-width: 50rem)');
 /** Whether there is room for one column only, as on a phone. */
 export const isNarrow = signal(slim.matches);
-slim.addEventListener('change', () => { isNarrow.value = slim.matches; });
-/** Where fingers point, what takes the focus raises a keyboard over half of the page. A person does that, not the page. */
+slim.addEventListener('change', () => {
+  isNarrow.value = slim.matches;
+});
+/**
+ * Where fingers point, what takes the focus raises a keyboard over half of the page. A person does that, not
+ * the page.
+ */
 export const raisesKeyboard = (): boolean => matchMedia('(pointer: coarse)').matches;
 const wish = remembered<Language | 'auto'>('language', 'auto');
 const system = matchMedia('(prefers-color-scheme: dark)');
 const systemIsDark = signal(system.matches);
-system.addEventListener('change', () => { systemIsDark.value = system.matches; });
+system.addEventListener('change', () => {
+  systemIsDark.value = system.matches;
+});
 
 export const dark = signal(false);
 effect(() => {
@@ -37,8 +45,12 @@ effect(() => {
   document.documentElement.dataset.theme = dark.value ? 'dark' : 'light';
 });
 effect(() => {
-  const preferred = navigator.languages.map((tag) => tag.split('-')[0]!).find((tag): tag is Language => tag in languages);
-  language.value = wish.value === 'auto' ? preferred ?? 'en' : wish.value;
+  const preferred = navigator.languages
+    .map((tag) => tag.split('-')[0]!)
+    .find((tag): tag is Language => tag in languages);
+  language.value = wish.value === 'auto' ? (preferred ?? 'en') : wish.value;
   document.documentElement.lang = language.value;
 });
-export const chooseLanguage = (chosen: Language): void => { wish.value = chosen; };
+export const chooseLanguage = (chosen: Language): void => {
+  wish.value = chosen;
+};

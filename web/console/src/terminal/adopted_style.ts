@@ -1,6 +1,6 @@
-// xterm.js writes <style> elements and style="" attributes, which a Content-Security-Policy without 'unsafe-inline'
-// forbids. The object model does the same and needs no permission: a sheet that is adopted, a declaration that is set.
-// build.mjs puts this in the place of each <style> element that xterm.js makes.
+// xterm.js writes <style> elements and style="" attributes, which a Content-Security-Policy without
+// 'unsafe-inline' forbids. The object model does the same and needs no permission: a sheet that is adopted, a
+// declaration that is set. build.mjs puts this in the place of each <style> element that xterm.js makes.
 
 /** Looks like a <style> to who sets its text, and takes its sheet along when it is removed. */
 export function adoptedStyle(): HTMLElement {

@@ -1,5 +1,5 @@
-// A dead-man switch in a terminal. The page sends heartbeats while the terminal is visible and a person has written from it; a
-// banner says before the first message what a pause will do.
+// A dead-man switch in a terminal. The page sends heartbeats while the terminal is visible and a person has
+// written from it; a banner says before the first message what a pause will do.
 import { useEffect } from 'preact/hooks';
 import { duration, t } from '../i18n/index.ts';
 import { allows } from '../state/access.ts';
@@ -12,12 +12,21 @@ export function DeadmanBar({ desk, shown }: { desk: Desk; shown: boolean }) {
   const timeout = deadman?.timeout_ms ?? 0;
   const lease = leases.value.get(desk.name);
   const mayWrite = !lease?.holder || lease.yours;
-  // Heartbeats arm nothing, and all the same none is sent before a person has written: only the writer has a sign of life to give.
-  const beats = desk.hasWritten.value && desk.state.value === 'open' && link.value === 'connected' && mayWrite && !isStopped(desk.name);
+  // Heartbeats arm nothing, and all the same none is sent before a person has written: only the writer has a
+  // sign of life to give.
+  const beats =
+    desk.hasWritten.value
+    && desk.state.value === 'open'
+    && link.value === 'connected'
+    && mayWrite
+    && !isStopped(desk.name);
   useEffect(() => {
     if (!timeout || !shown || !beats) return;
-    // From a timer of the page, which stops when the page hangs. A page that comes back into sight has no time to lose.
-    const beat = () => { if (!document.hidden) session.peek()?.heartbeat({ endpoint: desk.name }); };
+    // From a timer of the page, which stops when the page hangs. A page that comes back into sight has no
+    // time to lose.
+    const beat = () => {
+      if (!document.hidden) session.peek()?.heartbeat({ endpoint: desk.name });
+    };
     beat();
     const timer = setInterval(beat, timeout / 3);
     document.addEventListener('visibilitychange', beat);
@@ -34,7 +43,11 @@ export function DeadmanBar({ desk, shown }: { desk: Desk; shown: boolean }) {
   return (
     <div class="bar deadman-bar" role="status" data-armed={beats}>
       <span>{t(beats ? 'deadman.beating' : 'deadman.idle', { time: duration(timeout) })}</span>
-      {beats && <button type="button" class="small" onClick={disarm}>{t('deadman.disarm')}</button>}
+      {beats && (
+        <button type="button" class="small" onClick={disarm}>
+          {t('deadman.disarm')}
+        </button>
+      )}
     </div>
   );
 }

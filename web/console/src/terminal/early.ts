@@ -6,7 +6,9 @@ export function showEarly(place: HTMLElement, desk: Desk): () => void {
   const text = document.createElement('pre');
   text.className = 'early';
   place.append(text);
-  const show = () => { showPlain(text, desk.record.last(SHOWN)); };
+  const show = () => {
+    showPlain(text, desk.record.last(SHOWN));
+  };
   show();
   const detach = desk.attach({ take: show });
   return () => {

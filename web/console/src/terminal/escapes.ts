@@ -9,7 +9,10 @@ export function bytesOfEscaped(text: string): Uint8Array {
   const bytes: number[] = [];
   let from = 0;
   for (const match of text.matchAll(ESCAPE)) {
-    bytes.push(...encoder.encode(text.slice(from, match.index)), match[1] ? parseInt(match[1], 16) : LETTERS[match[2]!]!);
+    bytes.push(
+      ...encoder.encode(text.slice(from, match.index)),
+      match[1] ? parseInt(match[1], 16) : LETTERS[match[2]!]!,
+    );
     from = match.index + match[0].length;
   }
   return Uint8Array.from([...bytes, ...encoder.encode(text.slice(from))]);

@@ -7,6 +7,14 @@ import { late } from '../state/late.ts';
 
 export function LateTool({ name, desk }: { name: 'FilePanel' | 'MacroEditor'; desk: Desk }) {
   const [Tool, setTool] = useState<ComponentType<{ desk: Desk }> | null>(null);
-  useEffect(() => { void late('later').then((parts) => setTool(() => parts[name])); }, [name]);
-  return Tool ? <Tool desk={desk} /> : <p class="hint" role="status">{t('loading')}</p>;
+  useEffect(() => {
+    void late('later').then((parts) => setTool(() => parts[name]));
+  }, [name]);
+  return Tool ? (
+    <Tool desk={desk} />
+  ) : (
+    <p class="hint" role="status">
+      {t('loading')}
+    </p>
+  );
 }

@@ -7,12 +7,26 @@ import { ENDINGS, type Desk, type Ending } from '../state/desks.ts';
 import { raisesKeyboard } from '../state/settings.ts';
 import { linesOf, Pasted } from './pasted.tsx';
 
-export const endingOptions = (): (readonly [Ending, string])[] => [['none', t('ending.none')], ['lf', 'LF'], ['cr', 'CR'], ['crlf', 'CRLF']];
+export const endingOptions = (): (readonly [Ending, string])[] => [
+  ['none', t('ending.none')],
+  ['lf', 'LF'],
+  ['cr', 'CR'],
+  ['crlf', 'CRLF'],
+];
 
 const FRESH = 5000; // ms: the gateway tells about what it has dropped within a second or two
 
-export function LineInput({ desk, onSent, onDropped, disabled }:
-{ desk: Desk; onSent: (text: string) => void; onDropped: (text: string) => void; disabled: boolean }) {
+export function LineInput({
+  desk,
+  onSent,
+  onDropped,
+  disabled,
+}: {
+  desk: Desk;
+  onSent: (text: string) => void;
+  onDropped: (text: string) => void;
+  disabled: boolean;
+}) {
   const [text, setText] = useState('');
   const [pasted, setPasted] = useState<readonly string[] | null>(null);
   const line = useRef<HTMLInputElement>(null);
@@ -20,12 +34,15 @@ export function LineInput({ desk, onSent, onDropped, disabled }:
   useLayoutEffect(() => {
     const next = requestAnimationFrame(() => {
       const isFree = document.activeElement === null || document.activeElement === document.body;
-      if (isFree && line.current?.checkVisibility() && !raisesKeyboard()) line.current.focus({ preventScroll: true });
+      if (isFree && line.current?.checkVisibility() && !raisesKeyboard())
+        line.current.focus({ preventScroll: true });
     });
     return () => cancelAnimationFrame(next);
   }, [pasted]);
-  const place = useRef<{ at: number; draft: string }>({ at: 0, draft: '' }); // 0 is the line being written, 1 the last one sent
-  // A line that was on its way when the gateway would not have it any more: it comes back, and the screen says that it was not sent.
+  // 0 is the line being written, 1 the last one sent
+  const place = useRef<{ at: number; draft: string }>({ at: 0, draft: '' });
+  // A line that was on its way when the gateway would not have it any more: it comes back, and the screen
+  // says that it was not sent.
   const last = useRef<{ text: string; at: number } | null>(null);
   const drops = desk.dropped.value;
   useEffect(() => {
@@ -62,24 +79,55 @@ export function LineInput({ desk, onSent, onDropped, disabled }:
   // The element would make one line of several, with spaces between the commands.
   const paste = (event: TargetedClipboardEvent<HTMLInputElement>) => {
     const { value, selectionStart, selectionEnd } = event.currentTarget;
-    const whole = value.slice(0, selectionStart ?? value.length) + (event.clipboardData?.getData('text/plain') ?? '') + value.slice(selectionEnd ?? value.length);
+    const whole =
+      value.slice(0, selectionStart ?? value.length)
+      + (event.clipboardData?.getData('text/plain') ?? '')
+      + value.slice(selectionEnd ?? value.length);
     if (!/[\r\n]/.test(whole)) return;
     event.preventDefault();
     const lines = linesOf(whole);
     if (lines.length > 1) setPasted(lines);
-    setText(lines.length > 1 ? '' : lines[0] ?? '');
+    setText(lines.length > 1 ? '' : (lines[0] ?? ''));
   };
-  if (pasted) return <Pasted desk={desk} lines={pasted} onSent={onSent} onDone={() => setPasted(null)} disabled={disabled} />;
+  if (pasted)
+    return (
+      <Pasted desk={desk} lines={pasted} onSent={onSent} onDone={() => setPasted(null)} disabled={disabled} />
+    );
   return (
-    <form class="bar input" onSubmit={(event) => { event.preventDefault(); send(); }}>
+    <form
+      class="bar input"
+      onSubmit={(event) => {
+        event.preventDefault();
+        send();
+      }}
+    >
       <label class="field grow">
         <span>{t('input.text')}</span>
-        <input ref={line} class="mono line" value={text} maxLength={4000} autocomplete="off" autocapitalize="off" spellcheck={false} enterkeyhint="send"
-          onInput={(event) => setText(event.currentTarget.value)} onKeyDown={keys} onPaste={paste} />
+        <input
+          ref={line}
+          class="mono line"
+          value={text}
+          maxLength={4000}
+          autocomplete="off"
+          autocapitalize="off"
+          spellcheck={false}
+          enterkeyhint="send"
+          onInput={(event) => setText(event.currentTarget.value)}
+          onKeyDown={keys}
+          onPaste={paste}
+        />
       </label>
-      <Choice label={t('input.ending')} value={desk.habits.value.ending} options={endingOptions()}
-        onChange={(ending) => { desk.habits.value = { ...desk.habits.value, ending }; }} />
-      <button class="primary" disabled={disabled}>{t('input.send')}</button>
+      <Choice
+        label={t('input.ending')}
+        value={desk.habits.value.ending}
+        options={endingOptions()}
+        onChange={(ending) => {
+          desk.habits.value = { ...desk.habits.value, ending };
+        }}
+      />
+      <button type="submit" class="primary" disabled={disabled}>
+        {t('input.send')}
+      </button>
     </form>
   );
 }

@@ -4,9 +4,15 @@ import { Scroller } from '../parts/scroller.tsx';
 import { ENDINGS, type Desk } from '../state/desks.ts';
 import { bytesOfEscaped } from './escapes.ts';
 
-export interface Macro { label: string; text: string }
-
-export function Macros({ desk, onSent, disabled }: { desk: Desk; onSent: (text: string) => void; disabled: boolean }) {
+export function Macros({
+  desk,
+  onSent,
+  disabled,
+}: {
+  desk: Desk;
+  onSent: (text: string) => void;
+  disabled: boolean;
+}) {
   const list = desk.macros.value.list.filter(({ text }) => text);
   if (!list.length) return null;
   const send = (text: string) => {
@@ -14,7 +20,18 @@ export function Macros({ desk, onSent, disabled }: { desk: Desk; onSent: (text: 
   };
   return (
     <Scroller class="bar macros" role="group" label={t('macros.of', { name: desk.name })}>
-      {list.map(({ label, text }, at) => <button key={at} type="button" class="small" title={text} disabled={disabled} onClick={() => send(text)}>{label || text}</button>)}
+      {list.map(({ label, text }, at) => (
+        <button
+          key={at}
+          type="button"
+          class="small"
+          title={text}
+          disabled={disabled}
+          onClick={() => send(text)}
+        >
+          {label || text}
+        </button>
+      ))}
     </Scroller>
   );
 }

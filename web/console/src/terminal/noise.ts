@@ -3,7 +3,8 @@ import { signal } from '@preact/signals';
 
 const LEAST = 64; // bytes: a few stray ones at power-up are usual
 const WINDOW = 2048; // bytes of which about the last are judged
-const MANY = 0.4; // of random bytes 55 in 100 are unreadable; of text in an 8-bit encoding few are, of Shift JIS most
+// of random bytes 55 in 100 are unreadable; of text in an 8-bit encoding few are, of Shift JIS most
+const MANY = 0.4;
 const FEW = 0.2;
 
 export class Noise {

@@ -12,11 +12,13 @@ export function showPlain(place: HTMLElement, pieces: readonly Piece[]): void {
   const visible = new Visible();
   const text = new TextDecoder().decode(concat(pieces.map(({ bytes }) => visible.show(bytes))));
   // Every other part is muted.
-  place.replaceChildren(...text.split(MUTED_PIECE).map((part, at) => {
-    if (at % 2 === 0) return part.replace(SEQUENCES, '').replace(/\r\n?/g, '\n');
-    const muted = document.createElement('span');
-    muted.className = 'unreadable';
-    muted.textContent = part;
-    return muted;
-  }));
+  place.replaceChildren(
+    ...text.split(MUTED_PIECE).map((part, at) => {
+      if (at % 2 === 0) return part.replace(SEQUENCES, '').replace(/\r\n?/g, '\n');
+      const muted = document.createElement('span');
+      muted.className = 'unreadable';
+      muted.textContent = part;
+      return muted;
+    }),
+  );
 }

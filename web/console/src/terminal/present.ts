@@ -1,4 +1,5 @@
-// From a device's bytes to what a terminal is given: as text, with the time before each line, or as a hex dump.
+// From a device's bytes to what a terminal is given: as text, with the time before each line, or as a hex
+// dump.
 import { concat, Visible } from './visible.ts';
 
 export interface Look {
@@ -20,7 +21,10 @@ export class Presenter {
   #offset = 0;
   #visible = new Visible();
 
-  constructor(readonly look: Look, readonly columns = 16) {}
+  constructor(
+    readonly look: Look,
+    readonly columns = 16,
+  ) {}
 
   present(bytes: Uint8Array, at: number): Uint8Array | string {
     if (this.look.mode === 'hex') return this.#hex(bytes, at);
@@ -28,17 +32,29 @@ export class Presenter {
   }
 
   /** Bytes that were seen as text, and those of them that no terminal can show. */
-  get seen(): number { return this.#visible.seen; }
-  get unreadable(): number { return this.#visible.unreadable; }
+  get seen(): number {
+    return this.#visible.seen;
+  }
+  get unreadable(): number {
+    return this.#visible.unreadable;
+  }
 
   /** Whether the beginning of a character waits for its end, and what is shown if that does not come. */
-  get holds(): boolean { return this.#visible.holds; }
-  flush(): Uint8Array { return this.#visible.flush(); }
+  get holds(): boolean {
+    return this.#visible.holds;
+  }
+  flush(): Uint8Array {
+    return this.#visible.flush();
+  }
 
   /** The page itself writes in between, and sets the terminal back to its own colour. */
-  interrupt(): void { this.#visible.interrupt(); }
+  interrupt(): void {
+    this.#visible.interrupt();
+  }
 
-  /** `bytes` are left out, and `note` says so: on a line of its own, after whatever sequence they have cut. */
+  /**
+   * `bytes` are left out, and `note` says so: on a line of its own, after whatever sequence they have cut.
+   */
   skip(bytes: number, note: string): string {
     this.#atStart = true;
     this.#offset += this.#row.length + bytes;
@@ -51,7 +67,7 @@ export class Presenter {
   #stamped(bytes: Uint8Array, at: number): Uint8Array {
     const parts: Uint8Array[] = [];
     const stamp = encoder.encode(`${GREY}${clock(at)} ${PLAIN}`);
-    for (let from = 0; from < bytes.length;) {
+    for (let from = 0; from < bytes.length; ) {
       const end = bytes.indexOf(LF, from) + 1 || bytes.length;
       if (this.#atStart) {
         parts.push(stamp);
@@ -94,7 +110,10 @@ export class Presenter {
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
-/** `09:05:07.123`, in the time of this place. Kept for the millisecond it is for: a fast device has many lines in one. */
+/**
+ * `09:05:07.123`, in the time of this place. Kept for the millisecond it is for: a fast device has many lines
+ * in one.
+ */
 function clock(at: number): string {
   if (at !== clocked) {
     const date = new Date(at);

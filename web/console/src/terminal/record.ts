@@ -20,7 +20,8 @@ export class Record {
     this.#pieces.push({ at, bytes });
     this.#kept += bytes.length;
     this.total += bytes.length;
-    while (this.#kept > this.limit && this.#first < this.#pieces.length - 1) this.#kept -= this.#pieces[this.#first++]!.bytes.length;
+    while (this.#kept > this.limit && this.#first < this.#pieces.length - 1)
+      this.#kept -= this.#pieces[this.#first++]!.bytes.length;
     if (this.#first > 4096) {
       this.#pieces.splice(0, this.#first);
       this.#first = 0;
@@ -31,7 +32,10 @@ export class Record {
     [this.#pieces, this.#first, this.#kept] = [[], 0, 0];
   }
 
-  /** The last pieces, of `bytes` in all or a little more, oldest first. Where more came before, they begin with a whole character. */
+  /**
+   * The last pieces, of `bytes` in all or a little more, oldest first. Where more came before, they begin
+   * with a whole character.
+   */
   last(bytes: number): Piece[] {
     let from = this.#pieces.length;
     let sum = 0;
@@ -47,6 +51,9 @@ export class Record {
 
   /** All that is kept, as a file. */
   blob(): Blob {
-    return new Blob(this.#pieces.slice(this.#first).map(({ bytes }) => bytes as Uint8Array<ArrayBuffer>), { type: 'application/octet-stream' });
+    return new Blob(
+      this.#pieces.slice(this.#first).map(({ bytes }) => bytes as Uint8Array<ArrayBuffer>),
+      { type: 'application/octet-stream' },
+    );
   }
 }

@@ -1,5 +1,6 @@
-// One xterm.js screen and what flows into it, in pieces small enough that the page answers between two of them. A device
-// is never held up by a screen, and what is too fast to be drawn is left out, in sight: the record has it.
+// One xterm.js screen and what flows into it, in pieces small enough that the page answers between two of
+// them. A device is never held up by a screen, and what is too fast to be drawn is left out, in sight: the
+// record has it.
 import { FitAddon } from '@xterm/addon-fit';
 import { SearchAddon } from '@xterm/addon-search';
 import { Terminal, type IDisposable, type ITheme } from '@xterm/xterm';
@@ -8,15 +9,21 @@ import { Noise } from './noise.ts';
 import { Presenter, type Look } from './present.ts';
 import type { Piece } from './record.ts';
 
-const PIECE = 8 << 10; // bytes parsed at one go: a few milliseconds on a slow phone. As hex, or as noise, it is five times as many
+// bytes parsed at one go: a few milliseconds on a slow phone. As hex, or as noise, it is five times as many
+const PIECE = 8 << 10;
 const BATCH = 96 << 10; // bytes for one drawing, `APART` from the next: about 3 MB/s, which nobody reads
 const WAITING = 1 << 20; // bytes of the device that wait to be drawn
 const APART = 30; // ms; what comes after a silence is drawn in the next frame
-const AGAIN = 256 << 10; // bytes shown when the look changes or more waits than may: more than the scrollback of most
+// bytes shown when the look changes or more waits than may: more than the scrollback of most
+const AGAIN = 256 << 10;
 
-const PATIENCE = 500; // ms in which the rest of a character comes, if it comes: a slow line takes 33 for a byte
+// ms in which the rest of a character comes, if it comes: a slow line takes 33 for a byte
+const PATIENCE = 500;
 
-export interface Found { index: number; count: number }
+export interface Found {
+  index: number;
+  count: number;
+}
 
 export class Screen {
   readonly terminal: Terminal;
@@ -28,7 +35,10 @@ export class Screen {
   readonly noise = new Noise();
   #fit = new FitAddon();
   #search = new SearchAddon();
-  /** What waits to be drawn, the page's own texts among it, and what is to be called when the terminal has taken all before it. */
+  /**
+   * What waits to be drawn, the page's own texts among it, and what is to be called when the terminal has
+   * taken all before it.
+   */
   #queue: (Piece | string | (() => void))[] = [];
   #queued = 0; // bytes of the pieces in it
   #gap = 0; // bytes left out before what is in it
@@ -42,7 +52,13 @@ export class Screen {
   #observer: ResizeObserver | null = null;
 
   /** `past` gives the last pieces of what came, see `Record.last`. */
-  constructor(look: Look, theme: ITheme, scrollback: number, label: string, readonly past: (bytes: number) => Piece[]) {
+  constructor(
+    look: Look,
+    theme: ITheme,
+    scrollback: number,
+    label: string,
+    readonly past: (bytes: number) => Piece[],
+  ) {
     this.#presenter = new Presenter(look);
     document.addEventListener('visibilitychange', this.#seen);
     this.terminal = new Terminal({
@@ -107,16 +123,23 @@ export class Screen {
     const times = ++this.#shows;
     this.repeats = true;
     for (const piece of this.past(AGAIN)) this.#push(piece);
-    this.#queue.push(() => { if (this.#shows === times) this.repeats = false; });
+    this.#queue.push(() => {
+      if (this.#shows === times) this.repeats = false;
+    });
     this.#schedule();
   }
 
   find(text: string, backwards: boolean, colours: { match: string; active: string }): void {
     const decorations = {
-      matchBackground: colours.match, matchOverviewRuler: colours.match,
-      activeMatchBackground: colours.active, activeMatchColorOverviewRuler: colours.active,
+      matchBackground: colours.match,
+      matchOverviewRuler: colours.match,
+      activeMatchBackground: colours.active,
+      activeMatchColorOverviewRuler: colours.active,
     };
-    if (!text) return this.#search.clearDecorations();
+    if (!text) {
+      this.#search.clearDecorations();
+      return;
+    }
     const options = { decorations };
     if (backwards) this.#search.findPrevious(text, options);
     else this.#search.findNext(text, options);
@@ -128,7 +151,9 @@ export class Screen {
   }
 
   onFound(listener: (found: Found) => void): IDisposable {
-    return this.#search.onDidChangeResults(({ resultIndex, resultCount }) => listener({ index: resultIndex, count: resultCount }));
+    return this.#search.onDidChangeResults(({ resultIndex, resultCount }) =>
+      listener({ index: resultIndex, count: resultCount }),
+    );
   }
 
   /** What waits for somebody to look is bounded. */
@@ -150,7 +175,8 @@ export class Screen {
   #push(piece: Piece): void {
     const { length } = piece.bytes;
     const part = this.#presenter.look.mode === 'hex' || this.noise.isNoisy.peek() ? PIECE >> 2 : PIECE;
-    for (let from = 0; from < length; from += part) this.#queue.push({ at: piece.at, bytes: piece.bytes.subarray(from, from + part) });
+    for (let from = 0; from < length; from += part)
+      this.#queue.push({ at: piece.at, bytes: piece.bytes.subarray(from, from + part) });
     this.#queued += length;
   }
 
@@ -168,7 +194,10 @@ export class Screen {
   /** What comes next, as the terminal takes it, or what is to be called then. */
   #next(): Uint8Array | string | (() => void) {
     if (this.#gap) {
-      const text = this.#presenter.skip(this.#gap, t('desk.skipped', { size: bytes(this.#gap), save: t('save') }));
+      const text = this.#presenter.skip(
+        this.#gap,
+        t('desk.skipped', { size: bytes(this.#gap), save: t('save') }),
+      );
       this.#gap = 0;
       return text;
     }
@@ -182,11 +211,15 @@ export class Screen {
   #judged<T>(present: () => T): T {
     const { seen, unreadable } = this.#presenter;
     const shown = present();
-    if (this.#presenter.seen > seen) this.noise.add(this.#presenter.seen - seen, this.#presenter.unreadable - unreadable);
+    if (this.#presenter.seen > seen)
+      this.noise.add(this.#presenter.seen - seen, this.#presenter.unreadable - unreadable);
     return shown;
   }
 
-  /** Nothing is drawn for nobody. A frame that is not drawn all the same (a covered window) must not stop the stream for ever. */
+  /**
+   * Nothing is drawn for nobody. A frame that is not drawn all the same (a covered window) must not stop the
+   * stream for ever.
+   */
   #schedule(): void {
     if (this.#writing || !this.#queue.length || document.hidden) return;
     this.#writing = true;
@@ -211,7 +244,15 @@ export class Screen {
       const [data, then] = typeof next === 'function' ? ['', next] : [next, undefined];
       written += data.length;
       const isLast = !this.#queue.length || written >= BATCH;
-      this.terminal.write(data, isLast ? () => { then?.(); this.#drawn(); } : then);
+      this.terminal.write(
+        data,
+        isLast
+          ? () => {
+              then?.();
+              this.#drawn();
+            }
+          : then,
+      );
       if (isLast) return;
     }
     this.#writing = false; // another look was chosen, and nothing came yet
@@ -222,6 +263,9 @@ export class Screen {
     this.#schedule();
     clearTimeout(this.#flush);
     const presenter = this.#presenter;
-    if (presenter.holds) this.#flush = setTimeout(() => { if (presenter === this.#presenter && !this.#queue.length) this.terminal.write(presenter.flush()); }, PATIENCE);
+    if (presenter.holds)
+      this.#flush = setTimeout(() => {
+        if (presenter === this.#presenter && !this.#queue.length) this.terminal.write(presenter.flush());
+      }, PATIENCE);
   };
 }

@@ -18,7 +18,8 @@ export function SearchBar({ screen, onClose }: { screen: Screen; onClose: () => 
       screen.endFind();
     };
   }, [screen]);
-  const find = (backwards: boolean, what = text) => screen.find(what, backwards, foundColours[dark.value ? 'dark' : 'light']);
+  const find = (backwards: boolean, what = text) =>
+    screen.find(what, backwards, foundColours[dark.value ? 'dark' : 'light']);
   const keys = (event: KeyboardEvent) => {
     if (event.key === 'Escape') onClose();
     else if (event.key === 'Enter') find(event.shiftKey);
@@ -27,12 +28,34 @@ export function SearchBar({ screen, onClose }: { screen: Screen; onClose: () => 
   };
   return (
     <search class="bar search">
-      <input ref={input} type="search" aria-label={t('search.text')} placeholder={t('search.text')} value={text} spellcheck={false}
-        onInput={(event) => { setText(event.currentTarget.value); find(false, event.currentTarget.value); }} onKeyDown={keys} />
-      <span class="hint found" role="status">{text && (found.count ? t('search.found', { index: found.index + 1, count: found.count }) : t('search.none'))}</span>
-      <button type="button" class="small" aria-label={t('search.previous')} onClick={() => find(true)}>↑</button>
-      <button type="button" class="small" aria-label={t('search.next')} onClick={() => find(false)}>↓</button>
-      <button type="button" class="small quiet" aria-label={t('search.close')} onClick={onClose}>✕</button>
+      <input
+        ref={input}
+        type="search"
+        aria-label={t('search.text')}
+        placeholder={t('search.text')}
+        value={text}
+        spellcheck={false}
+        onInput={(event) => {
+          setText(event.currentTarget.value);
+          find(false, event.currentTarget.value);
+        }}
+        onKeyDown={keys}
+      />
+      <span class="hint found" role="status">
+        {text
+          && (found.count
+            ? t('search.found', { index: found.index + 1, count: found.count })
+            : t('search.none'))}
+      </span>
+      <button type="button" class="small" aria-label={t('search.previous')} onClick={() => find(true)}>
+        ↑
+      </button>
+      <button type="button" class="small" aria-label={t('search.next')} onClick={() => find(false)}>
+        ↓
+      </button>
+      <button type="button" class="small quiet" aria-label={t('search.close')} onClick={onClose}>
+        ✕
+      </button>
     </search>
   );
 }

@@ -8,8 +8,13 @@ export function StopBar({ endpoint }: { endpoint: string }) {
   const mine = stop.session === session.value?.id;
   return (
     <div class="stop-bar" role="alert">
-      <p><b>{t(mine ? 'stop.mine' : 'stop.other', { name: endpoint, time: time(stop.at) })}</b> {t(mine ? 'stop.mine-try' : 'stop.other-try')}</p>
-      <button type="button" class="primary" onClick={() => acknowledge(endpoint)}>{t(mine ? 'stop.acknowledge' : 'dismiss')}</button>
+      <p>
+        <b>{t(mine ? 'stop.mine' : 'stop.other', { name: endpoint, time: time(stop.at) })}</b>{' '}
+        {t(mine ? 'stop.mine-try' : 'stop.other-try')}
+      </p>
+      <button type="button" class="primary" onClick={() => acknowledge(endpoint)}>
+        {t(mine ? 'stop.acknowledge' : 'dismiss')}
+      </button>
     </div>
   );
 }

@@ -1,10 +1,13 @@
-// Bytes that a terminal would swallow, made visible: what is no UTF-8 and control bytes without effect are written as `\xE9`, in a
-// muted colour. A wrong baud rate then looks wrong. Escape sequences of the device pass unchanged.
+// Bytes that a terminal would swallow, made visible: what is no UTF-8 and control bytes without effect are
+// written as `\xE9`, in a muted colour. A wrong baud rate then looks wrong. Escape sequences of the device
+// pass unchanged.
 //
-// C1 controls (U+0080 to U+009F) count as unreadable, too. xterm.js would obey them, so that the noise `C2 90` hid all that follows
-// (a device control string without an end). Devices that speak UTF-8 use the seven-bit forms, which begin with ESC.
+// C1 controls (U+0080 to U+009F) count as unreadable, too. xterm.js would obey them, so that the noise `C2
+// 90` hid all that follows (a device control string without an end). Devices that speak UTF-8 use the
+// seven-bit forms, which begin with ESC.
 //
-// BEL, SO and SI pass without a trace: shells and curses programs write them on purpose, and count on it that the cursor stays.
+// BEL, SO and SI pass without a trace: shells and curses programs write them on purpose, and count on it that
+// the cursor stays.
 
 const MUTED = '\x1b[90m'; // the palettes keep it readable on both grounds
 const CAN = 0x18; // ends whatever sequence the terminal is in
@@ -13,10 +16,21 @@ const PARAMETERS = 64; // bytes of a control sequence that are remembered; longe
 export const MUTED_PIECE = /\x1b\[90m((?:\\x[0-9A-F]{2})+)\x1b\[[\d;:]*m/;
 
 const [ESC, DEL] = [0x1b, 0x7f];
-const enum State { Ground, Escape, Control, Text }
+// biome-ignore lint/suspicious/noConstEnum: esbuild puts the numbers in, so that the hot path looks nothing up
+const enum State {
+  Ground,
+  Escape,
+  Control,
+  Text,
+}
 /** Where a scan of plain text stops: control bytes without effect, ESC, and everything above ASCII. */
-const STOPS = Uint8Array.from({ length: 256 }, (_, byte) => Number(byte >= DEL || byte < 7 || (byte > 0x0f && byte < 0x20)));
-const HEX = Array.from({ length: 256 }, (_, byte) => `\\x${byte.toString(16).toUpperCase().padStart(2, '0')}`);
+const STOPS = Uint8Array.from({ length: 256 }, (_, byte) =>
+  Number(byte >= DEL || byte < 7 || (byte > 0x0f && byte < 0x20)),
+);
+const HEX = Array.from(
+  { length: 256 },
+  (_, byte) => `\\x${byte.toString(16).toUpperCase().padStart(2, '0')}`,
+);
 const encoder = new TextEncoder();
 
 export class Visible {
@@ -30,7 +44,9 @@ export class Visible {
   #saved = '39';
 
   /** Whether the end of a character is waited for. */
-  get holds(): boolean { return this.#held.length > 0; }
+  get holds(): boolean {
+    return this.#held.length > 0;
+  }
 
   /** The same array if there is nothing to be made visible. Where the stream is cut makes no difference. */
   show(bytes: Uint8Array): Uint8Array {
@@ -55,7 +71,9 @@ export class Visible {
   }
 
   /** The page itself has written in between, and the terminal is back at its own colour. */
-  interrupt(): void { this.#colour = '39'; }
+  interrupt(): void {
+    this.#colour = '39';
+  }
 
   #scan(bytes: Uint8Array): Uint8Array {
     const parts: Uint8Array[] = [];
@@ -67,7 +85,8 @@ export class Visible {
       if (at === length) break;
       const byte = bytes[at]!;
       let size = byte < 0x80 ? 1 : characterAt(bytes, at);
-      // Within a control sequence a character above ASCII is noise, which the terminal would swallow together with the sequence.
+      // Within a control sequence a character above ASCII is noise, which the terminal would swallow together
+      // with the sequence.
       if (size > 1 && (this.#state === State.Escape || this.#state === State.Control)) size = -size;
       if (size === 0) {
         this.#held = bytes.slice(at);
@@ -81,7 +100,12 @@ export class Visible {
       // Bytes of the same kind become one muted piece.
       let end = at + Math.abs(size);
       while (end < length) {
-        const more = bytes[end]! < 0x80 ? (STOPS[bytes[end]!] && bytes[end] !== ESC && this.#state === State.Ground ? -1 : 1) : characterAt(bytes, end);
+        const more =
+          bytes[end]! < 0x80
+            ? STOPS[bytes[end]!] && bytes[end] !== ESC && this.#state === State.Ground
+              ? -1
+              : 1
+            : characterAt(bytes, end);
         if (more >= 0) break;
         end -= more;
       }
@@ -92,12 +116,17 @@ export class Visible {
     return parts.length ? concat([...parts, rest]) : rest;
   }
 
-  /** Follows the escape sequences of ECMA-48, as far as this needs to know where they end and which colour is set. */
+  /**
+   * Follows the escape sequences of ECMA-48, as far as this needs to know where they end and which colour is
+   * set.
+   */
   #step(byte: number): void {
     if (byte === ESC) this.#state = State.Escape;
     else if (byte === CAN || byte === 0x1a) this.#state = State.Ground;
-    else if (this.#state === State.Text) { if (byte === 7) this.#state = State.Ground; }
-    else if (byte < 0x20 || byte === DEL) return; // obeyed or ignored within the sequence
+    else if (this.#state === State.Text) {
+      if (byte === 7) this.#state = State.Ground;
+    } else if (byte < 0x20 || byte === DEL)
+      return; // obeyed or ignored within the sequence
     else if (this.#state === State.Escape) this.#escape(byte);
     else if (this.#state === State.Control) this.#control(byte);
   }
@@ -118,7 +147,8 @@ export class Visible {
       return;
     }
     this.#state = State.Ground;
-    const parameters = byte === 0x6d && this.#parameters.length <= PARAMETERS ? String.fromCharCode(...this.#parameters) : '-';
+    const parameters =
+      byte === 0x6d && this.#parameters.length <= PARAMETERS ? String.fromCharCode(...this.#parameters) : '-';
     if (/^[\d;:]*$/.test(parameters)) this.#colour = foreground(parameters, this.#colour);
   }
 
@@ -134,8 +164,8 @@ export class Visible {
 }
 
 /**
- * The length of the character that begins there (Unicode 16, table 3-7); 0 if its end has not come yet. What cannot be shown has a
- * negative length: one byte that is no UTF-8, or the two of a C1 control.
+ * The length of the character that begins there (Unicode 16, table 3-7); 0 if its end has not come yet. What
+ * cannot be shown has a negative length: one byte that is no UTF-8, or the two of a C1 control.
  */
 function characterAt(bytes: Uint8Array, at: number): number {
   const lead = bytes[at]!;

@@ -8,8 +8,17 @@ import { begin, EndpointForm } from './endpoint_form.tsx';
 import type { Settings } from './endpoint_fields.ts';
 
 interface Port {
-  device: string; path: string; driver: string | null; vendor: string | null; product: string | null; serial_number: string | null;
-  holders: { pid: number; name: string }[]; warnings: string[]; suggested_name: string; config: string; endpoint: string | null;
+  device: string;
+  path: string;
+  driver: string | null;
+  vendor: string | null;
+  product: string | null;
+  serial_number: string | null;
+  holders: { pid: number; name: string }[];
+  warnings: string[];
+  suggested_name: string;
+  config: string;
+  endpoint: string | null;
 }
 
 export function AddEndpoint({ onDone }: { onDone: (name: string | null) => void }) {
@@ -40,23 +49,51 @@ export function AddEndpoint({ onDone }: { onDone: (name: string | null) => void 
           <legend>{t('add.ports')}</legend>
           {ports?.map((port) => (
             <label key={port.device} class="port">
-              <input type="radio" name="port" disabled={port.endpoint !== null} checked={chosen === port} onChange={() => choose(port)} />
+              <input
+                type="radio"
+                name="port"
+                disabled={port.endpoint !== null}
+                checked={chosen === port}
+                onChange={() => choose(port)}
+              />
               <span>
-                <b>{port.product ?? port.device}</b> <span class="kind">{[port.vendor, port.product && port.device, port.driver].filter(Boolean).join(' · ')}</span>
+                <b>{port.product ?? port.device}</b>{' '}
+                <span class="kind">
+                  {[port.vendor, port.product && port.device, port.driver].filter(Boolean).join(' · ')}
+                </span>
                 {port.endpoint && <span class="state"> {t('add.taken', { name: port.endpoint })}</span>}
-                {port.holders.map((holder) => <span key={holder.pid} class="state"> {t('add.held', { name: holder.name, pid: String(holder.pid) })}</span>)}
-                {port.warnings.map((warning) => <span key={warning} lang="en" class="state warning"> {warning}</span>)}
+                {port.holders.map((holder) => (
+                  <span key={holder.pid} class="state">
+                    {' '}
+                    {t('add.held', { name: holder.name, pid: String(holder.pid) })}
+                  </span>
+                ))}
+                {port.warnings.map((warning) => (
+                  <span key={warning} lang="en" class="state warning">
+                    {' '}
+                    {warning}
+                  </span>
+                ))}
               </span>
             </label>
           ))}
           {ports?.length === 0 && <p class="hint">{t('add.no-ports')}</p>}
           <div class="row">
-            <button type="button" class="small" onClick={look}>{t('add.again')}</button>
+            <button type="button" class="small" onClick={look}>
+              {t('add.again')}
+            </button>
           </div>
           <Trouble words={task.trouble === null ? null : words(task.trouble)} />
         </fieldset>
       )}
-      <EndpointForm name={name} settings={settings} onName={setName} onSettings={setSettings} isNew onDone={onDone} />
+      <EndpointForm
+        name={name}
+        settings={settings}
+        onName={setName}
+        onSettings={setSettings}
+        isNew
+        onDone={onDone}
+      />
     </section>
   );
 }

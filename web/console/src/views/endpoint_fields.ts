@@ -1,11 +1,13 @@
-// The keys of an endpoint that a person may set in the page, in the words of the configuration (docs/config.md). Keys that are
-// not here stay as the file has them.
+// The keys of an endpoint that a person may set in the page, in the words of the configuration
+// (docs/config.md). Keys that are not here stay as the file has them.
 import { t, type Key } from '../i18n/index.ts';
 
 export type Kind = 'serial' | 'tcp' | 'unix' | 'udp' | 'demo' | 'echo' | 'sink' | 'source';
 export const KINDS: readonly Kind[] = ['serial', 'tcp', 'unix', 'udp', 'demo', 'echo', 'sink', 'source'];
 export type Value = string | number | boolean | Settings | unknown[];
-export interface Settings { [key: string]: Value }
+export interface Settings {
+  [key: string]: Value;
+}
 
 export interface Field {
   key: string;
@@ -21,57 +23,117 @@ export interface Field {
 const same = (...values: (string | number)[]) => values.map((value) => [value, String(value)] as const);
 export const BAUDS = ['9600', '19200', '38400', '57600', '115200', '230400', '460800', '921600'];
 
-const address = (placeholder: string): Field => ({ key: 'remote', label: 'endpoint.remote', isRequired: true, placeholder });
-const listen = (placeholder: string): Field => ({ key: 'listen', label: 'endpoint.listen', isRequired: true, placeholder });
+const address = (placeholder: string): Field => ({
+  key: 'remote',
+  label: 'endpoint.remote',
+  isRequired: true,
+  placeholder,
+});
+const listen = (placeholder: string): Field => ({
+  key: 'listen',
+  label: 'endpoint.listen',
+  isRequired: true,
+  placeholder,
+});
 
 /** How a program and the gateway meet, which decides the keys of `tcp` and `unix`. */
 export type Meeting = 'connect' | 'channel' | 'listen';
-export const meetingOf = (settings: Settings): Meeting => ('listen' in settings ? 'listen' : settings.connection === 'channel' ? 'channel' : 'connect');
+export const meetingOf = (settings: Settings): Meeting =>
+  'listen' in settings ? 'listen' : settings.connection === 'channel' ? 'channel' : 'connect';
 
 export function meet(settings: Settings, meeting: Meeting): Settings {
   const { remote, listen, connection: _, ...rest } = settings;
   const place = remote ?? listen ?? '';
   if (meeting === 'listen') return { ...rest, listen: place };
-  return meeting === 'channel' ? { ...rest, remote: place, connection: 'channel' } : { ...rest, remote: place };
+  return meeting === 'channel'
+    ? { ...rest, remote: place, connection: 'channel' }
+    : { ...rest, remote: place };
 }
 
 export function mainFields(kind: Kind, settings: Settings): Field[] {
   const meets = kind === 'tcp' ? '127.0.0.1:4000' : '/run/program.sock';
   switch (kind) {
-    case 'serial': return [
-      { key: 'path', label: 'add.path', isRequired: true, placeholder: '/dev/ttyUSB0' },
-      { key: 'baud', label: 'line.baud', isNumber: true, isRequired: true, suggestions: BAUDS },
-      { key: 'data_bits', label: 'endpoint.data-bits', options: same(8, 7, 6, 5) },
-      { key: 'parity', label: 'endpoint.parity', options: same('none', 'even', 'odd', 'mark', 'space') },
-      { key: 'stop_bits', label: 'endpoint.stop-bits', options: same(1, 2) },
-      { key: 'flow', label: 'line.flow', options: [['none', t('line.flow-none')], ['rts-cts', 'RTS/CTS'], ['xon-xoff', 'XON/XOFF']] },
-    ];
-    case 'tcp': case 'unix': return [meetingOf(settings) === 'listen' ? listen(meets) : address(meets)];
-    case 'udp': return [
-      { key: 'remote', label: 'endpoint.remote', placeholder: '127.0.0.1:14550' },
-      { key: 'bind', label: 'endpoint.bind', placeholder: '0.0.0.0:14550' },
-    ];
-    default: return [];
+    case 'serial':
+      return [
+        { key: 'path', label: 'add.path', isRequired: true, placeholder: '/dev/ttyUSB0' },
+        { key: 'baud', label: 'line.baud', isNumber: true, isRequired: true, suggestions: BAUDS },
+        { key: 'data_bits', label: 'endpoint.data-bits', options: same(8, 7, 6, 5) },
+        { key: 'parity', label: 'endpoint.parity', options: same('none', 'even', 'odd', 'mark', 'space') },
+        { key: 'stop_bits', label: 'endpoint.stop-bits', options: same(1, 2) },
+        {
+          key: 'flow',
+          label: 'line.flow',
+          options: [
+            ['none', t('line.flow-none')],
+            ['rts-cts', 'RTS/CTS'],
+            ['xon-xoff', 'XON/XOFF'],
+          ],
+        },
+      ];
+    case 'tcp':
+    case 'unix':
+      return [meetingOf(settings) === 'listen' ? listen(meets) : address(meets)];
+    case 'udp':
+      return [
+        { key: 'remote', label: 'endpoint.remote', placeholder: '127.0.0.1:14550' },
+        { key: 'bind', label: 'endpoint.bind', placeholder: '0.0.0.0:14550' },
+      ];
+    default:
+      return [];
   }
 }
 
 /** Those that few need. */
 export function moreFields(kind: Kind, settings: Settings): Field[] {
   const isStream = kind === 'serial' || kind === 'tcp' || kind === 'unix';
-  const framing: Field[] = isStream ? [
-    { key: 'framing', label: 'endpoint.framing', options: same('raw', 'line', 'idle-gap', 'slip', 'cobs', 'length') },
-    ...(['line', 'idle-gap', 'length'].includes(String(settings.framing)) ? [{ key: 'gap_ms', label: 'endpoint.gap', isNumber: true } as const] : []),
-    ...(settings.framing === 'length' ? [
-      { key: 'length_bytes', label: 'endpoint.length-bytes', options: same(2, 1, 4) } as const,
-      { key: 'length_order', label: 'endpoint.length-order', options: same('big', 'little') } as const,
-    ] : []),
-  ] : [];
-  const writers: Field[] = (isStream && meetingOf(settings) !== 'channel') || kind === 'udp'
-    ? [{ key: 'writers', label: 'endpoint.writers', options: [['all', t('endpoint.writers-all')], ['one', t('endpoint.writers-one')]] }] : [];
-  return [...framing, ...writers, { key: 'messages', label: 'endpoint.messages', options: kind === 'demo' ? same('text', 'binary') : same('binary', 'text') }];
+  const framing: Field[] = isStream
+    ? [
+        {
+          key: 'framing',
+          label: 'endpoint.framing',
+          options: same('raw', 'line', 'idle-gap', 'slip', 'cobs', 'length'),
+        },
+        ...(['line', 'idle-gap', 'length'].includes(String(settings.framing))
+          ? [{ key: 'gap_ms', label: 'endpoint.gap', isNumber: true } as const]
+          : []),
+        ...(settings.framing === 'length'
+          ? [
+              { key: 'length_bytes', label: 'endpoint.length-bytes', options: same(2, 1, 4) } as const,
+              {
+                key: 'length_order',
+                label: 'endpoint.length-order',
+                options: same('big', 'little'),
+              } as const,
+            ]
+          : []),
+      ]
+    : [];
+  const writers: Field[] =
+    (isStream && meetingOf(settings) !== 'channel') || kind === 'udp'
+      ? [
+          {
+            key: 'writers',
+            label: 'endpoint.writers',
+            options: [
+              ['all', t('endpoint.writers-all')],
+              ['one', t('endpoint.writers-one')],
+            ],
+          },
+        ]
+      : [];
+  return [
+    ...framing,
+    ...writers,
+    {
+      key: 'messages',
+      label: 'endpoint.messages',
+      options: kind === 'demo' ? same('text', 'binary') : same('binary', 'text'),
+    },
+  ];
 }
 
-export const hasDeadman = (kind: Kind): boolean => kind === 'serial' || kind === 'tcp' || kind === 'unix' || kind === 'udp';
+export const hasDeadman = (kind: Kind): boolean =>
+  kind === 'serial' || kind === 'tcp' || kind === 'unix' || kind === 'udp';
 
 /** Leaves out what is as it would be anyway. */
 export function set(settings: Settings, { key, options, isNumber }: Field, text: string): Settings {
@@ -86,7 +148,10 @@ export function toml(name: string, settings: Settings): string {
   const value = (of: Value): string => {
     if (Array.isArray(of)) return `[${of.map((one) => value(one as Value)).join(', ')}]`;
     if (typeof of !== 'object') return JSON.stringify(of);
-    return `{ ${Object.entries(of).map(([key, inner]) => `${key} = ${value(inner)}`).join(', ')} }`;
+    return `{ ${Object.entries(of)
+      .map(([key, inner]) => `${key} = ${value(inner)}`)
+      .join(', ')} }`;
   };
-  return ['[[endpoint]]', ...Object.entries({ name, ...settings }).map(([key, of]) => `${key} = ${value(of)}`)].join('\n') + '\n';
+  const lines = Object.entries({ name, ...settings }).map(([key, of]) => `${key} = ${value(of)}`);
+  return `${['[[endpoint]]', ...lines].join('\n')}\n`;
 }

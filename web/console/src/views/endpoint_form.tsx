@@ -3,62 +3,192 @@ import { isKey, t } from '../i18n/index.ts';
 import { Check, Choice, Copyable, Field, Trouble, useTask } from '../parts/ui.tsx';
 import { access, Refusal, request } from '../state/access.ts';
 import { words, type Words } from '../state/failures.ts';
-import { hasDeadman, KINDS, mainFields, meet, meetingOf, moreFields, set, toml, type Field as Described, type Kind, type Meeting, type Settings } from './endpoint_fields.ts';
+import {
+  hasDeadman,
+  KINDS,
+  mainFields,
+  meet,
+  meetingOf,
+  moreFields,
+  set,
+  toml,
+  type Field as Described,
+  type Kind,
+  type Meeting,
+  type Settings,
+} from './endpoint_fields.ts';
 
 const DEADMAN = { timeout_ms: 500, send: '' };
 
-export function EndpointForm({ name, settings, onName, onSettings, isNew, onDone }: {
-  name: string; settings: Settings; onName: (name: string) => void; onSettings: (settings: Settings) => void;
-  isNew: boolean; onDone: (name: string | null) => void;
+export function EndpointForm({
+  name,
+  settings,
+  onName,
+  onSettings,
+  isNew,
+  onDone,
+}: {
+  name: string;
+  settings: Settings;
+  onName: (name: string) => void;
+  onSettings: (settings: Settings) => void;
+  isNew: boolean;
+  onDone: (name: string | null) => void;
 }) {
   const task = useTask();
   const mayWrite = access.value?.configure !== false;
   const kind = settings.kind as Kind;
   const deadman = settings.deadman as { timeout_ms?: number; send?: string } | undefined;
-  const save = () => task.run(async () => {
-    await request('PUT', `/endpoints/${encodeURIComponent(name)}`, settings);
-    onDone(name);
-  });
+  const save = () =>
+    task.run(async () => {
+      await request('PUT', `/endpoints/${encodeURIComponent(name)}`, settings);
+      onDone(name);
+    });
   const field = (of: Described) => <One key={of.key} field={of} settings={settings} onChange={onSettings} />;
   return (
-    <form class="endpoint-form" onSubmit={(event) => { event.preventDefault(); if (mayWrite) save(); }}>
+    <form
+      class="endpoint-form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (mayWrite) save();
+      }}
+    >
       <div class="row">
-        {isNew && <Choice<Kind> label={t('endpoint.kind')} value={kind} onChange={(chosen) => onSettings(begin(chosen))} options={KINDS.map((one) => [one, kindWords(one)] as const)} />}
-        {isNew && <Field label={t('add.name')}><input required pattern="[A-Za-z0-9_\-][A-Za-z0-9._\-]{0,63}" title={t('add.name-rule')} value={name} onInput={(event) => onName(event.currentTarget.value)} spellcheck={false} autocapitalize="off" /></Field>}
-        {(kind === 'tcp' || kind === 'unix') && <Choice<Meeting> label={t('endpoint.meeting')} value={meetingOf(settings)} onChange={(meeting) => onSettings(meet(settings, meeting))}
-          options={[['connect', t('endpoint.meeting-connect')], ['channel', t('endpoint.meeting-channel')], ['listen', t('endpoint.meeting-listen')]]} />}
+        {isNew && (
+          <Choice<Kind>
+            label={t('endpoint.kind')}
+            value={kind}
+            onChange={(chosen) => onSettings(begin(chosen))}
+            options={KINDS.map((one) => [one, kindWords(one)] as const)}
+          />
+        )}
+        {isNew && (
+          <Field label={t('add.name')}>
+            <input
+              required
+              pattern="[A-Za-z0-9_\-][A-Za-z0-9._\-]{0,63}"
+              title={t('add.name-rule')}
+              value={name}
+              onInput={(event) => onName(event.currentTarget.value)}
+              spellcheck={false}
+              autocapitalize="off"
+            />
+          </Field>
+        )}
+        {(kind === 'tcp' || kind === 'unix') && (
+          <Choice<Meeting>
+            label={t('endpoint.meeting')}
+            value={meetingOf(settings)}
+            onChange={(meeting) => onSettings(meet(settings, meeting))}
+            options={[
+              ['connect', t('endpoint.meeting-connect')],
+              ['channel', t('endpoint.meeting-channel')],
+              ['listen', t('endpoint.meeting-listen')],
+            ]}
+          />
+        )}
         {mainFields(kind, settings).map(field)}
       </div>
       <details>
         <summary>{t('more')}</summary>
         <div class="row">{moreFields(kind, settings).map(field)}</div>
-        {hasDeadman(kind) && <Check label={t('endpoint.deadman')} checked={deadman !== undefined}
-          onChange={(on) => { const { deadman: _, ...rest } = settings; onSettings(on ? { ...rest, deadman: DEADMAN } : rest); }} />}
+        {hasDeadman(kind) && (
+          <Check
+            label={t('endpoint.deadman')}
+            checked={deadman !== undefined}
+            onChange={(on) => {
+              const { deadman: _, ...rest } = settings;
+              onSettings(on ? { ...rest, deadman: DEADMAN } : rest);
+            }}
+          />
+        )}
         {deadman && 'send_hex' in deadman === false && (
           <div class="row">
-            <Field label={t('endpoint.deadman-timeout')}><input type="number" required min="20" max="600000" value={deadman.timeout_ms} onInput={(event) => onSettings({ ...settings, deadman: { ...deadman, timeout_ms: Number(event.currentTarget.value) } })} /></Field>
-            <Field label={t('endpoint.deadman-send')}><input class="mono" required spellcheck={false} autocapitalize="off" value={shown(deadman.send ?? '')} onInput={(event) => onSettings({ ...settings, deadman: { ...deadman, send: read(event.currentTarget.value) } })} /></Field>
+            <Field label={t('endpoint.deadman-timeout')}>
+              <input
+                type="number"
+                required
+                min="20"
+                max="600000"
+                value={deadman.timeout_ms}
+                onInput={(event) =>
+                  onSettings({
+                    ...settings,
+                    deadman: { ...deadman, timeout_ms: Number(event.currentTarget.value) },
+                  })
+                }
+              />
+            </Field>
+            <Field label={t('endpoint.deadman-send')}>
+              <input
+                class="mono"
+                required
+                spellcheck={false}
+                autocapitalize="off"
+                value={shown(deadman.send ?? '')}
+                onInput={(event) =>
+                  onSettings({ ...settings, deadman: { ...deadman, send: read(event.currentTarget.value) } })
+                }
+              />
+            </Field>
           </div>
         )}
       </details>
-      {mayWrite
-        ? <div class="row"><button class="primary" disabled={task.busy}>{t(isNew ? 'add.do' : 'endpoint.save')}</button></div>
-        : <Copyable text={toml(name, settings)} label={t('add.config')} />}
+      {mayWrite ? (
+        <div class="row">
+          <button type="submit" class="primary" disabled={task.busy}>
+            {t(isNew ? 'add.do' : 'endpoint.save')}
+          </button>
+        </div>
+      ) : (
+        <Copyable text={toml(name, settings)} label={t('add.config')} />
+      )}
       <Trouble words={task.trouble === null ? null : advice(task.trouble)} />
     </form>
   );
 }
 
-function One({ field, settings, onChange }: { field: Described; settings: Settings; onChange: (settings: Settings) => void }) {
+function One({
+  field,
+  settings,
+  onChange,
+}: {
+  field: Described;
+  settings: Settings;
+  onChange: (settings: Settings) => void;
+}) {
   const { key, label, options, isNumber, isRequired, placeholder, suggestions } = field;
   const value = settings[key] === undefined ? '' : String(settings[key]);
   const change = (text: string) => onChange(set(settings, field, text));
-  if (options) return <Choice label={t(label)} value={value || String(options[0]![0])} onChange={change} options={options.map(([option, text]) => [String(option), text] as const)} />;
+  if (options)
+    return (
+      <Choice
+        label={t(label)}
+        value={value || String(options[0]![0])}
+        onChange={change}
+        options={options.map(([option, text]) => [String(option), text] as const)}
+      />
+    );
   return (
     <Field label={t(label)}>
-      <input required={isRequired} placeholder={placeholder} inputMode={isNumber ? 'numeric' : undefined} pattern={isNumber ? '[0-9]{1,8}' : undefined} list={suggestions && `list-${key}`}
-        value={value} onInput={(event) => change(event.currentTarget.value)} spellcheck={false} autocapitalize="off" />
-      {suggestions && <datalist id={`list-${key}`}>{suggestions.map((one) => <option key={one} value={one} />)}</datalist>}
+      <input
+        required={isRequired}
+        placeholder={placeholder}
+        inputMode={isNumber ? 'numeric' : undefined}
+        pattern={isNumber ? '[0-9]{1,8}' : undefined}
+        list={suggestions && `list-${key}`}
+        value={value}
+        onInput={(event) => change(event.currentTarget.value)}
+        spellcheck={false}
+        autocapitalize="off"
+      />
+      {suggestions && (
+        <datalist id={`list-${key}`}>
+          {suggestions.map((one) => (
+            <option key={one} value={one} />
+          ))}
+        </datalist>
+      )}
     </Field>
   );
 }
@@ -84,6 +214,11 @@ function read(text: string): string {
 /** A path that another endpoint has is not a matter of files. */
 function advice(error: unknown): Words {
   const said = words(error);
-  const other = error instanceof Refusal && error.status === 409 ? /endpoint (\S+) has this path/.exec(error.detail)?.[1] : undefined;
-  return other === undefined ? said : { what: t('why.same-path', { name: other }), todo: t('try.same-path', { name: other }) };
+  const other =
+    error instanceof Refusal && error.status === 409
+      ? /endpoint (\S+) has this path/.exec(error.detail)?.[1]
+      : undefined;
+  return other === undefined
+    ? said
+    : { what: t('why.same-path', { name: other }), todo: t('try.same-path', { name: other }) };
 }

@@ -1,4 +1,5 @@
-// The views and tools that are not there at the first sight, as one part: each part is a request, and a phone far away waits for each.
+// The views and tools that are not there at the first sight, as one part: each part is a request, and a phone
+// far away waits for each.
 export { default as connection } from './connection.tsx';
 export { default as drive } from './drive.tsx';
 export { default as plots } from './plots.tsx';

@@ -13,11 +13,29 @@ export default function Plots() {
     <div class="stack">
       <h2>{t('plots')}</h2>
       <div class="charts">
-        <Chart title={t('plots.round-trip')} tick={trips.length ? trips.at(-1)!.at : 0} format={(value) => `${number(value, 1)} ms`}
-          curves={[{ name: t('plots.round-trip-curve'), at: trips.map(({ at }) => at / 1000), values: trips.map(({ value }) => value) }]} />
+        <Chart
+          title={t('plots.round-trip')}
+          tick={trips.length ? trips.at(-1)!.at : 0}
+          format={(value) => `${number(value, 1)} ms`}
+          curves={[
+            {
+              name: t('plots.round-trip-curve'),
+              at: trips.map(({ at }) => at / 1000),
+              values: trips.map(({ value }) => value),
+            },
+          ]}
+        />
         {[...watched].map(([desk, { rates, numbers }]) => [
-          <Chart key={`${desk.name} rate`} title={t('plots.throughput', { name: desk.name })} tick={tick} format={rate}
-            curves={[{ name: t('plots.received'), at: rates.at, values: rates.received }, { name: t('plots.sent'), at: rates.at, values: rates.sent }]} />,
+          <Chart
+            key={`${desk.name} rate`}
+            title={t('plots.throughput', { name: desk.name })}
+            tick={tick}
+            format={rate}
+            curves={[
+              { name: t('plots.received'), at: rates.at, values: rates.received },
+              { name: t('plots.sent'), at: rates.at, values: rates.sent },
+            ]}
+          />,
           <Values key={`${desk.name} values`} endpoint={desk.name} numbers={numbers} tick={tick} />,
         ])}
       </div>

@@ -22,10 +22,11 @@ export interface SessionRow {
 export default function Sessions() {
   const [rows, setRows] = useState<SessionRow[] | null>(null);
   const [trouble, setTrouble] = useState<unknown>(null);
-  const look = () => void get<{ sessions: SessionRow[] }>('/sessions').then(({ sessions }) => {
-    setRows(sessions);
-    setTrouble(null);
-  }, setTrouble);
+  const look = () =>
+    void get<{ sessions: SessionRow[] }>('/sessions').then(({ sessions }) => {
+      setRows(sessions);
+      setTrouble(null);
+    }, setTrouble);
   useEvery(2000, look);
   const disconnect = (id: string) => void request('DELETE', `/sessions/${id}`).then(look, setTrouble);
   return (
@@ -35,20 +36,47 @@ export default function Sessions() {
       <ul class="rows">
         {rows?.map((row) => {
           const mine = row.id === session.value?.id;
-          const open = row.channels.map(({ endpoint }) => endpoint).filter(Boolean).join(', ');
+          const open = row.channels
+            .map(({ endpoint }) => endpoint)
+            .filter(Boolean)
+            .join(', ');
           const who = row.token ?? t('sessions.no-token');
           return (
             <li key={row.id} class="card" data-session={row.id}>
               <div class="grow">
-                <p><b>{who}</b> {mine && <span class="badge">{t('sessions.mine')}</span>} <span class="kind">{t(`session.${state(row.state)}`)}</span></p>
+                <p>
+                  <b>{who}</b> {mine && <span class="badge">{t('sessions.mine')}</span>}{' '}
+                  <span class="kind">{t(`session.${state(row.state)}`)}</span>
+                </p>
                 <dl class="facts">
-                  <div><dt>{t('sessions.from')}</dt><dd>{row.remote ?? row.candidate_pair?.remote ?? '–'}</dd></div>
-                  <div><dt>{t('sessions.since')}</dt><dd>{time(row.created ?? Date.now() - row.age_ms)}</dd></div>
-                  <div><dt>{t('sessions.open')}</dt><dd>{open || '–'}</dd></div>
-                  <div><dt>{t('connection.counters')}</dt><dd>↓ {bytes(row.bytes_sent)} ↑ {bytes(row.bytes_received)}</dd></div>
+                  <div>
+                    <dt>{t('sessions.from')}</dt>
+                    <dd>{row.remote ?? row.candidate_pair?.remote ?? '–'}</dd>
+                  </div>
+                  <div>
+                    <dt>{t('sessions.since')}</dt>
+                    <dd>{time(row.created ?? Date.now() - row.age_ms)}</dd>
+                  </div>
+                  <div>
+                    <dt>{t('sessions.open')}</dt>
+                    <dd>{open || '–'}</dd>
+                  </div>
+                  <div>
+                    <dt>{t('connection.counters')}</dt>
+                    <dd>
+                      ↓ {bytes(row.bytes_sent)} ↑ {bytes(row.bytes_received)}
+                    </dd>
+                  </div>
                 </dl>
               </div>
-              <button type="button" class="danger" aria-label={t('sessions.disconnect-name', { name: `${who} ${row.id.slice(0, 8)}` })} onClick={() => disconnect(row.id)}>{t('sessions.disconnect')}</button>
+              <button
+                type="button"
+                class="danger"
+                aria-label={t('sessions.disconnect-name', { name: `${who} ${row.id.slice(0, 8)}` })}
+                onClick={() => disconnect(row.id)}
+              >
+                {t('sessions.disconnect')}
+              </button>
             </li>
           );
         })}

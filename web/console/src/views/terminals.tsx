@@ -19,39 +19,88 @@ export function Terminals({ hidden }: { hidden: boolean }) {
     event.preventDefault();
     const at = open.findIndex(({ name }) => name === front.value);
     front.value = open[(at + step + open.length) % open.length]!.name;
-    requestAnimationFrame(() => work.current?.querySelector<HTMLElement>('[role=tab][aria-selected=true]')?.focus());
+    requestAnimationFrame(() =>
+      work.current?.querySelector<HTMLElement>('[role=tab][aria-selected=true]')?.focus(),
+    );
   };
-  const reveal = () => requestAnimationFrame(() => {
-    const panel = work.current?.querySelector<HTMLElement>('.desk:not([hidden])');
-    if (isNarrow.value) panel?.scrollIntoView({ block: 'start' });
-    if (!raisesKeyboard()) (panel?.querySelector<HTMLElement>('input.line') ?? panel?.querySelector<HTMLElement>('textarea'))?.focus({ preventScroll: true });
-  });
+  const reveal = () =>
+    requestAnimationFrame(() => {
+      const panel = work.current?.querySelector<HTMLElement>('.desk:not([hidden])');
+      if (isNarrow.value) panel?.scrollIntoView({ block: 'start' });
+      if (!raisesKeyboard())
+        (
+          panel?.querySelector<HTMLElement>('input.line') ?? panel?.querySelector<HTMLElement>('textarea')
+        )?.focus({ preventScroll: true });
+    });
   // The tab of what is in front is in sight, too.
   useEffect(() => {
-    work.current?.querySelector('[role=tab][aria-selected=true]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    work.current
+      ?.querySelector('[role=tab][aria-selected=true]')
+      ?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
   }, [front.value, open.length, beside]);
   // In one column, what is in use comes first.
   const isTerminalFirst = isNarrow.value && open.length > 0;
   const list = <Endpoints key="list" onOpen={reveal} />;
   return (
-    <div class="terminals" hidden={hidden} data-link={link.value === 'reconnecting' || link.value === 'closed' ? 'lost' : undefined}>
+    <div
+      class="terminals"
+      hidden={hidden}
+      data-link={link.value === 'reconnecting' || link.value === 'closed' ? 'lost' : undefined}
+    >
       {!isTerminalFirst && list}
-      <section key="work" class="work" ref={work} aria-label={t('terminals.open')} data-split={beside} data-count={open.length}>
+      <section
+        key="work"
+        class="work"
+        ref={work}
+        aria-label={t('terminals.open')}
+        data-split={beside}
+        data-count={open.length}
+      >
         {open.length > 1 && (
           <div class="bar tabs">
-            {beside ? <span class="grow" /> : (
+            {beside ? (
+              <span class="grow" />
+            ) : (
               <Scroller role="tablist" class="grow" label={t('terminals.open')} onKeyDown={move}>
                 {open.map(({ name }) => (
-                  <button key={name} type="button" role="tab" id={`tab-${name}`} aria-controls={`panel-${name}`} aria-selected={front.value === name}
-                    tabIndex={front.value === name ? 0 : -1} onClick={() => { front.value = name; }}>{name}</button>
+                  <button
+                    key={name}
+                    type="button"
+                    role="tab"
+                    id={`tab-${name}`}
+                    aria-controls={`panel-${name}`}
+                    aria-selected={front.value === name}
+                    tabIndex={front.value === name ? 0 : -1}
+                    onClick={() => {
+                      front.value = name;
+                    }}
+                  >
+                    {name}
+                  </button>
                 ))}
               </Scroller>
             )}
-            <button type="button" class="small" aria-pressed={split.value} onClick={() => { split.value = !split.value; }}>{t('terminals.split')}</button>
+            <button
+              type="button"
+              class="small"
+              aria-pressed={split.value}
+              onClick={() => {
+                split.value = !split.value;
+              }}
+            >
+              {t('terminals.split')}
+            </button>
           </div>
         )}
         <div class="desks">
-          {open.map((desk) => <DeskPanel key={desk.name} desk={desk} hidden={!beside && front.value !== desk.name} shown={!hidden && (beside || front.value === desk.name)} />)}
+          {open.map((desk) => (
+            <DeskPanel
+              key={desk.name}
+              desk={desk}
+              hidden={!beside && front.value !== desk.name}
+              shown={!hidden && (beside || front.value === desk.name)}
+            />
+          ))}
         </div>
         {!open.length && <p class="empty hint">{t('terminals.none')}</p>}
       </section>
