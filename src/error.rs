@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 /// What stopped the process, with its exit code.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fatal {
+pub(crate) enum Fatal {
     /// The command line makes no sense.
     Usage(String),
     /// The configuration is faulty.
@@ -18,7 +18,7 @@ pub enum Fatal {
 
 impl Fatal {
     /// 2, 78 (`EX_CONFIG`), 77 (`EX_NOPERM`) or 1.
-    pub fn exit_code(&self) -> ExitCode {
+    pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Usage(_) => 2,
             Self::Config(_) => 78,

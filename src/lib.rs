@@ -69,6 +69,9 @@ pub use program::main;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod testing {
+    pub use crate::channel::ChannelKind;
+    pub use crate::util::slab::Id;
+
     pub mod access {
         pub use crate::access::*;
     }
@@ -119,11 +122,5 @@ pub mod testing {
     }
     pub mod tls {
         pub use crate::tls::*;
-    }
-    pub mod util {
-        pub use crate::util::*;
-    }
-    pub mod websocket {
-        pub use crate::websocket::*;
     }
 }

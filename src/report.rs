@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 /// Replaces control characters in all texts: what answers at a socket does not get to command the terminal.
-pub fn cleaned(answer: Value) -> Value {
+pub(crate) fn cleaned(answer: Value) -> Value {
     match answer {
         Value::String(text) => Value::String(without_controls(&text)),
         Value::Array(all) => Value::Array(all.into_iter().map(cleaned).collect()),
@@ -24,7 +24,7 @@ fn without_controls(text: &str) -> String {
 }
 
 /// Returns the output of `thingway fingerprint`; `socket` is that of the daemon that answered.
-pub fn fingerprints(socket: &Path, access: &Value) -> String {
+pub(crate) fn fingerprints(socket: &Path, access: &Value) -> String {
     let of = |kind: &str| text(&access["fingerprints"], kind);
     let socket = socket.display();
     let tls = match of("tls") {
@@ -40,7 +40,7 @@ pub fn fingerprints(socket: &Path, access: &Value) -> String {
 }
 
 /// Returns the output of `thingway endpoints`.
-pub fn endpoints(answer: &Value) -> String {
+pub(crate) fn endpoints(answer: &Value) -> String {
     let rows = list(answer, "endpoints").iter().map(|endpoint| {
         vec![
             text(endpoint, "name"),
@@ -59,7 +59,7 @@ pub fn endpoints(answer: &Value) -> String {
 }
 
 /// Returns the output of `thingway sessions`.
-pub fn sessions(answer: &Value) -> String {
+pub(crate) fn sessions(answer: &Value) -> String {
     let rows = list(answer, "sessions").iter().map(|session| {
         let labels = list(session, "channels").iter();
         let labels: Vec<_> = labels.map(|channel| text(channel, "label")).collect();
@@ -87,7 +87,7 @@ pub fn sessions(answer: &Value) -> String {
 }
 
 /// Returns the output of `thingway token list`.
-pub fn tokens(answer: &Value) -> String {
+pub(crate) fn tokens(answer: &Value) -> String {
     let tokens = list(answer, "tokens").iter().map(|token| {
         vec![
             text(token, "name"),

@@ -14,10 +14,8 @@ pub mod tickets;
 pub mod tries;
 pub mod visitors;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::time::Instant;
 
 use rand::RngCore;
 

@@ -2,7 +2,6 @@ use super::scope::Verb;
 use super::*;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use std::time::Duration;
 
 const NOW: UnixTime = 1_800_000_000;
 

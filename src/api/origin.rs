@@ -192,7 +192,7 @@ mod tests {
         let head = RequestHead::parse(request.as_bytes()).expect("a head");
         let local = "192.0.2.7:8000".parse().unwrap();
         policy
-            .check(&head, local)
+            .check_with(&head, local, std::iter::empty())
             .map_err(|problem| problem.status())
     }
 

@@ -12,7 +12,7 @@ use crate::error::Fatal;
 /// address to open, with a QR code. Each call makes one more token.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "setup")]
-pub struct Setup {
+pub(crate) struct Setup {
     /// the address to listen on, in place of port 8443 of all addresses
     #[argh(option)]
     pub listen: Option<String>,
@@ -33,7 +33,7 @@ pub struct Setup {
 /// Make, list, revoke and share tokens, which clients beyond this machine need.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "token")]
-pub struct Token {
+pub(crate) struct Token {
     /// the daemon's control socket, if it is not at the default path
     #[argh(option)]
     pub socket: Option<String>,
@@ -45,7 +45,7 @@ pub struct Token {
 /// Commands for tokens.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand)]
-pub enum TokenCommand {
+pub(crate) enum TokenCommand {
     /// `thingway token add`
     Add(Add),
     /// `thingway token list`
@@ -59,7 +59,7 @@ pub enum TokenCommand {
 /// Make a token and print it. It is shown only this once.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "add")]
-pub struct Add {
+pub(crate) struct Add {
     /// name of the token
     #[argh(positional)]
     pub name: String,
@@ -86,7 +86,7 @@ pub struct Add {
 /// Make a link that gives a token to the first person who opens it.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "share")]
-pub struct Share {
+pub(crate) struct Share {
     /// name of the token
     #[argh(positional)]
     pub name: String,
@@ -107,7 +107,7 @@ pub struct Share {
 /// List the tokens and the unused links.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "list")]
-pub struct List {
+pub(crate) struct List {
     /// print JSON for programs
     #[argh(switch)]
     pub json: bool,
@@ -116,7 +116,7 @@ pub struct List {
 /// Revoke a token or an unused link. Its sessions end at once.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "revoke")]
-pub struct Revoke {
+pub(crate) struct Revoke {
     /// name of the token or link
     #[argh(positional)]
     pub name: String,
@@ -124,7 +124,7 @@ pub struct Revoke {
 
 impl Add {
     /// Returns the body of the request.
-    pub fn body(&self) -> Result<Value, Fatal> {
+    pub(crate) fn body(&self) -> Result<Value, Fatal> {
         let scopes = scopes(self.endpoints.as_deref(), self.verbs.as_deref())?;
         let mut body = json!({
             "name": self.name,
@@ -141,7 +141,7 @@ impl Add {
 
 impl Share {
     /// Returns the body of the request.
-    pub fn body(&self) -> Result<Value, Fatal> {
+    pub(crate) fn body(&self) -> Result<Value, Fatal> {
         let mut body = json!({
             "name": self.name,
             "scopes": scopes(self.endpoints.as_deref(), self.verbs.as_deref())?,
@@ -154,7 +154,7 @@ impl Share {
 
 impl Setup {
     /// Returns the body of the request.
-    pub fn body(&self) -> Result<Value, Fatal> {
+    pub(crate) fn body(&self) -> Result<Value, Fatal> {
         let mut body = json!({});
         if let Some(text) = &self.listen {
             let addr = text.parse::<SocketAddr>().map_err(|_| {

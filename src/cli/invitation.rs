@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// The addresses at which other machines reach the daemon.
 #[derive(Debug)]
-pub struct Place {
+pub(crate) struct Place {
     /// The addresses, in the order in which they are printed.
     hosts: Vec<String>,
     /// `None`: the daemon listens on loopback only.
@@ -20,7 +20,7 @@ pub struct Place {
 
 impl Place {
     /// `answer`: of `/access` or `/setup`; `addresses`: this machine's.
-    pub fn new(answer: &Value, addresses: &[IpAddr], is_terminal: bool) -> Self {
+    pub(crate) fn new(answer: &Value, addresses: &[IpAddr], is_terminal: bool) -> Self {
         // An IPv4 address first: it makes the smallest code, and old phones do not know `.local` names.
         let v4 = addresses.iter().filter(|a| a.is_ipv4() && !a.is_loopback());
         let mut hosts: Vec<String> = v4.map(ToString::to_string).collect();
@@ -83,7 +83,7 @@ const WHERE: &str = "Chrome, Edge: \"Not secure\" in the address bar, then the c
                      Certificate. Safari: Show Details, then view the certificate.\n";
 
 /// Returns the output of `thingway setup`.
-pub fn setup_text(answer: &Value, place: &Place) -> String {
+pub(crate) fn setup_text(answer: &Value, place: &Place) -> String {
     let text = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or_default();
     let (name, token) = (text("name"), text("token"));
     let console = place.shown(&format!("#token={token}"));
@@ -117,7 +117,7 @@ pub fn setup_text(answer: &Value, place: &Place) -> String {
 }
 
 /// Returns the output of `thingway token add` below the token.
-pub fn token_text(token: &str, place: &Place) -> String {
+pub(crate) fn token_text(token: &str, place: &Place) -> String {
     if place.port.is_none() {
         return closed();
     }
@@ -128,7 +128,7 @@ pub fn token_text(token: &str, place: &Place) -> String {
 }
 
 /// Returns the output of `thingway token share`.
-pub fn share_text(answer: &Value, place: &Place) -> String {
+pub(crate) fn share_text(answer: &Value, place: &Place) -> String {
     let text = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or_default();
     let (code, expires) = (text("share"), text("expires"));
     if place.port.is_none() {

@@ -1,7 +1,7 @@
 //! The command line.
 
-pub mod access;
-pub mod invitation;
+pub(crate) mod access;
+pub(crate) mod invitation;
 
 use std::net::SocketAddr;
 
@@ -13,7 +13,7 @@ use crate::error::Fatal;
 
 /// Brings serial lines, UDP and TCP programs to browsers over WebRTC DataChannels.
 #[derive(Debug, FromArgs, ArgsInfo)]
-pub struct Args {
+pub(crate) struct Args {
     /// read the configuration from this file ("-": standard input)
     #[argh(option)]
     pub config: Option<String>,
@@ -38,7 +38,7 @@ pub struct Args {
 /// Commands that replace running the daemon.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// `thingway check`
     Check(Check),
     /// `thingway fingerprint`
@@ -65,12 +65,12 @@ pub enum Command {
 /// board or a new build.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "selftest")]
-pub struct Selftest {}
+pub(crate) struct Selftest {}
 
 /// Print a completion script for a shell.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "completions")]
-pub struct Completions {
+pub(crate) struct Completions {
     /// bash, zsh or fish
     #[argh(positional)]
     pub shell: String,
@@ -78,7 +78,7 @@ pub struct Completions {
 
 impl Completions {
     /// Returns the completion script for the shell.
-    pub fn script(&self) -> Result<String, Fatal> {
+    pub(crate) fn script(&self) -> Result<String, Fatal> {
         let generate = match self.shell.as_str() {
             "bash" => argh_complete::bash::Bash::generate,
             "zsh" => argh_complete::zsh::Zsh::generate,
@@ -96,7 +96,7 @@ impl Completions {
 /// Show the endpoints and the sessions of the running daemon.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "status")]
-pub struct Status {
+pub(crate) struct Status {
     /// the daemon's control socket, if it is not at the default path
     #[argh(option)]
     pub socket: Option<String>,
@@ -105,7 +105,7 @@ pub struct Status {
 /// List the sessions of the running daemon.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "sessions")]
-pub struct Sessions {
+pub(crate) struct Sessions {
     /// the daemon's control socket, if it is not at the default path
     #[argh(option)]
     pub socket: Option<String>,
@@ -117,7 +117,7 @@ pub struct Sessions {
 /// List the endpoints of the running daemon.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "endpoints")]
-pub struct Endpoints {
+pub(crate) struct Endpoints {
     /// the daemon's control socket, if it is not at the default path
     #[argh(option)]
     pub socket: Option<String>,
@@ -129,7 +129,7 @@ pub struct Endpoints {
 /// Check the configuration, print every fault as file:line: message, and exit.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "check")]
-pub struct Check {
+pub(crate) struct Check {
     /// the file to check
     #[argh(option)]
     pub config: Option<String>,
@@ -138,7 +138,7 @@ pub struct Check {
 /// Print the fingerprints of the running daemon's certificates: DTLS (sessions) and TLS (pages).
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "fingerprint")]
-pub struct Fingerprint {
+pub(crate) struct Fingerprint {
     /// print that of this user's own DTLS certificate, and make the certificate if there is none
     #[argh(switch)]
     pub own: bool,
@@ -151,7 +151,7 @@ pub struct Fingerprint {
 /// configuration.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "ports")]
-pub struct Ports {
+pub(crate) struct Ports {
     /// print JSON for programs
     #[argh(switch)]
     pub json: bool,
@@ -159,7 +159,7 @@ pub struct Ports {
 
 /// The result of parsing the command line.
 #[derive(Debug)]
-pub enum Parsed {
+pub(crate) enum Parsed {
     /// Run with these arguments.
     Run(Args),
     /// Print this help text and exit.
@@ -168,7 +168,7 @@ pub enum Parsed {
 
 impl Args {
     /// Parses the arguments after the program's name.
-    pub fn parse(arguments: &[String]) -> Result<Parsed, Fatal> {
+    pub(crate) fn parse(arguments: &[String]) -> Result<Parsed, Fatal> {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         match Self::from_args(&["thingway"], &arguments) {
             Ok(args) => Ok(Parsed::Run(args)),
@@ -178,7 +178,7 @@ impl Args {
     }
 
     /// Returns the address of `--listen`, or an error if it is not one.
-    pub fn listen(&self) -> Result<Option<SocketAddr>, Fatal> {
+    pub(crate) fn listen(&self) -> Result<Option<SocketAddr>, Fatal> {
         let Some(text) = &self.listen else {
             return Ok(None);
         };
@@ -191,7 +191,7 @@ impl Args {
     }
 
     /// Returns the level of `--log`, or an error if there is no such level.
-    pub fn log_level(&self) -> Result<LevelFilter, Fatal> {
+    pub(crate) fn log_level(&self) -> Result<LevelFilter, Fatal> {
         let Some(text) = &self.log else {
             return Ok(LevelFilter::Info);
         };
@@ -204,6 +204,6 @@ impl Args {
 }
 
 /// Returns a usage error that points to the help.
-pub fn usage(what: &str) -> Fatal {
+pub(crate) fn usage(what: &str) -> Fatal {
     Fatal::Usage(format!("{what}\nRun thingway --help for more."))
 }

@@ -321,7 +321,5 @@ mod tests {
         for text in ["", "8", "8N", "9N1", "8X1", "8N3", "8N12", "é"] {
             assert_eq!(Format::parse(text), None, "{text}");
         }
-        assert_eq!(Format::parse("8N1").map(Format::bits), Some(10));
-        assert_eq!(Format::parse("8E2").map(Format::bits), Some(12));
     }
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// The ports that the ICE sockets got, by address family.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Ports {
+pub(crate) struct Ports {
     /// For IPv4, if there is a socket.
     pub v4: Option<u16>,
     /// For IPv6, if there is a socket.
@@ -13,7 +13,7 @@ pub struct Ports {
 
 /// Where the peer's HTTP came from: only who is on this machine is offered loopback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Vantage {
+pub(crate) enum Vantage {
     /// Over a loopback connection.
     Local,
     /// From elsewhere.
@@ -21,7 +21,7 @@ pub enum Vantage {
 }
 
 /// The host candidates' addresses, without duplicates, in the order of the interfaces.
-pub fn host_addresses(addresses: &[IpAddr], ports: Ports, peer: Vantage) -> Vec<SocketAddr> {
+pub(crate) fn host_addresses(addresses: &[IpAddr], ports: Ports, peer: Vantage) -> Vec<SocketAddr> {
     let mut offered = Vec::new();
     for address in addresses {
         let port = if address.is_ipv4() {

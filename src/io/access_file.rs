@@ -14,7 +14,7 @@ const FILE: &str = "access.json";
 
 /// What was kept. A file that is damaged is an error, and is left alone: without it everybody who
 /// had been let in would be out, and nobody would know why.
-pub fn load() -> Result<Access, StateError> {
+pub(crate) fn load() -> Result<Access, StateError> {
     let path = identity::state_directory()?.join(FILE);
     match fs::read_to_string(&path) {
         Ok(text) => Access::parse(&text)
@@ -45,7 +45,7 @@ struct BootFile {
 
 /// Does what the boot file says. What is wrong with it is said, and no reason not to start: a
 /// board without a screen that does not start is of no use.
-pub fn apply_boot_file(access: &mut Access, path: &Path, time: UnixTime) {
+pub(crate) fn apply_boot_file(access: &mut Access, path: &Path, time: UnixTime) {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return,

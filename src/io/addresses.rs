@@ -4,7 +4,7 @@ use std::io;
 use std::net::IpAddr;
 
 /// All addresses of interfaces that are up, loopback included.
-pub fn list() -> io::Result<Vec<IpAddr>> {
+pub(crate) fn list() -> io::Result<Vec<IpAddr>> {
     let interfaces = if_addrs::get_if_addrs()?;
     Ok(interfaces
         .iter()
@@ -15,7 +15,7 @@ pub fn list() -> io::Result<Vec<IpAddr>> {
 
 /// All addresses, of interfaces that are down as well, with the bits of their networks (RFC 4632 §3.1): an address is our own whatever
 /// becomes of its cable.
-pub fn networks() -> Vec<(IpAddr, u8)> {
+pub(crate) fn networks() -> Vec<(IpAddr, u8)> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     let all = interfaces.iter();
     all.map(|interface| match &interface.addr {
@@ -26,7 +26,7 @@ pub fn networks() -> Vec<(IpAddr, u8)> {
 }
 
 /// The host name, and with `.local` as mDNS has it (RFC 6762), in lower case.
-pub fn host_names() -> Vec<String> {
+pub(crate) fn host_names() -> Vec<String> {
     let name = rustix::system::uname()
         .nodename()
         .to_string_lossy()

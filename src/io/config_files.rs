@@ -11,7 +11,7 @@ use crate::error::Fatal;
 
 /// The files of one daemon.
 #[derive(Debug, Clone, Default)]
-pub struct ConfigFiles {
+pub(crate) struct ConfigFiles {
     /// `--config`; `-` is standard input.
     main: Option<String>,
     /// `--listen`, which wins over everything.
@@ -24,7 +24,7 @@ pub struct ConfigFiles {
 
 impl ConfigFiles {
     /// The files that the command line names.
-    pub fn new(main: Option<String>, listen: Option<SocketAddr>) -> Self {
+    pub(crate) fn new(main: Option<String>, listen: Option<SocketAddr>) -> Self {
         Self {
             main,
             listen,
@@ -34,13 +34,13 @@ impl ConfigFiles {
     }
 
     /// Addresses beside those of the configuration.
-    pub fn also_listen(&mut self, addresses: Vec<SocketAddr>) {
+    pub(crate) fn also_listen(&mut self, addresses: Vec<SocketAddr>) {
         self.passed_on = addresses;
     }
 
     /// Reads everything anew: the main file, `conf.d/*.toml` beside it, the environment, the
     /// command line. The error has a line for each fault.
-    pub fn load(&mut self) -> Result<Config, Fatal> {
+    pub(crate) fn load(&mut self) -> Result<Config, Fatal> {
         let mut sources = Sources {
             files: Vec::new(),
             environment: environment(),

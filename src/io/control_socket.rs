@@ -16,7 +16,7 @@ use super::plain;
 /// Returns where a daemon makes its socket: in the folder that systemd gives a service, else in the
 /// user's runtime folder, else, where no session of the user made one (cron, a container), beside the
 /// daemon's state. `None`: there is not even a home.
-pub fn own_path() -> Option<PathBuf> {
+pub(crate) fn own_path() -> Option<PathBuf> {
     own_folder().map(|folder| folder.join(NAME))
 }
 
@@ -89,7 +89,7 @@ pub(super) fn listen(path: &Path) -> io::Result<UnixListener> {
 
 /// What a running daemon has answered, and at which socket.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The daemon's control socket.
     pub socket: PathBuf,
     /// JSON; may be empty.
@@ -97,13 +97,13 @@ pub struct Answer {
 }
 
 /// Asks a running daemon for a resource.
-pub fn get(socket: Option<&Path>, target: &str) -> Result<Answer, String> {
+pub(crate) fn get(socket: Option<&Path>, target: &str) -> Result<Answer, String> {
     request(socket, "GET", target, "")
 }
 
 /// Sends a running daemon a request, and returns what it answers. The error is what it says is
 /// wrong.
-pub fn request(
+pub(crate) fn request(
     socket: Option<&Path>,
     method: &str,
     target: &str,

@@ -14,7 +14,7 @@ const FILE: &str = "dtls.pem";
 
 /// Why there is no identity.
 #[derive(Debug)]
-pub enum StateError {
+pub(crate) enum StateError {
     /// None of `STATE_DIRECTORY`, `XDG_STATE_HOME` and `HOME` is set.
     NoDirectory,
     /// A file or folder could not be used.
@@ -45,13 +45,13 @@ impl std::error::Error for StateError {}
 
 impl StateError {
     /// Whether it is a matter of permissions.
-    pub fn is_denied(&self) -> bool {
+    pub(crate) fn is_denied(&self) -> bool {
         matches!(self, Self::Io(_, error) if error.kind() == io::ErrorKind::PermissionDenied)
     }
 }
 
 /// `$STATE_DIRECTORY` (systemd), else the XDG state folder.
-pub fn state_directory() -> Result<PathBuf, StateError> {
+pub(crate) fn state_directory() -> Result<PathBuf, StateError> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(list) = set("STATE_DIRECTORY") {
         // systemd separates several by colons.
@@ -67,7 +67,7 @@ pub fn state_directory() -> Result<PathBuf, StateError> {
 
 /// The identity of this machine, made at the first start. Where there is no room for it or the file system is read-only, it
 /// is one that lasts until the next start.
-pub fn load_or_go_on(now: Instant) -> Result<Identity, StateError> {
+pub(crate) fn load_or_go_on(now: Instant) -> Result<Identity, StateError> {
     let (identity, trouble) = load_or_make(now)?;
     match trouble {
         Some((path, error)) if is_no_room(&error) => log::warn!("{}", not_kept(&path, &error)),
@@ -78,7 +78,7 @@ pub fn load_or_go_on(now: Instant) -> Result<Identity, StateError> {
 }
 
 /// The identity of this machine, made now if it was not.
-pub fn load(now: Instant) -> Result<Identity, StateError> {
+pub(crate) fn load(now: Instant) -> Result<Identity, StateError> {
     match load_or_make(now)? {
         (_, Some((path, error))) => Err(StateError::Io(path, error)),
         (identity, None) => Ok(identity),

@@ -4,7 +4,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Raises the number of files that the process may have open as far as it is allowed to, and returns that number. The usual limit of
 /// 1,024 is for programs that call select(2), which this one does not.
-pub fn raise_descriptors() -> usize {
+pub(crate) fn raise_descriptors() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let wanted = Rlimit {
         current: limit.maximum,

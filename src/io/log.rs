@@ -10,7 +10,7 @@ use log::{Level, LevelFilter};
 /// Starts logging. `level` is for us; the crates below us only report errors, unless `RUST_LOG`
 /// says otherwise: a peer can make them warn as often as it likes, and in detail they would show
 /// addresses and credentials.
-pub fn start(level: LevelFilter) {
+pub(crate) fn start(level: LevelFilter) {
     let mut builder = env_logger::Builder::new();
     // The logger's own filter cannot be changed, so what is to be changed lies before it.
     let own = if is_fixed() {
@@ -83,7 +83,7 @@ fn is_format(c: char) -> bool {
 }
 
 /// Another level for us, unless `RUST_LOG` has said which.
-pub fn change(level: LevelFilter) {
+pub(crate) fn change(level: LevelFilter) {
     if !is_fixed() {
         log::set_max_level(level);
     }

@@ -1,23 +1,23 @@
 //! The shell: the only code that makes system calls, owns file descriptors and reads the clock.
 
-pub mod access_file;
-pub mod addresses;
+pub(crate) mod access_file;
+pub(crate) mod addresses;
 mod authority_file;
 mod capture;
-pub mod config_files;
-pub mod control_socket;
-pub mod event_loop;
-pub mod identity;
-pub mod limits;
-pub mod log;
-pub mod ports;
-pub mod signal;
-pub mod stream;
-pub mod systemd;
-pub mod tls_files;
-pub mod tty;
-pub mod udp;
-pub mod watch;
+pub(crate) mod config_files;
+pub(crate) mod control_socket;
+pub(crate) mod event_loop;
+pub(crate) mod identity;
+pub(crate) mod limits;
+pub(crate) mod log;
+pub(crate) mod ports;
+pub(crate) mod signal;
+pub(crate) mod stream;
+pub(crate) mod systemd;
+pub(crate) mod tls_files;
+pub(crate) mod tty;
+pub(crate) mod udp;
+pub(crate) mod watch;
 
 use std::io;
 

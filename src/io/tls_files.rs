@@ -80,7 +80,7 @@ pub(super) fn stamp(files: Option<&TlsFiles>) -> Stamp {
 ///
 /// # Errors
 /// What is wrong with them, with the file's name.
-pub fn check(files: &TlsFiles) -> Result<(), String> {
+pub(crate) fn check(files: &TlsFiles) -> Result<(), String> {
     load(Some(files), 0).map(drop)
 }
 

@@ -29,7 +29,7 @@ const FAULT: &str = "selftest-fault";
 type Outcome = Result<String, String>;
 
 /// Runs everything, and writes a line for each step. False: something has failed.
-pub fn run(out: &mut dyn Write) -> io::Result<bool> {
+pub(crate) fn run(out: &mut dyn Write) -> io::Result<bool> {
     // It is meant to happen, and said below.
     std::panic::set_hook(Box::new(|_| {}));
     writeln!(

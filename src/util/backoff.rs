@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Delays that double from `first` to `last` and start over after a success.
 #[derive(Debug, Clone)]
-pub struct Backoff {
+pub(crate) struct Backoff {
     first: Duration,
     last: Duration,
     next: Duration,
@@ -12,7 +12,7 @@ pub struct Backoff {
 
 impl Backoff {
     /// Delays from `first`, doubling, never above `last`.
-    pub fn new(first: Duration, last: Duration) -> Self {
+    pub(crate) fn new(first: Duration, last: Duration) -> Self {
         Self {
             first,
             last,
@@ -21,14 +21,14 @@ impl Backoff {
     }
 
     /// How long to wait after one more failure.
-    pub fn delay(&mut self) -> Duration {
+    pub(crate) fn delay(&mut self) -> Duration {
         let delay = self.next;
         self.next = (delay * 2).min(self.last);
         delay
     }
 
     /// It worked: the next failure waits the shortest time again.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.next = self.first;
     }
 }

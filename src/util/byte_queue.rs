@@ -3,7 +3,7 @@
 /// Bytes wait here between a producer and a writer. Nothing is ever split or dropped: what does
 /// not fit is refused whole.
 #[derive(Debug)]
-pub struct ByteQueue {
+pub(crate) struct ByteQueue {
     bytes: Vec<u8>,
     start: usize,
     capacity: usize,
@@ -11,7 +11,7 @@ pub struct ByteQueue {
 
 impl ByteQueue {
     /// An empty queue for at most `capacity` bytes. Memory is taken as it is needed.
-    pub fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         Self {
             bytes: Vec::new(),
             start: 0,
@@ -20,19 +20,19 @@ impl ByteQueue {
     }
 
     /// How many bytes wait.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.bytes.len() - self.start
     }
 
     /// Whether nothing waits.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Appends all of `bytes`, or nothing and returns false. An empty queue takes anything, so
     /// that a message larger than the queue cannot wait for ever.
     #[must_use]
-    pub fn push(&mut self, bytes: &[u8]) -> bool {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> bool {
         if !self.is_empty() && self.len() + bytes.len() > self.capacity {
             return false;
         }
@@ -46,12 +46,12 @@ impl ByteQueue {
     }
 
     /// What waits, in order.
-    pub fn as_slice(&self) -> &[u8] {
+    pub(crate) fn as_slice(&self) -> &[u8] {
         self.bytes.get(self.start..).unwrap_or_default()
     }
 
     /// Forgets the first `n` bytes, which have been written.
-    pub fn consume(&mut self, n: usize) {
+    pub(crate) fn consume(&mut self, n: usize) {
         self.start = (self.start + n).min(self.bytes.len());
         if self.start == self.bytes.len() {
             self.clear();
@@ -59,7 +59,7 @@ impl ByteQueue {
     }
 
     /// Forgets everything; returns how many bytes that were.
-    pub fn clear(&mut self) -> usize {
+    pub(crate) fn clear(&mut self) -> usize {
         let len = self.len();
         self.bytes.clear();
         self.start = 0;

@@ -18,12 +18,12 @@ const FIRST: u32 = 0x10_d800;
 ///
 /// # Errors
 /// What serde says of it.
-pub fn parse(text: &str) -> serde_json::Result<Value> {
+pub(crate) fn parse(text: &str) -> serde_json::Result<Value> {
     serde_json::from_str(&marked(text))
 }
 
 /// JSON that was written from what [`parse`] had read, with the halves where they were.
-pub fn restore(json: String) -> String {
+pub(crate) fn restore(json: String) -> String {
     if json.contains(MARK) {
         unmarked(&json, |half| format!("\\u{half:04x}"))
     } else {
@@ -32,7 +32,7 @@ pub fn restore(json: String) -> String {
 }
 
 /// What [`parse`] has read as text that can be shown, with U+FFFD for each half.
-pub fn plain(value: Value) -> Value {
+pub(crate) fn plain(value: Value) -> Value {
     let json = value.to_string();
     if !json.contains(MARK) {
         return value;
@@ -45,7 +45,7 @@ pub fn plain(value: Value) -> Value {
 ///
 /// # Errors
 /// What serde says of it.
-pub fn string(json: &str) -> serde_json::Result<String> {
+pub(crate) fn string(json: &str) -> serde_json::Result<String> {
     let marked: String = serde_json::from_str(&marked(json))?;
     Ok(unmarked(&marked, |_| "\u{fffd}".to_owned()))
 }

@@ -8,7 +8,7 @@ use super::halves;
 ///
 /// # Errors
 /// What serde says of it.
-pub fn from_body<'a, T: Deserialize<'a>>(body: &'a [u8]) -> serde_json::Result<T> {
+pub(crate) fn from_body<'a, T: Deserialize<'a>>(body: &'a [u8]) -> serde_json::Result<T> {
     serde_json::from_slice(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body))
 }
 
@@ -16,7 +16,7 @@ pub fn from_body<'a, T: Deserialize<'a>>(body: &'a [u8]) -> serde_json::Result<T
 ///
 /// # Errors
 /// What serde says of it.
-pub fn with_halves(body: &[u8]) -> serde_json::Result<serde_json::Value> {
+pub(crate) fn with_halves(body: &[u8]) -> serde_json::Result<serde_json::Value> {
     let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     match std::str::from_utf8(text) {
         Ok(text) => halves::parse(text).map(halves::plain),

@@ -1,11 +1,11 @@
 //! Small things that know nothing of the rest.
 
-pub mod backoff;
-pub mod byte_queue;
-pub mod halves;
-pub mod json;
-pub mod rate_limit;
-pub mod redact;
-pub mod slab;
+pub(crate) mod backoff;
+pub(crate) mod byte_queue;
+pub(crate) mod halves;
+pub(crate) mod json;
+pub(crate) mod rate_limit;
+pub(crate) mod redact;
+pub(crate) mod slab;
 pub(crate) mod timers;
-pub mod utf8;
+pub(crate) mod utf8;

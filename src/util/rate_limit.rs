@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// Lets `burst` things pass per interval and counts the rest.
 #[derive(Debug)]
-pub struct RateLimit {
+pub(crate) struct RateLimit {
     burst: u32,
     interval: Duration,
     /// When the current interval began, and what has passed and been held back in it.
@@ -14,7 +14,7 @@ pub struct RateLimit {
 
 impl RateLimit {
     /// At most `burst` per `interval`.
-    pub fn new(burst: u32, interval: Duration) -> Self {
+    pub(crate) fn new(burst: u32, interval: Duration) -> Self {
         Self {
             burst,
             interval,
@@ -23,7 +23,7 @@ impl RateLimit {
     }
 
     /// Whether one more may pass: `Some` with how many were held back before it.
-    pub fn pass(&mut self, now: Instant) -> Option<u32> {
+    pub(crate) fn pass(&mut self, now: Instant) -> Option<u32> {
         match &mut self.current {
             Some((since, passed, held)) if now < *since + self.interval => {
                 if *passed < self.burst {
@@ -44,7 +44,7 @@ impl RateLimit {
 
 /// A [`RateLimit`] for each of many keys, the most recent of which are remembered.
 #[derive(Debug)]
-pub struct RateLimits<K> {
+pub(crate) struct RateLimits<K> {
     burst: u32,
     interval: Duration,
     most: usize,
@@ -54,7 +54,7 @@ pub struct RateLimits<K> {
 
 impl<K: Ord + Clone> RateLimits<K> {
     /// At most `burst` per `interval` and key; `most` keys are remembered.
-    pub fn new(burst: u32, interval: Duration, most: usize) -> Self {
+    pub(crate) fn new(burst: u32, interval: Duration, most: usize) -> Self {
         Self {
             burst,
             interval,
@@ -64,7 +64,7 @@ impl<K: Ord + Clone> RateLimits<K> {
     }
 
     /// Whether one more of this key may pass: `Some` with how many were held back before it.
-    pub fn pass(&mut self, now: Instant, key: &K) -> Option<u32> {
+    pub(crate) fn pass(&mut self, now: Instant, key: &K) -> Option<u32> {
         if let Some((seen, limit)) = self.limits.get_mut(key) {
             *seen = now;
             return limit.pass(now);

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A label, path or header of a stranger: control characters are escaped and the length is
 /// bounded, so that nobody forges or floods log lines.
-pub struct Redacted<'a>(pub &'a str);
+pub(crate) struct Redacted<'a>(pub &'a str);
 
 /// Longer text than this is cut in the log.
 const SHOWN: usize = 80;

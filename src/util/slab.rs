@@ -79,7 +79,7 @@ struct Slot<T> {
 
 /// Values under generational ids; insertion, look-up and removal are O(1).
 #[derive(Debug)]
-pub struct Slab<K, T> {
+pub(crate) struct Slab<K, T> {
     slots: Vec<Slot<T>>,
     free: Vec<u32>,
     len: usize,
@@ -88,7 +88,7 @@ pub struct Slab<K, T> {
 
 impl<K, T> Slab<K, T> {
     /// An empty slab.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
@@ -98,12 +98,12 @@ impl<K, T> Slab<K, T> {
     }
 
     /// Stores a value; its id is valid until [`Self::remove`].
-    pub fn insert(&mut self, value: T) -> Id<K> {
+    pub(crate) fn insert(&mut self, value: T) -> Id<K> {
         self.insert_with(|_| value)
     }
 
     /// Stores what `make` returns, which may need to know its own id.
-    pub fn insert_with(&mut self, make: impl FnOnce(Id<K>) -> T) -> Id<K> {
+    pub(crate) fn insert_with(&mut self, make: impl FnOnce(Id<K>) -> T) -> Id<K> {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot {
                 generation: 0,
@@ -126,7 +126,7 @@ impl<K, T> Slab<K, T> {
     }
 
     /// Takes a value out; its id and all copies of it miss from now on.
-    pub fn remove(&mut self, id: Id<K>) -> Option<T> {
+    pub(crate) fn remove(&mut self, id: Id<K>) -> Option<T> {
         let slot = self.slots.get_mut(id.index())?;
         if slot.generation != id.generation {
             return None;
@@ -139,7 +139,7 @@ impl<K, T> Slab<K, T> {
     }
 
     /// The value of a live id, to change it.
-    pub fn get_mut(&mut self, id: Id<K>) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, id: Id<K>) -> Option<&mut T> {
         let slot = self.slots.get_mut(id.index())?;
         if slot.generation == id.generation {
             slot.value.as_mut()
@@ -149,7 +149,7 @@ impl<K, T> Slab<K, T> {
     }
 
     /// The value of a live id.
-    pub fn get(&self, id: Id<K>) -> Option<&T> {
+    pub(crate) fn get(&self, id: Id<K>) -> Option<&T> {
         let slot = self.slots.get(id.index())?;
         if slot.generation == id.generation {
             slot.value.as_ref()
@@ -159,17 +159,17 @@ impl<K, T> Slab<K, T> {
     }
 
     /// How many values there are.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Every value with its id, in order of slots.
-    pub fn iter(&self) -> impl Iterator<Item = (Id<K>, &T)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Id<K>, &T)> {
         self.slots.iter().enumerate().filter_map(|(index, slot)| {
             let index = u32::try_from(index).ok()?;
             let id = Id {
@@ -182,7 +182,7 @@ impl<K, T> Slab<K, T> {
     }
 
     /// Every value with its id, to change them.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Id<K>, &mut T)> {
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (Id<K>, &mut T)> {
         self.slots
             .iter_mut()
             .enumerate()
@@ -198,7 +198,7 @@ impl<K, T> Slab<K, T> {
     }
 
     /// The ids alone, collected, for loops that change the slab.
-    pub fn ids(&self) -> Vec<Id<K>> {
+    pub(crate) fn ids(&self) -> Vec<Id<K>> {
         self.iter().map(|(id, _)| id).collect()
     }
 }

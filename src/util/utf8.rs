@@ -1,10 +1,10 @@
 //! Where text may be cut: between characters, in UTF-8 that may hold anything else as well (RFC 3629 §3).
 
 /// The longest character, in bytes.
-pub const LONGEST: usize = 4;
+pub(crate) const LONGEST: usize = 4;
 
 /// How many bytes there are without a last character that has begun and lacks its end. What can be no character in any case stays.
-pub fn whole(bytes: &[u8]) -> usize {
+pub(crate) fn whole(bytes: &[u8]) -> usize {
     let last = bytes.len().saturating_sub(LONGEST - 1);
     for (at, byte) in bytes.iter().enumerate().skip(last).rev() {
         if is_continuation(*byte) {
@@ -18,7 +18,7 @@ pub fn whole(bytes: &[u8]) -> usize {
 }
 
 /// How many bytes at the beginning are the rest of a character whose first byte is missing.
-pub fn rest(bytes: &[u8]) -> usize {
+pub(crate) fn rest(bytes: &[u8]) -> usize {
     let longest = bytes.iter().take(LONGEST - 1);
     longest.take_while(|byte| is_continuation(**byte)).count()
 }

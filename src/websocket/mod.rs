@@ -18,20 +18,20 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, handshake};
 
-pub use crate::connection::Full;
+pub(crate) use crate::connection::Full;
 
 use crate::connection::Connection;
 use pipe::Pipe;
 
 /// The value of `Sec-WebSocket-Accept` that answers a `Sec-WebSocket-Key` (RFC 6455 §4.2.2).
-pub fn accept_key(key: &str) -> String {
+pub(crate) fn accept_key(key: &str) -> String {
     handshake::derive_accept_key(key.as_bytes())
 }
 
 /// A complete message of the peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are those of RFC 6455 §5.6")]
-pub enum WsMessage {
+pub(crate) enum WsMessage {
     Text(String),
     Binary(Vec<u8>),
 }
@@ -41,7 +41,7 @@ pub enum WsMessage {
 /// [`poll_message`](Self::poll_message) is called until `None` after every input and every
 /// [`consume`](Connection::consume): that is also what answers pings and ends the connection.
 #[derive(Debug)]
-pub struct WebSocketConnection {
+pub(crate) struct WebSocketConnection {
     context: WebSocketContext,
     pipe: Pipe,
     state: State,
@@ -79,7 +79,7 @@ enum KeepAlive {
 
 impl WebSocketConnection {
     /// A connection whose 101 has been written. `already_received` is what followed the request.
-    pub fn new(now: Instant, already_received: &[u8]) -> Self {
+    pub(crate) fn new(now: Instant, already_received: &[u8]) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(0)
@@ -101,7 +101,7 @@ impl WebSocketConnection {
     }
 
     /// Asks the peer for a sign of life now. It is given up unless one comes within this time.
-    pub fn probe(&mut self, now: Instant, within: Duration) {
+    pub(crate) fn probe(&mut self, now: Instant, within: Duration) {
         self.now = now;
         if let State::Open { .. } = self.state
             && self.probed.is_none()
@@ -112,7 +112,7 @@ impl WebSocketConnection {
     }
 
     /// The next message of the peer.
-    pub fn poll_message(&mut self) -> Option<WsMessage> {
+    pub(crate) fn poll_message(&mut self) -> Option<WsMessage> {
         loop {
             // While pongs cannot be written, their pings are not read either.
             if !self.reads() || !self.flush() {
@@ -132,7 +132,7 @@ impl WebSocketConnection {
 
     /// Queues a text message: whole, or not at all if too much is waiting. On a connection that is
     /// being closed, what is sent goes nowhere.
-    pub fn send_text(&mut self, now: Instant, text: &str) -> Result<(), Full> {
+    pub(crate) fn send_text(&mut self, now: Instant, text: &str) -> Result<(), Full> {
         self.now = now;
         let State::Open { .. } = self.state else {
             return Ok(());
@@ -148,13 +148,13 @@ impl WebSocketConnection {
     }
 
     /// How many bytes are to be written before anything that is sent now.
-    pub fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.output().len()
     }
 
     /// Begins the closing handshake. A code that may not be sent (RFC 6455 §7.4) becomes 1011, and
     /// a reason is cut to what fits.
-    pub fn close(&mut self, now: Instant, code: u16, reason: &str) {
+    pub(crate) fn close(&mut self, now: Instant, code: u16, reason: &str) {
         self.now = now;
         if let State::Open { .. } = self.state {
             let code = Some(CloseCode::from(code)).filter(|code| code.is_allowed());

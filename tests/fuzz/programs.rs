@@ -256,8 +256,7 @@ pub(super) fn certificate() -> &'static (TlsIdentity, Arc<ClientConfig>) {
 
 #[cfg(test)]
 mod tests {
-    use super::gateway::gauge;
-    use super::start;
+    use super::super::{gateway::gauge, start};
     use super::*;
 
     /// Makes calls by their numbers in [`CALLS`], and returns what is known then.

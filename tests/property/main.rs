@@ -12,6 +12,7 @@ mod corpora;
 mod documents;
 mod facade;
 mod framing;
+#[expect(unreachable_pub, reason = "the fuzzers' own crate has it as a library")]
 #[path = "../fuzz/mod.rs"]
 mod fuzz;
 mod http_splits;

@@ -84,7 +84,7 @@ struct Slot {
 }
 
 /// The real world around a [`Gateway`].
-pub struct EventLoop {
+pub(crate) struct EventLoop {
     poll: Poll,
     gateway: Gateway,
     signals: Told,
@@ -104,7 +104,11 @@ pub struct EventLoop {
 impl EventLoop {
     /// A loop that has not started yet. `config`: where it is read again; `inherited`: what need
     /// not be opened.
-    pub fn new(gateway: Gateway, config: ConfigFiles, inherited: Inherited) -> io::Result<Self> {
+    pub(crate) fn new(
+        gateway: Gateway,
+        config: ConfigFiles,
+        inherited: Inherited,
+    ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let signals = Told::new(poll.registry(), SIGNALS)?;
         let files = Watch::new(poll.registry(), FILES)?;
@@ -125,7 +129,7 @@ impl EventLoop {
     }
 
     /// Runs until the gateway is done.
-    pub fn run(mut self) -> io::Result<Exit> {
+    pub(crate) fn run(mut self) -> io::Result<Exit> {
         let mut events = Events::with_capacity(256);
         let mut now = clock();
         loop {

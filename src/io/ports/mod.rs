@@ -25,7 +25,7 @@ use sysfs::Found;
 /// It reads some files for each port and, once, a file and the open descriptors of each process:
 /// milliseconds, on the loop's thread if need be. The only error is that the kernel's list of
 /// ttys cannot be read; whatever else is missing or denied is left out.
-pub fn list(root: &Path) -> io::Result<Vec<Port>> {
+pub(crate) fn list(root: &Path) -> io::Result<Vec<Port>> {
     let class = root.join("sys/class/tty");
     let told = |error: io::Error| {
         let text = format!("{}: {}", class.display(), plain(&error));

@@ -14,7 +14,7 @@ use crate::io::plain;
 
 /// Descriptors that nobody has asked for yet.
 #[derive(Debug, Default)]
-pub struct Inherited {
+pub(crate) struct Inherited {
     listeners: Vec<(SocketAddr, TcpListener)>,
     /// With their names, see [`tty_name`].
     ttys: Vec<(String, OwnedFd)>,
@@ -23,7 +23,7 @@ pub struct Inherited {
 impl Inherited {
     /// Takes them over. Once, at the very start.
     #[expect(unsafe_code, reason = "a descriptor is passed on as a number")]
-    pub fn take() -> Self {
+    pub(crate) fn take() -> Self {
         let mut inherited = Self::default();
         let passed = match sd_notify::listen_fds_with_names() {
             Ok(passed) => passed,
@@ -49,7 +49,7 @@ impl Inherited {
     }
 
     /// One socket that listens at this address, as if it had been passed on.
-    pub fn of_listener(addr: SocketAddr, listener: TcpListener) -> io::Result<Self> {
+    pub(crate) fn of_listener(addr: SocketAddr, listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         Ok(Self {
             listeners: vec![(addr, listener)],
@@ -58,7 +58,7 @@ impl Inherited {
     }
 
     /// Where the service manager listens for us.
-    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
         self.listeners.iter().map(|(addr, _)| *addr)
     }
 

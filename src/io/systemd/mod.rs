@@ -13,11 +13,11 @@ use sd_notify::NotifyState;
 
 use super::plain;
 use crate::gateway::Gateway;
-pub use inherited::Inherited;
+pub(crate) use inherited::Inherited;
 use inherited::tty_name;
 
 /// Whether a service manager has started us and listens.
-pub fn is_service() -> bool {
+pub(crate) fn is_service() -> bool {
     std::env::var_os("NOTIFY_SOCKET").is_some()
 }
 

@@ -293,7 +293,7 @@ impl Source for Tty {
 }
 
 /// Whether a line that exists is denied to us; the message says what to do.
-pub fn denied_to_us(path: &Path) -> Option<String> {
+pub(crate) fn denied_to_us(path: &Path) -> Option<String> {
     match rustix::fs::access(path, Access::READ_OK | Access::WRITE_OK) {
         Err(Errno::ACCESS) => Some(denied(path)),
         Ok(()) | Err(_) => None,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::request::Credential;
-use super::super::{Event, FieldError, PeerError, Subject, reply};
+use super::super::{Event, FieldError, Subject, reply};
 use crate::http::Response;
 use crate::payload::Serialization;
 
