@@ -219,3 +219,28 @@ fn an_authority_needs_a_clock_good_names_and_no_other_certificate() {
     let client = rig.connect_control();
     assert_eq!(set_up(&mut rig, client, &json!({"authority": {}})).0, 409);
 }
+
+#[test]
+fn a_retry_of_the_address_before_does_not_end_a_set_up_that_waits_for_its_authority() {
+    let mut rig = Rig::new("");
+    rig.commands();
+    let mut access = Access::default();
+    access.lan = "192.0.2.1:8443".parse().ok();
+    rig.with(|front, cx| front.use_access(cx, access));
+    let source = rig.listens()[0].0;
+    fail(&mut rig, source);
+    let client = rig.connect_control();
+    let body = json!({"listen": "192.0.2.2:8443", "authority": {}});
+    set_up(&mut rig, client, &body);
+    rig.commands();
+    rig.pass(Duration::from_secs(5));
+    if let Some((source, _)) = rig.listens().first() {
+        fail(&mut rig, *source);
+    }
+    assert_eq!(rig.response(client).0, 0, "the authority is still to come");
+    rig.with(|front, cx| front.handle_tls(cx, Err("no".to_owned())));
+    assert_eq!(rig.response(client).0, 500);
+    // The address before is tried again.
+    rig.pass(Duration::from_secs(5));
+    assert_eq!(rig.listens().len(), 1);
+}
