@@ -1,5 +1,6 @@
 //! Which session a datagram belongs to, and the deadlines of sessions.
 
+use super::super::turn::round_up;
 use super::*;
 use crate::session::event::SessionEvent;
 
@@ -240,10 +241,7 @@ fn deadlines_are_rounded_up_and_never_down() {
         (ms(250), ms(250), ms(250)),
         (ms(251), ms(50), ms(300)),
     ] {
-        assert_eq!(
-            super::super::turn::round_up(start, start + at, step),
-            start + expected
-        );
+        assert_eq!(round_up(start, start + at, step), start + expected);
     }
 }
 
