@@ -148,3 +148,50 @@ fn what_is_known_of_a_session_is_what_it_began_with() {
     rig.sessions.set_scopes(id, vec![scope.clone()]);
     assert_eq!(rig.sessions.grant(id).expect("it exists").scopes, [scope]);
 }
+
+#[test]
+fn a_peer_that_is_silent_is_looked_for_from_the_start() {
+    let mut rig = Rig::new();
+    let id = rig.offer(&["arm"], Grant::everything()).expect("room");
+    rig.peers[0].ended = true;
+    rig.peers[0].out.clear();
+    rig.pass(Duration::from_secs(1));
+    let session = rig.sessions.get(id).expect("it exists");
+    let pair = (local(), rig.peers[0].local);
+    assert!(session.pairs().any(|it| it == pair));
+    assert_eq!(session.state(), ConnectionState::Connecting);
+}
+
+#[test]
+fn trickled_candidates_lead_to_a_peer_whose_offer_has_none() {
+    let mut rig = Rig::new();
+    let at = "127.0.0.1:6100".parse().unwrap();
+    let (mut peer, offer) = Peer::offer(rig.now, at, &["arm"]);
+    let lines = offer
+        .lines()
+        .filter(|line| !line.starts_with("a=candidate"));
+    let offer: String = lines.map(|line| format!("{line}\r\n")).collect();
+    let begin = begin(Description::Answer(offer.as_bytes()), Grant::everything());
+    let begun = rig
+        .with(|sessions, cx| sessions.begin(cx, begin))
+        .expect("room");
+    // The peer sends nothing, so that we have to find it.
+    peer.ended = true;
+    rig.peers.push(peer);
+    let sends = |rig: &Rig| {
+        let session = rig.sessions.get(begun.id).expect("it exists");
+        session.pairs().any(|pair| pair == (local(), at))
+    };
+    rig.pass(Duration::from_secs(1));
+    assert!(!sends(&rig));
+    let bad = rig.with(|sessions, cx| {
+        sessions.add_candidates(cx, begun.id, [(4, "candidate:nonsense")].into_iter())
+    });
+    assert_eq!(bad.expect_err("it is refused").place, "line 4");
+    let candidate = "candidate:1 1 udp 2130706431 127.0.0.1 6100 typ host";
+    let added = rig
+        .with(|sessions, cx| sessions.add_candidates(cx, begun.id, [(1, candidate)].into_iter()));
+    assert_eq!(added, Ok(()));
+    rig.pass(Duration::from_secs(1));
+    assert!(sends(&rig));
+}
