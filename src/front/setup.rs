@@ -167,9 +167,12 @@ impl Front {
         Ok(())
     }
 
-    /// Tries the listener again that could not be opened when the daemon was started: its address may exist now.
+    /// Tries the listener again that could not be opened when the daemon was started: its address may exist now. A set-up that goes
+    /// on may choose another address, so its end decides whether this one is tried again.
     pub(super) fn retry_lan(&mut self, cx: &mut Context<'_>) {
-        if let (None, Some(addr)) = (self.lan, self.access.lan) {
+        if self.setup.is_none()
+            && let (None, Some(addr)) = (self.lan, self.access.lan)
+        {
             self.open_lan(cx, addr);
         }
     }
@@ -243,6 +246,10 @@ impl Front {
             Err(why) => {
                 self.lan = setup.before;
                 self.access.lan = setup.addr_before;
+                if self.lan.is_none() && self.access.lan.is_some() {
+                    let again = Some(cx.now + RETRY_INTERVAL);
+                    self.timers.set(TimerKey::Lan, again);
+                }
                 let problem = Problem::new(500, &why);
                 return self.connections.answer(cx, request, problem.response());
             }

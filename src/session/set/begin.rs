@@ -292,7 +292,7 @@ impl Sessions {
 }
 
 /// Runs what makes a session. str0m may panic on SDP that it does not expect; that is the end of the description and no more.
-fn guarded<R>(make: impl FnOnce() -> R) -> Option<R> {
+pub(super) fn guarded<R>(make: impl FnOnce() -> R) -> Option<R> {
     let made = catch_unwind(AssertUnwindSafe(make));
     if made.is_err() {
         log::error!("a description met a bug, please report it");

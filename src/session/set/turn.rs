@@ -101,7 +101,7 @@ impl Sessions {
 }
 
 /// Returns the first multiple of `step` since `start` that is not before `at`, so that many sessions share a wake-up.
-fn round_up(start: Instant, at: Instant, step: Duration) -> Instant {
+pub(super) fn round_up(start: Instant, at: Instant, step: Duration) -> Instant {
     let since = at.saturating_duration_since(start).as_millis();
     let steps = u32::try_from(since.div_ceil(step.as_millis())).unwrap_or(u32::MAX);
     start + step.saturating_mul(steps)
