@@ -248,7 +248,7 @@ impl Front {
                 self.access.lan = setup.addr_before;
                 if self.lan.is_none() && self.access.lan.is_some() {
                     let again = Some(cx.now + RETRY_INTERVAL);
-                    self.timers.set(TimerKey::Lan, again);
+                    self.connections.timers.set(TimerKey::Lan, again);
                 }
                 let problem = Problem::new(500, &why);
                 return self.connections.answer(cx, request, problem.response());
