@@ -204,7 +204,7 @@ impl Gateway {
         }
     }
 
-    fn figures(&self, now: Instant) -> Figures<'_> {
+    pub(super) fn figures(&self, now: Instant) -> Figures<'_> {
         Figures {
             uptime: now.saturating_duration_since(self.clock.started),
             sources: &self.sources,

@@ -11,6 +11,7 @@ mod streams;
 mod tokens;
 mod visitors;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
@@ -19,10 +20,15 @@ use super::*;
 use crate::access::Wanted;
 use crate::access::scope::{Grant, Scope, Verb};
 use crate::access::secret::Secret;
-use crate::endpoint::FailureKind;
-use crate::http::Response;
-use crate::ids::DialectId;
+use crate::api::{Action, Resource};
+use crate::endpoint::{Failure, FailureKind};
+use crate::http::{RequestHead, Response};
+use crate::ids::{ConnectionId, DialectId, RequestId, SocketId, SocketUse, SourceId};
+use crate::limits;
+
 use crate::sources::{Command, Owner, Sources};
+use crate::tls::TlsIdentity;
+use crate::websocket::WsMessage;
 
 /// A day in 2026: the clock is set.
 const TODAY: Duration = Duration::from_secs(1_772_000_000);
@@ -82,7 +88,7 @@ impl Rig {
             "192.0.2.1:8000"
         };
         let local = local.parse().expect("an address");
-        let source = self.with(|front, cx| front.accept(cx, local, remote));
+        let source = self.with(|front, cx| front.connections_mut().accept(cx, local, remote));
         source.map(|source| self.client(source))
     }
 
@@ -92,7 +98,8 @@ impl Rig {
 
     fn connect_control(&mut self) -> Client {
         let nowhere = "127.0.0.1:0".parse().expect("an address");
-        let source = self.with(|front, cx| front.accept_control(cx, nowhere, nowhere));
+        let source =
+            self.with(|front, cx| front.connections_mut().accept_control(cx, nowhere, nowhere));
         self.client(source.expect("there is room"))
     }
 
@@ -104,18 +111,22 @@ impl Rig {
     }
 
     fn send(&mut self, client: Client, bytes: impl AsRef<[u8]>) {
-        self.with(|front, cx| front.handle_input(cx, client.id, bytes.as_ref()));
+        self.with(|front, cx| {
+            front
+                .connections_mut()
+                .handle_input(cx, client.id, bytes.as_ref())
+        });
     }
 
     /// What is written to a client, all of it.
     fn read_bytes(&mut self, client: Client) -> Vec<u8> {
         let mut all = Vec::new();
         loop {
-            let bytes = self.front.output(client.id).to_vec();
+            let bytes = self.front.connections().output(client.id).to_vec();
             if bytes.is_empty() {
                 return all;
             }
-            self.with(|front, cx| front.consume(cx, client.id, bytes.len()));
+            self.with(|front, cx| front.connections_mut().consume(cx, client.id, bytes.len()));
             all.extend(bytes);
         }
     }
@@ -144,7 +155,7 @@ impl Rig {
     }
 
     fn answer(&mut self, request: RequestId, response: Response) {
-        self.with(|front, cx| front.answer(cx, request, response));
+        self.with(|front, cx| front.connections_mut().answer(cx, request, response));
     }
 
     /// Acts on requests as their owner, and returns all other events.
@@ -166,17 +177,23 @@ impl Rig {
         };
         let done = self.with(|front, cx| match (&asked.resource, asked.action) {
             (Resource::Events, Action::Get) => {
-                front.start_events(cx, request, head, asked.grant);
+                front
+                    .connections_mut()
+                    .start_events(cx, request, head, asked.grant);
                 Ok(())
             }
             (Resource::Token(name), Action::Delete) => front.delete_token(cx, request, name),
             (Resource::Setup, Action::Delete) => front.delete_setup(cx, request),
             (_, Action::Post) => {
-                front.accept_body(cx, request, Some(asked));
+                front
+                    .connections_mut()
+                    .accept_body(cx, request, Some(asked));
                 Ok(())
             }
             _ => {
-                front.answer(cx, request, Response::new(200));
+                front
+                    .connections_mut()
+                    .answer(cx, request, Response::new(200));
                 Ok(())
             }
         });
@@ -192,7 +209,7 @@ impl Rig {
             };
             if asked.resource == Resource::Tickets {
                 let response = front.post_ticket(cx, request, asked.grant)?;
-                front.answer(cx, request, response);
+                front.connections_mut().answer(cx, request, response);
                 return Ok(());
             }
             front.change_access(cx, request, &asked.resource, body)
@@ -220,7 +237,7 @@ impl Rig {
     fn ask_from(&mut self, remote: &str, line: &str, headers: &str) -> u16 {
         let client = self.connect(remote);
         let (status, _) = self.ask(client, line, headers);
-        self.with(|front, cx| front.handle_failed(cx, client.id));
+        self.with(|front, cx| front.connections_mut().handle_failed(cx, client.id));
         self.serve();
         status
     }

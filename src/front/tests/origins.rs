@@ -172,7 +172,7 @@ fn a_client_of_a_dialect_is_local_by_its_way_and_its_headers() {
         let (asked, head) = rig.head();
         let found = rig.front.locality(asked, &head).expect("it is connected");
         assert_eq!(found, expected, "{remote} {headers}");
-        rig.with(|front, cx| front.handle_failed(cx, client.id));
+        rig.with(|front, cx| front.connections_mut().handle_failed(cx, client.id));
         rig.events();
         let closed = rig.front.locality(asked, &head);
         assert!(matches!(closed, Err(NotLocal::Closed)));

@@ -13,9 +13,9 @@ fn the_next_request_of_a_connection_is_an_event_when_the_one_before_is_answered(
     rig.send(client, request("GET /a", "") + &request("GET /b", ""));
     let (first, head) = rig.head();
     assert_eq!(head.path, "/a");
-    assert!(rig.front.is_open(first));
+    assert!(rig.front.connections().is_open(first));
     rig.answer(first, ok());
-    assert!(!rig.front.is_open(first));
+    assert!(!rig.front.connections().is_open(first));
     let (second, head) = rig.head();
     assert_eq!(head.path, "/b");
     assert_ne!(first, second);
@@ -34,11 +34,11 @@ fn an_answer_to_an_older_request_does_nothing() {
     rig.answer(first, Response::new(500));
     assert_eq!(rig.read(client), "");
     assert!(
-        rig.front.is_open(second),
+        rig.front.connections().is_open(second),
         "the second is still to be answered"
     );
-    rig.with(|front, cx| front.accept_body(cx, first, None));
-    rig.with(|front, cx| front.hang_up(cx, first));
+    rig.with(|front, cx| front.connections_mut().accept_body(cx, first, None));
+    rig.with(|front, cx| front.connections_mut().hang_up(cx, first));
     assert_eq!(names(&rig.events()), [""; 0]);
     rig.answer(second, Response::new(404));
     assert_eq!(rig.response(client).0, 404);
@@ -51,10 +51,10 @@ fn a_request_whose_connection_was_closed_is_gone_and_its_answer_is_counted() {
     let client = rig.connect(HERE);
     rig.send(client, request("GET /a", ""));
     let (request, _) = rig.head();
-    rig.with(|front, cx| front.handle_failed(cx, client.id));
+    rig.with(|front, cx| front.connections_mut().handle_failed(cx, client.id));
     let events = rig.events();
     assert!(matches!(events[..], [FrontEvent::Gone(gone)] if gone == request));
-    assert!(!rig.is_connected(client) && !rig.front.is_open(request));
+    assert!(!rig.is_connected(client) && !rig.front.connections().is_open(request));
     rig.answer(request, Response::new(404));
     assert_eq!(rig.front.stats().requests, BTreeMap::from([(4, 1)]));
     assert_eq!(names(&rig.events()), [""; 0]);
@@ -71,7 +71,7 @@ fn a_connection_without_a_request_ends_unnoticed() {
     let client = rig.connect(HERE);
     let (status, _) = rig.ask(client, "GET /healthz", "");
     assert_eq!(status, 200);
-    rig.with(|front, cx| front.handle_failed(cx, client.id));
+    rig.with(|front, cx| front.connections_mut().handle_failed(cx, client.id));
     assert_eq!(names(&rig.events()), [""; 0]);
     assert_eq!(
         rig.commands().pop(),
@@ -79,7 +79,7 @@ fn a_connection_without_a_request_ends_unnoticed() {
             source: client.source
         })
     );
-    assert_eq!(rig.front.len(), 0);
+    assert_eq!(rig.front.connections().len(), 0);
     assert_eq!(rig.front.poll_timeout(), None);
 }
 
@@ -89,10 +89,10 @@ fn a_client_that_sends_no_more_is_answered_and_then_closed() {
     let client = rig.connect(HERE);
     rig.send(client, request("GET /a", ""));
     let (asked, _) = rig.head();
-    rig.with(|front, cx| front.handle_closed(cx, client.id));
+    rig.with(|front, cx| front.connections_mut().handle_closed(cx, client.id));
     let events = rig.events();
     assert!(matches!(events[..], [FrontEvent::HalfClosed(it)] if it == asked));
-    assert!(rig.front.is_open(asked), "it may still read");
+    assert!(rig.front.connections().is_open(asked), "it may still read");
     rig.answer(asked, ok());
     assert_eq!(rig.response(client).0, 200);
     assert!(!rig.is_connected(client), "nothing is left to be done");
@@ -100,9 +100,9 @@ fn a_client_that_sends_no_more_is_answered_and_then_closed() {
     let client = rig.connect(HERE);
     rig.send(client, request("GET /a", ""));
     let (asked, _) = rig.head();
-    rig.with(|front, cx| front.handle_closed(cx, client.id));
+    rig.with(|front, cx| front.connections_mut().handle_closed(cx, client.id));
     rig.events();
-    rig.with(|front, cx| front.hang_up(cx, asked));
+    rig.with(|front, cx| front.connections_mut().hang_up(cx, asked));
     assert_eq!(rig.read(client), "");
     assert!(!rig.is_connected(client));
     assert_eq!(names(&rig.events()), ["gone"]);
@@ -120,7 +120,7 @@ fn a_body_comes_when_it_is_wanted_and_brings_what_was_asked() {
     let (request, head) = rig.head();
     let asked = rig.with(|front, cx| front.check(cx, request, &head));
     assert_eq!(rig.read(client), "", "the client waits for leave to send");
-    rig.with(|front, cx| front.accept_body(cx, request, asked));
+    rig.with(|front, cx| front.connections_mut().accept_body(cx, request, asked));
     assert!(rig.read(client).starts_with("HTTP/1.1 100"));
     rig.send(client, "bo");
     assert_eq!(names(&rig.events()), [""; 0]);
@@ -148,7 +148,7 @@ fn a_body_of_another_owner_brings_nothing() {
         request("POST /peers", "Content-Length: 2\r\n") + "{}",
     );
     let (request, _) = rig.head();
-    rig.with(|front, cx| front.accept_body(cx, request, None));
+    rig.with(|front, cx| front.connections_mut().accept_body(cx, request, None));
     assert_eq!(names(&rig.events()), ["body"]);
     let resumed = rig.with(|front, cx| front.resume(cx, request));
     assert!(matches!(resumed, Ok(None)));
@@ -188,14 +188,14 @@ fn a_request_knows_its_token_while_it_is_open() {
     rig.send(client, request("GET /sessions", &bearer(&admin)));
     let (request, head) = rig.head();
     assert!(
-        !rig.front.is_of_token(request, &admin.id),
+        !rig.front.connections().is_of_token(request, &admin.id),
         "not checked yet"
     );
     rig.with(|front, cx| front.check(cx, request, &head));
-    assert!(rig.front.is_of_token(request, &admin.id));
-    assert!(!rig.front.is_of_token(request, "another"));
+    assert!(rig.front.connections().is_of_token(request, &admin.id));
+    assert!(!rig.front.connections().is_of_token(request, "another"));
     rig.answer(request, ok());
-    assert!(!rig.front.is_of_token(request, &admin.id));
+    assert!(!rig.front.connections().is_of_token(request, &admin.id));
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn the_way_of_a_request_is_known() {
     let ways = clients.map(|client| {
         rig.send(client, request("GET /a", ""));
         let (request, _) = rig.head();
-        let way = rig.front.way_of(request);
+        let way = rig.front.connections().way_of(request);
         assert!(!way.is_tls);
         (way.is_control, way.is_loopback)
     });

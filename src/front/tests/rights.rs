@@ -148,11 +148,11 @@ fn a_client_that_is_held_back_leaves_nothing_behind() {
     for client in clients {
         rig.ask(client, "GET /tokens", "Authorization: Bearer tw_a_b\r\n");
     }
-    rig.with(|front, cx| front.handle_failed(cx, clients[0].id));
+    rig.with(|front, cx| front.connections_mut().handle_failed(cx, clients[0].id));
     rig.pass(Duration::from_millis(500));
     assert_eq!(rig.response(clients[1]).0, 401);
     assert!(rig.front.delayed.is_empty());
-    assert!(!rig.front.timers.is_set(TimerKey::Delayed));
+    assert!(!rig.front.connections.timers.is_set(TimerKey::Delayed));
 }
 
 #[test]

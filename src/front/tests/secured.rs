@@ -96,7 +96,10 @@ fn a_request_inside_tls_is_answered_inside_tls() {
         .expect("memory");
     assert_eq!(carry(&mut rig, client, &mut tls), "");
     let (asked, head) = rig.head();
-    assert!(rig.front.way_of(asked).is_tls && !rig.front.way_of(asked).is_loopback);
+    assert!(
+        rig.front.connections().way_of(asked).is_tls
+            && !rig.front.connections().way_of(asked).is_loopback
+    );
     assert!(
         rig.with(|front, cx| front.check(cx, asked, &head))
             .is_some()
@@ -205,7 +208,7 @@ fn a_client_of_tls_that_dies_leaves_a_request_that_is_gone() {
         .expect("memory");
     carry(&mut rig, client, &mut tls);
     rig.head();
-    rig.with(|front, cx| front.handle_failed(cx, client.id));
+    rig.with(|front, cx| front.connections_mut().handle_failed(cx, client.id));
     assert_eq!(names(&rig.events()), ["gone"]);
 }
 

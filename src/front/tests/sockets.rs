@@ -14,7 +14,7 @@ fn upgrading(rig: &mut Rig, behind: &[u8]) -> (Client, RequestId) {
     bytes.extend(behind);
     rig.send(client, bytes);
     let (request, _) = rig.head();
-    rig.with(|front, cx| front.upgrade(cx, request, KEY, PURPOSE));
+    rig.with(|front, cx| front.connections_mut().upgrade(cx, request, KEY, PURPOSE));
     (client, request)
 }
 
@@ -26,14 +26,15 @@ fn opened(rig: &mut Rig) -> (Client, SocketId) {
 }
 
 fn send(rig: &mut Rig, socket: SocketId, text: &str) -> bool {
-    rig.with(|front, cx| front.send(cx, socket, text)).is_ok()
+    rig.with(|front, cx| front.connections_mut().send(cx, socket, text))
+        .is_ok()
 }
 
 #[test]
 fn a_socket_is_opened_when_its_101_is_written() {
     let mut rig = Rig::new("");
     let (client, request) = upgrading(&mut rig, b"");
-    assert!(!rig.front.is_open(request));
+    assert!(!rig.front.connections().is_open(request));
     assert_eq!(names(&rig.events()), [""; 0]);
     assert_eq!(rig.response(client).0, 101);
     let events = rig.events();
@@ -67,12 +68,12 @@ fn messages_go_both_ways_and_written_bytes_are_told() {
     assert!(matches!(&events[..], [FrontEvent::SocketMessage(it, _)] if *it == socket));
     assert!(send(&mut rig, socket, "world"));
     assert!(send(&mut rig, socket, "again"));
-    let output = rig.front.output(client.id).to_vec();
+    let output = rig.front.connections().output(client.id).to_vec();
     assert_eq!(output, b"\x81\x05world\x81\x05again");
-    rig.with(|front, cx| front.consume(cx, client.id, 7));
+    rig.with(|front, cx| front.connections_mut().consume(cx, client.id, 7));
     let events = rig.events();
     assert!(matches!(events[..], [FrontEvent::SocketDrained(it, 7)] if it == socket));
-    rig.with(|front, cx| front.consume(cx, client.id, 7));
+    rig.with(|front, cx| front.connections_mut().consume(cx, client.id, 7));
     let events = rig.events();
     assert!(matches!(events[..], [FrontEvent::SocketDrained(it, 0)] if it == socket));
 }
@@ -87,7 +88,7 @@ fn a_text_for_a_client_that_does_not_read_is_sent_whole_or_not_at_all() {
     assert_eq!(rig.read(client).matches('x').count(), sent * text.len());
     assert!(send(&mut rig, socket, &text), "it has read");
     // The socket of a client that was closed takes everything, and it goes nowhere.
-    rig.with(|front, cx| front.handle_failed(cx, client.id));
+    rig.with(|front, cx| front.connections_mut().handle_failed(cx, client.id));
     assert!(send(&mut rig, socket, &text));
 }
 
@@ -95,7 +96,7 @@ fn a_text_for_a_client_that_does_not_read_is_sent_whole_or_not_at_all() {
 fn a_socket_is_closed_in_good_order_by_either_side() {
     let mut rig = Rig::new("");
     let (client, socket) = opened(&mut rig);
-    rig.with(|front, cx| front.close(cx, socket, 4000, "bye"));
+    rig.with(|front, cx| front.connections_mut().close(cx, socket, 4000, "bye"));
     assert_eq!(rig.read_bytes(client), b"\x88\x05\x0f\xa0bye");
     assert!(
         !names(&rig.events()).contains(&"closed"),
@@ -111,7 +112,7 @@ fn a_socket_is_closed_in_good_order_by_either_side() {
     assert!(!rig.is_connected(client));
     // And without any order.
     let (client, socket) = opened(&mut rig);
-    rig.with(|front, cx| front.handle_failed(cx, client.id));
+    rig.with(|front, cx| front.connections_mut().handle_failed(cx, client.id));
     let events = rig.events();
     assert!(matches!(events[..], [FrontEvent::SocketClosed(it)] if it == socket));
 }
@@ -120,7 +121,7 @@ fn a_socket_is_closed_in_good_order_by_either_side() {
 fn a_client_that_dies_between_the_101_and_the_upgrade_leaves_a_request_that_is_gone() {
     let mut rig = Rig::new("");
     let (client, request) = upgrading(&mut rig, b"");
-    rig.with(|front, cx| front.handle_failed(cx, client.id));
+    rig.with(|front, cx| front.connections_mut().handle_failed(cx, client.id));
     let events = rig.events();
     assert!(matches!(events[..], [FrontEvent::Gone(gone)] if gone == request));
 }
@@ -131,7 +132,7 @@ fn a_socket_that_does_not_answer_a_probe_is_closed() {
     let (within, mut closed) = (Duration::from_secs(5), Vec::new());
     for answers in [true, false] {
         let (client, socket) = opened(&mut rig);
-        rig.with(|front, cx| front.probe(cx, socket, within));
+        rig.with(|front, cx| front.connections_mut().probe(cx, socket, within));
         assert_eq!(rig.read_bytes(client), [0x89, 0], "a ping");
         if answers {
             rig.send(client, frame(10, b""));
@@ -153,10 +154,10 @@ fn a_request_with_a_body_becomes_no_socket() {
     let headers = format!("{UPGRADE}Content-Length: 5\r\n");
     rig.send(client, request("GET /socket", &headers));
     let (request, _) = rig.head();
-    rig.with(|front, cx| front.upgrade(cx, request, KEY, PURPOSE));
+    rig.with(|front, cx| front.connections_mut().upgrade(cx, request, KEY, PURPOSE));
     assert_eq!(rig.response(client).0, 400);
     assert!(!names(&rig.events()).contains(&"opened"));
-    assert!(!rig.front.is_open(request));
+    assert!(!rig.front.connections().is_open(request));
 }
 
 #[test]
@@ -166,7 +167,7 @@ fn a_request_that_was_answered_becomes_no_socket() {
     rig.send(client, request("GET /socket", UPGRADE));
     let (request, _) = rig.head();
     rig.answer(request, Response::new(403));
-    rig.with(|front, cx| front.upgrade(cx, request, KEY, PURPOSE));
+    rig.with(|front, cx| front.connections_mut().upgrade(cx, request, KEY, PURPOSE));
     assert_eq!(rig.response(client).0, 403);
     assert_eq!(names(&rig.events()), [""; 0]);
 }

@@ -18,8 +18,8 @@ fn open_reader(rig: &mut Rig, client: Client) {
 }
 
 fn publish(rig: &mut Rig, kind: &'static str, data: &Value) {
-    rig.front.publish(kind, data);
-    rig.with(Front::flush_events);
+    rig.front.connections_mut().publish(kind, data);
+    rig.with(|front, cx| front.connections_mut().flush_events(cx));
 }
 
 #[test]
@@ -30,14 +30,14 @@ fn a_reader_is_told_how_things_are_and_then_what_happens() {
     let text = rig.read(client);
     assert!(text.contains("text/event-stream"), "{text}");
     assert!(text.contains("event: endpoint\nid: 1\ndata: {\"name\":\"arm\"}\n\n"));
-    rig.front.publish("session", &json!(1));
+    rig.front.connections_mut().publish("session", &json!(1));
     assert_eq!(rig.read(client), "", "at the end of the turn");
-    rig.with(Front::flush_events);
+    rig.with(|front, cx| front.connections_mut().flush_events(cx));
     assert!(
         rig.read(client)
             .contains("event: session\nid: 2\ndata: 1\n\n")
     );
-    rig.with(Front::flush_events);
+    rig.with(|front, cx| front.connections_mut().flush_events(cx));
     assert_eq!(rig.read(client), "", "once");
 }
 
@@ -46,7 +46,7 @@ fn a_head_of_the_event_stream_makes_no_reader() {
     let mut rig = Rig::new("");
     let client = rig.connect(HERE);
     assert_eq!(rig.ask(client, "HEAD /events", "").0, 200);
-    assert_eq!(rig.front.readers(), 0);
+    assert_eq!(rig.front.connections().readers(), 0);
     assert_eq!(rig.ask(client, "GET /healthz", "").0, 200, "it may go on");
 }
 
@@ -71,13 +71,13 @@ fn a_reader_that_is_no_administrator_hears_of_endpoints_only() {
 fn events_are_counted_with_readers_and_without() {
     let mut rig = Rig::new("");
     publish(&mut rig, "endpoint", &json!(1));
-    assert_eq!(rig.front.published(), 1);
+    assert_eq!(rig.front.connections().published(), 1);
     let client = rig.connect(HERE);
     rig.send(client, request("GET /events", ""));
     open_reader(&mut rig, client);
     assert!(!rig.read(client).contains("data: 1\n"), "it came too late");
     publish(&mut rig, "endpoint", &json!(2));
-    assert_eq!(rig.front.published(), 2);
+    assert_eq!(rig.front.connections().published(), 2);
 }
 
 /// How many events of this kind came, and how many a reader was told to have lost.
@@ -134,7 +134,7 @@ fn an_idle_stream_is_kept_open_by_a_comment() {
         assert!(rig.read(client).contains(": still here\n\n"));
     }
     assert!(rig.is_connected(client), "75 s without a request");
-    rig.with(|front, cx| front.handle_failed(cx, client.id));
+    rig.with(|front, cx| front.connections_mut().handle_failed(cx, client.id));
     rig.pass(Duration::from_secs(15));
     assert_eq!(rig.front.poll_timeout(), None, "no reader, no comment");
 }
@@ -158,7 +158,7 @@ fn the_end_of_a_token_ends_its_streams_and_no_other() {
     publish(&mut rig, "endpoint", &json!({}));
     assert_eq!(rig.read(ended), "");
     assert!(rig.read(stays).contains("endpoint"));
-    assert_eq!(rig.front.readers(), 1);
+    assert_eq!(rig.front.connections().readers(), 1);
 }
 
 #[test]
@@ -167,10 +167,10 @@ fn a_reader_that_sends_no_more_is_ended() {
     let admin = rig.admin();
     let client = read_events(&mut rig, &bearer(&admin));
     rig.read(client);
-    rig.with(|front, cx| front.handle_closed(cx, client.id));
+    rig.with(|front, cx| front.connections_mut().handle_closed(cx, client.id));
     assert_eq!(rig.read(client), "0\r\n\r\n");
     assert!(!rig.is_connected(client));
-    assert_eq!(rig.front.readers(), 0);
+    assert_eq!(rig.front.connections().readers(), 0);
 }
 
 #[test]
@@ -182,11 +182,11 @@ fn the_end_of_the_daemon_ends_all_streams() {
     rig.ask(socket, "GET /events", UPGRADE);
     open_reader(&mut rig, socket);
     let [_, _] = [stream, socket].map(|client| rig.read(client));
-    rig.with(Front::end_event_streams);
+    rig.with(|front, cx| front.connections_mut().end_event_streams(cx));
     assert_eq!(rig.read(stream), "0\r\n\r\n");
     let close = rig.read_bytes(socket);
     assert_eq!(close[..4], [0x88, 15, 3, 0xe9], "1001");
-    assert_eq!(rig.front.readers(), 0);
+    assert_eq!(rig.front.connections().readers(), 0);
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn a_token_that_ends_before_the_upgrade_makes_no_reader() {
     rig.serve();
     rig.front.access.revoke("admin");
     assert_eq!(rig.response(client).0, 101);
+    open_reader(&mut rig, client);
     assert!(!rig.is_connected(client));
-    let events = rig.events();
-    assert!(!names(&events).contains(&"reader"), "{events:?}");
+    assert_eq!(rig.front.connections().readers(), 0);
 }

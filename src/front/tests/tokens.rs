@@ -49,7 +49,7 @@ fn responses_wait_for_their_own_file() {
     let told = clients.map(|client| rig.response(client).0);
     assert_eq!(told, [201, 0], "the second file is not written yet");
     // The client of the second has gone; a third one is not told in its place.
-    rig.with(|front, cx| front.handle_failed(cx, clients[1].id));
+    rig.with(|front, cx| front.connections_mut().handle_failed(cx, clients[1].id));
     let third = rig.connect_control();
     add(&mut rig, third, &json!({"name": "c", "admin": true}));
     rig.with(|front, cx| front.handle_stored(cx, Ok(())));

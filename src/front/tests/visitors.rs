@@ -28,7 +28,7 @@ fn the_oldest_connection_without_a_right_makes_room() {
     let events = rig.events();
     assert!(matches!(events[..], [FrontEvent::Gone(gone)] if gone == open));
     assert_eq!(rig.front.stats().connections_displaced, 1);
-    assert_eq!(rig.front.len(), 12);
+    assert_eq!(rig.front.connections().len(), 12);
     assert!(
         rig.try_connect(HERE).is_some(),
         "this machine has a share of its own"
@@ -55,7 +55,9 @@ fn a_key_of_a_dialect_is_less_than_a_token() {
     let mut rig = Rig::new(FEW);
     let clients = fill_network(&mut rig);
     for client in &clients {
-        rig.front.show_right(client.id, Right::Key);
+        rig.front
+            .connections_mut()
+            .show_right(client.id, Right::Key);
     }
     rig.connect(THERE);
     assert!(
@@ -79,7 +81,10 @@ fn the_control_socket_has_places_beside_all_others() {
     assert!(rig.is_connected(first));
     rig.connect_control();
     assert!(!rig.is_connected(first));
-    assert_eq!(rig.front.len(), 16 + limits::CONTROL_CONNECTIONS);
+    assert_eq!(
+        rig.front.connections().len(),
+        16 + limits::CONTROL_CONNECTIONS
+    );
 }
 
 #[test]
@@ -151,7 +156,11 @@ fn an_ipv4_mapped_address_counts_as_ipv4() {
     let client = rig.connect("::ffff:192.0.2.9");
     rig.send(client, request("GET /tokens", ""));
     let (request, _) = rig.head();
-    let remote = rig.front.remote_of(request).expect("it is connected");
+    let remote = rig
+        .front
+        .connections()
+        .remote_of(request)
+        .expect("it is connected");
     assert_eq!(remote.to_string(), THERE);
 }
 
@@ -159,10 +168,10 @@ fn an_ipv4_mapped_address_counts_as_ipv4() {
 fn reading_waits_while_a_client_asks_faster_than_it_reads() {
     let mut rig = Rig::new("");
     let client = rig.connect(HERE);
-    assert_eq!(rig.front.input_room(client.id), usize::MAX);
+    assert_eq!(rig.front.connections().input_room(client.id), usize::MAX);
     rig.send(client, request("GET /a", ""));
     let flood = request("GET /b", "").repeat(1000);
     rig.send(client, flood);
-    assert_eq!(rig.front.input_room(client.id), 0);
+    assert_eq!(rig.front.connections().input_room(client.id), 0);
     assert_eq!(names(&rig.events()), ["head"]);
 }

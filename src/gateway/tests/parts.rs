@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use super::*;
+use crate::limits;
 
 const OFFER: &str = include_str!("../../../tests/golden/offers/chromium-156-trickle.sdp");
 const ARM: &str = "[[endpoint]]\nname = \"arm\"\nkind = \"echo\"\n";

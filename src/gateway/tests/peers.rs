@@ -55,7 +55,11 @@ fn datagrams_go_from_one_peer_to_the_other_and_back() {
     }
     bench.pass(Duration::from_secs(1));
     assert!(bench.gateway.sessions.is_empty());
-    assert_eq!(bench.gateway.devices.waiting().0, 0, "no route is left");
+    assert_eq!(
+        bench.gateway.devices.table().waiting().0,
+        0,
+        "no route is left"
+    );
 }
 
 #[test]

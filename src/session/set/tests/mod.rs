@@ -14,6 +14,7 @@ use crate::channel::{PeerWriter, Written};
 use crate::ids::SourceKind;
 use crate::session::channels::ChannelWish;
 use crate::session::control;
+use crate::session::event::EndReason;
 use crate::sources::Sources;
 use crate::util::slab::Id;
 use peer::Peer;

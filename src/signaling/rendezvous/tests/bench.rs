@@ -37,7 +37,6 @@ pub(super) struct Bench {
     pub(super) standing: Standing,
     pub(super) origin: PageOrigin,
     connections: u64,
-    numbers: u32,
     /// Everything that nothing else has consumed.
     pub(super) events: Vec<RendezvousEvent>,
     answers: BTreeMap<RequestId, Response>,
@@ -70,7 +69,6 @@ impl Bench {
             standing: Standing::Local,
             origin: PageOrigin::default(),
             connections: 0,
-            numbers: 0,
             events: Vec::new(),
             answers: BTreeMap::new(),
             upgrades: VecDeque::new(),
