@@ -132,7 +132,6 @@ impl Session {
             bytes_sent: 0,
             bytes_received: 0,
             timeout: now,
-            has_clock: false,
             give_up: Some((now + limits.connect_timeout, EndReason::ConnectTimeout)),
             disconnected_timeout: limits.disconnected_timeout,
             window: Window::new(),

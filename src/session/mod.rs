@@ -60,8 +60,6 @@ pub struct Session {
     bytes_received: u64,
     /// str0m's deadline.
     timeout: Instant,
-    /// Whether str0m has been told the time. Before that its ICE has no deadlines and checks nothing.
-    has_clock: bool,
     /// Ours: connected by then, or no longer disconnected.
     give_up: Option<(Instant, EndReason)>,
     disconnected_timeout: Duration,
@@ -119,7 +117,6 @@ impl Session {
     /// A deadline has passed.
     pub fn handle_timeout(&mut self, now: Instant, transmits: &mut TransmitQueue) {
         self.reassembly.handle_other();
-        self.has_clock = true;
         let result = self.rtc.handle_input(Input::Timeout(now));
         while let Some(id) = self.late_closes.as_mut().and_then(|late| late.pop(now)) {
             self.rtc.direct_api().close_data_channel(id);
@@ -192,9 +189,6 @@ impl Session {
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.ended {
             return None;
-        }
-        if !self.has_clock {
-            return Some(self.created);
         }
         let ours = self.give_up.as_ref().map(|(at, _)| *at);
         let late = self.late_closes.as_ref().and_then(LateCloses::poll_timeout);
