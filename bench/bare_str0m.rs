@@ -10,6 +10,7 @@
     clippy::expect_used,
     clippy::wildcard_enum_match_arm,
     clippy::print_stdout,
+    clippy::too_many_lines,
     reason = "a tool of the benchmark: it has the real clock, and ends when something is wrong"
 )]
 

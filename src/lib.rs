@@ -19,7 +19,8 @@
         clippy::cast_possible_truncation,
         clippy::unwrap_in_result,
         clippy::cloned_ref_to_slice_refs,
-        reason = "tests begin at some instant and count small numbers"
+        clippy::too_many_lines,
+        reason = "tests begin at some instant, count small numbers, and have tables"
     )
 )]
 

@@ -53,12 +53,7 @@ fn run(arguments: &[String]) -> Result<(), Fatal> {
     match &args.command {
         Some(Command::Check(check)) => {
             let path = check.config.as_ref().or(args.config.as_ref());
-            let path = path.ok_or_else(|| cli::usage("check: --config FILE is needed"))?;
-            let config = ConfigFiles::new(Some(path.clone()), None).load()?;
-            check_rest(path, &config)?;
-            let notes = config.notes();
-            let notes = notes.iter().map(|note| format!("{path}: note: {note}\n"));
-            print(&format!("{}{path}: good\n", notes.collect::<String>()))
+            check_config(path)
         }
         Some(Command::Fingerprint(wanted)) if wanted.own => {
             let identity = identity::load(clock()).map_err(state_error)?;
@@ -198,6 +193,16 @@ fn list_ports(json: bool) -> Result<String, Fatal> {
     let json = serde_json::to_string_pretty(&listed);
     let json = json.map_err(|error| Fatal::Failed(error.to_string()))?;
     Ok(json + "\n")
+}
+
+/// Checks a configuration, and prints its notes.
+fn check_config(path: Option<&String>) -> Result<(), Fatal> {
+    let path = path.ok_or_else(|| cli::usage("check: --config FILE is needed"))?;
+    let config = ConfigFiles::new(Some(path.clone()), None).load()?;
+    check_rest(path, &config)?;
+    let notes = config.notes();
+    let notes = notes.iter().map(|note| format!("{path}: note: {note}\n"));
+    print(&format!("{}{path}: good\n", notes.collect::<String>()))
 }
 
 /// Checks what `check` reports and a start only warns about, because it may appear later.

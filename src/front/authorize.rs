@@ -51,7 +51,7 @@ impl Front {
 
     fn check_own(
         &mut self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         request: RequestId,
         head: &RequestHead,
     ) -> Result<Asked, Problem> {

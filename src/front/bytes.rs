@@ -161,7 +161,7 @@ impl Connections {
     }
 
     /// Makes a WebSocket of a connection whose 101 is written. Returns false if there is nothing to be made.
-    fn finish_upgrade(&mut self, cx: &mut Context<'_>, id: ConnectionId) -> bool {
+    fn finish_upgrade(&mut self, cx: &Context<'_>, id: ConnectionId) -> bool {
         let Some(connection) = self.list.get_mut(id) else {
             return false;
         };

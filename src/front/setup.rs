@@ -225,6 +225,21 @@ impl Front {
         self.names.serves_network = true;
     }
 
+    /// Returns a name for the token of an owner that no other token has.
+    fn free_owner_name(&self) -> String {
+        let taken: Vec<&str> = self.access.tokens().map(|t| t.name.as_str()).collect();
+        let mut names = (1..).map(|n| {
+            if n == 1 {
+                "owner".to_owned()
+            } else {
+                format!("owner-{n}")
+            }
+        });
+        names
+            .find(|name| !taken.contains(&name.as_str()))
+            .unwrap_or_default()
+    }
+
     /// Ends a set-up: its listener was opened, or cannot be.
     pub(super) fn finish_setup(
         &mut self,
@@ -254,15 +269,7 @@ impl Front {
                 return self.connections.answer(cx, request, problem.response());
             }
         };
-        let taken: Vec<String> = self.access.tokens().map(|t| t.name.clone()).collect();
-        let mut names = (1..).map(|n| {
-            if n == 1 {
-                "owner".to_owned()
-            } else {
-                format!("owner-{n}")
-            }
-        });
-        let name = names.find(|name| !taken.contains(name)).unwrap_or_default();
+        let name = self.free_owner_name();
         let wanted = Wanted {
             name: name.clone(),
             admin: true,
@@ -278,16 +285,9 @@ impl Front {
             }
         };
         log::info!("open to the network at {local}; token {name} was made");
-        let fingerprint = self
-            .connections
-            .tls
-            .as_ref()
-            .map(|tls| tls.fingerprint.clone());
-        let authority = self
-            .connections
-            .tls
-            .as_ref()
-            .and_then(|tls| tls.authority.as_ref());
+        let tls = self.connections.tls.as_ref();
+        let fingerprint = tls.map(|tls| tls.fingerprint.clone());
+        let authority = tls.and_then(|tls| tls.authority.as_ref());
         let authority = authority.map(|authority| {
             json!({
                 "name": authority.name,

@@ -159,7 +159,7 @@ impl Front {
     /// `POST /tickets`
     pub(crate) fn post_ticket(
         &mut self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         request: RequestId,
         grant: Grant,
     ) -> Result<Response, Problem> {

@@ -142,13 +142,6 @@ impl Gateway {
         let grant = &asked.grant;
         let fresh = |value: Value| Ok(Some(fresh_json(&value)));
         match &asked.resource {
-            Resource::Page(asset) => asset.response(head).map(Some),
-            Resource::Authority(file) => {
-                let tls = self.front.tls();
-                let authority = tls.and_then(|tls| tls.authority.as_ref());
-                let authority = authority.ok_or_else(authority::none)?;
-                file.response(authority).map(Some)
-            }
             Resource::Sessions => fresh(look!(self).sessions(now, grant)),
             Resource::Session(name) => {
                 let id = look!(self).find_session(name, grant)?;
@@ -190,17 +183,57 @@ impl Gateway {
                     .start_events(cx, request, head, grant);
                 Ok(None)
             }
-            Resource::Health => Ok(Some(text("ok\n"))),
+            Resource::Page(_)
+            | Resource::Authority(_)
+            | Resource::Health
+            | Resource::Ready
+            | Resource::Metrics
+            | Resource::Everything => self.get_open(now, head, &asked.resource).map(Some),
+        }
+    }
+
+    /// `GET` of what depends on no right: pages, and how the daemon does.
+    fn get_open(
+        &self,
+        now: Instant,
+        head: &RequestHead,
+        resource: &Resource,
+    ) -> Result<Response, Problem> {
+        match resource {
+            Resource::Page(asset) => asset.response(head),
+            Resource::Authority(file) => {
+                let tls = self.front.tls();
+                let authority = tls.and_then(|tls| tls.authority.as_ref());
+                let authority = authority.ok_or_else(authority::none)?;
+                file.response(authority)
+            }
+            Resource::Health => Ok(text("ok\n")),
             Resource::Ready if self.sources.is_ready() && self.drain.is_none() => {
-                Ok(Some(text("ready\n")))
+                Ok(text("ready\n"))
             }
             Resource::Ready => Err(Problem::new(503, "starting or shutting down")),
             Resource::Metrics => {
                 let body = self.figures(now).text().into_bytes();
                 let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-                Ok(Some(Response::new(200).body(kind, body)))
+                Ok(Response::new(200).body(kind, body))
             }
-            Resource::Everything => Ok(Some(Response::new(204))),
+            Resource::Everything => Ok(Response::new(204)),
+            Resource::Sessions
+            | Resource::Session(_)
+            | Resource::Endpoints
+            | Resource::Endpoint(_)
+            | Resource::EndpointFile(_)
+            | Resource::Line(_)
+            | Resource::Lease(_)
+            | Resource::Ports
+            | Resource::Access
+            | Resource::Tokens
+            | Resource::Token(_)
+            | Resource::Tickets
+            | Resource::Shares
+            | Resource::Redeem
+            | Resource::Setup
+            | Resource::Events => Err(nothing_here()),
         }
     }
 
@@ -233,7 +266,24 @@ impl Gateway {
                 let deleted = self.front.delete_setup(cx!(self, now), request);
                 deleted.map(|()| None)
             }
-            _ => Err(nothing_here()),
+            Resource::Page(_)
+            | Resource::Authority(_)
+            | Resource::Sessions
+            | Resource::Endpoints
+            | Resource::EndpointFile(_)
+            | Resource::Line(_)
+            | Resource::Lease(_)
+            | Resource::Ports
+            | Resource::Access
+            | Resource::Tokens
+            | Resource::Tickets
+            | Resource::Shares
+            | Resource::Redeem
+            | Resource::Events
+            | Resource::Health
+            | Resource::Ready
+            | Resource::Metrics
+            | Resource::Everything => Err(nothing_here()),
         }
     }
 
@@ -392,47 +442,11 @@ impl Gateway {
         head: &RequestHead,
         claim: Claim,
     ) {
-        // Origins of one dialect's keys mean nothing to the other dialects.
-        let origins = self.rendezvous.origins(&claim);
-        let checked = self
-            .front
-            .check_dialect(cx!(self, now), request, head, origins);
-        let (caller, is_trusted) = match checked {
+        let (caller, is_trusted, standing) = match self.check_dialect(now, request, head, &claim) {
             Ok(checked) => checked,
-            Err(problem) => {
-                let is_host = problem.status() == 421;
-                let field = if is_host { "Host" } else { "Origin" };
-                let response = claim.error(403, field, problem.detail());
-                return self
-                    .front
-                    .connections_mut()
-                    .answer(cx!(self, now), request, response);
-            }
-        };
-        if head.method == Method::Options {
-            let allow = claim.allow(head);
-            let response = Response::new(204).header("Allow", &allow);
-            let caller = caller.with_credentials();
-            let response = caller.dress_preflight(response, &allow);
-            return self
-                .front
-                .connections_mut()
-                .answer(cx!(self, now), request, response);
-        }
-        if let Some(response) = claim.not_allowed() {
-            return self
-                .front
-                .connections_mut()
-                .answer(cx!(self, now), request, response);
-        }
-        let standing = match self.standing(request, head) {
-            Ok(standing) => standing,
-            Err(detail) => {
-                let response = claim.error(403, "address", detail);
-                return self
-                    .front
-                    .connections_mut()
-                    .answer(cx!(self, now), request, response);
+            Err(response) => {
+                let cx = cx!(self, now);
+                return self.front.connections_mut().answer(cx, request, response);
             }
         };
         if standing == Standing::Local {
@@ -460,6 +474,36 @@ impl Gateway {
         };
         let cx = cx!(self, now);
         self.rendezvous.handle_head(cx, dialect_request, head);
+    }
+
+    /// Returns which page asks, whether its origin has all rights, and where its client is; or a response that ends the request.
+    fn check_dialect(
+        &mut self,
+        now: Instant,
+        request: RequestId,
+        head: &RequestHead,
+        claim: &Claim,
+    ) -> Result<(Caller, bool, Standing), Response> {
+        // Origins of one dialect's keys mean nothing to the other dialects.
+        let origins = self.rendezvous.origins(claim);
+        let checked = (self.front).check_dialect(cx!(self, now), request, head, origins);
+        let (caller, is_trusted) = checked.map_err(|problem| {
+            let is_host = problem.status() == 421;
+            let field = if is_host { "Host" } else { "Origin" };
+            claim.error(403, field, problem.detail())
+        })?;
+        if head.method == Method::Options {
+            let allow = claim.allow(head);
+            let response = Response::new(204).header("Allow", &allow);
+            let caller = caller.with_credentials();
+            return Err(caller.dress_preflight(response, &allow));
+        }
+        if let Some(response) = claim.not_allowed() {
+            return Err(response);
+        }
+        let standing = self.standing(request, head);
+        let standing = standing.map_err(|detail| claim.error(403, "address", detail))?;
+        Ok((caller, is_trusted, standing))
     }
 
     /// Returns where the client of a dialect is; the error says why its request goes no further.

@@ -139,8 +139,7 @@ impl Gateway {
         let wished = self
             .devices
             .wish_lease(cx!(self, now), asker, endpoint, wish);
-        let denied = wished.map_err(|why| look!(self).describe(why));
-        denied
+        wished.map_err(|why| look!(self).describe(why))
     }
 
     // ---- lines ----

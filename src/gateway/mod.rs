@@ -2,6 +2,10 @@
 //!
 //! Time and bytes go in through `handle_*`, commands, bytes and a deadline come out. Each component owns its state and knows no other
 //! one; what one of them has to say reaches the others in `wiring`, and there alone.
+#![allow(
+    clippy::unnecessary_mut_passed,
+    reason = "`cx!` lends the context to those who change sources and to those who do not"
+)]
 
 mod api;
 mod channels;

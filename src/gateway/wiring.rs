@@ -124,7 +124,7 @@ impl Gateway {
             }
             RendezvousEvent::CloseSession(session, why) => self.close_session(now, session, why),
             RendezvousEvent::SetScopes(session, scopes) => {
-                self.sessions.set_scopes(session, scopes)
+                self.sessions.set_scopes(session, scopes);
             }
             RendezvousEvent::Rebind(route, target) => {
                 let endpoint = self.endpoint_of(now, target);

@@ -285,6 +285,50 @@ const MAX_ID: usize = 256;
 /// The longest sentence about a request, in characters.
 const MAX_DETAIL: usize = 160;
 
+/// The fields of all requests. One struct for all requests: a tagged enum would be buffered by serde, and a raw value
+/// cannot be had from that buffer.
+#[derive(Deserialize)]
+struct Fields<'t> {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    v: Option<u32>,
+    #[serde(borrow, default)]
+    id: Option<&'t RawValue>,
+    #[serde(default)]
+    endpoint: Option<String>,
+    #[serde(default)]
+    channel: Option<u16>,
+    #[serde(default)]
+    after: Option<u64>,
+    #[serde(default)]
+    discard: Option<u64>,
+    #[serde(default)]
+    overtake: bool,
+    #[serde(borrow, default, rename = "do")]
+    what: Option<&'t RawValue>,
+    #[serde(default)]
+    to: Option<String>,
+    #[serde(default)]
+    force: bool,
+    #[serde(default)]
+    stop: bool,
+    #[serde(default)]
+    fired: Option<u64>,
+}
+
+impl<'a> Fields<'a> {
+    /// Reads the fields of `lease`.
+    fn lease(self) -> Result<Request<'a>, String> {
+        let word = self.what.map_or("", RawValue::get).trim_matches('"');
+        let wish = Wish::parse(word, self.force, self.to)?;
+        Ok(Request::Lease {
+            endpoint: self.endpoint.unwrap_or_default(),
+            wish,
+        })
+    }
+}
+
 impl<'a> Request<'a> {
     /// Parses one message of the control channel.
     pub fn parse(message: &'a [u8]) -> Result<Self, BadRequest> {
@@ -302,37 +346,6 @@ impl<'a> Request<'a> {
         }
         let text = std::str::from_utf8(message)
             .map_err(|error| bad("bad-json", format!("not UTF-8: {error}")))?;
-        // One struct for all requests: a tagged enum would be buffered by serde, and a raw value
-        // cannot be had from that buffer.
-        #[derive(Deserialize)]
-        struct Fields<'t> {
-            #[serde(rename = "type")]
-            kind: String,
-            #[serde(default)]
-            v: Option<u32>,
-            #[serde(borrow, default)]
-            id: Option<&'t RawValue>,
-            #[serde(default)]
-            endpoint: Option<String>,
-            #[serde(default)]
-            channel: Option<u16>,
-            #[serde(default)]
-            after: Option<u64>,
-            #[serde(default)]
-            discard: Option<u64>,
-            #[serde(default)]
-            overtake: bool,
-            #[serde(borrow, default, rename = "do")]
-            what: Option<&'t RawValue>,
-            #[serde(default)]
-            to: Option<String>,
-            #[serde(default)]
-            force: bool,
-            #[serde(default)]
-            stop: bool,
-            #[serde(default)]
-            fired: Option<u64>,
-        }
         let fields: Fields<'a> =
             serde_json::from_str(text).map_err(|error| bad("bad-json", error.to_string()))?;
         match fields.kind.as_str() {
@@ -360,15 +373,7 @@ impl<'a> Request<'a> {
                 overtake: fields.overtake,
                 script: fields.what.map_or("[]", RawValue::get),
             })),
-            "lease" => {
-                let word = fields.what.map_or("", RawValue::get).trim_matches('"');
-                let wish = Wish::parse(word, fields.force, fields.to)
-                    .map_err(|detail| bad("bad-request", detail))?;
-                Ok(Self::Lease {
-                    endpoint: fields.endpoint.unwrap_or_default(),
-                    wish,
-                })
-            }
+            "lease" => fields.lease().map_err(|detail| bad("bad-request", detail)),
             "heartbeat" => Ok(Self::Heartbeat {
                 endpoint: fields.endpoint,
                 stop: fields.stop,

@@ -4,6 +4,7 @@
     unreachable_pub,
     unsafe_code,
     clippy::unwrap_used,
+    clippy::too_many_lines,
     clippy::indexing_slicing,
     clippy::wildcard_enum_match_arm,
     clippy::disallowed_methods,

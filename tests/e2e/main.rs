@@ -9,6 +9,7 @@
     clippy::disallowed_types,
     clippy::cast_possible_truncation,
     clippy::unwrap_used,
+    clippy::too_many_lines,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test may fail by panicking; the real process needs the real clock, sockets and files"

@@ -1,6 +1,7 @@
 //! Properties that hold for any input, and the fuzzers' corpora on a stable compiler.
 #![allow(
     clippy::unwrap_used,
+    clippy::too_many_lines,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
     clippy::wildcard_enum_match_arm,

@@ -2,6 +2,7 @@
 #![allow(
     unreachable_pub,
     clippy::unwrap_used,
+    clippy::too_many_lines,
     clippy::indexing_slicing,
     clippy::wildcard_enum_match_arm,
     clippy::disallowed_methods,

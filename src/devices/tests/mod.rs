@@ -109,7 +109,7 @@ impl Rig {
             match command {
                 Command::Open { source, .. } => self.note_opened(source, None),
                 Command::OpenUdp { source, ref udp } => {
-                    let local = udp.bind.unwrap_or("0.0.0.0:0".parse().unwrap());
+                    let local = udp.bind.unwrap_or_else(|| "0.0.0.0:0".parse().unwrap());
                     self.note_opened(source, Some(local));
                 }
                 other => others.push(other),

@@ -114,7 +114,7 @@ impl Rig {
         self.with(|front, cx| {
             front
                 .connections_mut()
-                .handle_input(cx, client.id, bytes.as_ref())
+                .handle_input(cx, client.id, bytes.as_ref());
         });
     }
 

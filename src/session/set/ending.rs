@@ -53,7 +53,7 @@ impl Sessions {
     pub(crate) fn close(&mut self, cx: &mut Context<'_>, id: SessionId, why: &'static str) {
         let now = cx.now;
         self.with(cx, id, |session, transmits| {
-            session.close(now, why, transmits)
+            session.close(now, why, transmits);
         });
     }
 

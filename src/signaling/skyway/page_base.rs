@@ -53,7 +53,7 @@ impl SkyWay {
         lobby.leave(peer);
     }
 
-    pub(super) fn emit_to_rooms(&mut self, lobby: &mut Lobby<'_>, emits: Vec<Emit>) {
+    pub(super) fn emit_to_rooms(&mut self, lobby: &Lobby<'_>, emits: Vec<Emit>) {
         for Emit { to, event } in emits {
             let (name, argument) = event;
             for member in to {

@@ -104,7 +104,7 @@ impl SkyWay {
     }
 
     /// Hangs up on a page that comes back before its going was noticed, and returns the peer that it was and is again.
-    fn take_over(&mut self, lobby: &mut Lobby<'_>, name: &str, token: &str) -> Option<PeerId> {
+    fn take_over(&mut self, lobby: &Lobby<'_>, name: &str, token: &str) -> Option<PeerId> {
         let peer = lobby.find(name)?;
         let before = *self.members.get(&peer)?;
         let page = self.pages.get_mut(before)?;
@@ -121,7 +121,7 @@ impl SkyWay {
     }
 
     /// Tells a page why it may not stay.
-    fn send_away(&mut self, lobby: &mut Lobby<'_>, id: PageId, kind: &str, detail: &str) {
+    fn send_away(&mut self, lobby: &Lobby<'_>, id: PageId, kind: &str, detail: &str) {
         let (name, argument) = super::error(kind, detail);
         self.emit(id, name, &argument);
         if let Some(page) = self.pages.get_mut(id) {

@@ -77,12 +77,7 @@ impl SkyWay {
     }
 
     /// Packets of a page that polls.
-    pub(super) fn handle_post(
-        &mut self,
-        lobby: &mut Lobby<'_>,
-        request: &DialectRequest,
-        body: &[u8],
-    ) {
+    pub(super) fn handle_post(&mut self, lobby: &Lobby<'_>, request: &DialectRequest, body: &[u8]) {
         let now = lobby.now();
         let asked = Request::parse(Arrival::Post, &request.query);
         let done = asked.and_then(|asked| match asked {
@@ -195,7 +190,7 @@ impl SkyWay {
     }
 
     /// The connection of a request that waits for packets was closed, or will not read them. Returns whether it waited.
-    pub(super) fn lose_poll(&mut self, lobby: &mut Lobby<'_>, request: RequestId) -> bool {
+    pub(super) fn lose_poll(&mut self, lobby: &Lobby<'_>, request: RequestId) -> bool {
         let Some(id) = self.polls.remove(&request) else {
             return false;
         };

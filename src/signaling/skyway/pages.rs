@@ -67,7 +67,7 @@ impl SkyWay {
 
     // ---- WebSockets ----
 
-    fn handle_opened(&mut self, lobby: &mut Lobby<'_>, socket: SocketId, number: u64) {
+    fn handle_opened(&mut self, lobby: &Lobby<'_>, socket: SocketId, number: u64) {
         let (now, id) = (lobby.now(), PageId::from_bits(number));
         let opened = self
             .pages
@@ -97,7 +97,7 @@ impl SkyWay {
         self.unsettled.push_back(id);
     }
 
-    fn handle_page_socket(&mut self, lobby: &mut Lobby<'_>, id: PageId, input: SocketInput<'_>) {
+    fn handle_page_socket(&mut self, lobby: &Lobby<'_>, id: PageId, input: SocketInput<'_>) {
         let now = lobby.now();
         let Some(page) = self.pages.get_mut(id) else {
             return;
@@ -155,7 +155,7 @@ impl SkyWay {
         self.timers.set(id, page.deadline());
     }
 
-    fn handle_page_timeout(&mut self, lobby: &mut Lobby<'_>, id: PageId) {
+    fn handle_page_timeout(&mut self, lobby: &Lobby<'_>, id: PageId) {
         let (now, time) = (lobby.now(), lobby.unix_time());
         let Some(page) = self.pages.get_mut(id) else {
             return;

@@ -149,7 +149,7 @@ impl Bench {
                 assert!(before.is_none(), "{request:?} was answered twice");
             }
             RendezvousEvent::Upgrade(request, purpose, _) => {
-                self.upgrades.push_back((request, purpose))
+                self.upgrades.push_back((request, purpose));
             }
             RendezvousEvent::Send(socket, text) => self.said.push((socket, text)),
             RendezvousEvent::Close(socket, code, _) => self.closed.push((socket, code)),
