@@ -239,7 +239,7 @@ impl Decoder {
     }
 
     /// Ends the stream, or begins it anew: an unfinished message is passed on (line, idle gap) or counted as
-    /// a fault (the others).
+    /// a fault (the other framings).
     pub fn reset(&mut self, message: &mut impl FnMut(&[u8])) {
         let faults = &mut self.faults;
         match &mut self.codec {

@@ -70,7 +70,7 @@ enum State {
     ChunkSize,
     ChunkData(u64),
     ChunkEnd,
-    /// In the trailers, which may have so many more bytes.
+    /// The trailers, which may have so many more bytes.
     Trailers(usize),
     Done,
 }

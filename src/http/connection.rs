@@ -24,7 +24,7 @@ pub enum HttpEvent {
     /// The complete body of the request, which now waits for its answer.
     Body(Vec<u8>),
     /// The request no longer needs an answer: the peer left, stopped reading, or sent a malformed body. An
-    /// answer given all the same is written if the peer has only closed its sending side; an owner without an
+    /// answer that is still given is written if the peer has only closed its sending side; an owner without an
     /// answer calls [`close_after_output`](HttpConnection::close_after_output), or
     /// [`end_stream`](HttpConnection::end_stream).
     Gone,

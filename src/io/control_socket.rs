@@ -15,7 +15,7 @@ use super::plain;
 
 /// Returns where a daemon makes its socket: in the folder that systemd gives a service, else in the
 /// user's runtime folder, else, where no session of the user made one (cron, a container), beside the
-/// daemon's state. `None`: there is not even a home.
+/// daemon's state. `None`: the folder of the state is unknown, too, because not even a home is set.
 pub(crate) fn own_path() -> Option<PathBuf> {
     own_folder().map(|folder| folder.join(NAME))
 }

@@ -20,7 +20,7 @@ pub(super) enum Stream {
 
 /// The result of a read or write.
 pub(super) enum Progress {
-    /// So many bytes were read or written.
+    /// The number of bytes that were read or written.
     Bytes(usize),
     /// Nothing is possible now; an event reports readiness.
     WouldBlock,

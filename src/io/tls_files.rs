@@ -80,7 +80,7 @@ pub(super) fn stamp(files: Option<&TlsFiles>) -> Stamp {
 /// Checks whether the operator's files can be used.
 ///
 /// # Errors
-/// Says what is wrong with the files, with the file's name.
+/// Fails with the name of the file that cannot be used, and the reason.
 pub(crate) fn check(files: &TlsFiles) -> Result<(), String> {
     load(Some(files), 0).map(drop)
 }

@@ -237,8 +237,8 @@ impl Receiver {
     }
 
     /// Receives once and hands each run of datagrams to `take`. Returns false if no more datagrams wait. The
-    /// kernel fills all slots if it can, so an unused slot means the same, except on a connected socket,
-    /// where the kernel may have stopped for an error.
+    /// kernel fills all slots if it can, so an unused slot means that none waits, except on a connected
+    /// socket, where the kernel may have stopped for an error.
     pub(super) fn receive(&mut self, udp: &Udp, mut take: impl FnMut(&Meta, &[u8])) -> bool {
         let mut slices: [IoSliceMut<'_>; SLOTS] = {
             let mut chunks = self.buffer.chunks_mut(SLOT);

@@ -63,7 +63,7 @@ pub struct Delivery {
 enum Verdict {
     /// The two peers can talk directly.
     Directly,
-    /// The two peers need the gateway between them.
+    /// The two peers need the gateway to convert messages between them.
     Bridged,
 }
 
@@ -82,7 +82,7 @@ struct Waiting {
     signal: Signal,
 }
 
-/// The registry of peers and the post office between them.
+/// The registry of peers, which delivers the signals between them.
 #[derive(Debug)]
 pub struct Hub {
     peers: Slab<PeerKind, Peer>,
@@ -336,7 +336,7 @@ fn check(from: Speaks, to: Speaks, offer: &Offer) -> Result<Verdict, String> {
         return Ok(Verdict::Directly);
     };
     match written {
-        // The offer already names the receiver's form, because the gateway stands between the two.
+        // The offer already names the receiver's form, because the gateway converts messages between the two.
         _ if written == written.of(dialect) => Ok(Verdict::Directly),
         // PeerJS writes its JSON in binary frames and SkyWay in text frames, and neither accepts the other's.
         Serialization::PeerJsJson | Serialization::SkyWayJson => Ok(Verdict::Bridged),
@@ -505,7 +505,7 @@ mod tests {
             (PEERJS, SKYWAY, data, known(Serialization::Raw), true),
             (PEERJS, SKYWAY, data, known(Serialization::PeerJsJson), true),
             (SKYWAY, PEERJS, data, known(Serialization::SkyWayJson), true),
-            // An offer of the gateway that stands between the two.
+            // An offer of the gateway when it converts messages between the two.
             (SKYWAY, PEERJS, data, known(Serialization::PeerJsJson), true),
             (
                 SKYWAY,

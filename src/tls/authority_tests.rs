@@ -76,8 +76,8 @@ fn a_stolen_key_signs_for_no_other_site() {
     }
 }
 
-/// A board that has no cable when its authority is made has no address, and a board that is known by its
-/// address only has no name.
+/// Checks boards without an address or a name: a board that has no cable when its authority is made has no
+/// address, and a board that is known by its address only has no name.
 #[test]
 fn what_is_not_named_is_not_free() {
     for hosts in [vec!["board.local".to_owned()], vec!["192.0.2.7".to_owned()]] {

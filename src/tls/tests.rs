@@ -110,7 +110,7 @@ fn the_deadline_of_the_handshake_ends_with_the_handshake() {
     carry(&mut tls, &mut client, 1000);
     assert!(!client.is_handshaking() && tls.output().is_empty());
     assert_eq!(tls.deadline(), None);
-    // What follows the handshake gets the time for output that a peer does not read.
+    // Output after the handshake has the deadline for output that a peer does not read.
     let (identity, mut client) = pair_with(2);
     let mut tls = Tls::new(now, &identity).expect("a connection");
     let (mut plain, mut up) = (Vec::new(), Vec::new());

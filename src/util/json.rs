@@ -21,7 +21,7 @@ pub(crate) fn with_halves(body: &[u8]) -> serde_json::Result<serde_json::Value> 
     let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     match std::str::from_utf8(text) {
         Ok(text) => halves::parse(text).map(halves::plain),
-        // Read again because this error says where the fault is.
+        // The body is not UTF-8, so serde fails, and its error says where.
         Err(_) => serde_json::from_slice(text),
     }
 }

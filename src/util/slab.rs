@@ -5,7 +5,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
-/// The id of an entry of a [`Slab`]; `K` only tells kinds of ids apart.
+/// The id of an entry of a [`Slab`]; `K` only distinguishes kinds of ids.
 pub struct Id<K> {
     index: u32,
     generation: u32,

@@ -82,11 +82,11 @@ impl std::error::Error for Exceeded {}
 pub struct Error {
     /// Offset of the first byte of the wrong item.
     pub offset: usize,
-    /// What is wrong with that item.
+    /// The fault of that item.
     pub reason: Reason,
 }
 
-/// What is wrong with an item.
+/// The fault of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     /// The item needs so many bytes more than there are. Items of arrays and objects count as one byte each.
@@ -97,7 +97,7 @@ pub enum Reason {
     NotUtf8,
     /// A key of an object that is not a string.
     NotAKey,
-    /// So many bytes after the end of the value.
+    /// The number of bytes after the end of the value.
     Trailing(usize),
     /// A value that is too large.
     Exceeded(Exceeded),

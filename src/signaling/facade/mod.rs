@@ -41,13 +41,13 @@ use programs::Program;
 /// The faults of a call: the status, and the fields.
 type Wrong = (u16, Vec<FieldError>);
 
-/// Tells [`ProgramId`] from other ids.
+/// The kind that distinguishes [`ProgramId`] from other ids.
 #[derive(Debug)]
 enum ProgramKind {}
 /// A peer that a program has made.
 type ProgramId = Id<ProgramKind>;
 
-/// Tells [`DataId`] from other ids.
+/// The kind that distinguishes [`DataId`] from other ids.
 #[derive(Debug)]
 enum DataKind {}
 /// A data connection of such a peer.

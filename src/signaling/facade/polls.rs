@@ -111,7 +111,7 @@ impl Facade {
         }
         let timer = Timer::Poll(parked.request);
         self.timers.set(timer, Some(now + limits::FACADE_POLL));
-        // Of two requests for one subject the newer gets the next event. The newer one must be parked before
+        // The newer of two requests for one subject gets the next event. It must be parked before
         // the older one is answered, because a third request may wait behind the older one on its connection,
         // and that request may poll this subject as well.
         if let Some(older) = self.polls.park(subject, parked) {

@@ -149,7 +149,7 @@ impl Links {
         self.most = most;
     }
 
-    // ---- what peers say ----
+    // ---- signals of peers ----
 
     /// Acts on a signal to one of the gateway's own peers. Offers arrive by [`Self::handle_offer`].
     pub(crate) fn handle_signal(&mut self, to: PeerId, from: &str, signal: Signal) {
@@ -209,7 +209,7 @@ impl Links {
         self.events.pop_front()
     }
 
-    // ---- what there is ----
+    // ---- queries ----
 
     /// Returns the links of a peer.
     pub(crate) fn of_peer(&self, peer: PeerId) -> Vec<LinkId> {

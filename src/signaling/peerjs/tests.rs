@@ -188,7 +188,7 @@ fn a_client_of_peerjs_gets_it_verbatim() {
     );
 }
 
-/// Messages of another dialect must have exactly the fields that the client itself would have sent.
+/// Checks that messages of another dialect have exactly the fields that the client itself would have sent.
 #[test]
 fn frames_for_the_client() {
     for text in [OFFER, CALL, ANSWER, CANDIDATE] {

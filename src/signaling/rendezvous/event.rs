@@ -85,7 +85,7 @@ pub(crate) struct BeginLink {
 /// The location of the other side of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// In this very process.
+    /// This very process.
     Within,
     /// A location that ICE finds.
     Vantage(Vantage),

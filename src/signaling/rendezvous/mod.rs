@@ -102,10 +102,10 @@ impl Rendezvous {
         }
     }
 
-    // ---- what the rest of the gateway tells ----
+    // ---- facts about the rest of the gateway ----
 
-    /// Sets this machine's addresses with the bits of their networks. Redirects end whose address is now one
-    /// of this machine with a port of this process.
+    /// Sets this machine's addresses with the bits of their networks, and ends redirects to an address that
+    /// is now one of this machine with a port of this process.
     pub(crate) fn set_networks(&mut self, networks: Vec<(IpAddr, u8)>) {
         self.site.set_networks(networks);
         self.drop_own_redirects();
@@ -177,14 +177,14 @@ impl Rendezvous {
         self.events.pop_front()
     }
 
-    // ---- what there is ----
+    // ---- queries ----
 
     /// Returns what the configuration says about peers.
     pub(crate) fn config(&self) -> &HubConfig {
         &self.config
     }
 
-    /// Returns the claim of a dialect to a request, if any. The gateway asks for it before it looks at its own API.
+    /// Returns the claim of a dialect to a request, if any. The gateway checks claims before its own API.
     pub(crate) fn claims(head: &RequestHead) -> Option<Claim> {
         table::claims(head)
     }

@@ -10,7 +10,7 @@ use crate::signaling::fields::{peer_id, percent_decode, query_value};
 /// The claims of a client that asks for admission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handshake {
-    /// The page's API key; empty if it has none. Without SkyWay's cloud the key has no meaning of its own.
+    /// The page's API key, which the rules of access control check; empty if it has none.
     pub api_key: String,
     /// The name that the peer wants; generated if absent.
     pub peer_id: Option<String>,

@@ -111,8 +111,8 @@ impl SkyWay {
     }
 
     /// Returns whether one more page is allowed, and makes room for it if necessary. Pages that have not
-    /// joined count as well: those of one network beyond this machine may be a quarter, and when they reach
-    /// that share, or all pages reach the limit, the oldest of them is closed.
+    /// joined count as well: those of one network beyond this machine may be a quarter. When they reach
+    /// that share, or all pages reach the limit, the oldest page that has not joined is closed.
     fn make_room(&mut self, lobby: &mut Lobby<'_>, standing: Standing) -> bool {
         let network = standing.remote().map(network_of);
         let strangers = self.pages.iter().filter(|(_, page)| page.peer.is_none());

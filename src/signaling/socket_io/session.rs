@@ -130,8 +130,8 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the session because the connection of its waiting GET was closed, which no client does that wants
-    /// to stay.
+    /// Ends the session because the connection of its waiting GET was closed. A client that wants to stay
+    /// keeps that connection open.
     pub fn handle_poll_closed(&mut self, now: Instant) {
         if self.get == Get::Parked {
             self.get = Get::Absent;
@@ -392,7 +392,7 @@ impl Session {
     fn handle_payload(&mut self, now: Instant, body: &str) -> Result<(), Reason> {
         for packet in Packets::new(self.revision, body, self.settings.payload_packets) {
             let packet = packet.map_err(Reason::Payload)?;
-            // A client that sends a close itself need not be told of the end.
+            // A client that sends a close itself needs no notice of the end.
             if let Phase::Closing { .. } = self.phase
                 && EnginePacket::parse(packet) == Ok(EnginePacket::Close)
             {
@@ -477,7 +477,7 @@ impl Session {
         Ok(())
     }
 
-    /// Ends an open session; the client is told if possible.
+    /// Ends an open session, and notifies the client if possible.
     fn close(&mut self, now: Instant, reason: Reason) {
         if !self.is_open() {
             return;

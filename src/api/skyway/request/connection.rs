@@ -22,7 +22,7 @@ pub struct ConnectOptions {
     pub params: Feed,
     /// The channel.
     pub options: DataOptions,
-    /// The address to which messages of the other peer are sent; nowhere if there is none.
+    /// The address to which messages of the other peer are sent; none if messages are not sent on.
     pub redirect_params: Option<SocketAddr>,
 }
 

@@ -374,7 +374,7 @@ impl Bench {
         own.into_iter().map(|(_, text)| text).collect()
     }
 
-    // ---- what programs do ----
+    // ---- programs ----
 
     /// Makes a peer with a key, and returns its token.
     pub(super) fn peer_of(&mut self, key: &str, name: &str) -> String {

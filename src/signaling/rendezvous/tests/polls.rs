@@ -40,8 +40,8 @@ fn a_poll_is_answered_in_time_and_the_newer_one_of_two_wins() {
     assert_eq!(bench.stats().parked_polls, 0);
 }
 
-/// Two requests are pipelined on one connection, and one on another connection replaces the first: the second
-/// request of the first connection is read at once, and polls the same subject.
+/// Pipelines two requests on one connection, and replaces the first by a request on another connection. The
+/// second request of the first connection is then read at once, and polls the same subject.
 #[test]
 fn a_poll_behind_one_that_gives_way_takes_no_answer_from_another() {
     let mut bench = Bench::new("");
@@ -82,8 +82,8 @@ fn two_events_of_one_moment_are_told_one_after_the_other() {
     assert_ne!(first["data_params"], second["data_params"]);
 }
 
-/// An event is taken only for a request that waits: two events occur in one turn, and the waiting request
-/// takes one.
+/// Checks that an event is taken only for a request that waits: two events occur in one turn, and the waiting
+/// request takes one.
 #[test]
 fn an_event_is_not_taken_when_nobody_waits() {
     let mut bench = Bench::new("");

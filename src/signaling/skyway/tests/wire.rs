@@ -262,7 +262,7 @@ fn what_an_offer_says_of_its_channel() {
     }
 }
 
-/// The verbatim form has everything that a client wrote: the name of a room, and unknown keys.
+/// Checks that the verbatim form has everything that a client wrote: the name of a room, and unknown keys.
 #[test]
 fn a_client_of_skyway_gets_it_verbatim() {
     let mut offer = offer();
@@ -284,7 +284,7 @@ fn a_client_of_skyway_gets_it_verbatim() {
     }
 }
 
-/// Text that was cut within a character, as JSON.stringify writes it.
+/// Checks text that was cut within a character, as JSON.stringify writes it.
 #[test]
 fn half_an_emoji_is_passed_on_as_it_was() {
     let text = offer()
@@ -299,8 +299,8 @@ fn half_an_emoji_is_passed_on_as_it_was() {
     assert!(packet.contains("\"label\":\"half \\ud83d"), "{packet}");
 }
 
-/// Events from another dialect must have exactly the fields that a client would have received from another
-/// client.
+/// Checks that events from another dialect have exactly the fields that a client would have received from
+/// another client.
 #[test]
 fn events_for_the_client() {
     for (name, heard, argument) in [

@@ -43,7 +43,7 @@ fn a_websocket_from_the_beginning() {
     assert_eq!(refused, Err(Refusal::Request));
 }
 
-/// The session is a complete capture of socket.io-client 4.7.4.
+/// Replays a complete capture of a session of socket.io-client 4.7.4.
 #[test]
 fn a_captured_session_of_revision_four() {
     let now = start();
