@@ -17,7 +17,7 @@ pub enum File {
     Page,
     /// A configuration profile for iOS, iPadOS and macOS.
     Profile,
-    /// The certificate in DER, for Android and all others.
+    /// The certificate in DER, for Android and all other systems.
     Certificate,
     /// A name that no file has.
     Missing,

@@ -281,8 +281,8 @@ impl Decoder {
 
 /// Appends the framed message to `out`, or nothing if it is longer than [`Framing::longest`].
 ///
-/// For line and idle gap the bytes are written as they are: the caller must end a line with `
-/// ` and must keep the silence. An empty message is invisible in these two framings and in SLIP.
+/// For line and idle gap the bytes are written as they are: the caller must end a line with `\n` and must
+/// keep the silence. An empty message is invisible in these two framings and in SLIP.
 pub fn encode(
     framing: Framing,
     max_message: usize,

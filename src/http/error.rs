@@ -1,4 +1,4 @@
-//! Reasons for refusing a request before its owner sees it, and the response for each.
+//! Reasons for which a connection refuses a request without asking its owner, and the response for each.
 
 use std::fmt;
 

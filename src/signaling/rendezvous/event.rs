@@ -77,7 +77,7 @@ pub(crate) struct BeginLink {
     pub(crate) link: LinkId,
     pub(crate) how: Beginning,
     pub(crate) rights: Grant,
-    /// The claimant to which the session counts.
+    /// The claimant to which the session is charged.
     pub(crate) claimant: Claimant,
     pub(crate) place: Place,
 }

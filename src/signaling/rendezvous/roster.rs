@@ -27,7 +27,7 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    /// Returns the claimant to which the client's actions count. Programs and pages on this machine have no
+    /// Returns the claimant to which the client's actions are charged. Programs and pages on this machine have no
     /// common bound.
     pub(crate) fn claimant(&self) -> Claimant {
         let Some(remote) = self.standing.remote() else {
@@ -271,7 +271,7 @@ impl Roster {
         })
     }
 
-    /// Returns the claimant to which a peer's actions count.
+    /// Returns the claimant to which a peer's actions are charged.
     pub(crate) fn claimant(&self, id: Option<PeerId>) -> Claimant {
         let member = id.and_then(|id| self.member(id));
         member.map(claimant_of).unwrap_or_default()

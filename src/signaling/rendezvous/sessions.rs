@@ -22,7 +22,7 @@ impl Rendezvous {
         else {
             return;
         };
-        // The session counts to the calling side.
+        // The session is charged to the calling side.
         let claimant = match how {
             Beginning::Offer(_) => self.roster.claimant(Some(peer)),
             Beginning::Answer(_) => self.roster.claimant(self.roster.find(&remote)),
