@@ -48,8 +48,8 @@ pub(crate) fn start(level: LevelFilter) {
     }));
 }
 
-/// A record as one line without control characters, so that text from others (a path, a label) cannot forge a
-/// line or command a terminal.
+/// A record as one line without control characters, so that text that other parties chose (a path, a label)
+/// cannot forge a line or command a terminal.
 struct OneLine<'a>(&'a fmt::Arguments<'a>);
 
 impl fmt::Display for OneLine<'_> {

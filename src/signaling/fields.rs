@@ -176,8 +176,8 @@ pub(super) fn percent_decode(text: &str) -> Option<String> {
     String::from_utf8(decoded).ok()
 }
 
-/// Checks an id against the rule of SkyWay-JS, which also accepts the ids of PeerJS: `[A-Za-z0-9_-]+([
-/// _-][A-Za-z0-9]+)*`.
+/// Checks an id against the rule of SkyWay-JS, which also accepts the ids of PeerJS:
+/// `[A-Za-z0-9_-]+([ _-][A-Za-z0-9]+)*`.
 pub(super) fn peer_id(id: &str, path: &'static str) -> Result<(), Fault> {
     within(id, path, limits::SIGNAL_ID)?;
     // Before the first space, `_` and `-` are letters like others.
