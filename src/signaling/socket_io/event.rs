@@ -25,7 +25,7 @@ pub enum Event {
         name: String,
         /// The arguments, as they were written.
         arguments: Vec<Box<RawValue>>,
-        /// The id for [`Session::acknowledge`](super::Session::acknowledge), if the client wants an answer.
+        /// The id for `Session::acknowledge`, if the client wants an answer.
         ack: Option<u64>,
     },
     /// The session has ended, or never was [`Event::Connected`]. No event follows.
