@@ -139,8 +139,8 @@ impl Session {
         }
     }
 
-    /// Handles a POST with packets. The owner answers at once, with [`POST_BODY`](super::request::POST_BODY)
-    /// if the packets are not refused.
+    /// Handles a POST with packets. The owner answers at once, with the body `ok` if the packets are not
+    /// refused.
     pub fn handle_post(&mut self, now: Instant, body: &[u8]) -> Result<(), Refusal> {
         self.check_polling()?;
         let fault = match std::str::from_utf8(body) {

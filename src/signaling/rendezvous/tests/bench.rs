@@ -38,7 +38,7 @@ pub(super) struct Bench {
     pub(super) origin: PageOrigin,
     connections: u64,
     numbers: u32,
-    /// The events that the bench has not consumed.
+    /// Everything that nothing else has consumed.
     pub(super) events: Vec<RendezvousEvent>,
     answers: BTreeMap<RequestId, Response>,
     pub(super) upgrades: VecDeque<(RequestId, SocketUse)>,
