@@ -1,5 +1,5 @@
-//! What a phone needs to trust this machine's certificate authority: a page that explains, and the
-//! authority's certificate as each system takes it.
+//! The files that a phone needs to trust this machine's certificate authority: a page that explains, and the
+//! authority's certificate in the form for each system.
 
 use data_encoding::BASE64;
 
@@ -10,27 +10,27 @@ use crate::tls::authority::PublicAuthority;
 
 const PAGE: &str = include_str!("../../web/page/ca.html");
 
-/// One of the files.
+/// A file below `/ca/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum File {
-    /// Explains, and leads to the others.
+    /// A page that explains, and links to the other files.
     Page,
     /// A configuration profile for iOS, iPadOS and macOS.
     Profile,
-    /// The certificate in DER, for Android and all others.
+    /// The certificate in DER, for Android and all other systems.
     Certificate,
-    /// There is no such file.
+    /// A name that no file has.
     Missing,
 }
 
-/// There is no authority on this machine.
+/// Returns the problem that this machine has no authority.
 pub fn none() -> Problem {
     let detail = "this machine has no certificate authority: thingway setup --ca makes one";
     Problem::new(404, detail).at("path")
 }
 
 impl File {
-    /// The file of this name below `/ca/`.
+    /// Returns the file of this name below `/ca/`.
     pub fn named(name: &str) -> Self {
         match name {
             "thingway.mobileconfig" => Self::Profile,
@@ -39,10 +39,10 @@ impl File {
         }
     }
 
-    /// The file as a response.
+    /// Returns the file as a response.
     ///
     /// # Errors
-    /// 404 for a file that there is not.
+    /// 404 for a file that does not exist.
     pub fn response(self, authority: &PublicAuthority) -> Result<Response, Problem> {
         let answer = || Response::new(200).header("Cache-Control", "no-store");
         Ok(match self {
@@ -70,7 +70,8 @@ fn page_of(authority: &PublicAuthority) -> String {
         .replace("{hosts}", &escaped(&authority.hosts.join(", ")))
 }
 
-/// A profile with one payload, the certificate (Apple, Configuration Profile Reference, "CertificateRoot").
+/// Returns a profile with one payload, the certificate (Apple, Configuration Profile Reference,
+/// "CertificateRoot").
 fn profile_of(authority: &PublicAuthority) -> String {
     let name = escaped(&authority.name);
     let certificate = BASE64.encode(&authority.certificate);
@@ -99,7 +100,8 @@ fn profile_of(authority: &PublicAuthority) -> String {
     )
 }
 
-/// A UUID that is the same for the same authority, so that a profile that is installed twice replaces itself.
+/// Returns a UUID that is the same for the same authority, so that a profile that is installed twice replaces
+/// itself.
 fn uuid_of(authority: &PublicAuthority, which: usize) -> String {
     let digits: String = authority
         .fingerprint
@@ -118,7 +120,7 @@ fn uuid_of(authority: &PublicAuthority, which: usize) -> String {
     )
 }
 
-/// For the text of HTML and XML.
+/// Escapes text for HTML and XML.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }

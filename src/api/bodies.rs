@@ -1,4 +1,4 @@
-//! The bodies of requests of our own API, and responses that depend on nothing but the request.
+//! The bodies of requests of this program's own API, and responses that depend on nothing but the request.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -41,7 +41,7 @@ pub(crate) fn text(text: &str) -> Response {
     Response::new(200).body("text/plain; charset=utf-8", text.as_bytes().to_vec())
 }
 
-/// Returns the response to a preflight (Fetch §3.3.7): which methods and bodies a resource takes.
+/// Returns the response to a preflight (Fetch §3.3.7): the methods and bodies that a resource accepts.
 pub(crate) fn options(resource: &Resource, caller: &Caller) -> Response {
     let allow = resource.allow();
     let response = Response::new(204).header("Allow", &allow);

@@ -1,5 +1,5 @@
-//! `/metrics` in the Prometheus text format, written by the `prometheus-client` crate from a copy
-//! of our counters: the registry lives for one answer, so that nothing has to be shared with it.
+//! `/metrics` in the Prometheus text format, written by the `prometheus-client` crate from a copy of the
+//! counters: the registry lives for one answer only, so the rest of the program shares no state with it.
 
 use std::fmt;
 
@@ -13,13 +13,13 @@ use prometheus_client::registry::Registry;
 /// One family of values under one name.
 #[derive(Debug, Clone)]
 pub struct Family {
-    /// Without the prefix and, for a counter, without `_total`.
+    /// The name without the prefix and, for a counter, without `_total`.
     pub name: &'static str,
-    /// One sentence without a full stop.
+    /// The description: one sentence without a full stop.
     pub help: &'static str,
-    /// Whether it only grows.
+    /// Whether the values only grow.
     pub is_counter: bool,
-    /// Label pairs and values.
+    /// The label pairs and values.
     pub values: Values,
 }
 
@@ -86,7 +86,7 @@ fn write(encoder: MetricEncoder<'_>, family: &Family, value: u64) -> Result<(), 
     }
 }
 
-/// The text of all families.
+/// Returns the text of all families.
 pub fn render(families: Vec<Family>) -> String {
     let mut registry = Registry::with_prefix("thingway");
     registry.register_collector(Box::new(Snapshot(families)));

@@ -1,5 +1,5 @@
-//! The HTTP API without its state: which routes there are, who may use them, and what answers
-//! look like. `docs/api.yaml` describes it; a test holds the two together.
+//! The HTTP API without its state: the routes, the actions that they need, and the form of the answers.
+//! `docs/api.yaml` describes the API; a test keeps the two in agreement.
 
 pub mod authority;
 pub(crate) mod bodies;
@@ -13,7 +13,7 @@ pub mod skyway;
 use crate::http::{Method, RequestHead};
 use problem::Problem;
 
-/// Every route with its methods. HEAD goes wherever GET does, OPTIONS everywhere.
+/// Every route with its methods. HEAD is allowed wherever GET is, OPTIONS everywhere.
 pub const ROUTES: &[(&str, &[&str])] = &[
     ("/", &["GET"]),
     ("/assets/{name}", &["GET"]),
@@ -44,7 +44,7 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/metrics", &["GET"]),
 ];
 
-/// What a path names.
+/// The resource that a path names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the variants are the routes")]
 pub enum Resource {
@@ -69,11 +69,11 @@ pub enum Resource {
     Health,
     Ready,
     Metrics,
-    /// `OPTIONS *`
+    /// The target of `OPTIONS *`.
     Everything,
 }
 
-/// What is asked of a resource.
+/// The action that a request asks of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(
     missing_docs,
@@ -89,7 +89,7 @@ pub enum Action {
 }
 
 impl Resource {
-    /// Finds what a request's path names.
+    /// Returns the resource that a request's path names.
     pub fn resolve(head: &RequestHead) -> Result<Self, Problem> {
         if head.path == "*" {
             return Ok(Self::Everything);
@@ -133,7 +133,8 @@ impl Resource {
         }
     }
 
-    /// Whether everybody may have it: it says nothing of this machine, or is how one gets in.
+    /// Returns whether every client may have the resource: it reveals nothing about this machine, or clients
+    /// need it to get access.
     pub fn is_public(&self) -> bool {
         matches!(
             self,
@@ -146,7 +147,7 @@ impl Resource {
         )
     }
 
-    /// The path as [`ROUTES`] has it.
+    /// Returns the path as [`ROUTES`] has it.
     pub fn template(&self) -> &'static str {
         match self {
             Self::Page(asset) => asset.template(),
@@ -175,7 +176,7 @@ impl Resource {
         }
     }
 
-    /// The value of `Allow`.
+    /// Returns the value of `Allow`.
     pub fn allow(&self) -> String {
         let row = ROUTES
             .iter()
@@ -188,7 +189,7 @@ impl Resource {
         methods.join(", ")
     }
 
-    /// What a method asks of this resource.
+    /// Returns the action that a method asks of this resource.
     pub fn action(&self, method: &Method) -> Result<Action, Problem> {
         let row = ROUTES
             .iter()

@@ -1,7 +1,7 @@
-//! Nobody's page but ours: the checks of `Host` and `Origin` that stand before every route.
+//! Protection against foreign pages: the checks of `Host` and `Origin` that precede every route.
 //!
-//! A loopback port can be reached by any page in the user's browser. A foreign page names itself
-//! in `Origin` (RFC 6454); one that had its DNS name rebound to us names itself in `Host`.
+//! Any page in the user's browser can reach a loopback port. A foreign page names itself in `Origin` (RFC
+//! 6454); a page that had its DNS name rebound to the gateway names itself in `Host`.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -10,26 +10,26 @@ use super::problem::Problem;
 use crate::http::{RequestHead, Response};
 use crate::util::redact::Redacted;
 
-/// Which names and origins are ours or allowed.
+/// The names of this gateway and the origins that are allowed.
 #[derive(Debug, Clone)]
 pub struct Policy {
     hosts: Vec<String>,
     allowed_origins: Vec<String>,
 }
 
-/// Whose page asked.
+/// The page that makes a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
-    /// No page, or one of ours.
+    /// No page, or a page of this gateway.
     Own,
     /// A page of an allowed origin, which needs CORS headers.
     Allowed(String),
-    /// The same, and its browser sends credentials that nobody looks at.
+    /// A page of an allowed origin whose browser sends credentials, which the gateway ignores.
     WithCredentials(String),
 }
 
 impl Policy {
-    /// `hosts`: names of this machine and those of the config, in lower case.
+    /// Returns a policy. `hosts`: names of this machine and those of the config, in lower case.
     pub fn new(hosts: Vec<String>, allowed_origins: Vec<String>) -> Self {
         Self {
             hosts,
@@ -37,14 +37,14 @@ impl Policy {
         }
     }
 
-    /// The same, where pages of more origins may come.
+    /// Checks `Host` and `Origin` of a request; pages of the origins in `more` are allowed, too.
     pub fn check_with<'a>(
         &self,
         head: &RequestHead,
         local: SocketAddr,
         mut more: impl Iterator<Item = &'a String>,
     ) -> Result<Caller, Problem> {
-        // HTTP/1.0 has no Host, and no browser speaks it.
+        // HTTP/1.0 has no Host, and no browser uses HTTP/1.0.
         let host = head.host().unwrap_or_default().to_ascii_lowercase();
         if !host.is_empty() && !self.is_ours(&host, local.ip()) {
             let detail = format!(
@@ -80,7 +80,7 @@ impl Policy {
         Err(Problem::new(403, &detail).at("Origin"))
     }
 
-    /// Whether pages of this origin, in lower case, may use the API.
+    /// Returns whether pages of this origin, in lower case, may use the API.
     pub fn allows(&self, origin: &str) -> bool {
         self.allowed_origins.iter().any(|known| known == origin)
     }
@@ -91,8 +91,7 @@ impl Policy {
         if name == "localhost" || self.hosts.iter().any(|ours| ours == name) {
             return true;
         }
-        // An address cannot be rebound, so any that got here will do if it is the connection's
-        // own or loopback.
+        // An address cannot be rebound, so it is accepted if it is the connection's own address or loopback.
         let address = name.trim_start_matches('[').trim_end_matches(']');
         let address = address.parse::<IpAddr>();
         let address = address.map(|ip| ip.to_canonical());
@@ -100,9 +99,10 @@ impl Policy {
     }
 }
 
-/// Browsers send no `Origin` with a request whose answer the page may not read, and yet it would
-/// hold an event stream open. They do say where it comes from (Fetch Metadata). Pages, and what
-/// phones need to trust the gateway, may be linked to from anywhere.
+/// Refuses requests of foreign pages by `Sec-Fetch-Site`. Browsers send no `Origin` with a request whose
+/// answer the page may not read, although such a request could hold an event stream open, but they do name
+/// its site (Fetch Metadata). Pages, and the files that phones need to trust the gateway, may be linked from
+/// anywhere.
 pub fn check_fetch_site(head: &RequestHead, resource: &Resource) -> Result<(), Problem> {
     check_fetch_site_of(
         head,
@@ -110,7 +110,7 @@ pub fn check_fetch_site(head: &RequestHead, resource: &Resource) -> Result<(), P
     )
 }
 
-/// The same, for what is no resource of ours.
+/// Checks `Sec-Fetch-Site` for a path that is not a [`Resource`] of this API.
 pub fn check_fetch_site_of(head: &RequestHead, is_page: bool) -> Result<(), Problem> {
     let site = head.header("Sec-Fetch-Site").unwrap_or_default();
     let foreign = site == "cross-site" || site == "same-site";
@@ -121,7 +121,8 @@ pub fn check_fetch_site_of(head: &RequestHead, is_page: bool) -> Result<(), Prob
     Err(Problem::new(403, detail).at("Sec-Fetch-Site"))
 }
 
-/// `name:port`, `[v6]:port` or neither. Any port: it may have been forwarded.
+/// Returns `name` of `name:port`, `[v6]:port` or neither. Any port is accepted because it may have been
+/// forwarded.
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port))
@@ -135,7 +136,7 @@ fn without_port(host: &str) -> &str {
 }
 
 impl Caller {
-    /// For clients whose browser sends credentials whether they are wanted or not.
+    /// Returns the caller with credentials allowed, for clients whose browser sends credentials in any case.
     #[must_use]
     pub fn with_credentials(self) -> Self {
         match self {
@@ -144,7 +145,7 @@ impl Caller {
         }
     }
 
-    /// Adds what an allowed page needs to read the answer (Fetch standard, CORS protocol).
+    /// Adds the headers that an allowed page needs to read the answer (Fetch standard, CORS protocol).
     #[must_use]
     pub fn dress(&self, response: Response) -> Response {
         let response = response.header("X-Content-Type-Options", "nosniff");
@@ -163,7 +164,7 @@ impl Caller {
         }
     }
 
-    /// Adds what a preflight asks for.
+    /// Adds the headers that a preflight asks for.
     #[must_use]
     pub fn dress_preflight(&self, response: Response, allow: &str) -> Response {
         match self {
@@ -253,7 +254,7 @@ mod tests {
                 Ok(()),
                 "a link to us"
             );
-            // With an Origin, that one is what counts.
+            // With an Origin, only the Origin counts.
             let lines = format!("{lines}\r\nOrigin: https://ok.example");
             assert_eq!(check_fetch_site(&head(&lines), &events), Ok(()));
         }

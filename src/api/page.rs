@@ -1,10 +1,11 @@
-//! Pages inside the binary: the console, where it has been built, and the first page, which needs
-//! nothing but Rust and is always at `/basic`.
+//! Pages inside the binary: the console, where it has been built, and the first page, which needs no tools
+//! except Rust and is always at `/basic`.
 
 use super::problem::Problem;
 use crate::http::{RequestHead, Response};
 
-/// Nothing from anywhere else, and no frame around us. `script` is what may run beside our files.
+/// Makes a policy that allows nothing from other origins and no embedding in a frame. `script` is what may
+/// run beside the files of this gateway.
 macro_rules! policy {
     ($script:expr) => {
         concat!(
@@ -38,9 +39,9 @@ pub enum Asset {
 pub struct File {
     name: &'static str,
     content_type: &'static str,
-    /// An entity tag (RFC 9110 §8.8.3). Weak, because it is the same for all codings.
+    /// The entity tag (RFC 9110 §8.8.3). Weak, because it is the same for all codings.
     tag: &'static str,
-    /// Empty for files that every browser takes compressed.
+    /// The uncompressed file; empty for files that every browser accepts compressed.
     plain: &'static [u8],
     gzip: &'static [u8],
 }
@@ -54,31 +55,31 @@ const HTML: &[u8] = include_bytes!("../../web/page/index.html");
 const SCRIPT: &[u8] = include_bytes!("../../web/page/app.js");
 const STYLE: &[u8] = include_bytes!("../../web/page/style.css");
 
-/// Nothing inline.
+/// The policy for pages without inline scripts.
 const POLICY: &str = policy!("");
 
 const INDEX: &str = "index.html";
 
 impl Asset {
-    /// What is at `/`.
+    /// Returns the page at `/`.
     pub fn home() -> Self {
         Self::of_console(INDEX).unwrap_or(Self::Html)
     }
 
-    /// A file of the console by its name, which has its hash in it.
+    /// Returns a file of the console by its name, which contains its hash.
     pub fn of_console(name: &str) -> Option<Self> {
         let mut files = console::FILES.iter();
         files.find(|file| file.name == name).map(Self::Console)
     }
 
-    /// A file of the client library by its name.
+    /// Returns a file of the client library by its name.
     pub fn of_client(name: &str) -> Self {
         let mut files = console::CLIENT.iter();
         let found = files.find(|file| file.name == name);
         found.map_or(Self::NoClient, Self::Client)
     }
 
-    /// The path as [`super::ROUTES`] has it.
+    /// Returns the path as [`super::ROUTES`] has it.
     pub fn template(self) -> &'static str {
         match self {
             Self::Html => "/basic",
@@ -90,7 +91,7 @@ impl Asset {
         }
     }
 
-    /// The file as an answer.
+    /// Returns the file as an answer.
     pub fn response(self, head: &RequestHead) -> Result<Response, Problem> {
         let (content_type, bytes) = match self {
             Self::Html => ("text/html; charset=utf-8", HTML),
@@ -115,15 +116,16 @@ impl Asset {
 }
 
 impl File {
-    /// Pages of other origins ask for it by a name that stays the same, so it is checked each time.
+    /// Returns a file of the client library. Pages of other origins request it by a name that stays the same,
+    /// so browsers must revalidate it each time.
     fn of_library(&self, head: &RequestHead) -> Result<Response, Problem> {
         let known = head.header("If-None-Match").unwrap_or_default();
-        // RFC 9110 §13.1.2: any of a list, compared weakly.
+        // RFC 9110 §13.1.2: any tag of a list, compared weakly.
         let strength = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
         let mut tags = known.split(',');
         let is_known = tags.any(|tag| tag.trim() == "*" || strength(tag) == strength(self.tag));
         if is_known {
-            // RFC 9110 §15.4.5: what decides about caching is said again.
+            // RFC 9110 §15.4.5: the headers that control caching are repeated.
             let unchanged = Response::new(304)
                 .header("Cache-Control", "no-cache")
                 .header("Vary", "Accept-Encoding");
@@ -134,8 +136,8 @@ impl File {
     }
 
     fn response(&self, head: &RequestHead) -> Result<Response, Problem> {
-        // A new version of the daemon must not meet an old script; a file whose name has its hash
-        // never changes.
+        // A new version of the daemon must not meet an old script, so the index is revalidated; a file with
+        // its hash in its name never changes.
         let caching = if self.name == INDEX {
             "no-cache"
         } else {
@@ -164,7 +166,7 @@ impl File {
     }
 }
 
-/// A page that is made for each request.
+/// Returns a page that is made for each request.
 pub(super) fn own(html: Vec<u8>) -> Response {
     answer("no-store", POLICY).body("text/html; charset=utf-8", html)
 }
@@ -176,7 +178,8 @@ fn answer(caching: &str, policy: &str) -> Response {
         .header("Cache-Control", caching)
 }
 
-/// RFC 9110 §12.5.3. A weight of zero is a no; nobody sends other weights to mean one.
+/// Returns whether the client accepts gzip (RFC 9110 §12.5.3). A weight of zero means no; clients use no
+/// other weight to refuse.
 fn takes_gzip(head: &RequestHead) -> bool {
     let given = head.header("Accept-Encoding").unwrap_or_default();
     given.split(',').any(|coding| {

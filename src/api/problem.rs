@@ -1,4 +1,4 @@
-//! Errors as `application/problem+json` (RFC 9457), saying what was wrong and where.
+//! Errors as `application/problem+json` (RFC 9457), which say what is wrong and where.
 
 use crate::http::Response;
 use crate::session::sdp::SdpError;
@@ -14,7 +14,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// What is wrong, in a sentence for people.
+    /// Returns a problem. `detail` says what is wrong, in a sentence for people.
     pub fn new(status: u16, detail: &str) -> Self {
         let (detail, place) = (detail.to_owned(), String::new());
         Self {
@@ -26,43 +26,43 @@ impl Problem {
         }
     }
 
-    /// The header, line or part of the request that it is about.
+    /// Sets the header, line or part of the request that is at fault.
     #[must_use]
     pub fn at(mut self, place: &str) -> Self {
         place.clone_into(&mut self.place);
         self
     }
 
-    /// One word for programs, in `type`.
+    /// Sets one word for programs, in `type`.
     #[must_use]
     pub fn kind(mut self, kind: &'static str) -> Self {
         self.kind = kind;
         self
     }
 
-    /// Whether somebody may be guessing secrets, so that the answer takes its time.
+    /// Returns whether the client may be guessing secrets, so that the answer is delayed.
     pub fn is_guess(&self) -> bool {
         matches!(self.kind, "token-unknown" | "share-unknown")
     }
 
-    /// A header of the answer.
+    /// Adds a header to the answer.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
     }
 
-    /// The status code.
+    /// Returns the status code.
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// The sentence for people.
+    /// Returns the sentence for people.
     pub fn detail(&self) -> &str {
         &self.detail
     }
 
-    /// The answer.
+    /// Returns the answer.
     pub fn response(&self) -> Response {
         let response = crate::http::problem(self.status, self.kind, &self.detail, &self.place);
         let headers = self.headers.iter();

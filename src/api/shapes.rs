@@ -1,4 +1,4 @@
-//! How counters and lines look in JSON.
+//! The form of counters and lines in JSON.
 
 use std::net::SocketAddr;
 
@@ -28,7 +28,7 @@ pub(crate) fn drops(drops: &Drops) -> Value {
     rows.collect()
 }
 
-/// Adds where an endpoint's device is.
+/// Adds the address or path of an endpoint's device.
 pub(crate) fn add_place(json: &mut Value, kind: &EndpointKind, remote: Option<SocketAddr>) {
     match kind {
         EndpointKind::Serial { path, line } => {
@@ -53,7 +53,7 @@ pub(crate) fn add_place(json: &mut Value, kind: &EndpointKind, remote: Option<So
     }
 }
 
-/// Returns a line as JSON. What its driver does not have is `"unsupported"`.
+/// Returns a line as JSON. A value that its driver does not have is `"unsupported"`.
 pub(crate) fn line(status: &LineStatus) -> Value {
     let unsupported = || Value::from("unsupported");
     let modem = status.modem.map_or_else(unsupported, |lines| {

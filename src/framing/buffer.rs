@@ -1,4 +1,4 @@
-//! Memory for one message, which is bounded and used again.
+//! A bounded and reused buffer for one message.
 
 use crate::util::utf8;
 
@@ -9,11 +9,11 @@ pub(super) struct Buffer {
     max: usize,
 }
 
-/// Growing from less would be many small steps.
+/// The first allocation; starting with less would take many small steps.
 const FIRST_CAPACITY: usize = 64;
 
 impl Buffer {
-    /// Empty. Memory is taken as bytes come.
+    /// Returns an empty buffer. Memory is allocated as bytes arrive.
     pub(super) fn new(max: usize) -> Self {
         let bytes = Vec::new();
         Self { bytes, max }
@@ -24,7 +24,8 @@ impl Buffer {
         debug_assert!(piece.len() <= self.room());
         let len = self.bytes.len() + piece.len();
         if len > self.bytes.capacity() {
-            // A vector that grows by itself may take twice of what is ever needed.
+            // Grow by hand, because a vector that grows by itself may take twice the memory that is ever
+            // needed.
             let doubled = (self.bytes.capacity() * 2).max(FIRST_CAPACITY);
             let capacity = doubled.min(self.max).max(len);
             self.bytes.reserve_exact(capacity - self.bytes.len());
@@ -32,8 +33,8 @@ impl Buffer {
         self.bytes.extend_from_slice(piece);
     }
 
-    /// Passes on the message that ends with this piece, no longer than [`Self::room`]; a message
-    /// that came in one piece is not copied.
+    /// Passes on the message that ends with this piece, which is no longer than [`Self::room`]; a message
+    /// that arrived in one piece is not copied.
     pub(super) fn finish(&mut self, piece: &[u8], message: &mut impl FnMut(&[u8])) {
         if self.bytes.is_empty() {
             message(piece);
@@ -44,7 +45,8 @@ impl Buffer {
         }
     }
 
-    /// The same for text. An incomplete last character (UTF-8) is kept for the next message, unless there is nothing before it.
+    /// Passes on a text like [`Self::finish`], but keeps an incomplete last character (UTF-8) for the next
+    /// message, unless there is nothing before it.
     pub(super) fn finish_whole(&mut self, piece: &[u8], message: &mut impl FnMut(&[u8])) {
         self.push(piece);
         let whole = match utf8::whole(&self.bytes) {
@@ -55,7 +57,7 @@ impl Buffer {
         self.bytes.drain(..whole);
     }
 
-    /// Forgets the bytes and keeps the memory.
+    /// Discards the bytes and keeps the memory.
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
     }
@@ -64,7 +66,7 @@ impl Buffer {
         self.bytes.len()
     }
 
-    /// How many more bytes the message may have.
+    /// Returns how many more bytes the message may have.
     pub(super) fn room(&self) -> usize {
         self.max.saturating_sub(self.bytes.len())
     }

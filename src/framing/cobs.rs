@@ -5,14 +5,14 @@ use ::cobs::{DecodeResult, DecoderState};
 use super::Faults;
 use super::frame::Frame;
 
-/// Never within a frame, so it ends one.
+/// The delimiter, which never occurs within a frame.
 const ZERO: u8 = 0;
 
-/// A code that stands for this many bytes and no zero after them.
+/// The number of bytes after which a code stands for a full run without a zero.
 #[cfg(any(test, feature = "testing"))]
 const LONGEST_RUN: usize = 254;
 
-/// The receiving side.
+/// The receiving side of COBS.
 #[derive(Debug)]
 pub(super) struct Cobs {
     frame: Frame,
@@ -42,7 +42,7 @@ impl Cobs {
                 Ok(DecodeResult::NoData | DecodeResult::DataStart) => {}
                 Ok(DecodeResult::DataContinue(byte)) => self.frame.push(byte, faults),
                 Ok(DecodeResult::DataComplete) => self.frame.end(faults, message),
-                // Only a zero is ever wrong, where a code has promised more bytes.
+                // The only possible fault is a zero where a code has promised more bytes.
                 Err(_) => {
                     self.frame.spoil(faults);
                     self.frame.end(faults, message);
@@ -68,7 +68,7 @@ impl Cobs {
     }
 }
 
-/// Appends the message with its codes, and a zero.
+/// Appends the message with its codes and a zero.
 pub(super) fn encode(message: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     out.resize(start + ::cobs::max_encoding_length(message.len()), ZERO);
@@ -95,7 +95,7 @@ mod tests {
     use super::super::Framing;
     use super::super::tests::{Receiver, encoded};
 
-    /// Bytes other than zero.
+    /// Returns bytes other than zero.
     fn run(len: usize) -> Vec<u8> {
         (0..len).map(|i| (i % 255) as u8 + 1).collect()
     }
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(receiver.input(b"e\x02f\0\x02g\0"), [b"g"]);
         assert_eq!(receiver.dropped(), (1, 10));
         assert_eq!(receiver.input(b"\x09abcdefgh\0"), [b""; 0]);
-        // Too long and malformed is one fault.
+        // A frame that is both too long and malformed counts as one fault.
         assert_eq!(receiver.input(b"\x09abcdefg\0\x02g\0"), [b"g"]);
         assert_eq!(receiver.dropped(), (3, 29));
     }

@@ -1,15 +1,15 @@
-//! A frame between two delimiters, as SLIP and COBS have them.
+//! A frame between two delimiters, for SLIP and COBS.
 
 use super::Faults;
 use super::buffer::Buffer;
 
-/// The frame that is being received: its message so far, and what it took on the wire.
+/// The frame that is being received: its message so far, and its length on the wire.
 #[derive(Debug)]
 pub(super) struct Frame {
     message: Buffer,
-    /// Bytes of the wire that are in no count of faults yet.
+    /// Bytes of the wire that no count of faults contains yet.
     wire: usize,
-    /// Malformed or too long: nothing is kept of it, and it lasts up to its delimiter.
+    /// Whether the frame is malformed or too long; its bytes are then discarded up to its delimiter.
     dropped: bool,
 }
 
@@ -22,12 +22,12 @@ impl Frame {
         }
     }
 
-    /// One more byte of the wire belongs to this frame.
+    /// Counts one more byte of the wire for this frame.
     pub(super) fn extend(&mut self) {
         self.wire += 1;
     }
 
-    /// One more byte of the message.
+    /// Appends one more byte to the message.
     pub(super) fn push(&mut self, byte: u8, faults: &mut Faults) {
         if self.message.room() == 0 {
             self.spoil(faults);
@@ -36,7 +36,7 @@ impl Frame {
         }
     }
 
-    /// There is no message in this frame.
+    /// Marks this frame as one without a message.
     pub(super) fn spoil(&mut self, faults: &mut Faults) {
         if !self.dropped {
             self.dropped = true;
@@ -45,7 +45,7 @@ impl Frame {
         }
     }
 
-    /// The delimiter has come, and with it the end of the frame.
+    /// Ends the frame because its delimiter arrived.
     pub(super) fn end(&mut self, faults: &mut Faults, message: &mut impl FnMut(&[u8])) {
         self.settle(faults);
         if !self.dropped {
@@ -55,7 +55,7 @@ impl Frame {
         self.dropped = false;
     }
 
-    /// No delimiter will come.
+    /// Ends the frame because no delimiter will arrive.
     pub(super) fn reset(&mut self, faults: &mut Faults) {
         if !self.is_empty() {
             self.spoil(faults);
@@ -64,8 +64,8 @@ impl Frame {
         self.dropped = false;
     }
 
-    /// Counts what has come of a dropped frame. To be called before the input's end, so that the
-    /// faults do not depend on how the input is cut.
+    /// Counts the bytes received of a dropped frame. The caller calls this at the end of each input, so that
+    /// the faults do not depend on how the input is cut.
     pub(super) fn settle(&mut self, faults: &mut Faults) {
         if self.dropped {
             faults.bytes += self.wire as u64;
@@ -73,12 +73,12 @@ impl Frame {
         }
     }
 
-    /// Whether nothing has come since the last delimiter.
+    /// Returns whether no byte has arrived since the last delimiter.
     pub(super) fn is_empty(&self) -> bool {
         self.wire == 0 && !self.dropped
     }
 
-    /// Bytes of the wire that are neither passed on nor counted.
+    /// Returns the number of bytes of the wire that are neither passed on nor counted.
     #[cfg(any(test, feature = "testing"))]
     pub(super) fn buffered(&self) -> usize {
         self.wire

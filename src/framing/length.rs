@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use super::buffer::Buffer;
 use super::{ByteOrder, Faults, Width};
 
-/// The receiving side.
+/// The receiving side of the framing with lengths.
 #[derive(Debug)]
 pub(super) struct Length {
-    /// The silence within a message after which the next byte begins another.
+    /// The silence within a message after which the next byte begins another message.
     gap: Option<Duration>,
-    /// When it will have lasted; `None` between messages.
+    /// The time at which the silence ends the message; `None` between messages.
     deadline: Option<Instant>,
     width: Width,
     order: ByteOrder,
@@ -19,14 +19,14 @@ pub(super) struct Length {
     unfinished: Buffer,
 }
 
-/// Where in the stream the next byte is.
+/// The position of the next byte in the stream.
 #[derive(Debug, Clone, Copy)]
 enum State {
-    /// In a length, of which so many bytes have come and are worth so much.
+    /// Within a length, of which `bytes` bytes have arrived with the value `value`.
     Prefix { bytes: usize, value: u32 },
-    /// In a message that ends after so many bytes (at least 1).
+    /// Within a message that ends after `left` bytes (at least 1).
     Message { left: usize },
-    /// In a message that is too long and ends after so many bytes (at least 1).
+    /// Within a message that is too long and ends after `left` bytes (at least 1).
     Skip { left: u32 },
 }
 
@@ -52,13 +52,13 @@ impl Length {
         faults: &mut Faults,
         message: &mut impl FnMut(&[u8]),
     ) {
-        // The caller may have been late: these bytes came after the silence.
+        // The caller may have been late, so first end what the silence before these bytes has ended.
         self.handle_timeout(now, faults);
         self.read(input, faults, message);
         self.wait(now);
     }
 
-    /// What is unfinished from now on waits for as long as a silence lasts.
+    /// Restarts the silence for an unfinished message at `now`.
     pub(super) fn wait(&mut self, now: Instant) {
         let is_between = matches!(self.state, State::Prefix { bytes: 0, .. });
         let gap = self.gap.filter(|_| !is_between);
@@ -113,7 +113,7 @@ impl Length {
         }
     }
 
-    /// The state after `bytes` bytes of a length, which may have completed it.
+    /// Returns the state after `bytes` bytes of a length, which may be complete.
     fn after_prefix_byte(
         &self,
         bytes: usize,
@@ -165,7 +165,7 @@ impl Length {
     }
 }
 
-/// Appends the length of a message that is no longer than it can say, and the message.
+/// Appends the length of a message, which must fit into `width`, and the message.
 pub(super) fn encode(width: Width, order: ByteOrder, message: &[u8], out: &mut Vec<u8>) {
     let len = message.len() as u64;
     match order {
@@ -280,7 +280,7 @@ mod tests {
             assert_eq!(receiver.dropped(), (1, 9));
             assert_eq!(receiver.decoder.faults().skipping, 0);
             assert_eq!(receiver.decoder.poll_timeout(), None, "between messages");
-            // Of one that was told its right length, and of a length, too.
+            // An unfinished message with a correct length, and an unfinished length.
             for begun in [&ok[..5], &ok[..1]] {
                 let (frames, bytes) = receiver.dropped();
                 assert_eq!(receiver.input(begun), [b""; 0]);

@@ -1,11 +1,11 @@
 //! Framings: how messages lie in a stream of bytes, such as a serial line.
 //!
-//! A [`Decoder`] gets what the device sends, in whatever pieces it is read, and says when it wants
-//! to be told the time; [`encode`] appends a message to what the device is to be sent. Nothing
-//! here corrects errors: a damaged message is noticed only as far as it breaks its frame.
+//! A [`Decoder`] receives what the device sends, in any pieces, and says when it wants to be called for a
+//! timeout; [`encode`] appends a message to the bytes for the device. Nothing here corrects errors: a damaged
+//! message is noticed only as far as it breaks its frame.
 //!
-//! COBS is the `cobs` crate, a byte at a time. SLIP is ours: of the crates for it none takes a
-//! stream in pieces, bounds the frame and finds the next one after a malformed one.
+//! COBS uses the `cobs` crate, one byte at a time. SLIP is implemented here because no crate for it takes a
+//! stream in pieces, bounds the frame and finds the next frame after a malformed one.
 
 mod buffer;
 mod cobs;
@@ -19,8 +19,8 @@ mod tests;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// How bytes of a stream are cut into messages, and messages put into the stream. (Raw is not
-/// here: endpoints do that from their ring.)
+/// A framing: how bytes of a stream are cut into messages, and how messages are put into the stream. (Raw is
+/// not part of this type because endpoints do that from their ring.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
     /// A message ends after each `\n`, which stays part of it; towards the device nothing is added.
@@ -30,34 +30,34 @@ pub enum Framing {
     },
     /// A message ends when the line is silent (Modbus RTU and the like).
     IdleGap {
-        /// For how long. Silence is what lies between two reads, so it must be longer than the
-        /// delays on the way: a USB adapter may hold bytes back for 16 ms.
+        /// The length of the silence. Silence is measured between two reads, so it must be longer than the
+        /// delays on the path: a USB adapter may hold bytes back for 16 ms.
         gap: Duration,
     },
-    /// RFC 1055, with an END before each message as well as after it, so that noise on an idle
-    /// line spoils no message. No bytes between two ENDs are no message.
+    /// RFC 1055, with an END before each message as well as after it, so that noise on an idle line spoils no
+    /// message. Two ENDs without bytes between them are no message.
     ///
     /// ESC before anything but its two escapes makes the frame malformed. (RFC 1055 lets such a
     /// byte through "for lack of something better to do"; a message that was not sent is worse
     /// than one that is missing.)
     Slip,
-    /// Consistent Overhead Byte Stuffing (Cheshire and Baker, 1999), with a zero after each
-    /// message. No bytes between two zeros are no message; a lone code `01` is an empty one.
+    /// Consistent Overhead Byte Stuffing (Cheshire and Baker, 1999), with a zero after each message. Two
+    /// zeros without bytes between them are no message; a lone code `01` is an empty message.
     Cobs,
-    /// The number of bytes before each message. 0 is an empty message. Nothing in the stream says
-    /// where a message begins, so a lost byte spoils all that follow until the stream begins anew,
-    /// or falls silent within a message.
+    /// The number of bytes before each message. 0 is an empty message. Nothing in the stream says where a
+    /// message begins, so a lost byte spoils all messages that follow until the stream begins anew, or falls
+    /// silent within a message.
     Length {
-        /// For how long it must be silent. `None`: a message may take any time.
+        /// The silence that ends an unfinished message. `None`: a message may take any time.
         gap: Option<Duration>,
-        /// How many bytes the number has.
+        /// The number of bytes of the length.
         width: Width,
-        /// In which order.
+        /// The order of the bytes of the length.
         order: ByteOrder,
     },
 }
 
-/// How many bytes a length has.
+/// The number of bytes of a length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Width {
@@ -66,20 +66,20 @@ pub enum Width {
     Four,
 }
 
-/// Which byte of a length comes first.
+/// The byte of a length that comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ByteOrder {
-    /// The most significant one.
+    /// The most significant byte comes first.
     Big,
-    /// The least significant one.
+    /// The least significant byte comes first.
     Little,
 }
 
-/// The bound for every `max_message`, in bytes: what a channel carries (`limits::MAX_MESSAGE`).
+/// The upper limit of every `max_message`, in bytes, which is what a channel carries (`limits::MAX_MESSAGE`).
 pub const MAX_MESSAGE: usize = 65_536;
 
 impl Framing {
-    /// The name in configuration and API.
+    /// Returns the name in the configuration and the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Line { .. } => "line",
@@ -90,8 +90,8 @@ impl Framing {
         }
     }
 
-    /// The longest message that [`encode`] takes: `max_message` (1 to [`MAX_MESSAGE`]; anything
-    /// else counts as the nearer of the two), or less if the length cannot say it.
+    /// Returns the length of the longest message that [`encode`] takes: `max_message` (1 to [`MAX_MESSAGE`];
+    /// anything else counts as the nearer of the two), or less if the length field cannot express it.
     pub fn longest(self, max_message: usize) -> usize {
         let max_message = max_message.clamp(1, MAX_MESSAGE);
         match self {
@@ -102,7 +102,7 @@ impl Framing {
 }
 
 impl Width {
-    /// How many bytes that are.
+    /// Returns the number of bytes.
     pub fn bytes(self) -> usize {
         match self {
             Self::One => 1,
@@ -111,7 +111,7 @@ impl Width {
         }
     }
 
-    /// The largest number that fits.
+    /// Returns the largest number that fits.
     fn largest(self) -> usize {
         match self {
             Self::One => 0xff,
@@ -121,26 +121,26 @@ impl Width {
     }
 }
 
-/// What fitted no frame, since the beginning.
+/// Counters of bytes and frames that were malformed or too long, since the beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Faults {
     /// Frames that were malformed, too long or unfinished, and dropped whole.
     pub frames: u64,
-    /// Their bytes as they came on the wire, delimiters and lengths included. Those of a frame
-    /// that is too long are counted as they come.
+    /// The bytes of these frames on the wire, delimiters and lengths included. Bytes of a frame that is too
+    /// long are counted as they arrive.
     pub bytes: u64,
-    /// How often a line, or what came between two gaps, was longer than a message may be and was
-    /// cut. No byte is lost by that.
+    /// The number of times that a line, or the bytes between two gaps, was cut because it was longer than a
+    /// message may be. Cutting loses no byte.
     pub cut: u64,
-    /// How many bytes of a frame that is too long are still to come by its length. Until then, or
-    /// until a silence, nothing is passed on.
+    /// The number of bytes that are still to come of a frame that is too long, by its length. Until then, or
+    /// until a silence, no message is passed on.
     pub skipping: u64,
 }
 
-/// The framing cannot carry a message of this length.
+/// The error that the framing cannot carry a message of this length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLong {
-    /// The longest message it takes, in bytes.
+    /// The longest message that the framing takes, in bytes.
     pub longest: usize,
 }
 
@@ -152,9 +152,9 @@ impl fmt::Display for TooLong {
 
 impl std::error::Error for TooLong {}
 
-/// Finds the messages in a stream.
+/// A decoder that finds the messages in a stream.
 ///
-/// It holds no more than one message, and no memory for one before its bytes have come.
+/// A decoder holds at most one message, and allocates memory for a message only as its bytes arrive.
 #[derive(Debug)]
 pub struct Decoder {
     codec: Codec,
@@ -170,13 +170,14 @@ enum Codec {
 }
 
 impl Decoder {
-    /// At the beginning of a stream. No message is longer than `max_message` bytes (1 to
+    /// Returns a decoder at the beginning of a stream. No message is longer than `max_message` bytes (1 to
     /// [`MAX_MESSAGE`]; anything else counts as the nearer of the two).
     pub fn new(framing: Framing, max_message: usize) -> Self {
         Self::of(framing, false, max_message)
     }
 
-    /// The same for messages that are text: one that is too long is not cut within a character. (A line never is.)
+    /// Returns a decoder like [`Self::new`] for messages that are text: a message that is too long is not cut
+    /// within a character. (A line is never cut there in any case.)
     pub fn of_text(framing: Framing, max_message: usize) -> Self {
         Self::of(framing, true, max_message)
     }
@@ -198,8 +199,8 @@ impl Decoder {
         }
     }
 
-    /// Bytes from the device; each complete message goes to `message`, in order. If a deadline has
-    /// passed unheeded, what was unfinished by then is passed on first.
+    /// Takes bytes from the device; each complete message goes to `message`, in order. If the caller missed a
+    /// deadline, the message that was unfinished by then is passed on first.
     pub fn handle_input(&mut self, now: Instant, input: &[u8], message: &mut impl FnMut(&[u8])) {
         let faults = &mut self.faults;
         match &mut self.codec {
@@ -210,7 +211,7 @@ impl Decoder {
         }
     }
 
-    /// When [`Self::handle_timeout`] wants to be called.
+    /// Returns when [`Self::handle_timeout`] must be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.codec {
             Codec::Plain(plain) => plain.poll_timeout(),
@@ -219,7 +220,7 @@ impl Decoder {
         }
     }
 
-    /// The deadline has passed: the line was silent. Too early, it does nothing.
+    /// Acts on a deadline that has passed because the line was silent. Does nothing if called too early.
     pub fn handle_timeout(&mut self, now: Instant, message: &mut impl FnMut(&[u8])) {
         match &mut self.codec {
             Codec::Plain(plain) => plain.handle_timeout(now, message),
@@ -228,7 +229,7 @@ impl Decoder {
         }
     }
 
-    /// The device was not read until now: a silence that is waited for begins anew.
+    /// Restarts the silence at `now` because the device was not read until now.
     pub fn postpone(&mut self, now: Instant) {
         match &mut self.codec {
             Codec::Plain(plain) => plain.wait(now),
@@ -237,8 +238,8 @@ impl Decoder {
         }
     }
 
-    /// The stream has ended or begins anew: what is unfinished is passed on (line, idle gap) or
-    /// counted (the others).
+    /// Ends the stream, or begins it anew: an unfinished message is passed on (line, idle gap) or counted as
+    /// a fault (the other framings).
     pub fn reset(&mut self, message: &mut impl FnMut(&[u8])) {
         let faults = &mut self.faults;
         match &mut self.codec {
@@ -249,13 +250,13 @@ impl Decoder {
         }
     }
 
-    /// What fitted no frame, since the beginning; a reset does not forget it.
+    /// Returns the faults since the beginning; a reset does not clear them.
     pub fn faults(&self) -> Faults {
         self.faults
     }
 
-    /// How many bytes of the wire belong to a message that is still unfinished. Those of a frame
-    /// that is being dropped are among the faults already.
+    /// Returns how many bytes of the wire belong to an unfinished message. Bytes of a frame that is being
+    /// dropped are not included because the faults contain them already.
     #[cfg(any(test, feature = "testing"))]
     pub fn buffered(&self) -> usize {
         match &self.codec {
@@ -266,7 +267,7 @@ impl Decoder {
         }
     }
 
-    /// How many bytes of memory the unfinished message has; never more than `max_message`.
+    /// Returns how many bytes of memory the unfinished message has; never more than `max_message`.
     #[cfg(any(test, feature = "testing"))]
     pub fn capacity(&self) -> usize {
         match &self.codec {
@@ -280,8 +281,8 @@ impl Decoder {
 
 /// Appends the framed message to `out`, or nothing if it is longer than [`Framing::longest`].
 ///
-/// For line and idle gap the bytes are written as they are: a line must bring its `\n` along, and
-/// silence is the caller's to keep. An empty message cannot be seen there, nor in SLIP.
+/// For line and idle gap the bytes are written as they are: the caller must end a line with `\n` and must
+/// keep the silence. An empty message is invisible in these two framings and in SLIP.
 pub fn encode(
     framing: Framing,
     max_message: usize,
@@ -301,8 +302,8 @@ pub fn encode(
     Ok(())
 }
 
-/// Exactly how many bytes [`encode`] appends for a message that it takes, so that a bounded queue
-/// can say beforehand whether it fits.
+/// Returns exactly how many bytes [`encode`] appends for a message that it takes, so that the owner of a
+/// bounded queue can check beforehand whether the message fits.
 #[cfg(any(test, feature = "testing"))]
 pub fn encoded_len(framing: Framing, message: &[u8]) -> usize {
     match framing {

@@ -1,4 +1,4 @@
-//! Messages whose bytes are the stream's bytes: lines, and what comes between two silences.
+//! Messages whose bytes are the stream's bytes: lines, and bytes between two silences.
 
 use std::time::{Duration, Instant};
 
@@ -7,18 +7,18 @@ use super::buffer::Buffer;
 
 /// Cuts a stream after a delimiter, after a silence, or after either.
 ///
-/// No byte is lost: what is longer than a message may be goes on in the next one. That is done
-/// when the first byte too many has come, so that a message of just the longest size is not cut.
+/// No byte is lost: a message that is too long is cut and continues in the next one. The cut happens when the
+/// first excess byte arrives, so a message of exactly the largest size is not cut.
 #[derive(Debug)]
 pub(super) struct Plain {
     /// The last byte of a message.
     delimiter: Option<u8>,
     /// The silence after which a message has ended.
     gap: Option<Duration>,
-    /// Whether it is text, which is not cut within a character.
+    /// Whether messages are text, which is not cut within a character.
     text: bool,
     unfinished: Buffer,
-    /// When the silence will have lasted; `None` while nothing is unfinished.
+    /// The time at which the silence ends the message; `None` while no message is unfinished.
     deadline: Option<Instant>,
 }
 
@@ -45,7 +45,7 @@ impl Plain {
         faults: &mut Faults,
         message: &mut impl FnMut(&[u8]),
     ) {
-        // The caller may have been late: these bytes came after the silence.
+        // The caller may have been late, so first end what the silence before these bytes has ended.
         self.handle_timeout(now, message);
         if input.is_empty() {
             return;
@@ -60,10 +60,10 @@ impl Plain {
         self.wait(now);
     }
 
-    /// What is unfinished from now on waits for as long as a silence lasts.
+    /// Restarts the silence for an unfinished message at `now`.
     pub(super) fn wait(&mut self, now: Instant) {
         self.deadline = match self.gap {
-            // A gap too long for the clock never ends.
+            // A gap that exceeds the range of the clock never ends.
             Some(gap) if self.unfinished.len() > 0 => now.checked_add(gap),
             Some(_) | None => None,
         };
@@ -74,7 +74,7 @@ impl Plain {
             return;
         };
         if self.text {
-            // The rest of a character may be about to come; but in a second silence it does not.
+            // The rest of a character may still arrive. Wait for it through one more silence, but no longer.
             self.unfinished.finish_whole(&[], message);
             self.wait(silent);
             self.handle_timeout(now, message);
@@ -83,7 +83,7 @@ impl Plain {
         }
     }
 
-    /// Passes on what is unfinished.
+    /// Passes on the unfinished message.
     pub(super) fn flush(&mut self, message: &mut impl FnMut(&[u8])) {
         self.deadline = None;
         if self.unfinished.len() > 0 {
@@ -105,14 +105,14 @@ impl Plain {
         self.unfinished.capacity()
     }
 
-    /// The input up to and with the first delimiter, and what follows.
+    /// Returns the input up to and including the first delimiter, and the rest.
     fn split<'a>(&self, input: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
         let delimiter = self.delimiter?;
         let at = input.iter().position(|byte| *byte == delimiter)?;
         input.split_at_checked(at + 1)
     }
 
-    /// Passes on what has become too long; returns the rest of the piece, for which there is room.
+    /// Passes on what has become too long; returns the rest of the piece, which fits into the buffer.
     fn cut<'a>(
         &mut self,
         mut piece: &'a [u8],

@@ -5,16 +5,16 @@ use super::frame::Frame;
 
 const END: u8 = 0xc0;
 const ESC: u8 = 0xdb;
-/// After ESC: END within the message.
+/// The byte that stands for END after an ESC.
 const ESC_END: u8 = 0xdc;
-/// After ESC: ESC within the message.
+/// The byte that stands for ESC after an ESC.
 const ESC_ESC: u8 = 0xdd;
 
-/// The receiving side.
+/// The receiving side of SLIP.
 #[derive(Debug)]
 pub(super) struct Slip {
     frame: Frame,
-    /// The last byte was ESC.
+    /// Whether the last byte was ESC.
     escape: bool,
 }
 
@@ -46,7 +46,7 @@ impl Slip {
                 (true, ESC_ESC) => self.frame.push(ESC, faults),
                 (true, byte) => {
                     self.frame.spoil(faults);
-                    // END is never part of a frame, whatever has become of the byte before it.
+                    // END is never part of a frame, whatever happened to the byte before it.
                     if byte == END {
                         self.frame.end(faults, message);
                     }
@@ -144,7 +144,7 @@ mod tests {
         let mut receiver = Receiver::new(Framing::Slip, 80);
         assert_eq!(receiver.input(b"bad\xdb\xc0\xdcood\xc0"), [b"\xdcood"]);
         assert_eq!(receiver.dropped(), (1, 5));
-        // The same in a frame that is being dropped already.
+        // The same bytes in a frame that is already being dropped.
         assert_eq!(receiver.input(b"\xdbx\xdb"), [b""; 0]);
         assert_eq!(receiver.input(b"\xc0good\xc0"), [b"good"]);
         assert_eq!(receiver.dropped(), (2, 9));

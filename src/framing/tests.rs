@@ -1,10 +1,10 @@
-//! What the codecs' tests share, and what holds for all framings.
+//! Helpers that the codecs' tests share, and tests that hold for all framings.
 
 use std::time::{Duration, Instant};
 
 use super::*;
 
-/// A decoder with all that it has passed on.
+/// A decoder with all messages that it has passed on.
 pub(super) struct Receiver {
     pub(super) decoder: Decoder,
     pub(super) now: Instant,
@@ -20,7 +20,7 @@ impl Receiver {
         }
     }
 
-    /// The messages that these bytes complete.
+    /// Returns the messages that these bytes complete.
     pub(super) fn input(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
         let messages = &mut self.messages;
         let push = &mut |message: &[u8]| messages.push(message.to_vec());
@@ -28,7 +28,7 @@ impl Receiver {
         std::mem::take(&mut self.messages)
     }
 
-    /// The messages that end when the caller heeds the deadline.
+    /// Returns the messages that end when the caller acts on the deadline.
     pub(super) fn timeout(&mut self) -> Vec<Vec<u8>> {
         let messages = &mut self.messages;
         let push = &mut |message: &[u8]| messages.push(message.to_vec());
@@ -36,7 +36,7 @@ impl Receiver {
         std::mem::take(&mut self.messages)
     }
 
-    /// The messages that end with the stream.
+    /// Returns the messages that end with the stream.
     pub(super) fn reset(&mut self) -> Vec<Vec<u8>> {
         let messages = &mut self.messages;
         let push = &mut |message: &[u8]| messages.push(message.to_vec());
@@ -44,14 +44,14 @@ impl Receiver {
         std::mem::take(&mut self.messages)
     }
 
-    /// Frames and bytes that were dropped.
+    /// Returns the numbers of dropped frames and bytes.
     pub(super) fn dropped(&self) -> (u64, u64) {
         let faults = self.decoder.faults();
         (faults.frames, faults.bytes)
     }
 }
 
-/// What a message is on the wire, checked against the length that is foretold.
+/// Returns a message as it is on the wire, checked against the predicted length.
 pub(super) fn encoded(framing: Framing, message: &[u8]) -> Vec<u8> {
     let mut out = b"before".to_vec();
     assert_eq!(encode(framing, MAX_MESSAGE, message, &mut out), Ok(()));
@@ -106,7 +106,7 @@ fn the_bound_is_that_of_channels() {
 
 #[test]
 fn the_longest_message_passes_in_any_framing() {
-    // No newline but at the end.
+    // The message has no newline except at its end.
     let mut message: Vec<u8> = (0..MAX_MESSAGE).map(|i| (i % 251) as u8 | 0x10).collect();
     for framing in ALL {
         if let Some(last) = message.last_mut() {

@@ -5,20 +5,20 @@
 use super::error::HttpError;
 use super::words::{Headers, Version};
 
-/// How a request delimits its body.
+/// The way in which a request delimits its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyLength {
-    /// Neither of the two headers: there is no body.
+    /// No body, because neither of the two headers is present.
     None,
-    /// `Content-Length`.
+    /// A body of the length in `Content-Length`.
     Known(u64),
-    /// `Transfer-Encoding: chunked`.
+    /// A body in chunks (`Transfer-Encoding: chunked`).
     Chunked,
 }
 
 impl BodyLength {
-    /// Reads the two headers, and refuses everything that two readers could understand in two ways
-    /// (RFC 9112 §6.3 and §11.2).
+    /// Reads the two headers, and refuses everything that two readers could interpret differently (RFC 9112
+    /// §6.3 and §11.2).
     pub(super) fn of(headers: &Headers, version: Version) -> Result<Self, HttpError> {
         let mut lengths = headers
             .all("Content-Length")
@@ -47,7 +47,7 @@ impl BodyLength {
         }
     }
 
-    /// Whether not a single byte of body can follow.
+    /// Returns whether not a single byte of body can follow.
     pub fn is_empty(self) -> bool {
         match self {
             Self::None | Self::Known(0) => true,
@@ -56,11 +56,11 @@ impl BodyLength {
     }
 }
 
-/// Takes a body off the wire, piece by piece.
+/// A decoder that takes a body off the wire, piece by piece.
 #[derive(Debug)]
 pub(super) struct BodyDecoder {
     state: State,
-    /// How many more bytes of body are acceptable.
+    /// The number of further bytes of body that are acceptable.
     room: u64,
 }
 
@@ -70,19 +70,20 @@ enum State {
     ChunkSize,
     ChunkData(u64),
     ChunkEnd,
-    /// With the number of bytes that trailers may still have.
+    /// The trailers, which may have so many more bytes.
     Trailers(usize),
     Done,
 }
 
-/// Where the bytes of a body go.
+/// The destination of the bytes of a body.
 pub(super) enum Sink<'a> {
     Keep(&'a mut Vec<u8>),
     Discard,
 }
 
 impl BodyDecoder {
-    /// A body of `length`, which fails as soon as it announces more than `room` bytes in all.
+    /// Returns a decoder for a body of `length`, which fails as soon as the body announces more than `room`
+    /// bytes in all.
     pub(super) fn new(length: BodyLength, room: usize) -> Self {
         let state = match length {
             BodyLength::None | BodyLength::Known(0) => State::Done,
@@ -103,7 +104,7 @@ impl BodyDecoder {
         matches!(self.state, State::Done)
     }
 
-    /// How much is to come, if the head said so.
+    /// Returns how many bytes are still to come, if the head said so.
     pub(super) fn remaining(&self) -> Option<u64> {
         match self.state {
             State::Length(left) => Some(left),
@@ -112,8 +113,8 @@ impl BodyDecoder {
         }
     }
 
-    /// Takes what it can from the beginning of `input`, and answers how much that was. With input
-    /// left over it is either done, or needs the next byte to decide.
+    /// Takes what it can from the beginning of `input`, and returns how much that was. If input is left over,
+    /// the decoder is either done, or needs the next byte to decide.
     pub(super) fn decode(&mut self, input: &[u8], mut sink: Sink<'_>) -> Result<usize, HttpError> {
         let mut rest = input;
         loop {
@@ -125,7 +126,7 @@ impl BodyDecoder {
         }
     }
 
-    /// One state's worth of input. Answers whether the state changed.
+    /// Processes the input of one state. Returns whether the state changed.
     fn step(&mut self, rest: &mut &[u8], sink: &mut Sink<'_>) -> Result<bool, HttpError> {
         let next = match &mut self.state {
             State::Length(left) => {
@@ -184,9 +185,9 @@ fn copy(left: &mut u64, rest: &mut &[u8], sink: &mut Sink<'_>) -> u64 {
     n as u64
 }
 
-/// Takes the line that begins a chunk, and answers the chunk's size.
+/// Takes the line that begins a chunk, and returns the chunk's size.
 fn chunk_size(rest: &mut &[u8]) -> Result<Option<u64>, HttpError> {
-    // The parser takes a line without any digit for a size of nought.
+    // The parser accepts a line without any digit as a size of zero.
     if rest.first().is_some_and(|byte| !byte.is_ascii_hexdigit()) {
         return Err(HttpError::Chunk);
     }
@@ -203,8 +204,8 @@ fn chunk_size(rest: &mut &[u8]) -> Result<Option<u64>, HttpError> {
     }
 }
 
-/// Takes a line of at most `max` bytes, its end included, and answers it without its end. In
-/// bodies a line ends with CR LF and nothing less.
+/// Takes a line of at most `max` bytes, its end included, and returns it without its end. In bodies a line
+/// ends with CR LF only.
 fn line<'a>(rest: &mut &'a [u8], max: usize) -> Result<Option<&'a [u8]>, HttpError> {
     let window = rest.get(..max).unwrap_or(rest);
     let Some(at) = window.iter().position(|&b| b == b'\n') else {
@@ -221,7 +222,7 @@ fn line<'a>(rest: &mut &'a [u8], max: usize) -> Result<Option<&'a [u8]>, HttpErr
 
 fn decimal(text: &[u8]) -> Result<u64, HttpError> {
     let text = text.trim_ascii();
-    // `u64::from_str` would take a plus sign.
+    // `u64::from_str` would accept a plus sign.
     if !text.iter().all(u8::is_ascii_digit) {
         return Err(HttpError::ContentLength);
     }
@@ -231,10 +232,10 @@ fn decimal(text: &[u8]) -> Result<u64, HttpError> {
         .ok_or(HttpError::ContentLength)
 }
 
-/// A chunk size with its extensions. Nobody sends extensions.
+/// The longest line with a chunk size and its extensions. In practice, clients send no extensions.
 const MAX_CHUNK_LINE: usize = 256;
 
-/// All trailers together.
+/// The largest size of all trailers together.
 const MAX_TRAILERS: usize = 8 * 1024;
 
 #[cfg(test)]
@@ -244,7 +245,7 @@ mod tests {
 
     const ROOM: usize = 1000;
 
-    /// What came of a body: the bytes, and how many bytes of input it took; `None` if unfinished.
+    /// The result of decoding: the body, and the number of bytes of input that it took; `None` if unfinished.
     type Decoded = Result<Option<(Vec<u8>, usize)>, HttpError>;
 
     fn decode(length: BodyLength, pieces: &[&[u8]]) -> Decoded {
@@ -260,7 +261,7 @@ mod tests {
         Ok(decoder.is_done().then_some((body, total)))
     }
 
-    /// Decodes whole and byte by byte; both must agree.
+    /// Decodes the input as a whole and byte by byte; both must agree.
     fn chunked(input: &[u8]) -> Decoded {
         let whole = decode(BodyLength::Chunked, &[input]);
         let bytes: Vec<&[u8]> = input.chunks(1).collect();

@@ -1,4 +1,5 @@
-//! One HTTP connection: the order of things. RFC 9112 §9 (connections), RFC 9110 §10.1.1 (expect).
+//! One HTTP connection: the order of input, events and output. RFC 9112 §9 (connections), RFC 9110 §10.1.1
+//! (expect).
 
 mod steps;
 
@@ -13,51 +14,51 @@ use super::response::{Fate, Framing, Part, Response};
 use super::{Full, Limits};
 use crate::connection::Connection;
 
-/// What the owner of a connection has to know.
+/// An event for the owner of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HttpEvent {
-    /// A request. To be decided at once: [`respond`](HttpConnection::respond),
+    /// A request. The owner must decide at once: [`respond`](HttpConnection::respond),
     /// [`start_stream`](HttpConnection::start_stream), [`upgrade`](HttpConnection::upgrade), or
-    /// [`accept_body`](HttpConnection::accept_body), also if there is no body.
+    /// [`accept_body`](HttpConnection::accept_body), even if there is no body.
     Head(RequestHead),
-    /// The complete body of the request, which waits for its answer now.
+    /// The complete body of the request, which now waits for its answer.
     Body(Vec<u8>),
-    /// The request does not need an answer any more: the peer left, stopped reading, or spoilt its
-    /// body. An answer given all the same is written if the peer has only closed its sending side;
-    /// an owner without one calls [`close_after_output`](HttpConnection::close_after_output), or
+    /// The request no longer needs an answer: the peer left, stopped reading, or sent a malformed body. An
+    /// answer that is still given is written if the peer has only closed its sending side; an owner without an
+    /// answer calls [`close_after_output`](HttpConnection::close_after_output), or
     /// [`end_stream`](HttpConnection::end_stream).
     Gone,
 }
 
 /// The server side of one HTTP connection.
 ///
-/// [`poll_event`](Self::poll_event) is called until `None` after every input, timeout,
-/// [`consume`](Connection::consume) and answer: each of them can let the next pipelined request
-/// begin. Calls that do not fit the state (an answer when the peer is long gone) do nothing.
+/// The owner calls [`poll_event`](Self::poll_event) until `None` after every input, timeout,
+/// [`consume`](Connection::consume) and answer, because each of them can let the next pipelined request
+/// begin. Calls that do not fit the state (an answer after the peer has left) do nothing.
 #[derive(Debug)]
 pub struct HttpConnection {
     limits: Limits,
-    /// The latest time that anybody told.
+    /// The latest time that a caller has passed in.
     now: Instant,
     input: Queue,
     output: Queue,
     state: State,
     event: Option<HttpEvent>,
     gone: Notice,
-    /// For the state.
+    /// The deadline of the state.
     deadline: Option<Instant>,
-    /// The deadline is waiting for somebody to tell the time.
+    /// Whether the deadline must be set as soon as a caller passes in the time.
     unclocked: bool,
-    /// For the next byte of output to be taken.
+    /// The deadline by which the next byte of output must be taken.
     write_deadline: Option<Instant>,
-    /// A byte of output was taken since the write deadline was set.
+    /// Whether a byte of output was taken since the write deadline was set.
     progressed: bool,
-    /// No more input will come.
+    /// Whether the peer has closed its sending side, so that no more input arrives.
     half_closed: bool,
     shutting_down: bool,
 }
 
-/// Whether the owner has to be told something, and knows.
+/// The progress of the notice [`HttpEvent::Gone`] to the owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Notice {
     None,
@@ -66,7 +67,7 @@ enum Notice {
 }
 
 impl HttpConnection {
-    /// A connection that has just been accepted.
+    /// Returns a connection that was just accepted.
     pub fn new(now: Instant, limits: &Limits) -> Self {
         Self {
             limits: limits.clone(),
@@ -90,7 +91,7 @@ impl HttpConnection {
         self.limits.idle_timeout = timeout;
     }
 
-    /// The next event.
+    /// Returns the next event.
     pub fn poll_event(&mut self) -> Option<HttpEvent> {
         if let Some(event) = self.event.take() {
             return Some(event);
@@ -103,15 +104,15 @@ impl HttpConnection {
         None
     }
 
-    /// Asks for the body of the request whose head was the last event, which then comes as
-    /// [`HttpEvent::Body`]. Tells the client to continue if it waits for that.
+    /// Asks for the body of the request whose head was the last event; the body then arrives as
+    /// [`HttpEvent::Body`]. Tells the client to continue if the client waits for that.
     pub fn accept_body(&mut self, now: Instant) {
         self.clock(now);
         if let State::Deciding(_) = self.state
             && let Some(mut exchange) = self.take_exchange()
         {
             if mem::take(&mut exchange.awaits_continue) {
-                // Also if the body is already here: whether it is depends on the network only.
+                // Sent even if the body has already arrived, because its arrival depends on the network only.
                 self.output.push(b"HTTP/1.1 100 Continue\r\n\r\n");
             }
             self.enter(State::Receiving {
@@ -134,8 +135,8 @@ impl HttpConnection {
         self.settle();
     }
 
-    /// Answers the request with a head only. The body is [`push`](Self::push)ed, and ends with
-    /// [`end_stream`](Self::end_stream); for HEAD, what is pushed goes nowhere.
+    /// Answers the request with a head only. The owner [`push`](Self::push)es the body, and ends it with
+    /// [`end_stream`](Self::end_stream); for HEAD, pushed bytes are discarded.
     pub fn start_stream(&mut self, now: Instant, response: Response) {
         debug_assert!(response.status() >= 200, "an answer is final");
         self.clock(now);
@@ -150,14 +151,14 @@ impl HttpConnection {
         self.settle();
     }
 
-    /// Adds to the body of a streamed answer: everything, or nothing if too much is waiting.
-    /// Without a stream, what is pushed goes nowhere.
+    /// Adds to the body of a streamed answer: everything, or nothing if too much output is waiting. Without a
+    /// stream, pushed bytes are discarded.
     pub fn push(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Full> {
         self.clock(now);
         let State::Streaming { exchange, .. } = &self.state else {
             return Ok(());
         };
-        // A chunk of no bytes would be the last one.
+        // An empty chunk would end the body.
         if exchange.part == Part::Head || bytes.is_empty() {
             return Ok(());
         }
@@ -183,8 +184,8 @@ impl HttpConnection {
         self.settle();
     }
 
-    /// Answers the request with a head of status 101, after which the stream belongs to another
-    /// protocol. A request that still has a body to send is refused instead.
+    /// Answers the request with a head of status 101, after which the stream belongs to another protocol. A
+    /// request whose body is not complete is refused instead.
     pub fn upgrade(&mut self, now: Instant, response: Response) {
         self.clock(now);
         if let Some(exchange) = self.take_exchange() {
@@ -200,14 +201,14 @@ impl HttpConnection {
         self.settle();
     }
 
-    /// Whether the stream belongs to another protocol and the 101 is written: the owner can replace
-    /// this connection by that protocol's, beginning with what
-    /// [`take_upgraded_input`](Self::take_upgraded_input) answers.
+    /// Returns whether the stream belongs to another protocol and the 101 is written. The owner can then
+    /// replace this connection by that protocol's, beginning with the bytes of
+    /// [`take_upgraded_input`](Self::take_upgraded_input).
     pub fn is_upgraded(&self) -> bool {
         matches!(self.state, State::Upgraded) && self.output.is_empty()
     }
 
-    /// The bytes that came after the head of the request that was upgraded.
+    /// Takes the bytes that arrived after the head of the upgraded request.
     pub fn take_upgraded_input(&mut self) -> Vec<u8> {
         match self.state {
             State::Upgraded => self.input.take(),
@@ -224,9 +225,9 @@ impl HttpConnection {
         }
     }
 
-    /// Shuts down: no request is begun any more, a stream ends, and the connection is finished when
-    /// its output is drained. A request that waits for its answer can still be given one, unless
-    /// the peer has closed its side.
+    /// Shuts down: no further request begins, a stream ends, and the connection is finished when its output
+    /// is written. A request that waits for its answer can still be answered, unless the peer has closed its
+    /// side.
     pub fn close_after_output(&mut self) {
         self.shutting_down = true;
         match &self.state {
@@ -278,7 +279,7 @@ impl Connection for HttpConnection {
                 | State::Answering(_)
                 | State::Streaming { .. }
                 | State::Upgraded => self.input.len() < self.limits.head,
-                // These take every byte at once.
+                // These states accept every byte at once.
                 State::Head(_)
                 | State::Receiving { .. }
                 | State::Discarding(_)

@@ -1,4 +1,4 @@
-//! Why a request was refused before anybody was asked about it, and the answer that says so.
+//! Reasons for which a connection refuses a request without asking its owner, and the response for each.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ pub enum HttpError {
     ContentLength,
     /// `Content-Length` beside `Transfer-Encoding` (RFC 9112 §6.1: a smuggling attempt).
     LengthAndCoding,
-    /// `Transfer-Encoding` in an HTTP/1.0 request, where nobody may send it.
+    /// `Transfer-Encoding` in an HTTP/1.0 request, where it is not allowed.
     CodingBefore11,
     /// A chunk size, the end of a chunk, or the trailers are malformed or too long.
     Chunk,
@@ -50,7 +50,7 @@ pub enum HttpError {
 }
 
 impl HttpError {
-    /// The status code that tells the peer about it.
+    /// Returns the status code of the response to the peer.
     pub fn status(self) -> u16 {
         match self {
             Self::RequestLine
@@ -75,7 +75,7 @@ impl HttpError {
         }
     }
 
-    /// The part of the request that it is about.
+    /// Returns the part of the request that is at fault.
     pub fn place(self) -> &'static str {
         match self {
             Self::RequestLine | Self::Target | Self::TargetTooLong | Self::Version => {
@@ -94,11 +94,11 @@ impl HttpError {
         }
     }
 
-    /// The whole answer, with the headers that the status code asks for.
+    /// Returns the whole response, with the headers that the status code requires.
     pub fn response(self) -> Response {
         let response = problem(self.status(), "", &self.to_string(), self.place());
         if self == Self::WebSocketVersion {
-            // RFC 9110 §15.5.22 and RFC 6455 §4.2.2: say what would have been fine.
+            // RFC 9110 §15.5.22 and RFC 6455 §4.2.2: the response names what is supported.
             return response
                 .header("Upgrade", "websocket")
                 .header("Sec-WebSocket-Version", "13");

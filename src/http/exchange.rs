@@ -1,44 +1,44 @@
-//! Where a connection stands, and what it must remember of the request it is serving.
+//! The state of a connection, and what the connection remembers of the request that it serves.
 
 use super::body::{BodyDecoder, BodyLength};
 use super::head::{Method, RequestHead, Version};
 use super::response::{Fate, Framing, Part};
 use super::scan::HeadScanner;
 
-/// Where a connection stands.
+/// The state of a connection.
 #[derive(Debug)]
 pub(super) enum State {
-    /// Between requests; no byte of the next one has been looked at.
+    /// Between requests; no byte of the next one was examined.
     Idle,
-    /// Part of a head is here.
+    /// Part of a head has arrived.
     Head(HeadScanner),
     /// The owner has the head and has neither accepted the body nor answered.
     Deciding(Exchange),
     /// The body is being collected.
     Receiving { exchange: Exchange, body: Vec<u8> },
-    /// The request is complete and its answer is awaited, perhaps for minutes.
+    /// The request is complete and awaits its answer, perhaps for minutes.
     Answering(Exchange),
-    /// The head of the answer is out, its body is being pushed.
+    /// The head of the answer is written, and its body is being pushed.
     Streaming { exchange: Exchange, fate: Fate },
-    /// The answer is complete, but the body of the request is still coming.
+    /// The answer is complete, but the body of the request is still arriving.
     Discarding(BodyDecoder),
     /// The last answer is being written.
     Closing(Ending),
-    /// Everything is written, and input is thrown away for a moment: to close a socket that has
-    /// unread input resets it, and the peer might lose the answer (RFC 9112 §9.6).
+    /// Everything is written, and input is discarded for a moment. Closing a socket that has unread input
+    /// resets it, and the peer might lose the answer (RFC 9112 §9.6).
     Lingering,
     /// The stream belongs to another protocol.
     Upgraded,
-    /// Nothing more will happen.
+    /// The connection has ended.
     Finished,
 }
 
-/// What happens after the last byte was written.
+/// The step after the last byte was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     /// The peer may still be sending.
     Linger,
-    /// The peer has said all it had to say, or waits for the end of the stream.
+    /// The peer has sent all of its input, or waits for the end of the stream.
     Close,
 }
 
@@ -46,13 +46,13 @@ pub(super) enum Ending {
 #[derive(Debug)]
 pub(super) struct Exchange {
     pub(super) version: Version,
-    /// HEAD wants no body.
+    /// The part of the response to write; HEAD has no body.
     pub(super) part: Part,
-    /// The client wants to go on after this.
+    /// Whether the client wants to keep the connection after this request.
     keep_alive: bool,
-    /// The client waits for `100 Continue`.
+    /// Whether the client waits for `100 Continue`.
     pub(super) awaits_continue: bool,
-    /// What has not been read of the body.
+    /// The decoder of the part of the body that was not read yet.
     pub(super) rest: BodyDecoder,
 }
 
@@ -70,9 +70,9 @@ impl Exchange {
         }
     }
 
-    /// Whether the connection can go on after an answer given now.
+    /// Returns whether the connection can be kept after an answer given now.
     pub(super) fn fate(&self) -> Fate {
-        // A client that was never told to continue may send its body or not, and nobody can tell
+        // A client that was never told to continue may send its body or not, and a server cannot distinguish
         // the body from a next request (RFC 9110 §10.1.1).
         let unclear = self.awaits_continue && !self.rest.is_done();
         let long = self
@@ -86,7 +86,7 @@ impl Exchange {
         }
     }
 
-    /// How the end of a streamed answer is told.
+    /// Returns how the end of a streamed answer is marked.
     pub(super) fn stream_framing(&self) -> Framing {
         match self.version {
             Version::Http11 => Framing::Chunked,
@@ -94,14 +94,14 @@ impl Exchange {
         }
     }
 
-    /// Whether the end of the connection is the end of a streamed answer.
+    /// Returns whether the end of the connection marks the end of a streamed answer.
     pub(super) fn ends_by_closing(&self) -> bool {
         self.part == Part::Whole && self.version == Version::Http10
     }
 
-    /// What follows the answer if the connection is not kept.
+    /// Returns what follows the answer if the connection is not kept.
     pub(super) fn ending(&self) -> Ending {
-        // A client that announced its last request and has sent it all will send nothing more.
+        // A client that announced its last request and has sent all of it will send nothing more.
         if self.keep_alive || !self.rest.is_done() {
             Ending::Linger
         } else {
@@ -109,18 +109,18 @@ impl Exchange {
         }
     }
 
-    /// What remains of the body, to be thrown away up to a bound.
+    /// Returns the rest of the body, to be discarded up to a bound.
     pub(super) fn into_rest(mut self) -> BodyDecoder {
         self.rest.set_room(MAX_DISCARD);
         self.rest
     }
 }
 
-/// A body that nobody wants is read to its end if it is no longer than this; beyond, closing and
-/// connecting again is cheaper for both sides.
+/// The largest body that is read to its end and discarded; beyond this size, closing and connecting again is
+/// cheaper for both sides.
 const MAX_DISCARD: usize = 64 * 1024;
 
-/// A body too large to be accepted is refused by its announcement.
+/// Returns whether the announced length of a body exceeds the limit, so that the body is refused in advance.
 pub(super) fn announces_too_much(head: &RequestHead, limit: usize) -> bool {
     match head.body_length() {
         BodyLength::Known(n) => n > limit as u64,

@@ -1,5 +1,5 @@
-//! Request heads (RFC 9112 §2 to §6, RFC 9110 §6 and §7): bytes become a [`RequestHead`] once,
-//! and whatever could be read in two ways is refused.
+//! Request heads (RFC 9112 §2 to §6, RFC 9110 §6 and §7): bytes become a [`RequestHead`] once, and any head
+//! that could be read in two ways is refused.
 
 use super::body::BodyLength;
 use super::error::HttpError;
@@ -9,15 +9,15 @@ pub use super::words::{Headers, Method, Version};
 /// A request without its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestHead {
-    /// What to do.
+    /// The method.
     pub method: Method,
-    /// With what: `*`, or an absolute path as it was written, percent-encoding included.
+    /// The path: `*`, or an absolute path as it was written, percent-encoding included.
     pub path: String,
-    /// What followed the first question mark, not decoded.
+    /// The text after the first question mark, not decoded.
     pub query: Option<String>,
-    /// The client's version.
+    /// The client's version of HTTP.
     pub version: Version,
-    /// All header lines.
+    /// All header lines of the request.
     pub headers: Headers,
     host: Option<String>,
     body: BodyLength,
@@ -76,32 +76,32 @@ impl RequestHead {
         })
     }
 
-    /// The first header line of that name, whatever its case.
+    /// Returns the first header line of that name, whatever its case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.first(name)
     }
 
-    /// Whom the client believes to be talking to, `name` or `name:port`: the authority of an
-    /// absolute target, else the `Host` header. Only an HTTP/1.0 request can have none.
+    /// Returns the host that the client addresses, `name` or `name:port`: the authority of an absolute
+    /// target, else the `Host` header. Only an HTTP/1.0 request can have none.
     pub fn host(&self) -> Option<&str> {
         self.host.as_deref()
     }
 
-    /// The path, split at its slashes and percent-decoded piece by piece. `/` and `*` have none.
-    /// Dot segments are left as they are: they mean nothing here.
+    /// Returns the path, split at its slashes and percent-decoded piece by piece. `/` and `*` have no pieces.
+    /// Dot segments are left as they are because they have no meaning here.
     pub fn segments(&self) -> Result<Vec<String>, HttpError> {
         target::segments(&self.path)
     }
 
-    /// How the body is delimited, if there is one.
+    /// Returns how the body is delimited, if there is one.
     pub fn body_length(&self) -> BodyLength {
         self.body
     }
 
-    /// The `Sec-WebSocket-Key` if this request asks for a WebSocket (RFC 6455 §4.2.1), `None` if it
-    /// does not ask. The error is for a client that asks and does it wrong.
+    /// Returns the `Sec-WebSocket-Key` if this request asks for a WebSocket (RFC 6455 §4.2.1), `None` if it
+    /// does not. The error is for a client that asks incorrectly.
     pub fn wants_websocket(&self) -> Result<Option<&str>, HttpError> {
-        // RFC 9110 §7.8: `Upgrade` means nothing in HTTP/1.0, nor without `Connection: upgrade`.
+        // RFC 9110 §7.8: `Upgrade` has no meaning in HTTP/1.0, nor without `Connection: upgrade`.
         if self.version == Version::Http10
             || !self.headers.has_token("Upgrade", "websocket")
             || !self.headers.has_token("Connection", "upgrade")
@@ -123,14 +123,14 @@ impl RequestHead {
         }
     }
 
-    /// Whether the client waits for `100 Continue` before it sends its body (RFC 9110 §10.1.1).
+    /// Returns whether the client waits for `100 Continue` before it sends its body (RFC 9110 §10.1.1).
     pub(super) fn expects_continue(&self) -> bool {
         self.version == Version::Http11
             && !self.body.is_empty()
             && self.headers.has_token("Expect", "100-continue")
     }
 
-    /// Whether the client wants to go on after this request (RFC 9112 §9.3).
+    /// Returns whether the client wants to keep the connection after this request (RFC 9112 §9.3).
     pub(super) fn wants_keep_alive(&self) -> bool {
         !self.headers.has_token("Connection", "close")
             && match self.version {
@@ -140,7 +140,7 @@ impl RequestHead {
     }
 }
 
-/// More header lines than any browser sends; each costs us two allocations.
+/// The largest number of header lines, more than any browser sends; each costs two allocations.
 const MAX_HEADERS: usize = 64;
 
 fn host_header(headers: &Headers, version: Version) -> Result<Option<String>, HttpError> {
@@ -167,8 +167,8 @@ fn head_error(error: httparse::Error, head: &[u8]) -> HttpError {
     }
 }
 
-/// Whether the third word of the request line looks like a version of HTTP: the preface of HTTP/2
-/// deserves another answer than garbage does.
+/// Returns whether the third word of the request line looks like a version of HTTP, because the preface of
+/// HTTP/2 deserves another answer than garbage does.
 fn claims_a_version(head: &[u8]) -> bool {
     let line = head.split(|&b| b == b'\n').next().unwrap_or_default();
     line.split(|&b| b == b' ')
@@ -176,7 +176,7 @@ fn claims_a_version(head: &[u8]) -> bool {
         .is_some_and(|word| word.starts_with(b"HTTP/"))
 }
 
-/// Base64 of 16 bytes: 22 digits and two pads.
+/// Returns whether a key is Base64 of 16 bytes: 22 digits and two pads.
 fn is_websocket_key(key: &[u8]) -> bool {
     key.len() == 24
         && key.strip_suffix(b"==").is_some_and(|digits| {

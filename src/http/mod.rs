@@ -1,10 +1,10 @@
 //! The server side of HTTP/1.1 and HTTP/1.0 over one byte stream (RFC 9110, RFC 9112), without any
 //! I/O: bytes go in, events and bytes come out.
 //!
-//! [`HttpConnection`] is the state machine, one request at a time, with keep-alive, pipelining,
-//! early answers, answers that come minutes later, streams and upgrades. Heads and chunk sizes are
-//! parsed by `httparse`; what they mean is decided here, and what could be understood in two ways is
-//! refused. It does not route, does not compress, knows no files, and sends no `Date`.
+//! [`HttpConnection`] is the state machine, one request at a time, with keep-alive, pipelining, early
+//! answers, answers that come minutes later, streams and upgrades. `httparse` parses heads and chunk sizes;
+//! this module decides what they mean, and refuses input that could be interpreted in two ways. It does not
+//! route, does not compress, does not serve files, and sends no `Date`.
 //!
 //! ```
 //! use std::time::Instant;
@@ -50,25 +50,25 @@ pub use head::{Headers, Method, RequestHead, Version};
 pub use response::{Response, problem};
 pub use target::{decode_leniently, percent_decode};
 
-/// What a client may cost. Every connection has a copy.
+/// Limits on what a client may cost. Every connection has a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a request head, and of input that waits while a response is parked.
+    /// The largest number of bytes of a request head, and of input that waits while a response is parked.
     pub head: usize,
-    /// Bytes of a request body, decoded.
+    /// The largest number of bytes of a request body, decoded.
     pub body: usize,
-    /// From the first byte of a head to its last.
+    /// The time from the first byte of a head to its last.
     pub head_timeout: Duration,
-    /// From the acceptance of a body to its last byte.
+    /// The time from the acceptance of a body to its last byte.
     pub body_timeout: Duration,
-    /// From the acceptance of a connection to its first byte.
+    /// The time from the acceptance of a connection to its first byte.
     pub first_timeout: Duration,
-    /// Between requests.
+    /// The time between requests.
     pub idle_timeout: Duration,
-    /// How long output may wait without a single byte being taken.
+    /// The time that output may wait without a single byte being taken.
     pub write_timeout: Duration,
-    /// Bytes of output that a stream may have waiting, and above which the next pipelined request
-    /// is not yet looked at.
+    /// The number of bytes of output that a stream may have waiting, and above which the next pipelined
+    /// request is not examined yet.
     pub output: usize,
 }
 

@@ -12,13 +12,13 @@ impl Queue {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Forgets the first `n` bytes, or all if there are fewer.
+    /// Removes the first `n` bytes, or all if there are fewer.
     pub(super) fn consume(&mut self, n: usize) {
         self.start = self.start.saturating_add(n).min(self.bytes.len());
         if self.start == self.bytes.len() {
             self.clear();
         } else if self.start >= COMPACT_AT && self.start >= self.bytes.len() / 2 {
-            // Not at every call: that would make draining a long queue in small steps quadratic.
+            // Not at every call, because that would make draining a long queue in small steps quadratic.
             self.bytes.drain(..self.start);
             self.start = 0;
         }
@@ -33,7 +33,7 @@ impl Queue {
         }
     }
 
-    /// Everything, leaving the queue empty.
+    /// Takes all bytes, leaving the queue empty.
     pub(super) fn take(&mut self) -> Vec<u8> {
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.drain(..self.start);
@@ -41,7 +41,7 @@ impl Queue {
         bytes
     }
 
-    /// The end of the queue, for writers that format.
+    /// Returns the end of the queue, for writers that format.
     pub(super) fn tail(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
@@ -59,10 +59,11 @@ impl Queue {
     }
 }
 
-/// Consumed bytes are moved away only when there are many of them.
+/// The number of consumed bytes from which the rest is moved to the front.
 const COMPACT_AT: usize = 4 * 1024;
 
-/// An idle keep-alive connection does not keep the memory of its largest response.
+/// The largest capacity of an empty queue, so that an idle keep-alive connection does not keep the memory of
+/// its largest response.
 const KEEP_CAPACITY: usize = 16 * 1024;
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
-//! Responses, and how they are written (RFC 9112 §4 and §6, RFC 9457 for problems).
+//! Responses, and their form on the wire (RFC 9112 §4 and §6, RFC 9457 for problems).
 //!
-//! There is no `Date`: nothing here knows the time of day (RFC 9110 §6.6.1 allows that).
+//! There is no `Date` because this module does not know the time of day (RFC 9110 §6.6.1 allows that).
 
 use super::words::Version;
 
 /// A response, built by its owner: status, headers and, perhaps, a body.
 ///
-/// What concerns the connection (`Connection`, `Content-Length`, `Transfer-Encoding`) is written by
-/// [`HttpConnection`](super::HttpConnection); headers of these names are ignored.
+/// [`HttpConnection`](super::HttpConnection) writes the headers of the connection (`Connection`,
+/// `Content-Length`, `Transfer-Encoding`); headers of these names are ignored here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     status: u16,
@@ -16,7 +16,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// A response without body.
+    /// Returns a response without body.
     pub fn new(status: u16) -> Self {
         debug_assert!(
             (100..1000).contains(&status),
@@ -47,12 +47,12 @@ impl Response {
         self.header("Content-Type", content_type)
     }
 
-    /// The status code.
+    /// Returns the status code.
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// The value of the first header of that name, whatever its case.
+    /// Returns the value of the first header of that name, whatever its case.
     pub fn value(&self, name: &str) -> Option<&str> {
         let mut lines = self.headers.iter();
         lines
@@ -60,7 +60,7 @@ impl Response {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The body.
+    /// Returns the body.
     pub fn content(&self) -> &[u8] {
         &self.body
     }
@@ -68,7 +68,7 @@ impl Response {
     /// Writes the status line, the headers and the empty line.
     pub(super) fn write_head(&self, out: &mut Vec<u8>, framing: Framing, fate: Fate) {
         let status = self.status;
-        // RFC 9112 §4: the space is there even if the reason is not.
+        // RFC 9112 §4: the space is required even if the reason is empty.
         out.extend_from_slice(format!("HTTP/1.1 {status} {}\r\n", reason(status)).as_bytes());
         for (name, value) in &self.headers {
             if !OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
@@ -76,13 +76,13 @@ impl Response {
             }
         }
         match framing {
-            // RFC 9110 §8.6: neither of these may have a length, and 304 need not.
+            // RFC 9110 §8.6: responses of status 1xx and 204 must not have a length, and 304 need not.
             Framing::Length if status < 200 || status == 204 || status == 304 => {}
             Framing::Length => write_line(out, "Content-Length", &self.body.len().to_string()),
             Framing::Chunked => write_line(out, "Transfer-Encoding", "chunked"),
             Framing::None => {}
         }
-        // RFC 9110 §7.8: whoever sends `Upgrade` says so in `Connection`.
+        // RFC 9110 §7.8: a sender of `Upgrade` must also name it in `Connection`.
         let upgrade = self.value("Upgrade").map(|_| "upgrade");
         let options = [upgrade, fate.option()];
         let options: Vec<&str> = options.into_iter().flatten().collect();
@@ -92,7 +92,7 @@ impl Response {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// Writes the whole response. A response to HEAD has everything but the body.
+    /// Writes the whole response. A response to HEAD has everything except the body.
     pub(super) fn write(&self, out: &mut Vec<u8>, part: Part, fate: Fate) {
         self.write_head(out, Framing::Length, fate);
         let may_have_body = self.status >= 200 && self.status != 204 && self.status != 304;
@@ -102,10 +102,10 @@ impl Response {
     }
 }
 
-/// A problem as RFC 9457 has it; `kind` is a word for programs, or empty. `place` is the part of the request
-/// that it is about; the answer has it as `where` unless it is empty.
+/// Returns a problem as RFC 9457 defines it; `kind` is a word for programs, or empty. `place` is the part of
+/// the request that is at fault; the body has it as `where` unless it is empty.
 pub fn problem(status: u16, kind: &str, detail: &str, place: &str) -> Response {
-    // A fragment is the smallest thing that makes it a type of ours.
+    // A fragment is the shortest suffix that makes the type specific to this program.
     let kind = if kind.is_empty() {
         "about:blank".to_owned()
     } else {
@@ -124,26 +124,26 @@ pub fn problem(status: u16, kind: &str, detail: &str, place: &str) -> Response {
     Response::new(status).body("application/problem+json", body.to_string().into_bytes())
 }
 
-/// How the end of a response's body is told.
+/// The way in which the end of a response's body is marked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Framing {
     Length,
     Chunked,
-    /// By closing, or there is no body at all.
+    /// The connection is closed, or there is no body at all.
     None,
 }
 
-/// How much of a response is written.
+/// The part of a response to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Whole,
     Head,
 }
 
-/// What becomes of the connection after a response.
+/// The fate of the connection after a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// Kept, and the client must be told if it speaks HTTP/1.0.
+    /// Kept; a client that speaks HTTP/1.0 must be informed.
     Kept(Version),
     Closed,
     Upgraded,
@@ -173,7 +173,7 @@ fn is_token(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(is_token_byte)
 }
 
-/// Whether no byte of `value` could end the header line (RFC 9110 §5.5).
+/// Returns whether no byte of `value` could end the header line (RFC 9110 §5.5).
 fn is_clean(value: &str) -> bool {
     !value.contains(['\r', '\n', '\0'])
 }
@@ -182,7 +182,7 @@ fn cleaned(value: &str) -> String {
     value.replace(['\r', '\n', '\0'], " ")
 }
 
-/// The reason phrases of RFC 9110 §15, as far as anybody here needs them.
+/// Returns the reason phrase of RFC 9110 §15, for the codes that this program uses.
 fn reason(status: u16) -> &'static str {
     match status {
         100 => "Continue",

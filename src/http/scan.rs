@@ -1,8 +1,8 @@
 //! Finds where a request head ends (RFC 9112 §2.2), byte by byte.
 //!
-//! Every decision depends on the bytes seen so far and never on how they were chopped, no byte is
-//! looked at twice, and what cannot become a request head (a TLS hello, say) is refused at its
-//! first impossible byte. What the lines *mean* is not known here.
+//! Every decision depends on the bytes seen so far and never on how they were cut, no byte is examined twice,
+//! and input that cannot become a request head (a TLS hello, say) is refused at its first impossible byte.
+//! The scanner does not interpret the lines.
 
 use super::error::HttpError;
 
@@ -10,19 +10,19 @@ use super::error::HttpError;
 #[derive(Debug)]
 pub(super) struct HeadScanner {
     limit: usize,
-    /// Bytes looked at.
+    /// The number of bytes examined.
     seen: usize,
-    /// Bytes of the current line, its end not counted.
+    /// The length of the current line, without its end.
     line: usize,
-    /// Spaces seen in the first line; `None` after it.
+    /// The number of spaces in the first line; `None` after that line.
     spaces: Option<usize>,
-    /// Bytes of the request target.
+    /// The length of the request target.
     target: usize,
     carriage_return: bool,
 }
 
 impl HeadScanner {
-    /// `limit` is for the whole head, the empty line at its end included.
+    /// Returns a scanner. `limit` is for the whole head, the empty line at its end included.
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -34,8 +34,8 @@ impl HeadScanner {
         }
     }
 
-    /// Goes on with `input`, which begins where the head begins and may have grown since the last
-    /// call. Answers the length of the head, or `None` if its end is not there yet.
+    /// Continues with `input`, which begins where the head begins and may have grown since the last call.
+    /// Returns the length of the head, or `None` if its end has not arrived yet.
     pub(super) fn scan(&mut self, input: &[u8]) -> Result<Option<usize>, HttpError> {
         for &byte in input.get(self.seen..).unwrap_or_default() {
             self.seen += 1;
@@ -52,7 +52,7 @@ impl HeadScanner {
         Ok(None)
     }
 
-    /// Whether `byte` ended the head.
+    /// Returns whether `byte` ended the head.
     fn take(&mut self, byte: u8) -> Result<bool, HttpError> {
         if byte == b'\n' {
             self.carriage_return = false;
@@ -91,14 +91,14 @@ impl HeadScanner {
     }
 }
 
-/// RFC 9112 §3 asks for at least 8000 bytes.
+/// The longest request target; RFC 9112 §3 requires at least 8000 bytes.
 pub(super) const MAX_TARGET: usize = 8 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Scans whole and byte by byte; both must agree.
+    /// Scans the input as a whole and byte by byte; both must agree.
     fn scan(limit: usize, input: &[u8]) -> Result<Option<usize>, HttpError> {
         let whole = HeadScanner::new(limit).scan(input);
         let mut scanner = HeadScanner::new(limit);

@@ -6,10 +6,10 @@ use super::words::Method;
 /// A request target, split but not decoded.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Target {
-    /// `*`, or begins with a slash.
+    /// The path: `*`, or a text that begins with a slash.
     pub(super) path: String,
     pub(super) query: Option<String>,
-    /// The authority of an absolute-form target. It outranks `Host` (RFC 9112 §3.2.2).
+    /// The authority of an absolute-form target, which outranks `Host` (RFC 9112 §3.2.2).
     pub(super) host: Option<String>,
 }
 
@@ -47,7 +47,7 @@ impl Target {
         }
         let (path, query) = split_query(rest);
         let path = match (path, method, &query) {
-            // RFC 9112 §3.2.4: what `OPTIONS *` becomes on its way through a proxy.
+            // RFC 9112 §3.2.4: the form that `OPTIONS *` takes on its way through a proxy.
             ("", Method::Options, None) => "*",
             ("", _, _) => "/",
             (path, _, _) => path,
@@ -60,8 +60,8 @@ impl Target {
     }
 }
 
-/// Whether `text` is `uri-host [":" port]`. Nothing at all is a host too: a client sends it when
-/// its own URI has no authority (RFC 9110 §7.2).
+/// Returns whether `text` is `uri-host [":" port]`. Empty text is a host too: a client sends it when its own
+/// URI has no authority (RFC 9110 §7.2).
 pub(super) fn is_host(text: &str) -> bool {
     let (name, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, rest)) => {
@@ -81,8 +81,8 @@ pub(super) fn is_host(text: &str) -> bool {
     name.bytes().all(is_reg_name_byte) && port.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Decodes each segment of `path` on its own, so that `%2F` is a byte of a segment and never a
-/// separator. `/` has no segments and `/a/` has two, the second one empty.
+/// Decodes each segment of `path` separately, so that `%2F` is a byte of a segment and never a separator. `/`
+/// has no segments and `/a/` has two, the second one empty.
 pub(super) fn segments(path: &str) -> Result<Vec<String>, HttpError> {
     match path.strip_prefix('/').unwrap_or_default() {
         "" => Ok(Vec::new()),
@@ -90,8 +90,8 @@ pub(super) fn segments(path: &str) -> Result<Vec<String>, HttpError> {
     }
 }
 
-/// Undoes percent-encoding as a server might that is less strict than ours: what is not encoded well stays as it is. For looking
-/// for what must not be there.
+/// Undoes percent-encoding as a less strict server might: invalid escapes stay as they are. For finding text
+/// that a path must not contain.
 pub fn decode_leniently(text: &str) -> String {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -115,7 +115,8 @@ pub fn decode_leniently(text: &str) -> String {
     String::from_utf8_lossy(&decoded).into_owned()
 }
 
-/// Undoes percent-encoding (RFC 3986 §2.1). A plus sign is one: only forms mean a space by it.
+/// Undoes percent-encoding (RFC 3986 §2.1). A plus sign stays a plus sign because it means a space in forms
+/// only.
 pub fn percent_decode(segment: &str) -> Result<String, HttpError> {
     let mut decoded = Vec::with_capacity(segment.len());
     let mut bytes = segment.bytes();
@@ -147,7 +148,8 @@ fn split_query(text: &str) -> (&str, Option<String>) {
     }
 }
 
-/// RFC 3986 §3.2.2. User information has no place here (RFC 9110 §4.2.4), hence no `@`.
+/// Returns whether a byte may occur in a registered name (RFC 3986 §3.2.2). User information is not allowed
+/// here (RFC 9110 §4.2.4), hence no `@`.
 fn is_reg_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte)
 }

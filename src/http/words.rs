@@ -1,4 +1,4 @@
-//! What the other parts of HTTP are written in: methods, versions and header lines.
+//! The vocabulary of the other parts of HTTP: methods, versions and header lines.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// The method as it is written in a request line.
+    /// Returns the method as it is written in a request line.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Get => "GET",
@@ -58,9 +58,10 @@ impl fmt::Display for Method {
 /// The version of the protocol that the client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
-    /// No chunked coding, no `100 Continue`, closed after the answer unless asked otherwise.
+    /// HTTP/1.0: no chunked coding, no `100 Continue`, closed after the answer unless the client asks
+    /// otherwise.
     Http10,
-    /// RFC 9112.
+    /// HTTP/1.1 (RFC 9112).
     Http11,
 }
 
@@ -69,35 +70,35 @@ pub enum Version {
 pub struct Headers(pub(super) Vec<(String, Vec<u8>)>);
 
 impl Headers {
-    /// The value of the first line of that name, whatever its case. `None` also for a value that
-    /// is not UTF-8: nothing that is read here may contain one.
+    /// Returns the value of the first line of that name, whatever its case. Returns `None` also for a value
+    /// that is not UTF-8, because no header that this program reads may contain other bytes.
     pub fn first(&self, name: &str) -> Option<&str> {
         self.all(name)
             .next()
             .and_then(|value| str::from_utf8(value).ok())
     }
 
-    /// The values of every line of that name.
+    /// Returns the values of every line of that name.
     pub fn all<'s>(&'s self, name: &str) -> impl Iterator<Item = &'s [u8]> {
         self.iter()
             .filter(move |(n, _)| n.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
     }
 
-    /// All lines, names as they were written, values without surrounding white space.
+    /// Returns all lines, names as they were written, values without surrounding white space.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.0
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_slice()))
     }
 
-    /// Whether a line of that name, read as a comma-separated list, has `token` in it.
+    /// Returns whether a line of that name, read as a comma-separated list, contains `token`.
     pub fn has_token(&self, name: &str, token: &str) -> bool {
         self.elements(name)
             .any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
     }
 
-    /// The elements of all lines of that name, each read as a comma-separated list.
+    /// Returns the elements of all lines of that name, each read as a comma-separated list.
     pub(super) fn elements<'s>(&'s self, name: &str) -> impl Iterator<Item = &'s [u8]> {
         self.all(name)
             .flat_map(|value| value.split(|&b| b == b','))

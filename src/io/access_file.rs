@@ -1,4 +1,4 @@
-//! Where tokens are kept: hashes in a JSON file of the state directory, readable by us alone.
+//! The storage of tokens: hashes in a JSON file of the state directory, readable by the daemon's user alone.
 
 use std::fs;
 use std::io;
@@ -12,8 +12,8 @@ use crate::access::{Access, UnixTime};
 
 const FILE: &str = "access.json";
 
-/// What was kept. A file that is damaged is an error, and is left alone: without it everybody who
-/// had been let in would be out, and nobody would know why.
+/// Loads the stored access control. A damaged file is an error and is left as it is: starting without it
+/// would lock out every client without a visible reason.
 pub(crate) fn load() -> Result<Access, StateError> {
     let path = identity::state_directory()?.join(FILE);
     match fs::read_to_string(&path) {
@@ -24,7 +24,7 @@ pub(crate) fn load() -> Result<Access, StateError> {
     }
 }
 
-/// Keeps it.
+/// Stores the access control.
 pub(super) fn store(text: &str) -> Result<(), String> {
     let directory = identity::state_directory().map_err(|error| error.to_string())?;
     let path = directory.join(FILE);
@@ -36,15 +36,15 @@ pub(super) fn store(text: &str) -> Result<(), String> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BootFile {
-    /// Lets the network in.
+    /// Whether access from the network is allowed.
     #[serde(default)]
     lan: bool,
     /// The secret of a token with every right.
     secret: Option<String>,
 }
 
-/// Does what the boot file says. What is wrong with it is said, and no reason not to start: a
-/// board without a screen that does not start is of no use.
+/// Applies the boot file. A fault in it is logged but does not prevent the start, because a board without a
+/// screen is useless if the program does not start.
 pub(crate) fn apply_boot_file(access: &mut Access, path: &Path, time: UnixTime) {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,

@@ -1,9 +1,9 @@
-//! What this machine is called and which addresses it has.
+//! The names and addresses of this machine.
 
 use std::io;
 use std::net::IpAddr;
 
-/// All addresses of interfaces that are up, loopback included.
+/// Returns all addresses of interfaces that are up, loopback included.
 pub(crate) fn list() -> io::Result<Vec<IpAddr>> {
     let interfaces = if_addrs::get_if_addrs()?;
     Ok(interfaces
@@ -13,8 +13,8 @@ pub(crate) fn list() -> io::Result<Vec<IpAddr>> {
         .collect())
 }
 
-/// All addresses, of interfaces that are down as well, with the bits of their networks (RFC 4632 §3.1): an address is our own whatever
-/// becomes of its cable.
+/// Returns all addresses, those of interfaces that are down included, with the bits of their networks (RFC
+/// 4632 §3.1): an address belongs to this machine even while its cable is unplugged.
 pub(crate) fn networks() -> Vec<(IpAddr, u8)> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     let all = interfaces.iter();
@@ -25,7 +25,7 @@ pub(crate) fn networks() -> Vec<(IpAddr, u8)> {
     .collect()
 }
 
-/// The host name, and with `.local` as mDNS has it (RFC 6762), in lower case.
+/// Returns the host name, plain and with `.local` for mDNS (RFC 6762), in lower case.
 pub(crate) fn host_names() -> Vec<String> {
     let name = rustix::system::uname()
         .nodename()

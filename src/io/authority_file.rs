@@ -1,4 +1,5 @@
-//! Where this machine's certificate authority is kept: JSON in the state directory, readable by us alone.
+//! The storage of this machine's certificate authority: JSON in the state directory, readable by the daemon's
+//! user alone.
 
 use std::fs;
 use std::io;
@@ -8,15 +9,15 @@ use crate::tls::authority::Authority;
 
 const FILE: &str = "authority.json";
 
-/// Returns the authority that was made, if any, with a certificate of the server that still holds.
+/// Returns the authority that was made, if any, with a valid certificate of the server.
 ///
 /// # Errors
-/// What is wrong with the file. It is left alone: phones know the authority in it.
+/// Fails if the file is damaged. The file is left as it is because phones know the authority in it.
 pub(super) fn load(now: u64) -> Result<Option<Authority>, String> {
     let Some(mut authority) = read()? else {
         return Ok(None);
     };
-    // A board that does not know the time yet must not sign for a wrong one.
+    // A board whose clock is not set yet must not sign for a wrong time.
     if crate::access::is_clock_set(now) && authority.is_due(now) {
         authority.sign(now)?;
         if let Err(why) = store(&authority) {
@@ -26,11 +27,12 @@ pub(super) fn load(now: u64) -> Result<Option<Authority>, String> {
     Ok(Some(authority))
 }
 
-/// Makes an authority for these names and this machine's addresses, unless there is one that signs for all of them. Of its own
-/// addresses only those of IPv4 are taken, because hosts change the others every day (RFC 8981).
+/// Makes an authority for these names and this machine's addresses, unless an existing authority signs for
+/// all of them. Only IPv4 addresses of this machine are included, because hosts change their IPv6 addresses
+/// every day (RFC 8981).
 ///
 /// # Errors
-/// It could not be made or kept.
+/// Fails if the authority could not be made or stored.
 pub(super) fn make(hosts: &[String], now: u64) -> Result<(), String> {
     let mut hosts = hosts.to_vec();
     let own = addresses::list().map_err(|error| plain(&error))?;
@@ -46,7 +48,7 @@ pub(super) fn make(hosts: &[String], now: u64) -> Result<(), String> {
     store(&Authority::make(hosts, now)?)
 }
 
-/// Whether there is an authority whose server needs another certificate.
+/// Returns whether an authority exists whose server needs another certificate.
 pub(super) fn is_due(now: u64) -> bool {
     let read = read().unwrap_or_else(|why| {
         log::error!("{why}");

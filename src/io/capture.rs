@@ -18,14 +18,14 @@ pub(super) struct CaptureFile {
 }
 
 impl CaptureFile {
-    /// Goes on with the file that is there.
+    /// Opens the file, and continues an existing one.
     pub(super) fn open(config: Capture) -> io::Result<Self> {
         let file = append(&config.path)?;
         let len = file.metadata()?.len();
         Ok(Self { file, len, config })
     }
 
-    /// Writes lines, as many as fit; the rest comes with the next call. Lines are never cut.
+    /// Writes as many whole lines as fit; the caller passes the rest again. Lines are never cut.
     pub(super) fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
         let room = self.config.max_bytes.saturating_sub(self.len);
         let room = usize::try_from(room).unwrap_or(usize::MAX);
@@ -39,7 +39,7 @@ impl CaptureFile {
                     self.rotate()?;
                     return self.write(lines);
                 }
-                // One line alone is longer than a file: it gets one to itself.
+                // A line that is longer than a file gets a file of its own.
                 None => {
                     let end = lines.iter().position(|byte| *byte == b'\n');
                     now = end.and_then(|end| lines.get(..=end)).unwrap_or(lines);
@@ -76,8 +76,8 @@ impl CaptureFile {
     }
 }
 
-/// Readable for the owner and the group alone: it holds payload. Only files: a pipe or a tty would
-/// make the loop wait.
+/// Opens a file for appending, readable for the owner and the group alone because it contains payload. Only
+/// regular files are accepted because a pipe or a tty would block the loop.
 fn append(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = OpenOptions::new()

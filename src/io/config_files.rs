@@ -1,4 +1,4 @@
-//! Where the configuration is read from, and where the API writes to.
+//! The files from which the configuration is read and to which the API writes.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -9,21 +9,21 @@ use super::{addresses, control_socket, plain};
 use crate::config::{Config, File, OwnPlaces, Place, Sources, endpoint_file};
 use crate::error::Fatal;
 
-/// The files of one daemon.
+/// The configuration files of one daemon.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ConfigFiles {
-    /// `--config`; `-` is standard input.
+    /// The argument of `--config`; `-` is standard input.
     main: Option<String>,
-    /// `--listen`, which wins over everything.
+    /// The argument of `--listen`, which overrides everything else.
     listen: Option<SocketAddr>,
-    /// Where the service manager listens for us.
+    /// The addresses at which the service manager listens for this daemon.
     passed_on: Vec<SocketAddr>,
-    /// What standard input said; it cannot be read twice.
+    /// The text of standard input, which cannot be read twice.
     stdin: Option<String>,
 }
 
 impl ConfigFiles {
-    /// The files that the command line names.
+    /// Returns the files that the command line names.
     pub(crate) fn new(main: Option<String>, listen: Option<SocketAddr>) -> Self {
         Self {
             main,
@@ -33,13 +33,13 @@ impl ConfigFiles {
         }
     }
 
-    /// Addresses beside those of the configuration.
+    /// Adds listening addresses to those of the configuration.
     pub(crate) fn also_listen(&mut self, addresses: Vec<SocketAddr>) {
         self.passed_on = addresses;
     }
 
-    /// Reads everything anew: the main file, `conf.d/*.toml` beside it, the environment, the
-    /// command line. The error has a line for each fault.
+    /// Reads everything anew: the main file, `conf.d/*.toml` beside it, the environment, the command line.
+    /// The error has one line for each fault.
     pub(crate) fn load(&mut self) -> Result<Config, Fatal> {
         let mut sources = Sources {
             files: Vec::new(),
@@ -84,14 +84,14 @@ impl ConfigFiles {
         Ok(text)
     }
 
-    /// `conf.d` beside the main file.
+    /// Returns `conf.d` beside the main file.
     fn folder(&self) -> Option<PathBuf> {
         let main = self.main.as_ref().filter(|main| *main != "-")?;
         let parent = Path::new(main).parent()?;
         Some(parent.join("conf.d"))
     }
 
-    /// Reads an endpoint's file: the endpoint as JSON, in the words of the file.
+    /// Reads an endpoint's file and returns the endpoint as JSON, with the names of the file.
     pub(super) fn read_endpoint(&self, name: &str) -> Result<serde_json::Value, String> {
         let Some(folder) = self.folder() else {
             return Err("there is no configuration file".to_owned());
@@ -103,8 +103,8 @@ impl ConfigFiles {
             .ok_or_else(|| format!("{} holds more than this endpoint", path.display()))
     }
 
-    /// Writes (or, without a text, removes) an endpoint's file, so that either all of it is there
-    /// after a power cut or nothing.
+    /// Writes (or, without a text, removes) an endpoint's file, so that a power cut leaves either the whole
+    /// file or none.
     pub(super) fn write_endpoint(
         &self,
         name: &str,
@@ -134,10 +134,10 @@ impl ConfigFiles {
             return Err(format!("{path} is there already, and has not been read"));
         }
         fs::create_dir_all(&folder).map_err(said)?;
-        // Not ending in .toml: a crash leaves nothing behind that would be read.
+        // The name does not end in .toml, so that a file left by a crash is not read as configuration.
         let new = folder.join(format!(".{name}.new"));
         if let Err(error) = write_new(&new, text).and_then(|()| fs::rename(&new, &path)) {
-            // A disk that is full needs the room for others.
+            // Remove the file because other programs need the room on a full disk.
             let _not_there = fs::remove_file(&new);
             return Err(said(error));
         }
@@ -152,7 +152,7 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Our variables, in the order of their names.
+/// Returns the environment variables of this program, in the order of their names.
 fn environment() -> Vec<(String, String)> {
     let mut ours: Vec<_> = std::env::vars_os()
         .filter_map(|(name, value)| {
@@ -165,7 +165,7 @@ fn environment() -> Vec<(String, String)> {
     ours
 }
 
-/// `*.toml` of a folder, in the order of their names. No folder: none.
+/// Returns the files `*.toml` of a folder, in the order of their names; none if the folder does not exist.
 fn drop_ins(folder: &Path) -> Result<Vec<PathBuf>, Fatal> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -185,7 +185,7 @@ fn drop_ins(folder: &Path) -> Result<Vec<PathBuf>, Fatal> {
     Ok(paths)
 }
 
-/// No endpoint may lead back into this daemon.
+/// Returns an error if an endpoint leads back into this daemon.
 fn check_own(config: &Config) -> Result<(), Fatal> {
     let own = OwnPlaces {
         listeners: config.http.listen.clone(),

@@ -1,4 +1,4 @@
-//! The socket of the command line: the same HTTP, for those whom the file's mode lets in.
+//! The socket of the command line: the HTTP API for every user whom the mode of the socket file admits.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -15,24 +15,24 @@ use super::plain;
 
 /// Returns where a daemon makes its socket: in the folder that systemd gives a service, else in the
 /// user's runtime folder, else, where no session of the user made one (cron, a container), beside the
-/// daemon's state. `None`: there is not even a home.
+/// daemon's state. `None`: the folder of the state is unknown, too, because not even a home is set.
 pub(crate) fn own_path() -> Option<PathBuf> {
     own_folder().map(|folder| folder.join(NAME))
 }
 
 const NAME: &str = "control.sock";
-/// Of the system's service, and of a daemon that root starts by hand.
+/// The folder for the system's service, and for a daemon that root starts by hand.
 const SYSTEM: &str = "/run/thingway";
 
 fn own_folder() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(all) = set("RUNTIME_DIRECTORY") {
-        // systemd separates several by colons; the first is ours.
+        // systemd separates several folders by colons; the first is the daemon's own.
         let all = all.to_string_lossy().into_owned();
         return Some(PathBuf::from(all.split(':').next().unwrap_or_default()));
     }
     let user = rustix::process::getuid();
-    // Root that came by `su` has the folder of another user still, who could answer in the daemon's place.
+    // After `su`, root still has the runtime folder of another user, who could answer in the daemon's place.
     let is_own = |folder: &PathBuf| {
         folder
             .metadata()
@@ -80,29 +80,29 @@ pub(super) fn listen(path: &Path) -> io::Result<UnixListener> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    // Between bind and a later chmod anybody could connect.
+    // Restrict the mode before the bind, because any user could connect between the bind and a later chmod.
     let before = rustix::process::umask(Mode::from_raw_mode(0o117));
     let listener = UnixListener::bind(path);
     rustix::process::umask(before);
     listener
 }
 
-/// What a running daemon has answered, and at which socket.
+/// The answer of a running daemon, and the socket from which it came.
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// The daemon's control socket.
     pub socket: PathBuf,
-    /// JSON; may be empty.
+    /// The body as JSON; may be empty.
     pub body: String,
 }
 
-/// Asks a running daemon for a resource.
+/// Requests a resource from a running daemon.
 pub(crate) fn get(socket: Option<&Path>, target: &str) -> Result<Answer, String> {
     request(socket, "GET", target, "")
 }
 
-/// Sends a running daemon a request, and returns what it answers. The error is what it says is
-/// wrong.
+/// Sends a request to a running daemon and returns its answer. The error is the fault that the daemon
+/// reports.
 pub(crate) fn request(
     socket: Option<&Path>,
     method: &str,

@@ -1,4 +1,4 @@
-//! Where the identity is kept: one PEM file in the state directory, readable by us alone.
+//! The storage of the identity: one PEM file in the state directory, readable by the daemon's user alone.
 
 use std::fmt;
 use std::fs;
@@ -12,15 +12,15 @@ use crate::session::crypto::{Identity, IdentityError};
 
 const FILE: &str = "dtls.pem";
 
-/// Why there is no identity.
+/// The reason why there is no identity.
 #[derive(Debug)]
 pub(crate) enum StateError {
-    /// None of `STATE_DIRECTORY`, `XDG_STATE_HOME` and `HOME` is set.
+    /// No state directory, because none of `STATE_DIRECTORY`, `XDG_STATE_HOME` and `HOME` is set.
     NoDirectory,
-    /// A file or folder could not be used.
+    /// A file or folder that could not be used.
     Io(PathBuf, io::Error),
-    /// The file is there and of no use. It is not replaced by itself: the fingerprint would
-    /// change behind the operator's back.
+    /// An existing file without a valid identity. It is not replaced automatically because the fingerprint
+    /// would change without the operator's knowledge.
     Identity(PathBuf, IdentityError),
 }
 
@@ -44,17 +44,17 @@ impl fmt::Display for StateError {
 impl std::error::Error for StateError {}
 
 impl StateError {
-    /// Whether it is a matter of permissions.
+    /// Returns whether permissions are the cause.
     pub(crate) fn is_denied(&self) -> bool {
         matches!(self, Self::Io(_, error) if error.kind() == io::ErrorKind::PermissionDenied)
     }
 }
 
-/// `$STATE_DIRECTORY` (systemd), else the XDG state folder.
+/// Returns `$STATE_DIRECTORY` (systemd), else the XDG state folder.
 pub(crate) fn state_directory() -> Result<PathBuf, StateError> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(list) = set("STATE_DIRECTORY") {
-        // systemd separates several by colons.
+        // systemd separates several folders by colons.
         let list = list.to_string_lossy().into_owned();
         return Ok(PathBuf::from(list.split(':').next().unwrap_or_default()));
     }
@@ -65,8 +65,8 @@ pub(crate) fn state_directory() -> Result<PathBuf, StateError> {
     Ok(PathBuf::from(home).join(".local/state/thingway"))
 }
 
-/// The identity of this machine, made at the first start. Where there is no room for it or the file system is read-only, it
-/// is one that lasts until the next start.
+/// Returns the identity of this machine, made at the first start. If the disk is full or the file system is
+/// read-only, the identity lasts until the next start only.
 pub(crate) fn load_or_go_on(now: Instant) -> Result<Identity, StateError> {
     let (identity, trouble) = load_or_make(now)?;
     match trouble {
@@ -77,7 +77,7 @@ pub(crate) fn load_or_go_on(now: Instant) -> Result<Identity, StateError> {
     Ok(identity)
 }
 
-/// The identity of this machine, made now if it was not.
+/// Returns the identity of this machine, and makes it if it does not exist.
 pub(crate) fn load(now: Instant) -> Result<Identity, StateError> {
     match load_or_make(now)? {
         (_, Some((path, error))) => Err(StateError::Io(path, error)),
@@ -85,13 +85,14 @@ pub(crate) fn load(now: Instant) -> Result<Identity, StateError> {
     }
 }
 
-/// What was made and could not be kept, for the log.
+/// Returns the log line for an object that was made but could not be stored.
 pub(super) fn not_kept(path: &Path, error: &io::Error) -> String {
     let (path, error) = (path.display(), plain(error));
     format!("{path}: {error}: a new one at each start, until it can be kept")
 }
 
-/// A state that a board gets into, unlike a folder that is denied to us.
+/// Returns whether an error means a full disk or a read-only file system. A board can get into this state by
+/// itself, unlike into a state of denied permissions.
 fn is_no_room(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -101,7 +102,7 @@ fn is_no_room(error: &io::Error) -> bool {
     )
 }
 
-/// The identity, and why a new one could not be kept.
+/// Returns the identity, and the error if a new one could not be stored.
 fn load_or_make(now: Instant) -> Result<(Identity, Option<(PathBuf, io::Error)>), StateError> {
     let directory = state_directory()?;
     let path = directory.join(FILE);
@@ -120,25 +121,26 @@ fn load_or_make(now: Instant) -> Result<(Identity, Option<(PathBuf, io::Error)>)
     }
 }
 
-/// Written beside and renamed, so that a power cut leaves the old file or the new one.
+/// Stores a file: writes it beside the old one and renames it, so that a power cut leaves the old file or the
+/// new one.
 pub(super) fn store(directory: &Path, path: &Path, text: &str) -> io::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(directory)?;
     let beside = path.with_extension("new");
-    // One left by a power cut may have other permissions than a new file gets.
+    // A file left by a power cut may have other permissions than a new file gets.
     if let Err(error) = fs::remove_file(&beside)
         && error.kind() != io::ErrorKind::NotFound
     {
         return Err(error);
     }
     if let Err(error) = write_new(&beside, text).and_then(|()| fs::rename(&beside, path)) {
-        // A disk that is full needs the room for others.
+        // Remove the file because other programs need the room on a full disk.
         let _not_there = fs::remove_file(&beside);
         return Err(error);
     }
-    // The name of a file is kept with its folder.
+    // Sync the folder because the name of a file is stored in it.
     fs::File::open(directory)?.sync_all()
 }
 

@@ -1,8 +1,9 @@
-//! What the operating system lets the process use.
+//! Limits of the operating system for the process.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the number of files that the process may have open as far as it is allowed to, and returns that number. The usual limit of
+/// Raises the number of files that the process may have open as far as permitted, and returns that number.
+/// The usual limit of 1,024 is for programs that call select(2), which this program does not.
 /// 1,024 is for programs that call select(2), which this one does not.
 pub(crate) fn raise_descriptors() -> usize {
     let limit = getrlimit(Resource::Nofile);

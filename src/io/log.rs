@@ -1,4 +1,4 @@
-//! Where log lines go: standard error, as the journal or a person wants to see them.
+//! The output of log lines: standard error, in the form for the journal or for a person.
 
 use std::fmt;
 use std::io::Write;
@@ -7,12 +7,12 @@ use std::time::Instant;
 
 use log::{Level, LevelFilter};
 
-/// Starts logging. `level` is for us; the crates below us only report errors, unless `RUST_LOG`
-/// says otherwise: a peer can make them warn as often as it likes, and in detail they would show
+/// Starts logging. `level` applies to this crate; dependencies only report errors, unless `RUST_LOG` says
+/// otherwise, because a peer can make them warn as often as it likes, and their detailed logs would show
 /// addresses and credentials.
 pub(crate) fn start(level: LevelFilter) {
     let mut builder = env_logger::Builder::new();
-    // The logger's own filter cannot be changed, so what is to be changed lies before it.
+    // The logger's own filter cannot be changed later, so a changeable filter is applied before it.
     let own = if is_fixed() {
         level
     } else {
@@ -37,7 +37,7 @@ pub(crate) fn start(level: LevelFilter) {
             writeln!(out, "{seconds:9.3} {:5} {text}", record.level())
         });
     }
-    // Only a second start can fail, and then the first goes on.
+    // Only a second start can fail, and then the first logger stays in use.
     let _already = builder.try_init();
     change(level);
     std::panic::set_hook(Box::new(|info| {
@@ -48,8 +48,8 @@ pub(crate) fn start(level: LevelFilter) {
     }));
 }
 
-/// A record as one line without control characters, so that what others have chosen (a path, a label) cannot forge a line or
-/// command a terminal.
+/// A record as one line without control characters, so that text that other parties chose (a path, a label)
+/// cannot forge a line or command a terminal.
 struct OneLine<'a>(&'a fmt::Arguments<'a>);
 
 impl fmt::Display for OneLine<'_> {
@@ -77,12 +77,13 @@ impl fmt::Write for Escaping<'_, '_> {
     }
 }
 
-/// Characters that change the order in which others are shown, and line separators (Unicode 15.0 §23.2).
+/// Returns whether a character changes the order in which others are shown, or separates lines (Unicode 15.0
+/// §23.2).
 fn is_format(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Another level for us, unless `RUST_LOG` has said which.
+/// Changes the level of this crate, unless `RUST_LOG` has set the level.
 pub(crate) fn change(level: LevelFilter) {
     if !is_fixed() {
         log::set_max_level(level);
@@ -93,7 +94,7 @@ fn is_fixed() -> bool {
     std::env::var_os("RUST_LOG").is_some_and(|filters| !filters.is_empty())
 }
 
-/// syslog(3)
+/// Returns the priority of syslog(3) for a level.
 fn priority(level: Level) -> u8 {
     match level {
         Level::Error => 3,
@@ -103,7 +104,7 @@ fn priority(level: Level) -> u8 {
     }
 }
 
-/// Whether standard error is the journal: `JOURNAL_STREAM` has its device and inode.
+/// Returns whether standard error is the journal: `JOURNAL_STREAM` has its device and inode.
 fn is_journal() -> bool {
     let Some(stream) = std::env::var_os("JOURNAL_STREAM") else {
         return false;

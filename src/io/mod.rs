@@ -25,7 +25,7 @@ use rustix::io::Errno;
 
 use crate::endpoint::{Failure, FailureKind};
 
-/// Turns an error of the operating system into what the gateway is told.
+/// Converts an error of the operating system into a failure for the gateway.
 pub(crate) fn failure(what: &str, error: &io::Error) -> Failure {
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
     let kind = match errno {
@@ -39,7 +39,7 @@ pub(crate) fn failure(what: &str, error: &io::Error) -> Failure {
             | Errno::PIPE
             | Errno::TIMEDOUT
             | Errno::HOSTUNREACH
-            // An address of ours that is still to come.
+            // An address of this machine that is not assigned yet.
             | Errno::ADDRNOTAVAIL,
         ) => FailureKind::Absent,
         Some(Errno::ACCESS | Errno::PERM) => FailureKind::Denied,
@@ -48,7 +48,7 @@ pub(crate) fn failure(what: &str, error: &io::Error) -> Failure {
     Failure::new(kind, format!("{what}: {}", plain(error)))
 }
 
-/// An error's text without the number that Rust adds.
+/// Returns an error's text without the number that Rust adds.
 pub(crate) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error") {

@@ -8,7 +8,7 @@ use signal_hook_mio::v1_0::Signals;
 /// The signals that the daemon listens to.
 pub(super) struct Told(Signals);
 
-/// What they say.
+/// The request that a signal makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Word {
     /// SIGTERM from a service manager, SIGINT from a terminal.
@@ -18,7 +18,7 @@ pub(super) enum Word {
 }
 
 impl Told {
-    /// Begins to listen.
+    /// Starts to listen.
     pub(super) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
         use rustix::process::Signal;
         let wanted = [Signal::TERM, Signal::INT, Signal::HUP].map(Signal::as_raw);
@@ -27,7 +27,7 @@ impl Told {
         Ok(Self(signals))
     }
 
-    /// Those that have come.
+    /// Returns the signals that have arrived.
     pub(super) fn take(&mut self) -> Vec<Word> {
         let hang_up = rustix::process::Signal::HUP.as_raw();
         let pending = self.0.pending();

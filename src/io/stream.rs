@@ -18,40 +18,40 @@ pub(super) enum Stream {
     Tty(Tty),
 }
 
-/// What a read or write came to.
+/// The result of a read or write.
 pub(super) enum Progress {
-    /// This many bytes.
+    /// The number of bytes that were read or written.
     Bytes(usize),
-    /// Nothing now; readiness will be told.
+    /// Nothing is possible now; an event reports readiness.
     WouldBlock,
     /// The other side sends no more (a read of 0).
     Ended,
-    /// It is broken.
+    /// The stream is broken.
     Failed(io::Error),
 }
 
-/// A program that is gone without a word (power, cable) is given up after this.
+/// The time after which a program that vanished silently (power, cable) is given up.
 const USER_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Stream {
-    /// Begins to connect; [`Self::connected`] tells how it went once it is writable.
+    /// Begins to connect; [`Self::connected`] returns the result once the stream is writable.
     pub(super) fn connect_tcp(remote: SocketAddr) -> io::Result<Self> {
         Ok(Self::Tcp(watched(TcpStream::connect(remote)?)?))
     }
 
-    /// A program's connection to us.
+    /// Returns the stream of a program's connection to this daemon.
     pub(super) fn accepted_tcp(stream: TcpStream) -> io::Result<Self> {
         Ok(Self::Tcp(watched(stream)?))
     }
 
-    /// Connects; a Unix socket does so at once or not at all.
+    /// Connects to a Unix socket, which succeeds or fails at once.
     pub(super) fn connect_unix(path: &Path) -> io::Result<Self> {
         Ok(Self::Unix(UnixStream::connect(path)?))
     }
 
-    /// Whether a connection that was begun is there now. `None`: not yet.
+    /// Returns whether a connection that was begun is established now. `None`: not yet.
     pub(super) fn connected(&self) -> Option<io::Result<()>> {
         let Self::Tcp(tcp) = self else {
             return Some(Ok(()));
@@ -104,14 +104,15 @@ impl Stream {
         match result {
             Ok(n) => Progress::Bytes(n),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Progress::WouldBlock,
-            // Nothing moved; the next try will tell.
+            // Nothing was transferred; the caller tries again.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Progress::Bytes(0),
             Err(error) => Progress::Failed(error),
         }
     }
 }
 
-/// A device's connection has nobody who would press reload when it hangs.
+/// Sets keep-alive on a device's connection, because a device has no user who would press reload when it
+/// hangs.
 fn watched(stream: TcpStream) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
     let millis = u32::try_from(USER_TIMEOUT.as_millis()).unwrap_or(u32::MAX);

@@ -1,4 +1,4 @@
-//! The certificate for TLS: the operator's, or one of our own.
+//! The certificate for TLS: the operator's, or one that this program makes.
 
 use std::fs;
 use std::io;
@@ -17,11 +17,11 @@ use crate::session::crypto::self_signed;
 use crate::tls::TlsIdentity;
 use crate::tls::authority::fingerprint;
 
-/// Certificate and key, in this order.
+/// The file with certificate and key, in this order.
 const FILE: &str = "tls.pem";
 
-/// Reads the operator's files, or what this machine's authority has signed, or a certificate that signs itself
-/// and is made at the first time. `now`: seconds since 1970.
+/// Reads the operator's files, or the certificate that this machine's authority has signed, or a self-signed
+/// certificate that is made the first time. `now`: seconds since 1970.
 pub(super) fn load(files: Option<&TlsFiles>, now: u64) -> Result<TlsIdentity, String> {
     let authority = match files {
         Some(_) => None,
@@ -43,7 +43,7 @@ pub(super) fn load(files: Option<&TlsFiles>, now: u64) -> Result<TlsIdentity, St
     let chain: Result<Vec<_>, _> =
         CertificateDer::pem_slice_iter(certificates.as_bytes()).collect();
     let chain = chain.map_err(|error| format!("the certificate: {error}"))?;
-    // The error of a parser says what it met, and never what a key is.
+    // A parser's error says what it found, and never contains the key.
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
         .map_err(|error| format!("{}: {error}", key_path.display()))?;
     let first = chain.first().ok_or("there is no certificate in the file")?;
@@ -62,11 +62,12 @@ pub(super) fn load(files: Option<&TlsFiles>, now: u64) -> Result<TlsIdentity, St
     })
 }
 
-/// What tells that a file was replaced or written to: programs that renew certificates do either.
+/// A stamp that shows whether a file was replaced or written to: programs that renew certificates do either.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Stamp(Vec<Option<(u64, u64, SystemTime)>>);
 
-/// The operator's files as they are now. Links are followed, because those programs point them elsewhere.
+/// Returns the stamp of the operator's files. Links are followed, because those programs change their
+/// targets.
 pub(super) fn stamp(files: Option<&TlsFiles>) -> Stamp {
     let of = |path: &Path| {
         let found = fs::metadata(path).ok()?;
@@ -76,10 +77,10 @@ pub(super) fn stamp(files: Option<&TlsFiles>) -> Stamp {
     Stamp(paths.into_iter().flatten().map(|path| of(path)).collect())
 }
 
-/// Whether the operator's files can be used.
+/// Checks whether the operator's files can be used.
 ///
 /// # Errors
-/// What is wrong with them, with the file's name.
+/// Fails with the name of the file that cannot be used, and the reason.
 pub(crate) fn check(files: &TlsFiles) -> Result<(), String> {
     load(Some(files), 0).map(drop)
 }
@@ -88,7 +89,7 @@ fn read(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(|error| format!("{}: {}", path.display(), plain(&error)))
 }
 
-/// Certificate and key in PEM, and where the key is from.
+/// Certificate and key in PEM, and the path of the key.
 type Pem = (String, String, PathBuf);
 
 fn own() -> Result<Pem, String> {
@@ -108,7 +109,7 @@ fn own() -> Result<Pem, String> {
     Ok((text.clone(), text, path))
 }
 
-/// Self-signed, for the names that this machine has.
+/// Makes a self-signed certificate for the names of this machine.
 fn make() -> Result<String, rcgen::Error> {
     let mut names = vec!["localhost".to_owned()];
     names.extend(addresses::host_names());

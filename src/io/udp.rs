@@ -1,4 +1,4 @@
-//! UDP in batches: many datagrams per system call both ways, where the kernel can.
+//! UDP in batches: many datagrams per system call in both directions, where the kernel supports it.
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,46 +12,48 @@ use crate::config::UdpConfig;
 use crate::datagram::{Meta, TransmitBatch};
 use crate::endpoint::Count;
 
-/// Bursts of video or bulk data overflow the default of many boards (160 KiB).
+/// The size of the receive buffer. Bursts of video or bulk data overflow the default of many boards (160
+/// KiB).
 const RECEIVE_BUFFER: usize = 1024 * 1024;
 const SEND_BUFFER: usize = 1024 * 1024;
 
-/// Buffers per receive call; with GRO each may hold 64 datagrams.
+/// The number of buffers per receive call; with GRO each may hold 64 datagrams.
 const SLOTS: usize = 8;
 const SLOT: usize = 65_536;
 
-/// A socket with what its kernel can do.
+/// A socket with the features of its kernel.
 pub(super) struct Udp {
     pub(super) socket: UdpSocket,
     state: UdpSocketState,
-    /// Packet info knows the address of a datagram, not the port.
+    /// The local address. Packet info has the address of a datagram, but not the port.
     local: SocketAddr,
-    /// Whether errors of datagrams that were sent come between those that are received.
+    /// Whether the socket is connected, so that errors of sent datagrams are reported between received ones.
     is_connected: bool,
 }
 
-/// Whether this is an address of many: a group, or the broadcast address of one of our networks (RFC 919 §7).
+/// Returns whether an address stands for many hosts: a group, or the broadcast address of one of this
+/// machine's networks (RFC 919 §7).
 fn is_of_many(remote: IpAddr, networks: &[(IpAddr, u8)]) -> bool {
     let IpAddr::V4(v4) = remote else {
         return remote.is_multicast();
     };
     let is_broadcast_of = |network: &(IpAddr, u8)| match network {
-        // Networks of one or two addresses have none (RFC 3021).
+        // Networks of one or two addresses have no broadcast address (RFC 3021).
         (IpAddr::V4(ours), bits @ 0..=30) => v4.to_bits() == ours.to_bits() | u32::MAX >> bits,
         (IpAddr::V4(_) | IpAddr::V6(_), _) => false,
     };
     v4.is_multicast() || v4.is_broadcast() || networks.iter().any(is_broadcast_of)
 }
 
-/// What became of a batch.
+/// The result of sending a batch.
 pub(super) enum Sent {
     All,
-    /// The kernel's buffer is full or it says no: this much is lost, as UDP may.
+    /// The kernel's buffer is full or the kernel refuses: this much is lost, as UDP permits.
     Lost(Count),
 }
 
 impl Udp {
-    /// A socket bound to all addresses of a family; both families can share a port.
+    /// Returns a socket bound to all addresses of a family; both families can share a port.
     pub(super) fn bind_ice(addr: SocketAddr) -> io::Result<Self> {
         let family = if addr.is_ipv4() {
             AddressFamily::INET
@@ -67,9 +69,10 @@ impl Udp {
         Self::new(UdpSocket::from_std(fd.into()))
     }
 
-    /// A device's socket. With a fixed remote it is connected, so that the kernel keeps others
-    /// out; except where groups are joined, because their datagrams come from anybody, and where
-    /// many are talked to, who answer from addresses of their own.
+    /// Opens a device's socket. With a fixed remote the socket is connected, so that the kernel rejects
+    /// datagrams from other hosts. Exceptions are sockets that join groups, because any host may send to a
+    /// group, and sockets whose remote is a group or a broadcast address, because hosts answer from their own
+    /// addresses.
     pub(super) fn open_device(config: &UdpConfig) -> io::Result<Self> {
         let is_v4 = config
             .bind
@@ -103,8 +106,9 @@ impl Udp {
         }
         if let Some(remote) = config.remote {
             if is_of_many(remote.ip(), &addresses::networks()) {
-                // Without it the kernel says "Permission denied", even to root (socket(7)). Only where the configuration
-                // names such an address: callers who choose their own must not reach a whole network.
+                // Without this option the kernel refuses with "Permission denied", even for root (socket(7)).
+                // The option is set only where the configuration names such an address, because callers that
+                // choose the address must not reach a whole network.
                 sockopt::set_socket_broadcast(&fd, true)?;
             } else if config.multicast.is_empty() {
                 rustix::net::connect(&fd, &remote)?;
@@ -112,7 +116,7 @@ impl Udp {
         }
         let mut udp = Self::new(UdpSocket::from_std(fd.into()))?;
         udp.is_connected = true;
-        // A device's datagram may be larger than the path takes at once; a session's never is.
+        // A device's datagram may be larger than the path carries in one packet; a session's never is.
         if is_v4 {
             sockopt::set_ip_mtu_discover(&udp.socket, sockopt::Ipv4PathMtuDiscovery::DONT)?;
         } else {
@@ -146,7 +150,7 @@ impl Udp {
         self.local
     }
 
-    /// Sends a batch, as one call or as many as it takes.
+    /// Sends a batch, in one call or in as many as it takes.
     pub(super) fn send(&self, batch: &TransmitBatch<'_>) -> Sent {
         let most = batch.segment.max(1) * self.state.max_gso_segments().max(1);
         if batch.contents.len() > most || batch.contents.is_empty() {
@@ -154,7 +158,7 @@ impl Udp {
         }
         match self.try_send(batch, batch.contents) {
             Ok(()) => Sent::All,
-            // Some drivers only find out now that they cannot do segments.
+            // Some drivers report only now that they do not support segments.
             Err(_) if batch.contents.len() > batch.segment => {
                 self.send_in_parts(batch, batch.segment)
             }
@@ -198,7 +202,7 @@ impl Udp {
                 .try_send(UdpSockRef::from(&self.socket), &transmit)
         };
         match self.socket.try_io(send) {
-            // An ICMP error of an earlier datagram is told here; this one has not been tried.
+            // This error belongs to an earlier datagram (ICMP); the present one was not sent, so send again.
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 self.socket.try_io(send)
             }
@@ -224,7 +228,7 @@ pub(super) struct Receiver {
 
 impl Receiver {
     pub(super) fn new() -> Self {
-        // Untouched pages of it cost nothing.
+        // Untouched pages of the buffer cost no memory.
         let buffer = vec![0; SLOTS * SLOT].into_boxed_slice();
         Self {
             buffer,
@@ -232,8 +236,9 @@ impl Receiver {
         }
     }
 
-    /// Receives once and hands each run of datagrams to `take`. False: nothing more is there. The kernel fills all slots
-    /// if it can, so one that is left says so too, except where it stopped for an error.
+    /// Receives once and hands each run of datagrams to `take`. Returns false if no more datagrams wait. The
+    /// kernel fills all slots if it can, so an unused slot means that none waits, except on a connected
+    /// socket, where the kernel may have stopped for an error.
     pub(super) fn receive(&mut self, udp: &Udp, mut take: impl FnMut(&Meta, &[u8])) -> bool {
         let mut slices: [IoSliceMut<'_>; SLOTS] = {
             let mut chunks = self.buffer.chunks_mut(SLOT);
@@ -247,7 +252,7 @@ impl Receiver {
         let n = match received {
             Ok(n) => n,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-            // ICMP told us about an earlier datagram; what follows is still to be read.
+            // An ICMP error of an earlier datagram; the datagrams after it are still to be read.
             Err(error) => {
                 log::debug!("UDP {}: {error}", udp.local);
                 return true;
@@ -275,7 +280,7 @@ mod tests {
     use crate::util::slab::Id;
     use std::collections::BTreeMap;
 
-    /// What arrives within a moment, by length.
+    /// Returns how many datagrams of each length arrive within a moment.
     fn receive_all(udp: &Udp, expected: usize) -> BTreeMap<usize, usize> {
         let mut receiver = Receiver::new();
         let (mut seen, mut total) = (BTreeMap::new(), 0);
@@ -314,7 +319,7 @@ mod tests {
             };
             assert!(matches!(from.send(&batch), Sent::All));
             let with = receive_all(&to, 21);
-            // What an old kernel gets: one system call per datagram.
+            // The case of an old kernel: one system call per datagram.
             assert!(matches!(
                 from.send_in_parts(&batch, batch.segment),
                 Sent::All
@@ -372,7 +377,7 @@ mod tests {
             from.send(&batch("", remote, b"nobody hears")),
             Sent::All
         ));
-        // The answer of the kernel, ICMP's port unreachable, is there at once on loopback.
+        // The answer of the kernel, ICMP's port unreachable, arrives at once on loopback.
         let program = std::net::UdpSocket::bind(remote).expect("the port again");
         assert!(matches!(from.send(&batch("", remote, b"now")), Sent::All));
         let timeout = std::time::Duration::from_secs(5);
@@ -398,7 +403,7 @@ mod tests {
         let (n, asker) = program.recv_from(&mut buffer).expect("a datagram");
         assert_eq!(buffer.get(..n), Some(&b"who is there"[..]));
         assert_eq!(asker.port(), from.local().port());
-        // The kernel would throw it away if the socket were connected to the address of all.
+        // The kernel would discard the datagram if the socket were connected to the broadcast address.
         program.send_to(b"me", asker).expect("sent");
         let mut n = None;
         while n.is_none() {

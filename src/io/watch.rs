@@ -1,4 +1,4 @@
-//! Tells when device files come, so that a line that was absent is opened at once.
+//! Reports when device files appear, so that a line that was absent is opened at once.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,14 +12,14 @@ use mio::{Interest, Registry, Token};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 
-/// Folders that are watched.
+/// The folders that are watched.
 #[derive(Debug)]
 pub(super) struct Watch {
     fd: OwnedFd,
     folders: BTreeMap<PathBuf, i32>,
 }
 
-/// More folders than any set of endpoints has.
+/// The largest number of folders, more than any set of endpoints has.
 const MAX_FOLDERS: usize = 256;
 
 impl Watch {
@@ -32,8 +32,8 @@ impl Watch {
         })
     }
 
-    /// Watches for a file: its folder, and those above it that are still to be made
-    /// (`/dev/serial/by-id` is not there before the first adapter is).
+    /// Watches for a file: its folder, and the folders above it that do not exist yet (`/dev/serial/by-id`
+    /// does not exist before the first adapter is plugged in).
     pub(super) fn add(&mut self, path: &Path) {
         for folder in path.ancestors().skip(1).take(3) {
             if folder == Path::new("/") || self.folders.len() >= MAX_FOLDERS {
@@ -43,7 +43,7 @@ impl Watch {
                 | WatchFlags::MOVED_TO
                 | WatchFlags::ATTRIB
                 | WatchFlags::ONLYDIR;
-            // A folder that was removed and made again has a new number; adding an old one again
+            // A folder that was removed and made again has a new number; adding a watched folder again
             // changes nothing.
             if let Ok(number) = inotify::add_watch(&self.fd, folder, events) {
                 self.folders.insert(folder.to_owned(), number);
@@ -51,14 +51,14 @@ impl Watch {
         }
     }
 
-    /// Whether something has come since the last call. Folders that came are watched, too.
+    /// Returns whether a file has appeared since the last call. New folders are watched, too.
     pub(super) fn take(&mut self) -> bool {
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut reader = inotify::Reader::new(&self.fd, &mut buffer);
         let mut is_news = false;
         loop {
             match reader.next() {
-                // The folder has gone, and its watch with it.
+                // The folder was removed, and its watch with it.
                 Ok(event) if event.events().contains(ReadFlags::IGNORED) => {
                     self.folders.retain(|_, number| *number != event.wd());
                 }

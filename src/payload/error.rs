@@ -1,21 +1,21 @@
-//! What is wrong with a payload or a frame.
+//! Errors of payloads and frames.
 
 use std::fmt;
 
 use super::binarypack;
 
-/// The serialization cannot carry a payload.
+/// The reason why the serialization cannot carry a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EncodeError {
-    /// It is too long.
+    /// The payload is too long.
     TooLong {
-        /// The longest there may be: the payload for the binary serializations, what it is written
-        /// as for the others. In bytes.
+        /// The longest allowed, in bytes: of the payload for the binary serializations, of its written form
+        /// for the others.
         longest: usize,
     },
-    /// JSON has no word for bytes, and these are no UTF-8 from here on.
+    /// The payload is bytes that are not UTF-8, and JSON has no type for bytes.
     NotUtf8 {
-        /// How many bytes are.
+        /// The number of bytes at the beginning that are UTF-8.
         valid: usize,
     },
 }
@@ -35,30 +35,30 @@ impl fmt::Display for EncodeError {
 
 impl std::error::Error for EncodeError {}
 
-/// A frame is not what the serialization makes.
+/// The reason why a frame is not what the serialization makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DecodeError {
-    /// It is text where only binary ones are used.
+    /// The frame is text, but the serialization uses binary frames only.
     TextFrame,
-    /// Its text is no UTF-8 from here on.
+    /// The text of the frame is not UTF-8.
     NotUtf8 {
-        /// How many bytes are.
+        /// The number of bytes at the beginning that are UTF-8.
         valid: usize,
     },
-    /// It is no JSON.
+    /// The frame is not JSON.
     Json {
-        /// From 1.
+        /// The line, from 1.
         line: usize,
-        /// In bytes, from 1; 0 at the end of a line.
+        /// The column in bytes, from 1; 0 at the end of a line.
         column: usize,
     },
-    /// It is no BinaryPack, or the message that it completes is none.
+    /// The frame, or the message that it completes, is not BinaryPack.
     Pack(binarypack::Error),
-    /// It is BinaryPack, but not what its library puts around or into a part of a message.
+    /// The frame is BinaryPack, but not what its library puts around or into a part of a message.
     Part(&'static str),
-    /// The message is too long. What there is of it was dropped.
+    /// The message is too long. The parts received so far were dropped.
     TooLong {
-        /// The longest that is taken, in bytes.
+        /// The longest message that is accepted, in bytes.
         longest: usize,
     },
 }
@@ -104,7 +104,7 @@ impl From<serde_json::Error> for DecodeError {
     }
 }
 
-/// There is no serialization of this name.
+/// The error that no serialization has this name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unknown;
 

@@ -7,26 +7,26 @@ use super::DecodeError;
 use super::binarypack::Value;
 use crate::util::halves;
 
-/// Appends text as a string of JSON.
+/// Appends text as a JSON string.
 pub(super) fn encode(text: &str, out: &mut Vec<u8>) {
     serde_json::to_writer(out, text).expect("text is a string, and a Vec takes what is written");
 }
 
-/// Any value.
+/// Returns any value as `JSON.stringify` writes it.
 pub(super) fn stringify(value: &Value) -> String {
     serde_json::to_string(value).expect("all keys are strings")
 }
 
-/// What is written there.
+/// A document of JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Document<'a> {
-    /// A string, as it reads.
+    /// A string, with its escapes resolved.
     String(&'a str),
-    /// Anything else, as it was written.
+    /// Any other value, as it was written.
     Other(&'a str),
 }
 
-/// Reads a value; a string that had escapes is in `room`, with U+FFFD for halves of surrogate pairs.
+/// Reads a value; a string with escapes is stored in `room`, with U+FFFD for halves of surrogate pairs.
 pub(super) fn decode<'a>(
     document: &'a [u8],
     room: &'a mut String,
@@ -44,7 +44,7 @@ pub(super) fn decode<'a>(
     Ok(Document::String(room))
 }
 
-/// Whether a value that is no string says that PeerJS on the other side closes the connection.
+/// Returns whether a value that is no string says that PeerJS on the other side closes the connection.
 pub(super) fn is_close(value: &str) -> bool {
     #[derive(Deserialize)]
     struct InBand<'a> {
@@ -56,7 +56,8 @@ pub(super) fn is_close(value: &str) -> bool {
         #[serde(borrow, rename = "type")]
         kind: &'a str,
     }
-    // Without the name every object would be read twice. And an array would do for a struct.
+    // Without the check for the name, every object would be read twice. Without the check for `{`, serde
+    // would accept an array for the struct.
     if !value.starts_with('{') || !value.contains("__peerData") {
         return false;
     }

@@ -1,13 +1,14 @@
-//! Payloads: what a message looks like on a data connection of PeerJS or SkyWay-JS, which write
-//! each into a form that both sides have agreed upon, so that an unmodified page understands us.
+//! Payloads: what a message looks like on a data connection of PeerJS or SkyWay-JS. Both libraries serialize
+//! each message in a form that both sides have agreed upon, and this module does the same so that an
+//! unmodified page understands the gateway.
 //!
-//! A [`Codec`] belongs to one channel. [`Codec::encode`] makes frames of what a device says;
-//! [`Codec::decode`] finds in a frame what the device is to be told. A text gives its characters in
-//! UTF-8; an `ArrayBuffer`, a typed array and a `Blob` give their bytes; anything else that a page
-//! can send (numbers, arrays, objects) gives the text that `JSON.stringify` makes of it.
+//! A [`Codec`] belongs to one channel. [`Codec::encode`] makes frames from what a device sends;
+//! [`Codec::decode`] returns from a frame what is written to the device. A text gives its characters in
+//! UTF-8; an `ArrayBuffer`, a typed array and a `Blob` give their bytes; anything else that a page can send
+//! (numbers, arrays, objects) gives the text that `JSON.stringify` makes of it.
 //!
-//! The source is what `peerjs` 1.5.5 and `skyway-js` 4.4.5 do; `tests/golden/payloads.json` is
-//! theirs. `MsgPack`, which PeerJS has as an extra, is not here.
+//! The source is what `peerjs` 1.5.5 and `skyway-js` 4.4.5 do; `tests/golden/payloads.json` comes from them.
+//! `MsgPack`, which PeerJS offers as an extra, is not supported.
 
 pub mod binarypack;
 mod error;
@@ -25,22 +26,23 @@ pub use error::{DecodeError, EncodeError, Unknown};
 
 use crate::limits;
 
-/// How messages are written.
+/// The form in which messages are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Serialization {
-    /// As they are: PeerJS' `raw`, SkyWay's `none`.
+    /// Messages as they are: PeerJS' `raw`, SkyWay's `none`.
     Raw,
-    /// PeerJS' `json`: JSON in a binary frame. It takes up to 16,299 bytes and no bytes but text.
+    /// PeerJS' `json`: JSON in a binary frame of up to 16,299 bytes. Bytes can be sent only if they are UTF-8
+    /// text.
     PeerJsJson,
-    /// PeerJS' `binary`: BinaryPack, and parts where that is long.
+    /// PeerJS' `binary`: BinaryPack, cut into parts where a message is long.
     PeerJsBinary,
-    /// SkyWay's `json`: JSON in a text frame. It takes no bytes but text.
+    /// SkyWay's `json`: JSON in a text frame. Bytes can be sent only if they are UTF-8 text.
     SkyWayJson,
     /// SkyWay's `binary`: BinaryPack in envelopes of BinaryPack.
     SkyWayBinary,
 }
 
-/// Whose names and habits they are.
+/// The library whose names and conventions apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// npm package `peerjs`.
@@ -50,7 +52,7 @@ pub enum Dialect {
 }
 
 impl Serialization {
-    /// The one that a page or the REST API calls so, in upper or lower case.
+    /// Returns the serialization that a page or the REST API calls `name`, in upper or lower case.
     pub fn parse(dialect: Dialect, name: &str) -> Result<Self, Unknown> {
         let is = |names: &[&str]| names.iter().any(|it| it.eq_ignore_ascii_case(name));
         match dialect {
@@ -59,7 +61,7 @@ impl Serialization {
             Dialect::PeerJs if is(&["binary", "binary-utf8", "default"]) => Ok(Self::PeerJsBinary),
             Dialect::SkyWay if is(&["none"]) => Ok(Self::Raw),
             Dialect::SkyWay if is(&["json"]) => Ok(Self::SkyWayJson),
-            // The REST API has an underscore.
+            // The REST API writes an underscore.
             Dialect::SkyWay if is(&["binary", "binary-utf8", "binary_utf8"]) => {
                 Ok(Self::SkyWayBinary)
             }
@@ -67,7 +69,7 @@ impl Serialization {
         }
     }
 
-    /// What the page is told in an offer; in the REST API it is in upper case.
+    /// Returns the name in an offer to the page; the REST API has it in upper case.
     pub fn name(self, dialect: Dialect) -> &'static str {
         match (self, dialect) {
             (Self::Raw, Dialect::PeerJs) => "raw",
@@ -77,7 +79,7 @@ impl Serialization {
         }
     }
 
-    /// What is called the same by pages of the other library, which write it in another way.
+    /// Returns the serialization that the other library calls by the same name, but writes differently.
     pub fn of(self, dialect: Dialect) -> Self {
         match (self, dialect) {
             (Self::Raw, _) => Self::Raw,
@@ -89,17 +91,17 @@ impl Serialization {
     }
 }
 
-/// What an endpoint and a page have to say to each other.
+/// A payload between an endpoint and a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Payload<'a> {
-    /// A string to the page.
+    /// Text, which is a string on the page.
     Text(&'a str),
-    /// An `ArrayBuffer` to the page.
+    /// Bytes, which are an `ArrayBuffer` on the page.
     Bytes(&'a [u8]),
 }
 
 impl<'a> Payload<'a> {
-    /// What a device is given.
+    /// Returns the bytes that a device receives.
     pub fn as_bytes(self) -> &'a [u8] {
         match self {
             Self::Text(text) => text.as_bytes(),
@@ -111,30 +113,30 @@ impl<'a> Payload<'a> {
 /// One message of a DataChannel (RFC 8831 §6.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Frame<'a> {
-    /// Which should be UTF-8.
+    /// Text that should be UTF-8, not checked yet.
     Text(&'a [u8]),
-    /// Which a page has as an `ArrayBuffer`.
+    /// Bytes, which a page receives as an `ArrayBuffer`.
     Binary(&'a [u8]),
 }
 
-/// What a frame says, or the last one of several.
+/// The meaning of a frame, or of the frames that the last one completes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decoded<'a> {
-    /// Something for the endpoint.
+    /// A payload for the endpoint.
     Payload(Payload<'a>),
     /// The page has sent all that it had and wants the connection to be closed
     /// (PeerJS' `close({ flush: true })`).
     Close,
 }
 
-/// How much there may be.
+/// Limits of messages and of what may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// The longest payload either way, in bytes; above 16 MiB is as 16 MiB.
+    /// The longest payload in either direction, in bytes; more than 16 MiB counts as 16 MiB.
     pub message: usize,
-    /// What unfinished messages may have together, in bytes; no less than a message.
+    /// The bytes that unfinished messages may hold together; at least one message.
     pub held: usize,
-    /// How many unfinished messages there may be; no less than one.
+    /// The number of unfinished messages; at least one.
     pub groups: usize,
 }
 
@@ -148,12 +150,12 @@ impl Default for Bounds {
     }
 }
 
-/// Messages that were never finished and had to make room, since the beginning.
+/// Unfinished messages that were dropped to make room, since the beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Dropped {
-    /// How many. What comes of such a message later counts as another one.
+    /// The number of messages. A part that arrives for a dropped message later counts as another message.
     pub messages: u64,
-    /// What had come of them, in bytes as they were packed.
+    /// The bytes received of those messages, in packed form.
     pub bytes: u64,
 }
 
@@ -164,7 +166,7 @@ impl Dropped {
     }
 }
 
-/// Both directions of one channel.
+/// The codec for both directions of one channel.
 #[derive(Debug)]
 pub struct Codec {
     bounds: Bounds,
@@ -176,7 +178,7 @@ enum Form {
     Raw,
     Json {
         dialect: Dialect,
-        /// What is being sent, and a string with its escapes undone.
+        /// `frame` holds the message being sent, `room` a string with its escapes undone.
         frame: Vec<u8>,
         room: String,
     },
@@ -185,7 +187,7 @@ enum Form {
 }
 
 impl Codec {
-    /// For a channel that has just been opened.
+    /// Returns a codec for a channel that was just opened.
     pub fn new(serialization: Serialization, bounds: Bounds) -> Self {
         let bounds = Bounds {
             message: bounds.message.min(LARGEST),
@@ -207,7 +209,7 @@ impl Codec {
         Self { bounds, form }
     }
 
-    /// Passes on the frames that say this to the page, in order; none if it is refused.
+    /// Passes the frames for this payload to `send`, in order; no frame if the payload is refused.
     pub fn encode(
         &mut self,
         payload: Payload<'_>,
@@ -243,7 +245,7 @@ impl Codec {
         Ok(())
     }
 
-    /// What a frame says; `None` if it is part of a message that is not complete yet.
+    /// Returns the meaning of a frame; `None` if the frame is part of a message that is not complete yet.
     pub fn decode<'a>(&'a mut self, frame: Frame<'a>) -> Result<Option<Decoded<'a>>, DecodeError> {
         let (Frame::Text(bytes) | Frame::Binary(bytes)) = frame;
         match &mut self.form {
@@ -254,7 +256,7 @@ impl Codec {
                 };
                 Ok(Some(Decoded::Payload(payload)))
             }
-            // In either kind of frame: there is no doubt about what is meant.
+            // JSON is accepted in either kind of frame because its meaning is clear.
             Form::Json { dialect, room, .. } => {
                 Ok(Some(match (json::decode(bytes, room)?, *dialect) {
                     (json::Document::Other(value), Dialect::PeerJs) if json::is_close(value) => {
@@ -276,7 +278,7 @@ impl Codec {
         }
     }
 
-    /// What never became whole.
+    /// Returns the messages that were dropped unfinished.
     #[cfg(any(test, feature = "testing"))]
     pub fn dropped(&self) -> Dropped {
         match &self.form {
@@ -286,8 +288,8 @@ impl Codec {
         }
     }
 
-    /// How many bytes wait for the rest of their messages; a part that came before its turn counts
-    /// a little more than it has.
+    /// Returns how many bytes wait for the rest of their messages; a part that came before its turn counts a
+    /// little more than its length.
     pub fn held(&self) -> usize {
         match &self.form {
             Form::Raw | Form::Json { .. } => 0,
@@ -297,20 +299,20 @@ impl Codec {
     }
 }
 
-/// The bound of [`Bounds::message`]: what is written has a length of four bytes.
+/// The upper limit of [`Bounds::message`], because a written message has a length of four bytes.
 const LARGEST: usize = 16 * 1024 * 1024;
 
-/// What BinaryPack puts before a text or bytes, at most.
+/// The longest header that BinaryPack puts before a text or bytes.
 const HEADER: usize = 5;
 
-/// What a page may send that is neither text nor bytes; generous for what a program makes.
+/// Limits for values from a page that are neither text nor bytes; generous for what a program makes.
 const VALUE: binarypack::Bounds = binarypack::Bounds {
     depth: 32,
     elements: 16_384,
     size: 2 * LARGEST,
 };
 
-/// Text of a payload that need not be.
+/// Returns a payload as text; an error if it is bytes that are not UTF-8.
 fn text(payload: Payload<'_>) -> Result<&str, EncodeError> {
     match payload {
         Payload::Text(text) => Ok(text),
@@ -328,7 +330,7 @@ fn utf8(bytes: &[u8]) -> Result<&str, DecodeError> {
     })
 }
 
-/// What a packed value says. It is in `room` unless it can be taken as it is.
+/// Returns the payload of a packed value. The text is stored in `room` unless it can be borrowed as it is.
 fn unpack<'a>(
     packed: &'a [u8],
     longest: usize,
@@ -376,12 +378,12 @@ fn bounded(payload: Payload<'_>, longest: usize) -> Result<Payload<'_>, DecodeEr
     Ok(payload)
 }
 
-/// A length within [`LARGEST`], as BinaryPack has it.
+/// Returns a length within [`LARGEST`] in the type of BinaryPack's lengths.
 fn size(len: usize) -> u32 {
     u32::try_from(len).expect("no payload is longer than 16 MiB")
 }
 
-/// The bounds of reassembly, where the longest payload becomes so many bytes when it is packed.
+/// Returns the bounds of reassembly, where the longest payload becomes `longest` bytes when it is packed.
 fn packed(bounds: Bounds, longest: usize) -> Bounds {
     Bounds {
         message: longest,

@@ -1,23 +1,23 @@
-//! Messages that come in parts, put together again.
+//! Reassembly of messages that arrive in parts.
 //!
-//! PeerJS opens unordered channels unless it is told otherwise, so that parts come in any order
-//! and several messages at a time.
+//! PeerJS opens unordered channels by default, so parts may arrive in any order and several messages may be
+//! incomplete at the same time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 
 use super::{Bounds, Dropped};
 
-/// Messages of which parts are missing, the oldest first.
+/// Messages with missing parts, the oldest first.
 ///
-/// It has no memory for bytes before they have come, and about twice of what it may hold at most.
+/// Memory is allocated as bytes arrive. At most, it is about twice the limit of held bytes.
 #[derive(Debug)]
 pub(super) struct Parts<Id> {
     bounds: Bounds,
     unfinished: VecDeque<Unfinished<Id>>,
     /// The message that was completed last.
     whole: Vec<u8>,
-    /// Room for the next one.
+    /// Memory for the next message.
     spare: Vec<u8>,
     dropped: Dropped,
 }
@@ -25,21 +25,21 @@ pub(super) struct Parts<Id> {
 /// A part as the page sent it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part<'a, Id> {
-    /// What the parts of a message have in common.
+    /// The id that the parts of a message have in common.
     pub(super) id: Id,
-    /// Which it is, from 0.
+    /// The index of the part, from 0.
     pub(super) index: u64,
-    /// How many there are.
+    /// The number of parts of the message.
     pub(super) total: u64,
     pub(super) bytes: &'a [u8],
 }
 
-/// Why a part was not taken.
+/// The reason why a part was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// It contradicts itself or another part; the message goes on waiting for a better one.
+    /// The part contradicts itself or another part; the message keeps waiting for a valid part.
     Contradiction(&'static str),
-    /// The message is too long. What there is of it was dropped.
+    /// The message is too long. The parts received so far were dropped.
     TooLong,
 }
 
@@ -47,16 +47,16 @@ pub(super) enum Refused {
 struct Unfinished<Id> {
     id: Id,
     total: u64,
-    /// What has come without a gap, and how many parts that are.
+    /// The parts received without a gap, and their number.
     data: Vec<u8>,
     next: u64,
-    /// Parts that came before their turn.
+    /// Parts that arrived before their turn.
     early: BTreeMap<u64, Vec<u8>>,
     early_bytes: usize,
 }
 
-/// What a part that came before its turn counts for beside its bytes, so that many of one byte do
-/// not take far more memory than they seem to.
+/// The extra cost of a part that arrived before its turn, so that many parts of one byte do not take far more
+/// memory than is counted.
 const EARLY: usize = 64;
 
 impl<Id: PartialEq> Parts<Id> {
@@ -70,7 +70,7 @@ impl<Id: PartialEq> Parts<Id> {
         }
     }
 
-    /// Takes a part; `true` if the message is complete by it, and is what [`Self::whole`] is now.
+    /// Takes a part; returns whether it completed the message, which [`Self::whole`] then returns.
     pub(super) fn insert(&mut self, part: Part<'_, Id>) -> Result<bool, Refused> {
         part.check()?;
         let place = self.unfinished.iter().position(|it| it.id == part.id);
@@ -110,7 +110,7 @@ impl<Id: PartialEq> Parts<Id> {
         Ok(false)
     }
 
-    /// The message that was completed last.
+    /// Returns the message that was completed last.
     pub(super) fn whole(&self) -> &[u8] {
         &self.whole
     }
@@ -120,7 +120,7 @@ impl<Id: PartialEq> Parts<Id> {
         self.dropped
     }
 
-    /// What the unfinished messages count for together.
+    /// Returns the number of bytes that the unfinished messages count for together.
     pub(super) fn held(&self) -> usize {
         self.unfinished.iter().map(Unfinished::held).sum()
     }
@@ -131,15 +131,15 @@ impl<Id> Part<'_, Id> {
         if self.index >= self.total {
             return Err(Refused::Contradiction("there are fewer parts than that"));
         }
-        // No page sends one; each would have to be remembered for nothing.
+        // No page sends an empty part, and remembering empty parts would serve nothing.
         if self.bytes.is_empty() {
             return Err(Refused::Contradiction("a part is empty"));
         }
         Ok(())
     }
 
-    /// How long the message must be: both libraries cut it in parts of one length, and only the
-    /// last one may be shorter.
+    /// Returns the least length of the message: both libraries cut a message into parts of one length, and
+    /// only the last part may be shorter.
     fn at_least(&self) -> usize {
         let others = usize::try_from(self.total - 1).unwrap_or(usize::MAX);
         if self.index == self.total - 1 {

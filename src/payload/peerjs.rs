@@ -1,22 +1,22 @@
 //! PeerJS' `binary` (`peerjs` 1.5.5, `BinaryPack` and `BinaryPackChunker`).
 //!
-//! A packed value of up to 16,300 bytes is a frame. A longer one is cut, and each piece is in turn
-//! the `data` of an object `{ __peerData, n, data, total }`, packed: a number that the pieces have
-//! in common, which of them it is, and how many there are. An object whose `__peerData` is an
-//! object closes the connection.
+//! A packed value of up to 16,300 bytes is one frame. A longer value is cut, and each piece becomes the
+//! `data` of a packed object `{ __peerData, n, data, total }`: a number that the pieces have in common, the
+//! index of the piece, and the number of pieces. An object whose `__peerData` is an object closes the
+//! connection.
 
 use super::binarypack::{Item, Reader, writer};
 use super::parts::{Part, Parts, Refused};
 use super::{Bounds, DecodeError, Decoded, Dropped, Frame, HEADER, Payload, packed, size, unpack};
 
-/// The longest piece, and what JSON has to stay below (`chunkedMTU`).
+/// The longest piece (`chunkedMTU`); JSON must be shorter than this.
 pub(super) const CHUNK: usize = 16_300;
 
-/// Both directions of one channel.
+/// The codec for both directions of one channel.
 #[derive(Debug)]
 pub(super) struct Binary {
     bounds: Bounds,
-    /// The next message that is cut. The page takes 0 for no number.
+    /// The number for the next message that is cut. The page treats 0 as a missing number.
     number: u32,
     packed: Vec<u8>,
     frame: Vec<u8>,
@@ -24,7 +24,7 @@ pub(super) struct Binary {
     room: String,
 }
 
-/// What an object is for.
+/// The purpose of an object.
 #[derive(Debug)]
 enum Purpose<'a> {
     Value,
@@ -141,7 +141,7 @@ fn purpose(packed: &[u8]) -> Result<Purpose<'_>, DecodeError> {
         return Ok(Purpose::Value);
     };
     match in_band.item {
-        // What is not true in JavaScript means nothing to PeerJS either.
+        // A `__peerData` that is false in JavaScript has no meaning for PeerJS either.
         Item::Null | Item::Undefined | Item::Bool(false) | Item::Unsigned(0) | Item::Text(b"") => {
             Ok(Purpose::Value)
         }

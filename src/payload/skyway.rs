@@ -1,9 +1,9 @@
 //! SkyWay's `binary` (`skyway-js` 4.4.5, `DataConnection`), which is also its `binary-utf8`.
 //!
-//! A value is packed, cut, and each piece is in turn the `data` of an object, packed: `id`, which
-//! the pieces have in common, `type`, the name of the value's constructor, `size` in bytes of the
-//! packed value, `totalParts`, `index` and `data`; for a `Blob` there is its `mimeType` and for a
-//! `File` its `name`, too. A value that needs no cutting is one such piece.
+//! A value is packed and cut, and each piece becomes the `data` of a packed object: `id`, which the pieces
+//! have in common, `type`, the name of the value's constructor, `size` in bytes of the packed value,
+//! `totalParts`, `index` and `data`; for a `Blob` also its `mimeType`, and for a `File` also its `name`. A
+//! value that needs no cutting is one such piece.
 
 use std::io::Write;
 
@@ -15,11 +15,11 @@ use super::{
     Bounds, DecodeError, Decoded, Dropped, Frame, HEADER, Payload, bounded, packed, size, unpack,
 };
 
-/// Both directions of one channel.
+/// The codec for both directions of one channel.
 #[derive(Debug)]
 pub(super) struct Binary {
     bounds: Bounds,
-    /// How many messages were sent.
+    /// The number of messages sent so far.
     sent: u64,
     packed: Vec<u8>,
     frame: Vec<u8>,
@@ -27,10 +27,10 @@ pub(super) struct Binary {
     room: String,
 }
 
-/// The page makes 16 random characters, of which those of others may be more; then come zeros.
+/// The id of a message, padded with zeros. The page makes 16 random characters; other senders may use more.
 type Id = [u8; 32];
 
-/// What a piece must have.
+/// The properties that a piece must have.
 #[derive(Debug)]
 struct Envelope<'a> {
     size: u64,
@@ -128,22 +128,22 @@ impl Binary {
     }
 }
 
-/// How long a payload is at most when it is packed: a text of wide characters alone becomes half as
+/// Returns the greatest length of a packed payload: a text that consists of wide characters becomes half as
 /// long again.
 fn longest_packed(bounds: Bounds) -> usize {
     bounds.message + bounds.message / 2 + HEADER
 }
 
-/// How long a piece may be. The page leaves room for what is around it, which it estimates by the
-/// names (two bytes a character) and the values (as much, or eight bytes a number).
+/// Returns the greatest length of a piece. The page reserves room for the envelope, which it estimates by the
+/// names (two bytes a character) and the values (two bytes a character, or eight bytes a number).
 fn piece(constructor: &str) -> usize {
     let names = 2 * ("id".len() + "type".len() + "size".len() + "totalParts".len());
     let values = 2 * (16 + constructor.len()) + 2 * 8;
     16_300 - names - values
 }
 
-/// As many characters as the page's own, of which it has 36. They need not look random: they tell
-/// apart what comes on one channel.
+/// Returns an id of as many characters as the page's own ids, from the page's alphabet of 36. Ids need not
+/// look random because they only distinguish messages on one channel.
 fn id(number: u64) -> [u8; 16] {
     let mut id = [0; 16];
     write!(id.as_mut_slice(), "{number:016x}").expect("64 bits are 16 digits");
@@ -188,12 +188,13 @@ fn envelope(frame: &[u8]) -> Result<Envelope<'_>, DecodeError> {
     Ok(Envelope { size, part })
 }
 
-/// A text that the page has given a wrong length: it counts six bytes for a character above U+FFFF
-/// and sends four. (Within an object nobody can read that, the page itself included.)
+/// Returns a text whose length the page has written wrong: the page counts six bytes for a character above
+/// U+FFFF and sends four. (Within an object no program can read such a text, the page itself included.)
 fn miscounted(packed: &[u8]) -> Option<&str> {
     let (declared, text) = match packed {
         [kind @ 0xb0..=0xbf, text @ ..] => (usize::from(kind & 0x0f), text),
-        // Texts of more than 600 units it counts in another way, and right.
+        // No other header occurs: the page counts texts of more than 600 units in another way, which is
+        // right.
         [0xd8, high, low, text @ ..] => (u16::from_be_bytes([*high, *low]).into(), text),
         _ => return None,
     };

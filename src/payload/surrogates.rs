@@ -1,10 +1,11 @@
 //! Text whose characters above U+FFFF are two surrogates of three bytes each (CESU-8, Unicode
 //! Technical Report 26) in place of four bytes.
 //!
-//! js-binarypack 0.0.9 reads sequences of up to three bytes only, so that this is the one form in
-//! which such a character gets into a page of SkyWay-JS. Both libraries read it.
+//! js-binarypack 0.0.9 reads sequences of up to three bytes only, so this is the one form in which such a
+//! character reaches a page of SkyWay-JS. Both libraries read this form.
 
-/// How many bytes [`push`] appends. It is also what js-binarypack 0.0.9 believes that UTF-8 has.
+/// Returns how many bytes [`push`] appends. js-binarypack 0.0.9 takes this number for the length in UTF-8,
+/// too.
 pub(super) fn len(text: &str) -> usize {
     let wide = text.chars().filter(|character| character.len_utf8() == 4);
     text.len() + 2 * wide.count()

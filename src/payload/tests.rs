@@ -1,4 +1,4 @@
-//! What holds for the serializations, and frames that no library makes.
+//! Tests that hold for all serializations, and frames that no library makes.
 
 use super::*;
 
@@ -10,7 +10,7 @@ const ALL: [Serialization; 5] = [
     Serialization::SkyWayBinary,
 ];
 
-/// The bytes of the frames for a payload.
+/// Returns the bytes of the frames for a payload.
 fn frames(codec: &mut Codec, payload: Payload<'_>) -> Result<Vec<Vec<u8>>, EncodeError> {
     let mut frames = Vec::new();
     codec.encode(payload, &mut |frame| {
@@ -24,7 +24,7 @@ fn codec(serialization: Serialization) -> Codec {
     Codec::new(serialization, Bounds::default())
 }
 
-/// What a frame gives a device.
+/// Returns what a device receives from a frame.
 fn device(codec: &mut Codec, frame: &[u8]) -> Result<Option<Vec<u8>>, DecodeError> {
     let decoded = codec.decode(Frame::Binary(frame))?;
     Ok(decoded.map(|decoded| match decoded {
@@ -234,7 +234,7 @@ fn peerjs_closes_in_the_channel() {
         device(&mut binary, other),
         Err(DecodeError::Part(_))
     ));
-    // Nothing to PeerJS.
+    // PeerJS ignores a `__peerData` of null.
     let other = b"\x81\xba__peerData\xc0";
     let text = br#"{"__peerData":null}"#;
     assert_eq!(device(&mut binary, other), Ok(Some(text.to_vec())));
@@ -304,7 +304,7 @@ fn a_part_that_makes_no_sense_is_said_to() {
         b"\x84\xba__peerData\x01\xb1n\x02\xb4data\xa1a\xb5total\x02",
         b"\x84\xba__peerData\x01\xb1n\x00\xb4data\xb1a\xb5total\x02",
         b"\x84\xba__peerData\xb1x\xb1n\x00\xb4data\xa1a\xb5total\x02",
-        // A message of one part, which is the beginning of another.
+        // A message of one part, which is the beginning of another message.
         b"\x84\xba__peerData\x01\xb1n\x00\xb5total\x01\xb4data\xda\x00\x1e\
           \x84\xba__peerData\x01\xb1n\x00\xb5total\x02\xb4data\xa1a",
     ] {
@@ -340,7 +340,7 @@ fn a_wide_character_of_skyway_is_read_as_it_is_sent_and_as_it_is_meant() {
         [head, &[len], b"\xb4data", &[0xa0 | len], packed].concat()
     };
     let wide = "\u{1f600}a".as_bytes().to_vec();
-    // What the page sends, what another one of us sends, and what is right.
+    // What the page sends, what another gateway sends, and what is right.
     for packed in [
         &b"\xb7\xf0\x9f\x98\x80a"[..],
         b"\xb7\xed\xa0\xbd\xed\xb8\x80a",

@@ -1,4 +1,4 @@
-//! Connections of our own peers, as a dialect asks for them and hears of them: the words that dialects and links have in common.
+//! Connections of the gateway's own peers: the orders and news that dialects and links exchange.
 
 use std::net::SocketAddr;
 
@@ -10,27 +10,27 @@ use crate::ids::{BridgeId, EndpointId, LinkId, PeerId, RequestId};
 use crate::payload::Serialization;
 use crate::session::channels::ChannelWish;
 
-/// Where what comes over a connection goes, and what goes over it comes from.
+/// The source of a connection's messages, and the destination of received ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Feed {
     /// Nothing goes over the connection.
     Nothing,
-    /// A content port.
+    /// A content port feeds the connection.
     Port(EndpointId),
-    /// An endpoint of the configuration, both ways.
+    /// An endpoint of the configuration, in both directions.
     Endpoint {
         /// The endpoint.
         id: EndpointId,
-        /// Its name, which scopes are held against.
+        /// The endpoint's name, which is compared with scopes.
         name: String,
     },
     /// The endpoint that a peer of the configuration has for the label of the channel.
     ByLabel(PeerConfig),
-    /// A connection with another page.
+    /// A connection with another page, which takes and gives the messages.
     Bridge(BridgeId),
 }
 
-/// A connection that one of our peers wants to have.
+/// A connection that one of the gateway's own peers wants to have.
 #[derive(Debug, Clone)]
 pub(crate) struct Wish {
     /// The peer that calls.
@@ -39,55 +39,55 @@ pub(crate) struct Wish {
     pub(crate) target: String,
     /// The channel.
     pub(crate) channel: ChannelWish,
-    /// How messages are said to be written.
+    /// The announced serialization of messages.
     pub(crate) serialization: Serialization,
-    /// What the application adds.
+    /// Metadata of the application.
     pub(crate) metadata: Option<Value>,
-    /// Whether messages are written as they are said to be written.
+    /// Whether messages are converted according to the announced serialization.
     pub(crate) transcodes: bool,
-    /// What feeds the connection.
+    /// The source of the connection's messages.
     pub(crate) feed: Feed,
-    /// Where messages of the other peer go instead of to the last sender.
+    /// The address for messages of the other peer, instead of the last sender's.
     pub(crate) redirect: Option<SocketAddr>,
     /// The endpoints that the connection may be bound to.
     pub(crate) scopes: Vec<Scope>,
 }
 
-/// What a dialect wants of a connection.
+/// An order of a dialect for a connection.
 #[derive(Debug)]
 pub(crate) enum Order {
     /// Makes a connection. The answer is [`LinkNews::Made`] or [`LinkNews::NotMade`].
     Call(RequestId, Box<Wish>),
-    /// Closes a connection politely.
+    /// Closes a connection and tells the other peer the reason.
     Close(LinkId, &'static str),
-    /// Feeds a connection by something else, with the scopes of now.
+    /// Feeds a connection from another source, with the present scopes.
     Feed(LinkId, Feed, Vec<Scope>),
-    /// Sets whether messages are written as they are said to be written.
+    /// Sets whether messages are converted according to the announced serialization.
     Transcode(LinkId, bool),
-    /// Sets where messages go; with `None` the place that was set before is told to a new feed.
+    /// Sets the address for messages; with `None` a new feed is given the address that was set before.
     Redirect(LinkId, Option<SocketAddr>),
-    /// Asks how a connection is, for this request.
+    /// Asks for the status of a connection, for this request.
     Status(RequestId, LinkId),
 }
 
-/// How a connection is.
+/// The status of a connection.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct LinkStatus {
     /// The name of the other peer.
     pub(crate) remote: String,
     /// The label of the channel.
     pub(crate) label: String,
-    /// What the application of the caller has added.
+    /// The metadata that the caller's application added.
     pub(crate) metadata: Option<Value>,
     /// Whether messages can be sent.
     pub(crate) open: bool,
     /// Whether messages arrive in order and none is lost.
     pub(crate) reliable: bool,
-    /// How messages are said to be written.
+    /// The announced serialization of messages.
     pub(crate) serialization: Serialization,
 }
 
-/// What has become of a connection of a peer.
+/// News about a connection of a peer.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum LinkNews {
     /// The connection that a request asked for is being made, for this peer.
@@ -98,11 +98,11 @@ pub(crate) enum LinkNews {
     Called(PeerId),
     /// Messages can be sent.
     Open,
-    /// The connection failed, and ends.
+    /// The connection failed and will end.
     Failed(String),
-    /// The connection has ended. This is how it was.
+    /// The connection has ended, with its last status.
     Ended(Box<LinkStatus>),
-    /// How the connection is, for a request, with the bytes that its session has not seen acknowledged. `None`: the connection
-    /// has ended since.
+    /// The status of the connection, for a request, with the number of bytes that its session has not seen
+    /// acknowledged. `None`: the connection has ended since.
     Status(RequestId, Option<Box<LinkStatus>>, u64),
 }

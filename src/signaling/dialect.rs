@@ -1,8 +1,8 @@
-//! What a dialect is: the requests that it claims, what reaches it, and what it asks for.
+//! The interface of a dialect: the requests that it claims, its inputs, and its outputs.
 //!
-//! A dialect is one folder with a type that implements [`Dialect`], one field and one row in `rendezvous/table.rs`. A dialect knows
-//! no other dialect and no connection between peers: it reads and changes who is in the hub through [`Lobby`], and everything
-//! that leaves it is an [`Output`].
+//! A dialect is one folder with a type that implements [`Dialect`], one field and one row in
+//! `rendezvous/table.rs`. A dialect knows no other dialect and no connection between peers: it reads and
+//! changes the members of the hub through [`Lobby`], and everything that leaves it is an [`Output`].
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -35,23 +35,25 @@ impl Claim {
         self.segments.iter().map(String::as_str).collect()
     }
 
-    /// Returns an error in the form of our own API (RFC 9457).
+    /// Returns an error in the form of the gateway's own API (RFC 9457).
     pub(super) fn problem(&self, status: u16, field: &'static str, detail: &str) -> Response {
         Problem::new(status, detail).at(field).response()
     }
 }
 
-/// What a dialect says of paths without any state: one row of functions.
+/// The stateless part of a dialect: one row of functions about its paths.
 pub(crate) struct Paths {
-    /// Whether a path with these first two segments, not decoded, may be one of this dialect. It is asked for every request.
+    /// Whether a path with these first two segments, not decoded, may belong to this dialect. Called for
+    /// every request.
     pub(super) may_claim: fn(first: &str, second: Option<&str>) -> bool,
     /// Whether a path belongs to this dialect, whatever the method.
     pub(super) claims: fn(path: &[&str]) -> bool,
-    /// The value of `Allow` for a path as it was written, with an empty segment at the end if there is one.
+    /// The value of `Allow` for a path as it was written, with an empty segment at the end if the path has
+    /// one.
     pub(super) allow: fn(path: &[&str]) -> String,
-    /// The response to a method that the path does not take.
+    /// The response to a method that the path does not accept.
     pub(super) not_allowed: fn(&Claim) -> Option<Response>,
-    /// Whether the request is acted upon when its body has come.
+    /// Whether the dialect acts on the request only after its body has arrived.
     pub(super) takes_body: fn(&Claim) -> bool,
     /// An error in the form that the dialect's clients read: status, field, and a sentence.
     pub(super) error: fn(&Claim, u16, &'static str, &str) -> Response,
@@ -65,43 +67,43 @@ pub(crate) struct Paths {
 /// A request whose host and origin were checked.
 #[derive(Debug, Clone)]
 pub(crate) struct DialectRequest {
-    /// The request that is to be answered.
+    /// The id for the response.
     pub(crate) id: RequestId,
-    /// The dialect that claims it, and the path.
+    /// The dialect that claims the request, and the path.
     pub(crate) claim: Claim,
-    /// Where the client is.
+    /// The location of the client.
     pub(crate) standing: Standing,
-    /// The page that asks.
+    /// The origin of the page that asks.
     pub(crate) origin: PageOrigin,
-    /// Our address of the connection.
+    /// The gateway's address of the connection.
     pub(crate) local: SocketAddr,
-    /// What followed the question mark, not decoded.
+    /// The query after the question mark, not decoded.
     pub(crate) query: String,
 }
 
-/// What has come of a request.
+/// An input from a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum RequestInput<'a> {
-    /// The head of a request that is acted upon without its body.
+    /// The head of a request that needs no body.
     Head(&'a RequestHead),
-    /// The body.
+    /// The body of a request.
     Body(&'a [u8]),
 }
 
-/// What has happened to a WebSocket.
+/// An event of a WebSocket.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum SocketInput<'a> {
     /// The WebSocket was opened, with the number of its [`Output::Upgrade`].
     Opened(u64),
     /// The client has sent a message.
     Message(&'a WsMessage),
-    /// So many bytes still wait to be written.
+    /// The WebSocket has written bytes; so many still wait.
     Drained(usize),
     /// The WebSocket was closed.
     Closed,
 }
 
-/// Returns the response to a list of names or the like, which must not be kept.
+/// Returns a response that must not be cached, for lists of names and the like.
 pub(super) fn fresh(response: Response) -> Response {
     response.header("Cache-Control", "no-store")
 }
@@ -111,7 +113,7 @@ pub(super) fn json(value: &Value) -> Response {
     Response::new(200).body("application/json", value.to_string().into_bytes())
 }
 
-/// Returns the response to a method other than GET and HEAD, for paths that take no other.
+/// Returns an error response to a method other than GET and HEAD, for paths that accept no other.
 pub(super) fn check_is_get(claim: &Claim, head: &RequestHead) -> Result<(), Response> {
     if matches!(head.method, Method::Get | Method::Head) {
         return Ok(());
@@ -124,7 +126,7 @@ pub(super) fn check_is_get(claim: &Claim, head: &RequestHead) -> Result<(), Resp
 /// The value of `Allow` for paths that are only read.
 pub(super) const ONLY_GET: &str = "GET, HEAD, OPTIONS";
 
-/// Who has shown a right.
+/// The connection that has proved a right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shown {
     /// The connection of this request.
@@ -134,7 +136,7 @@ pub(crate) enum Shown {
 }
 
 impl Shown {
-    /// Returns the connection that has shown it.
+    /// Returns the id of the connection.
     pub(crate) fn connection(self) -> ConnectionId {
         match self {
             Self::Request(request) => request.connection,
@@ -143,23 +145,23 @@ impl Shown {
     }
 }
 
-/// Why a peer has to leave.
+/// The reason why a peer has to leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Eviction {
     /// The configuration has a peer of this id.
     IdIsConfigured,
-    /// The configuration has taken the key away, or the page's origin.
+    /// The configuration no longer has the key, or the page's origin.
     KeyIsGone,
 }
 
-/// What leaves a dialect.
+/// An output of a dialect.
 #[derive(Debug)]
 pub(crate) enum Output {
     /// Answers a request.
     Answer(RequestId, Response),
-    /// Closes the connection of a request after what was written to it.
+    /// Closes the connection of a request after its output was written.
     HangUp(RequestId),
-    /// Makes a WebSocket of a request. `key`: its `Sec-WebSocket-Key`.
+    /// Turns a request into a WebSocket. `key`: its `Sec-WebSocket-Key`.
     Upgrade {
         request: RequestId,
         key: String,
@@ -171,32 +173,32 @@ pub(crate) enum Output {
     Close(SocketId, u16, &'static str),
     /// Pings a WebSocket, which is closed unless it answers in this time.
     Probe(SocketId, Duration),
-    /// Notes a right that was shown.
+    /// Notes a right that a connection has proved.
     ShowRight(Shown, Right),
-    /// Does something about connections of the dialect's peers.
+    /// Gives an order for connections of the dialect's peers.
     Link(Order),
-    /// Ends all connections of a peer of ours, and takes it out of the hub.
+    /// Ends all connections of one of the gateway's own peers, and removes the peer from the hub.
     Remove(PeerId),
     /// Opens a content port.
     OpenPort { bind: SocketAddr },
     /// Closes a content port.
     ClosePort(EndpointId),
-    /// Makes sure that a socket exists that can send to addresses of this family.
+    /// Makes sure that a socket exists for sending to addresses of this family.
     PrepareSender(IpAddr),
-    /// Lists this machine's addresses and networks anew; nothing waits for it.
+    /// Lists this machine's addresses and networks anew; no request waits for the result.
     ListAddresses,
 }
 
-/// What a dialect has refused and dropped since the beginning.
+/// The counters of what a dialect has refused and dropped since the beginning.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// Signals that were not understood, or that did not fit.
+    /// Signals that were malformed, or that did not fit.
     pub(crate) signals_refused: u64,
-    /// Events that made room because no program asked for them.
+    /// Events that were dropped because no program asked for them.
     pub(crate) events_dropped: u64,
 }
 
-/// A way in which clients speak to the hub.
+/// A protocol in which clients communicate with the hub.
 ///
 /// After every `handle_*` the owner calls `poll_output` until it returns `None`.
 pub(crate) trait Dialect {
@@ -208,13 +210,13 @@ pub(crate) trait Dialect {
         input: RequestInput<'_>,
     );
 
-    /// The client of a request sends no more. What it waits for is answered or ended.
+    /// Answers or ends a waiting request, because its client sends no more.
     fn handle_half_closed(&mut self, _lobby: &mut Lobby<'_>, _request: RequestId) {}
 
-    /// The connection of a request was closed.
+    /// Acts on the closed connection of a request.
     fn handle_gone(&mut self, _lobby: &mut Lobby<'_>, _request: RequestId) {}
 
-    /// Acts on what has happened to a WebSocket.
+    /// Acts on an event of a WebSocket.
     fn handle_socket(
         &mut self,
         _lobby: &mut Lobby<'_>,
@@ -223,7 +225,7 @@ pub(crate) trait Dialect {
     ) {
     }
 
-    /// Tells a peer of this dialect what another peer says.
+    /// Delivers a signal of another peer to a peer of this dialect.
     fn handle_delivery(
         &mut self,
         _lobby: &mut Lobby<'_>,
@@ -233,27 +235,27 @@ pub(crate) trait Dialect {
     ) {
     }
 
-    /// Acts on what has become of a connection of one of this dialect's peers.
+    /// Acts on news about a connection of one of this dialect's peers.
     fn handle_link(&mut self, _lobby: &mut Lobby<'_>, _link: LinkId, _news: LinkNews) {}
 
     /// Ends a peer of this dialect.
     fn handle_eviction(&mut self, lobby: &mut Lobby<'_>, peer: PeerId, why: Eviction);
 
-    /// The configuration was replaced.
+    /// Acts on a new configuration.
     fn handle_config(&mut self, _lobby: &mut Lobby<'_>) {}
 
-    /// The gateway is shutting down.
+    /// Acts on the shutdown of the gateway.
     fn handle_stop(&mut self, _lobby: &mut Lobby<'_>) {}
 
-    /// A deadline has passed.
+    /// Acts on a deadline that has passed.
     fn handle_timeout(&mut self, _lobby: &mut Lobby<'_>) {}
 
-    /// Returns when [`Self::handle_timeout`] is to be called.
+    /// Returns when [`Self::handle_timeout`] must be called.
     fn poll_timeout(&self) -> Option<Instant> {
         None
     }
 
-    /// Does what waits for the end of a turn.
+    /// Does the work that waits for the end of a turn.
     fn settle(&mut self, _lobby: &mut Lobby<'_>) {}
 
     /// Returns whether [`Self::settle`] would do nothing.
@@ -261,10 +263,10 @@ pub(crate) trait Dialect {
         true
     }
 
-    /// Takes out the next thing that leaves the dialect.
+    /// Takes out the next output.
     fn poll_output(&mut self) -> Option<Output>;
 
-    /// Returns what was refused and dropped.
+    /// Returns the counters of what was refused and dropped.
     fn counts(&self) -> Counts {
         Counts::default()
     }

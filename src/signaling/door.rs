@@ -1,6 +1,7 @@
-//! Access control of the hub: which application may use it, from where, for whose pages, and which endpoints its key opens.
+//! Access control of the hub: the applications that may use it, their locations and pages, and the endpoints
+//! that a key allows.
 //!
-//! These rules know no connection and no gateway. They take what a client says of itself and where it is, and answer.
+//! These rules know no connection and no gateway. Their input is what a client claims and where it is.
 
 use std::net::IpAddr;
 
@@ -9,7 +10,7 @@ use crate::access::scope::{Scope, Verb};
 use crate::config::{KeyConfig, PeerConfig};
 use crate::signaling::skyway::Credential;
 
-/// Where a client of the hub is.
+/// The location of a client of the hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// On this machine.
@@ -19,7 +20,7 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// The client's address, if it is beyond this machine.
+    /// Returns the client's address, if it is beyond this machine.
     pub fn remote(self) -> Option<IpAddr> {
         match self {
             Self::Local => None,
@@ -28,17 +29,18 @@ impl Standing {
     }
 }
 
-/// Whose page sent a request (RFC 6454).
+/// The origin of the page that sent a request (RFC 6454).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PageOrigin {
-    /// In lower case. `None`: a program, which has no origin.
+    /// The origin in lower case. `None`: a program, which has no origin.
     text: Option<String>,
-    /// The origin is our own or one of `http.allowed_origins`.
+    /// Whether the origin is the gateway's own or one of `http.allowed_origins`.
     is_trusted: bool,
 }
 
 impl PageOrigin {
-    /// The origin of a page. `is_trusted`: it is our own or one of `http.allowed_origins`.
+    /// Returns the origin of a page. `is_trusted`: the origin is the gateway's own or one of
+    /// `http.allowed_origins`.
     pub fn of_page(text: &str, is_trusted: bool) -> Self {
         Self {
             text: Some(text.to_ascii_lowercase()),
@@ -46,8 +48,8 @@ impl PageOrigin {
         }
     }
 
-    /// Whether a page of this origin may use a key with these `origins`. A key without any is for our own page and for those of
-    /// `http.allowed_origins`, never for the pages of another key.
+    /// Returns whether a page of this origin may use a key with these `origins`. A key without origins is for
+    /// the gateway's own page and for those of `http.allowed_origins`, never for the pages of another key.
     pub fn may_use(&self, origins: &[String]) -> bool {
         match &self.text {
             None => true,
@@ -56,20 +58,20 @@ impl PageOrigin {
         }
     }
 
-    /// Whether only a key lets a page of this origin in, on this machine as well.
+    /// Returns whether a page of this origin needs a key to be admitted, even on this machine.
     pub fn needs_key(&self) -> bool {
         self.text.is_some() && !self.is_trusted
     }
 }
 
-/// What a client says of itself.
+/// The claims of a client.
 #[derive(Debug, Clone, Copy)]
 pub struct Application<'a> {
     /// The key of its application.
     pub key: &'a str,
     /// The domain, which REST programs name.
     pub domain: Option<&'a str>,
-    /// The page that it is.
+    /// The origin of its page.
     pub origin: &'a PageOrigin,
     /// The id of the peer that it wants to be.
     pub peer: Option<&'a str>,
@@ -77,19 +79,19 @@ pub struct Application<'a> {
     pub credential: Option<&'a Credential>,
 }
 
-/// Why a client is refused.
+/// The reason why a client is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotAdmitted {
     /// The key is not known, or not for this domain or origin.
     Key(&'static str),
     /// Peers of the key may not have this id.
     Peer,
-    /// The key wants a proof that its peer may have this id.
+    /// The key requires a proof that its peer may have this id.
     Credential(&'static str),
 }
 
 impl NotAdmitted {
-    /// The `type` of the error for a page of SkyWay-JS.
+    /// Returns the `type` of the error for a page of SkyWay-JS.
     pub fn skyway_kind(self) -> &'static str {
         match self {
             Self::Key(_) => "invalid-key",
@@ -98,7 +100,7 @@ impl NotAdmitted {
         }
     }
 
-    /// A sentence for people.
+    /// Returns a sentence for people.
     pub fn detail(self) -> &'static str {
         match self {
             Self::Key(detail) | Self::Credential(detail) => detail,
@@ -110,17 +112,17 @@ impl NotAdmitted {
 /// A key that was accepted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Admitted {
-    /// When its credential ends, in seconds since 1970.
+    /// The end of its credential, in seconds since 1970.
     pub until: Option<UnixTime>,
-    /// Whether a guess can have found it: neither a credential nor a long key was shown.
+    /// Whether a client may have guessed its way in, because it showed neither a credential nor a long key.
     pub is_guessable: bool,
 }
 
-/// A key of this length cannot be guessed: 128 random bits in base64, or a UUID, have as many letters.
+/// The length from which a key cannot be guessed: 128 random bits in base64, or a UUID, have as many letters.
 const UNGUESSABLE: usize = 22;
 
-/// Checks an application against the keys of its dialect, at `time`. Without any key, programs and trusted pages on this
-/// machine need none.
+/// Checks an application against the keys of its dialect, at `time`. If the dialect has no key, programs and
+/// trusted pages on this machine need none.
 pub fn check(
     keys: &[KeyConfig],
     standing: Standing,
@@ -141,7 +143,7 @@ pub fn check(
     {
         return Err(NotAdmitted::Key("this key is for another domain"));
     }
-    // Programs have no origin; what they are stopped by is the secret.
+    // Programs have no origin, so the secret is what restricts them.
     if !application.origin.may_use(&known.origins) {
         return Err(NotAdmitted::Key("this key is for pages of other origins"));
     }
@@ -168,8 +170,8 @@ pub fn check(
     })
 }
 
-/// Whether a client that was admitted with this key still would be, credential and id aside: a configuration that was read again
-/// may have taken the key away, or the page's origin.
+/// Returns whether a client that was admitted with this key still would be, credential and id aside: a
+/// reloaded configuration may no longer have the key, or the page's origin.
 pub fn still_holds(keys: &[KeyConfig], standing: Standing, key: &str, origin: &PageOrigin) -> bool {
     if keys.is_empty() {
         return standing == Standing::Local && !origin.needs_key();
@@ -178,8 +180,8 @@ pub fn still_holds(keys: &[KeyConfig], standing: Standing, key: &str, origin: &P
     known.is_some_and(|known| origin.may_use(&known.origins))
 }
 
-/// The endpoints that a REST program may use: on this machine all of them, beyond it those that its key names and those that a
-/// `[[peer]]` offers to everybody who may use the hub.
+/// Returns the endpoints that a REST program may use: on this machine all of them, beyond it those that its
+/// key names and those that a `[[peer]]` offers to every client of the hub.
 pub fn scopes(
     keys: &[KeyConfig],
     peers: &[PeerConfig],

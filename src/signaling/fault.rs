@@ -1,46 +1,46 @@
-//! What is wrong with what a client said, and where. Nothing of what it said is in it, so that it may
-//! go to the log and to anybody.
+//! Faults in client messages: what is wrong, and where. A fault contains no text of the client, so it may be
+//! logged and sent to any client.
 
 use std::fmt;
 
-/// A field that is not as it should be.
+/// A field with a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
-    /// Which, by its path in the message: `payload.sdp.sdp`; [`Fault::WHOLE`] for the message itself.
+    /// The field's path in the message: `payload.sdp.sdp`; [`Fault::WHOLE`] for the message itself.
     pub field: &'static str,
-    /// In what way.
+    /// The kind of fault.
     pub wrong: Wrong,
 }
 
-/// In what way a field is wrong.
+/// The kind of fault of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wrong {
-    /// It is not there, or empty.
+    /// The field is missing or empty.
     Missing,
-    /// It is no JSON.
+    /// The field is not JSON.
     NotJson,
-    /// It is no JSON object.
+    /// The field is not a JSON object.
     NotAnObject,
-    /// It is no string.
+    /// The field is not a string.
     NotText,
-    /// It is no whole number, or negative, or too large.
+    /// The field is not a whole number, or negative, or too large.
     NotANumber,
-    /// It is neither true nor false.
+    /// The field is neither true nor false.
     NotABoolean,
-    /// It has more bytes than this.
+    /// The field has more bytes than this.
     TooLong(usize),
-    /// It is none of these.
+    /// The field is none of these values.
     NotOneOf(&'static str),
-    /// It is not percent-encoded UTF-8 (RFC 3986 §2.1).
+    /// The field is not percent-encoded UTF-8 (RFC 3986 §2.1).
     Encoding,
-    /// It is not base 64 (RFC 4648 §4).
+    /// The field is not base 64 (RFC 4648 §4).
     NotBase64,
-    /// A peer may not be called so.
+    /// The field is not a valid id of a peer.
     NotAnId,
 }
 
 impl Fault {
-    /// The field that is the whole message.
+    /// The name of the whole message as a field.
     pub const WHOLE: &'static str = "the message";
 
     pub(super) fn new(field: &'static str, wrong: Wrong) -> Self {

@@ -1,5 +1,5 @@
-//! What PeerJS and SkyWay-JS have in common: fields of objects and queries, each read with a bound and
-//! with its name in the fault.
+//! The common part of PeerJS and SkyWay-JS: fields of objects and queries, each read with a bound and named
+//! in the fault.
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,7 @@ use crate::limits;
 /// A JSON object.
 pub(super) type Object = Map<String, Value>;
 
-/// The field at the end of this path; what is null is not there.
+/// Returns the field that the last part of this path names; null counts as missing.
 pub(super) fn value<'a>(of: &'a Object, path: &'static str) -> Option<&'a Value> {
     let name = path.rsplit('.').next().unwrap_or(path);
     of.get(name).filter(|it| !it.is_null())
@@ -23,7 +23,7 @@ pub(super) fn object<'a>(of: &'a Object, path: &'static str) -> Result<&'a Objec
         .ok_or_else(|| Fault::new(path, Wrong::NotAnObject))
 }
 
-/// A string that has to be there and says something.
+/// Returns a string that must be present and not empty.
 pub(super) fn text<'a>(of: &'a Object, path: &'static str, bound: usize) -> Result<&'a str, Fault> {
     let text = optional_text(of, path, bound)?.filter(|text| !text.is_empty());
     text.ok_or_else(|| Fault::new(path, Wrong::Missing))
@@ -50,7 +50,7 @@ pub(super) fn number(of: &Object, path: &'static str) -> Result<u64, Fault> {
         .ok_or_else(|| Fault::new(path, Wrong::NotANumber))
 }
 
-/// What a connection is called.
+/// Returns the id of a connection.
 pub(super) fn connection(of: &Object, path: &'static str) -> Result<String, Fault> {
     text(of, path, limits::SIGNAL_ID).map(str::to_owned)
 }
@@ -63,7 +63,7 @@ pub(super) fn carries(of: &Object, path: &'static str) -> Result<Carries, Fault>
     }
 }
 
-/// What both libraries call what a connection carries.
+/// Returns the word of both libraries for what a connection carries.
 pub(super) fn kind(carries: Carries) -> &'static str {
     match carries {
         Carries::Data => "data",
@@ -71,7 +71,7 @@ pub(super) fn kind(carries: Carries) -> &'static str {
     }
 }
 
-/// Any JSON, of a bounded length.
+/// Returns any JSON, of a bounded length.
 pub(super) fn metadata(of: &Object, path: &'static str) -> Result<Option<Value>, Fault> {
     let Some(value) = value(of, path) else {
         return Ok(None);
@@ -82,7 +82,7 @@ pub(super) fn metadata(of: &Object, path: &'static str) -> Result<Option<Value>,
     Ok(Some(value.clone()))
 }
 
-/// Where a dialect has the parts of a candidate.
+/// The paths of the parts of a candidate in a dialect.
 #[derive(Debug)]
 pub(super) struct CandidatePaths {
     pub(super) whole: &'static str,
@@ -92,7 +92,7 @@ pub(super) struct CandidatePaths {
     pub(super) ufrag: &'static str,
 }
 
-/// W3C's `RTCIceCandidateInit`; null in its place means that there are no more, as for its
+/// Reads W3C's `RTCIceCandidateInit`; null in its place means the end of candidates, as for its
 /// `addIceCandidate`.
 pub(super) fn candidate(
     of: &Object,
@@ -124,8 +124,8 @@ pub(super) fn candidate(
     })
 }
 
-/// The same as JSON. The libraries neither send nor expect an end of candidates, and browsers throw
-/// at one that names no media section: for those there is nothing to write.
+/// Returns the candidate as JSON. The libraries neither send nor expect an end of candidates, and browsers
+/// throw on a candidate without a media section, so there is no JSON for those.
 pub(super) fn candidate_init(candidate: &Candidate) -> Option<Value> {
     if candidate.candidate.is_empty() || (candidate.mid.is_none() && candidate.line.is_none()) {
         return None;
@@ -138,8 +138,8 @@ pub(super) fn candidate_init(candidate: &Candidate) -> Option<Value> {
     }))
 }
 
-/// The first value of this name in a query, percent-decoded; a `+` is a plus sign, because no client
-/// writes its spaces so. An empty one is none.
+/// Returns the first value of this name in a query, percent-decoded; a `+` is a plus sign because no client
+/// writes its spaces so. An empty value counts as missing.
 pub(super) fn query_value(
     query: &str,
     name: &'static str,
@@ -157,7 +157,8 @@ pub(super) fn query_value(
     Ok(Some(value))
 }
 
-/// RFC 3986 §2.1; `None` if it is not UTF-8, or a percent sign is alone.
+/// Decodes percent-encoding (RFC 3986 §2.1); `None` if the result is not UTF-8, or if a percent sign stands
+/// alone.
 pub(super) fn percent_decode(text: &str) -> Option<String> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -175,11 +176,11 @@ pub(super) fn percent_decode(text: &str) -> Option<String> {
     String::from_utf8(decoded).ok()
 }
 
-/// An id as SkyWay-JS takes it, which takes those of PeerJS, too:
+/// Checks an id against the rule of SkyWay-JS, which also accepts the ids of PeerJS:
 /// `[A-Za-z0-9_-]+([ _-][A-Za-z0-9]+)*`.
 pub(super) fn peer_id(id: &str, path: &'static str) -> Result<(), Fault> {
     within(id, path, limits::SIGNAL_ID)?;
-    // Before the first space `_` and `-` are letters like others.
+    // Before the first space, `_` and `-` are letters like others.
     let (first, rest) = match id.split_once(' ') {
         Some((first, rest)) => (first, Some(rest)),
         None => (id, None),

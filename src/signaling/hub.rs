@@ -1,7 +1,7 @@
-//! The rendezvous: which peers there are, and what one has to say to another.
+//! The rendezvous: the registry of peers, and the delivery of signals between them.
 //!
-//! It knows names, not connections: whoever owns it hears by [`Hub::poll_delivery`] what is to be
-//! told to whom, and tells it in the dialect that the receiver speaks.
+//! The hub knows names, not connections. Its owner takes signals with [`Hub::poll_delivery`] and sends each
+//! one in the dialect of the receiver.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -13,13 +13,13 @@ use crate::limits;
 use crate::payload::{Dialect, Serialization};
 use crate::util::slab::Slab;
 
-/// How long somebody who is not there is waited for, as PeerJS' server does.
+/// How long a signal waits for a receiver that has not joined, as in PeerJS' server.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What a peer is.
+/// The kind of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speaks {
-    /// One of the gateway's own, made by the REST API or by the configuration.
+    /// One of the gateway's own peers, made by the REST API or by the configuration.
     Gateway,
     /// A page.
     Page(Dialect),
@@ -35,35 +35,35 @@ impl fmt::Display for Speaks {
     }
 }
 
-/// Why nobody joined.
+/// The reason why a peer did not join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotJoined {
-    /// There is a peer of this name.
+    /// A peer of this name exists.
     Taken,
-    /// There are as many as there may be.
+    /// The hub has as many peers as allowed.
     Full,
 }
 
-/// Something to be told.
+/// A signal to deliver.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Delivery {
-    /// To whom.
+    /// The receiver.
     pub to: PeerId,
-    /// By whom; a peer's name.
+    /// The name of the sender.
     pub from: String,
-    /// What.
+    /// The signal.
     pub signal: Signal,
-    /// It is an offer between pages that cannot read each other's frames: somebody has to stand
-    /// between them.
+    /// Whether this is an offer between pages that cannot read each other's frames, so that the gateway must
+    /// convert messages between them.
     pub bridged: bool,
 }
 
-/// Whether two can talk.
+/// The result of comparing what two peers can read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
-    /// By themselves.
+    /// The two peers can talk directly.
     Directly,
-    /// With somebody between them.
+    /// The two peers need the gateway to convert messages between them.
     Bridged,
 }
 
@@ -73,7 +73,7 @@ struct Peer {
     speaks: Speaks,
 }
 
-/// What was said to somebody who is not there.
+/// A signal to a peer that has not joined.
 #[derive(Debug)]
 struct Waiting {
     until: Instant,
@@ -82,22 +82,22 @@ struct Waiting {
     signal: Signal,
 }
 
-/// The registry of peers and the post between them.
+/// The registry of peers, which delivers the signals between them.
 #[derive(Debug)]
 pub struct Hub {
     peers: Slab<PeerKind, Peer>,
     names: HashMap<String, PeerId>,
     most: usize,
-    /// In the order in which it came, so that the first expires first.
+    /// The waiting signals in the order in which they arrived, so that the first expires first.
     waiting: VecDeque<Waiting>,
     deliveries: VecDeque<Delivery>,
-    /// Somebody is waited for, or no longer, since the last [`Self::settle`].
+    /// Whether the waiting signals have changed since the last [`Self::settle`].
     changed: bool,
     dropped: u64,
 }
 
 impl Hub {
-    /// A hub for so many peers.
+    /// Returns a hub for `most` peers.
     pub fn new(most: usize) -> Self {
         Self {
             peers: Slab::new(),
@@ -110,12 +110,12 @@ impl Hub {
         }
     }
 
-    /// There may be so many peers from now on; those that are there stay.
+    /// Sets how many peers may join; peers that have joined stay.
     pub fn set_most(&mut self, most: usize) {
         self.most = most;
     }
 
-    /// A peer is there, and is told what has waited for it.
+    /// Adds a peer, and delivers the signals that have waited for it.
     pub fn join(&mut self, name: &str, speaks: Speaks) -> Result<PeerId, NotJoined> {
         if self.names.contains_key(name) {
             return Err(NotJoined::Taken);
@@ -139,7 +139,7 @@ impl Hub {
         Ok(id)
     }
 
-    /// A peer has gone.
+    /// Removes a peer.
     pub fn leave(&mut self, id: PeerId) {
         if let Some(peer) = self.peers.remove(id) {
             self.names.remove(&peer.name);
@@ -149,44 +149,44 @@ impl Hub {
         }
     }
 
-    /// The peer of this name.
+    /// Returns the peer of this name.
     pub fn find(&self, name: &str) -> Option<PeerId> {
         self.names.get(name).copied()
     }
 
-    /// A peer's name.
+    /// Returns a peer's name.
     pub fn name(&self, id: PeerId) -> Option<&str> {
         self.peers.get(id).map(|peer| peer.name.as_str())
     }
 
-    /// What a peer is.
+    /// Returns the kind of a peer.
     pub fn speaks(&self, id: PeerId) -> Option<Speaks> {
         self.peers.get(id).map(|peer| peer.speaks)
     }
 
-    /// All of them.
+    /// Returns all peers.
     pub fn iter(&self) -> impl Iterator<Item = (PeerId, &str, Speaks)> {
         let peers = self.peers.iter();
         peers.map(|(id, peer)| (id, peer.name.as_str(), peer.speaks))
     }
 
-    /// How many there are.
+    /// Returns how many peers have joined.
     #[allow(clippy::len_without_is_empty, reason = "a figure for the metrics")]
     pub fn len(&self) -> usize {
         self.peers.len()
     }
 
-    /// Signals that had no room while their receiver was not there, since the beginning.
+    /// Returns how many signals were dropped because no more could wait for a receiver, since the beginning.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// A peer has something to say to another, who may still come.
+    /// Sends a signal to another peer, which may still join.
     pub fn send(&mut self, now: Instant, from: PeerId, to: &str, signal: Signal) {
         if let Some(receiver) = self.find(to) {
             return self.pass(from, receiver, signal);
         }
-        // An end that nobody is there to hear is no news.
+        // The end of a connection need not wait for a receiver.
         if !matches!(
             signal.body,
             Body::Offer(_) | Body::Answer(_) | Body::Candidate(_)
@@ -209,28 +209,28 @@ impl Hub {
         });
     }
 
-    /// The next thing to be told.
+    /// Takes out the next signal to deliver.
     pub fn poll_delivery(&mut self) -> Option<Delivery> {
         self.deliveries.pop_front()
     }
 
-    /// Whether there is nothing to be told, and nobody to be waited for that was not before.
+    /// Returns whether there is no signal to deliver, and the waiting signals have not changed.
     pub fn is_quiet(&self) -> bool {
         self.deliveries.is_empty() && !self.changed
     }
 
-    /// All that there was has been told. Returns [`Self::poll_timeout`].
+    /// Notes that all signals were delivered. Returns [`Self::poll_timeout`].
     pub fn settle(&mut self) -> Option<Instant> {
         self.changed = false;
         self.poll_timeout()
     }
 
-    /// When [`Self::handle_timeout`] wants to be called.
+    /// Returns when [`Self::handle_timeout`] must be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.waiting.front().map(|waiting| waiting.until)
     }
 
-    /// Who waited for somebody hears once that nobody came.
+    /// Tells each sender once that the receiver did not join in time.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.changed = true;
         while self.poll_timeout().is_some_and(|until| until <= now) {
@@ -243,7 +243,7 @@ impl Hub {
             let same = |other: &Waiting| other.from == from && other.to == to;
             let is_page = matches!(self.speaks(from), Some(Speaks::Page(Dialect::PeerJs)));
             let connection = connection_of(&signal.body).to_owned();
-            // PeerJS is told of the peer, the others of each connection.
+            // A page of PeerJS gets one failure for the peer, other senders get one for each connection.
             self.waiting.retain(|other| {
                 let alike = is_page || connection_of(&other.signal.body) == connection;
                 !(same(other) && alike)
@@ -253,7 +253,7 @@ impl Hub {
         }
     }
 
-    /// Hands a signal on, if the two understand each other.
+    /// Delivers a signal if the two peers can read each other.
     fn pass(&mut self, from: PeerId, to: PeerId, mut signal: Signal) {
         let (Some(sender), Some(receiver)) = (self.peers.get(from), self.peers.get(to)) else {
             return;
@@ -284,7 +284,7 @@ impl Hub {
         });
     }
 
-    /// Tells a sender what became of its signal.
+    /// Tells a sender that its signal failed.
     fn refuse(&mut self, sender: PeerId, receiver: String, body: &Body, why: Why, detail: String) {
         let connection = connection_of(body).to_owned();
         let failed = Failed {
@@ -315,7 +315,8 @@ fn connection_of(body: &Body) -> &str {
     }
 }
 
-/// Whether what one sends the other can read. Between pages the payload is not ours to change.
+/// Checks whether the receiver can read the sender's messages. Between pages the gateway does not change the
+/// payload.
 fn check(from: Speaks, to: Speaks, offer: &Offer) -> Result<Verdict, String> {
     if from == to && from != Speaks::Gateway {
         return Ok(Verdict::Directly);
@@ -336,9 +337,9 @@ fn check(from: Speaks, to: Speaks, offer: &Offer) -> Result<Verdict, String> {
         return Ok(Verdict::Directly);
     };
     match written {
-        // In the receiver's form already: by whoever stands between the two.
+        // The offer already names the receiver's form, because the gateway converts messages between the two.
         _ if written == written.of(dialect) => Ok(Verdict::Directly),
-        // PeerJS has its JSON in binary frames and SkyWay in text frames, and neither takes the other's.
+        // PeerJS writes its JSON in binary frames and SkyWay in text frames, and neither accepts the other's.
         Serialization::PeerJsJson | Serialization::SkyWayJson => Ok(Verdict::Bridged),
         Serialization::Raw | Serialization::PeerJsBinary | Serialization::SkyWayBinary => {
             Err(format!(
@@ -398,7 +399,7 @@ mod tests {
 
     type Told = (PeerId, String, Option<(Why, String)>);
 
-    /// Who is told what: the receiver, the sender's name, and why it failed if it did.
+    /// Returns all deliveries: the receiver, the sender's name, and the reason of a failure.
     fn told(hub: &mut Hub) -> Vec<Told> {
         std::iter::from_fn(|| hub.poll_delivery())
             .map(
@@ -505,7 +506,7 @@ mod tests {
             (PEERJS, SKYWAY, data, known(Serialization::Raw), true),
             (PEERJS, SKYWAY, data, known(Serialization::PeerJsJson), true),
             (SKYWAY, PEERJS, data, known(Serialization::SkyWayJson), true),
-            // Of whoever stands between them.
+            // An offer of the gateway when it converts messages between the two.
             (SKYWAY, PEERJS, data, known(Serialization::PeerJsJson), true),
             (
                 SKYWAY,

@@ -1,4 +1,4 @@
-//! What peers say to each other over the hub, whatever dialect each of them speaks.
+//! The signals that peers send to each other over the hub, in whatever dialect.
 
 use serde_json::Value;
 
@@ -7,35 +7,35 @@ use crate::payload::{Dialect, Serialization};
 /// One message from a peer to another.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Signal {
-    /// What it says.
+    /// The content.
     pub body: Body,
-    /// The same as the sender wrote it, for a receiver of the same dialect, who may find more in it
-    /// than we do: a JSON object without the names of sender and receiver.
+    /// The content as the sender wrote it, for a receiver of the same dialect, which may find more in it than
+    /// the gateway does: a JSON object without the names of sender and receiver.
     pub verbatim: Option<(Dialect, Value)>,
 }
 
-/// What a [`Signal`] says.
+/// The content of a [`Signal`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Body {
     /// Asks for a connection.
     Offer(Offer),
-    /// Takes an offer up.
+    /// Accepts an offer.
     Answer(Answer),
-    /// Where the sender may be reached, too.
+    /// Names an address at which the sender may be reached, too.
     Candidate(Candidate),
-    /// One connection is over.
+    /// Ends one connection.
     Close {
-        /// Which.
+        /// The connection's id.
         connection: String,
     },
-    /// The sender has left, and all its connections are over.
+    /// The sender has left, and all its connections have ended.
     Leave,
-    /// What the receiver had sent came to nothing.
+    /// A signal of the receiver failed.
     Failed(Failed),
 }
 
 impl Body {
-    /// Its name in logs.
+    /// Returns the name in logs.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Offer(_) => "offer",
@@ -57,37 +57,37 @@ pub enum Carries {
     Media,
 }
 
-/// [`Body::Offer`]
+/// An offer, see [`Body::Offer`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Offer {
     /// The connection's id: `dc_…` or `mc_…`, as the offerer chose it; unique for the two peers.
     pub connection: String,
-    /// What it is to carry.
+    /// What the connection carries.
     pub carries: Carries,
-    /// The description (RFC 8866), not looked at.
+    /// The session description (RFC 8866), not examined.
     pub sdp: String,
-    /// The DataChannel's label, where the dialect says it.
+    /// The DataChannel's label, if the dialect gives it.
     pub label: Option<String>,
-    /// How messages are written; `None` for media, and where the dialect does not say it.
+    /// The serialization of messages; `None` for media, and if the dialect does not give it.
     pub serialization: Option<Written>,
-    /// What the application adds: any JSON.
+    /// Metadata of the application: any JSON.
     pub metadata: Option<Value>,
-    /// Whether messages come in order and all of them (PeerJS says it).
+    /// Whether messages arrive in order and without loss (PeerJS gives it).
     pub reliable: bool,
 }
 
-/// How the offerer writes its messages, and wants to have them written.
+/// The serialization in which the offerer writes its messages, and expects messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
-    /// In a way that we know, too.
+    /// A serialization that the gateway knows.
     Known(Serialization),
-    /// In one that only its dialect has a name for, such as PeerJS' `MsgPack`. A receiver of the same
-    /// dialect gets the offer [verbatim](Signal::verbatim); nobody else can make anything of it.
+    /// A serialization that only its dialect knows, such as PeerJS' `MsgPack`. A receiver of the same dialect
+    /// gets the offer [verbatim](Signal::verbatim); no other receiver can use it.
     Other(String),
 }
 
 impl Written {
-    /// The one of that name.
+    /// Returns the serialization of that name.
     pub fn parse(dialect: Dialect, name: &str) -> Self {
         match Serialization::parse(dialect, name) {
             Ok(known) => Self::Known(known),
@@ -96,58 +96,58 @@ impl Written {
     }
 }
 
-/// [`Body::Answer`]
+/// An answer, see [`Body::Answer`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// Of the offer.
+    /// The connection's id, from the offer.
     pub connection: String,
-    /// Of the offer.
+    /// What the connection carries, from the offer.
     pub carries: Carries,
-    /// The description.
+    /// The session description.
     pub sdp: String,
 }
 
-/// [`Body::Candidate`]: W3C's `RTCIceCandidateInit`.
+/// A candidate, see [`Body::Candidate`]: W3C's `RTCIceCandidateInit`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// Whose candidate it is.
+    /// The id of the candidate's connection.
     pub connection: String,
-    /// What that carries.
+    /// What that connection carries.
     pub carries: Carries,
-    /// `candidate:…` (RFC 8839 §5.1); empty: there are no more.
+    /// `candidate:…` (RFC 8839 §5.1); empty: the end of candidates.
     pub candidate: String,
-    /// The media section.
+    /// The id of the media section.
     pub mid: Option<String>,
-    /// The media section by its place.
+    /// The index of the media section.
     pub line: Option<u32>,
     /// The ICE generation.
     pub ufrag: Option<String>,
 }
 
-/// [`Body::Failed`]
+/// A failure, see [`Body::Failed`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failed {
-    /// Which connection; empty if all that was sent to that peer.
+    /// The connection's id; empty if all signals to that peer failed.
     pub connection: String,
-    /// Why.
+    /// The reason.
     pub why: Why,
-    /// The same for people.
+    /// The reason in a sentence for people.
     pub detail: String,
 }
 
-/// Why a signal came to nothing.
+/// The reason why a signal failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
-    /// Nobody of that name was there in time.
+    /// No peer of that name joined in time.
     Unavailable,
-    /// The two cannot talk: they write their messages differently, or one cannot carry it.
+    /// The two peers cannot talk: their serializations differ, or one cannot carry the connection.
     Incompatible,
-    /// The receiver would not have it.
+    /// The receiver refused the signal.
     Refused,
 }
 
 impl Why {
-    /// The name in logs and events.
+    /// Returns the name in logs and events.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unavailable => "peer-unavailable",

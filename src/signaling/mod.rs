@@ -1,4 +1,4 @@
-//! How peers find each other: the hub between them, and the dialects in which they speak to it.
+//! Signaling: the hub between peers, and the dialects in which peers communicate with it.
 
 pub(crate) mod call;
 pub(crate) mod dialect;

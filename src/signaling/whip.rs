@@ -1,5 +1,5 @@
-//! The native dialect, shaped like WHIP (RFC 9725): an offer is POSTed, its answer comes back, and
-//! candidates follow as fragments (RFC 8840).
+//! The native dialect, shaped like WHIP (RFC 9725): the client POSTs an offer, receives an answer, and sends
+//! candidates as fragments (RFC 8840).
 
 use crate::session::sdp::SdpError;
 
@@ -8,23 +8,24 @@ pub const SDP: &str = "application/sdp";
 /// The media type of fragments.
 pub const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 
-/// Whether an `If-Match` (RFC 9110 §13.1.1: `*` or a list) names this entity tag. A weak tag matches nothing.
+/// Returns whether an `If-Match` (RFC 9110 §13.1.1: `*` or a list) names this entity tag. A weak tag matches
+/// nothing.
 pub fn matches(if_match: &str, etag: &str) -> bool {
     let mut tags = if_match.split(',').map(str::trim);
     if_match.trim() == "*" || tags.any(|tag| tag == etag)
 }
 
-/// What a fragment says.
+/// The content of a fragment.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Fragment<'a> {
-    /// The ICE generation that it is about; none means the current one.
+    /// The ICE generation of the fragment; none means the current one.
     pub ufrag: Option<&'a str>,
     /// `candidate:…` values with their lines, counted from 1.
     pub candidates: Vec<(usize, &'a str)>,
 }
 
 impl<'a> Fragment<'a> {
-    /// Parses a fragment. `a=end-of-candidates` asks nothing of us: we never wait for an end.
+    /// Parses a fragment. `a=end-of-candidates` has no effect because the gateway never waits for an end.
     pub fn parse(body: &'a [u8]) -> Result<Self, SdpError> {
         let text = std::str::from_utf8(body).map_err(|error| {
             let before = body.get(..error.valid_up_to()).unwrap_or_default();

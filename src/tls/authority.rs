@@ -1,8 +1,8 @@
-//! A certificate authority of this machine, so that phones need no exception for its certificate.
+//! A certificate authority of this machine, so that phones accept its certificate without an exception.
 //!
 //! A person adds the authority to a device once. It can sign for this machine's names and addresses only
-//! (name constraints, RFC 5280 §4.2.1.10), so a stolen key opens no other site to anybody. The certificate of
-//! the server is signed by it, and renewed by the daemon itself.
+//! (name constraints, RFC 5280 §4.2.1.10), so a thief of the key cannot impersonate any other site. The
+//! authority signs the certificate of the server, and the daemon renews that certificate itself.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -19,28 +19,29 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// A phone that has the authority needs no other for as long as its board is likely to last.
+/// The lifetime of an authority: a phone needs no other authority for as long as its board is likely to last.
 const AUTHORITY_LIFETIME: Duration = DAY.saturating_mul(3650);
-/// Apple's systems refuse certificates of servers that hold longer than 825 days, whoever has signed them.
+/// The lifetime of the server's certificate. Apple's systems refuse certificates of servers that are valid
+/// for more than 825 days, whichever authority has signed them.
 const SERVER_LIFETIME: Duration = DAY.saturating_mul(396);
-/// The server's certificate is renewed when it holds no longer than this.
+/// The remaining lifetime below which the server's certificate is renewed.
 const RENEW_BEFORE: Duration = DAY.saturating_mul(132);
-/// The clocks of phones differ from the board's.
+/// How far certificates are backdated, because the clocks of phones differ from the board's.
 const BACKDATED: Duration = DAY;
 
-/// An authority with its key and what it has signed, as it is kept.
+/// An authority with its key and the certificate that it has signed, in the form that is stored.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Authority {
-    /// What a device's list of authorities shows.
+    /// The name that a device's list of authorities shows.
     name: String,
-    /// Names and addresses of this machine.
+    /// The names and addresses of this machine.
     hosts: Vec<String>,
-    /// PEM.
+    /// The certificate in PEM.
     certificate: String,
-    /// PEM.
+    /// The key in PEM.
     key: String,
-    /// Seconds since 1970.
+    /// The beginning of validity in seconds since 1970.
     not_before: u64,
     server: Option<Server>,
 }
@@ -49,24 +50,24 @@ pub struct Authority {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
-    /// PEM.
+    /// The certificate in PEM.
     pub certificate: String,
-    /// PEM.
+    /// The key in PEM.
     pub key: String,
-    /// Seconds since 1970.
+    /// The beginning of validity in seconds since 1970.
     not_before: u64,
-    /// Seconds since 1970.
+    /// The end of validity in seconds since 1970.
     not_after: u64,
 }
 
-/// What everybody may know of an authority.
+/// The public part of an authority.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicAuthority {
-    /// What a device's list of authorities shows.
+    /// The name that a device's list of authorities shows.
     pub name: String,
-    /// The names and addresses that it signs for.
+    /// The names and addresses that the authority signs for.
     pub hosts: Vec<String>,
-    /// DER.
+    /// The certificate in DER.
     pub certificate: Vec<u8>,
     /// SHA-256 of the certificate: pairs of digits with colons.
     pub fingerprint: String,
@@ -76,7 +77,7 @@ impl Authority {
     /// Makes an authority for these names and addresses. `now`: seconds since 1970.
     ///
     /// # Errors
-    /// A name that cannot be in a certificate, or no random numbers.
+    /// Fails if a name cannot be in a certificate, or if the system has no random numbers.
     pub fn make(hosts: Vec<String>, now: u64) -> Result<Self, String> {
         let first = hosts.first().map_or("this machine", String::as_str);
         let day = date(now)?.date();
@@ -102,12 +103,13 @@ impl Authority {
         Ok(authority)
     }
 
-    /// Whether it signs for all of these now. One that was made while the clock was ahead does not yet.
+    /// Returns whether the authority signs for all of `hosts` now. An authority that was made while the clock
+    /// was ahead is not valid yet.
     pub fn covers(&self, hosts: &[String], now: u64) -> bool {
         self.not_before <= now && hosts.iter().all(|host| self.hosts.contains(host))
     }
 
-    /// Whether the server's certificate is to be renewed.
+    /// Returns whether the server's certificate must be renewed.
     pub fn is_due(&self, now: u64) -> bool {
         let server = self.server.as_ref();
         server.is_none_or(|server| {
@@ -119,7 +121,7 @@ impl Authority {
     /// Signs another certificate for the server.
     ///
     /// # Errors
-    /// What is kept has been damaged.
+    /// Fails if the stored authority is damaged.
     pub fn sign(&mut self, now: u64) -> Result<(), String> {
         let not_before = now.saturating_sub(BACKDATED.as_secs());
         let not_after = now.saturating_add(SERVER_LIFETIME.as_secs());
@@ -144,15 +146,15 @@ impl Authority {
         Ok(())
     }
 
-    /// What the server shows.
+    /// Returns the certificate that the server shows.
     pub fn server(&self) -> Option<&Server> {
         self.server.as_ref()
     }
 
-    /// What everybody may know.
+    /// Returns the public part of the authority.
     ///
     /// # Errors
-    /// What is kept has been damaged.
+    /// Fails if the stored authority is damaged.
     pub fn public(&self) -> Result<PublicAuthority, String> {
         let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes());
         let certificate = certificate.map_err(|error| error.to_string())?.to_vec();
@@ -164,7 +166,7 @@ impl Authority {
         })
     }
 
-    /// What certificates that it signs say of it.
+    /// Returns the parameters of the authority's certificate.
     fn params(&self) -> CertificateParams {
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
@@ -179,7 +181,7 @@ impl Authority {
     }
 }
 
-/// SHA-256 in pairs of digits, as browsers show it.
+/// Returns SHA-256 in pairs of digits, as browsers show it.
 pub fn fingerprint(certificate: &[u8]) -> String {
     let digest = Sha256::digest(certificate);
     let pairs: Vec<_> = digest
@@ -189,8 +191,8 @@ pub fn fingerprint(certificate: &[u8]) -> String {
     pairs.join(":")
 }
 
-/// What the authority may sign for. A kind of name that is not constrained at all would be free, so each has at least a name that
-/// is of no use to anybody.
+/// Returns the names that the authority may sign for. A kind of name without any constraint would be
+/// unrestricted, so each kind has at least one name that is of no use to an attacker.
 fn constraints(hosts: &[String]) -> Vec<GeneralSubtree> {
     let addresses = || hosts.iter().filter_map(|host| host.parse::<IpAddr>().ok());
     let mut all: Vec<String> = hosts.to_vec();

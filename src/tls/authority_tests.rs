@@ -1,4 +1,4 @@
-//! Whom a device lets in that trusts the authority, and for how long.
+//! Tests of the names and the time for which a device that trusts the authority accepts a server.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ fn made() -> Authority {
     Authority::make(hosts(), NOW).expect("made")
 }
 
-/// What a device with the authority says of a certificate at a host.
+/// Returns the verdict of a device with the authority on a certificate at a host.
 fn verdict(authority: &Authority, certificate: &str, host: &str, now: u64) -> Result<(), Error> {
     let mut roots = RootCertStore::empty();
     let root = CertificateDer::from(authority.public().expect("public").certificate);
@@ -76,7 +76,8 @@ fn a_stolen_key_signs_for_no_other_site() {
     }
 }
 
-/// A board without a cable when the authority is made has no address, and one that is known by its address only has no name.
+/// Checks boards without an address or a name: a board that has no cable when its authority is made has no
+/// address, and a board that is known by its address only has no name.
 #[test]
 fn what_is_not_named_is_not_free() {
     for hosts in [vec!["board.local".to_owned()], vec!["192.0.2.7".to_owned()]] {

@@ -1,5 +1,5 @@
-//! TLS (RFC 8446) around one byte stream: what comes from the network goes in, plain bytes come
-//! out, and the other way round. Which protocol speaks inside is none of its business.
+//! TLS (RFC 8446) around one byte stream: bytes from the network go in and plain bytes come out, and the
+//! other way round. The protocol inside does not matter here.
 
 pub mod authority;
 
@@ -12,25 +12,25 @@ use rustls::{ServerConfig, ServerConnection};
 
 use authority::PublicAuthority;
 
-/// From the first byte to the end of the handshake.
+/// The time from the first byte to the end of the handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long a peer may leave what was written for it unread.
+/// The time that a peer may leave its output unread.
 const STALLED: Duration = Duration::from_secs(30);
-/// Plain bytes are taken while less than this waits, so that back-pressure reaches the owner.
+/// Plain bytes are accepted while fewer bytes than this wait, so that back-pressure reaches the owner.
 const MAX_WAITING: usize = 16 * 1024;
 
-/// The first byte of a TLS record with a handshake in it (RFC 8446 §5.1): no HTTP request begins
-/// with it.
+/// The first byte of a TLS record with a handshake in it (RFC 8446 §5.1). No HTTP request begins with this
+/// byte.
 pub const FIRST_BYTE: u8 = 0x16;
 
 /// The certificate and everything else that connections share.
 #[derive(Clone)]
 pub struct TlsIdentity {
-    /// `Arc` because rustls asks for one; made when the certificate is read.
+    /// The configuration for rustls, made when the certificate is read. `Arc` because rustls asks for one.
     pub config: Arc<ServerConfig>,
     /// SHA-256 of the certificate, as browsers show it: pairs of digits with colons.
     pub fingerprint: String,
-    /// The authority of this machine that has signed the certificate, if one has.
+    /// The authority of this machine, if it has signed the certificate.
     pub authority: Option<Arc<PublicAuthority>>,
 }
 
@@ -51,7 +51,7 @@ pub struct Tls {
     closing: bool,
 }
 
-/// The peer broke the protocol; what is left of the output tells it so.
+/// The fault by which the peer broke the protocol; the rest of the output tells the peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFault(String);
 
@@ -62,7 +62,7 @@ impl fmt::Display for TlsFault {
 }
 
 impl Tls {
-    /// A connection whose first byte has come.
+    /// Returns a connection whose first byte has arrived.
     pub fn new(now: Instant, identity: &TlsIdentity) -> Result<Self, TlsFault> {
         let connection = ServerConnection::new(Arc::clone(&identity.config));
         let mut connection = connection.map_err(|error| TlsFault(error.to_string()))?;
@@ -77,7 +77,7 @@ impl Tls {
         })
     }
 
-    /// Takes records and appends what was in them.
+    /// Takes records and appends their contents to `plain`.
     pub fn handle_input(
         &mut self,
         now: Instant,
@@ -93,7 +93,7 @@ impl Tls {
                     let state = processed.map_err(|error| TlsFault(error.to_string()))?;
                     Ok((taken, state.plaintext_bytes_to_read()))
                 });
-            // An alert, or the next flight of the handshake.
+            // The result may leave output waiting: an alert, or the next flight of the handshake.
             let (taken, waiting) = match result {
                 Ok(state) => state,
                 Err(fault) => {
@@ -110,7 +110,7 @@ impl Tls {
                 plain.truncate(from + read);
             }
             if taken == 0 {
-                // The peer has said that it will send no more.
+                // The peer has announced that it will send no more.
                 break;
             }
         }
@@ -134,7 +134,7 @@ impl Tls {
         taken
     }
 
-    /// Nothing more will be sent.
+    /// Closes the connection: nothing more will be sent.
     pub fn close(&mut self, now: Instant) {
         if !std::mem::replace(&mut self.closing, true) {
             self.connection.send_close_notify();
@@ -142,19 +142,19 @@ impl Tls {
         }
     }
 
-    /// The bytes to write next. Empty: nothing to do.
+    /// Returns the bytes to write next; empty if there is nothing to write.
     pub fn output(&self) -> &[u8] {
         self.output.get(self.sent..).unwrap_or_default()
     }
 
-    /// The first `n` bytes of the output have been written.
+    /// Removes the first `n` bytes of the output, which have been written.
     pub fn consume(&mut self, now: Instant, n: usize) {
         self.sent += n;
         if self.sent >= self.output.len() {
             self.output.clear();
             self.sent = 0;
         } else if self.sent >= MAX_WAITING {
-            // What was written must not be kept for as long as more comes.
+            // Written bytes must not be kept for as long as more output arrives.
             self.output.drain(..self.sent);
             self.sent = 0;
         }
@@ -163,19 +163,19 @@ impl Tls {
         }
     }
 
-    /// Closed, and everything written.
+    /// Returns whether the connection is closed and everything is written.
     pub fn is_finished(&self) -> bool {
         self.closing && self.output.is_empty()
     }
 
-    /// When the peer has had its time.
+    /// Returns when the time of the peer ends.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
     fn collect(&mut self, now: Instant) {
         while self.connection.wants_write() {
-            // Into memory: it cannot fail.
+            // Writing into memory cannot fail.
             if self.connection.write_tls(&mut self.output).is_err() {
                 break;
             }

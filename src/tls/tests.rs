@@ -6,7 +6,8 @@ fn pair() -> (TlsIdentity, ClientConnection) {
     pair_with(2)
 }
 
-/// `tickets`: how many session tickets the server sends behind the handshake of TLS 1.3.
+/// Returns a server and a client. `tickets`: how many session tickets the server sends after the handshake of
+/// TLS 1.3.
 fn pair_with(tickets: usize) -> (TlsIdentity, ClientConnection) {
     let made = rcgen::generate_simple_self_signed(vec!["board".to_owned()]).expect("made");
     let certificate = CertificateDer::from(made.cert.der().to_vec());
@@ -102,14 +103,14 @@ fn bytes_pass_both_ways_however_they_are_cut() {
 #[test]
 fn the_deadline_of_the_handshake_ends_with_the_handshake() {
     let now = Instant::now();
-    // The last flight is the client's, and the server has nothing left to write.
+    // The client sends the last flight, and the server has nothing left to write.
     let (identity, mut client) = pair_with(0);
     let mut tls = Tls::new(now, &identity).expect("a connection");
     assert_eq!(tls.deadline(), Some(now + HANDSHAKE));
     carry(&mut tls, &mut client, 1000);
     assert!(!client.is_handshaking() && tls.output().is_empty());
     assert_eq!(tls.deadline(), None);
-    // What follows it has the time of what is written to a peer that does not read.
+    // Output after the handshake has the deadline for output that a peer does not read.
     let (identity, mut client) = pair_with(2);
     let mut tls = Tls::new(now, &identity).expect("a connection");
     let (mut plain, mut up) = (Vec::new(), Vec::new());
@@ -167,7 +168,7 @@ fn who_reads_slowly_costs_no_more_than_what_waits() {
     carry(&mut tls, &mut client, 1000);
     for _ in 0..200 {
         tls.push(now, &[7; MAX_WAITING]);
-        // The system never has room for quite everything.
+        // The system never accepts the last byte.
         let n = tls.output().len() - 1;
         tls.consume(now, n);
     }

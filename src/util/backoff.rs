@@ -1,4 +1,4 @@
-//! Waiting longer after each failure.
+//! Delays that grow with each failure.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Delays from `first`, doubling, never above `last`.
+    /// Returns delays that start at `first`, double, and never exceed `last`.
     pub(crate) fn new(first: Duration, last: Duration) -> Self {
         Self {
             first,
@@ -20,14 +20,14 @@ impl Backoff {
         }
     }
 
-    /// How long to wait after one more failure.
+    /// Returns how long to wait after one more failure.
     pub(crate) fn delay(&mut self) -> Duration {
         let delay = self.next;
         self.next = (delay * 2).min(self.last);
         delay
     }
 
-    /// It worked: the next failure waits the shortest time again.
+    /// Starts over after a success: the next failure waits the shortest time again.
     pub(crate) fn reset(&mut self) {
         self.next = self.first;
     }

@@ -1,7 +1,7 @@
 //! A bounded first-in first-out queue of bytes that hands out contiguous slices.
 
-/// Bytes wait here between a producer and a writer. Nothing is ever split or dropped: what does
-/// not fit is refused whole.
+/// A queue between a producer and a writer. Nothing is ever split or dropped: bytes that do not fit are
+/// refused whole.
 #[derive(Debug)]
 pub(crate) struct ByteQueue {
     bytes: Vec<u8>,
@@ -10,7 +10,7 @@ pub(crate) struct ByteQueue {
 }
 
 impl ByteQueue {
-    /// An empty queue for at most `capacity` bytes. Memory is taken as it is needed.
+    /// Returns an empty queue for at most `capacity` bytes. Memory is allocated as it is needed.
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             bytes: Vec::new(),
@@ -19,18 +19,18 @@ impl ByteQueue {
         }
     }
 
-    /// How many bytes wait.
+    /// Returns how many bytes wait.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len() - self.start
     }
 
-    /// Whether nothing waits.
+    /// Returns whether no byte waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Appends all of `bytes`, or nothing and returns false. An empty queue takes anything, so
-    /// that a message larger than the queue cannot wait for ever.
+    /// Appends all of `bytes`, or returns false and appends nothing. An empty queue takes anything, so that a
+    /// message larger than the queue does not wait forever.
     #[must_use]
     pub(crate) fn push(&mut self, bytes: &[u8]) -> bool {
         if !self.is_empty() && self.len() + bytes.len() > self.capacity {
@@ -45,12 +45,12 @@ impl ByteQueue {
         true
     }
 
-    /// What waits, in order.
+    /// Returns the waiting bytes, in order.
     pub(crate) fn as_slice(&self) -> &[u8] {
         self.bytes.get(self.start..).unwrap_or_default()
     }
 
-    /// Forgets the first `n` bytes, which have been written.
+    /// Removes the first `n` bytes, which have been written.
     pub(crate) fn consume(&mut self, n: usize) {
         self.start = (self.start + n).min(self.bytes.len());
         if self.start == self.bytes.len() {
@@ -58,7 +58,7 @@ impl ByteQueue {
         }
     }
 
-    /// Forgets everything; returns how many bytes that were.
+    /// Removes everything; returns how many bytes that were.
     pub(crate) fn clear(&mut self) -> usize {
         let len = self.len();
         self.bytes.clear();

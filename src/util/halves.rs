@@ -1,28 +1,29 @@
-//! JSON with halves of surrogate pairs, such as `"\ud83d"`: `JSON.stringify` writes them for text that was cut within a
-//! character above U+FFFF, and `JSON.parse` reads them (ECMA-262 §25.5), but they are no Unicode scalar values, and no text
-//! here can hold them.
+//! JSON with halves of surrogate pairs, such as `"\ud83d"`: `JSON.stringify` writes them for text that was
+//! cut within a character above U+FFFF, and `JSON.parse` reads them (ECMA-262 §25.5). They are no Unicode
+//! scalar values, so no text in Rust can hold them.
 //!
-//! [`parse`] puts a stand-in in the place of each, and [`restore`] puts it back into what is written, so that pages pass it on
-//! to each other as it was. Programs and devices get [`plain`] text, with U+FFFD in their place.
+//! [`parse`] replaces each half by a stand-in, and [`restore`] puts the half back into the written JSON, so
+//! that text passes from page to page unchanged. Programs and devices get [`plain`] text, with U+FFFD for
+//! each half.
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
-/// Before a stand-in, or before itself. A noncharacter, which Unicode §23.7 has for such purposes.
+/// The mark before a stand-in, or before itself. A noncharacter, which Unicode §23.7 has for such purposes.
 const MARK: char = '\u{10ffff}';
-/// The stand-in of U+D800; the others follow it. Private use.
+/// The stand-in of U+D800; the stand-ins of the other halves follow it. In a private use area.
 const FIRST: u32 = 0x10_d800;
 
 /// Reads JSON.
 ///
 /// # Errors
-/// What serde says of it.
+/// Fails where serde fails.
 pub(crate) fn parse(text: &str) -> serde_json::Result<Value> {
     serde_json::from_str(&marked(text))
 }
 
-/// JSON that was written from what [`parse`] had read, with the halves where they were.
+/// Returns JSON that was written from the result of [`parse`], with the halves restored.
 pub(crate) fn restore(json: String) -> String {
     if json.contains(MARK) {
         unmarked(&json, |half| format!("\\u{half:04x}"))
@@ -31,7 +32,7 @@ pub(crate) fn restore(json: String) -> String {
     }
 }
 
-/// What [`parse`] has read as text that can be shown, with U+FFFD for each half.
+/// Returns the result of [`parse`] as text that can be shown, with U+FFFD for each half.
 pub(crate) fn plain(value: Value) -> Value {
     let json = value.to_string();
     if !json.contains(MARK) {
@@ -44,13 +45,13 @@ pub(crate) fn plain(value: Value) -> Value {
 /// Reads a string; U+FFFD stands for each half.
 ///
 /// # Errors
-/// What serde says of it.
+/// Fails where serde fails.
 pub(crate) fn string(json: &str) -> serde_json::Result<String> {
     let marked: String = serde_json::from_str(&marked(json))?;
     Ok(unmarked(&marked, |_| "\u{fffd}".to_owned()))
 }
 
-/// JSON with stand-ins, and with a second mark behind each mark that is meant as one.
+/// Returns JSON with stand-ins, and with each literal mark doubled.
 fn marked(json: &str) -> Cow<'_, str> {
     let may_have_halves = json.contains("\\ud") || json.contains("\\uD");
     if !may_have_halves && !json.contains(MARK) {
@@ -62,7 +63,7 @@ fn marked(json: &str) -> Cow<'_, str> {
         let (before, from) = rest.split_at(at);
         out.push_str(before);
         let Some(length) = escape(from, &mut out) else {
-            // No escape: serde says what is wrong with it.
+            // Not a valid escape: serde reports what is wrong with it.
             rest = from;
             break;
         };
@@ -72,7 +73,8 @@ fn marked(json: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Copies the escape or mark at the beginning, marked where it has to be. How long it was, in bytes; `None` if it is none.
+/// Copies the escape or mark at the beginning, with a mark where one is needed. Returns its length in bytes;
+/// `None` if there is neither.
 fn escape(from: &str, out: &mut String) -> Option<usize> {
     let mark = MARK.len_utf8();
     if from.starts_with(MARK) {
@@ -106,14 +108,14 @@ fn escape(from: &str, out: &mut String) -> Option<usize> {
     }
 }
 
-/// The code unit of an escape `\u1234` at the beginning.
+/// Returns the code unit of an escape `\u1234` at the beginning.
 fn unit(from: &str) -> Option<u16> {
     let digits = from.strip_prefix("\\u")?.get(..4)?;
     let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     u16::from_str_radix(digits, 16).ok().filter(|_| is_hex)
 }
 
-/// Text without marks: `half` writes what a stand-in stands for.
+/// Returns text without marks; `half` writes the replacement of a stand-in.
 fn unmarked(text: &str, half: impl Fn(u32) -> String) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars();
@@ -200,7 +202,7 @@ mod tests {
             if let Ok(value) = serde_json::from_str::<Value>(&json) {
                 prop_assert_eq!(ours.ok(), Some(value.to_string()));
             } else if let Ok(ours) = ours {
-                // The same JSON after one more round.
+                // One more round gives the same JSON.
                 let again = parse(&ours).map(|value| restore(value.to_string()));
                 prop_assert_eq!(again.ok(), Some(ours));
             }

@@ -1,13 +1,14 @@
-//! Bodies that are JSON, as programs send them.
+//! Reading of JSON bodies that programs send.
 
 use serde::Deserialize;
 
 use super::halves;
 
-/// Reads a body. A byte order mark before it is passed over, as RFC 8259 §8.1 allows: editors and .NET write one.
+/// Reads a body. A byte order mark before the JSON is skipped, as RFC 8259 §8.1 allows, because editors and
+/// .NET write one.
 ///
 /// # Errors
-/// What serde says of it.
+/// Fails where serde fails.
 pub(crate) fn from_body<'a, T: Deserialize<'a>>(body: &'a [u8]) -> serde_json::Result<T> {
     serde_json::from_slice(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body))
 }
@@ -15,12 +16,12 @@ pub(crate) fn from_body<'a, T: Deserialize<'a>>(body: &'a [u8]) -> serde_json::R
 /// Reads a body in which U+FFFD stands for [halves] of surrogate pairs.
 ///
 /// # Errors
-/// What serde says of it.
+/// Fails where serde fails.
 pub(crate) fn with_halves(body: &[u8]) -> serde_json::Result<serde_json::Value> {
     let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     match std::str::from_utf8(text) {
         Ok(text) => halves::parse(text).map(halves::plain),
-        // It says where.
+        // The body is not UTF-8, so serde fails, and its error says where.
         Err(_) => serde_json::from_slice(text),
     }
 }

@@ -1,4 +1,4 @@
-//! Small things that know nothing of the rest.
+//! Small tools that depend on no other part of the program.
 
 pub(crate) mod backoff;
 pub(crate) mod byte_queue;

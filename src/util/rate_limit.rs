@@ -1,19 +1,19 @@
-//! Few log lines for many faults of the same kind: a stranger must not fill the disk.
+//! Limits on log lines for repeated faults, so that a stranger cannot fill the disk.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Lets `burst` things pass per interval and counts the rest.
+/// A limit that lets `burst` events pass per interval and counts the rest.
 #[derive(Debug)]
 pub(crate) struct RateLimit {
     burst: u32,
     interval: Duration,
-    /// When the current interval began, and what has passed and been held back in it.
+    /// The beginning of the current interval, and the numbers of events that passed and were held back in it.
     current: Option<(Instant, u32, u32)>,
 }
 
 impl RateLimit {
-    /// At most `burst` per `interval`.
+    /// Returns a limit of `burst` events per `interval`.
     pub(crate) fn new(burst: u32, interval: Duration) -> Self {
         Self {
             burst,
@@ -22,7 +22,7 @@ impl RateLimit {
         }
     }
 
-    /// Whether one more may pass: `Some` with how many were held back before it.
+    /// Returns `Some` if one more event may pass, with how many were held back before it.
     pub(crate) fn pass(&mut self, now: Instant) -> Option<u32> {
         match &mut self.current {
             Some((since, passed, held)) if now < *since + self.interval => {
@@ -42,18 +42,18 @@ impl RateLimit {
     }
 }
 
-/// A [`RateLimit`] for each of many keys, the most recent of which are remembered.
+/// A [`RateLimit`] for each of many keys; only the most recent keys are remembered.
 #[derive(Debug)]
 pub(crate) struct RateLimits<K> {
     burst: u32,
     interval: Duration,
     most: usize,
-    /// With when each was last asked for.
+    /// The limits with the time of the last use of each.
     limits: BTreeMap<K, (Instant, RateLimit)>,
 }
 
 impl<K: Ord + Clone> RateLimits<K> {
-    /// At most `burst` per `interval` and key; `most` keys are remembered.
+    /// Returns limits of `burst` events per `interval` and key; `most` keys are remembered.
     pub(crate) fn new(burst: u32, interval: Duration, most: usize) -> Self {
         Self {
             burst,
@@ -63,7 +63,7 @@ impl<K: Ord + Clone> RateLimits<K> {
         }
     }
 
-    /// Whether one more of this key may pass: `Some` with how many were held back before it.
+    /// Returns `Some` if one more event of this key may pass, with how many were held back before it.
     pub(crate) fn pass(&mut self, now: Instant, key: &K) -> Option<u32> {
         if let Some((seen, limit)) = self.limits.get_mut(key) {
             *seen = now;

@@ -1,12 +1,12 @@
-//! Text from peers on its way to the log.
+//! Text from peers, made safe for the log.
 
 use std::fmt;
 
-/// A label, path or header of a stranger: control characters are escaped and the length is
-/// bounded, so that nobody forges or floods log lines.
+/// A label, path or header of a stranger: control characters are escaped and the length is bounded, so that a
+/// stranger can neither forge nor flood log lines.
 pub(crate) struct Redacted<'a>(pub &'a str);
 
-/// Longer text than this is cut in the log.
+/// The length beyond which text is cut in the log.
 const SHOWN: usize = 80;
 
 impl fmt::Display for Redacted<'_> {

@@ -1,11 +1,11 @@
-//! A slab whose ids carry a generation, so that an id kept past its entry's end misses instead
-//! of hitting whatever took the place since.
+//! A slab whose ids carry a generation, so that the id of a removed entry does not find the entry that took
+//! its place.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
-/// The id of an entry of a [`Slab`]; `K` only tells kinds of ids apart.
+/// The id of an entry of a [`Slab`]; `K` only distinguishes kinds of ids.
 pub struct Id<K> {
     index: u32,
     generation: u32,
@@ -13,17 +13,17 @@ pub struct Id<K> {
 }
 
 impl<K> Id<K> {
-    /// The slot, for tables beside the slab (and for a poll token).
+    /// Returns the slot, for tables beside the slab (and for a poll token).
     pub fn index(self) -> usize {
         self.index as usize
     }
 
-    /// Index and generation in one number.
+    /// Returns index and generation in one number.
     pub fn to_bits(self) -> u64 {
         (u64::from(self.generation) << 32) | u64::from(self.index)
     }
 
-    /// The inverse of [`Self::to_bits`].
+    /// Inverts [`Self::to_bits`].
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the two halves of the number"
@@ -37,7 +37,7 @@ impl<K> Id<K> {
     }
 }
 
-// Derives would ask the same of `K`, which is never a value.
+// Derives would require the same traits of `K`, which is never a value.
 impl<K> Clone for Id<K> {
     fn clone(&self) -> Self {
         *self
@@ -87,7 +87,7 @@ pub(crate) struct Slab<K, T> {
 }
 
 impl<K, T> Slab<K, T> {
-    /// An empty slab.
+    /// Returns an empty slab.
     pub(crate) fn new() -> Self {
         Self {
             slots: Vec::new(),
@@ -125,7 +125,7 @@ impl<K, T> Slab<K, T> {
         id
     }
 
-    /// Takes a value out; its id and all copies of it miss from now on.
+    /// Removes and returns a value; its id and all copies of the id are invalid from now on.
     pub(crate) fn remove(&mut self, id: Id<K>) -> Option<T> {
         let slot = self.slots.get_mut(id.index())?;
         if slot.generation != id.generation {
@@ -138,7 +138,7 @@ impl<K, T> Slab<K, T> {
         Some(value)
     }
 
-    /// The value of a live id, to change it.
+    /// Returns the value of a live id, to change it.
     pub(crate) fn get_mut(&mut self, id: Id<K>) -> Option<&mut T> {
         let slot = self.slots.get_mut(id.index())?;
         if slot.generation == id.generation {
@@ -148,7 +148,7 @@ impl<K, T> Slab<K, T> {
         }
     }
 
-    /// The value of a live id.
+    /// Returns the value of a live id.
     pub(crate) fn get(&self, id: Id<K>) -> Option<&T> {
         let slot = self.slots.get(id.index())?;
         if slot.generation == id.generation {
@@ -158,17 +158,17 @@ impl<K, T> Slab<K, T> {
         }
     }
 
-    /// How many values there are.
+    /// Returns how many values there are.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there is none.
+    /// Returns whether there is no value.
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Every value with its id, in order of slots.
+    /// Returns every value with its id, in order of slots.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Id<K>, &T)> {
         self.slots.iter().enumerate().filter_map(|(index, slot)| {
             let index = u32::try_from(index).ok()?;
@@ -181,7 +181,7 @@ impl<K, T> Slab<K, T> {
         })
     }
 
-    /// Every value with its id, to change them.
+    /// Returns every value with its id, to change the values.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (Id<K>, &mut T)> {
         self.slots
             .iter_mut()
@@ -197,7 +197,7 @@ impl<K, T> Slab<K, T> {
             })
     }
 
-    /// The ids alone, collected, for loops that change the slab.
+    /// Returns the ids, collected, for loops that change the slab.
     pub(crate) fn ids(&self) -> Vec<Id<K>> {
         self.iter().map(|(id, _)| id).collect()
     }

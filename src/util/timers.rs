@@ -1,4 +1,4 @@
-//! One ordered set of deadlines for everything in a component that has one.
+//! An ordered set of deadlines for one component.
 
 use std::collections::BTreeSet;
 use std::hash::Hash;
@@ -6,11 +6,12 @@ use std::time::Instant;
 
 use rustc_hash::FxHashMap;
 
-/// At most one deadline per key. With a few hundred of them an ordered set is quick enough.
+/// Deadlines, at most one per key. With a few hundred of them an ordered set is fast enough.
 #[derive(Debug)]
 pub(crate) struct Timers<K> {
     order: BTreeSet<(Instant, K)>,
-    /// Several times for each message. The keys are ours: nobody can make them collide.
+    /// The deadline of each key, read several times for each message. A fast hash is safe because the program
+    /// makes the keys, so no peer can make them collide.
     deadlines: FxHashMap<K, Instant>,
 }
 
@@ -41,17 +42,17 @@ impl<K: Copy + Ord + Hash> Timers<K> {
         }
     }
 
-    /// Whether a key has a deadline.
+    /// Returns whether a key has a deadline.
     pub(crate) fn is_set(&self, key: K) -> bool {
         self.deadlines.contains_key(&key)
     }
 
-    /// The next deadline of all.
+    /// Returns the earliest deadline.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.order.first().map(|(at, _)| *at)
     }
 
-    /// Takes out one key whose deadline has passed.
+    /// Removes and returns one key whose deadline has passed.
     pub(crate) fn pop_expired(&mut self, now: Instant) -> Option<K> {
         let (at, key) = *self.order.first()?;
         if at > now {

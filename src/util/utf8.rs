@@ -1,9 +1,11 @@
-//! Where text may be cut: between characters, in UTF-8 that may hold anything else as well (RFC 3629 §3).
+//! Positions where text may be cut: between characters, in bytes that are UTF-8 but may contain anything else
+//! as well (RFC 3629 §3).
 
-/// The longest character, in bytes.
+/// The length of the longest character, in bytes.
 pub(crate) const LONGEST: usize = 4;
 
-/// How many bytes there are without a last character that has begun and lacks its end. What can be no character in any case stays.
+/// Returns the length without an incomplete last character. Bytes that cannot be a character in any case
+/// stay.
 pub(crate) fn whole(bytes: &[u8]) -> usize {
     let last = bytes.len().saturating_sub(LONGEST - 1);
     for (at, byte) in bytes.iter().enumerate().skip(last).rev() {
@@ -17,7 +19,7 @@ pub(crate) fn whole(bytes: &[u8]) -> usize {
     bytes.len()
 }
 
-/// How many bytes at the beginning are the rest of a character whose first byte is missing.
+/// Returns how many bytes at the beginning are the rest of a character whose first byte is missing.
 pub(crate) fn rest(bytes: &[u8]) -> usize {
     let longest = bytes.iter().take(LONGEST - 1);
     longest.take_while(|byte| is_continuation(**byte)).count()

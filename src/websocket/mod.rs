@@ -1,10 +1,10 @@
 //! The server side of a WebSocket after its upgrade (RFC 6455), without any I/O.
 //!
-//! `tungstenite` frames, unmasks, assembles and checks. It wants something to read from and write
-//! to, so it is given two buffers in memory (`Pipe`) that report "would block" when one is empty
-//! and the other full. Here are the limits, the clock, and what to do when a peer errs.
+//! `tungstenite` frames, unmasks, assembles and checks. It needs a stream to read from and write to, so it
+//! gets two buffers in memory (`Pipe`) that report "would block" when one is empty and the other full. This
+//! module adds the limits, the clock, and the reactions to a peer's errors.
 //!
-//! Fragments are put together before anybody sees them. No extension is negotiated, so there is no
+//! Fragments are assembled before the owner sees a message. No extension is negotiated, so there is no
 //! compression.
 
 mod pipe;
@@ -23,12 +23,12 @@ pub(crate) use crate::connection::Full;
 use crate::connection::Connection;
 use pipe::Pipe;
 
-/// The value of `Sec-WebSocket-Accept` that answers a `Sec-WebSocket-Key` (RFC 6455 §4.2.2).
+/// Returns the value of `Sec-WebSocket-Accept` that answers a `Sec-WebSocket-Key` (RFC 6455 §4.2.2).
 pub(crate) fn accept_key(key: &str) -> String {
     handshake::derive_accept_key(key.as_bytes())
 }
 
-/// A complete message of the peer.
+/// A complete message from the peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are those of RFC 6455 §5.6")]
 pub(crate) enum WsMessage {
@@ -38,39 +38,39 @@ pub(crate) enum WsMessage {
 
 /// The server side of one WebSocket.
 ///
-/// [`poll_message`](Self::poll_message) is called until `None` after every input and every
-/// [`consume`](Connection::consume): that is also what answers pings and ends the connection.
+/// The owner calls [`poll_message`](Self::poll_message) until `None` after every input and every
+/// [`consume`](Connection::consume), because this call also answers pings and ends the connection.
 #[derive(Debug)]
 pub(crate) struct WebSocketConnection {
     context: WebSocketContext,
     pipe: Pipe,
     state: State,
-    /// The latest time that anybody told.
+    /// The latest time that a caller has passed in.
     now: Instant,
-    /// It was asked for a sign of life, and is given up if none has come by then.
+    /// The deadline of a probe: the peer is given up if it has sent nothing by then.
     probed: Option<Instant>,
 }
 
-/// Where the connection stands.
+/// The state of the connection.
 #[derive(Debug)]
 enum State {
-    /// Messages go both ways.
+    /// Messages are sent and received.
     Open {
         heard: Instant,
         keep_alive: KeepAlive,
     },
-    /// We have sent a close frame and wait for the peer's.
+    /// The server has sent a close frame and waits for the peer's.
     Closing { until: Instant },
-    /// Both close frames are exchanged, and ours may still wait to be written.
+    /// Both close frames are exchanged, and the server's may still wait to be written.
     Closed { until: Instant },
-    /// The peer's input makes no sense, or never came. It is told why, and its input thrown away
-    /// so that what we tell it is not lost in a reset.
+    /// The peer's input is invalid, or never arrived. The server tells the peer the reason, and discards
+    /// further input so that a reset does not destroy the close frame.
     Failed { until: Instant },
-    /// Nothing more will happen.
+    /// The connection has ended.
     Finished,
 }
 
-/// Whether a silent peer has been asked for a sign of life.
+/// The state of the keep-alive: whether a silent peer has been pinged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum KeepAlive {
     Quiet,
@@ -78,7 +78,7 @@ enum KeepAlive {
 }
 
 impl WebSocketConnection {
-    /// A connection whose 101 has been written. `already_received` is what followed the request.
+    /// Returns a connection whose 101 was written. `already_received` is what followed the request.
     pub(crate) fn new(now: Instant, already_received: &[u8]) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
@@ -100,7 +100,7 @@ impl WebSocketConnection {
         }
     }
 
-    /// Asks the peer for a sign of life now. It is given up unless one comes within this time.
+    /// Pings the peer now. The connection is given up unless the peer sends something within this time.
     pub(crate) fn probe(&mut self, now: Instant, within: Duration) {
         self.now = now;
         if let State::Open { .. } = self.state
@@ -111,17 +111,17 @@ impl WebSocketConnection {
         }
     }
 
-    /// The next message of the peer.
+    /// Returns the next message from the peer.
     pub(crate) fn poll_message(&mut self) -> Option<WsMessage> {
         loop {
-            // While pongs cannot be written, their pings are not read either.
+            // While pongs cannot be written, further pings are not read either.
             if !self.reads() || !self.flush() {
                 return None;
             }
             match self.context.read(&mut self.pipe) {
                 Ok(Message::Text(text)) => return Some(WsMessage::Text(text.to_string())),
                 Ok(Message::Binary(bytes)) => return Some(WsMessage::Binary(bytes.to_vec())),
-                // The answers to these are on their way with the next read.
+                // `tungstenite` sends the answers to these frames with the next read.
                 Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_)) => {
                 }
                 Err(error) if is_would_block(&error) => return None,
@@ -130,14 +130,15 @@ impl WebSocketConnection {
         }
     }
 
-    /// Queues a text message: whole, or not at all if too much is waiting. On a connection that is
-    /// being closed, what is sent goes nowhere.
+    /// Queues a text message: whole, or not at all if too much output is waiting. On a connection that is
+    /// being closed, the message is discarded.
     pub(crate) fn send_text(&mut self, now: Instant, text: &str) -> Result<(), Full> {
         self.now = now;
         let State::Open { .. } = self.state else {
             return Ok(());
         };
-        // Nothing is held back before this text: that happens only while there is no room at all.
+        // `tungstenite` holds nothing back before this text, because it does so only while there is no room
+        // at all.
         if self.pipe.room() < text.len().saturating_add(MAX_FRAME_HEAD) {
             return Err(Full);
         }
@@ -147,13 +148,13 @@ impl WebSocketConnection {
         Ok(())
     }
 
-    /// How many bytes are to be written before anything that is sent now.
+    /// Returns how many bytes must be written before anything that is sent now.
     pub(crate) fn waiting(&self) -> usize {
         self.output().len()
     }
 
-    /// Begins the closing handshake. A code that may not be sent (RFC 6455 §7.4) becomes 1011, and
-    /// a reason is cut to what fits.
+    /// Begins the closing handshake. A code that may not be sent (RFC 6455 §7.4) becomes 1011, and a reason
+    /// that is too long is cut.
     pub(crate) fn close(&mut self, now: Instant, code: u16, reason: &str) {
         self.now = now;
         if let State::Open { .. } = self.state {
@@ -183,7 +184,7 @@ impl Connection for WebSocketConnection {
 
     fn handle_closed(&mut self, now: Instant) {
         self.now = now;
-        // RFC 6455 §7.1.1: a peer that closes its side without us is gone.
+        // RFC 6455 §7.1.1: a peer that closes its side without a close frame has ended the connection.
         self.state = State::Finished;
     }
 
@@ -266,7 +267,7 @@ impl Connection for WebSocketConnection {
 }
 
 impl WebSocketConnection {
-    /// Whether the peer's input still means something.
+    /// Returns whether the peer's input is still processed.
     fn reads(&self) -> bool {
         match self.state {
             State::Open { .. } | State::Closing { .. } => true,
@@ -274,7 +275,7 @@ impl WebSocketConnection {
         }
     }
 
-    /// Moves what tungstenite holds back to the output; `false` if not all of it fits.
+    /// Moves what tungstenite holds back to the output; returns false if not all of it fits.
     fn flush(&mut self) -> bool {
         match self.context.flush(&mut self.pipe) {
             Ok(()) => true,
@@ -286,7 +287,8 @@ impl WebSocketConnection {
         }
     }
 
-    /// A ping that does not fit is not sent: the peer is not reading, and will not answer either.
+    /// Sends a ping. A ping that does not fit is dropped because the peer is not reading, so it will not
+    /// answer either.
     fn ping(&mut self) {
         if self.pipe.room() >= MAX_FRAME_HEAD
             && let Err(error) = self
@@ -297,7 +299,7 @@ impl WebSocketConnection {
         }
     }
 
-    /// Does what an error asks for.
+    /// Ends the connection as an error requires.
     fn stop(&mut self, error: &Error) {
         if is_would_block(error) || !self.reads() {
             return;
@@ -323,7 +325,7 @@ impl WebSocketConnection {
         }
     }
 
-    /// Tells the peer why, and listens to it no longer.
+    /// Tells the peer the reason, and ignores its input from now on.
     fn fail(&mut self, code: CloseCode, reason: &str) {
         self.send_close(code, reason);
         self.pipe.clear_input();
@@ -332,7 +334,7 @@ impl WebSocketConnection {
         };
     }
 
-    /// Queues a close frame if there was none yet. There is always room for it: tungstenite holds
+    /// Queues a close frame unless one was sent before. There is always room for it because tungstenite holds
     /// back no more than a pong.
     fn send_close(&mut self, code: CloseCode, reason: &str) {
         let reason = reason
@@ -362,30 +364,30 @@ fn is_would_block(error: &Error) -> bool {
     matches!(error, Error::Io(error) if error.kind() == ErrorKind::WouldBlock)
 }
 
-/// tungstenite's own choice is 128 KiB, for every connection and from its beginning.
+/// The size of the read buffer. tungstenite's default is 128 KiB for every connection, from its beginning.
 const READ_BUFFER: usize = 4 * 1024;
 
-/// Of the peer's messages, and of their fragments put together.
+/// The largest message from the peer, its fragments put together.
 const MAX_MESSAGE: usize = 64 * 1024;
 
-/// Bytes of output that may wait.
+/// The largest number of bytes of output that may wait.
 const MAX_OUTPUT: usize = 128 * 1024;
 
-/// RFC 6455 §5.2: two bytes and a length of eight; only clients add a mask.
+/// The longest head of a frame. RFC 6455 §5.2: two bytes and a length of eight; only clients add a mask.
 const MAX_FRAME_HEAD: usize = 10;
 
-/// RFC 6455 §5.5: a control frame has at most 125 bytes, two of which are the code.
+/// The longest reason. RFC 6455 §5.5: a control frame has at most 125 bytes, two of which are the code.
 const MAX_REASON: usize = 123;
 
-/// A silent peer is pinged: often enough for the address translators on the way, which forget a
-/// quiet connection after a minute or more.
+/// The silence after which a peer is pinged: often enough for the address translators on the path, which
+/// forget a quiet connection after a minute or more.
 const PING_AFTER: Duration = Duration::from_secs(30);
 
-/// A peer that has not said anything for so long, not even a pong, is not there.
+/// The silence, even without a pong, after which the peer counts as lost.
 const CLOSE_AFTER: Duration = Duration::from_secs(60);
 
-/// How long a close frame may take to be answered, or to be written.
+/// The time for a close frame to be answered, or to be written.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long input is thrown away after a failure, for the close frame to arrive.
+/// The time for which input is discarded after a failure, so that the close frame can arrive.
 const LINGER: Duration = Duration::from_secs(1);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Result, Write};
 
-/// The peer's bytes on their way in, ours on their way out.
+/// The peer's bytes as input, and the server's bytes as output.
 #[derive(Debug)]
 pub(super) struct Pipe {
     input: VecDeque<u8>,
@@ -32,7 +32,7 @@ impl Pipe {
         self.output.drain(..n.min(self.output.len()));
     }
 
-    /// Bytes of input that nobody has read yet.
+    /// Returns how many bytes of input are unread.
     pub(super) fn waiting(&self) -> usize {
         self.input.len()
     }
@@ -41,7 +41,7 @@ impl Pipe {
         &self.output
     }
 
-    /// How many bytes of output would still be taken.
+    /// Returns how many bytes of output still fit.
     pub(super) fn room(&self) -> usize {
         self.max_output - self.output.len()
     }

@@ -1,4 +1,4 @@
-//! A server against a client made of the same library, and against bytes made by hand.
+//! Tests of the server against a client of the same library, and against bytes made by hand.
 
 use proptest::prelude::*;
 
@@ -31,7 +31,7 @@ impl Pair {
         self
     }
 
-    /// Everything the client has written goes to the server.
+    /// Delivers everything that the client has written to the server.
     fn deliver(&mut self) -> &mut Self {
         let bytes = self.wire.output().to_vec();
         self.wire.consume(bytes.len());
@@ -39,7 +39,7 @@ impl Pair {
         self
     }
 
-    /// Everything the server has written goes to the client, which answers its next message.
+    /// Delivers everything that the server has written to the client, which answers its next message.
     fn client_reads(&mut self) -> Option<Message> {
         let bytes = self.server.output().to_vec();
         self.server.consume(bytes.len());
@@ -92,7 +92,7 @@ fn ping(payload: &'static str) -> Message {
     Message::Ping(payload.into())
 }
 
-/// A masked frame whose mask is nought.
+/// Returns a masked frame whose mask is zero.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
     match u8::try_from(payload.len()) {
@@ -203,7 +203,7 @@ fn we_close() {
     pair.server.close(pair.now, 1000, "again");
     assert_eq!(pair.server.send_text(pair.now, "too late"), Ok(()));
     assert_eq!(pair.client_sees_close(), (1001, "shutting down".into()));
-    // What was under way still counts.
+    // A message that was on its way still counts.
     pair.server
         .handle_input(pair.now, &frame(0x81, b"under way"));
     assert_eq!(
@@ -281,7 +281,7 @@ fn faults_are_told_with_their_code() {
         pair.server.handle_input(pair.now, &input);
         assert_eq!(pair.server.poll_message(), None, "{code}");
         assert_eq!(pair.client_sees_close().0, code, "{}", input.escape_ascii());
-        // What comes after is not looked at, and does not keep the connection.
+        // Later input is ignored, and does not keep the connection open.
         if !pair.server.is_finished() {
             pair.server.handle_input(pair.now, &frame(0x81, b"more"));
             assert_eq!(pair.server.poll_message(), None);
@@ -401,7 +401,7 @@ fn a_peer_that_does_not_read_is_given_up() {
     pair.wait(secs(1)).finished();
 }
 
-/// What a server makes of its input: messages, everything written, and whether it still listens.
+/// Returns what a server makes of its input: messages, everything written, and whether it still reads.
 fn transcript<'a>(
     now: Instant,
     pieces: impl Iterator<Item = &'a [u8]>,

@@ -1,10 +1,10 @@
-//! What a method and a path ask for.
+//! The operation that a method and a path ask for.
 
 use super::{FieldError, reply};
 use crate::http::{Method, Response};
 
-/// One operation of the API, with the id that its path has. Whether there is such a thing, and
-/// whether the id is well-formed at all, is for whoever looks it up.
+/// One operation of the API, with the id in its path. This module does not check whether the id is
+/// well-formed or known; the caller does when it looks the id up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the variants are the rows of `TABLE`")]
 pub enum Call {
@@ -20,11 +20,11 @@ pub enum Call {
     ChangeConnection(String),
     DataEvents(String),
     DataStatus(String),
-    /// Any of those about media.
+    /// An operation about media.
     Media(Media),
 }
 
-/// An operation about media; none of them is there yet.
+/// An operation about media; none of them is implemented yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the variants are the rows of `TABLE`")]
 pub enum Media {
@@ -40,10 +40,10 @@ pub enum Media {
     Status(String),
 }
 
-/// What a path asks for; `None` if it is none of these, and something else may be there. OPTIONS is
-/// answered with [`allow`] and by nobody here.
+/// Returns the operation that a path asks for; `None` if the path belongs to none, so that another part may
+/// handle it. OPTIONS is not handled here: the caller answers it with [`allow`].
 pub fn resolve(method: &Method, segments: &[&str]) -> Option<Result<Call, NotAllowed>> {
-    // RFC 9110 §9.3.2: as GET, and the body stays away.
+    // RFC 9110 §9.3.2: HEAD is handled as GET, without the body.
     let method = if *method == Method::Head {
         Method::Get.as_str()
     } else {
@@ -64,7 +64,7 @@ pub fn resolve(method: &Method, segments: &[&str]) -> Option<Result<Call, NotAll
     Some(Err(refusal))
 }
 
-/// The value of `Allow` for a path; `None` if it is none of these.
+/// Returns the value of `Allow` for a path; `None` if the path belongs to no operation.
 pub fn allow(segments: &[&str]) -> Option<String> {
     let mut methods = Vec::new();
     for row in rows(segments) {
@@ -80,23 +80,23 @@ pub fn allow(segments: &[&str]) -> Option<String> {
     Some(methods.join(", "))
 }
 
-/// Every method with its path, as `docs/api.yaml` has them.
+/// Returns every method with its path, as `docs/api.yaml` has them.
 #[cfg(any(test, feature = "testing"))]
 pub fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
     TABLE.iter().map(|(method, path, _)| (*method, *path))
 }
 
-/// Why a method is refused.
+/// The refusal of a method.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotAllowed {
     /// The value of `Allow`.
     pub allow: String,
-    /// Whose error it is: one of those that the path has.
+    /// The `command_type` of the error: the command of one of the path's operations.
     pub command: &'static str,
 }
 
 impl NotAllowed {
-    /// The answer.
+    /// Returns the answer.
     pub fn response(&self) -> Response {
         let fault = FieldError::new("method", format!("this path takes {}", self.allow));
         reply::error(405, self.command, &[fault]).header("Allow", &self.allow)
@@ -104,8 +104,8 @@ impl NotAllowed {
 }
 
 impl Call {
-    /// What answers call it in `command_type`. `api.yaml` has `PEERS_CONNECT` and `PEERS_CALL` in
-    /// two answers; the diagrams, and the errors, have the names that are here.
+    /// Returns the `command_type` of the operation's answers. `api.yaml` has `PEERS_CONNECT` and `PEERS_CALL`
+    /// in two answers; the diagrams, and the errors, have the names that are used here.
     pub fn command(&self) -> &'static str {
         match self {
             Self::CreatePeer => "PEERS_CREATE",
@@ -124,7 +124,7 @@ impl Call {
         }
     }
 
-    /// Whether it comes with a body.
+    /// Returns whether the operation has a body.
     pub fn wants_body(&self) -> bool {
         match self {
             Self::CreatePeer
@@ -172,11 +172,11 @@ impl Media {
     }
 }
 
-/// Makes a call of the id in a path, which is empty where there is none.
+/// A function that makes a call from the id in a path, which is empty if the path has none.
 type Make = fn(String) -> Call;
 
-/// Method, path, call. Of the paths that a request fits, the first one is meant: `connections` and
-/// `rtcp` are no ids.
+/// Method, path, call. If a request fits several paths, the first one applies, so `connections` and `rtcp`
+/// are never ids.
 const TABLE: &[(&str, &str, Make)] = &[
     ("POST", "/peers", |_| Call::CreatePeer),
     ("DELETE", "/peers/{peer_id}", Call::DeletePeer),
@@ -247,7 +247,7 @@ struct Row {
     call: Make,
 }
 
-/// Those of the first path that fits.
+/// Returns the rows of the first path that fits.
 fn rows(segments: &[&str]) -> impl Iterator<Item = Row> {
     let fitting = TABLE
         .iter()
@@ -263,14 +263,14 @@ fn rows(segments: &[&str]) -> impl Iterator<Item = Row> {
     })
 }
 
-/// The id, empty if the path has none, where the segments are those of the path.
+/// Returns the id if the segments fit the path; empty if the path has no id.
 fn fit(path: &str, segments: &[&str]) -> Option<String> {
     let mut id = String::new();
     let mut wanted = path.split('/').skip(1);
     for segment in segments {
         let word = wanted.next()?;
         if word.starts_with('{') {
-            // `/peers/` has an empty segment, which names nobody.
+            // `/peers/` has an empty segment, which is no id.
             if segment.is_empty() {
                 return None;
             }
@@ -320,7 +320,7 @@ mod tests {
             assert!(commands.insert(call.command()), "{}", call.command());
             assert_eq!(call.wants_body(), matches!(*name, "POST" | "PUT"));
         }
-        // As many as `api.yaml` has, and as the errors' names.
+        // As many as `api.yaml` and the names of the errors have.
         assert_eq!((commands.len(), routes().count()), (22, 22));
     }
 

@@ -1,4 +1,4 @@
-//! What a program learns by asking: events, and the queue in which they wait for it.
+//! The events that a program polls, and the queue in which they wait.
 
 use std::collections::VecDeque;
 
@@ -9,14 +9,14 @@ use crate::limits;
 /// Something that happened to a peer or to a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The peer is registered, the channel is open. It comes first, and once.
+    /// The peer is registered, or the channel is open. The first event, sent once.
     Open,
-    /// To a peer: somebody opened a data connection to it.
+    /// For a peer: another peer opened a data connection to it.
     Connection {
         /// The new connection's id.
         data_connection_id: String,
     },
-    /// To a peer: somebody calls it with media.
+    /// For a peer: another peer calls it with media.
     #[cfg_attr(
         not(any(test, feature = "testing")),
         expect(
@@ -28,31 +28,31 @@ pub enum Event {
         /// The new connection's id.
         media_connection_id: String,
     },
-    /// To a peer: its credential holds only so long, in seconds. The crate cannot read this one, so
-    /// it is for those who use credentials.
+    /// For a peer: its credential expires in so many seconds. The crate cannot read this event, so only
+    /// programs that use credentials receive it.
     ExpiresIn(u32),
-    /// What went wrong. For peers there are words: [`PeerError`].
+    /// An error, as a message.
     Error(String),
-    /// The end; nothing comes after it.
+    /// The end; no event follows.
     Close,
 }
 
-/// Whose event it is.
+/// The owner of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject<'a> {
-    /// A peer's: it says which, every time, as the crate wants it.
+    /// A peer. Every event names the peer because the crate requires that.
     Peer {
         /// The peer's id.
         peer_id: &'a str,
-        /// The token that its owner has already.
+        /// The token, which its owner knows already.
         token: &'a str,
     },
-    /// A data connection's.
+    /// A data connection.
     Data,
 }
 
 impl Event {
-    /// The body of the answer that tells it.
+    /// Returns the body of the answer with this event.
     pub fn to_json(&self, subject: Subject<'_>) -> Value {
         let mut body = json!({ "event": self.name() });
         let mut add = |key: &str, value: Value| {
@@ -93,10 +93,10 @@ impl Event {
     }
 }
 
-/// Events of one peer or connection in their order, until somebody asks for them, one at a time.
+/// Events of one peer or connection in their order. They wait until a program asks for them, one at a time.
 ///
-/// Nobody may ever ask, so it is bounded: the oldest ones make room, but OPEN stays, because a
-/// program that finds something else first gives up.
+/// A program may never ask, so the queue is bounded: the oldest events are dropped, but OPEN stays, because a
+/// program that receives another event first gives up.
 #[derive(Debug, Clone)]
 pub struct EventQueue {
     waiting: VecDeque<Event>,
@@ -107,12 +107,12 @@ pub struct EventQueue {
 }
 
 impl EventQueue {
-    /// An empty one with room for [`limits::FACADE_EVENTS`].
+    /// Returns an empty queue with room for [`limits::FACADE_EVENTS`].
     pub fn new() -> Self {
         Self::with_bound(limits::FACADE_EVENTS)
     }
 
-    /// An empty one with room for so many; no fewer than two, OPEN and CLOSE.
+    /// Returns an empty queue with room for `bound` events; at least two, OPEN and CLOSE.
     pub fn with_bound(bound: usize) -> Self {
         Self {
             waiting: VecDeque::new(),
@@ -123,7 +123,7 @@ impl EventQueue {
         }
     }
 
-    /// Appends an event. A second OPEN, and whatever comes after CLOSE, is not kept and not counted.
+    /// Appends an event. A second OPEN, and any event after CLOSE, is neither kept nor counted.
     pub fn push(&mut self, event: Event) {
         let is_open = event == Event::Open;
         if self.is_closed || (is_open && self.was_opened) {
@@ -139,7 +139,7 @@ impl EventQueue {
         self.waiting.push_back(event);
     }
 
-    /// The oldest event. CLOSE is given to everybody who asks after it, too: two programs may be
+    /// Takes the oldest event. CLOSE stays and answers every later request, too, because two programs may be
     /// listening, and each ends on it.
     pub fn pop(&mut self) -> Option<Event> {
         if self.is_over() {
@@ -148,18 +148,18 @@ impl EventQueue {
         self.waiting.pop_front()
     }
 
-    /// Whether there is something to be told.
+    /// Returns whether an event waits.
     #[cfg(any(test, feature = "testing"))]
     pub fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// Whether CLOSE is all that there will ever be.
+    /// Returns whether CLOSE is the only event that is left.
     pub fn is_over(&self) -> bool {
         self.is_closed && self.waiting.len() <= 1
     }
 
-    /// Events that made room, since the beginning.
+    /// Returns how many events were dropped to make room, since the beginning.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }

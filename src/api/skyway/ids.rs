@@ -1,13 +1,12 @@
-//! The ids of the API: a prefix that says of what, and a random UUID (RFC 9562 §5.4) in lower case,
-//! 39 ASCII characters together; programs refuse anything else. And the ids of peers, which people
-//! choose.
+//! The ids of the API: a prefix for the kind, and a random UUID (RFC 9562 §5.4) in lower case, 39 ASCII
+//! characters together, because programs refuse anything else. Also the ids of peers, which people choose.
 //!
-//! The crate `uuid` would bring its own ways of writing and still leave the case, the version and
-//! the prefix to be checked here.
+//! The crate `uuid` would bring its own forms, and this module would still have to check the case, the
+//! version and the prefix.
 
 use crate::limits;
 
-/// Of what an id is.
+/// The kind of an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(
     not(any(test, feature = "testing")),
@@ -17,24 +16,24 @@ use crate::limits;
     )
 )]
 pub enum Kind {
-    /// A peer's token, which is a secret of whoever made the peer.
+    /// A peer's token, which is a secret of the program that made the peer.
     Token,
-    /// A port that takes datagrams for data connections.
+    /// A port that accepts datagrams for data connections.
     Data,
     /// A data connection.
     DataConnection,
-    /// A port that takes RTP with video.
+    /// A port that accepts RTP with video.
     Video,
-    /// A port that takes RTP with audio.
+    /// A port that accepts RTP with audio.
     Audio,
-    /// A port that takes RTCP.
+    /// A port that accepts RTCP.
     Rtcp,
     /// A media connection.
     MediaConnection,
 }
 
 impl Kind {
-    /// What its ids begin with.
+    /// Returns the prefix of ids of this kind.
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Token => "pt-",
@@ -48,12 +47,12 @@ impl Kind {
     }
 }
 
-/// An id that is well-formed, which does not mean that there is something of this name.
+/// An id that is well-formed, whether or not an object of this name exists.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(String);
 
 impl Id {
-    /// The id of something new. Six of the 128 bits are the UUID's own.
+    /// Returns the id of a new object. Six of the 128 bits are the UUID's own.
     pub fn new(kind: Kind, random: [u8; 16]) -> Self {
         let mut uuid = u128::from_be_bytes(random);
         uuid = uuid & !(0xf << 76) | 4 << 76;
@@ -70,7 +69,7 @@ impl Id {
         Self(text)
     }
 
-    /// `None`: it is no id of this kind, so that there cannot be anything of this name.
+    /// Parses an id. Returns `None` if the text is no id of this kind, so that no object can have this name.
     pub fn parse(kind: Kind, text: &str) -> Option<Self> {
         let uuid = text.strip_prefix(kind.prefix())?;
         if uuid.len() != LENGTH - PREFIX {
@@ -86,7 +85,7 @@ impl Id {
         bytes.all(is_right).then(|| Self(text.to_owned()))
     }
 
-    /// The id as it is written.
+    /// Returns the id as it is written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -98,11 +97,11 @@ impl std::fmt::Display for Id {
     }
 }
 
-/// Whether a peer may be called so: `^[A-Za-z0-9_-]+(?:[ _-][A-Za-z0-9]+)*$` as in `skyway-js`
-/// 4.4.5, and `+`, which the gateway has taken since its release 0.3.0.
+/// Returns whether a peer may have this id: `^[A-Za-z0-9_-]+(?:[ _-][A-Za-z0-9]+)*$` as in `skyway-js` 4.4.5,
+/// and `+`, which the gateway has accepted since its release 0.3.0.
 pub fn is_peer_id(text: &str) -> bool {
     let is_word = |b: u8| b.is_ascii_alphanumeric() || b == b'+';
-    // What precedes the first space may have hyphens anywhere, what follows it only between words.
+    // The text before the first space may have hyphens anywhere, the text after it only between words.
     let (head, tail) = match text.split_once(' ') {
         Some((head, tail)) => (head, Some(tail)),
         None => (text, None),
@@ -115,13 +114,13 @@ pub fn is_peer_id(text: &str) -> bool {
     text.len() <= limits::PEER_ID && head_is_right && tail_is_right
 }
 
-/// Bytes of an id.
+/// The length of an id in bytes.
 pub const LENGTH: usize = 39;
 
-/// Bytes of a prefix.
+/// The length of a prefix in bytes.
 const PREFIX: usize = 3;
 
-/// The digits of a UUID that have a hyphen before them.
+/// The indexes of the digits of a UUID that have a hyphen before them.
 const HYPHENS: [usize; 4] = [8, 12, 16, 20];
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! The REST API of SkyWay WebRTC Gateway 0.4.3, without its state: what a request asks for, what
-//! the answers look like, what waits to be told, and which ports are free.
+//! The REST API of SkyWay WebRTC Gateway 0.4.3, without its state: the operations that requests ask for, the
+//! form of the answers, the events that wait, and the free ports.
 //!
-//! A [`Call`] is what a method and a path ask for, [`request`] has the bodies, [`reply`] the
-//! answers, [`EventQueue`] what a long poll will be told. Names and shapes are those of its
-//! `api.yaml` and of the programs that use it (its Ruby samples, the crate
-//! `skyway-webrtc-gateway-api`, the Node SDK). Who holds peers and connections, which ids there
-//! are and which token is right, is not known here. Media connections are refused.
+//! A [`Call`] is the operation that a method and a path ask for, [`request`] has the bodies, [`reply`] the
+//! answers, [`EventQueue`] the events for a long poll. Names and shapes are those of its `api.yaml` and of
+//! the programs that use it (its Ruby samples, the crate `skyway-webrtc-gateway-api`, the Node SDK). This
+//! module does not know the owners of peers and connections, the existing ids, or the right token. Media
+//! connections are refused.
 
 mod call;
 mod event;
@@ -27,17 +27,17 @@ pub use reply::error;
 
 use std::borrow::Cow;
 
-/// One thing that is wrong with a request.
+/// One fault of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
-    /// Where: a field's path such as `redirect_params.port`, a parameter, or `body`.
+    /// The place of the fault: a field's path such as `redirect_params.port`, a parameter, or `body`.
     pub field: &'static str,
-    /// What, in a sentence for people that repeats nothing of the request.
+    /// The fault, in a sentence for people that repeats nothing of the request.
     pub message: Cow<'static, str>,
 }
 
 impl FieldError {
-    /// What is wrong there.
+    /// Returns a fault of a field.
     pub fn new(field: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             field,
@@ -45,7 +45,7 @@ impl FieldError {
         }
     }
 
-    /// The words of the gateway for what is not there.
+    /// Returns the fault that a field is missing, in the words of SkyWay's gateway.
     pub fn missing(field: &'static str) -> Self {
         let name = field.rsplit('.').next().unwrap_or(field);
         Self::new(field, format!("{name} field is not specified"))

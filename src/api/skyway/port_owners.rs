@@ -1,12 +1,12 @@
-//! The owners of content ports. A port belongs to the first peer that uses it; a port that no peer uses is closed after a while. Each
-//! client and each peer has a share.
+//! The owners of content ports. A port belongs to the first peer that uses it; a port that no peer uses is
+//! closed after a while. The number of ports for each client and each peer is limited.
 
 use std::time::Instant;
 
 use crate::ids::{EndpointId, PeerId};
 use crate::limits;
 
-/// The ports that are open, the oldest first. `C`: how clients that open ports are told apart.
+/// The open ports, the oldest first. `C`: the identity of a client that opens ports.
 #[derive(Debug)]
 pub struct PortOwners<C> {
     ports: Vec<Owned<C>>,
@@ -27,7 +27,8 @@ impl<C> Default for PortOwners<C> {
 }
 
 impl<C: PartialEq> PortOwners<C> {
-    /// Whether a client may open one more port: those that no peer uses yet are bounded, and with `counts_used` all that it has opened.
+    /// Returns whether a client may open one more port. Ports that no peer uses yet are limited, and with
+    /// `counts_used` all ports that the client has opened.
     #[cfg(test)]
     pub fn may_open(&self, client: &C, counts_used: bool) -> bool {
         self.opened_by(client, counts_used) < limits::CONTENT_PORTS
@@ -41,7 +42,8 @@ impl<C: PartialEq> PortOwners<C> {
         counted.count()
     }
 
-    /// Whether a peer may use this port: it is its own, or the peer has less than its share.
+    /// Returns whether a peer may use this port: the port belongs to the peer, or the peer has fewer ports
+    /// than the limit.
     pub fn may_use(&self, port: EndpointId, peer: PeerId) -> bool {
         let ports = || self.ports.iter();
         let is_own = ports().any(|owned| owned.port == port && owned.peer == Some(peer));
@@ -49,12 +51,12 @@ impl<C: PartialEq> PortOwners<C> {
         is_own || own.count() < limits::CONTENT_PORTS
     }
 
-    /// The peer that a port belongs to.
+    /// Returns the peer that a port belongs to.
     pub fn peer(&self, port: EndpointId) -> Option<PeerId> {
         self.find(port).and_then(|owned| owned.peer)
     }
 
-    /// A client has opened a port.
+    /// Adds a port that a client has opened.
     pub fn open(&mut self, now: Instant, port: EndpointId, client: C) {
         self.ports.push(Owned {
             port,
@@ -64,7 +66,7 @@ impl<C: PartialEq> PortOwners<C> {
         });
     }
 
-    /// A peer uses a port. The first one owns it.
+    /// Makes a peer the owner of a port, unless the port has an owner already.
     pub fn claim(&mut self, port: EndpointId, peer: PeerId) {
         let mut ports = self.ports.iter_mut();
         if let Some(owned) = ports.find(|owned| owned.port == port) {
@@ -72,26 +74,26 @@ impl<C: PartialEq> PortOwners<C> {
         }
     }
 
-    /// A port was closed.
+    /// Removes a port that was closed.
     pub fn close(&mut self, port: EndpointId) {
         self.ports.retain(|owned| owned.port != port);
     }
 
-    /// The ports of a peer.
+    /// Returns the ports of a peer.
     pub fn of_peer(&self, peer: PeerId) -> Vec<EndpointId> {
         let ports = self.ports.iter();
         let own = ports.filter(|owned| owned.peer == Some(peer));
         own.map(|owned| owned.port).collect()
     }
 
-    /// The ports that a client has opened and no peer uses.
+    /// Returns the ports that a client has opened and no peer uses.
     pub fn unused_of(&self, client: &C) -> Vec<EndpointId> {
         let ports = self.ports.iter();
         let unused = ports.filter(|owned| owned.peer.is_none() && owned.client == *client);
         unused.map(|owned| owned.port).collect()
     }
 
-    /// The ports that no peer has used for [`limits::CONTENT_PORT_UNUSED`].
+    /// Returns the ports that no peer has used for [`limits::CONTENT_PORT_UNUSED`].
     pub fn expired(&self, now: Instant) -> Vec<EndpointId> {
         let ports = self.ports.iter();
         let expired = ports.filter(|owned| {
@@ -100,7 +102,7 @@ impl<C: PartialEq> PortOwners<C> {
         expired.map(|owned| owned.port).collect()
     }
 
-    /// When the next port expires.
+    /// Returns when the next port expires.
     pub fn next_expiry(&self) -> Option<Instant> {
         let unused = self.ports.iter().filter(|owned| owned.peer.is_none());
         unused

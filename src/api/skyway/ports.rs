@@ -1,7 +1,7 @@
-//! Which ports take datagrams: a range from 50001 on, the lowest free one first, so that the first
-//! programs find theirs where the gateway had it.
+//! The allocation of ports for datagrams: a range from 50001 on, the lowest free port first, so that the
+//! first programs find their ports where SkyWay's gateway had them.
 
-/// The ports of a range, by what is known of them.
+/// The ports of a range and their uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentPorts {
     first: u16,
@@ -9,7 +9,7 @@ pub struct ContentPorts {
 }
 
 impl ContentPorts {
-    /// `count` ports from `first` on, as far as there are such; port 0 is none.
+    /// Returns `count` ports from `first` on, as far as they exist; port 0 is not a port.
     pub fn new(first: u16, count: u16) -> Self {
         let first = first.max(1);
         let count = count.min(u16::MAX - first + 1);
@@ -19,8 +19,8 @@ impl ContentPorts {
         }
     }
 
-    /// The lowest port that is free, which is then in use. `None`: there is none now. Those that
-    /// were skipped are tried again from then on, as the programs that had them may have ended.
+    /// Takes the lowest free port, which is then in use. `None`: no port is free now. Ports that were skipped
+    /// may be tried again from then on because the programs that had them may have ended.
     pub fn take(&mut self) -> Option<u16> {
         let places = self.first..=u16::MAX;
         let mut ports = places.zip(&mut self.uses);
@@ -34,18 +34,17 @@ impl ContentPorts {
         None
     }
 
-    /// A port that was taken turned out to be in use by another program: [`take`](Self::take)
-    /// gives another one.
+    /// Marks a port that was taken as in use by another program; [`take`](Self::take) then gives another one.
     pub fn skip(&mut self, port: u16) {
         self.change(port, Use::Others);
     }
 
-    /// A port that was taken is not needed any more.
+    /// Releases a port that was taken.
     pub fn release(&mut self, port: u16) {
         self.change(port, Use::Free);
     }
 
-    /// How many are in use by us.
+    /// Returns how many ports this gateway uses.
     #[cfg(test)]
     pub fn in_use(&self) -> usize {
         self.uses.iter().filter(|it| **it == Use::Ours).count()
@@ -64,7 +63,7 @@ impl ContentPorts {
 enum Use {
     Free,
     Ours,
-    /// Some other program's, when we last tried.
+    /// Another program had the port at the last attempt.
     Others,
 }
 

@@ -1,5 +1,5 @@
-//! The answers, with exactly the keys that programs know: the crate refuses a port's answer with
-//! one key more, and a status with one less.
+//! The answers, with exactly the keys that programs know: the crate refuses a port's answer with an
+//! additional key, and a status with a missing one.
 
 use std::net::SocketAddr;
 
@@ -11,19 +11,19 @@ use crate::http::Response;
 use crate::payload::{Dialect, Serialization};
 use crate::util::halves;
 
-/// 201: a peer was made.
+/// Returns 201: a peer was made.
 pub fn peer_created(peer_id: &str, token: &str) -> Response {
     let params = json!({ "peer_id": peer_id, "token": token });
     command(201, &Call::CreatePeer, params)
 }
 
-/// 200: a credential was replaced, or there was none to replace.
+/// Returns 200: a credential was replaced, or there was none to replace.
 pub fn credential_updated(credential: &Credential) -> Response {
     let params = json!({ "credential": credential.to_json() });
     command(200, &Call::UpdateCredential(String::new()), params)
 }
 
-/// 200: how a peer is. It is disconnected while it cannot be called.
+/// Returns 200: the status of a peer. A peer is disconnected while it cannot be called.
 pub fn peer_status(peer_id: &str, disconnected: bool) -> Response {
     with(
         200,
@@ -31,7 +31,7 @@ pub fn peer_status(peer_id: &str, disconnected: bool) -> Response {
     )
 }
 
-/// 201: a port was opened.
+/// Returns 201: a port was opened.
 pub fn data_created(data_id: &str, at: SocketAddr) -> Response {
     let family = match at {
         SocketAddr::V4(_) => "ip_v4",
@@ -43,14 +43,14 @@ pub fn data_created(data_id: &str, at: SocketAddr) -> Response {
     )
 }
 
-/// 202: a connection is being made.
+/// Returns 202: a connection is being made.
 pub fn connection_created(data_connection_id: &str) -> Response {
     let params = json!({ "data_connection_id": data_connection_id });
     command(202, &Call::Connect, params)
 }
 
-/// 200: a connection was changed. It names the port that feeds it now, if one does, and outside
-/// of `params`.
+/// Returns 200: a connection was changed. The body names the port that now feeds the connection, if one does,
+/// outside of `params`.
 pub fn connection_changed(data_id: Option<&str>) -> Response {
     let name = Call::ChangeConnection(String::new()).command();
     let mut body = json!({ "command_type": name });
@@ -60,36 +60,37 @@ pub fn connection_changed(data_id: Option<&str>) -> Response {
     with(200, &body)
 }
 
-/// 204: something is no more.
+/// Returns 204: an object was deleted.
 pub fn deleted() -> Response {
     Response::new(204)
 }
 
-/// 200: what has happened.
+/// Returns 200: an event.
 pub fn event(event: &Event, subject: Subject<'_>) -> Response {
     with(200, &event.to_json(subject))
 }
 
-/// How a data connection is. The crate wants all of it, and `metadata` as a string.
+/// The status of a data connection. The crate requires all fields, and `metadata` as a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DataStatus<'a> {
-    /// The other peer.
+    /// The id of the other peer.
     pub remote_id: &'a str,
-    /// Bytes that wait for it.
+    /// The number of bytes that wait to be sent to the other peer.
     pub buffersize: u64,
     /// The channel's label.
     pub label: &'a str,
-    /// What the one who opened it had to say, if anything.
+    /// The metadata that the peer that opened the connection sent, if any.
     pub metadata: Option<&'a Value>,
     /// Whether messages can be sent.
     pub open: bool,
-    /// Whether they come in order and all of them.
+    /// Whether messages arrive in order and without loss.
     pub reliable: bool,
-    /// How they are said to be written.
+    /// The announced serialization of messages.
     pub serialization: Serialization,
 }
 
-/// 200: how a data connection is. Metadata other than a string, from a page, is told as its JSON.
+/// Returns 200: the status of a data connection. Metadata from a page that is not a string is given as its
+/// JSON.
 pub fn data_status(status: &DataStatus<'_>) -> Response {
     let metadata = match status.metadata.cloned().map(halves::plain) {
         None => String::new(),
@@ -112,8 +113,8 @@ pub fn data_status(status: &DataStatus<'_>) -> Response {
     )
 }
 
-/// An error. The body is there whatever the status: the Node SDK reads the first message of any
-/// answer that is not 2xx, and dies without it. Programs know 400, 403, 404, 405, 406 and 408.
+/// Returns an error. The body is present for every status because the Node SDK reads the first message of any
+/// answer that is not 2xx, and crashes without it. Programs know 400, 403, 404, 405, 406 and 408.
 pub fn error(status: u16, command: &str, faults: &[FieldError]) -> Response {
     let mut errors: Vec<Value> = faults
         .iter()
@@ -129,14 +130,14 @@ pub fn error(status: u16, command: &str, faults: &[FieldError]) -> Response {
     )
 }
 
-/// 408: nothing has happened in the time that a program waits.
+/// Returns 408: no event occurred in the time that a program waits.
 pub fn nothing_happened(command: &str) -> Response {
     error(408, command, &[])
 }
 
-/// What every call about media is answered with until there are media connections. 501 would say
-/// it better, but to programs that is no answer of the gateway at all (the crate says "invalid
-/// response"); of the statuses that they know, 400 is the one whose message they show.
+/// Returns the answer to every call about media until media connections are implemented. 501 would be more
+/// precise, but programs do not accept it as an answer of the gateway (the crate says "invalid response"); of
+/// the statuses that they know, 400 is the one whose message they show.
 pub fn no_media(command: &str) -> Response {
     let fault = FieldError::new("media", "media connections are not there yet");
     error(400, command, &[fault])

@@ -12,7 +12,7 @@ use super::super::scan::HeadScanner;
 use super::{HttpConnection, HttpEvent, Notice};
 
 impl HttpConnection {
-    /// Goes on as far as input, output and owner allow.
+    /// Advances as far as input, output and owner allow.
     pub(super) fn settle(&mut self) {
         while let Some(next) = self.step() {
             self.enter(next);
@@ -28,8 +28,8 @@ impl HttpConnection {
         }
     }
 
-    /// As `settle`, for the calls that do not tell the time: a deadline that begins now asks to be
-    /// called at once, and is set then.
+    /// Settles like `settle`, for calls without a time: a deadline that begins now is due at once, and is set
+    /// properly when the caller passes in the time.
     pub(super) fn settle_without_clock(&mut self) {
         let before = self.deadline;
         self.settle();
@@ -47,7 +47,7 @@ impl HttpConnection {
         }
     }
 
-    /// The next state, if there is a reason to leave this one.
+    /// Returns the next state, if there is a reason to leave this one.
     fn step(&mut self) -> Option<State> {
         match &mut self.state {
             State::Idle => self.step_idle(),
@@ -79,7 +79,7 @@ impl HttpConnection {
     }
 
     fn step_idle(&mut self) -> Option<State> {
-        // RFC 9112 §2.2: some clients send a line end too many after a body.
+        // RFC 9112 §2.2: some clients send an extra line end after a body.
         loop {
             match self.input.as_slice() {
                 [b'\n', ..] => self.input.consume(1),
@@ -89,7 +89,7 @@ impl HttpConnection {
                 }
                 [b'\r'] | [] => return None,
                 [..] if self.shutting_down => return Some(State::Closing(Ending::Linger)),
-                // Who asks faster than it reads has to wait.
+                // A client that asks faster than it reads has to wait.
                 [..] if self.output.len() >= self.limits.output => return None,
                 [..] => return Some(State::Head(HeadScanner::new(self.limits.head))),
             }
@@ -144,7 +144,7 @@ impl HttpConnection {
         };
         match rest.decode(self.input.as_slice(), Sink::Discard) {
             Ok(n) => self.input.consume(n),
-            // The answer is out, and there cannot be two.
+            // The answer was sent already, and a request has only one.
             Err(_) => return Some(State::Closing(Ending::Linger)),
         }
         if rest.is_done() {
@@ -153,12 +153,12 @@ impl HttpConnection {
         self.half_closed.then_some(State::Closing(Ending::Close))
     }
 
-    /// The time allowed for the state is over.
+    /// Acts on the end of the time allowed for the state.
     pub(super) fn expire(&mut self) {
         let next = match &self.state {
             State::Idle if !self.output.is_empty() => {
-                // The last answer is still on its way. The write deadline watches over it, and
-                // the time between requests begins when it is out.
+                // The last answer is still being written. The write deadline limits that, and the time
+                // between requests begins when the answer is written.
                 self.deadline = None;
                 return;
             }
@@ -170,7 +170,7 @@ impl HttpConnection {
                 self.refuse(HttpError::Timeout, part)
             }
             State::Discarding(_) => State::Closing(Ending::Linger),
-            // Only after the peer has closed its side.
+            // These states have a deadline only after the peer has closed its side.
             State::Deciding(_) | State::Answering(_) | State::Streaming { .. } => {
                 self.lose_exchange();
                 State::Closing(Ending::Close)
@@ -190,7 +190,7 @@ impl HttpConnection {
         self.deadline = self.allowance().map(|allowance| self.now + allowance);
     }
 
-    /// How long the state may last.
+    /// Returns how long the state may last.
     pub(super) fn allowance(&self) -> Option<Duration> {
         match self.state {
             State::Idle => Some(self.limits.idle_timeout),
@@ -204,7 +204,7 @@ impl HttpConnection {
         }
     }
 
-    /// Answers a fault. The rest of the input cannot be understood any more.
+    /// Answers a fault, because the rest of the input cannot be interpreted.
     fn refuse(&mut self, error: HttpError, part: Part) -> State {
         error
             .response()
@@ -220,7 +220,7 @@ impl HttpConnection {
         }
     }
 
-    /// The exchange that has had no answer. The caller enters the next state.
+    /// Takes the exchange that has no answer yet. The caller must enter the next state.
     pub(super) fn take_exchange(&mut self) -> Option<Exchange> {
         match mem::replace(&mut self.state, State::Finished) {
             State::Deciding(exchange)
@@ -240,9 +240,9 @@ impl HttpConnection {
         }
     }
 
-    /// The answer is complete.
+    /// Ends the exchange because its answer is complete.
     pub(super) fn finish_exchange(&mut self, exchange: Exchange, fate: Fate) {
-        // A body that nobody has asked for yet is not wanted any more.
+        // Drop a body that the owner has not polled yet, because the answer makes it useless.
         self.event = None;
         self.enter(match fate {
             Fate::Kept(_) if exchange.rest.is_done() => State::Idle,
@@ -275,7 +275,7 @@ impl HttpConnection {
         }
     }
 
-    /// The request will not be answered by its owner; if the owner knows of it, it is told.
+    /// Notes that the owner's answer is no longer needed, and notifies the owner if it knows the request.
     pub(super) fn lose_exchange(&mut self) {
         let untold = matches!(self.event.take(), Some(HttpEvent::Head(_)));
         if !untold && self.is_serving() && self.gone == Notice::None {
@@ -283,7 +283,7 @@ impl HttpConnection {
         }
     }
 
-    /// Whether the owner has a request to answer.
+    /// Returns whether the owner has a request to answer.
     pub(super) fn is_serving(&self) -> bool {
         matches!(
             self.state,
@@ -295,6 +295,6 @@ impl HttpConnection {
     }
 }
 
-/// Long enough for the last answer to arrive before an unread byte makes the system reset the
-/// connection, short enough not to be worth anybody's while to provoke.
+/// The time for which input is discarded: long enough for the last answer to arrive before an unread byte
+/// makes the system reset the connection, and short enough that a client gains nothing by provoking it.
 const LINGER: Duration = Duration::from_secs(1);

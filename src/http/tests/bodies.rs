@@ -98,7 +98,7 @@ fn an_early_answer_to_a_long_body_closes_after_the_client_could_read_it() {
     rig.send(vec![b'x'; 100_000]).quiet().wait(secs(5)).open();
     assert!(rig.http.wants_input());
     assert_eq!(rig.written().len(), OK_CLOSE.len() - half);
-    // The second begins with the last byte written, whenever that was.
+    // The second of lingering begins when the last byte is written, whenever that is.
     rig.wait(Duration::from_millis(999)).open();
     rig.send(vec![b'x'; 100_000])
         .quiet()
@@ -146,7 +146,7 @@ fn an_early_answer_to_a_chunked_body_discards_up_to_the_bound() {
         .send("\r\n")
         .open();
     rig.send("1\r\nx\r\n0\r\n\r\n").quiet();
-    // Not a second answer.
+    // The connection does not send a second answer.
     assert_eq!(rig.written(), "");
     rig.send(GET).quiet().wait(secs(1)).finished();
 }

@@ -263,6 +263,6 @@ fn shutting_down_lets_a_parked_request_be_answered() {
     rig.http.close_after_output();
     rig.quiet().open().respond(200);
     assert_eq!(rig.written(), OK_CLOSE);
-    // The client meant to go on and may have sent more.
+    // The client wanted to keep the connection and may have sent more.
     rig.open().wait(secs(1)).finished();
 }

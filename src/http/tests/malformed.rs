@@ -1,4 +1,4 @@
-//! What is refused, and how.
+//! Requests that are refused, and the responses to them.
 
 use super::refused::TABLE;
 use super::*;
@@ -65,7 +65,7 @@ fn heads_are_bounded() {
     let mut rig = Rig::new();
     rig.send(head(spare + 1)).quiet();
     assert_eq!(rig.status(), 431);
-    // The limit acts before the head is complete, and there is always room to overstep it.
+    // The limit applies before the head is complete, and the input queue always has room to exceed the limit.
     let mut rig = Rig::new();
     rig.send(
         head(spare)

@@ -42,7 +42,7 @@ impl Rig {
         self
     }
 
-    /// Lets time pass, as the event loop does: every deadline on the way is served.
+    /// Advances the time as the event loop does: every deadline on the way is served.
     fn wait(&mut self, time: Duration) -> &mut Self {
         let end = self.now + time;
         for _ in 0..1000 {
@@ -72,7 +72,7 @@ impl Rig {
         self
     }
 
-    /// Takes the head of a request, accepts its body, and answers that.
+    /// Takes the head of a request, accepts its body, and returns that body.
     fn body(&mut self) -> Vec<u8> {
         self.head();
         self.accept();
@@ -109,14 +109,14 @@ impl Rig {
         self
     }
 
-    /// Everything there is to be written, which thereby is.
+    /// Returns all waiting output and marks it as written.
     fn written(&mut self) -> String {
         let text = String::from_utf8(self.http.output().to_vec()).unwrap();
         self.http.consume(text.len());
         text
     }
 
-    /// The status code of the only answer that is to be written.
+    /// Returns the status code of the only answer in the waiting output.
     #[track_caller]
     fn status(&mut self) -> u16 {
         let text = self.written();

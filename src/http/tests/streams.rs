@@ -1,4 +1,4 @@
-//! Answers whose bodies come piece by piece.
+//! Answers whose bodies arrive piece by piece.
 
 use super::*;
 use crate::http::Full;
@@ -48,7 +48,7 @@ fn until_the_end_on_1_0() {
     assert_eq!(push(&mut rig, "a"), Ok(()));
     assert_eq!(rig.written(), format!("{STREAM}Connection: close\r\n\r\na"));
     end(&mut rig);
-    // A client that waits for the end must not have to wait.
+    // A client that waits for the end of the stream must see the end at once.
     rig.finished();
 }
 
@@ -128,6 +128,6 @@ fn shutting_down_ends_a_stream() {
     start(&mut rig);
     rig.http.close_after_output();
     assert!(rig.written().ends_with("\r\n\r\n0\r\n\r\n"));
-    // The client has asked for more, and may still be asking.
+    // The client wanted to keep the connection, and may still be sending.
     rig.quiet().open().wait(secs(1)).finished();
 }

@@ -1,4 +1,4 @@
-//! The clock: what is too slow, and what may take its time.
+//! Timeouts: clients that are too slow, and waits that have no limit.
 
 use super::*;
 
@@ -84,7 +84,7 @@ fn a_writer_without_progress_is_dropped() {
     rig.send(GET).head();
     rig.respond_text(&"x".repeat(1000)).wait(secs(29)).open();
     rig.http.consume(1);
-    // From here on thirty seconds at least, and never more than twice that.
+    // From here on at least thirty seconds, and never more than twice that.
     rig.wait(secs(30)).open().wait(secs(1));
     rig.wait(secs(29)).quiet().finished();
 }
@@ -116,7 +116,7 @@ fn a_pipelined_head_is_not_late_because_the_reader_was() {
     rig.send(GET.to_owned() + "GET /").head();
     rig.respond_text(&"x".repeat(70_000)).wait(secs(20)).quiet();
     rig.http.consume(10_000);
-    // Nobody has told the time since.
+    // No call has passed in the time since.
     rig.now += secs(9);
     rig.http.handle_timeout(rig.now);
     rig.wait(secs(9))

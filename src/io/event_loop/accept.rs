@@ -1,4 +1,4 @@
-//! Connections: those that come, and those that were begun.
+//! Connections that arrive, and connections that this process has begun.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use crate::ids::SourceId;
 use crate::io::stream::Stream;
 use crate::io::{failure, plain};
 
-/// Connections accepted per turn.
+/// The number of connections accepted per turn.
 const ACCEPT_BUDGET: usize = 16;
 
 impl EventLoop {
@@ -32,7 +32,7 @@ impl EventLoop {
                     if let Err(error) = stream.set_nodelay(true) {
                         log::debug!("{remote}: no TCP_NODELAY: {error}");
                     }
-                    // Refused: dropping it closes it.
+                    // A refused connection is closed by dropping it.
                     if let Some(source) = self.gateway.handle_accept_at(now, id, local, remote) {
                         self.insert(now, source, Io::Stream(Stream::Tcp(stream)), false);
                     }
@@ -44,7 +44,8 @@ impl EventLoop {
         self.again(id);
     }
 
-    /// A Unix socket has no address; who may open its file is as good as on this machine.
+    /// Accepts connections to the control socket. A Unix socket has no address, and a process that may open
+    /// its file is treated like one on this machine.
     pub(super) fn accept_control(&mut self, now: Instant, id: SourceId) {
         let here = SocketAddr::from(([127, 0, 0, 1], 0));
         for _ in 0..ACCEPT_BUDGET {
@@ -56,7 +57,7 @@ impl EventLoop {
                 return;
             };
             match listener.accept() {
-                // An endpoint of ours that found its way here is no administrator.
+                // A connection from an endpoint of this process must not get administrator rights.
                 Ok((stream, _)) if is_ours(&stream) => {
                     log::error!("control socket: a connection of this very process was closed");
                 }
@@ -90,7 +91,7 @@ impl EventLoop {
                 }
             };
             match accepted {
-                // Refused: dropping it closes it.
+                // A refused connection is closed by dropping it.
                 Ok(stream) => {
                     if let Some(source) = self.gateway.handle_device_accept(now, id) {
                         self.insert(now, source, Io::Stream(stream), false);
@@ -127,15 +128,16 @@ impl EventLoop {
     }
 }
 
-/// Whether this process itself has made a connection.
+/// Returns whether this process itself has made a connection.
 fn is_ours(stream: &UnixStream) -> bool {
     let peer = rustix::net::sockopt::socket_peercred(stream);
     peer.is_ok_and(|peer| peer.pid == rustix::process::getpid())
 }
 
-/// Whether accepting ends for this turn: nobody waits, or it cannot go on. The latter is for want
-/// of file descriptors, most likely: trying on would spin, and the next connection is told again,
-/// and then those before it are taken too. One that hung up while it waited ends nothing.
+/// Returns whether accepting ends for this turn, because no connection waits or because accepting fails. A
+/// failure most likely means that file descriptors are exhausted, and trying again at once would spin. The
+/// next connection raises another event, and connections that wait are then accepted, too. A connection that
+/// was closed while it waited does not end the turn.
 fn is_over(error: &io::Error) -> bool {
     let kind = error.kind();
     if kind == io::ErrorKind::ConnectionAborted || kind == io::ErrorKind::Interrupted {

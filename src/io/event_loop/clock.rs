@@ -18,7 +18,7 @@ pub(super) fn time_of_day() -> SystemTime {
     SystemTime::now()
 }
 
-/// For the dates in certificates.
+/// Returns the time of day, for the dates in certificates.
 pub(super) fn seconds_since_1970() -> u64 {
     let since = time_of_day().duration_since(SystemTime::UNIX_EPOCH);
     since.unwrap_or_default().as_secs()

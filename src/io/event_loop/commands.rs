@@ -1,4 +1,4 @@
-//! What the gateway wants done: things to be opened, asked and closed.
+//! Commands of the gateway: sources to be opened, asked and closed.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -24,11 +24,11 @@ use crate::io::{
 };
 use crate::sources::Command;
 
-/// Steps of line control per turn: a USB adapter takes milliseconds for each.
+/// The number of line control steps per turn: a USB adapter takes milliseconds for each.
 const STEP_BUDGET: usize = 4;
 
 impl EventLoop {
-    /// Does what the gateway asks for. True: there is more, for the next turn.
+    /// Runs the commands of the gateway. Returns true if more commands remain for the next turn.
     pub(super) fn run_commands(&mut self, now: Instant) -> bool {
         let mut steps = 0;
         while steps < STEP_BUDGET
@@ -110,7 +110,8 @@ impl EventLoop {
                     steps += 1;
                     let tty = self.tty(source).ok_or(LineFault::Absent);
                     let result = tty.and_then(|tty| tty.step(step));
-                    // A USB adapter takes milliseconds for a step, and a wait begins after it.
+                    // Read the clock again because a USB adapter takes milliseconds for a step, and a wait
+                    // begins after the step.
                     self.gateway.handle_line(clock(), source, result);
                 }
                 Command::Close { source } => self.close(source),
@@ -145,7 +146,7 @@ impl EventLoop {
     }
 
     fn load_tls(&mut self, now: Instant, files: Option<&TlsFiles>) {
-        // Taken before the files are read, so that a change in between is seen at the next look.
+        // Take the stamp before reading the files, so that the next check notices a change in between.
         self.tls_stamp = tls_files::stamp(files);
         let loaded = tls_files::load(files, seconds_since_1970());
         self.gateway.handle_tls(now, loaded);
@@ -160,7 +161,8 @@ impl EventLoop {
         }
         match target {
             Target::Tty { path, line } => {
-                // Before the try: what comes right after it is not missed.
+                // Watch before the attempt to open, so that a device that appears right after it is not
+                // missed.
                 self.files.add(path);
                 Ok(Io::Stream(Stream::Tty(self.open_tty(path, line)?)))
             }
@@ -177,8 +179,9 @@ impl EventLoop {
         }
     }
 
-    /// Why a target is not opened: it is a listener or the control socket of this very process. The configuration was checked
-    /// for that, but an address may have come since, and a path may be a link.
+    /// Returns why a target must not be opened: it is a listener or the control socket of this very process.
+    /// The configuration was checked for this, but an address may have been added since, and a path may be a
+    /// link.
     fn leads_back(&self, target: &Target) -> Option<String> {
         let slots = || self.slots.iter().flatten().map(|slot| &slot.io);
         match target {
@@ -227,7 +230,7 @@ impl EventLoop {
         }
     }
 
-    /// The line that the process before us has left open, or a new one.
+    /// Returns the line that the previous process left open, or opens the line.
     fn open_tty(&mut self, path: &Path, line: &LineSettings) -> Result<Tty, Failure> {
         if let Some(fd) = self.inherited.tty(path) {
             match Tty::adopt(fd, path, line) {
@@ -266,7 +269,7 @@ impl EventLoop {
         }
     }
 
-    /// With port 0 the second family takes the port that the first one got.
+    /// Returns the address to bind; with port 0, the second family takes the port that the first one got.
     pub(super) fn same_port(&self, mut addr: SocketAddr) -> SocketAddr {
         if addr.port() == 0 && addr.is_ipv6() {
             let port = self.slots.iter().flatten().find_map(|slot| match &slot.io {
@@ -306,7 +309,7 @@ impl EventLoop {
     }
 }
 
-/// Listens. `[::]` is every address, so that a kernel without IPv6 has the other family.
+/// Listens at an address. `[::]` means every address, so a kernel without IPv6 falls back to IPv4.
 fn bind_tcp(addr: SocketAddr) -> io::Result<TcpListener> {
     let bound = TcpListener::bind(addr);
     let errno = bound.as_ref().err().and_then(Errno::from_io_error);
@@ -320,15 +323,16 @@ fn bind_tcp(addr: SocketAddr) -> io::Result<TcpListener> {
     bound
 }
 
-/// A socket file that a killed process left behind would keep us from listening there. One that
-/// somebody listens at is left alone, and so is every other file: those refuse, too.
+/// Removes a socket file that a killed process left behind, because it would prevent listening at this path.
+/// A socket with a listening process is left alone, and so is every other file: a bind to those fails, as it
+/// should.
 fn remove_stale(path: &Path) {
     let is_socket = std::fs::symlink_metadata(path)
         .is_ok_and(|found| std::os::unix::fs::FileTypeExt::is_socket(&found.file_type()));
     if !is_socket {
         return;
     }
-    // Without waiting: a program whose queue is full is there, too.
+    // Connect without waiting. A program whose queue is full does not refuse, so it counts as listening.
     let refused = match mio::net::UnixStream::connect(path) {
         Ok(_) => false,
         Err(error) => error.kind() == io::ErrorKind::ConnectionRefused,

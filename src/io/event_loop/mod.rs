@@ -1,8 +1,8 @@
-//! The loop: waits, reads, lets the gateway think, writes. It decides nothing.
+//! The loop: waits, reads, lets the gateway work, writes. It makes no decisions.
 //!
-//! mio is edge-triggered: a source that was not read or written until it would block is not told
-//! again. Such a source goes to the back of a list and the next poll does not sleep, so that each
-//! gets its share of every turn.
+//! mio is edge-triggered: a source that was not read or written until it would block raises no further event.
+//! Such a source goes to the back of a list and the next poll does not sleep, so that each source gets its
+//! share of every turn.
 
 mod accept;
 mod clock;
@@ -33,18 +33,18 @@ use crate::gateway::Gateway;
 use crate::ids::SourceId;
 use crate::sources::Exit;
 
-/// Bytes per read.
+/// The number of bytes per read.
 const READ: usize = 16 * 1024;
 
 const SIGNALS: Token = Token(usize::MAX);
 const FILES: Token = Token(usize::MAX - 1);
 
 enum Io {
-    /// Of HTTP.
+    /// A listener for HTTP.
     Listener(TcpListener),
-    /// Of HTTP for the command line; its file is removed with it.
+    /// The listener for HTTP from the command line; its file is removed with it.
     ControlSocket(UnixListener, PathBuf),
-    /// Of a device's program.
+    /// A listener for the program of a device.
     DeviceListener(DeviceListener),
     Stream(Stream),
     Capture(CaptureFile),
@@ -53,7 +53,7 @@ enum Io {
 
 enum DeviceListener {
     Tcp(TcpListener),
-    /// Its file is removed with it.
+    /// A Unix listener, whose file is removed with it.
     Unix(UnixListener, PathBuf),
 }
 
@@ -71,15 +71,16 @@ impl Drop for Io {
 struct Slot {
     id: SourceId,
     io: Io,
-    /// Not read until it would block.
+    /// Whether the source may have input, because it was not read until it would block.
     readable: bool,
-    /// In the list of those to be read.
+    /// Whether the source is in the list of sources to be read.
     queued: bool,
-    /// The last write would have blocked.
+    /// Whether the last write would have blocked.
     write_blocked: bool,
-    /// It takes no more bytes, and is told to have failed once what it had sent before is read.
+    /// The failure of a stream that accepts no more bytes; reported once all bytes that the other side sent
+    /// before are read.
     broken: Option<Failure>,
-    /// The connection has been begun and is not there yet.
+    /// Whether a connection was begun and is not established yet.
     connecting: bool,
 }
 
@@ -92,9 +93,9 @@ pub(crate) struct EventLoop {
     config: ConfigFiles,
     manager: Manager,
     inherited: Inherited,
-    /// The certificate's files when they were last read.
+    /// The stamp of the certificate's files when they were last read.
     tls_stamp: Stamp,
-    /// By the index of their id.
+    /// The slots by the index of their id.
     slots: Vec<Option<Slot>>,
     ready: VecDeque<SourceId>,
     receiver: Receiver,
@@ -102,8 +103,8 @@ pub(crate) struct EventLoop {
 }
 
 impl EventLoop {
-    /// A loop that has not started yet. `config`: where it is read again; `inherited`: what need
-    /// not be opened.
+    /// Returns a loop that has not started yet. `config`: the files that a reload reads again; `inherited`:
+    /// descriptors that need not be opened.
     pub(crate) fn new(
         gateway: Gateway,
         config: ConfigFiles,
@@ -133,7 +134,7 @@ impl EventLoop {
         let mut events = Events::with_capacity(256);
         let mut now = clock();
         loop {
-            // First the time of day: some deadlines are about it.
+            // Set the time of day first because some deadlines depend on it.
             if self.gateway.wants_clock() {
                 self.gateway.handle_clock(now, time_of_day());
             }
@@ -150,7 +151,7 @@ impl EventLoop {
                 return Ok(exit);
             }
             if self.manager.turn(now, &self.gateway) {
-                // No endpoint is there for them any more.
+                // No endpoint uses the remaining descriptors, so the service manager need not keep them.
                 for name in self.inherited.rest() {
                     self.manager.forget_named(&name);
                 }
@@ -158,7 +159,7 @@ impl EventLoop {
             let timeout = if busy || !self.ready.is_empty() {
                 Some(Duration::ZERO)
             } else {
-                // Measured anew: what was just done took time.
+                // Read the clock again because the work of this turn took time.
                 let next = [self.gateway.poll_timeout(), self.manager.next()];
                 next.into_iter()
                     .flatten()
@@ -237,13 +238,14 @@ impl EventLoop {
                 Io::Capture(_) => {}
                 Io::Udp(_) => self.receive(now, id),
             }
-            // A device that can be written again is a reason to come by, too.
+            // Write too, because a device that became writable is also in this list.
             self.write(now, id);
         }
     }
 }
 
-/// epoll sleeps in whole milliseconds: rounded down, the loop would spin until the deadline.
+/// Rounds up to whole milliseconds, the unit in which epoll sleeps. Rounded down, the loop would spin until
+/// the deadline.
 fn round_up(duration: Duration) -> Duration {
     let millis = duration.as_nanos().div_ceil(1_000_000);
     Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))

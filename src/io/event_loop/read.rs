@@ -1,4 +1,4 @@
-//! What comes in: bytes and datagrams, to each source its share of a turn.
+//! Input: bytes and datagrams, to each source its share of a turn.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use crate::ids::SourceId;
 use crate::io::failure;
 use crate::io::stream::{Progress, Stream};
 
-/// Reads of one stream, or receive calls of one socket, per turn.
+/// The number of reads of one stream, or of receive calls of one socket, per turn.
 const BUDGET: usize = 4;
 
 impl EventLoop {
@@ -18,7 +18,7 @@ impl EventLoop {
         for _ in 0..BUDGET {
             let room = self.gateway.input_room(id).min(buffer.len());
             if room == 0 {
-                // Stays readable; looked at again when it is touched.
+                // The slot stays readable; the next `write` after a touch queues it again.
                 more = false;
                 break;
             }
@@ -50,7 +50,7 @@ impl EventLoop {
         }
     }
 
-    /// There is nothing to be read, now or ever.
+    /// Acts on a stream that has no more input, now or ever.
     fn handle_end(&mut self, now: Instant, id: SourceId, end: Progress) {
         let broken = self.slot(id).and_then(|slot| slot.broken.take());
         match (broken, end) {
@@ -70,7 +70,7 @@ impl EventLoop {
                 io: Io::Stream(Stream::Tcp(_) | Stream::Unix(_)),
                 ..
             }) => self.gateway.handle_closed(now, id),
-            // A raw tty reads 0 bytes when it has hung up.
+            // A raw tty returns 0 bytes when it has hung up.
             Some(_) => {
                 let gone = Failure::new(FailureKind::Absent, "the line has hung up");
                 self.gateway.handle_failed(now, id, &gone);

@@ -1,4 +1,4 @@
-//! The sources that are open, by the index of their id.
+//! The open sources, by the index of their id.
 
 use std::time::Instant;
 
@@ -21,7 +21,8 @@ impl EventLoop {
         }
     }
 
-    /// Registers for reading and writing, once and for all. False: it failed and was reported.
+    /// Registers a source for reading and writing, once for its whole life. Returns false if this failed,
+    /// which was then reported.
     pub(super) fn insert(
         &mut self,
         now: Instant,
@@ -44,7 +45,7 @@ impl EventLoop {
             }
             Io::Stream(stream) => stream.register(registry, token, both),
             Io::Capture(_) => Ok(()),
-            // What cannot be sent at once is dropped, so nobody waits for room.
+            // Datagrams that cannot be sent at once are dropped, so the loop never waits for room.
             Io::Udp(udp) => registry.register(&mut udp.socket, token, Interest::READABLE),
         };
         if let Err(error) = registered {
@@ -56,7 +57,8 @@ impl EventLoop {
             self.slots.resize_with(id.index() + 1, || None);
         }
         if let Some(place) = self.slots.get_mut(id.index()) {
-            // Bytes may have come before the registration; a first look costs one call.
+            // Bytes may have arrived before the registration, so the source counts as readable; a first look
+            // costs one call.
             *place = Some(Slot {
                 id,
                 io,

@@ -1,4 +1,4 @@
-//! What goes out: what the gateway has to say, until nothing would fit.
+//! Output: what the gateway has to send, until the system accepts no more.
 
 use std::time::Instant;
 
@@ -8,11 +8,11 @@ use crate::io::failure;
 use crate::io::stream::Progress;
 use crate::io::udp::Sent;
 
-/// Rounds of settling and writing per turn, each set off by what the one before wrote.
+/// The number of rounds of settling and writing per turn; the writes of one round may cause the next.
 const ROUNDS: usize = 4;
 
 impl EventLoop {
-    /// Lets the gateway think and writes what comes of it. True: there is more to be done.
+    /// Lets the gateway work and writes its output. Returns true if work remains for the next turn.
     pub(super) fn settle(&mut self, now: Instant) -> bool {
         for _ in 0..ROUNDS {
             self.gateway.settle(now);
@@ -29,7 +29,8 @@ impl EventLoop {
         true
     }
 
-    /// Writes what a stream has to write, and reads it again if it may be. True: it wrote.
+    /// Writes the output of a stream, and queues the stream for reading if the gateway has room. Returns
+    /// whether bytes were written.
     pub(super) fn write(&mut self, now: Instant, id: SourceId) -> bool {
         let mut wrote = false;
         loop {
@@ -64,7 +65,7 @@ impl EventLoop {
                 Progress::Failed(error) => {
                     let failure = failure("the line has vanished", &error);
                     if self.gateway.reads_to_the_end(id) {
-                        // What it said before it hung up comes first.
+                        // Bytes that the other side sent before it hung up are read first.
                         slot.broken = Some(failure);
                         slot.readable = true;
                     } else {
@@ -76,7 +77,7 @@ impl EventLoop {
         }
     }
 
-    /// Files are always ready, and epoll knows none.
+    /// Writes to a capture file at once: files are always ready, and epoll does not accept them.
     pub(super) fn write_capture(&mut self, now: Instant, id: SourceId) {
         while let Some(Some(Slot {
             io: Io::Capture(file),

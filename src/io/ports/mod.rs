@@ -1,8 +1,8 @@
-//! Finds the serial ports of this machine: what they are, who uses them, what will go wrong.
+//! Finds the serial ports of this machine, the processes that use them, and likely problems.
 //!
-//! Everything is read from the files of the kernel and of udev. Of the crates for this,
-//! `serialport` knows neither the links to name a port by nor who holds it, `udev` needs its C
-//! library, and neither can be given another root to look below.
+//! Everything is read from the files of the kernel and of udev. Of the crates for this purpose, `serialport`
+//! knows neither the links for naming a port nor the processes that hold it, `udev` needs its C library, and
+//! neither can read below another root.
 
 mod processes;
 mod sysfs;
@@ -20,11 +20,11 @@ use super::plain;
 use crate::ports::{Port, suggest_names};
 use sysfs::Found;
 
-/// All serial ports below `root` (`/`, except in tests), in the order people count them.
+/// Returns all serial ports below `root` (`/`, except in tests), in the order in which people count them.
 ///
-/// It reads some files for each port and, once, a file and the open descriptors of each process:
-/// milliseconds, on the loop's thread if need be. The only error is that the kernel's list of
-/// ttys cannot be read; whatever else is missing or denied is left out.
+/// Reads some files for each port and, once, a file and the open descriptors of each process. This takes
+/// milliseconds, which the loop's thread can afford. The only error is that the kernel's list of ttys cannot
+/// be read; anything else that is missing or denied is left out.
 pub(crate) fn list(root: &Path) -> io::Result<Vec<Port>> {
     let class = root.join("sys/class/tty");
     let told = |error: io::Error| {
@@ -34,7 +34,7 @@ pub(crate) fn list(root: &Path) -> io::Result<Vec<Port>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(&class).map_err(told)? {
         let name = entry.map_err(told)?.file_name();
-        // The kernel has no others, and everything below may print it.
+        // The kernel has no other names, and the code below may print the name unchecked.
         if let Some(name) = name.to_str().filter(|name| is_plain(name)) {
             names.push(name.to_owned());
         }
@@ -52,7 +52,7 @@ pub(crate) fn list(root: &Path) -> io::Result<Vec<Port>> {
     Ok(ports)
 }
 
-/// `ttyUSB2` before `ttyUSB10`: numbers in names are compared as numbers.
+/// Compares names so that `ttyUSB2` comes before `ttyUSB10`: numbers in names are compared as numbers.
 fn natural_order(a: &str, b: &str) -> Ordering {
     let (mut a_rest, mut b_rest) = (a, b);
     loop {
@@ -72,7 +72,7 @@ fn natural_order(a: &str, b: &str) -> Ordering {
     }
 }
 
-/// Takes a piece without digits and the number behind it off the front.
+/// Removes a piece without digits and the number after it from the front.
 fn split_piece<'a>(rest: &mut &'a str) -> (&'a str, &'a str) {
     let digits = rest.find(|c: char| c.is_ascii_digit());
     let (text, tail) = rest.split_at(digits.unwrap_or(rest.len()));
@@ -82,13 +82,13 @@ fn split_piece<'a>(rest: &mut &'a str) -> (&'a str, &'a str) {
     (text, number.trim_start_matches('0'))
 }
 
-/// A name without spaces and control characters, so that it can be shown and pasted.
+/// Returns whether a name has no spaces and control characters, so that it can be shown and pasted.
 fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_graphic())
 }
 
-/// The beginning of a small file. Nothing is waited for, and no link is followed: lock files lie
-/// where everybody may put what they like.
+/// Reads the beginning of a small file. Opening neither waits nor follows a link, because lock files lie
+/// where any user may put other files.
 fn read(path: &Path, most: usize) -> Option<Vec<u8>> {
     let flags =
         OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -107,12 +107,12 @@ fn read(path: &Path, most: usize) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// A small file of one line; `None` too where there is nothing in it.
+/// Reads a small file of one line; `None` also if the file is empty.
 fn read_line(path: &Path) -> Option<String> {
     shown(&read(path, LINE)?)
 }
 
-/// Text of devices and strangers as it may be shown on a terminal; `None` if nothing is left.
+/// Returns text of devices and strangers in a form that a terminal may show; `None` if nothing remains.
 fn shown(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
@@ -124,16 +124,16 @@ fn shown(bytes: &[u8]) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// The last part of what a link says, such as the driver of `driver`.
+/// Returns the last part of a link's target, such as the driver of `driver`.
 fn link_name(path: &Path) -> Option<String> {
     let target = fs::read_link(path).ok()?;
     Some(target.file_name()?.to_str()?.to_owned())
 }
 
-/// More than any machine has; it bounds the answer.
+/// The number of ports in an answer: more than any machine has.
 const PORTS: usize = 256;
 
-/// A file of sysfs has at most a page.
+/// The length of a file of sysfs: at most a page.
 const LINE: usize = 4096;
 
 #[cfg(test)]

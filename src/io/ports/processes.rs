@@ -1,4 +1,4 @@
-//! Who uses which port: one walk through /proc, and the lock files.
+//! The processes that use ports: one walk through /proc, and the lock files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use super::sysfs::Found;
 use super::{LINE, read, shown};
 use crate::ports::Holder;
 
-/// Notes for each port who has it open. Returns the process id of ModemManager, if it runs.
+/// Notes for each port the processes that have it open. Returns the process id of ModemManager, if it runs.
 pub(super) fn add_holders(root: &Path, found: &mut [Found]) -> Option<u32> {
     let mut by_device = BTreeMap::new();
     let mut by_number = BTreeMap::new();
@@ -35,7 +35,7 @@ pub(super) fn add_holders(root: &Path, found: &mut [Found]) -> Option<u32> {
         let mut held = open_devices(&folder, &by_device, &mut descriptors);
         if let Some(place) = by_number.get(&terminal).copied() {
             if pid == std::process::id() {
-                // Started from a shell on that port: it is the shell's, not ours.
+                // This process was started from a shell on that port, so the shell holds the port.
                 held.retain(|held| *held != place);
             } else {
                 held.push(place);
@@ -69,7 +69,7 @@ impl Found {
         }
     }
 
-    /// A lock file in the manner of UUCP, if who made it is still there.
+    /// Adds the process that made a UUCP lock file, if the process still exists.
     fn add_locker(&mut self, root: &Path) {
         let file = read(&lock_file(root, &self.name), LOCK);
         let Some(pid) = file.and_then(|bytes| locker(&bytes)) else {
@@ -83,13 +83,13 @@ impl Found {
     }
 }
 
-/// Where programs of the old school say that a port is theirs.
+/// Returns the path at which programs with UUCP locks claim a port.
 pub(super) fn lock_file(root: &Path, name: &str) -> PathBuf {
     root.join("run/lock").join(format!("LCK..{name}"))
 }
 
-/// The process id in a lock file: digits (the Filesystem Hierarchy Standard, section 5.9), or
-/// what older programs write, the number as it lies in memory.
+/// Returns the process id in a lock file: digits (the Filesystem Hierarchy Standard, section 5.9), or the
+/// number in native byte order, which older programs write.
 fn locker(bytes: &[u8]) -> Option<u32> {
     let digits = str::from_utf8(bytes)
         .ok()
@@ -99,16 +99,16 @@ fn locker(bytes: &[u8]) -> Option<u32> {
         .filter(|pid| *pid != 0)
 }
 
-/// What everybody may know of a process.
+/// What every user may know about a process.
 struct Process {
     name: String,
-    /// Major and minor number of its controlling terminal, 0 and 0 if it has none.
+    /// Major and minor number of the controlling terminal, 0 and 0 if the process has none.
     terminal: (u32, u32),
 }
 
 impl Process {
-    /// From proc(5)'s `stat`: the second field is the name in parentheses, which itself may have
-    /// some, and the seventh the terminal.
+    /// Reads proc(5)'s `stat`: the second field is the name in parentheses, which may contain parentheses
+    /// itself, and the seventh is the terminal.
     fn read(folder: &Path) -> Option<Self> {
         let stat = read(&folder.join("stat"), LINE)?;
         let start = stat.iter().position(|byte| *byte == b'(')?;
@@ -127,7 +127,7 @@ impl Process {
     }
 }
 
-/// The ports that a process has open; none if it is another user's.
+/// Returns the ports that a process has open; none if the process belongs to another user.
 fn open_devices(
     folder: &Path,
     by_device: &BTreeMap<Vec<u8>, usize>,
@@ -150,8 +150,8 @@ fn open_devices(
     held
 }
 
-/// The ports among the arguments of a getty. Not asked of every process: it waits for a lock that
-/// one which hangs in the kernel may hold.
+/// Returns the ports among the arguments of a getty. Other processes are not asked, because reading arguments
+/// waits for a lock that a process stuck in the kernel may hold.
 fn named_devices(folder: &Path, by_device: &BTreeMap<Vec<u8>, usize>) -> Vec<usize> {
     let arguments = read(&folder.join("cmdline"), LINE).unwrap_or_default();
     let arguments = arguments.split(|byte| *byte == 0);
@@ -164,12 +164,12 @@ fn named_devices(folder: &Path, by_device: &BTreeMap<Vec<u8>, usize>) -> Vec<usi
         .collect()
 }
 
-/// A lock file has eleven bytes; some programs add their name and user.
+/// The bytes read of a lock file, which has eleven; some programs add their name and user.
 const LOCK: usize = 256;
 
-/// Looked at in one walk, of all processes together: about 0.1 s if there are as many. Holders
-/// beyond that are not found.
+/// The number of descriptors read in one walk, of all processes together: about 0.1 s if there are as many.
+/// Holders beyond that are not found.
 const DESCRIPTORS: usize = 32_768;
 
-/// Told for one port; a login may have as many processes as it likes.
+/// The number of holders reported for one port, because a login may have as many processes as it likes.
 const HOLDERS: usize = 16;

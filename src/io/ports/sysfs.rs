@@ -1,4 +1,4 @@
-//! What the kernel and udev say of a tty.
+//! What the kernel and udev report about a tty.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,30 +7,30 @@ use std::path::Path;
 use super::{PORTS, is_plain, link_name, read as read_file, read_line, shown};
 use crate::ports::Port;
 
-/// A port, and what only its warnings need.
+/// A port, and facts that only its warnings need.
 pub(super) struct Found {
     pub(super) port: Port,
     /// The kernel's name, such as `ttyUSB0`.
     pub(super) name: String,
     /// Major and minor number of the device file.
     pub(super) number: Option<(u32, u32)>,
-    /// Which of an adapter's several ports it is.
+    /// The number of the port among the several ports of its adapter.
     interface: String,
-    /// The kernel writes its messages to it.
+    /// Whether the kernel writes its messages to the port.
     pub(super) is_console: bool,
-    /// udev tells ModemManager to leave it alone.
+    /// Whether udev tells ModemManager to leave the port alone.
     pub(super) is_no_modem: bool,
-    /// Processes that offer a login on it.
+    /// The processes that offer a login on the port.
     pub(super) gettys: Vec<u32>,
-    /// Who says in a lock file that it is theirs.
+    /// The process that claims the port in a lock file.
     pub(super) locker: Option<u32>,
 }
 
-/// The tty of that name; `None` if there is no device behind it.
+/// Reads the tty of that name; `None` if there is no device behind it.
 pub(super) fn read(root: &Path, name: &str) -> Option<Found> {
     let class = root.join("sys/class/tty").join(name);
-    // A virtual console has no such link, which is found out by one call of the kernel, not ten.
-    // An adapter that is being unplugged has a broken one.
+    // A virtual console has no such link, so this one call of the kernel saves ten. The link of an adapter
+    // that is being unplugged is broken.
     let link = class.join("device");
     fs::read_link(&link).ok()?;
     let device = fs::canonicalize(link).ok()?;
@@ -61,7 +61,7 @@ pub(super) fn read(root: &Path, name: &str) -> Option<Found> {
 }
 
 impl Found {
-    /// From the tty's device towards the root of the device tree, as far as the USB device.
+    /// Reads facts from the tty's device up the device tree, as far as the USB device.
     fn walk_up(&mut self, root: &Path, device: &Path) {
         let Ok(sys) = fs::canonicalize(root.join("sys")) else {
             return;
@@ -72,7 +72,7 @@ impl Found {
             .take_while(|path| *path != sys && path.starts_with(&sys));
         for path in below.take(DEPTH) {
             let subsystem = link_name(&path.join("subsystem"));
-            // Linux 6.5 put two devices of its own between a UART and its tty.
+            // Linux 6.5 put two `serial-base` devices between a UART and its tty.
             if bus.is_none() && subsystem.as_deref() != Some("serial-base") {
                 self.port.driver = link_name(&path.join("driver"));
                 bus = Some(subsystem);
@@ -99,7 +99,7 @@ impl Found {
         }
     }
 
-    /// udev's record of a character device, its own or that of the USB device it belongs to.
+    /// Adds facts of udev's record of a character device: the record of the tty or that of its USB device.
     fn add_udev(&mut self, root: &Path, (major, minor): (u32, u32)) {
         let record = root.join(format!("run/udev/data/c{major}:{minor}"));
         let record = read_file(&record, RECORD).unwrap_or_default();
@@ -123,7 +123,7 @@ impl Found {
         }
     }
 
-    /// What udev makes the name below `by-id` of; `None` for what is no USB device.
+    /// Returns the facts from which udev makes the name below `by-id`; `None` for a device that is not USB.
     pub(super) fn identity(&self) -> Option<[&str; 6]> {
         let port = &self.port;
         let texts = [
@@ -146,7 +146,7 @@ impl Found {
     }
 }
 
-/// Finds udev's links to the ports, and settles which path is the one to use.
+/// Finds udev's links to the ports, and chooses the path to use.
 pub(super) fn add_links(root: &Path, found: &mut [Found]) {
     let by_id = links(root, "dev/serial/by-id");
     let by_path = links(root, "dev/serial/by-path");
@@ -158,8 +158,8 @@ pub(super) fn add_links(root: &Path, found: &mut [Found]) {
     }
 }
 
-/// The links of a folder by the name of the device file that they lead to. If several lead to one
-/// it is the first in the alphabet, so that the answer is the same every time.
+/// Returns the links of a folder by the name of the device file that they lead to. If several links lead to
+/// one file, the first in the alphabet is chosen, so that the answer is always the same.
 fn links(root: &Path, folder: &str) -> BTreeMap<String, String> {
     let mut links: BTreeMap<String, String> = BTreeMap::new();
     let (Ok(dev), Ok(entries)) = (
@@ -190,18 +190,18 @@ fn links(root: &Path, folder: &str) -> BTreeMap<String, String> {
     links
 }
 
-/// Major and minor number, as the file `dev` has them.
+/// Returns major and minor number from the file `dev`.
 fn read_number(device: &Path) -> Option<(u32, u32)> {
     let text = read_line(&device.join("dev"))?;
     let (major, minor) = text.split_once(':')?;
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
-/// A device behind seven USB hubs is about 20 deep.
+/// The number of steps up the device tree; a device behind seven USB hubs is about 20 deep.
 const DEPTH: usize = 64;
 
-/// udev's record of a device is about 1 KiB.
+/// The bytes read of a record; udev's record of a device is about 1 KiB.
 const RECORD: usize = 65_536;
 
-/// Each port has about two in each folder.
+/// The number of links read; each port has about two in each folder.
 const LINKS: usize = 4 * PORTS;

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering as Atomic};
 use super::*;
 use crate::ports::Holder;
 
-/// A machine with nothing in it but the tty class; it goes with the test.
+/// A machine with nothing in it except the tty class; its folder is removed when the test ends.
 struct Machine(PathBuf);
 
-/// What an adapter says of itself.
+/// The facts that an adapter reports about itself.
 #[derive(Clone, Copy)]
 struct Adapter {
     ids: [&'static str; 2],
@@ -54,7 +54,7 @@ impl Machine {
         symlink(target, path).unwrap();
     }
 
-    /// A tty with this device behind it, whose folder is below `sys/devices`.
+    /// Adds a tty with this device behind it, whose folder is below `sys/devices`.
     fn tty(&self, name: &str, device: &str, number: (u32, u32)) {
         let class = format!("sys/devices/{device}/tty/{name}");
         self.file(
@@ -69,7 +69,7 @@ impl Machine {
         self.file(&format!("dev/{name}"), "");
     }
 
-    /// What the kernel says a device hangs on and is driven by.
+    /// Sets the bus and the driver that the kernel reports for a device.
     fn driven(&self, device: &str, bus: &str, driver: &str) {
         self.link(
             &format!("sys/devices/{device}/subsystem"),
@@ -81,7 +81,7 @@ impl Machine {
         );
     }
 
-    /// An adapter with one port in a socket of the only hub; returns its name below `by-path`.
+    /// Adds an adapter with one port to a socket of the only hub; returns its name below `by-path`.
     fn plug(&self, n: u32, socket: u32, driver: &str, adapter: Adapter) -> String {
         let usb = format!("pci0000:00/usb1/1-{socket}");
         let interface = format!("{usb}/1-{socket}:1.0");
@@ -105,7 +105,7 @@ impl Machine {
         path
     }
 
-    /// The Raspberry Pi's UART as Linux 6.5 and later show it.
+    /// Adds the Raspberry Pi's UART as Linux 6.5 and later show it.
     fn build_in_ama0(&self) {
         let uart = "platform/soc/fe201000.serial";
         let port = format!("{uart}/fe201000.serial:0/fe201000.serial:0.0");
@@ -131,7 +131,7 @@ impl Machine {
         list(&self.0).expect("a list")
     }
 
-    /// The only port.
+    /// Returns the only port.
     fn one(&self) -> Port {
         let [port] = self.list().try_into().expect("one port");
         port
@@ -162,7 +162,7 @@ fn everything_of_an_adapter_is_told_and_nothing_is_wrong_with_it() {
     let machine = Machine::new();
     let by_path = machine.plug(0, 4, "ftdi_sio", FTDI);
     machine.link(&BY_ID[1..], "../../ttyUSB0");
-    // Newer versions of udev make a second one.
+    // Newer versions of udev make a second link.
     machine.link(
         "dev/serial/by-path/pci-usbv2-0:4:1.0-port0",
         "../../ttyUSB0",
@@ -278,7 +278,7 @@ fn a_getty_is_known_by_its_arguments_too_and_a_console_without_any() {
     machine.build_in_ama0();
     machine.process(412, "getty", 0, "getty -L ttyAMA0 115200 vt100", &[]);
     machine.process(413, "agetty", 0, "/sbin/agetty tty1 linux", &[]);
-    // Not a getty, whatever it was started with.
+    // A program that is not a getty, whatever its arguments are.
     machine.process(414, "vi", 0, "vi ttyAMA0", &[]);
     let tty = "sys/class/tty/ttyAMA0";
     machine.file(&format!("{tty}/console"), "Y\n");
@@ -302,7 +302,7 @@ fn who_has_it_open_is_named_once() {
     machine.plug(0, 4, "ftdi_sio", FTDI);
     let device = "/dev/ttyUSB0";
     machine.process(31, "minicom", 0, "minicom", &["/dev/null", device, device]);
-    // Unplugged under its hands: it holds what was there before.
+    // A port was unplugged while this process had it open, so the process still holds the old device.
     machine.process(
         32,
         "cat",
@@ -310,7 +310,7 @@ fn who_has_it_open_is_named_once() {
         "cat",
         &["/dev/ttyUSB0 (deleted)", "socket:[1]"],
     );
-    // A shell on the line, of another user: 188 × 256.
+    // A shell of another user on the line: 188 × 256.
     machine.process(33, "a) b (c", 48_128, "bash", &[]);
     machine.process(34, "thingway", 0, "thingway", &[device]);
     machine.process(std::process::id(), "test", 48_128, "test", &[device]);
@@ -361,7 +361,7 @@ fn a_lock_counts_while_its_process_lives() {
             assert!(warning.contains("LCK..ttyUSB0"), "{warning}");
         }
     }
-    // What somebody may put into a folder that is open to all must not keep us waiting.
+    // A file that any user may put into a world-writable folder must not block the reader.
     fs::remove_file(machine.0.join(lock)).unwrap();
     let fifo = std::process::Command::new("mkfifo")
         .arg(machine.0.join(lock))
@@ -387,7 +387,7 @@ fn modem_manager_is_told_of_unless_udev_keeps_it_off() {
     ] {
         assert!(warning.contains(part), "{warning}");
     }
-    // The tty's own record, and that of the USB device, which rules for `usb` write to.
+    // The tty's own record, and that of the USB device, to which rules for `usb` write.
     for (record, line, told) in [
         ("c188:0", "E:ID_MM_CANDIDATE=1", true),
         ("c188:0", "E:ID_MM_DEVICE_IGNORE=0", true),
@@ -490,7 +490,7 @@ fn rubbish_is_shown_as_rubbish_or_not_at_all() {
         "proc/cmdline",
         b"console=\xff console= console=,115200 console",
     );
-    // Links: broken, in a circle, out of /dev, to another folder, with a name nobody can write.
+    // Links: broken, in a circle, out of /dev, to another folder, with a name that cannot be typed.
     for (name, target) in [
         ("a-broken", "../../ttyUSB9"),
         ("b-circle", "b-circle"),
@@ -540,7 +540,7 @@ fn a_port_that_is_denied_to_us_says_so() {
     let device = machine.0.join("dev/ttyUSB0");
     fs::set_permissions(&device, fs::Permissions::from_mode(0o000)).unwrap();
     let warnings = machine.one().warnings;
-    // Nothing is denied to root; tests/e2e asks as somebody else.
+    // Root is denied nothing; tests/e2e runs this as another user.
     if !rustix::process::getuid().is_root() {
         assert!(warnings[0].contains("dialout"), "{warnings:?}");
     } else {

@@ -1,4 +1,4 @@
-//! What is likely to go wrong with a port, in plain words, with what to do about it.
+//! Warnings about likely problems with a port, in plain words, with a remedy for each.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::sysfs::Found;
 use crate::io::tty;
 use crate::ports::{Holder, Port};
 
-/// Adds the warnings of all ports; takes clones by the path that tells them apart.
+/// Adds the warnings of all ports; chooses for clones the path that distinguishes them.
 pub(super) fn add(root: &Path, found: &mut [Found], modem_manager: Option<u32>) {
     let consoles = consoles(root);
     for found in found.iter_mut() {
@@ -59,9 +59,9 @@ fn getty(root: &Path, found: &Found) -> Option<String> {
     let getty = holders
         .iter()
         .find(|holder| found.gettys.contains(&holder.pid))?;
-    // So sd_booted(3) tells it.
+    // sd_booted(3) makes the same check.
     let remedy = if root.join("run/systemd/system").exists() {
-        // Masked, because what a generator makes at every boot cannot be disabled.
+        // Masked, because a unit that a generator makes at every boot cannot be disabled.
         format!(
             "sudo systemctl mask --now serial-getty@{}.service",
             found.name
@@ -75,7 +75,7 @@ fn getty(root: &Path, found: &Found) -> Option<String> {
     ))
 }
 
-/// Holders that no other warning names.
+/// Returns holders that no other warning names.
 fn others(found: &Found) -> Vec<String> {
     let (ours, others): (Vec<_>, Vec<_>) = found
         .port
@@ -124,7 +124,7 @@ fn console(found: &Found, argument: Option<&String>) -> Option<String> {
     }
 }
 
-/// ModemManager leaves what is built in alone.
+/// Warns of ModemManager, which leaves built-in ports alone.
 fn modem(found: &Found, pid: u32) -> Option<String> {
     let port = &found.port;
     if port.bus != "usb" || found.is_no_modem {
@@ -143,8 +143,8 @@ fn modem(found: &Found, pid: u32) -> Option<String> {
     ))
 }
 
-/// Adapters that udev gives the same name below `by-id`: it leads to one of them, and after the
-/// next boot perhaps to the other.
+/// Warns of adapters to which udev gives the same name below `by-id`: the name leads to one of them, and
+/// after the next boot perhaps to another.
 fn tell_clones(found: &mut [Found]) {
     let mut alike: BTreeMap<[String; 6], Vec<usize>> = BTreeMap::new();
     for (place, found) in found.iter().enumerate() {
@@ -190,7 +190,7 @@ fn tell_clone(port: &mut Port, devices: &[String]) {
     ));
 }
 
-/// The arguments `console=` of the kernel by the tty that they name.
+/// Returns the arguments `console=` of the kernel by the tty that they name.
 fn consoles(root: &Path) -> BTreeMap<String, String> {
     let line = read_line(&root.join("proc/cmdline")).unwrap_or_default();
     let arguments = line.split_whitespace().filter_map(|argument| {
@@ -206,7 +206,7 @@ fn named(holder: &Holder) -> String {
     format!("{} (pid {})", holder.name, holder.pid)
 }
 
-/// A daemon of ours.
+/// Returns whether a holder is a daemon of this program.
 fn is_ours(holder: &Holder) -> bool {
     holder.name == "thingway"
 }

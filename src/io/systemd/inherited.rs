@@ -1,5 +1,5 @@
-//! What the service manager hands over at start: sockets that it listens on for us, and ttys that
-//! the process before this one has kept open (`sd_listen_fds(3)`).
+//! Descriptors that the service manager passes on at start: sockets on which it listens for this daemon, and
+//! ttys that the previous process has kept open (`sd_listen_fds(3)`).
 
 use std::fmt::Write as _;
 use std::io;
@@ -12,16 +12,16 @@ use rustix::net::{AddressFamily, SocketType};
 
 use crate::io::plain;
 
-/// Descriptors that nobody has asked for yet.
+/// The descriptors that were passed on and not used yet.
 #[derive(Debug, Default)]
 pub(crate) struct Inherited {
     listeners: Vec<(SocketAddr, TcpListener)>,
-    /// With their names, see [`tty_name`].
+    /// The ttys with their names, see [`tty_name`].
     ttys: Vec<(String, OwnedFd)>,
 }
 
 impl Inherited {
-    /// Takes them over. Once, at the very start.
+    /// Takes the descriptors over. Called once, at the very start.
     #[expect(unsafe_code, reason = "a descriptor is passed on as a number")]
     pub(crate) fn take() -> Self {
         let mut inherited = Self::default();
@@ -33,8 +33,8 @@ impl Inherited {
             }
         };
         for (number, name) in passed {
-            // SAFETY: LISTEN_PID says that the descriptor is there for this process, the crate has
-            // found it open, and nobody else takes it: this is called once.
+            // SAFETY: LISTEN_PID says that the descriptor is meant for this process, the crate has checked
+            // that it is open, and no other code takes it because this function is called once.
             let fd = unsafe { OwnedFd::from_raw_fd(number) };
             if name.starts_with(TTY) {
                 inherited.ttys.push((name, fd));
@@ -48,7 +48,7 @@ impl Inherited {
         inherited
     }
 
-    /// One socket that listens at this address, as if it had been passed on.
+    /// Returns one socket that listens at this address, as if it had been passed on.
     pub(crate) fn of_listener(addr: SocketAddr, listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         Ok(Self {
@@ -57,12 +57,12 @@ impl Inherited {
         })
     }
 
-    /// Where the service manager listens for us.
+    /// Returns the addresses on which the service manager listens for this daemon.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
         self.listeners.iter().map(|(addr, _)| *addr)
     }
 
-    /// The socket of an address, if it was passed on.
+    /// Returns the socket of an address, if it was passed on.
     pub(in crate::io) fn listener(&mut self, addr: SocketAddr) -> Option<TcpListener> {
         let at = self
             .listeners
@@ -71,30 +71,31 @@ impl Inherited {
         Some(self.listeners.swap_remove(at).1)
     }
 
-    /// A tty that was kept open, if there is one for this path.
+    /// Returns the tty that was kept open for this path, if any.
     pub(in crate::io) fn tty(&mut self, path: &Path) -> Option<OwnedFd> {
         let name = tty_name(path)?;
         let at = self.ttys.iter().position(|(known, _)| *known == name)?;
         Some(self.ttys.swap_remove(at).1)
     }
 
-    /// The names of those ttys that nobody wanted; they are closed here.
+    /// Closes the ttys that no endpoint used, and returns their names.
     pub(in crate::io) fn rest(&mut self) -> Vec<String> {
         self.ttys.drain(..).map(|(name, _)| name).collect()
     }
 }
 
-/// What the names of ttys begin with.
+/// The prefix of the names of ttys.
 const TTY: &str = "tty=";
 /// The longest name that systemd takes (`FDNAME` in `sd_notify(3)`).
 const LONGEST: usize = 255;
 
-/// Under which name the service manager keeps a tty. `None`: the path cannot be told in one.
+/// Returns the name under which the service manager keeps a tty. `None`: the path cannot be expressed in a
+/// name.
 pub(super) fn tty_name(path: &Path) -> Option<String> {
     let mut name = String::from(TTY);
     for c in path.to_str()?.chars() {
         match c {
-            // A colon stands between two names.
+            // A colon separates two names.
             ':' | '%' => write!(name, "%{:02X}", u32::from(c)).ok()?,
             c if c.is_ascii_graphic() || c == ' ' => name.push(c),
             _ => return None,
@@ -103,7 +104,7 @@ pub(super) fn tty_name(path: &Path) -> Option<String> {
     (name.len() <= LONGEST).then_some(name)
 }
 
-/// A socket that listens for TCP connections, or what it is instead.
+/// Returns a socket that listens for TCP connections, or a description of what it is instead.
 fn listener(fd: OwnedFd) -> Result<(SocketAddr, TcpListener), String> {
     let said = |error: io::Error| plain(&error);
     let kind = sockopt::socket_type(&fd).map_err(|error| said(error.into()))?;

@@ -1,5 +1,5 @@
-//! The service manager, if there is one that listens: it is told when we are ready, how we do and
-//! that the loop still turns, and it keeps ttys open over a restart (`sd_notify(3)`,
+//! The service manager, if one listens. The daemon reports when it is ready, its status, and that the loop
+//! still runs, and the service manager keeps ttys open over a restart (`sd_notify(3)`,
 //! `sd_watchdog_enabled(3)`).
 
 mod inherited;
@@ -16,18 +16,18 @@ use crate::gateway::Gateway;
 pub(crate) use inherited::Inherited;
 use inherited::tty_name;
 
-/// Whether a service manager has started us and listens.
+/// Returns whether a service manager has started this process and listens.
 pub(crate) fn is_service() -> bool {
     std::env::var_os("NOTIFY_SOCKET").is_some()
 }
 
-/// What the service manager knows of us.
+/// The connection to the service manager, and what was reported.
 #[derive(Debug)]
 pub(super) struct Manager {
-    /// Somebody listens.
+    /// Whether a service manager listens.
     is_there: bool,
     phase: Phase,
-    /// [`Gateway::news`] when the status was told.
+    /// [`Gateway::revision`] when the status was last reported.
     told: Option<u64>,
     watchdog: Option<Watchdog>,
 }
@@ -46,7 +46,8 @@ struct Watchdog {
 }
 
 impl Watchdog {
-    /// Twice as often as it must be, because one may come late. `None`: there is no limit.
+    /// Returns a watchdog that is fed twice as often as required, because one message may be late. `None`:
+    /// there is no limit.
     fn new(now: Instant, limit: Duration) -> Option<Self> {
         (!limit.is_zero()).then_some(Self {
             every: limit / 2,
@@ -56,7 +57,7 @@ impl Watchdog {
 }
 
 impl Manager {
-    /// Looks for it in the environment.
+    /// Looks for a service manager in the environment.
     pub(super) fn find(now: Instant) -> Self {
         let is_there = is_service();
         let watchdog = sd_notify::watchdog_enabled()
@@ -70,8 +71,8 @@ impl Manager {
         }
     }
 
-    /// Once per turn, by the loop itself: a loop that hangs feeds no watchdog. True: we have just
-    /// become ready.
+    /// Reports to the service manager, once per turn. The loop itself calls this, so a loop that hangs feeds
+    /// no watchdog. Returns true if the daemon has just become ready.
     pub(super) fn turn(&mut self, now: Instant, gateway: &Gateway) -> bool {
         let mut words = Vec::new();
         let was_starting = self.phase == Phase::Starting;
@@ -105,14 +106,14 @@ impl Manager {
         became_ready
     }
 
-    /// When [`Self::turn`] wants to be called at the latest.
+    /// Returns when [`Self::turn`] must be called at the latest.
     pub(super) fn next(&self) -> Option<Instant> {
         self.watchdog.as_ref().map(|watchdog| watchdog.next)
     }
 
-    /// The configuration is being read again (`Type=notify-reload`).
+    /// Reports that the configuration is being read again (`Type=notify-reload`).
     pub(super) fn reloading(&mut self) {
-        // Before and after, there is another word for how it stands.
+        // While the daemon starts or stops, another state is in force.
         if self.phase != Phase::Running {
             return;
         }
@@ -122,22 +123,22 @@ impl Manager {
         }
     }
 
-    /// It has been read.
+    /// Reports that the configuration was read.
     pub(super) fn reloaded(&mut self) {
         if self.phase == Phase::Running {
             self.tell(&[NotifyState::Ready]);
         }
     }
 
-    /// Why it ends, to be seen in `systemctl status`.
+    /// Reports why the daemon ends, to be seen in `systemctl status`.
     pub(super) fn failed(&mut self, why: &str) {
-        // A line break would begin another word.
+        // A line break would begin another assignment.
         let line = why.lines().next().unwrap_or_default();
         self.tell(&[NotifyState::Status(line)]);
     }
 
-    /// Has a tty kept open when we are started anew: a line that is closed hangs up, which resets
-    /// many a board. False: nobody keeps it.
+    /// Asks the service manager to keep a tty open over a restart: a line that is closed hangs up, which
+    /// resets many boards. Returns false if the tty is not kept.
     pub(super) fn keep(&mut self, path: &Path, tty: &impl AsFd) -> bool {
         let Some(name) = tty_name(path).filter(|_| self.is_there) else {
             return false;
@@ -147,14 +148,14 @@ impl Manager {
         self.look_at(kept)
     }
 
-    /// A tty that is closed on purpose.
+    /// Releases a tty that is closed on purpose.
     pub(super) fn forget(&mut self, path: &Path) {
         if let Some(name) = tty_name(path) {
             self.forget_named(&name);
         }
     }
 
-    /// The same, by the name that it was kept under.
+    /// Releases a tty by the name under which it was kept.
     pub(super) fn forget_named(&mut self, name: &str) {
         self.tell(&[NotifyState::FdStoreRemove, NotifyState::FdName(name)]);
     }
@@ -166,7 +167,7 @@ impl Manager {
         }
     }
 
-    /// One that cannot be reached is named once, and left alone.
+    /// Returns whether the service manager was reached. If not, warns once and sends no more.
     fn look_at(&mut self, told: io::Result<()>) -> bool {
         if let Err(error) = &told {
             let socket = std::env::var("NOTIFY_SOCKET").unwrap_or_default();
@@ -192,7 +193,7 @@ mod tests {
         let identity = Identity::generate().expect("an identity");
         let gateway = Gateway::new(now, Config::default(), identity, Vec::new(), [7; 32]);
         let mut manager = Manager {
-            // The words themselves are tested with a real socket.
+            // The messages themselves are tested with a real socket.
             is_there: false,
             phase: Phase::Running,
             told: None,

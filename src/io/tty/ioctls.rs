@@ -1,5 +1,5 @@
-//! The calls that rustix has no name for. Their numbers are the same on x86, ARM and RISC-V
-//! (asm-generic/ioctls.h), their structures those of linux/serial.h.
+//! Calls that rustix does not have. Their numbers are the same on x86, ARM and RISC-V (asm-generic/ioctls.h);
+//! their structures are those of linux/serial.h.
 #![expect(unsafe_code, reason = "an ioctl is a number and a pointer")]
 
 use std::ffi::{c_char, c_int, c_uint, c_ulong, c_ushort, c_void};
@@ -31,7 +31,7 @@ const TIOCCBRK: Opcode = 0x5428;
 const TIOCSRS485: Opcode = 0x542f;
 const TIOCGICOUNT: Opcode = 0x545d;
 
-/// Bytes in the driver's output queue.
+/// Returns the number of bytes in the driver's output queue.
 pub(super) fn unsent(fd: &OwnedFd) -> Result<usize> {
     // SAFETY: TIOCOUTQ writes one C int.
     let unsent = unsafe { ioctl::ioctl(fd, Getter::<TIOCOUTQ, c_int>::new()) }?;
@@ -50,7 +50,7 @@ pub(super) fn lower(fd: &OwnedFd, lines: c_int) -> Result<()> {
     unsafe { ioctl::ioctl(fd, Setter::<TIOCMBIC, c_int>::new(lines)) }
 }
 
-/// Sets some modem lines and clears others in one go.
+/// Sets some modem lines and clears others in one call.
 pub(super) fn set(fd: &OwnedFd, up: c_int, down: c_int) -> Result<()> {
     // SAFETY: TIOCMGET writes one C int.
     let before = unsafe { ioctl::ioctl(fd, Getter::<TIOCMGET, c_int>::new()) }?;
@@ -59,7 +59,7 @@ pub(super) fn set(fd: &OwnedFd, up: c_int, down: c_int) -> Result<()> {
     unsafe { ioctl::ioctl(fd, Setter::<TIOCMSET, c_int>::new(after)) }
 }
 
-/// The levels of all modem lines.
+/// Returns the levels of all modem lines.
 pub(super) fn modem_lines(fd: &OwnedFd) -> Result<ModemLines> {
     // SAFETY: TIOCMGET writes one C int.
     let bits = unsafe { ioctl::ioctl(fd, Getter::<TIOCMGET, c_int>::new()) }?;
@@ -103,7 +103,7 @@ struct Icounter {
     reserved: [c_int; 9],
 }
 
-/// What the driver has counted.
+/// Returns the driver's counters.
 pub(super) fn counters(fd: &OwnedFd) -> Result<LineCounters> {
     // SAFETY: TIOCGICOUNT fills one `serial_icounter_struct`.
     let counted = unsafe { ioctl::ioctl(fd, Getter::<TIOCGICOUNT, Icounter>::new()) }?;

@@ -1,4 +1,4 @@
-//! UUCP lock files, by which programs that know nothing of TIOCEXCL keep off each other's lines.
+//! UUCP lock files, by which programs that do not use TIOCEXCL keep off each other's lines.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -8,23 +8,23 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::process::{Pid, test_kill_process};
 
-/// Where they are on every Linux of the last decade.
+/// The folder of lock files on every Linux of the last decade.
 const DIRECTORY: &str = "/run/lock";
 
-/// A lock file of ours.
+/// A lock file that this process made.
 #[derive(Debug)]
 pub(super) struct Lock {
     path: PathBuf,
-    /// Locked itself, which tells another endpoint of this process that the number in it is no
-    /// leftover.
+    /// The file, itself locked, which tells another endpoint of this process that the number in it is not
+    /// stale.
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock of a device. `None`: there is no place for lock files, or none for us, and
-    /// TIOCEXCL has to do. The error says who has it.
+    /// Takes the lock of a device. `None`: there is no folder for lock files, or this process may not write
+    /// to it, so TIOCEXCL must suffice. The error names the holder.
     pub(super) fn take(device: &Path) -> Result<Option<Self>, String> {
-        // The lock is the device's, whatever link it was named by. One that is not there has none.
+        // The lock belongs to the device, whatever link the endpoint names. An absent device has no lock.
         let Ok(device) = fs::canonicalize(device) else {
             return Ok(None);
         };
@@ -36,7 +36,8 @@ impl Lock {
         for _ in 0..2 {
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(mut file) => {
-                    // In one call: who reads a part of the number takes it for another process.
+                    // Write in one call, because a program that reads a part of the number takes it for
+                    // another process.
                     let text = format!("{:10}\n", std::process::id());
                     let written = file.write_all(text.as_bytes());
                     let locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
@@ -58,7 +59,7 @@ impl Lock {
                         let path = path.display();
                         return Err(format!("another endpoint has it ({path})"));
                     }
-                    // Its process has gone without a word.
+                    // The process that made the file ended without removing it.
                     if !clear(&path) {
                         return Ok(None);
                     }
@@ -81,8 +82,8 @@ impl Drop for Lock {
     }
 }
 
-/// Removes a lock file that was left behind. Returns true as well if another program has just done so:
-/// the place is free then, and without a lock others would open the line, too.
+/// Removes a lock file that was left behind. Also returns true if another program has just removed it: the
+/// path is free then, and without a lock other programs would open the line, too.
 fn clear(path: &Path) -> bool {
     match fs::remove_file(path) {
         Ok(()) => true,
@@ -90,7 +91,7 @@ fn clear(path: &Path) -> bool {
     }
 }
 
-/// Whether this process holds a lock file for another endpoint: one device may have many names.
+/// Returns whether this process holds a lock file for another endpoint: one device may have many names.
 fn is_ours(path: &Path) -> bool {
     open(path).is_some_and(|file| {
         let locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
@@ -98,8 +99,8 @@ fn is_ours(path: &Path) -> bool {
     })
 }
 
-/// The process that a lock file names, if there is such a process and it is not this one: a
-/// daemon that was killed may come back with the same number.
+/// Returns the process that a lock file names, if the process exists and is not this one: a daemon that was
+/// killed may start again with the same number.
 fn holder(path: &Path) -> Option<u32> {
     let mut text = String::new();
     open(path)?.take(64).read_to_string(&mut text).ok()?;
@@ -113,8 +114,7 @@ fn holder(path: &Path) -> Option<u32> {
     (is_there && id != std::process::id()).then_some(id)
 }
 
-/// A lock file, and nothing else: anybody may put a pipe or a link in its place, and the loop must
-/// not wait for one.
+/// Opens a regular file. Any user may put a pipe or a link in its place, and the loop must not wait for one.
 fn open(path: &Path) -> Option<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY;
     let file = OpenOptions::new()

@@ -24,9 +24,9 @@ use lock::Lock;
 #[derive(Debug)]
 pub(crate) struct Tty {
     fd: OwnedFd,
-    /// Removed when the line is closed.
+    /// The lock file, which is removed when the line is closed.
     _lock: Option<Lock>,
-    /// The path under which the service manager keeps it open, too.
+    /// The path under which the service manager keeps the line open, too.
     kept: Option<PathBuf>,
 }
 
@@ -65,8 +65,8 @@ impl Tty {
         Ok(tty)
     }
 
-    /// Takes over a line that has been open all the time. Its levels stay as they are: a board may
-    /// reset on any change. The error says why it is of no use.
+    /// Takes over a line that stayed open over the restart. Its levels stay as they are because a board may
+    /// reset on any change. The error says why the line cannot be used.
     pub(super) fn adopt(fd: OwnedFd, path: &Path, line: &LineSettings) -> Result<Self, String> {
         let said = |errno: Errno| plain(&errno.into());
         let there = rustix::fs::stat(path).map_err(said)?;
@@ -74,7 +74,7 @@ impl Tty {
         if there.st_rdev != here.st_rdev {
             return Err("another device is there now".to_owned());
         }
-        // A line whose adapter was pulled is hung up for ever.
+        // A line whose adapter was unplugged is hung up forever.
         settings::read(&fd).map_err(said)?;
         let lock = if line.exclusive {
             Lock::take(path)?
@@ -90,18 +90,18 @@ impl Tty {
         Ok(tty)
     }
 
-    /// The service manager keeps it open.
+    /// Notes that the service manager keeps the line open.
     pub(super) fn is_kept(&mut self, path: &Path) {
         self.kept = Some(path.to_owned());
     }
 
-    /// It is closed for good. The path, if the service manager is to close it, too.
+    /// Closes the line for good. Returns the path if the service manager must close the line, too.
     pub(super) fn let_go(&mut self) -> Option<PathBuf> {
         self.kept.take()
     }
 
-    /// The order matters: alone first, then the format, then the levels that the format's change
-    /// might have touched.
+    /// Sets the line up. The order matters: exclusive access first, then the format, then the levels, which
+    /// the change of the format might have touched.
     fn set_up(&self, line: &LineSettings, is_new: bool) -> Result<(), String> {
         let said = |errno: Errno| plain(&errno.into());
         if line.exclusive {
@@ -109,10 +109,11 @@ impl Tty {
             termios::ioctl_tiocexcl(&self.fd).map_err(said)?;
         }
         settings::apply(&self.fd, line)?;
-        // A program before us may have stopped the output.
+        // A program that used the line before may have stopped the output.
         attempt(termios::tcflow(&self.fd, Action::OOn), "output again");
         if !is_new {
-            // We may have ended within a break. On other lines the last close has ended it, and some drivers take it ill.
+            // The previous process may have ended within a break. On other lines the last close has ended a
+            // break, and some drivers misbehave on an extra call.
             attempt(ioctls::stop_break(&self.fd), "the end of a break");
         }
         if let Some(rs485) = &line.rs485 {
@@ -148,7 +149,7 @@ impl Tty {
         Ok(())
     }
 
-    /// Does one thing at the line and tells how it is then.
+    /// Runs one step of line control and returns the status of the line afterwards.
     pub(crate) fn step(&self, step: LineStep) -> Result<LineStatus, LineFault> {
         match step {
             LineStep::Modem { dtr, rts } => set_levels(&self.fd, dtr, rts),
@@ -196,7 +197,8 @@ impl Tty {
         })
     }
 
-    /// Bytes that the driver has taken and not sent yet; 0 if it cannot tell, or has vanished.
+    /// Returns the bytes that the driver has accepted and not sent yet; 0 if the driver cannot tell, or has
+    /// vanished.
     pub(super) fn unsent(&self) -> usize {
         ioctls::unsent(&self.fd).unwrap_or(0)
     }
@@ -212,16 +214,17 @@ impl Tty {
 
 impl Drop for Tty {
     fn drop(&mut self) {
-        // What the driver still holds would keep close(2) waiting for up to 30 s. Where it holds
-        // nothing (a pty hands over at once), nothing may be thrown away either.
-        // And one that is kept goes on sending.
+        // Bytes that the driver still holds would keep close(2) waiting for up to 30 s, so they are
+        // discarded. A line without such bytes is not flushed, because a pty hands its bytes over at once and
+        // the flush could lose them. A line that the service manager keeps open goes on sending.
         if self.kept.is_none() && self.unsent() > 0 {
             let _gone = termios::tcflush(&self.fd, QueueSelector::OFlush);
         }
     }
 }
 
-/// Both at once where both are given: some boards reset on the moment between.
+/// Sets both levels in one call where both are given, because some boards reset on the moment between two
+/// calls.
 fn set_levels(fd: &OwnedFd, dtr: Option<bool>, rts: Option<bool>) -> rustix::io::Result<()> {
     let mask = |wanted: bool| {
         let of = |line, level: Option<bool>| if level == Some(wanted) { line } else { 0 };
@@ -235,7 +238,7 @@ fn set_levels(fd: &OwnedFd, dtr: Option<bool>, rts: Option<bool>) -> rustix::io:
     }
 }
 
-/// A driver without the thing is a state, not an error: a pty has no modem lines.
+/// Accepts that a driver does not support `what`: a pty, for example, has no modem lines.
 fn tolerate(result: rustix::io::Result<()>, what: &str) -> Result<(), String> {
     match result.map_err(fault) {
         Ok(()) => Ok(()),
@@ -247,7 +250,7 @@ fn tolerate(result: rustix::io::Result<()>, what: &str) -> Result<(), String> {
     }
 }
 
-/// What need not succeed.
+/// Logs the failure of a call that need not succeed.
 fn attempt(result: rustix::io::Result<()>, what: &str) {
     if let Err(errno) = result {
         log::debug!("the line's driver refuses {what}: {}", plain(&errno.into()));
@@ -292,7 +295,7 @@ impl Source for Tty {
     }
 }
 
-/// Whether a line that exists is denied to us; the message says what to do.
+/// Returns a message if permissions deny access to an existing line; the message says what to do.
 pub(crate) fn denied_to_us(path: &Path) -> Option<String> {
     match rustix::fs::access(path, Access::READ_OK | Access::WRITE_OK) {
         Err(Errno::ACCESS) => Some(denied(path)),
@@ -317,7 +320,8 @@ fn denied(path: &Path) -> String {
     }
 }
 
-/// The group that may read and write a device, by number and name. `None`: none may, but root's.
+/// Returns the group that may read and write a device, by number and name. `None`: only root's group may, or
+/// no group.
 fn group_of(path: &Path) -> Option<(u32, Option<String>)> {
     const READ_AND_WRITE: u32 = 0o060;
     let found = rustix::fs::stat(path).ok()?;
@@ -325,7 +329,7 @@ fn group_of(path: &Path) -> Option<(u32, Option<String>)> {
         return None;
     }
     let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
-    // group(5): its name, a password, its number, who is in it.
+    // group(5): its name, a password, its number, its members.
     let name = groups.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;

@@ -1,4 +1,4 @@
-//! Speed, format and flow control: between our words and termios.
+//! Speed, format and flow control: conversion between the configuration and termios.
 
 use std::os::fd::OwnedFd;
 
@@ -11,7 +11,7 @@ use crate::endpoint::line::{FlowControl, Format, LineSettings, Parity};
 /// "Stick" parity, which is not POSIX.
 const CMSPAR: ControlModes = ControlModes::CMSPAR;
 
-/// DC1 and DC3 of ASCII.
+/// DC1 of ASCII; XOFF is DC3.
 const XON: u8 = 0x11;
 const XOFF: u8 = 0x13;
 
@@ -51,18 +51,19 @@ pub(super) fn apply(fd: &OwnedFd, line: &LineSettings) -> Result<(), String> {
     if line.hang_up {
         *modes |= ControlModes::HUPCL;
     }
-    // What a program before us has left there would drop bytes (parity), change them (capitals) or resume at any byte.
+    // Flags that a previous program has left there would drop bytes (parity), change them (capitals) or
+    // resume the output at any byte.
     termios.input_modes = InputModes::empty();
     match line.flow {
         FlowControl::None => {}
         FlowControl::RtsCts => termios.control_modes |= ControlModes::CRTSCTS,
         FlowControl::XonXoff => termios.input_modes = InputModes::IXON | InputModes::IXOFF,
     }
-    // It may have left no XON and XOFF, or others.
+    // A previous program may have set no XON and XOFF, or other codes.
     let codes = &mut termios.special_codes;
     codes[SpecialCodeIndex::VSTART] = XON;
     codes[SpecialCodeIndex::VSTOP] = XOFF;
-    // With VMIN 0 a read of nothing would look like the end of the line.
+    // With VMIN 0 a read without data would look like the end of the line.
     codes[SpecialCodeIndex::VMIN] = 1;
     codes[SpecialCodeIndex::VTIME] = 0;
     termios.set_speed(line.baud).map_err(said)?;
@@ -70,16 +71,16 @@ pub(super) fn apply(fd: &OwnedFd, line: &LineSettings) -> Result<(), String> {
     check(fd, line)
 }
 
-/// tcsetattr succeeds when it could do anything at all (POSIX), so what came of it is read back.
+/// Reads the settings back, because tcsetattr succeeds when it could do any of the changes (POSIX).
 fn check(fd: &OwnedFd, line: &LineSettings) -> Result<(), String> {
     let found = read(fd).map_err(|errno| plain(&errno.into()))?;
     let off = found.baud.abs_diff(line.baud);
-    // A UART tolerates about 3 % in all, of both ends.
+    // A UART tolerates an error of about 3 %, of both ends together.
     if off > line.baud / 50 {
         let (wanted, got) = (line.baud, found.baud);
         return Err(format!("the driver makes {got} baud of {wanted}"));
     }
-    // A pty has no wire and no bits on it: its driver says 8N whatever it is asked for.
+    // A pty has no wire and no bits on it: its driver reports 8N whatever is set.
     if found.format != line.format && !is_pseudo_terminal(fd) {
         let (wanted, got) = (line.format, found.format);
         return Err(format!("the driver makes {got} of {wanted}"));
@@ -99,7 +100,7 @@ fn is_pseudo_terminal(fd: &OwnedFd) -> bool {
     stat.is_ok_and(|stat| PSEUDO_TERMINALS.contains(&rustix::fs::major(stat.st_rdev)))
 }
 
-/// How a line is set up now, as far as termios knows.
+/// Returns the settings of a line, as far as termios knows them.
 pub(super) fn read(fd: &OwnedFd) -> rustix::io::Result<LineSettings> {
     let termios = termios::tcgetattr(fd)?;
     let mut line = LineSettings::at(termios.output_speed());

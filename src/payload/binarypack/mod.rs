@@ -1,11 +1,10 @@
 //! BinaryPack, in which PeerJS and SkyWay-JS write values of JavaScript.
 //!
-//! It is an early MessagePack that has since gone its own way: `a0` is bytes and `b0` is text, and
-//! the numbers of the longer forms differ. There is no standard; the source is what the npm
-//! packages `peerjs-js-binarypack` 2.1.0 and `js-binarypack` 0.0.9 write and read. Everything is
-//! big-endian.
+//! BinaryPack began as an early MessagePack and then diverged from it: `a0` is bytes and `b0` is text, and
+//! the numbers of the longer forms differ. There is no standard; the source is what the npm packages
+//! `peerjs-js-binarypack` 2.1.0 and `js-binarypack` 0.0.9 write and read. Everything is big-endian.
 //!
-//! The registry has no crate for it, and those for MessagePack read other bytes.
+//! The registry has no crate for BinaryPack, and the crates for MessagePack read other bytes.
 
 mod reader;
 #[cfg(test)]
@@ -25,16 +24,16 @@ use super::surrogates;
 pub enum Value {
     /// `null`.
     Null,
-    /// `undefined`, which can be read; both libraries write it as `null`, and so do we.
+    /// `undefined`, which is only read; both libraries write `undefined` as `null`, and so does this encoder.
     Undefined,
     /// `true` and `false`.
     Bool(bool),
-    /// A number without a fraction from 0 on.
+    /// A number from 0 on, without a fraction.
     Unsigned(u64),
-    /// A number without a fraction. What is read is below 0.
+    /// A number without a fraction. The decoder makes only numbers below 0 of this kind.
     Signed(i64),
-    /// Any other number, of 32 or 64 bits. JavaScript has one kind of number: without a fraction
-    /// it is written as an integer where one holds it.
+    /// Any other number, of 32 or 64 bits. JavaScript has one kind of number, so a number without a fraction
+    /// is written as an integer where one holds it.
     Float(f64),
     /// A string.
     Text(String),
@@ -42,22 +41,22 @@ pub enum Value {
     Bytes(Vec<u8>),
     /// An array.
     Array(Vec<Self>),
-    /// An object, in the order of the wire. Of two equal keys JavaScript takes the second.
+    /// An object, in the order of the wire. JavaScript takes the second of two equal keys.
     Map(Vec<(String, Self)>),
 }
 
-/// How large a value may be.
+/// Limits for the size of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// How many arrays and objects may lie in one another.
+    /// The largest depth of arrays and objects inside one another.
     pub depth: usize,
-    /// How many values there may be in all, those in arrays and objects included.
+    /// The largest number of values in all, those in arrays and objects included.
     pub elements: usize,
-    /// How many bytes it may have on the wire; above 4 GiB is as 4 GiB.
+    /// The largest length on the wire, in bytes; more than 4 GiB counts as 4 GiB.
     pub size: usize,
 }
 
-/// A value is larger than [`Bounds`] allow.
+/// The limit of [`Bounds`] that a value exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are those of the bounds")]
 pub enum Exceeded {
@@ -78,29 +77,29 @@ impl fmt::Display for Exceeded {
 
 impl std::error::Error for Exceeded {}
 
-/// These bytes are no value.
+/// The reason why bytes are no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Error {
-    /// Of the first byte of the item that is wrong.
+    /// Offset of the first byte of the wrong item.
     pub offset: usize,
-    /// What is wrong there.
+    /// The fault of that item.
     pub reason: Reason,
 }
 
-/// What is wrong with an item.
+/// The fault of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// It needs so many bytes more than there are. Items of arrays and objects count as one each.
+    /// The item needs so many bytes more than there are. Items of arrays and objects count as one byte each.
     Missing(usize),
     /// A type that neither library writes.
     Unassigned(u8),
-    /// A string is not UTF-8.
+    /// A string that is not UTF-8.
     NotUtf8,
-    /// The key in an object is not a string.
+    /// A key of an object that is not a string.
     NotAKey,
-    /// The value has ended, and so many bytes follow.
+    /// The number of bytes after the end of the value.
     Trailing(usize),
-    /// It is too large.
+    /// A value that is too large.
     Exceeded(Exceeded),
 }
 
@@ -164,14 +163,14 @@ pub fn decode(input: &[u8], bounds: &Bounds) -> Result<Value, Error> {
     Ok(value)
 }
 
-/// Writes within bounds.
+/// An encoder that keeps within bounds.
 #[derive(Debug)]
 #[cfg(any(test, feature = "testing"))]
 struct Encoder<'a> {
     out: &'a mut Vec<u8>,
-    /// How many values may still come.
+    /// The number of values that may still come.
     elements: usize,
-    /// How long the output may become.
+    /// The largest length of the output.
     longest: usize,
 }
 
@@ -219,7 +218,7 @@ impl Encoder<'_> {
         Ok(())
     }
 
-    /// So many bytes or items, if that leaves the output as short as it must be.
+    /// Returns the number of bytes or items for a header, if they fit into the allowed output.
     fn count(&self, len: usize) -> Result<u32, Exceeded> {
         if self.out.len().saturating_add(len) > self.longest {
             return Err(Exceeded::Size);
@@ -228,11 +227,11 @@ impl Encoder<'_> {
     }
 }
 
-/// Reads within bounds.
+/// A decoder that keeps within bounds.
 #[derive(Debug)]
 struct Decoder<'a> {
     reader: Reader<'a>,
-    /// How many values may still come.
+    /// The number of values that may still come.
     elements: usize,
 }
 
@@ -241,7 +240,7 @@ impl Decoder<'_> {
         let before = self.reader.clone();
         let exceeded = |exceeded| before.error(Reason::Exceeded(exceeded));
         let item = self.reader.item()?;
-        // Before there is room made for any.
+        // Check the count before allocating memory for any values.
         let left = self.elements.checked_sub(1);
         self.elements = left.ok_or_else(|| exceeded(Exceeded::Elements))?;
         let inner = |count: usize| {
@@ -283,7 +282,7 @@ impl Decoder<'_> {
     }
 }
 
-/// The string of an item that began at `before`.
+/// Returns the string of an item that began at `before`.
 fn string(text: &[u8], before: &Reader<'_>) -> Result<String, Error> {
     match std::str::from_utf8(text) {
         Ok(text) => Ok(text.to_owned()),
@@ -291,8 +290,8 @@ fn string(text: &[u8], before: &Reader<'_>) -> Result<String, Error> {
     }
 }
 
-/// As `JSON.stringify` writes it: `undefined` is left out of an object and `null` in an array, as
-/// is a number that is none. Bytes are an array of numbers, for JSON has no word for them.
+/// Serializes as `JSON.stringify` does: `undefined` is left out of an object and is `null` in an array, and
+/// so is a number that is not finite. Bytes become an array of numbers because JSON has no type for bytes.
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

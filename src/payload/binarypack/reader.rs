@@ -2,33 +2,34 @@
 
 use super::{Error, Reason};
 
-/// Where in a value the next item is.
+/// A position in a value: where the next item begins.
 #[derive(Debug, Clone)]
 pub(in crate::payload) struct Reader<'a> {
     input: &'a [u8],
     offset: usize,
 }
 
-/// One value, or the beginning of one that others follow.
+/// One value, or the beginning of a value that contains further items.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::payload) enum Item<'a> {
     Null,
     Undefined,
     Bool(bool),
     Unsigned(u64),
-    /// Below 0.
+    /// A number below 0.
     Signed(i64),
     Float(f64),
-    /// Which should be UTF-8.
+    /// A text that should be UTF-8, not checked yet.
     Text(&'a [u8]),
     Bytes(&'a [u8]),
-    /// So many values follow; the input has at least a byte for each.
+    /// An array: so many values follow; the input has at least one byte for each.
     Array(usize),
-    /// So many keys and values follow; the input has at least two bytes for both.
+    /// An object: so many keys and values follow; the input has at least two bytes for each pair.
     Map(usize),
 }
 
-/// A key, what it stands for, and where what is inside of that begins.
+/// An entry of an object: the key, the item of its value, and a reader at the beginning of that item's
+/// contents.
 #[derive(Debug)]
 pub(in crate::payload) struct Entry<'a> {
     pub(in crate::payload) key: &'a [u8],
@@ -41,7 +42,7 @@ impl<'a> Reader<'a> {
         Self { input, offset: 0 }
     }
 
-    /// The next item.
+    /// Reads the next item.
     pub(in crate::payload) fn item(&mut self) -> Result<Item<'a>, Error> {
         let mut next = self.clone();
         let item = next.read().map_err(|reason| self.error(reason))?;
@@ -49,7 +50,7 @@ impl<'a> Reader<'a> {
         Ok(item)
     }
 
-    /// The next item, which is the key of an entry.
+    /// Reads the next item, which is the key of an entry.
     pub(in crate::payload) fn key(&mut self) -> Result<&'a [u8], Error> {
         let mut next = self.clone();
         let Item::Text(key) = next.item()? else {
@@ -59,7 +60,7 @@ impl<'a> Reader<'a> {
         Ok(key)
     }
 
-    /// The next entry of an object, whole.
+    /// Reads the next entry of an object and skips the contents of its value.
     pub(in crate::payload) fn entry(&mut self) -> Result<Entry<'a>, Error> {
         let key = self.key()?;
         let item = self.item()?;
@@ -68,7 +69,7 @@ impl<'a> Reader<'a> {
         Ok(Entry { key, item, inside })
     }
 
-    /// Nothing may follow.
+    /// Returns an error if bytes follow.
     pub(in crate::payload) fn end(&self) -> Result<(), Error> {
         match self.left() {
             [] => Ok(()),
@@ -81,8 +82,8 @@ impl<'a> Reader<'a> {
         Error { offset, reason }
     }
 
-    /// Passes over what is inside of an item that was just read. It goes from item to item, for
-    /// nothing bounds how deep they lie.
+    /// Skips the contents of an item that was just read. A loop instead of recursion, because nothing bounds
+    /// the depth.
     fn skip(&mut self, item: Item<'_>) -> Result<(), Error> {
         let mut pending = item.inside();
         while pending > 0 {
@@ -134,7 +135,7 @@ impl<'a> Reader<'a> {
         self.counted(count, 2).map(Item::Map)
     }
 
-    /// A number of values, for each of which there must be so many bytes.
+    /// Returns a number of values if the input has at least `bytes` bytes for each of them.
     fn counted(&self, count: usize, bytes: usize) -> Result<usize, Reason> {
         let needed = count.saturating_mul(bytes);
         match needed.checked_sub(self.left().len()) {
@@ -149,7 +150,8 @@ impl<'a> Reader<'a> {
 
     fn long(&mut self) -> Result<usize, Reason> {
         let len = u32::from_be_bytes(self.array()?);
-        // What cannot be counted is not there either.
+        // A length that does not fit into `usize` is longer than any input, so it becomes the largest `usize`
+        // and fails.
         Ok(usize::try_from(len).unwrap_or(usize::MAX))
     }
 
@@ -169,7 +171,7 @@ impl<'a> Reader<'a> {
 }
 
 impl Item<'_> {
-    /// How many items follow as part of this one.
+    /// Returns how many items follow as part of this one.
     fn inside(self) -> u64 {
         match self {
             Self::Array(count) => count as u64,

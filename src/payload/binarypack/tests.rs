@@ -1,4 +1,4 @@
-//! BinaryPack: forms, bounds, and what is wrong where. `tests/golden` compares with the libraries.
+//! Tests of BinaryPack: forms, bounds, and offsets of errors. `tests/golden` compares with the libraries.
 
 use super::*;
 
@@ -91,7 +91,7 @@ fn what_is_missing_is_said_and_where() {
     assert_eq!(reason(b"\x92\x01\xda\x01\x00x"), (2, Reason::Missing(255)));
     assert_eq!(reason(b"\x93\x01\x02"), (0, Reason::Missing(1)));
     assert_eq!(reason(b"\x81\xb0"), (0, Reason::Missing(1)));
-    // No room is made for 4,294,967,295 values or bytes.
+    // No memory is allocated for 4,294,967,295 values or bytes.
     for kind in [b"\xdd", b"\xdb", b"\xd9", b"\xdf"] {
         let input = [kind, &b"\xff\xff\xff\xff"[..]].concat();
         assert!(matches!(reason(&input), (0, Reason::Missing(_))));

@@ -1,4 +1,4 @@
-//! BinaryPack item by item, each in the form that the libraries give it.
+//! BinaryPack item by item, each in the form that the libraries write.
 
 use super::Value;
 
@@ -12,7 +12,7 @@ pub(super) fn bool(value: bool, out: &mut Vec<u8>) {
     out.push(if value { 0xc3 } else { 0xc2 });
 }
 
-/// The shortest form, except that from 2^32 on a signed one is preferred.
+/// Appends a number in the shortest form, except that from 2^32 on a signed form is preferred.
 pub(in crate::payload) fn unsigned(value: u64, out: &mut Vec<u8>) {
     if let Ok(value) = u8::try_from(value) {
         if value <= 0x7f {
@@ -31,7 +31,7 @@ pub(in crate::payload) fn unsigned(value: u64, out: &mut Vec<u8>) {
     }
 }
 
-/// The shortest form.
+/// Appends a number in the shortest form.
 #[cfg(any(test, feature = "testing"))]
 pub(super) fn signed(value: i64, out: &mut Vec<u8>) {
     if let Ok(value) = u64::try_from(value) {
@@ -51,7 +51,7 @@ pub(super) fn signed(value: i64, out: &mut Vec<u8>) {
     }
 }
 
-/// A number of JavaScript.
+/// Appends a number of JavaScript.
 #[cfg(any(test, feature = "testing"))]
 pub(super) fn number(value: f64, out: &mut Vec<u8>) {
     match integer(value) {
@@ -61,7 +61,7 @@ pub(super) fn number(value: f64, out: &mut Vec<u8>) {
     }
 }
 
-/// The same number as an integer of 64 bits, where there is one.
+/// Returns the same number as an integer of 64 bits, if one exists.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -81,28 +81,28 @@ pub(super) fn integer(value: f64) -> Option<Value> {
     }
 }
 
-/// So many bytes of UTF-8 are to follow.
+/// Appends the header of a text of `len` bytes of UTF-8.
 pub(in crate::payload) fn text_header(len: u32, out: &mut Vec<u8>) {
     header([0xb0, 0xd8, 0xd9], len, out);
 }
 
-/// So many bytes are to follow.
+/// Appends the header of `len` bytes.
 pub(in crate::payload) fn bytes_header(len: u32, out: &mut Vec<u8>) {
     header([0xa0, 0xda, 0xdb], len, out);
 }
 
-/// So many values are to follow.
+/// Appends the header of an array of `count` values.
 #[cfg(any(test, feature = "testing"))]
 pub(super) fn array_header(count: u32, out: &mut Vec<u8>) {
     header([0x90, 0xdc, 0xdd], count, out);
 }
 
-/// So many keys and values are to follow.
+/// Appends the header of an object of `count` keys and values.
 pub(in crate::payload) fn map_header(count: u32, out: &mut Vec<u8>) {
     header([0x80, 0xde, 0xdf], count, out);
 }
 
-/// The type with the number in it, or before two bytes, or before four.
+/// Appends a header: the type with the number in it, or the type before two bytes, or before four.
 fn header([within, short, long]: [u8; 3], number: u32, out: &mut Vec<u8>) {
     match (u8::try_from(number), u16::try_from(number)) {
         (Ok(number @ 0..=0x0f), _) => out.push(within | number),

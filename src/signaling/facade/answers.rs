@@ -1,4 +1,4 @@
-//! How requests are answered, and how the links are asked for something.
+//! Answers to requests, and orders to the links.
 
 use super::{Facade, Wrong};
 use crate::access::visitors::Right;
@@ -17,7 +17,7 @@ pub(super) fn bad(faults: request::Faults) -> Wrong {
 }
 
 impl Facade {
-    /// Answers a request, and notes the key that it has shown with a call that was done.
+    /// Answers a request, and notes the key that the client has shown with a successful call.
     pub(super) fn answer_done(
         &mut self,
         request: RequestId,

@@ -1,4 +1,5 @@
-//! What each request of the API does. Some are answered at once, some when the rest of the gateway has done its part.
+//! The effect of each request of the API. Some are answered at once, some when the rest of the gateway has
+//! done its part.
 
 use super::paths::call;
 use super::polls::Parked;
@@ -11,7 +12,7 @@ use crate::signaling::dialect::DialectRequest;
 use crate::signaling::door::Standing;
 
 impl Facade {
-    /// Does what a call asks for.
+    /// Performs a call.
     pub(super) fn handle_call(
         &mut self,
         lobby: &mut Lobby<'_>,
@@ -56,7 +57,7 @@ impl Facade {
                 Ok(None) => return,
                 Err(wrong) => Err(wrong),
             },
-            // That there is no media shows no right.
+            // The answer that there is no media proves no right.
             Call::Media(_) => return self.answer(request.id, reply::no_media(command)),
         };
         self.answer_done(request.id, command, done);
@@ -73,7 +74,8 @@ impl Facade {
         let request = request.id;
         match subject {
             Ok(subject) => {
-                // The connection has a longer time from now on, so the right counts before the request waits.
+                // The right gives the connection a longer timeout, so it must be noted before the request
+                // waits.
                 self.show_key(request);
                 let parked = Parked { request, command };
                 self.poll_events(lobby.now(), subject, parked, peek);

@@ -1,4 +1,4 @@
-//! Data connections of programs' peers: what is asked of them, what feeds them, and what is known of them after their end.
+//! Data connections of programs' peers: requests about them, their sources, and their status after their end.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -20,7 +20,7 @@ use crate::signaling::door::Standing;
 use crate::signaling::rendezvous::lobby::Lobby;
 use crate::signaling::rendezvous::site::NotRedirected;
 
-/// What feeds a connection.
+/// The source of a connection's messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Source {
     /// Nothing.
@@ -47,13 +47,13 @@ impl Source {
 /// One data connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    /// In the API.
+    /// The connection's id in the API.
     pub(super) name: String,
     pub(super) link: LinkId,
     pub(super) peer: PeerId,
     pub(super) source: Source,
     pub(super) events: EventQueue,
-    /// When the connection ended, and how it was then.
+    /// The time at which the connection ended, and its last status.
     pub(super) ended: Option<Instant>,
     pub(super) last: Option<Box<LinkStatus>>,
 }
@@ -66,7 +66,8 @@ pub(super) struct Made {
 }
 
 impl Facade {
-    /// Asks for a connection; the request is answered when it is known whether there may be one.
+    /// Asks for a connection; the request is answered when the links report whether the connection is being
+    /// made.
     pub(super) fn connect(
         &mut self,
         lobby: &Lobby<'_>,
@@ -133,7 +134,7 @@ impl Facade {
         self.check_redirect(lobby, standing, change.redirect_params)?;
         if let Some(source) = source {
             self.claim(&source, peer);
-            // The peer's own right counts, not that of the client which changes the connection.
+            // The peer's own right counts, not that of the client that changes the connection.
             let scopes = self.scopes(lobby, Standing::Local, peer);
             self.order(Order::Feed(link, source.feed(), scopes));
             if let Some(known) = self.connections.get_mut(id) {
@@ -152,7 +153,7 @@ impl Facade {
         Ok(reply::connection_changed(data_id))
     }
 
-    /// Asks how a connection is, or answers at once if it has ended.
+    /// Asks for the status of a connection, or answers at once if the connection has ended.
     pub(super) fn data_status(
         &mut self,
         request: RequestId,
@@ -168,7 +169,7 @@ impl Facade {
         Ok(None)
     }
 
-    /// Answers how a connection is. `None`: the connection has ended since the request asked.
+    /// Answers with the status of a connection. `None`: the connection has ended since the request asked.
     pub(super) fn handle_status(
         &mut self,
         request: RequestId,
@@ -184,7 +185,7 @@ impl Facade {
         self.answer_done(request, command, done);
     }
 
-    /// Closes connections that are fed by an endpoint which their peer may not use any more.
+    /// Closes connections whose source is an endpoint that their peer may no longer use.
     pub(super) fn close_forbidden(&mut self, lobby: &Lobby<'_>) {
         let connections = self.connections.iter();
         let fed = connections.filter_map(|(_, it)| match &it.source {
@@ -218,7 +219,8 @@ impl Facade {
         is_living.then_some(id).ok_or_else(ended)
     }
 
-    /// Returns what feeds a connection of a peer, where that is said. `scopes`: the endpoints that its program may use.
+    /// Returns the source of a peer's connection, if the request names one. `scopes`: the endpoints that its
+    /// program may use.
     fn source_of(
         &self,
         lobby: &Lobby<'_>,
@@ -245,7 +247,8 @@ impl Facade {
                 }
                 Ok(Some(Source::Port(port)))
             }
-            // First the right: whether an endpoint exists is no business of a program that may not use it.
+            // Check the right first, because a program that may not use an endpoint must not learn whether it
+            // exists.
             Some(request::Source::Endpoint(name))
                 if !scopes.iter().any(|scope| scope.allows(name, Verb::Write)) =>
             {
@@ -294,7 +297,7 @@ fn ended() -> Wrong {
     wrong(404, "data_connection_id", "this connection has ended")
 }
 
-/// Returns how a connection is, with the bytes that were not acknowledged.
+/// Returns the status of a connection, with the number of bytes that were not acknowledged.
 pub(super) fn status(status: &LinkStatus, waiting: u64) -> Response {
     reply::data_status(&DataStatus {
         remote_id: &status.remote,
@@ -314,7 +317,7 @@ fn channel(label: Option<String>, init: DcInit) -> ChannelWish {
         ordered: init.ordered,
         reliability: match init.reliability {
             Reliability::Full => channels::Reliability::Reliable,
-            // SCTP would throw a message away before it was sent once.
+            // With a lifetime of 0, SCTP would discard a message before sending it once.
             Reliability::LifeTime(0) => channels::Reliability::MaxRetransmits { retransmits: 0 },
             Reliability::LifeTime(lifetime) => {
                 channels::Reliability::MaxPacketLifetime { lifetime }

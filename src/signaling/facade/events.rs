@@ -1,4 +1,4 @@
-//! What becomes of connections, as programs hear of it: connections that were made or called for, that open, fail and end.
+//! The events of connections for programs: connections that were made or called, that open, fail and end.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::api::skyway::{Event, EventQueue, reply};
 use crate::signaling::call::LinkStatus;
 use crate::signaling::names::random_bytes;
 
-/// How long a connection is remembered after its end, for a program that asks for its events.
+/// How long a connection is remembered after its end, so that a program can still poll its events.
 const REMEMBERED: Duration = Duration::from_secs(30);
 
 impl Facade {
@@ -51,7 +51,7 @@ impl Facade {
         {
             connection.ended = Some(now);
             connection.last = Some(Box::new(status));
-            // The program that made it may still ask.
+            // The program that made the connection may still poll it.
             self.timers
                 .set(Timer::Connection(id), Some(now + REMEMBERED));
         }
@@ -88,7 +88,8 @@ impl Facade {
             && let Some(connection) = self.connections.get_mut(id)
         {
             connection.events.push(event);
-            // Nothing is answered yet: of several events of one turn each program gets the first.
+            // Answer later, at the end of the turn, so that each program gets the first of several events of
+            // one turn.
             self.polls.touch(Subject::Connection(id));
         }
     }

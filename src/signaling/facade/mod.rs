@@ -1,7 +1,7 @@
-//! The REST API of SkyWay's gateway: programs make peers, call, and ask for events with requests that wait.
+//! The REST API of SkyWay's gateway: programs make peers, call, and poll events with requests that wait.
 //!
-//! `calls` says what each request does, `programs` who the peers are, `connections` what is known of their connections, `ports` the
-//! UDP ports that feed them, and `polls` which requests wait for events.
+//! `calls` has the effect of each request, `programs` the peers, `connections` their connections, `ports` the
+//! UDP ports that feed these, and `polls` the requests that wait for events.
 
 mod answers;
 mod calls;
@@ -38,22 +38,22 @@ use polls::{Polls, Subject};
 use ports::Ports;
 use programs::Program;
 
-/// What is wrong with a call: the status, and the fields.
+/// The faults of a call: the status, and the fields.
 type Wrong = (u16, Vec<FieldError>);
 
-/// Tells [`ProgramId`] from other ids.
+/// The kind that distinguishes [`ProgramId`] from other ids.
 #[derive(Debug)]
 enum ProgramKind {}
 /// A peer that a program has made.
 type ProgramId = Id<ProgramKind>;
 
-/// Tells [`DataId`] from other ids.
+/// The kind that distinguishes [`DataId`] from other ids.
 #[derive(Debug)]
 enum DataKind {}
 /// A data connection of such a peer.
 type DataId = Id<DataKind>;
 
-/// What has a deadline.
+/// The objects with deadlines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Timer {
     /// A request that waits for an event.
@@ -70,7 +70,7 @@ enum Timer {
 pub(crate) struct Facade {
     random: StdRng,
     programs: Slab<ProgramKind, Program>,
-    /// Peers by their tokens, those included that were deleted a moment ago.
+    /// Peers by their tokens, including recently deleted ones.
     tokens: HashMap<String, ProgramId>,
     /// Peers that were not deleted.
     peers: HashMap<PeerId, ProgramId>,
@@ -109,7 +109,7 @@ impl Facade {
         }
     }
 
-    /// A content port was opened, cannot be opened, or broke.
+    /// Acts on a content port that was opened, cannot be opened, or broke.
     pub(crate) fn handle_port(
         &mut self,
         now: Instant,
@@ -132,7 +132,7 @@ impl Facade {
         self.polls.len()
     }
 
-    /// Returns how many connections have ended and can still be asked about.
+    /// Returns how many connections have ended and can still be polled.
     pub(crate) fn remembered(&self) -> usize {
         self.connections.len() - self.links.len()
     }
@@ -161,7 +161,8 @@ impl Dialect for Facade {
     }
 
     fn handle_half_closed(&mut self, _lobby: &mut Lobby<'_>, request: RequestId) {
-        // Whether the client still reads is not known. An event for a client that does not read would be lost.
+        // The gateway cannot know whether the client still reads, and an event for a client that does not
+        // read would be lost. So the poll ends without one.
         self.end_poll(request);
     }
 

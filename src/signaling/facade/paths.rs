@@ -1,4 +1,4 @@
-//! Which requests are those of SkyWay's gateway.
+//! The requests that belong to the API of SkyWay's gateway.
 
 use crate::api::skyway::{self, Call, FieldError};
 use crate::http::{Method, Response};
@@ -20,7 +20,7 @@ pub(crate) const PATHS: Paths = Paths {
     routes: || skyway::routes().map(|(_, path)| path).collect(),
 };
 
-/// Returns what a request asks for.
+/// Returns the call of a request.
 pub(super) fn call(claim: &Claim) -> Option<Call> {
     skyway::resolve(&claim.method, &claim.path())?.ok()
 }

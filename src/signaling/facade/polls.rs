@@ -9,12 +9,12 @@ use crate::http::Response;
 use crate::ids::RequestId;
 use crate::limits;
 
-/// Whose events are waited for.
+/// The object whose events a request waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Subject {
-    /// A peer's.
+    /// A peer.
     Program(ProgramId),
-    /// A connection's.
+    /// A connection.
     Connection(DataId),
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Parked {
 pub(super) struct Polls {
     parked: BTreeMap<Subject, Parked>,
     subjects: BTreeMap<RequestId, Subject>,
-    /// Subjects of which there may be something to be told.
+    /// Subjects that may have an event.
     touched: Vec<Subject>,
 }
 
@@ -61,14 +61,14 @@ impl Polls {
         self.take_request(request).is_some()
     }
 
-    /// Notes that there may be something to be told of a subject.
+    /// Notes that a subject may have an event.
     pub(super) fn touch(&mut self, subject: Subject) {
         if self.parked.contains_key(&subject) {
             self.touched.push(subject);
         }
     }
 
-    /// Takes out the subjects of which there may be something to be told.
+    /// Takes out the subjects that may have an event.
     pub(super) fn touched(&mut self) -> Vec<Subject> {
         std::mem::take(&mut self.touched)
     }
@@ -95,7 +95,7 @@ impl Polls {
 }
 
 impl Facade {
-    /// Answers with the next event, now or when there is one. `peek`: nothing is taken (HEAD).
+    /// Answers with the next event, now or when one occurs. `peek`: the event stays in the queue (HEAD).
     pub(super) fn poll_events(
         &mut self,
         now: Instant,
@@ -111,19 +111,20 @@ impl Facade {
         }
         let timer = Timer::Poll(parked.request);
         self.timers.set(timer, Some(now + limits::FACADE_POLL));
-        // Of two requests at a time the newer one gets what comes. The newer one is parked before the older one is answered:
-        // behind the older one a third request may wait on its connection, and that one may poll here as well.
+        // The newer of two requests for one subject gets the next event. It must be parked before
+        // the older one is answered, because a third request may wait behind the older one on its connection,
+        // and that request may poll this subject as well.
         if let Some(older) = self.polls.park(subject, parked) {
             self.timers.set(Timer::Poll(older.request), None);
             self.answer(older.request, reply::nothing_happened(older.command));
         }
     }
 
-    /// Answers requests for which something has happened.
+    /// Answers waiting requests whose subjects have an event.
     pub(super) fn answer_polls(&mut self, now: Instant) {
         for subject in self.polls.touched() {
-            // An event is taken for a request that waits, and for no other: of two events of one moment the second
-            // stays for the next request.
+            // Take an event only if a request waits, so that of two events of one moment the second stays for
+            // the next request.
             if !self.polls.is_waiting(subject) {
                 continue;
             }
@@ -137,7 +138,7 @@ impl Facade {
         }
     }
 
-    /// Answers a request that waits: nothing has happened.
+    /// Answers a waiting request that no event occurred.
     pub(super) fn end_poll(&mut self, request: RequestId) {
         if let Some(parked) = self.polls.take_request(request) {
             self.timers.set(Timer::Poll(request), None);
@@ -163,7 +164,7 @@ impl Facade {
             }
         };
         if event == Event::Close {
-            // A program has heard of the end, which need not be remembered for long.
+            // The program has received the end, so the end need not be remembered for long.
             self.timers.set(timer, Some(now + limits::FACADE_TOMBSTONE));
         }
         Some(response)

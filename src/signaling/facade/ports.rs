@@ -17,21 +17,22 @@ use crate::limits;
 use crate::signaling::door::{PageOrigin, Standing};
 use crate::signaling::names::random_bytes;
 
-/// Who opens content ports: the network of the client, if that is beyond this machine, and which page it is.
+/// A client that opens content ports: its network, if that is beyond this machine, and the origin of its
+/// page.
 pub(super) type PortClient = (Option<IpAddr>, PageOrigin);
 
-/// Returns the client that opens ports from there.
+/// Returns the client for a location and an origin.
 pub(super) fn port_client(standing: Standing, origin: &PageOrigin) -> PortClient {
     (standing.remote().map(network_of), origin.clone())
 }
 
-/// A request that waits for its port to be opened.
+/// A request that waits for its port to open.
 #[derive(Debug, Clone)]
 pub(super) struct Opening {
     pub(super) request: RequestId,
     pub(super) command: &'static str,
     pub(super) client: PortClient,
-    /// The address at which the client has found us.
+    /// The gateway's address to which the client connected.
     pub(super) local: IpAddr,
 }
 
@@ -127,7 +128,7 @@ impl Facade {
         let Some(opening) = self.ports.opening.remove(&bind) else {
             return log::warn!("a content port has failed: {why}");
         };
-        // Another program has this port: the next one.
+        // Another program has this port, so try the next one.
         self.ports.numbers.skip(bind.port());
         log::info!("content port {}: {why}", bind.port());
         self.open_port(opening);
@@ -154,7 +155,8 @@ impl Facade {
         }
     }
 
-    /// A connection of a peer is fed by a port from now on. The port belongs to the first peer that uses it.
+    /// Makes a peer the owner of the port that now feeds its connection. The port belongs to the first peer
+    /// that uses it.
     pub(super) fn claim(&mut self, source: &Source, peer: PeerId) {
         if let Source::Port(port) = source {
             self.ports.owners.claim(*port, peer);

@@ -19,9 +19,9 @@ use crate::signaling::rendezvous::lobby::Lobby;
 use crate::signaling::rendezvous::roster::Guest;
 use crate::signaling::skyway;
 
-/// How long the end of a peer can be asked for.
+/// How long programs can poll the end of a peer.
 const REMEMBERED: Duration = Duration::from_secs(30);
-/// How many seconds before its end a program is told of its credential.
+/// The number of seconds before the end of a credential at which its program is warned.
 const WARNED_BEFORE: u64 = 300;
 
 /// One peer of a program.
@@ -29,14 +29,15 @@ const WARNED_BEFORE: u64 = 300;
 pub(super) struct Program {
     pub(super) name: String,
     pub(super) token: String,
-    /// `None`: the peer was deleted, and only its end is still to be told.
+    /// The peer in the hub. `None`: the peer was deleted, and only its end is still to be reported.
     pub(super) peer: Option<PeerId>,
     /// When the peer was deleted.
     ended: Option<Instant>,
     pub(super) events: EventQueue,
-    /// With what the program was let in. Its credentials are signed with the secret of this key.
+    /// The claims with which the program was admitted. Its credentials are signed with the secret of this
+    /// key.
     pub(super) guest: Guest,
-    /// When the credential ends, and whether that was told.
+    /// The end of the credential, and whether the program was warned.
     expires: Option<UnixTime>,
     warned: bool,
 }
@@ -54,7 +55,7 @@ impl Facade {
         }
         let name = options.peer_id;
         let name = name.unwrap_or_else(|| random_name(&mut self.random));
-        // Where no server signs, a credential says nothing.
+        // Without a server that signs, a credential has no meaning.
         let given = options.credential.as_ref();
         let credential = credential(given.filter(|_| lobby.is_signed(&options.key)))?;
         let application = Application {
@@ -94,7 +95,7 @@ impl Facade {
         self.tokens.insert(token, id);
         self.peers.insert(peer, id);
         self.schedule_credential(lobby, id);
-        // Redirects are checked against the networks of now.
+        // Redirects are checked against the present networks, so list them now.
         self.outputs.push_back(Output::ListAddresses);
         Ok(response)
     }
@@ -154,7 +155,8 @@ impl Facade {
         ))
     }
 
-    /// Returns the peer that a request names, if the token is right; with `ended`, also a peer that was deleted a moment ago.
+    /// Returns the peer that a request names, if the token is right; with `ended`, also a recently deleted
+    /// peer.
     pub(super) fn program_of(
         &self,
         peer: &str,
@@ -165,7 +167,7 @@ impl Facade {
         self.check_token(peer, &given, ended)
     }
 
-    /// Returns the peer of this name and token; with `ended`, also a peer that was deleted a moment ago.
+    /// Returns the peer of this name and token; with `ended`, also a recently deleted peer.
     pub(super) fn check_token(
         &self,
         peer: &str,
@@ -186,8 +188,9 @@ impl Facade {
         Err(wrong(404, "peer_id", "there is no peer with this id"))
     }
 
-    /// Returns how many living peers a client has made: programs beyond this machine by their address, pages of other origins
-    /// by their origin. `None`: a program or trusted page on this machine, which needs none.
+    /// Returns how many living peers a client has made: programs beyond this machine are counted by their
+    /// address, pages of other origins by their origin. `None`: a program or trusted page on this machine,
+    /// for which there is no such limit.
     pub(super) fn own_peers(&self, standing: Standing, origin: &PageOrigin) -> Option<usize> {
         let remote = standing.remote();
         if remote.is_none() && !origin.needs_key() {
@@ -202,7 +205,7 @@ impl Facade {
         Some(own.count())
     }
 
-    /// Returns the endpoints that a program may use with a peer, if it asks from there.
+    /// Returns the endpoints that a program at this location may use with a peer.
     pub(super) fn scopes(&self, lobby: &Lobby<'_>, standing: Standing, peer: PeerId) -> Vec<Scope> {
         let program = self.peers.get(&peer);
         let program = program.and_then(|id| self.programs.get(*id));
@@ -244,7 +247,7 @@ impl Facade {
         self.bound_deleted(lobby.most_peers());
     }
 
-    /// Forgets the oldest deleted peer if more of them are remembered than there may be peers.
+    /// Forgets the oldest deleted peer if more deleted peers are remembered than peers are allowed.
     fn bound_deleted(&mut self, most: usize) {
         let programs = self.programs.iter();
         let deleted = programs.filter_map(|(id, program)| Some((program.ended?, id)));
@@ -264,7 +267,7 @@ impl Facade {
         }
     }
 
-    /// A deleted peer is forgotten, or the time of a credential has come.
+    /// Acts on a deadline: forgets a deleted peer, or warns about or ends a credential.
     pub(super) fn handle_program_timeout(&mut self, lobby: &Lobby<'_>, id: ProgramId) {
         let time = lobby.unix_time();
         let Some(program) = self.programs.get_mut(id) else {
@@ -290,7 +293,7 @@ impl Facade {
         }
     }
 
-    /// Sets when something is to be done about a credential.
+    /// Sets the next deadline for a credential.
     fn schedule_credential(&mut self, lobby: &Lobby<'_>, id: ProgramId) {
         let time = lobby.unix_time();
         let Some(program) = self.programs.get(id) else {
@@ -299,7 +302,7 @@ impl Facade {
         let wait = program.expires.map(|end| {
             let left = end.saturating_sub(time);
             let before = if program.warned { 0 } else { WARNED_BEFORE };
-            // The clock may be set meanwhile.
+            // Check again at least once an hour, because the clock may be set meanwhile.
             Duration::from_secs(left.saturating_sub(before).clamp(1, 3600))
         });
         let at = wait.map(|wait| lobby.now() + wait);

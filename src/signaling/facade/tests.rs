@@ -1,4 +1,4 @@
-//! The API of SkyWay's gateway without a rendezvous.
+//! Tests of the API of SkyWay's gateway without a rendezvous.
 
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ impl Bench {
         self.outputs()
     }
 
-    /// A peer, and its token.
+    /// Makes a peer; returns the peer and its token.
     fn peer(&mut self, name: &str) -> (PeerId, String) {
         let body = json!({"key": "k", "domain": "d", "peer_id": name});
         let (_, outputs) = self.ask(Method::Post, "/peers", &body);
@@ -52,7 +52,7 @@ impl Bench {
     }
 }
 
-/// The one response among some outputs.
+/// Returns the one response among some outputs.
 fn answer(outputs: &[Output]) -> (u16, Value) {
     let responses = outputs.iter().filter_map(|output| match output {
         Output::Answer(_, response) => Some(response),
@@ -79,7 +79,7 @@ fn status(open: bool) -> Box<LinkStatus> {
     })
 }
 
-/// A connection from a to b; its path.
+/// Makes a connection from a to b; returns its path.
 fn dialed(bench: &mut Bench, token: &str, peer: PeerId, n: u64) -> String {
     let body = json!({"peer_id": "a", "token": token, "target_id": "b"});
     let (request, outputs) = bench.ask(Method::Post, "/data/connections", &body);
@@ -103,7 +103,7 @@ fn a_call_is_answered_when_it_is_known_whether_there_is_room() {
     let outputs = bench.tell(link(u64::MAX), LinkNews::NotMade(request));
     assert_eq!(answer(&outputs).0, 403);
     assert!(bench.facade.making.is_empty());
-    // How the connection is, the rest of the gateway says.
+    // The rest of the gateway reports the status of the connection.
     let (request, outputs) = bench.ask(Method::Get, &format!("{path}/status"), &Value::Null);
     assert!(
         matches!(&outputs[..], [Output::Link(Order::Status(..))]),
@@ -116,7 +116,8 @@ fn a_call_is_answered_when_it_is_known_whether_there_is_room() {
         (200, &json!(7), &json!(true))
     );
     bench.tell(link(1), LinkNews::Ended(status(false)));
-    // A connection that ended while the rest of the gateway was asked is answered from memory.
+    // A connection that ended while the rest of the gateway was asked: the API answers with the remembered
+    // status.
     let late = LinkNews::Status(request, None, 0);
     let (code, body) = answer(&bench.tell(link(1), late));
     assert_eq!((code, &body["open"]), (200, &json!(false)));
@@ -209,7 +210,7 @@ fn a_port_in_use_is_passed_over_and_one_that_broke_is_told_to_the_log() {
         .facade
         .handle_port(bench.hall.now, next, Err(failure()));
     assert!(bench.outputs().is_empty());
-    // A port that nothing waits for is closed again.
+    // A port that no request waits for is closed again.
     bench
         .facade
         .handle_port(bench.hall.now, bind, Ok(Id::from_bits(8)));

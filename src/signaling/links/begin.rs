@@ -1,4 +1,5 @@
-//! How a link begins: one of our peers calls or is called, our addresses are listed, and a session is made.
+//! The beginning of a link: one of the gateway's own peers calls or is called, this machine's addresses are
+//! listed, and a session is made.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -17,35 +18,36 @@ use crate::signaling::message::{Answer, Body, Candidate, Carries, Offer, Written
 /// How long a peer that is called may take to join.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// On which terms a peer takes up an offer.
+/// The terms on which a peer accepts an offer.
 #[derive(Debug, Clone)]
 pub(crate) struct Terms {
-    /// What feeds the connection.
+    /// The source of the connection's messages.
     pub(crate) feed: Feed,
     /// The endpoints that the connection may be bound to.
     pub(crate) scopes: Vec<Scope>,
-    /// Whether messages are written as the offer says.
+    /// Whether messages are converted as the offer says.
     pub(crate) transcodes: bool,
     /// The network of the client that calls, if that is beyond this machine.
     pub(crate) network: Option<IpAddr>,
 }
 
-/// A session that is to be made.
+/// The parameters of a session that must be made.
 #[derive(Debug, Clone)]
 pub(crate) struct Start {
-    /// Our peer.
+    /// The gateway's own peer.
     pub(crate) peer: PeerId,
     /// The name of the other peer.
     pub(crate) remote: String,
-    /// Who makes the offer.
+    /// The side that makes the offer.
     pub(crate) how: Beginning,
     /// The endpoints that the session may use.
     pub(crate) scopes: Vec<Scope>,
 }
 
 impl Links {
-    /// Makes a link that one of our peers asks for. `network`: of the client that calls, if that is beyond this machine;
-    /// `has_joined`: the other peer. `None`: there are too many links.
+    /// Makes a link for one of the gateway's own peers. `network`: of the client that calls, if that is
+    /// beyond this machine; `has_joined`: whether the other peer has joined. `None`: there are too many
+    /// links.
     pub(crate) fn call(
         &mut self,
         now: Instant,
@@ -88,7 +90,7 @@ impl Links {
         Some(link)
     }
 
-    /// Takes up an offer that another peer makes to one of ours.
+    /// Accepts an offer of another peer to one of the gateway's own peers.
     pub(crate) fn handle_offer(
         &mut self,
         to: PeerId,
@@ -96,7 +98,8 @@ impl Links {
         offer: Offer,
         terms: Terms,
     ) -> Option<LinkId> {
-        // An offer for a connection that exists replaces it (PeerJS). The old link makes room before the new one is counted.
+        // An offer for an existing connection replaces it (PeerJS). Close the old link before the new one is
+        // counted.
         if let Some(known) = self.find(to, from, &offer.connection) {
             self.close(known, "the other peer called again");
         }
@@ -126,7 +129,7 @@ impl Links {
             metadata: offer.metadata,
             open: false,
         })?;
-        // The peer hears of the call before anything can come of it.
+        // The peer must learn of the call before any other news about the link.
         self.tell(link, LinkNews::Called(to));
         self.events.push_back(LinkEvent::Gather(link));
         Some(link)
@@ -143,7 +146,7 @@ impl Links {
         None
     }
 
-    /// A peer of this name has joined: links that wait for it begin.
+    /// Begins links that wait for a peer of this name, which has joined.
     pub(crate) fn handle_joined(&mut self, name: &str) {
         let links = self.links.iter();
         let waiting = links.filter(|(_, link)| {
@@ -156,7 +159,7 @@ impl Links {
         }
     }
 
-    /// Our addresses are known: returns the session that is to be made for a link, once.
+    /// Returns the session to make for a link, once, when this machine's addresses are known.
     pub(crate) fn start(&mut self, id: LinkId) -> Option<Start> {
         let link = self.links.get_mut(id)?;
         Some(Start {
@@ -167,7 +170,8 @@ impl Links {
         })
     }
 
-    /// The session of a link was made, or cannot be made. `dialect`: what the other peer writes like, if it is a page.
+    /// Acts on the session of a link that was made, or could not be made. `dialect`: the dialect of the other
+    /// peer, if it is a page.
     pub(crate) fn handle_begun(
         &mut self,
         id: LinkId,
@@ -194,10 +198,10 @@ impl Links {
                 sdp,
             };
             self.say(id, Body::Answer(answer));
-            // Candidates that came before belong to the session after its answer is on its way.
+            // Early candidates must reach the session after its answer was sent.
             return self.add_candidates(id);
         }
-        // The API has SkyWay's words; a page of PeerJS understands them in its own way.
+        // The API uses SkyWay's names; a page of PeerJS interprets them in its own way, so convert the name.
         if let Some(dialect) = dialect {
             link.serialization = link.serialization.of(dialect);
         }
@@ -224,7 +228,7 @@ impl Links {
         }
     }
 
-    /// The session of a link has taken its answer, or refused it.
+    /// Acts on a session that has accepted its answer, or refused it.
     pub(crate) fn handle_answered(&mut self, id: LinkId, result: Result<(), String>) {
         match result {
             Ok(()) => {
@@ -238,7 +242,7 @@ impl Links {
     }
 
     pub(super) fn handle_candidate(&mut self, to: PeerId, from: &str, candidate: Candidate) {
-        // An empty candidate says that there are no more; nothing waits for that.
+        // An empty candidate marks the end of candidates, for which no code waits.
         if candidate.candidate.is_empty() {
             return;
         }
@@ -252,7 +256,7 @@ impl Links {
         }
     }
 
-    /// Gives a session the candidates that have come for it, if it knows the description of its peer.
+    /// Gives a session the candidates that have arrived for it, if it knows the description of its peer.
     fn add_candidates(&mut self, id: LinkId) {
         let Some(link) = self.links.get_mut(id) else {
             return;

@@ -1,6 +1,6 @@
-//! A page of PeerJS and one of SkyWay-JS that write messages in JSON: PeerJS uses binary frames, SkyWay-JS text frames, and neither
-//! takes those of the other. So each page has a link with us, in the name of the other page, and what comes over one link goes
-//! over the other.
+//! A bridge between a page of PeerJS and one of SkyWay-JS that write messages in JSON: PeerJS uses binary
+//! frames, SkyWay-JS text frames, and neither accepts those of the other. So each page has a link with the
+//! gateway, in the name of the other page, and the messages of one link are sent over the other.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -12,25 +12,25 @@ use crate::session::channels::ChannelWish;
 use crate::signaling::call::Wish;
 use crate::signaling::message::Offer;
 
-/// The two pages, the networks of their clients, and how the page that is called writes JSON.
+/// The two pages, the network of the caller, and the serialization of the page that is called.
 #[derive(Debug, Clone)]
 pub(crate) struct Halves {
     /// The page that calls.
     pub(crate) caller: PeerId,
-    /// Its name.
+    /// The name of the page that calls.
     pub(crate) caller_name: String,
     /// The page that is called.
     pub(crate) callee: PeerId,
-    /// Its name.
+    /// The name of the page that is called.
     pub(crate) callee_name: String,
     /// The network of the page that calls, if that is beyond this machine.
     pub(crate) network: Option<IpAddr>,
-    /// How the page that is called writes messages.
+    /// The serialization of the page that is called.
     pub(crate) serialization: Serialization,
 }
 
 impl Links {
-    /// Takes up an offer of one page to another in the name of the page that is called, and calls that page.
+    /// Accepts an offer of one page to another in the name of the page that is called, and calls that page.
     pub(crate) fn bridge(&mut self, now: Instant, halves: Halves, offer: Offer) {
         let (label, metadata) = (offer.label.clone(), offer.metadata.clone());
         let bridge = BridgeId(self.bridges);

@@ -1,4 +1,4 @@
-//! The channel of a link: bound when it opens, and to something else when its program says so.
+//! The channel of a link: bound when it opens, and bound again when its program changes the feed.
 
 use std::net::SocketAddr;
 
@@ -8,25 +8,25 @@ use crate::ids::{EndpointId, LinkId, RouteId};
 use crate::payload::Serialization;
 use crate::signaling::call::LinkNews;
 
-/// How a channel of a link is bound.
+/// The plan for binding a channel of a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ChannelPlan {
-    /// What the channel is bound to.
+    /// The target of the channel.
     pub(crate) target: Target,
     /// Whether the other peer may write to the target.
     pub(crate) may_write: bool,
-    /// How messages are written and read; `None`: they are left as they are.
+    /// The serialization of messages; `None`: messages are left as they are.
     pub(crate) serialization: Option<Serialization>,
-    /// Whether messages go out in text frames.
+    /// Whether messages are sent in text frames.
     pub(crate) as_text: bool,
-    /// Where messages go instead of to the last sender.
+    /// The address for messages, instead of the last sender's.
     pub(crate) redirect: Option<SocketAddr>,
 }
 
-/// Why a channel of a link is not bound.
+/// The reason why a channel of a link is not bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ChannelRefusal {
-    /// The link has a channel.
+    /// The link has a channel already.
     SecondChannel,
     /// The configuration has no endpoint for the label, or the endpoint does not exist.
     NoEndpoint,
@@ -35,7 +35,8 @@ pub(crate) enum ChannelRefusal {
 }
 
 impl Links {
-    /// Returns how a channel of a link's session is to be bound. `endpoint` finds endpoints of the configuration.
+    /// Returns the plan for binding a channel of a link's session. `endpoint` finds endpoints of the
+    /// configuration.
     pub(crate) fn plan(
         &self,
         id: LinkId,
@@ -54,7 +55,7 @@ impl Links {
                 let found = endpoint(name).ok_or(ChannelRefusal::NoEndpoint)?;
                 (Target::Endpoint(found), Some(name.as_str()))
             }
-            // An endpoint that was removed meanwhile has no name to hold the scopes against.
+            // An endpoint that was removed meanwhile has no name to compare with the scopes.
             Feed::Endpoint { id, name } => {
                 let is_named = endpoint(name) == Some(*id);
                 (Target::Endpoint(*id), is_named.then_some(name.as_str()))
@@ -72,13 +73,13 @@ impl Links {
             target,
             may_write: allows(Verb::Write),
             serialization: link.encoding(),
-            // A page of SkyWay-JS takes JSON in text frames only, also from another library.
+            // A page of SkyWay-JS accepts JSON in text frames only, also from another library.
             as_text: link.serialization == Serialization::SkyWayJson,
             redirect: link.redirect,
         })
     }
 
-    /// The channel of a link was bound.
+    /// Notes that the channel of a link was bound.
     pub(crate) fn handle_bound(
         &mut self,
         id: LinkId,
@@ -95,7 +96,7 @@ impl Links {
         }
     }
 
-    /// Feeds a link by something else from now on.
+    /// Feeds a link from another source from now on.
     pub(crate) fn set_feed(&mut self, id: LinkId, feed: Feed, scopes: Vec<Scope>) {
         let Some(link) = self.links.get_mut(id) else {
             return;
@@ -104,7 +105,7 @@ impl Links {
         link.feed = feed;
         link.scopes.clone_from(&scopes);
         let route = link.route;
-        // The session may use the new endpoint before its route leads there.
+        // The session must get the right to the new endpoint before its route leads there.
         if let Some(session) = link.session {
             let event = LinkEvent::SetScopes { session, scopes };
             self.events.push_back(event);
@@ -114,7 +115,7 @@ impl Links {
         }
     }
 
-    /// Sets whether a link's messages are written as its offer says, from now on.
+    /// Sets whether a link's messages are converted as its offer says, from now on.
     pub(crate) fn set_transcoding(&mut self, id: LinkId, transcodes: bool) {
         let Some(link) = self.links.get_mut(id) else {
             return;
@@ -133,7 +134,7 @@ impl Links {
         }
     }
 
-    /// Sets where a link's messages go. Without an address, a new feed is told where they went before.
+    /// Sets the address for a link's messages. Without an address, a new feed is given the previous one.
     pub(crate) fn set_redirect(&mut self, id: LinkId, to: Option<SocketAddr>) {
         let Some(link) = self.links.get_mut(id) else {
             return;

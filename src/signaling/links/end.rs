@@ -1,4 +1,5 @@
-//! How a link ends. A link is marked as ended before its session is closed, so a later report of that session finds nothing.
+//! The end of a link. A link is marked as ended before its session is closed, so that a later report of that
+//! session finds no link.
 
 use super::{Feed, LinkEvent, Links};
 use crate::ids::LinkId;
@@ -6,19 +7,19 @@ use crate::signaling::call::LinkNews;
 use crate::signaling::message::Body;
 
 impl Links {
-    /// Ends a link politely, from our side.
+    /// Closes a link from the gateway's side, and tells the other peer the reason.
     pub(crate) fn close(&mut self, id: LinkId, why: &'static str) {
         let Some(link) = self.links.get(id) else {
             return;
         };
         let connection = link.connection.clone();
-        // The other peer is told first: after the end there is no name to say it in.
+        // Tell the other peer first, because the link's names are not available after its end.
         self.say(id, Body::Close { connection });
         self.close_session(id, why);
         self.end(id, false);
     }
 
-    /// Ends a link that came to nothing, and tells the other peer, which does not know.
+    /// Ends a link that failed, and tells the other peer, which does not know.
     pub(crate) fn fail(&mut self, id: LinkId, detail: &str) {
         if let Some(link) = self.links.get(id) {
             let body = link.failure(detail);
@@ -27,7 +28,7 @@ impl Links {
         }
     }
 
-    /// Ends a link that came to nothing, as the other peer knows.
+    /// Ends a link that failed, without telling the other peer, which knows.
     pub(super) fn give_up(&mut self, id: LinkId, detail: &str) {
         let Some(link) = self.links.get(id) else {
             return;
@@ -40,7 +41,8 @@ impl Links {
         self.end(id, false);
     }
 
-    /// The session of a link has ended. `failed`: it never connected, or was lost; `displaced`: why it made room for another.
+    /// Acts on the end of a link's session. `failed`: the session never connected, or was lost; `displaced`:
+    /// the reason why the session made room for another.
     pub(crate) fn handle_session_ended(
         &mut self,
         id: LinkId,
@@ -52,7 +54,7 @@ impl Links {
         };
         link.session = None;
         match displaced {
-            // Both sides of a connection between peers are told.
+            // Both sides of a connection between peers must learn the reason.
             Some(why) => self.fail(id, why),
             None => self.end(id, failed),
         }
@@ -70,7 +72,7 @@ impl Links {
         let Some(link) = self.links.get(id) else {
             return;
         };
-        // A caller that was never connected is told more than that it is over.
+        // A caller that was never connected also learns the cause.
         if failed && !link.open {
             let detail = "it did not connect: no way to the other peer was found";
             self.tell(id, LinkNews::Failed(detail.to_owned()));
@@ -91,7 +93,7 @@ impl Links {
         self.end_bridge(&link.feed);
     }
 
-    /// One half of a bridge has ended: so does the other. The bridge goes with the second half.
+    /// Ends the other half of a bridge when one half has ended. The second half also closes the bridge.
     fn end_bridge(&mut self, feed: &Feed) {
         let Feed::Bridge(bridge) = feed else { return };
         let links = self.links.iter();

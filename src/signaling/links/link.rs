@@ -1,4 +1,4 @@
-//! One connection of one of our own peers with another peer.
+//! One connection between one of the gateway's own peers and another peer.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -14,17 +14,17 @@ use crate::signaling::message::{Body, Failed, Why};
 /// A link from its call to its end.
 #[derive(Debug)]
 pub(super) struct Link {
-    /// Our peer.
+    /// The gateway's own peer.
     pub(super) peer: PeerId,
     /// The other peer's name.
     pub(super) remote: String,
-    /// What the two call the connection.
+    /// The id that both peers use for the connection.
     pub(super) connection: String,
-    /// How the session will begin; `None` from then on.
+    /// The way in which the session will begin; `None` from then on.
     pub(super) beginning: Option<Beginning>,
-    /// Whether our peer calls.
+    /// Whether the gateway's own peer calls.
     pub(super) calls: bool,
-    /// Candidates that came before the session knew the description of its peer.
+    /// Candidates that arrived before the session knew the description of its peer.
     pub(super) candidates: Vec<String>,
     /// Whether the session knows the description of its peer.
     pub(super) knows_peer: bool,
@@ -36,9 +36,9 @@ pub(super) struct Link {
     pub(super) scopes: Vec<Scope>,
     /// The network of the client that called, if that is beyond this machine.
     pub(super) network: Option<IpAddr>,
-    /// How messages are said to be written.
+    /// The announced serialization of messages.
     pub(super) serialization: Serialization,
-    /// Whether we write them so.
+    /// Whether messages are converted accordingly.
     pub(super) transcodes: bool,
     pub(super) label: String,
     pub(super) metadata: Option<Value>,
@@ -47,7 +47,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Returns how the link is.
+    /// Returns the status of the link.
     pub(super) fn status(&self) -> LinkStatus {
         LinkStatus {
             remote: self.remote.clone(),
@@ -59,13 +59,13 @@ impl Link {
         }
     }
 
-    /// Returns how messages are to be written, if that changes them.
+    /// Returns the serialization of messages, if messages must be converted.
     pub(super) fn encoding(&self) -> Option<Serialization> {
         let changes = self.transcodes && self.serialization != Serialization::Raw;
         changes.then_some(self.serialization)
     }
 
-    /// Returns what the other peer is told when the link comes to nothing.
+    /// Returns the signal that tells the other peer that the link failed.
     pub(super) fn failure(&self, detail: &str) -> Body {
         Body::Failed(Failed {
             connection: self.connection.clone(),

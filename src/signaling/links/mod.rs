@@ -1,8 +1,9 @@
-//! The connections of our own peers: each is a session with one channel, which is bound to an endpoint, to a content port or to a
-//! bridge.
+//! The connections of the gateway's own peers: each is a session with one channel, which is bound to an
+//! endpoint, to a content port or to a bridge.
 //!
-//! [`Links`] takes signals of other peers, orders of dialects and results of sessions, and answers with [`LinkEvent`]s. It knows no
-//! dialect, and of the hub it knows names only: its owner looks up what a name means and says it with each call.
+//! [`Links`] takes signals of other peers, orders of dialects and results of sessions, and answers with
+//! [`LinkEvent`]s. It knows no dialect, and it knows peers of the hub by name only: its owner looks names up
+//! and passes the result with each call.
 
 mod begin;
 mod bridge;
@@ -36,38 +37,38 @@ use crate::util::slab::Slab;
 use crate::util::timers::Timers;
 use link::Link;
 
-/// How a session begins.
+/// The way in which a session begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Beginning {
-    /// We make the offer, with this channel.
+    /// The gateway makes the offer, with this channel.
     Offer(ChannelWish),
-    /// We answer this offer.
+    /// The gateway answers this offer.
     Answer(String),
 }
 
-/// What a route is bound to.
+/// The target of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
     /// An endpoint of the configuration.
     Endpoint(EndpointId),
     /// A content port.
     Port(EndpointId),
-    /// What stands between two pages. The bridge is made when its first route is bound.
+    /// A bridge between two pages, which is made when its first route is bound.
     Bridge(BridgeId),
     /// The socket that only sends.
     Sender,
 }
 
-/// What leaves the links.
+/// An output of the links.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum LinkEvent {
-    /// Tells a peer something in another peer's name.
+    /// Sends a signal to a peer in another peer's name.
     Say {
         from: PeerId,
         to: String,
         body: Body,
     },
-    /// Lists our addresses for a session.
+    /// Lists this machine's addresses for a session.
     Gather(LinkId),
     /// Gives a session its answer.
     AcceptAnswer {
@@ -90,21 +91,21 @@ pub(crate) enum LinkEvent {
         session: SessionId,
         scopes: Vec<Scope>,
     },
-    /// Binds a route to something else.
+    /// Binds a route to another target.
     Rebind { route: RouteId, target: Target },
-    /// Sets where the messages of a route go.
+    /// Sets the address for the messages of a route.
     Redirect {
         route: RouteId,
         to: Option<SocketAddr>,
     },
-    /// Sets how the messages of a route are written.
+    /// Sets the serialization of the messages of a route.
     Transcode {
         route: RouteId,
         serialization: Option<Serialization>,
     },
     /// Removes a bridge whose halves have ended.
     CloseBridge(BridgeId),
-    /// Tells the dialect of a peer what has become of a connection.
+    /// Tells the dialect of a peer news about a connection.
     News {
         peer: PeerId,
         link: LinkId,
@@ -118,7 +119,7 @@ pub(crate) enum LinkEvent {
 #[derive(Debug)]
 pub(crate) struct Links {
     links: Slab<LinkKind, Link>,
-    /// How many there may be.
+    /// How many links are allowed.
     most: usize,
     random: StdRng,
     /// Calls of peers that have not joined.
@@ -130,7 +131,7 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    /// Returns no links. `most`: how many there may be.
+    /// Returns an empty set of links. `most`: how many links are allowed.
     pub(crate) fn new(most: usize, seed: [u8; 32]) -> Self {
         Self {
             links: Slab::new(),
@@ -143,14 +144,14 @@ impl Links {
         }
     }
 
-    /// Sets how many links there may be.
+    /// Sets how many links are allowed.
     pub(crate) fn set_most(&mut self, most: usize) {
         self.most = most;
     }
 
-    // ---- what peers say ----
+    // ---- signals of peers ----
 
-    /// Acts on what a peer says to one of ours. Offers come by [`Self::handle_offer`].
+    /// Acts on a signal to one of the gateway's own peers. Offers arrive by [`Self::handle_offer`].
     pub(crate) fn handle_signal(&mut self, to: PeerId, from: &str, signal: Signal) {
         match signal.body {
             Body::Offer(_) => {}
@@ -174,14 +175,14 @@ impl Links {
         }
     }
 
-    /// Returns the link that something said to a peer is about, if it is one of ours.
+    /// Returns the link that a signal to a peer is about, if the peer is one of the gateway's own.
     pub(crate) fn meant_by(&self, to: PeerId, from: &str, body: &Body) -> Option<LinkId> {
         let connection = match body {
             Body::Answer(answer) => &answer.connection,
             Body::Candidate(candidate) => &candidate.connection,
             Body::Close { connection } => connection,
             Body::Failed(failed) => &failed.connection,
-            // A new offer is looked at anew; a peer that leaves has left for all.
+            // A new offer is handled separately; a peer that leaves ends all of its links.
             Body::Offer(_) | Body::Leave => return None,
         };
         self.find(to, from, connection)
@@ -198,7 +199,7 @@ impl Links {
         }
     }
 
-    /// Returns when [`Self::handle_timeout`] is to be called.
+    /// Returns when [`Self::handle_timeout`] must be called.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next()
     }
@@ -208,7 +209,7 @@ impl Links {
         self.events.pop_front()
     }
 
-    // ---- what there is ----
+    // ---- queries ----
 
     /// Returns the links of a peer.
     pub(crate) fn of_peer(&self, peer: PeerId) -> Vec<LinkId> {
@@ -217,7 +218,7 @@ impl Links {
         own.map(|(id, _)| id).collect()
     }
 
-    /// Returns how a link is, and its session.
+    /// Returns the status of a link, and its session.
     pub(crate) fn status(&self, link: LinkId) -> Option<(LinkStatus, Option<SessionId>)> {
         let link = self.links.get(link)?;
         Some((link.status(), link.session))
@@ -234,12 +235,12 @@ impl Links {
         self.links.len()
     }
 
-    /// Returns how many links had no place.
+    /// Returns how many links were refused for lack of room.
     pub(crate) fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// Returns whether there is nothing to be told.
+    /// Returns whether there is no event to take out.
     pub(crate) fn is_quiet(&self) -> bool {
         self.events.is_empty()
     }

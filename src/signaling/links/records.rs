@@ -1,4 +1,4 @@
-//! Finding links, and telling the peers and dialects at their ends something.
+//! Functions that find links, and that notify the peers and dialects at their ends.
 
 use std::net::IpAddr;
 
@@ -40,7 +40,8 @@ impl Links {
         }
     }
 
-    /// Returns whether there may be one more link. One network may have a quarter of those that are not open.
+    /// Returns whether one more link is allowed. One network may have a quarter of the links that are not
+    /// open.
     pub(super) fn has_room(&self, network: Option<IpAddr>) -> bool {
         let links = self.links.iter();
         let waiting = links.filter(|(_, link)| network.is_some() && link.network == network);

@@ -1,4 +1,4 @@
-//! In whose name the session of a link acts, and which endpoints a peer of the configuration offers.
+//! The rights of a link's session, and the endpoints that a peer of the configuration offers.
 
 use std::net::IpAddr;
 
@@ -18,7 +18,7 @@ pub(crate) fn grant(remote: &str, scopes: Vec<Scope>) -> Grant {
     }
 }
 
-/// Returns on which terms a peer of the configuration takes up offers.
+/// Returns the terms on which a peer of the configuration accepts offers.
 pub(crate) fn terms_of(peer: &PeerConfig, network: Option<IpAddr>) -> Terms {
     let scope = Scope {
         endpoints: peer.endpoints().cloned().collect(),

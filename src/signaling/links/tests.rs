@@ -99,7 +99,7 @@ fn candidate(connection: &str) -> Body {
     })
 }
 
-/// Calls a page of PeerJS; the link and what the two call the connection.
+/// Calls a page; returns the link and the id of the connection.
 fn called(links: &mut Links, dialect: Dialect) -> (LinkId, String) {
     let link = links.call(Instant::now(), wish("page"), None, true);
     let link = link.expect("room");
@@ -274,7 +274,7 @@ fn a_link_may_use_what_its_scopes_name() {
     };
     assert_eq!(plan(allowed, Some(id)), Ok(Target::Endpoint(id)));
     assert_eq!(plan(none, Some(id)), Err(ChannelRefusal::Forbidden));
-    // The name belongs to another endpoint by now.
+    // The name belongs to another endpoint now.
     assert_eq!(plan(none, None), Ok(Target::Endpoint(id)));
 }
 

@@ -1,11 +1,10 @@
-//! The server's side of PeerJS: what a page with npm package `peerjs` and a PeerServer (npm package
-//! `peer`) say to each other over a WebSocket, as text. The source is what `peerjs` 1.5.5 and `peer`
-//! 1.0.2 do.
+//! The server's side of PeerJS: the messages between a page with npm package `peerjs` and a PeerServer (npm
+//! package `peer`) over a WebSocket, as text. The source is what `peerjs` 1.5.5 and `peer` 1.0.2 do.
 //!
-//! A client that may come in is told [`open`] first, unless it comes back with the token it had. What
-//! it says is [`parse`]d, what others say to it is what [`write()`] makes of it. Nothing is acknowledged,
-//! and what is a [`Fault`](super::fault::Fault) is best ignored, as PeerServer does: a client that is
-//! told an [`error`] gives up its connection to the server.
+//! An admitted client receives [`open`] first, unless it returns with its previous token. [`parse`] reads the
+//! client's messages, [`write()`] makes those of other peers for the client. There are no acknowledgements,
+//! and a [`Fault`](super::fault::Fault) is best ignored, as PeerServer does, because a client that receives
+//! an [`error`] gives up its connection to the server.
 
 mod page;
 mod paths;
@@ -23,17 +22,18 @@ pub use write::write;
 
 use serde_json::json;
 
-/// The id is the client's now.
+/// Returns the message that the client now has the id.
 pub fn open() -> &'static str {
     r#"{"type":"OPEN"}"#
 }
 
-/// The id is somebody else's: the token is another one. The connection is then to be closed.
+/// Returns the message that another client has the id, because the tokens differ. The caller must close the
+/// connection then.
 pub fn id_taken() -> &'static str {
     r#"{"type":"ID-TAKEN","payload":{"msg":"ID is taken"}}"#
 }
 
-/// Something for which the client is sent away. The connection is then to be closed.
+/// Returns an error that ends the client's connection. The caller must close the connection then.
 pub fn error(message: &str) -> String {
     format!(
         r#"{{"type":"ERROR","payload":{{"msg":{}}}}}"#,
@@ -41,7 +41,7 @@ pub fn error(message: &str) -> String {
     )
 }
 
-/// Nobody called `from` took what `to` had sent there in time; it is told once for each `from`.
+/// Returns the message that no peer `from` took the signals of `to` in time; sent once for each `from`.
 #[cfg(any(test, feature = "testing"))]
 pub fn expire(from: &str, to: &str) -> String {
     format!(

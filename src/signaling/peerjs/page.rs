@@ -28,14 +28,14 @@ use crate::signaling::rendezvous::roster::Guest;
 use crate::util::timers::Timers;
 use crate::websocket::WsMessage;
 
-/// How long a page of PeerJS may say nothing; it says something every 5 s. The server's default.
+/// How long a page of PeerJS may be silent; pages send a heartbeat every 5 s. The server's default.
 const SILENCE: Duration = Duration::from_secs(90);
 
-/// How long a page may take to answer a ping when another page asks for its id. Browsers answer pings even where they hold back
-/// the page's timers; a page that was killed without a word does not, and its id is free then.
+/// The time for a page to answer a ping when another page asks for its id. Browsers answer pings even while
+/// they hold back the page's timers; a page that was killed does not answer, so its id becomes free.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
-/// Close codes (RFC 6455 §7.4.1).
+/// The close code for a normal end (RFC 6455 §7.4.1).
 const NORMAL: u16 = 1000;
 const NOT_ALLOWED: u16 = 1008;
 
@@ -53,7 +53,7 @@ struct Joining {
     name: String,
     token: String,
     guest: Guest,
-    /// Why the page is not let in. The page is told over its WebSocket.
+    /// The reason for refusing the page, which is sent over its WebSocket.
     refusal: Option<Refusal>,
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct PeerJs {
     joining: BTreeMap<u64, Joining>,
     /// The number of the next page.
     next: u64,
-    /// When a page has said nothing for too long.
+    /// The deadlines of silent pages.
     timers: Timers<PeerId>,
     outputs: VecDeque<Output>,
     refused: u64,
@@ -88,7 +88,7 @@ impl PeerJs {
         }
     }
 
-    /// A page wants a WebSocket. What is wrong with the page is told over that.
+    /// Begins a WebSocket for a page. Faults of the page are reported over the WebSocket.
     fn begin(&mut self, lobby: &mut Lobby<'_>, request: &DialectRequest, head: &RequestHead) {
         let query = Query::parse(&request.query);
         let refusal = match &query {
@@ -130,7 +130,8 @@ impl PeerJs {
         let number = self.next;
         self.next += 1;
         self.joining.insert(number, joining);
-        // Connections are bounded, and each has at most one upgrade; this bound holds if a closed one was not reported.
+        // The number of connections is bounded, and each has at most one upgrade; this bound holds even if
+        // the close of one was not reported.
         if self.joining.len() > 2 * lobby.most_peers() {
             self.joining.pop_first();
         }
@@ -172,8 +173,8 @@ impl PeerJs {
             && let Some(page) = self.pages.get_mut(&known)
             && page.token == token
         {
-            // The page comes back, and is told nothing of it. Its old WebSocket is forgotten before that is closed, so that
-            // the closing does not end the peer.
+            // The page has returned, and needs no message about it. Forget its old WebSocket before closing
+            // it, so that the close does not end the peer.
             let before = std::mem::replace(&mut page.socket, socket);
             self.sockets.remove(&before);
             self.close(before, NORMAL, "");
@@ -184,7 +185,8 @@ impl PeerJs {
         if joined == Err(NotJoined::Taken)
             && let Some(page) = known.and_then(|known| self.pages.get(&known))
         {
-            // Whether the page that has the id is still there, its browser says.
+            // Ping the page that has the id, because its browser's answer shows whether the page still
+            // exists.
             let probe = Output::Probe(page.socket, ANSWER_WITHIN);
             self.outputs.push_back(probe);
         }
@@ -213,7 +215,8 @@ impl PeerJs {
                 self.refused += 1;
                 let name = lobby.name(peer).unwrap_or_default();
                 log::debug!("peer {name}: {fault}");
-                // PeerServer says nothing, and the caller would wait for ever. Frames other than offers need no answer.
+                // PeerServer does not answer here, so the caller would wait forever. Frames other than offers
+                // need no answer.
                 if let Some((to, failed)) = super::refusal(text, &fault) {
                     let (body, verbatim) = (Body::Failed(failed), None);
                     if let Some(text) = super::write(&to, name, &Signal { body, verbatim }) {
@@ -224,7 +227,7 @@ impl PeerJs {
         }
     }
 
-    /// Takes a page out of the hub. Its WebSocket means nothing from then on.
+    /// Removes a page from the hub. Further input of its WebSocket is ignored.
     fn leave(&mut self, lobby: &mut Lobby<'_>, peer: PeerId) -> Option<SocketId> {
         let page = self.pages.remove(&peer)?;
         self.sockets.remove(&page.socket);
@@ -233,7 +236,7 @@ impl PeerJs {
         Some(page.socket)
     }
 
-    /// Returns what pages ask with GET.
+    /// Returns the response to a GET of a page.
     fn list(
         &mut self,
         lobby: &mut Lobby<'_>,
@@ -323,7 +326,7 @@ impl Dialect for PeerJs {
 
     fn handle_eviction(&mut self, lobby: &mut Lobby<'_>, peer: PeerId, why: Eviction) {
         match why {
-            // The id is free at once: the peer of the configuration takes it next.
+            // Free the id at once, because the peer of the configuration takes it next.
             Eviction::IdIsConfigured => {
                 if let Some(socket) = self.leave(lobby, peer) {
                     self.close(socket, NOT_ALLOWED, "the id is the gateway's");

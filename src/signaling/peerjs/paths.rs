@@ -1,9 +1,9 @@
-//! Which requests are those of pages of PeerJS.
+//! The requests that belong to pages of PeerJS.
 
 use crate::api::ROUTES;
 use crate::signaling::dialect::{Claim, ONLY_GET, Paths};
 
-/// What a request asks for.
+/// The meaning of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ask<'a> {
     /// `GET /peerjs` with a WebSocket.
@@ -27,18 +27,19 @@ pub(crate) const PATHS: Paths = Paths {
     routes: || vec!["/peerjs", "/{key}/id", "/{key}/peers"],
 };
 
-/// Returns what a path asks for.
+/// Returns the meaning of a path.
 pub(super) fn ask<'a>(path: &[&'a str]) -> Option<Ask<'a>> {
     match path {
         ["peerjs"] => Some(Ask::Socket),
-        // The first segment of a path of our own is no key: an endpoint may be called `id` or `peers`.
+        // The first segment of the gateway's own paths is no key, because an endpoint may be called `id` or
+        // `peers`.
         [key, "id"] if !is_ours(key) => Some(Ask::FreeId(key)),
         [key, "peers"] if !is_ours(key) => Some(Ask::Peers(key)),
         _ => None,
     }
 }
 
-/// Returns whether paths of our own API begin so.
+/// Returns whether paths of the gateway's own API begin with a segment.
 fn is_ours(segment: &str) -> bool {
     let mut routes = ROUTES.iter();
     routes.any(|(path, _)| path.split('/').nth(1) == Some(segment))

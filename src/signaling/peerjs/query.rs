@@ -1,4 +1,4 @@
-//! What a client's WebSocket is asked for with.
+//! The query with which a client asks for a WebSocket.
 
 use std::fmt;
 
@@ -6,20 +6,20 @@ use crate::limits;
 use crate::signaling::fault::Fault;
 use crate::signaling::fields::{peer_id, query_value};
 
-/// Who wants to come in. What `Debug` shows has no token in it.
+/// A client that asks for admission. `Debug` does not show the token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Query {
     /// The server's name for its users; `peerjs` unless the page says otherwise.
     pub key: String,
     /// The name that the peer wants.
     pub id: String,
-    /// What proves that it had the name before.
+    /// The token that proves that the client had the name before.
     pub token: String,
 }
 
 impl Query {
-    /// Reads the query, without its question mark. The library does not encode it, but browsers do
-    /// where they must.
+    /// Reads the query, without its question mark. The library does not encode it, but browsers do where
+    /// necessary.
     pub fn parse(query: &str) -> Result<Self, Refusal> {
         let value = |name, bound| query_value(query, name, bound)?.ok_or(Refusal::Missing);
         let id = value("id", limits::SIGNAL_ID)?;
@@ -39,12 +39,12 @@ impl fmt::Debug for Query {
     }
 }
 
-/// Why a client may not come in.
+/// The reason for refusing a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// The id, the token or the key is missing.
     Missing,
-    /// One of them is not as it should be.
+    /// The id, the token or the key has a fault.
     Fault(Fault),
     /// The key is not the server's.
     Key,
@@ -55,7 +55,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// What the client is told before its connection is closed.
+    /// Returns the message to the client before its connection is closed.
     pub fn frame(self) -> String {
         match self {
             Self::Missing | Self::Fault(_) | Self::Key | Self::Full => {
@@ -66,7 +66,7 @@ impl Refusal {
     }
 }
 
-/// The words are those of PeerServer, where it has some.
+/// Uses the words of PeerServer, where it has some.
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

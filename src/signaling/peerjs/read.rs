@@ -1,4 +1,4 @@
-//! What a client says.
+//! Parsing of a client's frames.
 
 use serde_json::{Value, json};
 
@@ -9,25 +9,25 @@ use crate::signaling::fields::{self, CandidatePaths, Object};
 use crate::signaling::message::{Answer, Body, Carries, Failed, Offer, Signal, Why, Written};
 use crate::util::halves;
 
-/// What a client says in one frame.
+/// The content of one frame from a client.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Said {
-    /// It is there.
+    /// The client is alive.
     Heartbeat,
-    /// It leaves the server; its connections go on.
+    /// The client leaves the server; its connections continue.
     Left,
-    /// Something to a peer.
+    /// A signal to a peer.
     To {
-        /// Whom.
+        /// The name of the receiver.
         to: String,
-        /// What.
+        /// The signal.
         signal: Signal,
     },
-    /// Something that PeerServer does not know either, and drops.
+    /// A frame that PeerServer does not know either, and drops.
     Unknown,
 }
 
-/// Reads a text frame, of which the caller has bounded the length.
+/// Reads a text frame; the caller has bounded its length.
 pub fn parse(text: &str) -> Result<Said, Fault> {
     let value = halves::parse(text).map_err(|_| Fault::new(Fault::WHOLE, Wrong::NotJson))?;
     let Value::Object(frame) = value else {
@@ -61,7 +61,7 @@ pub fn parse(text: &str) -> Result<Said, Fault> {
     })
 }
 
-/// Of a frame that is refused: if it is an offer, to whom, and what its sender is told.
+/// Returns for a refused frame, if it is an offer, its receiver and the failure for its sender.
 pub fn refusal(text: &str, fault: &Fault) -> Option<(String, Failed)> {
     let frame = halves::parse(text).ok()?;
     let said = |path| frame.pointer(path).and_then(Value::as_str);
@@ -77,7 +77,7 @@ pub fn refusal(text: &str, fault: &Fault) -> Option<(String, Failed)> {
     Some((to.to_owned(), failed))
 }
 
-/// What a receiver of this dialect gets, but for the names.
+/// Returns the frame for a receiver of this dialect, without the names.
 fn verbatim(mut frame: Object) -> Value {
     frame.retain(|name, _| matches!(name.as_str(), "type" | "payload"));
     Value::Object(frame)
@@ -132,8 +132,8 @@ fn candidate(payload: &Object) -> Result<Body, Fault> {
     fields::candidate(payload, &paths, connection, carries).map(Body::Candidate)
 }
 
-/// No client of 1.5.5 says so, but PeerServer passes it on. What it may have for people is not passed
-/// to other dialects, which would take it for the hub's words.
+/// Returns the failure of an EXPIRE frame. No client of 1.5.5 sends one, but PeerServer relays it. Its text
+/// for people is not relayed to other dialects, which would take it for the hub's own words.
 fn expired(frame: &Object) -> Body {
     let none = json!({});
     let payload = frame.get("payload").unwrap_or(&none);

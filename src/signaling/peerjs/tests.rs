@@ -8,7 +8,7 @@ use crate::signaling::message::{
     Answer, Body, Candidate, Carries, Failed, Offer, Signal, Why, Written,
 };
 
-/// As `peerjs` 1.5.5 sends them; the SDP is cut.
+/// Messages as `peerjs` 1.5.5 sends them; the SDP is shortened.
 const OFFER: &str = r#"{"type":"OFFER","payload":{"sdp":{"type":"offer","sdp":"v=0\r\n"},"type":"data","connectionId":"dc_x1","metadata":{"b":[1,null]},"label":"dc_x1","reliable":false,"serialization":"raw"},"dst":"bob"}"#;
 const CALL: &str = r#"{"type":"OFFER","payload":{"sdp":{"type":"offer","sdp":"v=0\r\n"},"type":"media","connectionId":"mc_x1"},"dst":"bob"}"#;
 const ANSWER: &str = r#"{"type":"ANSWER","payload":{"sdp":{"type":"answer","sdp":"v=0\r\n"},"type":"data","connectionId":"dc_x1"},"dst":"bob"}"#;
@@ -32,7 +32,7 @@ fn candidate() -> Candidate {
     }
 }
 
-/// The same without its verbatim form.
+/// Reads a message and writes it again without its verbatim form.
 fn rewritten(text: &str) -> Option<String> {
     let signal = Signal {
         verbatim: None,
@@ -178,7 +178,7 @@ fn a_client_of_peerjs_gets_it_verbatim() {
     );
     let wire = format!(r#"{{"type":"OFFER","src":"alice","dst":"bob","payload":{payload}}}"#);
     assert_eq!(write("alice", "bob", &signal), Some(wire));
-    // Nobody else's offer can say so.
+    // An offer of another dialect has no such serialization.
     assert_eq!(rewritten(&text), None);
     let leave = r#"{"type":"LEAVE","dst":"bob"}"#;
     let wire = r#"{"type":"LEAVE","src":"alice","dst":"bob"}"#;
@@ -188,7 +188,7 @@ fn a_client_of_peerjs_gets_it_verbatim() {
     );
 }
 
-/// Of what another dialect says, field for field what the client itself would have sent.
+/// Checks that messages of another dialect have exactly the fields that the client itself would have sent.
 #[test]
 fn frames_for_the_client() {
     for text in [OFFER, CALL, ANSWER, CANDIDATE] {
@@ -293,7 +293,7 @@ fn every_fault_names_its_field() {
     assert_eq!(whole("[]"), Fault::new(Fault::WHOLE, Wrong::NotAnObject));
     assert_eq!(whole("{}"), Fault::new("type", Wrong::Missing));
     assert_eq!(whole(r#"{"type":1}"#), Fault::new("type", Wrong::NotText));
-    // The path, a value in its place, and what is said of it; `None` takes it away.
+    // The path, a value in its place, and the expected message; `None` removes the field.
     let faults = [
         (OFFER, "dst", None, "dst is missing"),
         (OFFER, "dst", Some(json!("")), "dst is missing"),

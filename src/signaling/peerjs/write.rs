@@ -1,4 +1,4 @@
-//! What a client is told that another peer says.
+//! Frames for a client with the signals of other peers.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -8,9 +8,9 @@ use crate::signaling::fields::{candidate_init, kind};
 use crate::signaling::message::{Body, Carries, Failed, Offer, Signal, Written};
 use crate::util::halves;
 
-/// The frame for the client `to`: as `from` wrote it, if that is a client of PeerJS. `None` if this
-/// dialect has no word for it: for [`Body::Close`], for the end of candidates, and for messages that
-/// are written in a way which only another dialect can name.
+/// Returns the frame for the client `to`: as `from` wrote it, if `from` is a client of PeerJS. `None` if this
+/// dialect has no frame for it: for [`Body::Close`], for the end of candidates, and for serializations that
+/// only another dialect can name.
 pub fn write(from: &str, to: &str, signal: &Signal) -> Option<String> {
     if let Some((Dialect::PeerJs, said)) = &signal.verbatim {
         let kind = said.get("type")?.as_str()?;
@@ -63,7 +63,8 @@ fn offer(offer: &Offer) -> Option<Payload<'_>> {
     Some(payload)
 }
 
-/// The client says `peer-unavailable` whatever happened; this is for who looks at the wire.
+/// Returns the payload of a failure. The client reports `peer-unavailable` in any case; the text is for
+/// people who read the frames.
 fn failed(failed: &Failed) -> Value {
     match failed.connection.as_str() {
         "" => json!({ "msg": failed.detail }),
@@ -71,7 +72,7 @@ fn failed(failed: &Failed) -> Value {
     }
 }
 
-/// The names are in the order of PeerServer.
+/// A frame, with its names in the order of PeerServer.
 #[derive(Debug, Serialize)]
 struct Frame<'a, P> {
     #[serde(rename = "type")]
@@ -82,7 +83,7 @@ struct Frame<'a, P> {
     payload: Option<P>,
 }
 
-/// These in the order of the client.
+/// A payload, with its names in the order of the client.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Payload<'a> {
@@ -112,7 +113,7 @@ struct Description<'a> {
 }
 
 impl<'a> Payload<'a> {
-    /// What all of them have.
+    /// Returns the fields that all payloads have.
     fn new(carries: Carries, connection: &'a str) -> Self {
         Self {
             sdp: None,

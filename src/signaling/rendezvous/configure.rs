@@ -1,4 +1,4 @@
-//! A new configuration: peers of it come and go, and what has lost its right ends.
+//! A new configuration: its peers join and leave, and peers and connections without a right end.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use crate::signaling::hub::{NotJoined, Speaks};
 use crate::sources::Context;
 
 impl Rendezvous {
-    /// Uses a configuration. `peers`, `sessions`: how many there may be.
+    /// Applies a configuration. `peers`, `sessions`: how many are allowed.
     pub(crate) fn configure(
         &mut self,
         cx: &Context<'_>,
@@ -24,17 +24,18 @@ impl Rendezvous {
         self.most_links = most_links(sessions);
         self.links.set_most(self.most_links);
         self.use_peers(cx, config);
-        // The ports are those of the start.
+        // The ports stay those of the start.
         let content = self.config.content.clone();
         self.config = HubConfig {
             content,
             ..config.clone()
         };
-        // Peers of the configuration have joined by now, so what they offer counts when rights are held against it.
+        // Peers of the configuration have joined by now, so the endpoints that they offer count in this
+        // check.
         self.end_what_lost_its_right(cx);
     }
 
-    /// Lets the peers of a configuration join, and ends those that are no longer in it.
+    /// Adds the peers of a configuration, and ends those that are no longer in it.
     fn use_peers(&mut self, cx: &Context<'_>, config: &HubConfig) {
         let members = self.roster.members();
         let known = members.filter_map(|(id, member)| match member {
@@ -85,7 +86,8 @@ impl Rendezvous {
         self.relay(cx);
     }
 
-    /// Ends peers whose key the configuration has taken away, and connections that use what it no longer allows.
+    /// Ends peers whose key is no longer in the configuration, and connections that use endpoints which it no
+    /// longer allows.
     fn end_what_lost_its_right(&mut self, cx: &Context<'_>) {
         let members = self.roster.members();
         let lost = members.filter_map(|(id, member)| match member {
@@ -119,7 +121,7 @@ impl Rendezvous {
             && rules::still_holds(keys, guest.standing, &guest.key, &guest.origin)
     }
 
-    /// Returns whether messages for one of our peers may go on being sent to an address.
+    /// Returns whether messages for one of the gateway's own peers may still be sent to an address.
     fn may_redirect(&self, peer: PeerId, to: SocketAddr) -> bool {
         let guest = self.roster.guest(peer);
         let standing = guest.map_or(Standing::Local, |guest| guest.standing);

@@ -1,4 +1,5 @@
-//! Who is let into the hub, and who guesses keys. The rules themselves are in `signaling::door`.
+//! Admission to the hub, and delays for clients that guess keys. The rules themselves are in
+//! `signaling::door`.
 
 use std::time::Instant;
 
@@ -7,7 +8,7 @@ use crate::access::tries::{Guess, Tries};
 use crate::config::KeyConfig;
 use crate::signaling::door::{self as rules, Admitted, Application, NotAdmitted, Standing};
 
-/// Checks clients against keys, and makes clients wait that guess.
+/// A door that checks clients against keys, and delays clients that guess.
 #[derive(Debug, Default)]
 pub(crate) struct Door {
     tries: Tries,
@@ -15,7 +16,8 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    /// Returns until when an application may use the hub, in seconds since 1970, if its credential ends.
+    /// Returns the end of an application's credential in seconds since 1970, if it has one, or the reason for
+    /// refusing the application.
     pub(crate) fn admit(
         &mut self,
         now: Instant,
@@ -28,7 +30,7 @@ impl Door {
         self.count_guess(now, standing, admitted)
     }
 
-    /// Returns whether an application may see which peers exist.
+    /// Checks whether an application may see which peers exist.
     pub(crate) fn admit_reader(
         &mut self,
         now: Instant,
@@ -50,7 +52,8 @@ impl Door {
         self.failed
     }
 
-    /// Counts the refusal of a client beyond this machine as a guess. A client that guesses often has to wait.
+    /// Counts the refusal of a client beyond this machine as a guess, and refuses clients that guess too
+    /// often.
     fn count_guess(
         &mut self,
         now: Instant,
@@ -60,11 +63,12 @@ impl Door {
         let Some(remote) = standing.remote() else {
             return admitted.map(|admitted| admitted.until);
         };
-        // The waiting time is looked up before this try is counted, so that the try that exceeds the bound is still answered
-        // with its own reason.
+        // Check the delay before this attempt is counted, so that the attempt that exceeds the bound still
+        // gets its own reason.
         let has_to_wait = self.tries.check(now, remote, Guess::Key).is_err();
         match admitted {
-            // A neighbour at the same address who guesses keeps out no key that cannot be guessed.
+            // Refuse guessable keys only, so that a guessing neighbour at the same address does not lock out
+            // clients with unguessable keys.
             Ok(Admitted {
                 is_guessable: true, ..
             }) if has_to_wait => Err(NotAdmitted::Key(

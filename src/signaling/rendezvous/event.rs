@@ -1,4 +1,4 @@
-//! What leaves the rendezvous, and what it is asked for a channel.
+//! The outputs of the rendezvous.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -25,15 +25,16 @@ pub(crate) enum RendezvousEvent {
     AcceptBody(RequestId),
     /// Close the connection of a request after what was written to it.
     HangUp(RequestId),
-    /// Make a WebSocket of a request: what it is for, which `handle_socket_opened` is told, and the value of `Sec-WebSocket-Key`.
+    /// Make a WebSocket of a request: its use, which `handle_socket_opened` receives, and the value of
+    /// `Sec-WebSocket-Key`.
     Upgrade(RequestId, SocketUse, String),
-    /// Send a text frame; `handle_socket_full` if there is no room for it.
+    /// Send a text frame; the gateway calls `handle_socket_full` if there is no room for it.
     Send(SocketId, String),
     /// Close a WebSocket with a code (RFC 6455 §7.4.1) and a reason.
     Close(SocketId, u16, &'static str),
     /// Ping a WebSocket, and close it unless it answers in this time.
     Probe(SocketId, Duration),
-    /// Note a right that a connection has shown.
+    /// Note a right that a connection has proved.
     ShowRight(Shown, Right),
     /// List this machine's addresses, for `handle_gathered`.
     Gather(LinkId),
@@ -43,11 +44,11 @@ pub(crate) enum RendezvousEvent {
     AcceptAnswer(LinkId, SessionId, String),
     /// Give a session candidates of its peer.
     AddCandidates(SessionId, Vec<String>),
-    /// Close a session whose link has ended. `handle_session_ended` has no effect for that link any more.
+    /// Close a session whose link has ended. `handle_session_ended` has no effect for that link afterwards.
     CloseSession(SessionId, &'static str),
     /// Set the endpoints that a session may use.
     SetScopes(SessionId, Vec<Scope>),
-    /// Bind a route to something else.
+    /// Bind a route to another target.
     Rebind(RouteId, Target),
     /// Send the messages of a route to this address, or (`None`) to the last sender.
     Redirect(RouteId, Option<SocketAddr>),
@@ -61,11 +62,12 @@ pub(crate) enum RendezvousEvent {
     ClosePort(EndpointId),
     /// Remove a bridge whose halves have ended.
     CloseBridge(BridgeId),
-    /// List this machine's addresses and networks anew; nothing waits for it.
+    /// List this machine's addresses and networks anew; no call waits for the result.
     ListAddresses,
-    /// Tell a request how many bytes the session of a link, if it has one, has not seen acknowledged, for `answer_status`.
+    /// Ask how many bytes the session of a link, if it has one, has not seen acknowledged, for
+    /// `answer_status`.
     Status(RequestId, LinkId, Option<SessionId>),
-    /// Tell readers of `/events`.
+    /// Publish an event to readers of `/events`.
     Publish(&'static str, Value),
 }
 
@@ -75,17 +77,17 @@ pub(crate) struct BeginLink {
     pub(crate) link: LinkId,
     pub(crate) how: Beginning,
     pub(crate) rights: Grant,
-    /// Whose places the session takes.
+    /// The claimant to which the session is charged.
     pub(crate) claimant: Claimant,
     pub(crate) place: Place,
 }
 
-/// Where the other side of a link is.
+/// The location of the other side of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// In this very process.
+    /// This very process.
     Within,
-    /// Somewhere that ICE finds.
+    /// A location that ICE finds.
     Vantage(Vantage),
 }
 
@@ -101,7 +103,7 @@ impl ChannelRefusal {
     /// Returns a sentence for people.
     pub(crate) fn detail(self) -> &'static str {
         match self {
-            // Both libraries have a connection for each channel.
+            // Both libraries make one connection for each channel.
             Self::SecondChannel => "a data connection has one channel",
             Self::NoEndpoint => "this peer has no endpoint for this label, or it is not there",
             Self::Forbidden => "this connection may not use that endpoint",
@@ -112,22 +114,22 @@ impl ChannelRefusal {
 /// Figures for the metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct RendezvousStats {
-    /// Peers of the hub.
+    /// The peers of the hub.
     pub(crate) peers: usize,
-    /// Links, those included that have ended and can still be asked about.
+    /// The links, those included that have ended and can still be polled.
     pub(crate) links: usize,
-    /// Content ports.
+    /// The content ports.
     pub(crate) content_ports: usize,
     /// Requests that wait for an event of a peer or connection.
     pub(crate) parked_polls: usize,
-    /// Peers and pages that had no place, or whose id was in use.
+    /// The peers and pages that were refused for lack of room, or because their id was in use.
     pub(crate) peers_refused: u64,
-    /// Signals that were not understood, had no room, or were dropped.
+    /// The signals that were malformed, had no room, or were dropped.
     pub(crate) signals_refused: u64,
-    /// Links that had no place. The gateway counts them as refused sessions.
+    /// The links that were refused for lack of room. The gateway counts them as refused sessions.
     pub(crate) links_refused: u64,
-    /// Events of peers and connections that made room, because no program asked for them.
+    /// The events of peers and connections that were dropped because no program asked for them.
     pub(crate) events_dropped: u64,
-    /// Guessed keys and wrong credentials.
+    /// The guessed keys and wrong credentials.
     pub(crate) tries_failed: u64,
 }

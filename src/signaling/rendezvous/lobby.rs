@@ -1,4 +1,5 @@
-//! What a dialect may do at once during a call: see who is in the hub, let clients in, and say something in a peer's name.
+//! The actions that a dialect can take during a call: look up members of the hub, admit clients, and send
+//! signals in a peer's name.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -28,7 +29,8 @@ pub(crate) struct Lobby<'a> {
 }
 
 impl<'a> Lobby<'a> {
-    /// Returns the view of a dialect with these keys. `has_descriptors`: the process may open more files.
+    /// Returns the view of a dialect with these keys. `has_descriptors`: whether the process may open more
+    /// files.
     pub(super) fn new(
         (now, time): (Instant, Duration),
         (dialect, keys): (DialectId, &'a [KeyConfig]),
@@ -68,7 +70,8 @@ impl<'a> Lobby<'a> {
 
     // ---- the door ----
 
-    /// Returns until when an application may use the hub, if its credential ends.
+    /// Returns the end of an application's credential, if it has one, or the reason for refusing the
+    /// application.
     pub(crate) fn admit(
         &mut self,
         standing: Standing,
@@ -78,7 +81,7 @@ impl<'a> Lobby<'a> {
         self.door.admit(now, time, self.keys, standing, application)
     }
 
-    /// Returns whether an application may see which peers exist.
+    /// Checks whether an application may see which peers exist.
     pub(crate) fn admit_reader(
         &mut self,
         standing: Standing,
@@ -95,14 +98,14 @@ impl<'a> Lobby<'a> {
         keys.any(|known| known.key == key && known.secret.is_some())
     }
 
-    /// Returns the endpoints that a program with this key may use from there.
+    /// Returns the endpoints that a program with this key at this location may use.
     pub(crate) fn scopes(&self, standing: Standing, key: &str) -> Vec<Scope> {
         rules::scopes(self.keys, &self.config.peers, standing, key)
     }
 
     // ---- the hub ----
 
-    /// Lets a client of this dialect be a peer.
+    /// Adds a client of this dialect to the hub as a peer.
     pub(crate) fn join(
         &mut self,
         name: &str,
@@ -113,17 +116,17 @@ impl<'a> Lobby<'a> {
         self.roster.join(self.now, name, speaks, member)
     }
 
-    /// Takes a peer out of the hub. A peer with connections of ours is taken out by `Output::Remove` instead.
+    /// Removes a peer from the hub. A peer with links is removed by `Output::Remove` instead.
     pub(crate) fn leave(&mut self, peer: PeerId) {
         self.roster.leave(peer);
     }
 
-    /// Replaces what is known of a peer's client, which has come back from elsewhere.
+    /// Replaces the claims of a peer's client, which has returned from elsewhere.
     pub(crate) fn set_guest(&mut self, peer: PeerId, guest: Guest) {
         self.roster.set_guest(peer, self.dialect, guest);
     }
 
-    /// Says something in a peer's name.
+    /// Sends a signal in a peer's name.
     pub(crate) fn say(&mut self, from: PeerId, to: &str, signal: Signal) {
         self.roster.pass(self.now, from, to, signal);
     }
@@ -143,12 +146,12 @@ impl<'a> Lobby<'a> {
         self.roster.names()
     }
 
-    /// Returns how many peers there may be.
+    /// Returns how many peers are allowed.
     pub(crate) fn most_peers(&self) -> usize {
         self.roster.most()
     }
 
-    /// Counts a client that could not even ask to be a peer.
+    /// Counts a client that was refused before it could ask to be a peer.
     pub(crate) fn count_refused_peer(&mut self) {
         self.roster.count_refused();
     }
@@ -160,7 +163,7 @@ impl<'a> Lobby<'a> {
         self.site.endpoint(name)
     }
 
-    /// Checks whether a program that stands there may have messages sent to an address.
+    /// Checks whether a program at this location may have messages sent to an address.
     pub(crate) fn check_redirect(
         &self,
         standing: Standing,
@@ -191,7 +194,7 @@ pub(crate) mod testing {
     use crate::signaling::door::PageOrigin;
     use crate::util::slab::Id;
 
-    /// What a dialect is let into.
+    /// The surroundings of a dialect in a test.
     pub(crate) struct Hall {
         pub(crate) now: Instant,
         pub(crate) config: HubConfig,

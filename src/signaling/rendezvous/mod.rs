@@ -1,8 +1,8 @@
 //! The hub of peers as one part of the gateway: requests, WebSockets and sessions in, events out.
 //!
-//! `table` has the dialects, `requests` hands them what clients send, `sessions` hands the links what becomes of their sessions,
-//! `relay` passes on what dialects and links have to say, and `configure` holds everything against a new configuration. Only this
-//! folder names dialects and links together.
+//! `table` has the dialects, `requests` gives them the input of clients, `sessions` gives the links news
+//! about their sessions, `relay` passes on the outputs of dialects and links, and `configure` checks
+//! everything against a new configuration. Only this folder names both dialects and links.
 
 mod configure;
 pub(crate) mod door;
@@ -43,11 +43,12 @@ use roster::Roster;
 use site::Site;
 use table::Dialects;
 
-/// All that the gateway knows about peers.
+/// The part of the gateway that manages peers.
 ///
-/// A call reads the time and the free descriptors from its context; what the event loop is to do leaves as an event.
+/// A call reads the time and the free descriptors from its context; work for the event loop leaves as an
+/// event.
 ///
-/// After every input the owner takes out [`Self::poll_event`] until it returns `None`, and once per turn it calls
+/// After every input the owner calls [`Self::poll_event`] until it returns `None`, and once per turn it calls
 /// [`Self::settle`] unless the rendezvous [`is quiet`](Self::is_quiet).
 pub(crate) struct Rendezvous {
     roster: Roster,
@@ -56,13 +57,13 @@ pub(crate) struct Rendezvous {
     config: HubConfig,
     dialects: Dialects,
     links: Links,
-    /// How many links there may be, those included that have ended and are remembered.
+    /// How many links are allowed, those included that have ended and are remembered.
     most_links: usize,
-    /// Requests whose body is still to come.
+    /// Requests whose body has not arrived yet.
     bodies: BTreeMap<RequestId, DialectRequest>,
-    /// Requests that asked how a link is, with the dialects that asked.
+    /// Requests that asked for the status of a link, with the dialects that asked.
     asked: BTreeMap<RequestId, DialectId>,
-    /// WebSockets, with the dialects that they belong to.
+    /// WebSockets, with their dialects.
     sockets: BTreeMap<SocketId, DialectId>,
     events: VecDeque<RendezvousEvent>,
     /// Signals that did not fit into their WebSocket.
@@ -70,7 +71,8 @@ pub(crate) struct Rendezvous {
 }
 
 impl Rendezvous {
-    /// Returns a hub without any peer; `configure` is to be called next. `peers`, `sessions`: how many there may be.
+    /// Returns a hub without any peer; the owner calls `configure` next. `peers`, `sessions`: how many are
+    /// allowed.
     pub(crate) fn new(config: &HubConfig, peers: usize, sessions: usize, seed: [u8; 32]) -> Self {
         let mut random = StdRng::from_seed(seed);
         let mut seed = || {
@@ -100,27 +102,27 @@ impl Rendezvous {
         }
     }
 
-    // ---- what the rest of the gateway tells ----
+    // ---- facts about the rest of the gateway ----
 
-    /// Sets this machine's addresses with the bits of their networks. Messages are not sent any longer to a port that an address
-    /// has made ours.
+    /// Sets this machine's addresses with the bits of their networks, and ends redirects to an address that
+    /// is now one of this machine with a port of this process.
     pub(crate) fn set_networks(&mut self, networks: Vec<(IpAddr, u8)>) {
         self.site.set_networks(networks);
         self.drop_own_redirects();
     }
 
-    /// Sets the UDP ports of this process. Messages are not sent to them any longer.
+    /// Sets the UDP ports of this process, and ends redirects to them.
     pub(crate) fn set_own_ports(&mut self, ports: BTreeSet<u16>) {
         self.site.set_own_ports(ports);
         self.drop_own_redirects();
     }
 
-    /// Sets which endpoint has a name of the configuration, if one exists.
+    /// Sets the endpoint that has a name of the configuration, if one exists.
     pub(crate) fn set_endpoint(&mut self, name: &str, id: Option<EndpointId>) {
         self.site.set_endpoint(name, id);
     }
 
-    /// The gateway is shutting down: requests that wait are answered, and no program makes a peer any more.
+    /// Shuts down: waiting requests are answered, and programs can make no more peers.
     pub(crate) fn stop(&mut self, cx: &Context<'_>) {
         self.site.stop();
         self.each(cx, |dialect, lobby| dialect.handle_stop(lobby));
@@ -128,10 +130,11 @@ impl Rendezvous {
 
     // ---- time and outputs ----
 
-    /// A deadline has passed.
+    /// Acts on a deadline that has passed.
     pub(crate) fn handle_timeout(&mut self, cx: &Context<'_>) {
         let now = cx.now;
-        // The hub comes first: a call that it gives up ends its link before that link's own deadline is looked at.
+        // The hub comes first, so that a call that it gives up ends its link before that link's own deadline
+        // is checked.
         self.roster.handle_timeout(now);
         self.links.handle_timeout(now);
         self.relay(cx);
@@ -142,7 +145,7 @@ impl Rendezvous {
         });
     }
 
-    /// Returns when [`Self::handle_timeout`] is to be called.
+    /// Returns when [`Self::handle_timeout`] must be called.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let own = [self.roster.poll_timeout(), self.links.poll_timeout()];
         let dialects = self.dialects.iter().map(Dialect::poll_timeout);
@@ -156,7 +159,7 @@ impl Rendezvous {
             && self.dialects.iter().all(Dialect::is_quiet)
     }
 
-    /// Delivers what peers have said, until no peer has anything to say, and answers requests that wait for events.
+    /// Delivers the signals of peers until no signal is left, and answers requests that wait for events.
     pub(crate) fn settle(&mut self, cx: &Context<'_>) {
         self.relay(cx);
         while let Some(delivery) = self.roster.poll_delivery() {
@@ -164,28 +167,30 @@ impl Rendezvous {
             self.relay(cx);
         }
         self.roster.settle();
-        // Requests are answered last: of what happened in one turn each gets the first event, whatever the order of the causes.
+        // Answer requests last, so that each gets the first event of its subject in this turn, whatever the
+        // order of the causes.
         self.each(cx, |dialect, lobby| dialect.settle(lobby));
     }
 
-    /// Takes out the next thing that the rest of the gateway is to do.
+    /// Takes out the next event for the rest of the gateway.
     pub(crate) fn poll_event(&mut self) -> Option<RendezvousEvent> {
         self.events.pop_front()
     }
 
-    // ---- what there is ----
+    // ---- queries ----
 
     /// Returns what the configuration says about peers.
     pub(crate) fn config(&self) -> &HubConfig {
         &self.config
     }
 
-    /// Returns whose a request is, if it is a dialect's. It is asked before our own API is.
+    /// Returns the claim of a dialect to a request, if any. The gateway checks claims before its own API.
     pub(crate) fn claims(head: &RequestHead) -> Option<Claim> {
         table::claims(head)
     }
 
-    /// Returns the origins whose pages may use the dialect of a request. Those of one dialect mean nothing to another.
+    /// Returns the origins whose pages may use the dialect of a request. Origins of one dialect do not count
+    /// for another.
     pub(crate) fn origins(&self, claim: &Claim) -> impl Iterator<Item = &String> {
         let keys = table::keys(claim.dialect, &self.config);
         keys.iter().flat_map(|key| &key.origins)
@@ -216,7 +221,7 @@ impl Rendezvous {
 
     // ---- one dialect at a time ----
 
-    /// Lets every dialect act, and passes on what each has to say before the next one acts.
+    /// Lets every dialect act, and passes on the outputs of each before the next one acts.
     fn each(&mut self, cx: &Context<'_>, mut act: impl FnMut(&mut dyn Dialect, &mut Lobby<'_>)) {
         for id in table::ids() {
             self.with(cx, id, &mut act);
@@ -235,7 +240,7 @@ impl Rendezvous {
     }
 }
 
-/// Returns how many links there may be: a connection between two of our own peers has two.
+/// Returns how many links are allowed: a connection between two of the gateway's own peers has two.
 fn most_links(sessions: usize) -> usize {
     2 * sessions
 }

@@ -1,5 +1,5 @@
-//! Who hears what: the outputs of dialects and links, and the news of the roster, become events for the gateway or calls of each
-//! other.
+//! The destinations of outputs: outputs of dialects and links, and news of the roster, become events for the
+//! gateway or calls to each other.
 
 use serde_json::json;
 
@@ -17,10 +17,11 @@ use crate::sources::Context;
 use crate::util::redact::Redacted;
 
 impl Rendezvous {
-    /// Passes on what the roster, the links and the dialects have to say, until none of them has anything to say.
+    /// Passes on the outputs of the roster, the links and the dialects, until none of them has any.
     ///
-    /// The order is fixed. Who has joined comes first, because calls wait for that. What links have to say comes before the
-    /// next output of a dialect, so that a connection has ended when the dialect closes the port that fed it.
+    /// The order is fixed. Peers that joined come first, because calls wait for them. Outputs of links come
+    /// before the next output of a dialect, so that a connection has ended when the dialect closes the port
+    /// that fed it.
     pub(super) fn relay(&mut self, cx: &Context<'_>) {
         loop {
             if let Some(news) = self.roster.poll_news() {
@@ -115,8 +116,8 @@ impl Rendezvous {
         }
     }
 
-    /// Ends all connections of one of our own peers, and takes it out of the hub. The connections end first, because the other
-    /// peers are told in the peer's name.
+    /// Ends all connections of one of the gateway's own peers, and removes the peer from the hub. The
+    /// connections end first, because the other peers are notified in the peer's name.
     pub(super) fn remove_own_peer(&mut self, cx: &Context<'_>, peer: PeerId) {
         for link in self.links.of_peer(peer) {
             self.links.close(link, "its peer was removed");
@@ -127,7 +128,7 @@ impl Rendezvous {
         self.roster.leave(peer);
     }
 
-    /// Connections that have ended and are remembered take no place from those that exist.
+    /// Forgets ended connections, so that they take no room from existing ones.
     fn bound_remembered(&mut self) {
         let room = self.most_links.saturating_sub(self.links.len());
         self.dialects.facade.forget_connections_beyond(room);
@@ -162,8 +163,8 @@ impl Rendezvous {
         }
     }
 
-    /// Passes on what links ask of sessions and routes. What is for other peers and for dialects waits for the next
-    /// [`Self::relay`].
+    /// Passes on the outputs of links for sessions and routes. Outputs for other peers and for dialects wait
+    /// for the next [`Self::relay`].
     pub(super) fn relay_orders(&mut self) {
         while let Some(event) = self.links.poll_event() {
             let _told = self.relay_order(event);
@@ -200,7 +201,8 @@ impl Rendezvous {
 
     // ---- signals ----
 
-    /// Hands a signal to whom it is for: to the links of our own peers and of bridged pages, or to the dialect of a page.
+    /// Delivers a signal: to the links of the gateway's own peers and of bridged pages, or to the dialect of
+    /// a page.
     pub(super) fn deliver(&mut self, cx: &Context<'_>, delivery: Delivery) {
         let (to, from, signal) = (delivery.to, delivery.from, delivery.signal);
         log::debug!(
@@ -228,12 +230,12 @@ impl Rendezvous {
         }
     }
 
-    /// Returns on which terms one of our peers takes up an offer.
+    /// Returns the terms on which one of the gateway's own peers accepts an offer.
     fn terms_of(&self, to: PeerId, from: &str) -> Terms {
         let network = self.roster.claimant(self.roster.find(from)).network;
         let scopes = match self.roster.member(to) {
             Some(Member::Configured(peer)) => return links::terms_of(peer, network),
-            // The program behind the peer says what a connection is bound to, with its own right.
+            // The program behind the peer chooses the target of the connection later, with its own right.
             Some(Member::Guest(dialect, guest)) => {
                 let keys = table::keys(*dialect, &self.config);
                 rules::scopes(keys, &self.config.peers, guest.standing, &guest.key)
@@ -270,20 +272,20 @@ impl Rendezvous {
     }
 }
 
-/// What links have to say to others than sessions and routes.
+/// An output of links that is not for sessions and routes.
 enum Told {
-    /// To another peer.
+    /// A signal to another peer.
     Say {
         from: PeerId,
         to: String,
         body: Body,
     },
-    /// To the dialect of a peer.
+    /// News for the dialect of a peer.
     News {
         peer: PeerId,
         link: LinkId,
         news: LinkNews,
     },
-    /// To the log.
+    /// A failure for the log.
     Failed { remote: String, detail: String },
 }

@@ -1,4 +1,4 @@
-//! What clients of the hub send: requests and frames of WebSockets, each handed to its dialect.
+//! The input of clients of the hub: requests and frames of WebSockets, each given to its dialect.
 
 use super::{Rendezvous, RendezvousEvent};
 use crate::access::visitors::Right;
@@ -24,7 +24,8 @@ impl Rendezvous {
         if let Some(response) = request.claim.not_allowed() {
             return self.events.push_back(RendezvousEvent::Answer(id, response));
         }
-        // The right counts before the request does: a connection that waits for an event has a longer time with it.
+        // The right gives a waiting connection a longer timeout, so it must be noted before the request is
+        // handled.
         if request.standing == Standing::Local {
             let shown = RendezvousEvent::ShowRight(Shown::Request(id), Right::Token);
             self.events.push_back(shown);
@@ -39,7 +40,7 @@ impl Rendezvous {
         self.relay(cx);
     }
 
-    /// Acts on a request whose body has come.
+    /// Acts on a request whose body has arrived.
     pub(crate) fn handle_body(&mut self, cx: &Context<'_>, request: RequestId, body: &[u8]) {
         let Some(request) = self.bodies.remove(&request) else {
             return;
@@ -50,21 +51,21 @@ impl Rendezvous {
         self.relay(cx);
     }
 
-    /// The client of a request sends no more, while the request waits.
+    /// Acts on a request whose client sends no more, while the request waits.
     pub(crate) fn handle_half_closed(&mut self, cx: &Context<'_>, request: RequestId) {
         self.each(cx, |dialect, lobby| {
             dialect.handle_half_closed(lobby, request);
         });
     }
 
-    /// The connection of a request was closed.
+    /// Acts on the closed connection of a request.
     pub(crate) fn handle_gone(&mut self, cx: &Context<'_>, request: RequestId) {
         self.bodies.remove(&request);
         self.asked.remove(&request);
         self.each(cx, |dialect, lobby| dialect.handle_gone(lobby, request));
     }
 
-    /// A WebSocket was opened that a dialect has asked for.
+    /// Acts on a WebSocket that a dialect has asked for and that was opened.
     pub(crate) fn handle_socket_opened(
         &mut self,
         cx: &Context<'_>,
@@ -75,7 +76,7 @@ impl Rendezvous {
         self.handle_socket(cx, socket, SocketInput::Opened(purpose.number));
     }
 
-    /// A WebSocket has a message.
+    /// Acts on a message of a WebSocket.
     pub(crate) fn handle_socket_message(
         &mut self,
         cx: &Context<'_>,
@@ -85,7 +86,7 @@ impl Rendezvous {
         self.handle_socket(cx, socket, SocketInput::Message(message));
     }
 
-    /// A WebSocket has written bytes; so many still wait.
+    /// Acts on a WebSocket that has written bytes; `waiting` bytes still wait.
     pub(crate) fn handle_socket_drained(
         &mut self,
         cx: &Context<'_>,
@@ -95,7 +96,7 @@ impl Rendezvous {
         self.handle_socket(cx, socket, SocketInput::Drained(waiting));
     }
 
-    /// A text did not fit into a WebSocket: a client that does not read what it is told is sent away.
+    /// Acts on a text that did not fit into a WebSocket: closes it, because its client does not read.
     pub(crate) fn handle_socket_full(&mut self, _cx: &Context<'_>, socket: SocketId) {
         self.refused += 1;
         let why = "it does not read what it is told";
@@ -103,7 +104,7 @@ impl Rendezvous {
         self.events.push_back(event);
     }
 
-    /// A WebSocket was closed.
+    /// Acts on a closed WebSocket.
     pub(crate) fn handle_socket_closed(&mut self, cx: &Context<'_>, socket: SocketId) {
         self.handle_socket(cx, socket, SocketInput::Closed);
         self.sockets.remove(&socket);

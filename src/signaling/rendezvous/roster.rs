@@ -1,4 +1,4 @@
-//! Who is in the hub: for each peer the dialect that it belongs to, and with what its client was let in.
+//! The members of the hub: for each peer its dialect, and the claims with which its client was admitted.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -15,19 +15,20 @@ use crate::signaling::hub::{Delivery, Hub, NotJoined, Speaks};
 use crate::signaling::message::{Body, Signal};
 use crate::util::rate_limit::RateLimits;
 
-/// With what a client was let in, so that a new configuration can be held against it.
+/// The claims with which a client was admitted, so that they can be checked against a new configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Guest {
     /// The key of its application.
     pub(crate) key: String,
-    /// Where the client is.
+    /// The location of the client.
     pub(crate) standing: Standing,
-    /// The page that it is.
+    /// The origin of its page.
     pub(crate) origin: PageOrigin,
 }
 
 impl Guest {
-    /// Returns the claimant of what the client does. Programs and pages on this machine share no bound.
+    /// Returns the claimant to which the client's actions are charged. Programs and pages on this machine have no
+    /// common bound.
     pub(crate) fn claimant(&self) -> Claimant {
         let Some(remote) = self.standing.remote() else {
             return Claimant::default();
@@ -40,7 +41,7 @@ impl Guest {
     }
 }
 
-/// What a peer belongs to.
+/// The owner of a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Member {
     /// The configuration.
@@ -49,7 +50,7 @@ pub(crate) enum Member {
     Guest(DialectId, Guest),
 }
 
-/// What the rest of the rendezvous is to hear.
+/// News for the rest of the rendezvous.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RosterNews {
     /// A peer of this name and kind joined.
@@ -63,7 +64,7 @@ struct Entry {
     member: Member,
     /// The network of a client beyond this machine, when the peer joined.
     network: Option<IpAddr>,
-    /// The log does not tell of the peer's leaving, because it has not told of its joining.
+    /// Whether the log does not report the peer's leaving, because it has not reported its joining.
     is_quiet: bool,
 }
 
@@ -79,7 +80,7 @@ pub(crate) struct Roster {
 }
 
 impl Roster {
-    /// Returns a roster for so many peers.
+    /// Returns a roster for `most` peers.
     pub(crate) fn new(most: usize) -> Self {
         let (burst, interval) = (limits::LOGGED_LIVES, limits::LOG_INTERVAL);
         Self {
@@ -92,13 +93,13 @@ impl Roster {
         }
     }
 
-    /// Sets how many peers may join; those that have joined stay.
+    /// Sets how many peers may join; existing peers stay.
     pub(crate) fn set_most(&mut self, most: usize) {
         self.most = most;
         self.hub.set_most(most);
     }
 
-    /// Lets a peer into the hub.
+    /// Adds a peer to the hub.
     pub(crate) fn join(
         &mut self,
         now: Instant,
@@ -132,7 +133,7 @@ impl Roster {
         Ok(id)
     }
 
-    /// Takes a peer out of the hub. Its connections are not ended by this.
+    /// Removes a peer from the hub. This does not end its connections.
     pub(crate) fn leave(&mut self, id: PeerId) {
         let entry = self.entries.remove(&id);
         if let (Some(name), Some(speaks)) = (self.hub.name(id), self.hub.speaks(id)) {
@@ -145,7 +146,7 @@ impl Roster {
         self.hub.leave(id);
     }
 
-    /// Replaces what is known of a peer's client, which has come back from elsewhere.
+    /// Replaces the claims of a peer's client, which has returned from elsewhere.
     pub(crate) fn set_guest(&mut self, id: PeerId, dialect: DialectId, guest: Guest) {
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.member = Member::Guest(dialect, guest);
@@ -158,45 +159,46 @@ impl Roster {
         self.hub.send(now, from, to, Signal { body, verbatim });
     }
 
-    /// Sends a signal as its dialect has read it.
+    /// Sends a signal in the form in which its dialect has read it.
     pub(crate) fn pass(&mut self, now: Instant, from: PeerId, to: &str, signal: Signal) {
         self.hub.send(now, from, to, signal);
     }
 
-    /// Counts a client that could not even ask to be a peer.
+    /// Counts a client that was refused before it could ask to be a peer.
     pub(crate) fn count_refused(&mut self) {
         self.refused += 1;
     }
 
-    /// Returns whether the log tells of one more life or end of a claimant: `Some` with how many before it are not told.
+    /// Returns `Some` if the log may report one more join or leave of a claimant, with how many before it
+    /// were not reported.
     pub(crate) fn note_life(&mut self, now: Instant, claimant: &Claimant) -> Option<u32> {
         let names: Vec<String> = claimant.names().collect();
         let passed = names.iter().map(|name| self.lives.pass(now, name));
-        // All limits are asked before the results are looked at, so that each counts this life.
+        // Ask all limits before checking the results, so that each limit counts this event.
         let passed: Vec<Option<u32>> = passed.collect();
         passed
             .into_iter()
             .try_fold(0, |most, untold| Some(most.max(untold?)))
     }
 
-    /// Gives up on peers that never came.
+    /// Gives up on receivers that did not join in time.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if self.hub.poll_timeout().is_some_and(|at| at <= now) {
             self.hub.handle_timeout(now);
         }
     }
 
-    /// Returns when [`Self::handle_timeout`] is to be called.
+    /// Returns when [`Self::handle_timeout`] must be called.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.hub.poll_timeout()
     }
 
-    /// Takes out the next signal that is to be delivered.
+    /// Takes out the next signal to deliver.
     pub(crate) fn poll_delivery(&mut self) -> Option<Delivery> {
         self.hub.poll_delivery()
     }
 
-    /// Takes out what the rest of the rendezvous is to hear.
+    /// Takes out the next news for the rest of the rendezvous.
     pub(crate) fn poll_news(&mut self) -> Option<RosterNews> {
         self.news.pop_front()
     }
@@ -206,7 +208,7 @@ impl Roster {
         self.hub.settle();
     }
 
-    /// Returns whether no signal is to be delivered.
+    /// Returns whether there is no signal to deliver.
     pub(crate) fn is_quiet(&self) -> bool {
         self.hub.is_quiet() && self.news.is_empty()
     }
@@ -228,18 +230,18 @@ impl Roster {
         names
     }
 
-    /// Returns what a peer belongs to.
+    /// Returns the owner of a peer.
     pub(crate) fn member(&self, id: PeerId) -> Option<&Member> {
         self.entries.get(&id).map(|entry| &entry.member)
     }
 
-    /// Returns all peers with what they belong to.
+    /// Returns all peers with their owners.
     pub(crate) fn members(&self) -> impl Iterator<Item = (PeerId, &Member)> {
         let entries = self.entries.iter();
         entries.map(|(id, entry)| (*id, &entry.member))
     }
 
-    /// Returns with what a peer's client was let in.
+    /// Returns the claims with which a peer's client was admitted.
     pub(crate) fn guest(&self, id: PeerId) -> Option<&Guest> {
         match self.member(id)? {
             Member::Guest(_, guest) => Some(guest),
@@ -247,12 +249,12 @@ impl Roster {
         }
     }
 
-    /// Returns what a peer is.
+    /// Returns the kind of a peer.
     pub(crate) fn speaks(&self, id: PeerId) -> Option<Speaks> {
         self.hub.speaks(id)
     }
 
-    /// Returns what a peer writes its messages like, if it is a page.
+    /// Returns the dialect in which a peer writes its messages, if it is a page.
     pub(crate) fn dialect_of(&self, name: &str) -> Option<payload::Dialect> {
         match self.hub.speaks(self.hub.find(name)?)? {
             Speaks::Page(dialect) => Some(dialect),
@@ -260,7 +262,7 @@ impl Roster {
         }
     }
 
-    /// Returns where a peer is, as far as candidates are concerned.
+    /// Returns the location of a peer, for choosing candidates.
     pub(crate) fn place_of(&self, name: &str) -> Option<Place> {
         let id = self.hub.find(name)?;
         Some(match (self.hub.speaks(id)?, self.member(id)?) {
@@ -269,7 +271,7 @@ impl Roster {
         })
     }
 
-    /// Returns who claims a place for what a peer does.
+    /// Returns the claimant to which a peer's actions are charged.
     pub(crate) fn claimant(&self, id: Option<PeerId>) -> Claimant {
         let member = id.and_then(|id| self.member(id));
         member.map(claimant_of).unwrap_or_default()
@@ -290,20 +292,20 @@ impl Roster {
         self.refused
     }
 
-    /// Returns how many signals had no room while their receiver had not joined.
+    /// Returns how many signals were dropped because no more could wait for a receiver.
     pub(crate) fn signals_dropped(&self) -> u64 {
         self.hub.dropped()
     }
 
-    /// Returns whether one more peer of a claimant may join. Peers of one network beyond this machine are a quarter at most, so
-    /// that no client takes all places with ids that cost nothing.
+    /// Returns whether one more peer of a claimant may join. Peers of one network beyond this machine may be
+    /// a quarter at most, so that no client takes all the room with ids that cost nothing.
     fn has_room_for(&self, claimant: &Claimant) -> bool {
         let Some(network) = claimant.network else {
             return true;
         };
         let networks = || self.entries.values().filter_map(|entry| entry.network);
         let same = networks().filter(|other| *other == network);
-        // All networks together leave some places for this machine.
+        // All networks together leave some room for this machine.
         same.count() < self.most.div_ceil(4) && networks().count() < (self.most * 3).div_ceil(4)
     }
 }
@@ -315,7 +317,7 @@ fn claimant_of(member: &Member) -> Claimant {
     }
 }
 
-/// Returns what candidates a client is offered that stands there.
+/// Returns the vantage that determines a client's candidates.
 fn vantage(standing: Standing) -> Vantage {
     match standing {
         Standing::Local => Vantage::Local,
@@ -323,7 +325,7 @@ fn vantage(standing: Standing) -> Vantage {
     }
 }
 
-/// Returns how many lines before this one are not in the log, in words.
+/// Returns in words how many lines before this one are not in the log.
 pub(crate) fn not_told(untold: u32) -> String {
     if untold == 0 {
         return String::new();

@@ -1,4 +1,4 @@
-//! What becomes of the sessions and ports that links and dialects have asked for.
+//! Results of the sessions and ports that links and dialects have asked for.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use crate::signaling::links::{self, Beginning, Start};
 use crate::sources::Context;
 
 impl Rendezvous {
-    /// This machine's addresses were listed for a link.
+    /// Begins the session of a link after this machine's addresses were listed.
     pub(crate) fn handle_gathered(&mut self, _cx: &Context<'_>, link: LinkId) {
         let Some(Start {
             peer,
@@ -22,7 +22,7 @@ impl Rendezvous {
         else {
             return;
         };
-        // The calling side claims the place.
+        // The session is charged to the calling side.
         let claimant = match how {
             Beginning::Offer(_) => self.roster.claimant(Some(peer)),
             Beginning::Answer(_) => self.roster.claimant(self.roster.find(&remote)),
@@ -38,7 +38,7 @@ impl Rendezvous {
         (self.events).push_back(RendezvousEvent::Begin(Box::new(begin)));
     }
 
-    /// The session of a link was made, or cannot be made.
+    /// Acts on the session of a link that was made, or could not be made.
     pub(crate) fn handle_begun(
         &mut self,
         cx: &Context<'_>,
@@ -51,7 +51,7 @@ impl Rendezvous {
         self.relay(cx);
     }
 
-    /// The session of a link has taken its answer, or refused it for this reason.
+    /// Acts on the session of a link that has accepted its answer, or refused it for this reason.
     pub(crate) fn handle_answered(
         &mut self,
         cx: &Context<'_>,
@@ -62,7 +62,8 @@ impl Rendezvous {
         self.relay(cx);
     }
 
-    /// The session of a link has ended. `failed`: it never connected, or was lost; `displaced`: why it made room for another.
+    /// Acts on the end of a link's session. `failed`: the session never connected, or was lost; `displaced`:
+    /// the reason why the session made room for another.
     pub(crate) fn handle_session_ended(
         &mut self,
         cx: &Context<'_>,
@@ -74,7 +75,7 @@ impl Rendezvous {
         self.relay(cx);
     }
 
-    /// Returns how a channel of a link's session is to be bound.
+    /// Returns the plan for binding a channel of a link's session.
     pub(crate) fn plan_channel(
         &self,
         link: LinkId,
@@ -84,7 +85,7 @@ impl Rendezvous {
         self.links.plan(link, label, endpoint)
     }
 
-    /// The channel of a link was bound as planned.
+    /// Acts on the channel of a link that was bound as planned.
     pub(crate) fn handle_channel_bound(
         &mut self,
         cx: &Context<'_>,
@@ -97,7 +98,7 @@ impl Rendezvous {
         self.relay(cx);
     }
 
-    /// A content port was opened, cannot be opened, or broke.
+    /// Acts on a content port that was opened, cannot be opened, or broke.
     pub(crate) fn handle_port(
         &mut self,
         cx: &Context<'_>,
@@ -108,7 +109,7 @@ impl Rendezvous {
         self.relay(cx);
     }
 
-    /// Answers how a link is, with the bytes that its session has not seen acknowledged.
+    /// Answers with the status of a link, and the number of bytes that its session has not seen acknowledged.
     pub(crate) fn answer_status(
         &mut self,
         cx: &Context<'_>,

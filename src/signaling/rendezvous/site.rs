@@ -1,4 +1,5 @@
-//! What the dialects and links may know of the rest of the gateway: its addresses, ports and endpoints.
+//! The facts about the rest of the gateway that dialects and links may know: its addresses, ports and
+//! endpoints.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -6,12 +7,12 @@ use std::net::{IpAddr, SocketAddr};
 use crate::config::HubConfig;
 use crate::ids::EndpointId;
 
-/// Why messages must not be sent to an address.
+/// The reason why messages must not be sent to an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotRedirected {
     /// The address is in none of the networks that are allowed.
     Network,
-    /// The port is one of the gateway itself: messages would go round for ever.
+    /// The port is one of the gateway itself, so messages would circulate forever.
     OwnPort,
 }
 
@@ -35,7 +36,7 @@ impl Site {
         self.own_ports = ports;
     }
 
-    /// Sets which endpoint has a name, if one has it.
+    /// Sets the endpoint that has a name, if one exists.
     pub(crate) fn set_endpoint(&mut self, name: &str, id: Option<EndpointId>) {
         match id {
             Some(id) => self.endpoints.insert(name.to_owned(), id),
@@ -48,7 +49,7 @@ impl Site {
         self.is_stopping = true;
     }
 
-    /// Returns this machine's addresses, as they were when they were last listed.
+    /// Returns this machine's addresses, as of their last listing.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         self.networks.iter().map(|(address, _)| *address)
     }
@@ -84,8 +85,8 @@ impl Site {
         config.may_redirect(is_local, to.ip(), &self.networks)
     }
 
-    /// Returns whether an address is one of this machine and the port one of our own sockets. A message that is sent there
-    /// comes back to us: it would go round as long as the connection lasts.
+    /// Returns whether an address is one of this machine and the port one of this process. A message that is
+    /// sent there comes back, so it would circulate as long as the connection lasts.
     pub(crate) fn is_own_port(&self, to: SocketAddr) -> bool {
         let ip = to.ip().to_canonical();
         let is_here = ip.is_loopback()

@@ -1,4 +1,4 @@
-//! All dialects, in the order in which they are asked whether a request is theirs.
+//! All dialects, in the order in which they may claim a request.
 
 use crate::config::{HubConfig, KeyConfig};
 use crate::http::{RequestHead, Response};
@@ -11,7 +11,7 @@ use crate::signaling::skyway::{self, SkyWay};
 #[cfg(test)]
 use super::tests::echo::{self, Echo};
 
-/// One field for each dialect.
+/// The dialects, one field for each.
 pub(super) struct Dialects {
     pub(super) facade: Facade,
     pub(super) skyway: SkyWay,
@@ -20,14 +20,15 @@ pub(super) struct Dialects {
     pub(super) echo: Echo,
 }
 
-/// One row for each dialect.
+/// The stateless description of a dialect.
 pub(super) struct Row {
     pub(super) paths: &'static Paths,
     get: fn(&Dialects) -> &dyn Dialect,
     get_mut: fn(&mut Dialects) -> &mut dyn Dialect,
 }
 
-/// The rows, in the order in which dialects are asked. PeerJS is the last of ours, because it claims `/{key}/id` with any key.
+/// The rows, in the order in which dialects may claim a request. PeerJS is the last of the real dialects,
+/// because it claims `/{key}/id` with any key.
 pub(super) const ROWS: &[Row] = &[
     Row {
         paths: &facade::PATHS,
@@ -80,9 +81,9 @@ pub(super) fn keys(id: DialectId, config: &HubConfig) -> &[KeyConfig] {
     row(id).map_or(&[], |row| (row.paths.keys)(config))
 }
 
-/// Returns whose a request is, if it is a dialect's.
+/// Returns the claim of a dialect to a request, if any.
 pub(super) fn claims(head: &RequestHead) -> Option<Claim> {
-    // First a look that costs nothing, for the many requests that are not.
+    // Begin with a cheap check, because most requests belong to no dialect.
     let mut raw = head.path.split('/').skip(1);
     let (first, second) = (raw.next().unwrap_or_default(), raw.next());
     if !ROWS.iter().any(|row| (row.paths.may_claim)(first, second)) {
@@ -118,12 +119,12 @@ impl Claim {
         row(self.dialect).map_or_else(String::new, |row| (row.paths.allow)(&segments))
     }
 
-    /// Returns the response to a method that the path does not take.
+    /// Returns the response to a method that the path does not accept.
     pub(crate) fn not_allowed(&self) -> Option<Response> {
         (row(self.dialect)?.paths.not_allowed)(self)
     }
 
-    /// Returns whether the request is acted upon when its body has come.
+    /// Returns whether the dialect acts on the request only after its body has arrived.
     pub(crate) fn takes_body(&self) -> bool {
         row(self.dialect).is_some_and(|row| (row.paths.takes_body)(self))
     }

@@ -1,4 +1,4 @@
-//! One dialect at a time acts with its view of the hub.
+//! Calls of one dialect at a time with its view of the hub.
 
 use super::lobby::Lobby;
 use super::{Rendezvous, table};
@@ -8,7 +8,7 @@ use crate::signaling::dialect::Dialect;
 use crate::sources::Context;
 
 impl Rendezvous {
-    /// Lets a dialect act with its view of the hub. What it has to say stays with it until the next [`Self::relay`].
+    /// Lets a dialect act with its view of the hub. Its outputs stay in it until the next [`Self::relay`].
     pub(super) fn with(
         &mut self,
         cx: &Context<'_>,

@@ -1,5 +1,5 @@
-//! Peer authentication: a page proves with a keyed hash from its own server that it may have a name,
-//! and for how long.
+//! Peer authentication: a page proves with a keyed hash from its own server that it may have a name, and for
+//! how long.
 
 use std::fmt;
 
@@ -11,27 +11,27 @@ use crate::limits;
 use crate::signaling::fault::{Fault, Wrong};
 use crate::signaling::fields;
 
-/// What a page has from its server. What `Debug` shows has no token in it, because whoever has it can
-/// be that peer.
+/// The credential that a page has from its server. `Debug` does not show its token, because a client with the
+/// token can be that peer.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credential {
-    /// When it was made, in seconds since 1970.
+    /// The time at which the credential was made, in seconds since 1970.
     pub timestamp: u64,
-    /// How long it is good for, in seconds.
+    /// The lifetime of the credential, in seconds.
     pub ttl: u64,
     /// HMAC-SHA-256 (RFC 2104) of `timestamp:ttl:peer id`.
     auth_token: Vec<u8>,
 }
 
-/// When a credential ends.
+/// The end of a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Expiry {
-    /// In seconds since 1970.
+    /// The time in seconds since 1970.
     pub at_unix: u64,
 }
 
 impl Expiry {
-    /// How many seconds are left.
+    /// Returns how many seconds are left.
     #[cfg(any(test, feature = "testing"))]
     pub fn remaining(self, now_unix: u64) -> u64 {
         self.at_unix.saturating_sub(now_unix)
@@ -39,7 +39,7 @@ impl Expiry {
 }
 
 impl Credential {
-    /// Reads the object that a page has it in.
+    /// Reads a page's credential from a JSON object.
     pub fn parse(value: &Value) -> Result<Self, Fault> {
         let object = value.as_object();
         let object = object.ok_or_else(|| Fault::new("credential", Wrong::NotAnObject))?;
@@ -54,12 +54,12 @@ impl Credential {
         })
     }
 
-    /// Whether the holder of the secret made it for this peer, and it is good now. The times are looked
-    /// at last, so that only who has a real one learns what our clock says.
+    /// Checks that the holder of the secret made the credential for this peer, and that it is valid now. The
+    /// times are checked last, so that only a client with a genuine credential learns the gateway's time.
     pub fn verify(&self, secret: &str, peer_id: &str, now_unix: u64) -> Result<Expiry, Invalid> {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
         let signed = format!("{}:{}:{peer_id}", self.timestamp, self.ttl);
-        // It compares in a time that does not tell how much is right.
+        // The comparison takes constant time, so its duration does not reveal how much of the token is right.
         hmac::verify(&key, signed.as_bytes(), &self.auth_token).map_err(|_| Invalid::Token)?;
         if !(SHORTEST..=LONGEST).contains(&self.ttl) {
             return Err(Invalid::Ttl);
@@ -84,16 +84,16 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// Why a credential is worth nothing.
+/// The reason why a credential is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Invalid {
     /// The hash is not that of the secret, these times and this peer.
     Token,
-    /// It is good for too short or too long a time.
+    /// The lifetime is too short or too long.
     Ttl,
-    /// It is from the future.
+    /// The time of making is in the future.
     Future,
-    /// It was good once.
+    /// The credential has expired.
     Expired,
 }
 
@@ -110,12 +110,12 @@ impl fmt::Display for Invalid {
 
 impl std::error::Error for Invalid {}
 
-/// What SkyWay takes, in seconds.
+/// The shortest lifetime that SkyWay accepts, in seconds.
 const SHORTEST: u64 = 600;
-/// See [`SHORTEST`].
+/// The longest lifetime, see [`SHORTEST`].
 const LONGEST: u64 = 90_000;
 
-/// How much the clocks of a page's server and a board may differ, in seconds.
+/// The tolerated difference between the clocks of a page's server and a board, in seconds.
 const AHEAD: u64 = 300;
 
 #[cfg(test)]
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// By `openssl dgst -sha256 -hmac secret -binary | base64`, of `1600000000:3600:alice`.
+    /// Made by `openssl dgst -sha256 -hmac secret -binary | base64`, of `1600000000:3600:alice`.
     const TOKEN: &str = "vAXDCYbRhkuv02SVt9dt4D0HnsPoypfPFaIWn078Td4=";
     const MADE: u64 = 1_600_000_000;
 
@@ -131,7 +131,7 @@ mod tests {
         json!({ "timestamp": MADE, "ttl": 3600, "authToken": TOKEN })
     }
 
-    /// One with a good hash, whatever the times are.
+    /// Returns a credential with a valid hash, whatever the times are.
     fn signed(timestamp: u64, ttl: u64) -> Credential {
         let key = hmac::Key::new(hmac::HMAC_SHA256, b"secret");
         let tag = hmac::sign(&key, format!("{timestamp}:{ttl}:alice").as_bytes());

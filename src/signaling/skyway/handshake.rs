@@ -1,4 +1,4 @@
-//! What a client's connection is asked for with.
+//! The query with which a client asks for a connection.
 
 use serde_json::Value;
 
@@ -7,22 +7,23 @@ use crate::limits;
 use crate::signaling::fault::{Fault, Wrong};
 use crate::signaling::fields::{peer_id, percent_decode, query_value};
 
-/// Who wants to come in.
+/// The claims of a client that asks for admission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handshake {
-    /// What the page has as its key; empty if it has none. Without SkyWay's cloud it means nothing.
+    /// The page's API key, which the rules of access control check; empty if it has none.
     pub api_key: String,
-    /// The name that the peer wants; without one it is given one.
+    /// The name that the peer wants; generated if absent.
     pub peer_id: Option<String>,
-    /// What the page made up when it began, and says again when it comes back; empty if it has none.
+    /// The random token that the page generated at its start, and repeats when it returns; empty if it has
+    /// none.
     pub token: String,
-    /// What proves that it may have it.
+    /// The proof that the peer may have the name.
     pub credential: Option<Credential>,
 }
 
 impl Handshake {
-    /// Reads the query, without its question mark; what else is in it (`platform`, `EIO` and so on) is
-    /// left alone.
+    /// Reads the query, without its question mark; other parameters (`platform`, `EIO` and so on) are
+    /// ignored.
     pub fn parse(query: &str) -> Result<Self, Fault> {
         let api_key = query_value(query, "apiKey", limits::SIGNAL_NAME)?;
         let id = query_value(query, "peerId", limits::SIGNAL_ID)?;
@@ -44,7 +45,7 @@ impl Handshake {
 }
 
 fn credential(mut text: String) -> Result<Credential, Fault> {
-    // After `updateCredential` the library encodes it twice when it connects again.
+    // After `updateCredential` the library encodes the credential twice when it reconnects.
     if text.starts_with('%') {
         let decoded = percent_decode(&text);
         text = decoded.ok_or_else(|| Fault::new("credential", Wrong::Encoding))?;
@@ -54,5 +55,5 @@ fn credential(mut text: String) -> Result<Credential, Fault> {
     Credential::parse(&value)
 }
 
-/// It has about 110 bytes, and three times that if it is encoded twice.
+/// The longest encoded credential. A credential has about 110 bytes, and three times that if encoded twice.
 const LONGEST_CREDENTIAL: usize = 1_024;

@@ -1,4 +1,4 @@
-//! One page of SkyWay-JS, over Socket.IO: polling, a WebSocket, or first the one and then the other.
+//! One page of SkyWay-JS, over Socket.IO: polling, a WebSocket, or first polling and then a WebSocket.
 
 use std::time::{Duration, Instant};
 
@@ -12,18 +12,18 @@ use crate::signaling::rendezvous::roster::Guest;
 use crate::signaling::socket_io::request::Refusal;
 use crate::signaling::socket_io::{Frame, Session};
 
-/// While more than this is to be written, a page's frames stay in its queue.
+/// The number of unwritten bytes above which a page's frames stay in its queue.
 const WRITTEN_FIRST: usize = 16 * 1024;
-/// How many seconds before its end a page is told of its credential.
+/// The number of seconds before the end of a credential at which its page is warned.
 pub(super) const WARNED_BEFORE: u64 = 300;
-/// Close code (RFC 6455 §7.4.1).
+/// The close code for a normal end (RFC 6455 §7.4.1).
 pub(super) const NORMAL: u16 = 1000;
 
 /// The WebSocket of a page.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Socket {
     pub(super) id: SocketId,
-    /// Bytes that wait to be written: what was reported last, and what was sent since.
+    /// The bytes that wait to be written: those last reported, and those sent since.
     pub(super) waiting: usize,
 }
 
@@ -41,15 +41,15 @@ pub(super) struct Page {
     /// Whether the page begins with its WebSocket.
     pub(super) is_direct: bool,
     pub(super) peer: Option<PeerId>,
-    /// When its credential ends, and whether that was told.
+    /// The end of its credential, and whether the page was warned.
     pub(super) expires: Option<UnixTime>,
     pub(super) warned: bool,
-    /// When the credential is looked at next.
+    /// The time of the next check of the credential.
     pub(super) look: Option<Instant>,
 }
 
 impl Page {
-    /// Returns with what the page was let in.
+    /// Returns the claims with which the page was admitted.
     pub(super) fn guest(&self, key: &str) -> Guest {
         Guest {
             key: key.to_owned(),
@@ -58,26 +58,27 @@ impl Page {
         }
     }
 
-    /// Returns the connections that carry the page's packets: the request that waits for some, and the WebSocket.
+    /// Returns the connections that carry the page's packets: the waiting request, and the WebSocket.
     pub(super) fn carriers(&self) -> impl Iterator<Item = Shown> + use<> {
         let socket = self.socket.map(|socket| Shown::Socket(socket.id));
         self.poll.map(Shown::Request).into_iter().chain(socket)
     }
 
-    /// Returns how many packets made room because the page did not read.
+    /// Returns how many packets were dropped because the page did not read.
     pub(super) fn dropped(&self) -> u64 {
         self.session.dropped().packets
     }
 
-    /// Returns when something is to be done for the page.
+    /// Returns the next deadline of the page.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let both = [self.session.poll_timeout(), self.look];
         both.into_iter().flatten().min()
     }
 
-    /// Takes out what the session has to say to the page, over the request that waits or over the WebSocket.
+    /// Takes out the session's next output for the page, over the waiting request or over the WebSocket.
     pub(super) fn poll_output(&mut self) -> Option<Output> {
-        // The answer comes first: it carries what the page is to know before it goes over to its WebSocket.
+        // The answer to the poll comes first, because it carries what the page must know before it changes to
+        // its WebSocket.
         if let Some(body) = self.session.poll_answer() {
             let kind = "text/plain; charset=UTF-8";
             let response = Response::new(200).body(kind, body.into_bytes());
@@ -100,12 +101,12 @@ impl Page {
         })
     }
 
-    /// Sets when the credential is to be looked at next.
+    /// Sets the time of the next check of the credential.
     pub(super) fn schedule_look(&mut self, now: Instant, time: UnixTime) {
         self.look = self.expires.map(|end| {
             let left = end.saturating_sub(time);
             let before = if self.warned { 0 } else { WARNED_BEFORE };
-            // The clock may be set meanwhile.
+            // Check again at least once an hour, because the clock may be set meanwhile.
             now + Duration::from_secs(left.saturating_sub(before).clamp(1, 3600))
         });
     }

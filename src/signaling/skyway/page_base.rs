@@ -1,4 +1,4 @@
-//! What pages of SkyWay-JS are told, and how they leave.
+//! Events for pages of SkyWay-JS, and the end of pages.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ use crate::signaling::rendezvous::lobby::Lobby;
 use crate::signaling::socket_io::request::Refusal;
 
 impl SkyWay {
-    /// Tells a page something. It leaves when the page is settled.
+    /// Sends an event to a page. The event leaves when the page is settled.
     pub(super) fn emit(&mut self, id: PageId, name: &str, argument: &Value) {
         if let Some(page) = self.pages.get_mut(id) {
             if let Err(error) = page.session.emit(name, &[argument]) {
@@ -44,7 +44,8 @@ impl SkyWay {
         }
     }
 
-    /// Takes the peer of a page out of its rooms and out of the hub. The rooms come first: they know the peer by its name.
+    /// Removes the peer of a page from its rooms and from the hub. The rooms come first because they know the
+    /// peer by its name.
     pub(super) fn leave(&mut self, lobby: &mut Lobby<'_>, peer: PeerId) {
         let name = lobby.name(peer).unwrap_or_default().to_owned();
         let emits = self.rooms.leave_all(milliseconds(lobby), &name);

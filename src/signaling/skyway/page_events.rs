@@ -1,4 +1,4 @@
-//! What pages of SkyWay-JS say: they join, call others, meet in rooms, and renew their credentials.
+//! Events from pages of SkyWay-JS: pages join, call others, meet in rooms, and renew their credentials.
 
 use serde_json::Value;
 
@@ -103,7 +103,8 @@ impl SkyWay {
         }
     }
 
-    /// Hangs up on a page that comes back before its going was noticed, and returns the peer that it was and is again.
+    /// Disconnects the old session of a page that returns before its end was noticed, and returns the page's
+    /// peer.
     fn take_over(&mut self, lobby: &Lobby<'_>, name: &str, token: &str) -> Option<PeerId> {
         let peer = lobby.find(name)?;
         let before = *self.members.get(&peer)?;
@@ -112,7 +113,8 @@ impl SkyWay {
         if token.is_empty() || known != Some(token) {
             return None;
         }
-        // The old page has no peer any more before its session ends, so that its end does not take the peer out of the hub.
+        // Detach the peer from the old page before its session ends, so that the end does not remove the peer
+        // from the hub.
         page.peer = None;
         page.session.disconnect(lobby.now());
         self.members.remove(&peer);
@@ -120,7 +122,7 @@ impl SkyWay {
         Some(peer)
     }
 
-    /// Tells a page why it may not stay.
+    /// Tells a page why it is refused, and disconnects it.
     fn send_away(&mut self, lobby: &Lobby<'_>, id: PageId, kind: &str, detail: &str) {
         let (name, argument) = super::error(kind, detail);
         self.emit(id, name, &argument);
@@ -162,7 +164,7 @@ impl SkyWay {
         let Some(page) = self.pages.get_mut(id) else {
             return;
         };
-        // Where no server signs, a credential says nothing.
+        // Without a server that signs, a credential has no meaning.
         let Some(handshake) = page.handshake.as_ref().filter(|_| page.expires.is_some()) else {
             return;
         };

@@ -1,4 +1,4 @@
-//! Requests of pages of SkyWay-JS: those of Socket.IO, and those that ask who is in the hub.
+//! Requests of pages of SkyWay-JS: those of Socket.IO, and those that list peers of the hub.
 
 use std::time::Instant;
 
@@ -19,7 +19,7 @@ use crate::signaling::socket_io::request::{Arrival, Refusal, Request};
 use crate::signaling::socket_io::{Revision, Session, Settings, Transport};
 
 impl SkyWay {
-    /// A request of Socket.IO without a body.
+    /// Handles a request of Socket.IO without a body.
     pub(super) fn handle_get(
         &mut self,
         lobby: &mut Lobby<'_>,
@@ -76,7 +76,7 @@ impl SkyWay {
         }
     }
 
-    /// Packets of a page that polls.
+    /// Handles packets of a page that polls.
     pub(super) fn handle_post(&mut self, lobby: &Lobby<'_>, request: &DialectRequest, body: &[u8]) {
         let now = lobby.now();
         let asked = Request::parse(Arrival::Post, &request.query);
@@ -93,7 +93,7 @@ impl SkyWay {
         match done {
             Ok(id) => {
                 let response = Response::new(200).body("text/html", b"ok".to_vec());
-                // The page reads the answer to its packets before what they cause.
+                // The page must read the answer to its packets before the effects of the packets.
                 self.outputs.push_back(page::answer(request.id, response));
                 self.unsettled.push_back(id);
             }
@@ -105,8 +105,9 @@ impl SkyWay {
         self.sids.get(sid).copied().ok_or(Refusal::Session)
     }
 
-    /// Returns whether there may be one more page. A page that has not joined has a place as well: those of one network beyond
-    /// this machine have a quarter, and when they or all places are taken, the oldest of them makes room.
+    /// Returns whether one more page is allowed, and makes room for it if necessary. Pages that have not
+    /// joined count as well: those of one network beyond this machine may be a quarter. When they reach
+    /// that share, or all pages reach the limit, the oldest page that has not joined is closed.
     fn make_room(&mut self, lobby: &mut Lobby<'_>, standing: Standing) -> bool {
         let network = standing.remote().map(network_of);
         let strangers = self.pages.iter().filter(|(_, page)| page.peer.is_none());
@@ -174,7 +175,7 @@ impl SkyWay {
         });
     }
 
-    /// A request waits for packets.
+    /// Parks a request that waits for packets.
     fn park(&mut self, id: PageId, request: RequestId) -> Result<(), Refusal> {
         let page = self.pages.get_mut(id).ok_or(Refusal::Session)?;
         let parked = page.session.handle_poll();
@@ -189,7 +190,8 @@ impl SkyWay {
         parked
     }
 
-    /// The connection of a request that waits for packets was closed, or will not read them. Returns whether it waited.
+    /// Acts on a waiting request whose connection was closed, or whose client will not read packets. Returns
+    /// whether it waited.
     pub(super) fn lose_poll(&mut self, lobby: &Lobby<'_>, request: RequestId) -> bool {
         let Some(id) = self.polls.remove(&request) else {
             return false;

@@ -1,4 +1,4 @@
-//! The pages of SkyWay-JS: their requests and WebSockets, and what their sessions say.
+//! The pages of SkyWay-JS: their requests and WebSockets, and the outputs of their sessions.
 
 #[cfg(test)]
 mod tests;
@@ -42,7 +42,7 @@ pub(crate) struct SkyWay {
     pub(super) refused: u64,
     /// Packets that were dropped, of pages that have left.
     pub(super) dropped: u64,
-    /// Pages whose sessions have something to say to either side.
+    /// Pages whose sessions may have outputs.
     pub(super) unsettled: VecDeque<PageId>,
 }
 
@@ -73,7 +73,7 @@ impl SkyWay {
             .pages
             .get_mut(id)
             .map_or(Err(Refusal::Session), |page| {
-                // A page that began with a WebSocket has nothing to announce.
+                // A page that began with a WebSocket does not change its transport.
                 match (page.socket, std::mem::take(&mut page.is_direct)) {
                     (None, true) => Ok(()),
                     (None, false) => page.session.handle_websocket_opened(now),
@@ -123,7 +123,7 @@ impl SkyWay {
 
     // ---- the session of a page ----
 
-    /// Passes on what the sessions of pages have to say to either side, until none of them has more.
+    /// Passes on the outputs of pages' sessions, in both directions, until none of them has any.
     fn settle_pages(&mut self, lobby: &mut Lobby<'_>) {
         while let Some(id) = self.unsettled.pop_front() {
             self.settle_page(lobby, id);
@@ -132,7 +132,7 @@ impl SkyWay {
 
     fn settle_page(&mut self, lobby: &mut Lobby<'_>, id: PageId) {
         while let Some(page) = self.pages.get_mut(id) {
-            // What the page has said comes first, so that answers to it leave with the same request.
+            // Handle events of the page first, so that the answers to them leave with the same poll.
             if let Some(event) = page.session.poll_event() {
                 self.handle_event(lobby, id, event);
                 continue;
@@ -209,7 +209,7 @@ impl Dialect for SkyWay {
     }
 
     fn handle_half_closed(&mut self, lobby: &mut Lobby<'_>, request: RequestId) {
-        // Packets have no end that could be told, so the connection is closed after what was written to it.
+        // Packets have no mark for their end, so the connection is closed after its output was written.
         if self.lose_poll(lobby, request) {
             self.outputs.push_back(Output::HangUp(request));
         }

@@ -1,16 +1,16 @@
-//! Which requests are those of pages of SkyWay-JS.
+//! The requests that belong to pages of SkyWay-JS.
 
 use crate::http::Method;
 use crate::signaling::dialect::{Claim, ONLY_GET, Paths};
 
-/// What a request asks for.
+/// The meaning of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ask<'a> {
     /// Socket.IO.
     SocketIo,
     /// `GET /api/apikeys/{key}/clients/`: the ids of all peers.
     Clients(&'a str),
-    /// `GET /api/apikeys/{key}/peers/{id}/exists`
+    /// `GET /api/apikeys/{key}/peers/{id}/exists`: whether a peer exists.
     Exists(&'a str, &'a str),
 }
 
@@ -36,7 +36,7 @@ pub(crate) const PATHS: Paths = Paths {
     },
 };
 
-/// Returns what a path asks for.
+/// Returns the meaning of a path.
 pub(super) fn ask<'a>(path: &[&'a str]) -> Option<Ask<'a>> {
     match path {
         ["socket.io"] => Some(Ask::SocketIo),

@@ -1,4 +1,4 @@
-//! What a client says.
+//! Parsing of a client's events.
 
 use serde_json::Value;
 
@@ -10,27 +10,27 @@ use crate::signaling::fields::{self, CandidatePaths, Object};
 use crate::signaling::message::{Answer, Body, Carries, Offer, Signal, Written};
 use crate::util::halves;
 
-/// What a client says in one event.
+/// The content of one event from a client.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Said {
-    /// Something to a peer.
+    /// A signal to a peer.
     To {
-        /// Whom.
+        /// The name of the receiver.
         to: String,
-        /// What. If it is about a mesh room, its verbatim form says so.
+        /// The signal. If it is about a mesh room, its verbatim form says so.
         signal: Signal,
     },
-    /// It is there.
+    /// The client is alive.
     Ping,
-    /// It may be there for longer.
+    /// The client renews its credential.
     UpdateCredential(Credential),
-    /// Something about a room.
+    /// A call about a room.
     Room(RoomCall),
-    /// Something that we do not know.
+    /// An event that the gateway does not know.
     Unknown,
 }
 
-/// Reads an event, of which the caller has bounded the length.
+/// Reads an event; the caller has bounded its length.
 pub fn parse(name: &str, argument: Option<&Value>) -> Result<Said, Fault> {
     let read: fn(&Object) -> Result<Body, Fault> = match name {
         "PING" => return Ok(Said::Ping),
@@ -122,7 +122,7 @@ fn offer(object: &Object) -> Result<Offer, Fault> {
         let name = fields::optional_text(object, "serialization", limits::SIGNAL_NAME)?;
         serialization = Some(match name {
             Some(name) => Written::parse(Dialect::SkyWay, name),
-            // As the library has it.
+            // The library's default.
             None => Written::Known(Serialization::SkyWayBinary),
         });
         reliable = is_reliable(object)?;
@@ -138,7 +138,7 @@ fn offer(object: &Object) -> Result<Offer, Fault> {
     })
 }
 
-/// What W3C's `RTCDataChannelInit` says of it.
+/// Returns whether W3C's `RTCDataChannelInit` describes a reliable channel.
 fn is_reliable(object: &Object) -> Result<bool, Fault> {
     if fields::value(object, "dcInit").is_none() {
         return Ok(true);

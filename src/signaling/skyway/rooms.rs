@@ -1,4 +1,4 @@
-//! Mesh rooms: who is in which, so that they can call each other, and what they say to all. The calls
+//! Mesh rooms: their members, so that they can call each other, and their messages to all members. The calls
 //! themselves go from peer to peer like any other. SFU rooms, where a server mixes, are refused.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -10,43 +10,43 @@ use crate::limits;
 use crate::signaling::fields::kind;
 use crate::signaling::message::Carries;
 
-/// What a client wants of a room.
+/// A client's request about a room.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RoomCall {
-    /// To be in it.
+    /// Joins a room.
     Join {
-        /// Its name.
+        /// The name of the room.
         room: String,
-        /// Of what kind it is to be.
+        /// The wanted kind of the room.
         kind: RoomKind,
     },
-    /// To be in it no more.
+    /// Leaves a room.
     Leave {
-        /// Its name.
+        /// The name of the room.
         room: String,
     },
-    /// To know who is in it.
+    /// Asks for the members of a room.
     Members {
-        /// Its name.
+        /// The name of the room.
         room: String,
-        /// What the client is going to do with them; it wants it back.
+        /// The kind of connection that the client will make; repeated in the answer.
         carries: Carries,
     },
-    /// To say something to all others.
+    /// Sends data to all other members.
     Data {
-        /// Its name.
+        /// The name of the room.
         room: String,
-        /// Any JSON.
+        /// The data: any JSON.
         data: Value,
     },
-    /// To know what happened in it.
+    /// Asks for the log of a room.
     Log {
-        /// Its name.
+        /// The name of the room.
         room: String,
     },
-    /// Something that only SFU rooms do.
+    /// A request that only SFU rooms support.
     Sfu {
-        /// Its name.
+        /// The name of the room.
         room: String,
     },
 }
@@ -54,22 +54,22 @@ pub enum RoomCall {
 /// How the peers in a room are connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RoomKind {
-    /// Each to each.
+    /// Each peer is connected to each other one.
     Mesh,
-    /// Each to a server.
+    /// Each peer is connected to a server.
     Sfu,
 }
 
 /// An event for several clients.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Emit {
-    /// Whom to tell.
+    /// The names of the receivers.
     pub to: Vec<String>,
-    /// What.
+    /// The event.
     pub event: Event,
 }
 
-/// All rooms. What is in them is bounded by [`limits`].
+/// All rooms. Their contents are bounded by [`limits`].
 #[derive(Debug, Default)]
 pub struct Rooms {
     rooms: BTreeMap<String, Room>,
@@ -77,22 +77,22 @@ pub struct Rooms {
 
 #[derive(Debug, Default)]
 struct Room {
-    /// In the order in which they came.
+    /// The members in the order in which they joined.
     members: Vec<String>,
-    /// Each as JSON.
+    /// The entries of the log, each as JSON.
     log: VecDeque<String>,
-    /// How many bytes that is.
+    /// The size of the log in bytes.
     logged: usize,
 }
 
 impl Rooms {
-    /// None.
+    /// Returns an empty set of rooms.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Does what a client wants, and returns who is to be told of it; that may be the client that it is
-    /// refused. The time is in milliseconds since 1970, as pages have it.
+    /// Handles a client's request, and returns the events for its receivers; a refusal goes to the client
+    /// itself. The time is in milliseconds since 1970, as pages have it.
     pub fn handle(&mut self, now_unix_ms: u64, from: &str, call: RoomCall) -> Vec<Emit> {
         let handled = match call {
             RoomCall::Join {
@@ -104,7 +104,7 @@ impl Rooms {
                 ..
             }
             | RoomCall::Sfu { .. } => Err(Refusal::Sfu),
-            // Who leaves twice has left.
+            // Leaving twice is no error.
             RoomCall::Leave { room } => Ok(self.leave(now_unix_ms, from, &room)),
             RoomCall::Members { room, carries } => self.members_for(from, &room, carries),
             RoomCall::Data { room, data } => self.data(now_unix_ms, from, &room, data),
@@ -119,7 +119,7 @@ impl Rooms {
         }
     }
 
-    /// A peer has gone.
+    /// Removes a peer from all rooms.
     pub fn leave_all(&mut self, now_unix_ms: u64, peer: &str) -> Vec<Emit> {
         let is_in = |room: &Room| room.has(peer);
         let names = self.rooms.iter().filter(|(_, room)| is_in(room));
@@ -130,7 +130,7 @@ impl Rooms {
             .collect()
     }
 
-    /// Who is in this room, in the order in which they came.
+    /// Returns the members of this room, in the order in which they joined.
     pub fn members(&self, room: &str) -> &[String] {
         self.rooms.get(room).map_or(&[], |room| &room.members)
     }
@@ -152,7 +152,7 @@ impl Rooms {
         let event = ("ROOM_USER_JOIN", json!({ "roomName": name, "src": from }));
         let room = self.rooms.entry(name).or_default();
         if is_member {
-            // It waits for the word that it is in.
+            // The client waits for the confirmation that it has joined.
             return Ok(room.tell(|member| member == from, event));
         }
         room.members.push(from.to_owned());
@@ -207,7 +207,7 @@ impl Rooms {
         Ok(room.tell(|member| member == from, ("ROOM_LOGS", argument)))
     }
 
-    /// A room is for those who are in it.
+    /// Returns a room if the client is a member of it.
     fn room_of(&mut self, from: &str, name: &str) -> Result<&mut Room, Refusal> {
         let room = self.rooms.get_mut(name).filter(|room| room.has(from));
         room.ok_or(Refusal::NotIn)
@@ -219,14 +219,14 @@ impl Room {
         self.members.iter().any(|member| member == peer)
     }
 
-    /// `None` if that is nobody.
+    /// Returns an event for the selected members; `None` if none is selected.
     fn tell(&self, whom: impl Fn(&str) -> bool, event: Event) -> Option<Emit> {
         let to = self.members.iter().filter(|member| whom(member));
         let to: Vec<String> = to.cloned().collect();
         (!to.is_empty()).then_some(Emit { to, event })
     }
 
-    /// Adds to the log, and forgets what is oldest there.
+    /// Adds an event to the log, and drops the oldest entries beyond the bound.
     fn write_down(&mut self, now_unix_ms: u64, (name, argument): &Event) {
         let entry = json!({
             "messageType": name,
@@ -245,7 +245,7 @@ impl Room {
     }
 }
 
-/// Why a client does not get what it wants.
+/// The reason why a client's request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refusal {
     Sfu,

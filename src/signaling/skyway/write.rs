@@ -1,4 +1,4 @@
-//! What a client is told that another peer says.
+//! Events for a client with the signals of other peers.
 
 use serde_json::{Value, json};
 
@@ -7,16 +7,15 @@ use crate::payload::{Dialect, Serialization};
 use crate::signaling::fields::{Object, candidate_init, kind};
 use crate::signaling::message::{Body, Carries, Failed, Offer, Signal, Written};
 
-/// The event for a client: as `from` wrote it, if that speaks SkyWay. `None` if this dialect has no
-/// word for it: for the end of candidates, and for messages that are written in a way which only
-/// another dialect can name.
+/// Returns the event for a client: as `from` wrote it, if `from` speaks SkyWay. `None` if this dialect has no
+/// event for it: for the end of candidates, and for serializations that only another dialect can name.
 pub fn write(from: &str, signal: &Signal) -> Option<Event> {
     let name = match &signal.body {
         Body::Offer(_) => "OFFER",
         Body::Answer(_) => "ANSWER",
         Body::Candidate(_) => "CANDIDATE",
         Body::Close { .. } => "FORCE_CLOSE",
-        // The only one that is no object.
+        // The only argument that is no object.
         Body::Leave => return Some(("LEAVE", json!(from))),
         Body::Failed(it) => return Some(failed(from, it)),
     };
@@ -31,7 +30,7 @@ pub fn write(from: &str, signal: &Signal) -> Option<Event> {
     Some((name, Value::Object(argument)))
 }
 
-/// What the client would have found in it, had it come from another client.
+/// Returns the argument that the client would have received from another client.
 fn built(body: &Body) -> Option<Value> {
     Some(match body {
         Body::Offer(it) => Value::Object(offer(it)?),
@@ -68,8 +67,8 @@ fn offer(offer: &Offer) -> Option<Object> {
         let label = offer.label.as_ref().unwrap_or(&offer.connection);
         insert("label", json!(label));
         insert("serialization", json!(serialization.name(Dialect::SkyWay)));
-        // Always empty: with `maxRetransmits` or `maxPacketLifeTime` in it the library takes everything
-        // for BinaryPack, whatever the serialization, and it uses it for nothing else.
+        // Always empty, because with `maxRetransmits` or `maxPacketLifeTime` in it the library takes all
+        // messages for BinaryPack, whatever the serialization. The library uses `dcInit` for nothing else.
         insert("dcInit", json!({}));
     }
     Some(object)

@@ -1,4 +1,4 @@
-//! What a session gives its owner, and why it ends.
+//! Events of a session for its owner, and the reasons for its end.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::packet::PacketError;
 use super::polling::PayloadError;
 
-/// Something for the dialect.
+/// An event for the dialect.
 #[derive(Debug)]
 #[cfg_attr(
     not(any(test, feature = "testing")),
@@ -17,64 +17,64 @@ use super::polling::PayloadError;
     )
 )]
 pub enum Event {
-    /// The client may talk, and be talked to.
+    /// The client may send and receive events.
     Connected,
-    /// It said something.
+    /// The client has sent an event.
     Received {
-        /// What.
+        /// The name of the event.
         name: String,
-        /// And how, as it was written.
+        /// The arguments, as they were written.
         arguments: Vec<Box<RawValue>>,
-        /// What to [`Session::acknowledge`](super::Session::acknowledge) it with, if the client wants that.
+        /// The id for `Session::acknowledge`, if the client wants an answer.
         ack: Option<u64>,
     },
-    /// It left, or never was [`Event::Connected`]. Nothing follows.
+    /// The session has ended, or never was [`Event::Connected`]. No event follows.
     Closed {
-        /// Why.
+        /// The reason.
         reason: Reason,
     },
 }
 
-/// Something for the WebSocket.
+/// An output for the WebSocket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
     /// A text frame.
     Text(String),
-    /// It is to be closed.
+    /// The WebSocket must be closed.
     Close,
 }
 
-/// Why a session ends.
+/// The reason for the end of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// The client said so.
+    /// The client ended the session.
     Client,
-    /// [`Session::disconnect`](super::Session::disconnect).
+    /// The server ended the session: [`Session::disconnect`](super::Session::disconnect).
     Server,
-    /// The WebSocket was closed, or a GET that waited.
+    /// The WebSocket, or a waiting GET, was closed.
     Transport,
-    /// The client gave no sign of life.
+    /// The client did not answer in time.
     Silent,
-    /// It opened a connection and never wanted to talk.
+    /// The client opened a connection and never asked to be connected.
     NeverConnected,
-    /// It said something before it wanted to talk.
+    /// The client sent an event before it asked to be connected.
     TooEarly,
-    /// A body or frame is longer than it was told.
+    /// A body or frame is longer than the announced limit.
     TooLong,
-    /// A body is not UTF-8.
+    /// A body that is not UTF-8.
     NotUtf8,
-    /// A body is malformed.
+    /// A malformed body.
     Payload(PayloadError),
-    /// A packet is malformed.
+    /// A malformed packet.
     Packet(PacketError),
 }
 
-/// Why nothing was sent.
+/// The reason why an event was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotSent {
-    /// The client is not connected, or no more.
+    /// The client is not connected, or no longer.
     NotConnected,
-    /// It would be longer than all that may wait.
+    /// The packet would be longer than all that may wait.
     TooLong,
     /// An argument cannot be written as JSON.
     NotJson,

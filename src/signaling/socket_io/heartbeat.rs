@@ -1,4 +1,4 @@
-//! Whether the other side is still there: in revision 4 the server asks, in revision 3 the client.
+//! The check that the other side is alive: in revision 4 the server pings, in revision 3 the client.
 
 use std::time::{Duration, Instant};
 
@@ -7,24 +7,24 @@ use super::{Revision, Settings};
 /// The clock of one session.
 #[derive(Debug)]
 pub(super) enum Heartbeat {
-    /// We ask.
+    /// The server pings.
     Asking {
         interval: Duration,
         timeout: Duration,
-        /// When the next ping is due.
+        /// The time of the next ping.
         next: Instant,
-        /// By when something must have come, if one was sent and nothing has yet.
+        /// The deadline for any packet after a ping; `None` if no ping is unanswered.
         expires: Option<Instant>,
     },
-    /// The client asks.
+    /// The client pings.
     Listening {
-        /// How long it may be silent.
+        /// How long the client may be silent.
         patience: Duration,
         expires: Instant,
     },
 }
 
-/// What there is to do.
+/// The action after a deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Beat {
     Nothing,
@@ -49,8 +49,9 @@ impl Heartbeat {
         }
     }
 
-    /// A packet came; any is a sign of life. The next ping stays where it is: a client waits for it
-    /// from the last one on, whatever it has sent meanwhile.
+    /// Notes a packet, because any packet shows that the client is alive. The time of the next ping does not
+    /// change, because a client expects it a fixed time after the last one, whatever the client has sent
+    /// meanwhile.
     pub(super) fn heard(&mut self, now: Instant) {
         match self {
             Self::Asking { expires, .. } => *expires = None,

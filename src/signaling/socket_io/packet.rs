@@ -1,5 +1,5 @@
-//! Packets: a digit and what it is about. Those of Engine.IO (protocol revisions 3 and 4) keep the
-//! connection; its messages hold those of Socket.IO (revisions 4 and 5 by its own count).
+//! Packets: a digit and its content. Packets of Engine.IO (protocol revisions 3 and 4) manage the connection;
+//! its messages contain packets of Socket.IO (revisions 4 and 5 by its own count).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,24 +13,24 @@ use crate::util::halves;
 /// A packet of Engine.IO.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EnginePacket<'a> {
-    /// What the server says first, as JSON.
+    /// The first packet of the server, as JSON.
     Open(&'a str),
     /// The connection ends.
     Close,
-    /// A sign of life is wanted; with `probe`, of the transport.
+    /// A request for a pong; with `probe`, a test of the transport.
     Ping(&'a str),
-    /// And here it is, with the text of its ping.
+    /// The answer to a ping, with its text.
     Pong(&'a str),
     /// A packet of Socket.IO.
     Message(&'a str),
-    /// From now on everything goes over the WebSocket.
+    /// The client changes to the WebSocket for all further packets.
     Upgrade,
-    /// Nothing: it lets a GET go.
+    /// No content; the packet completes a waiting GET.
     Noop,
 }
 
 impl<'a> EnginePacket<'a> {
-    /// Reads what is in one text frame or one element of a payload.
+    /// Reads the packet in one text frame or one element of a payload.
     pub fn parse(packet: &'a str) -> Result<Self, PacketError> {
         let mut characters = packet.chars();
         let kind = characters.next().ok_or(PacketError::Empty)?;
@@ -50,7 +50,7 @@ impl<'a> EnginePacket<'a> {
     }
 }
 
-/// It is as it goes on the wire.
+/// Writes the packet as it is on the wire.
 impl fmt::Display for EnginePacket<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, text) = match self {
@@ -66,16 +66,16 @@ impl fmt::Display for EnginePacket<'_> {
     }
 }
 
-/// A packet of Socket.IO, in whatever namespace it came.
+/// A packet of Socket.IO, in any namespace.
 #[derive(Debug, Clone)]
 pub struct Packet<'a> {
-    /// `/` if it says nothing else.
+    /// The namespace; `/` by default.
     pub namespace: &'a str,
-    /// What it says.
+    /// The content.
     pub content: Content<'a>,
 }
 
-/// What a packet of Socket.IO says.
+/// The content of a packet of Socket.IO.
 #[derive(Debug, Clone)]
 #[cfg_attr(
     not(any(test, feature = "testing")),
@@ -85,29 +85,29 @@ pub struct Packet<'a> {
     )
 )]
 pub enum Content<'a> {
-    /// The client wants to talk, or may. In revision 4 both can add an object.
+    /// The client asks to be connected, or is connected. In revision 4 both sides can add an object.
     Connect(Option<&'a RawValue>),
-    /// One side wants no more.
+    /// One side ends the connection.
     Disconnect,
-    /// Something happened.
+    /// An event.
     Event {
-        /// What.
+        /// The name of the event.
         name: Cow<'a, str>,
-        /// And how.
+        /// The arguments.
         arguments: Vec<&'a RawValue>,
-        /// The number to acknowledge it with, if that is wanted.
+        /// The number for the acknowledgement, if one is wanted.
         ack: Option<u64>,
     },
-    /// An event was dealt with.
+    /// The acknowledgement of an event.
     Ack {
-        /// The number it had.
+        /// The number of the event.
         id: u64,
-        /// The answer.
+        /// The arguments of the answer.
         arguments: Vec<&'a RawValue>,
     },
-    /// A namespace is not to be had.
+    /// The refusal of a namespace.
     ConnectError {
-        /// Why.
+        /// The reason.
         message: Cow<'a, str>,
     },
 }
@@ -149,7 +149,7 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// An event as an [`EnginePacket::Message`] has it on the wire.
+/// Returns an event as the text of an [`EnginePacket::Message`] on the wire.
 pub fn event<A: Serialize>(
     name: &str,
     arguments: &[A],
@@ -169,14 +169,15 @@ pub fn event<A: Serialize>(
     Ok(packet)
 }
 
-/// The same for the answer to an event.
+/// Returns the acknowledgement of an event as the text of an [`EnginePacket::Message`].
 #[cfg(any(test, feature = "testing"))]
 pub fn ack<A: Serialize>(id: u64, arguments: &[A]) -> Result<String, serde_json::Error> {
     let arguments = halves::restore(serde_json::to_string(arguments)?);
     Ok(format!("43{id}{arguments}"))
 }
 
-/// The same for the word that the client may talk; revision 3 does not say as whom.
+/// Returns the packet that the client is connected as the text of an [`EnginePacket::Message`]; in revision 3
+/// without the socket's id.
 pub fn connect(revision: Revision, socket: &str) -> String {
     match revision {
         Revision::Three => "40".to_owned(),
@@ -184,7 +185,7 @@ pub fn connect(revision: Revision, socket: &str) -> String {
     }
 }
 
-/// The same for the word that it may not.
+/// Returns the refusal of a namespace as the text of an [`EnginePacket::Message`].
 pub fn connect_error(revision: Revision, namespace: &str, message: &str) -> String {
     let place = match namespace {
         "/" => String::new(),
@@ -197,17 +198,17 @@ pub fn connect_error(revision: Revision, namespace: &str, message: &str) -> Stri
     format!("44{place}{message}")
 }
 
-/// The same for the word that there is no more.
+/// The end of the connection, as an [`EnginePacket::Message`] on the wire.
 pub const DISCONNECT: &str = "41";
 
-/// Splits off a namespace, without the query that Socket.IO 2 may put behind it.
+/// Splits off a namespace, without the query that Socket.IO 2 may append to it.
 fn namespace(text: &str) -> Result<(&str, &str), PacketError> {
     if !text.starts_with('/') {
         return Ok(("/", text));
     }
     let (name, rest) = text.split_once(',').unwrap_or((text, ""));
     let name = name.split('?').next().unwrap_or(name);
-    // It may be sent back, in a payload too.
+    // The refusal repeats the namespace, also in a payload, so the name must be short and clean.
     if name.len() > LONGEST_NAMESPACE || name.chars().any(char::is_control) {
         return Err(PacketError::Namespace);
     }
@@ -243,7 +244,7 @@ fn object(json: &str) -> Result<Option<&RawValue>, PacketError> {
 fn string(value: &RawValue) -> Option<Cow<'_, str>> {
     match serde_json::from_str(value.get()) {
         Ok(text) => Some(Cow::Borrowed(text)),
-        // It has escapes.
+        // A string with escapes cannot be borrowed.
         Err(_) => serde_json::from_str(value.get()).ok().map(Cow::Owned),
     }
 }
@@ -264,25 +265,25 @@ fn refusal(revision: Revision, json: &str) -> Result<Cow<'_, str>, PacketError> 
     }
 }
 
-/// Nobody needs more; a refusal repeats it.
+/// The longest namespace in bytes; more than real clients use, and bounded because a refusal repeats it.
 const LONGEST_NAMESPACE: usize = 128;
 
-/// What is wrong with a packet.
+/// The fault of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PacketError {
-    /// There is nothing.
+    /// The packet is empty.
     Empty,
-    /// It begins with no digit that means something.
+    /// The packet does not begin with a known digit.
     Kind(char),
-    /// It has bytes, or is to be followed by some.
+    /// The packet contains bytes, or announces some.
     Binary,
     /// The namespace is too long, or is no text.
     Namespace,
-    /// An acknowledgement without a number, or one that is too large.
+    /// An acknowledgement has no number, or its number is too large.
     Number,
-    /// An event without a name.
+    /// An event has no name.
     Name,
-    /// What follows is not the JSON that should be there.
+    /// The rest is not the expected JSON.
     Json,
 }
 

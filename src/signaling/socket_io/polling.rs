@@ -1,24 +1,25 @@
 //! Payloads: several packets in the body of one request or answer.
 //!
-//! Revision 3 writes `<length>:<packet>` for each, where the length is that of a JavaScript string:
-//! a character above U+FFFF counts twice. Revision 4 puts U+001E between them, which JSON has only
-//! as an escape.
+//! Revision 3 writes `<length>:<packet>` for each packet, where the length is that of a JavaScript string: a
+//! character above U+FFFF counts twice. Revision 4 puts U+001E between packets, which JSON contains only as
+//! an escape.
 
 use std::fmt;
 
 use super::Revision;
 
-/// The packets of a body, in order. After an error there are no more.
+/// The packets of a body, in order. After an error no packets follow.
 #[derive(Debug, Clone)]
 pub struct Packets<'a> {
     revision: Revision,
-    /// `None` at the end. What revision 4 has after a separator is a packet even if it is empty.
+    /// The rest of the body; `None` at the end. In revision 4, the text after a separator is a packet even if
+    /// it is empty.
     rest: Option<&'a str>,
     left: usize,
 }
 
 impl<'a> Packets<'a> {
-    /// Those of this body, and no more than `most`.
+    /// Returns the packets of this body, at most `most`.
     pub fn new(revision: Revision, body: &'a str, most: usize) -> Self {
         Self {
             revision,
@@ -31,7 +32,7 @@ impl<'a> Packets<'a> {
         match self.revision {
             Revision::Three => {
                 let (length, rest) = rest.split_once(':').ok_or(PayloadError::Length)?;
-                // `parse` alone would take a plus sign.
+                // `parse` alone would accept a plus sign.
                 if length.is_empty() || !length.bytes().all(|it| it.is_ascii_digit()) {
                     return Err(PayloadError::Length);
                 }
@@ -64,7 +65,7 @@ impl<'a> Iterator for Packets<'a> {
     }
 }
 
-/// Puts packets into a body.
+/// A writer that puts packets into a body.
 #[derive(Debug)]
 pub struct Writer {
     revision: Revision,
@@ -73,7 +74,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// An empty body, that is to have no more than `longest` bytes.
+    /// Returns a writer with an empty body for at most `longest` bytes.
     pub fn new(revision: Revision, longest: usize) -> Self {
         Self {
             revision,
@@ -82,8 +83,8 @@ impl Writer {
         }
     }
 
-    /// Appends a packet, or nothing and returns false. An empty body takes anything, so that a long
-    /// packet cannot wait for ever.
+    /// Appends a packet, or returns false and appends nothing. An empty body takes any packet, so that a long
+    /// packet does not wait forever.
     #[must_use]
     pub fn push(&mut self, packet: &str) -> bool {
         let head = match self.revision {
@@ -100,14 +101,14 @@ impl Writer {
         true
     }
 
-    /// What there is.
+    /// Returns the body.
     pub fn finish(self) -> String {
         self.body
     }
 }
 
-/// Where, in bytes, so many units of UTF-16 end; `None` if they are not there or end within a
-/// character.
+/// Returns the offset in bytes after `units` units of UTF-16; `None` if the text is shorter or the offset is
+/// within a character.
 fn utf16_offset(text: &str, units: usize) -> Option<usize> {
     let mut left = units;
     for (offset, character) in text.char_indices() {
@@ -121,14 +122,14 @@ fn utf16_offset(text: &str, units: usize) -> Option<usize> {
 
 const SEPARATOR: char = '\u{1e}';
 
-/// What is wrong with a payload.
+/// The fault of a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PayloadError {
     /// A packet has no length before it.
     Length,
-    /// There is less than the length says, or it ends within a character.
+    /// The packet is shorter than its length, or ends within a character.
     Short,
-    /// There are too many packets.
+    /// The body has too many packets.
     TooMany,
 }
 

@@ -1,17 +1,17 @@
-//! Packets that wait for a client, which may never come for them.
+//! Packets that wait for a client, which may never fetch them.
 
 use std::collections::VecDeque;
 
-/// Packets that had to make room, since the beginning.
+/// The packets that were dropped to make room, since the beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Dropped {
-    /// How many.
+    /// The number of packets.
     pub packets: u64,
-    /// Their text, in bytes.
+    /// The length of their text, in bytes.
     pub bytes: u64,
 }
 
-/// A bounded queue. What is too much costs the oldest packets.
+/// A bounded queue. When it is full, the oldest packets are dropped.
 #[derive(Debug)]
 pub(super) struct Queue {
     packets: VecDeque<Waiting>,
@@ -29,9 +29,9 @@ struct Waiting {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Worth {
-    /// The connection does not work without it. A session has no more than a handful of these.
+    /// The connection does not work without the packet. A session has only a few of these.
     Kept,
-    /// It makes room if it has to.
+    /// The packet may be dropped.
     Ordinary,
 }
 
@@ -46,19 +46,19 @@ impl Queue {
         }
     }
 
-    /// Appends what keeps the connection; it counts, but is never dropped.
+    /// Appends a packet that the connection needs; it counts, but is never dropped.
     pub(super) fn push_kept(&mut self, packet: String) {
         self.push_as(packet, Worth::Kept);
     }
 
-    /// The same, unless it waits already.
+    /// Appends a packet that the connection needs, unless an equal one waits already.
     pub(super) fn push_once(&mut self, packet: String) {
         if self.packets.iter().all(|it| it.packet != packet) {
             self.push_kept(packet);
         }
     }
 
-    /// Appends what may be dropped, even at once if kept ones have all the room.
+    /// Appends a packet that may be dropped, even at once if kept packets take all the room.
     pub(super) fn push(&mut self, packet: String) {
         self.push_as(packet, Worth::Ordinary);
     }
@@ -73,7 +73,7 @@ impl Queue {
         Some(waiting.packet)
     }
 
-    /// Forgets everything: nobody will come for it. That is not counted.
+    /// Removes all packets because the client will not fetch them, without counting them as dropped.
     pub(super) fn clear(&mut self) {
         self.packets.clear();
         self.bytes = 0;

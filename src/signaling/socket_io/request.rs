@@ -1,52 +1,52 @@
-//! What a request to `/socket.io/` asks for, and how it is refused.
+//! Requests to `/socket.io/`, and their refusals.
 
 use std::fmt;
 
 use super::{Revision, Transport};
 
-/// How the request came.
+/// The form in which a request arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrival {
     /// GET.
     Get,
     /// POST.
     Post,
-    /// GET that wants to become a WebSocket.
+    /// A GET that asks for a WebSocket.
     WebSocket,
-    /// Anything else.
+    /// Any other form.
     Other,
 }
 
-/// What it asks for.
+/// The meaning of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request<'a> {
-    /// There is a new client. If it polls, this is the first GET of its session.
+    /// A new client. If it polls, this is the first GET of its session.
     Open {
-        /// What it speaks.
+        /// The protocol revision of the client.
         revision: Revision,
-        /// What its packets come on.
+        /// The transport of its packets.
         transport: Transport,
     },
     /// A GET that waits for packets.
     Poll {
-        /// Of which session.
+        /// The id of the session.
         sid: &'a str,
     },
     /// Packets of a client.
     Post {
-        /// In which session.
+        /// The id of the session.
         sid: &'a str,
     },
-    /// A client that polls has now a WebSocket.
+    /// A WebSocket for a client that polls.
     Upgrade {
-        /// In which session.
+        /// The id of the session.
         sid: &'a str,
     },
 }
 
 impl<'a> Request<'a> {
-    /// Reads the query, without its question mark; what is not about the transport (`t`, `b64`,
-    /// `apiKey` and so on) is left alone.
+    /// Reads the query, without its question mark; parameters that do not concern the transport (`t`, `b64`,
+    /// `apiKey` and so on) are ignored.
     pub fn parse(arrival: Arrival, query: &'a str) -> Result<Self, Refusal> {
         let transport = match value(query, "transport") {
             Some("polling") => Transport::Polling,
@@ -58,7 +58,7 @@ impl<'a> Request<'a> {
             Some("4") => Revision::Four,
             Some(_) | None => return Err(Refusal::Version),
         };
-        // JSONP.
+        // `j` asks for JSONP.
         if value(query, "j").is_some() {
             return Err(Refusal::Request);
         }
@@ -85,7 +85,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The first value of this name, as it is written.
+/// Returns the first value of this name, as it is written.
 fn value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     query.split('&').find_map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -93,25 +93,25 @@ fn value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-/// Why a request is refused; Engine.IO has a number for each.
+/// The reason for refusing a request; Engine.IO has a number for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// 0: neither polling nor WebSocket.
     Transport,
-    /// 1: there is no such session, or it has ended.
+    /// 1: the session does not exist, or has ended.
     Session,
     /// 2: only a GET opens a session.
     Method,
-    /// 3: it does not fit what the session does.
+    /// 3: the request does not fit the state of the session.
     Request,
-    /// 4: somebody who may not.
+    /// 4: the client is not allowed.
     Forbidden,
     /// 5: neither `EIO=3` nor `EIO=4`.
     Version,
 }
 
 impl Refusal {
-    /// The status code.
+    /// Returns the status code.
     pub fn status(self) -> u16 {
         match self {
             Self::Transport | Self::Session | Self::Method | Self::Request | Self::Version => 400,
@@ -119,7 +119,7 @@ impl Refusal {
         }
     }
 
-    /// The number.
+    /// Returns the number.
     pub fn code(self) -> u8 {
         match self {
             Self::Transport => 0,
@@ -131,13 +131,13 @@ impl Refusal {
         }
     }
 
-    /// The body, of the type `application/json`.
+    /// Returns the body, of the type `application/json`.
     pub fn body(self) -> String {
         format!("{{\"code\":{},\"message\":\"{self}\"}}", self.code())
     }
 }
 
-/// The words are those of Engine.IO.
+/// Uses the words of Engine.IO.
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

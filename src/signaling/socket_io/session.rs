@@ -1,8 +1,8 @@
 //! One client: from its first request until both sides know that it has left.
 //!
-//! After every `handle_*`, `emit`, `acknowledge` and `disconnect` the owner asks `poll_answer`,
-//! `poll_frame` and `poll_event` until they have nothing more, and `poll_timeout`. Frames can be
-//! left where they are while the WebSocket is full: the queue is here, and bounded.
+//! After every `handle_*`, `emit`, `acknowledge` and `disconnect` the owner calls `poll_answer`, `poll_frame`
+//! and `poll_event` until they return nothing more, and `poll_timeout`. The owner may leave frames in the
+//! session while the WebSocket is full, because the queue here is bounded.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -17,7 +17,7 @@ use super::queue::{Dropped, Queue};
 use super::request::Refusal;
 use super::{Revision, Settings, Transport};
 
-/// The state machine.
+/// The state machine of one client.
 #[derive(Debug)]
 pub struct Session {
     revision: Revision,
@@ -34,12 +34,12 @@ pub struct Session {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Revision 4: the client has not yet said that it wants to talk.
+    /// Revision 4: the client has not asked to be connected yet.
     Opened {
         until: Instant,
     },
     Connected,
-    /// The dialect knows that it is over; the client may not.
+    /// The dialect knows that the session has ended; the client may not.
     Closing {
         until: Instant,
     },
@@ -49,12 +49,12 @@ enum Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Link {
     Polling,
-    /// Still polling, with a WebSocket beside it.
+    /// Polling, with a WebSocket that is being tested.
     Upgrading {
         until: Instant,
         probe: Probe,
     },
-    /// Still polling, and that WebSocket is to be closed.
+    /// Polling, with a WebSocket that must be closed.
     Rejecting,
     WebSocket,
 }
@@ -62,7 +62,7 @@ enum Link {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Probe {
     Awaited,
-    /// It came; the answer is the next frame.
+    /// The probe has arrived; its answer is the next frame.
     Received,
     Answered,
 }
@@ -75,11 +75,11 @@ enum Get {
 }
 
 impl Session {
-    /// For a client's first request, which is then given to [`Self::handle_poll`] if it is a GET.
+    /// Returns a session for a client's first request. If that is a GET, the owner then calls
+    /// [`Self::handle_poll`].
     ///
-    /// Both names are random and 20 letters long or so. `sid` is the secret between client and
-    /// server; `socket` is what others know the client by. In revision 3 they are the same, and
-    /// `socket` is ignored.
+    /// Both names are random and about 20 letters long. `sid` is the secret between client and server;
+    /// `socket` is the name for other clients. In revision 3 they are equal, and `socket` is ignored.
     pub fn new(
         now: Instant,
         revision: Revision,
@@ -120,7 +120,7 @@ impl Session {
         }
     }
 
-    /// A GET wants packets. Its answer comes from [`Self::poll_answer`], soon or late.
+    /// Handles a GET that wants packets. Its answer comes from [`Self::poll_answer`], now or later.
     pub fn handle_poll(&mut self) -> Result<(), Refusal> {
         self.check_polling()?;
         if self.get == Get::Parked {
@@ -130,7 +130,8 @@ impl Session {
         Ok(())
     }
 
-    /// The connection of the GET that waits was closed: a client does not do that and stay.
+    /// Ends the session because the connection of its waiting GET was closed. A client that wants to stay
+    /// keeps that connection open.
     pub fn handle_poll_closed(&mut self, now: Instant) {
         if self.get == Get::Parked {
             self.get = Get::Absent;
@@ -138,8 +139,8 @@ impl Session {
         }
     }
 
-    /// A POST has these packets. It is answered at once, with
-    /// [`POST_BODY`](super::request::POST_BODY) if it is not refused.
+    /// Handles a POST with packets. The owner answers at once, with the body `ok` if the packets are not
+    /// refused.
     pub fn handle_post(&mut self, now: Instant, body: &[u8]) -> Result<(), Refusal> {
         self.check_polling()?;
         let fault = match std::str::from_utf8(body) {
@@ -154,8 +155,8 @@ impl Session {
         Err(Refusal::Request)
     }
 
-    /// A client that polls has a WebSocket too and wants to go over to it. One that began with a
-    /// WebSocket has nothing to announce.
+    /// Handles the WebSocket to which a client that polls wants to change. For a client that began with a
+    /// WebSocket, the owner does not call this.
     pub fn handle_websocket_opened(&mut self, now: Instant) -> Result<(), Refusal> {
         self.check_polling()?;
         match (self.phase, self.link) {
@@ -173,7 +174,8 @@ impl Session {
         }
     }
 
-    /// A text frame came. (A close frame and the end are [`Self::handle_websocket_closed`].)
+    /// Handles a text frame. (For a close frame and the end the owner calls
+    /// [`Self::handle_websocket_closed`].)
     pub fn handle_websocket_message(&mut self, now: Instant, text: &str) {
         match self.link {
             Link::Polling | Link::Rejecting => {}
@@ -187,7 +189,7 @@ impl Session {
                         self.heartbeat.heard(now);
                         Link::WebSocket
                     }
-                    // It may do better over polling.
+                    // After a wrong packet the client may continue with polling.
                     (_, Probe::Awaited | Probe::Received | Probe::Answered) => Link::Rejecting,
                 };
             }
@@ -204,7 +206,7 @@ impl Session {
         }
     }
 
-    /// A binary frame came.
+    /// Handles a binary frame.
     pub fn handle_websocket_binary(&mut self, now: Instant) {
         match self.link {
             Link::Polling | Link::Rejecting => {}
@@ -213,7 +215,7 @@ impl Session {
         }
     }
 
-    /// The WebSocket is gone. Before it has taken over, polling goes on.
+    /// Handles the end of the WebSocket. If the client has not changed to it yet, polling continues.
     pub fn handle_websocket_closed(&mut self, now: Instant) {
         match self.link {
             Link::Polling => {}
@@ -225,19 +227,19 @@ impl Session {
         }
     }
 
-    /// Tells the client something.
+    /// Sends an event to the client.
     pub fn emit<A: Serialize>(&mut self, name: &str, arguments: &[A]) -> Result<(), NotSent> {
         self.send(packet::event(name, arguments, None))
     }
 
-    /// Answers an event that wanted an answer. The numbers are the client's own business: what it
-    /// did not ask for it ignores.
+    /// Acknowledges an event of the client. A number that the client did not send has no effect, because the
+    /// client ignores it.
     #[cfg(any(test, feature = "testing"))]
     pub fn acknowledge<A: Serialize>(&mut self, id: u64, arguments: &[A]) -> Result<(), NotSent> {
         self.send(packet::ack(id, arguments))
     }
 
-    /// Tells the client to go and not to come back of its own accord, after what waits for it.
+    /// Disconnects the client after its waiting packets, so that it does not reconnect by itself.
     pub fn disconnect(&mut self, now: Instant) {
         if self.phase == Phase::Connected {
             self.queue.push_kept(packet::DISCONNECT.to_owned());
@@ -245,19 +247,19 @@ impl Session {
         self.close(now, Reason::Server);
     }
 
-    /// The body with which the GET that waits is to be answered.
+    /// Returns the body of the answer to the waiting GET.
     pub fn poll_answer(&mut self) -> Option<String> {
         if self.get == Get::Absent {
             return None;
         }
-        // After the client has gone over, nothing but its last GET comes here.
+        // After the client has changed to the WebSocket, only its last GET is left.
         if self.link == Link::WebSocket || self.queue.is_empty() {
             let last = match (self.phase, self.link) {
-                // Alone: socket.io-client 4 would heed it before a disconnect in the same body, take
-                // that for a fault of the network and come back.
+                // In a body of its own, because socket.io-client 4 would act on it before a disconnect in the
+                // same body, take it for a network failure and reconnect.
                 (Phase::Closing { .. } | Phase::Finished, _) => EnginePacket::Close,
                 (_, Link::WebSocket) => EnginePacket::Noop,
-                // The client finishes its GETs before it goes over.
+                // The client finishes its GETs before it changes to the WebSocket.
                 (
                     _,
                     Link::Upgrading {
@@ -281,7 +283,7 @@ impl Session {
         Some(body.finish())
     }
 
-    /// The next frame for the WebSocket.
+    /// Returns the next frame for the WebSocket.
     pub fn poll_frame(&mut self) -> Option<Frame> {
         match self.link {
             Link::Polling => None,
@@ -310,12 +312,12 @@ impl Session {
         }
     }
 
-    /// The next event.
+    /// Returns the next event.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// When [`Self::handle_timeout`] wants to be called.
+    /// Returns when [`Self::handle_timeout`] must be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let heartbeat = self.heartbeat.poll_timeout();
         let first = match self.phase {
@@ -330,7 +332,7 @@ impl Session {
         }
     }
 
-    /// A deadline has passed. Too early, it does nothing.
+    /// Acts on a deadline that has passed. Does nothing if called too early.
     pub fn handle_timeout(&mut self, now: Instant) {
         if let Link::Upgrading { until, .. } = self.link
             && now >= until
@@ -349,8 +351,8 @@ impl Session {
         }
     }
 
-    /// Whether it is over. A WebSocket that is still there can be dropped; a GET that waits still
-    /// has its answer.
+    /// Returns whether the session is over. An open WebSocket can be dropped then; a waiting GET still gets
+    /// its answer.
     pub fn is_finished(&self) -> bool {
         self.phase == Phase::Finished
     }
@@ -360,25 +362,25 @@ impl Session {
         self.get == Get::Parked
     }
 
-    /// What the client's requests name it by.
+    /// Returns the id that the client's requests contain.
     pub fn sid(&self) -> &str {
         &self.sid
     }
 
-    /// What other clients may know it by.
+    /// Returns the id that other clients may know.
     #[cfg(any(test, feature = "testing"))]
     pub fn socket(&self) -> &str {
         &self.socket
     }
 
-    /// What had to make room because the client did not come for it.
+    /// Returns the packets that were dropped because the client did not fetch them.
     pub fn dropped(&self) -> Dropped {
         self.queue.dropped()
     }
 }
 
 impl Session {
-    /// Whether requests of polling have a place here.
+    /// Checks whether requests of polling are allowed now.
     fn check_polling(&self) -> Result<(), Refusal> {
         match (self.phase, self.link) {
             (Phase::Finished, _) => Err(Refusal::Session),
@@ -390,7 +392,7 @@ impl Session {
     fn handle_payload(&mut self, now: Instant, body: &str) -> Result<(), Reason> {
         for packet in Packets::new(self.revision, body, self.settings.payload_packets) {
             let packet = packet.map_err(Reason::Payload)?;
-            // A client need not be told that it is over while it is saying so itself.
+            // A client that sends a close itself needs no notice of the end.
             if let Phase::Closing { .. } = self.phase
                 && EnginePacket::parse(packet) == Ok(EnginePacket::Close)
             {
@@ -416,7 +418,7 @@ impl Session {
                 let packet = Packet::parse(self.revision, text).map_err(Reason::Packet)?;
                 self.handle_message(now, packet)?;
             }
-            // Signs of life, or nothing that a client says.
+            // These packets only show that the client is alive, or are none that a client sends.
             (EnginePacket::Ping(_), Revision::Four)
             | (
                 EnginePacket::Pong(_)
@@ -456,7 +458,8 @@ impl Session {
                 arguments: arguments.into_iter().map(ToOwned::to_owned).collect(),
                 ack,
             }),
-            // We never ask for acknowledgements, and it is for us to refuse.
+            // The server never asks for acknowledgements, and only the server refuses, so these packets are
+            // ignored.
             (Content::Connect(_) | Content::Ack { .. } | Content::ConnectError { .. }, _) => {}
         }
         Ok(())
@@ -474,7 +477,7 @@ impl Session {
         Ok(())
     }
 
-    /// Ends an open session; the client is told as far as it can be.
+    /// Ends an open session, and notifies the client if possible.
     fn close(&mut self, now: Instant, reason: Reason) {
         if !self.is_open() {
             return;
@@ -499,8 +502,8 @@ impl Session {
     }
 }
 
-/// What a WebSocket is tried with.
+/// The text of the ping that tests a WebSocket.
 const PROBE: &str = "probe";
 
-/// What Socket.IO says of a namespace that is not there.
+/// The words of Socket.IO for a namespace that does not exist.
 const NO_NAMESPACE: &str = "Invalid namespace";

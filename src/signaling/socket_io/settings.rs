@@ -1,35 +1,35 @@
-//! How long a session waits and how much it holds.
+//! The timeouts and limits of a session.
 
 use std::time::Duration;
 
 use super::{Revision, Transport};
 use crate::limits;
 
-/// What holds for a session. The client is told what concerns it.
+/// The settings of a session. The client receives those that concern it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Whether a client that polls is offered a WebSocket.
     pub upgrades: bool,
-    /// Between two pings.
+    /// The time between two pings.
     pub ping_interval: Duration,
-    /// How long the answer to one may take.
+    /// The time for the answer to a ping.
     pub ping_timeout: Duration,
-    /// How long a client of revision 4 may take to say that it wants to talk.
+    /// The time for a client of revision 4 to ask to be connected.
     pub connect_timeout: Duration,
-    /// How long a WebSocket may take to replace polling.
+    /// The time for a WebSocket to replace polling.
     pub upgrade_timeout: Duration,
-    /// The longest body or frame either way, in bytes; a single packet to a client may be longer.
+    /// The longest body or frame in either direction, in bytes; a single packet to a client may be longer.
     pub max_payload: usize,
-    /// How many packets one body may have.
+    /// The largest number of packets in one body.
     pub payload_packets: usize,
-    /// How many bytes may wait for a client.
+    /// The largest number of bytes that may wait for a client.
     pub queue_bytes: usize,
-    /// And how many packets.
+    /// The largest number of packets that may wait for a client.
     pub queue_packets: usize,
 }
 
 impl Settings {
-    /// What the servers of both revisions do (engine.io 3.6.2 and 6) when they are told nothing, but for the sizes.
+    /// Returns the defaults of the servers of both revisions (engine.io 3.6.2 and 6), except for the sizes.
     pub fn new() -> Self {
         Self {
             upgrades: true,
@@ -44,7 +44,7 @@ impl Settings {
         }
     }
 
-    /// What an open packet says of them.
+    /// Returns the JSON of an open packet.
     pub(super) fn open(&self, revision: Revision, transport: Transport, sid: &str) -> String {
         let upgrades = match transport {
             Transport::Polling if self.upgrades => r#"["websocket"]"#,

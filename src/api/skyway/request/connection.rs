@@ -12,17 +12,17 @@ use crate::payload::{Dialect, Serialization};
 /// `POST /data/connections`: a connection to another peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectOptions {
-    /// Whose connection it is to be.
+    /// The id of the peer that owns the connection.
     pub peer_id: String,
-    /// That peer's token.
+    /// The token of that peer.
     pub token: String,
-    /// To whom.
+    /// The id of the other peer.
     pub target_id: String,
-    /// What the other peer is to be sent.
+    /// The source of the messages to the other peer.
     pub params: Feed,
     /// The channel.
     pub options: DataOptions,
-    /// Where to send what the other peer says; nowhere if there is none.
+    /// The address to which messages of the other peer are sent; none if messages are not sent on.
     pub redirect_params: Option<SocketAddr>,
 }
 
@@ -46,12 +46,12 @@ impl ConnectOptions {
     }
 }
 
-/// `PUT /data/connections/{data_connection_id}`: what is not there stays as it is.
+/// `PUT /data/connections/{data_connection_id}`: fields that are absent stay as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionChange {
-    /// What the other peer is to be sent from now on.
+    /// The new source of the messages to the other peer.
     pub feed_params: Feed,
-    /// Where to send what it says from now on.
+    /// The new address for messages of the other peer.
     pub redirect_params: Option<SocketAddr>,
 }
 
@@ -65,23 +65,23 @@ impl ConnectionChange {
     }
 }
 
-/// What the other peer is sent.
+/// The source and form of the messages to the other peer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Feed {
-    /// From where. `None`: a connection that only receives, or no change.
+    /// The source. `None`: a connection that only receives, or no change.
     pub source: Option<Source>,
-    /// Whether messages are written and read as the serialization says, in place of bytes that are
-    /// left alone as SkyWay's gateway does. Ours; `None` if it is not said.
+    /// Whether messages are written and read as the serialization says, instead of leaving bytes unchanged as
+    /// SkyWay's gateway does. An extension of this gateway; `None` if absent.
     pub transcode: Option<bool>,
 }
 
-/// Where a connection's messages come from.
+/// The source of a connection's messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// A port, as `POST /data` opens it.
     Data(Id),
-    /// An endpoint of the configuration, by its name; both ways, as for a channel of that label.
-    /// Ours.
+    /// An endpoint of the configuration, by its name; in both directions, as for a channel of that label. An
+    /// extension of this gateway.
     Endpoint(String),
 }
 
@@ -119,13 +119,13 @@ impl Feed {
 /// `options` of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataOptions {
-    /// What the other peer is told about it.
+    /// The metadata for the other peer.
     pub metadata: Option<String>,
-    /// How messages are said to be written; BINARY if nothing is said.
+    /// The announced serialization of messages; BINARY by default.
     pub serialization: Serialization,
-    /// The channel's label; one is made up if there is none. Ours.
+    /// The channel's label; generated if absent. An extension of this gateway.
     pub label: Option<String>,
-    /// How the channel is.
+    /// The properties of the channel.
     pub dc_init: DcInit,
 }
 
@@ -164,29 +164,29 @@ fn serialization(reader: &mut Reader, options: Object<'_>) -> Serialization {
     })
 }
 
-/// `dcInit`: what `RTCDataChannelInit` of W3C's WebRTC says (§6.1). Its `priority` is read and
-/// means nothing: nobody below us has queues by priority.
+/// `dcInit`: the members of W3C's `RTCDataChannelInit` of WebRTC (§6.1). Its `priority` is read and ignored
+/// because the layers below have no queues by priority.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DcInit {
-    /// Whether messages come in the order in which they were sent.
+    /// Whether messages arrive in the order in which they were sent.
     pub ordered: bool,
-    /// Whether they come at all.
+    /// Whether lost messages are sent again.
     pub reliability: Reliability,
     /// The subprotocol.
     pub protocol: String,
-    /// The stream, where both sides open the channel by themselves; 65,535 is none.
+    /// The stream, if both sides open the channel by themselves; 65,535 is none.
     pub negotiated: Option<u16>,
 }
 
-/// How much is done for a message.
+/// The effort for delivering a message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Reliability {
-    /// Everything.
+    /// A message is sent again until it arrives.
     #[default]
     Full,
-    /// It is given up after so many milliseconds.
+    /// A message is given up after so many milliseconds.
     LifeTime(u16),
-    /// It is sent again so many times.
+    /// A message is sent again so many times.
     Retransmits(u16),
 }
 
@@ -235,7 +235,7 @@ impl Reliability {
     }
 }
 
-/// The stream of a negotiated channel. Without `negotiated` its `id` means nothing (W3C).
+/// Returns the stream of a negotiated channel. Without `negotiated` the `id` is ignored (W3C).
 fn stream(reader: &mut Reader, dc_init: Object<'_>) -> Option<u16> {
     let field = "options.dcInit.id";
     let negotiated = reader.boolean(dc_init, "options.dcInit.negotiated");
@@ -247,7 +247,7 @@ fn stream(reader: &mut Reader, dc_init: Object<'_>) -> Option<u16> {
     id
 }
 
-/// Where to send what comes; `None` also for an empty object, which some programs send.
+/// Returns the address for received messages; `None` also for an empty object, which some programs send.
 fn redirect(reader: &mut Reader, object: Object<'_>) -> Option<SocketAddr> {
     let (v4, v6, port) = (
         "redirect_params.ip_v4",
@@ -272,7 +272,7 @@ fn redirect(reader: &mut Reader, object: Object<'_>) -> Option<SocketAddr> {
     } else if given(inner, v6).is_some() {
         let text = reader.text(inner, v6, usize::MAX)?;
         let ip = text.parse::<Ipv6Addr>();
-        // Whoever compares it with networks must not take an IPv4 address for another one.
+        // Unwrap IPv4-mapped IPv6 addresses, so that a comparison with networks sees one form.
         ip.map(|ip| ip.to_canonical())
             .map_err(|_| FieldError::new(v6, "is not an IPv6 address"))
     } else {

@@ -1,5 +1,5 @@
-//! The fields of a JSON body, read one by one; whatever is wrong is written down and reading goes
-//! on, so that nobody mends a body one message at a time.
+//! The fields of a JSON body, read one by one. Each fault is recorded and reading continues, so that a caller
+//! sees all faults of a body at once.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -10,10 +10,10 @@ use super::Faults;
 use crate::api::skyway::FieldError;
 use crate::util::json;
 
-/// What was found to be wrong so far.
+/// The faults found so far.
 ///
-/// Fields go by their whole path (`redirect_params.port`), which ends in their own name. A field
-/// that is `null` is not there; nor is one that says `"n/a"`, as some programs write it.
+/// Fields are named by their whole path (`redirect_params.port`), which ends in their own name. A field that
+/// is `null` counts as absent, and so does a field with the value `"n/a"`, which some programs write.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     faults: Faults,
@@ -23,7 +23,7 @@ pub(super) struct Reader {
 pub(super) type Object<'a> = Option<&'a Map<String, Value>>;
 
 impl Reader {
-    /// Parses a body and reads it. What `read` makes of it is dropped if there was a fault.
+    /// Parses a body and reads it. The result of `read` is dropped if there was a fault.
     pub(super) fn read<T>(
         body: &[u8],
         read: impl FnOnce(&mut Self, Object<'_>) -> T,
@@ -47,19 +47,19 @@ impl Reader {
         }
     }
 
-    /// Writes down what is wrong.
+    /// Records a fault of a field.
     pub(super) fn fault(&mut self, field: &'static str, message: impl Into<String>) {
         self.faults.push(FieldError::new(field, message.into()));
     }
 
-    /// Writes down that a field is missing, if it is.
+    /// Records a fault if a field is missing.
     pub(super) fn require(&mut self, object: Object<'_>, field: &'static str) {
         if given(object, field).is_none() {
             self.faults.push(FieldError::missing(field));
         }
     }
 
-    /// A text of up to `longest` characters, as JSON Schema counts them.
+    /// Returns a text of up to `longest` characters, as JSON Schema counts them.
     pub(super) fn text(
         &mut self,
         object: Object<'_>,
@@ -75,7 +75,7 @@ impl Reader {
         Some(text)
     }
 
-    /// A text of up to `longest` bytes, where `"n/a"` is a text like any other.
+    /// Returns a text of up to `longest` bytes, where `"n/a"` is a text like any other.
     pub(super) fn free_text(
         &mut self,
         object: Object<'_>,
@@ -91,7 +91,7 @@ impl Reader {
         Some(text)
     }
 
-    /// `true` or `false`.
+    /// Returns `true` or `false`.
     pub(super) fn boolean(&mut self, object: Object<'_>, field: &'static str) -> Option<bool> {
         let value = given(object, field)?;
         let boolean = value.as_bool();
@@ -101,7 +101,7 @@ impl Reader {
         boolean
     }
 
-    /// A whole number; `1.0` is one, too, as languages with one kind of number write it.
+    /// Returns a whole number; `1.0` counts as one because languages with one kind of number write it so.
     pub(super) fn number<T: Copy + Display + PartialOrd + TryFrom<i64>>(
         &mut self,
         object: Object<'_>,
@@ -121,7 +121,7 @@ impl Reader {
         number
     }
 
-    /// An object.
+    /// Returns an object.
     pub(super) fn object<'a>(&mut self, object: Object<'a>, field: &'static str) -> Object<'a> {
         let value = given(object, field)?;
         let found = value.as_object();
@@ -140,7 +140,7 @@ impl Reader {
     }
 }
 
-/// The whole number that a value is. Beyond 2^53 a float says nothing exact.
+/// Returns a value as a whole number. Beyond 2^53 a float is not exact.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "it has no fraction, and an i64 holds it"
@@ -153,7 +153,7 @@ pub(super) fn whole(value: &Value) -> Option<i64> {
     value.as_i64().or_else(float)
 }
 
-/// A field that is there and says something.
+/// Returns a field that is present and has a value.
 pub(super) fn given<'a>(object: Object<'a>, field: &str) -> Option<&'a Value> {
     present(object, field).filter(|value| value.as_str() != Some("n/a"))
 }

@@ -1,7 +1,7 @@
-//! What requests say: JSON bodies into types that cannot be wrong, and the token in a query.
+//! The content of requests: JSON bodies parsed into valid types, and the token in a query.
 //!
-//! Every fault of a body is found in one go, each with its field. Fields that nobody knows are
-//! left alone, and what real programs write is taken (`fields` says which).
+//! All faults of a body are found in one pass, each with its field. Unknown fields are ignored, and the forms
+//! that real programs write are accepted (`fields` says which).
 
 mod connection;
 mod fields;
@@ -16,21 +16,21 @@ pub use connection::{
     ConnectOptions, ConnectionChange, DataOptions, DcInit, Feed, Reliability, Source,
 };
 
-/// All that is wrong with a request; never nothing.
+/// All faults of a request; never empty.
 pub type Faults = Vec<FieldError>;
 
-/// `POST /peers`: who wants to be reachable, and as whom.
+/// `POST /peers`: the peer that wants to be reachable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerOptions {
     /// The application's key.
     pub key: String,
-    /// Where the application says that it is from, like the host of a page.
+    /// The domain that the application claims, like the host of a page.
     pub domain: String,
-    /// The id; one is made up if there is none.
+    /// The id of the peer; generated if absent.
     pub peer_id: Option<String>,
-    /// Whether relays may be used; it is allowed unless said otherwise.
+    /// Whether relays may be used; true by default.
     pub turn: bool,
-    /// What proves that somebody with the key's secret agrees.
+    /// The credential that proves the agreement of a holder of the key's secret.
     pub credential: Option<Credential>,
 }
 
@@ -54,12 +54,12 @@ impl PeerOptions {
     }
 }
 
-/// A credential of SkyWay's peer authentication. Whether it is right is not looked at.
+/// A credential of SkyWay's peer authentication. Its validity is not checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
-    /// When it was made, in seconds since 1970.
+    /// The time at which the credential was made, in seconds since 1970.
     pub timestamp: u64,
-    /// How long it holds from then on, in seconds: 600 to 90,000.
+    /// The lifetime of the credential from then on, in seconds: 600 to 90,000.
     pub ttl: u32,
     /// The HMAC over both and the peer's id, in base64.
     pub auth_token: String,
@@ -86,16 +86,16 @@ impl Credential {
         }
     }
 
-    /// As it is written in answers.
+    /// Returns the credential as answers write it.
     pub fn to_json(&self) -> Value {
         json!({ "timestamp": self.timestamp, "ttl": self.ttl, "authToken": self.auth_token })
     }
 }
 
-/// The end of the year 9999; a sum with a `ttl` stays a number that anybody can count to.
+/// The end of the year 9999; a sum with a `ttl` stays a number that any program can represent.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// Bodies that have nothing to say (`POST /data`): an object, whatever is in it, or no body.
+/// Checks a body without content (`POST /data`): an object with any fields, or no body.
 pub fn parse_nothing(body: &[u8]) -> Result<(), Faults> {
     if body.is_empty() {
         return Ok(());
@@ -103,8 +103,8 @@ pub fn parse_nothing(body: &[u8]) -> Result<(), Faults> {
     Reader::read(body, |_, _| ())
 }
 
-/// The `token` of a query, which follows the first question mark. Whether it is the right one is
-/// for whoever knows that; a query that has two of them means neither.
+/// Returns the `token` of a query, which follows the first question mark. The caller checks whether the token
+/// is right; a query with two tokens has none that counts.
 pub fn token(query: Option<&str>) -> Result<String, FieldError> {
     let pairs = query.unwrap_or_default().split('&');
     let mut values = pairs.filter_map(|pair| {
@@ -122,7 +122,7 @@ pub fn token(query: Option<&str>) -> Result<String, FieldError> {
         .map_err(|_| FieldError::new("token", "is not properly percent-encoded"))
 }
 
-/// A text that has to be there; empty if there is a fault.
+/// Returns a text that must be present; empty if there is a fault.
 fn needed(reader: &mut Reader, object: Object<'_>, field: &'static str, longest: usize) -> String {
     reader.require(object, field);
     reader.text(object, field, longest).unwrap_or_default()

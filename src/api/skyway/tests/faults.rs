@@ -1,4 +1,4 @@
-//! Every fault by its field, and all of them at once.
+//! Every fault by its field, and all faults at once.
 
 use super::told;
 use crate::api::skyway::request::{
@@ -7,7 +7,7 @@ use crate::api::skyway::request::{
 
 const DATA: &str = "da-50a32bab-b3d9-4913-8e20-f79c90a6a211";
 
-/// What is wrong with a peer that has these fields beside a key and a domain.
+/// Checks the faults of a peer that has these fields beside a key and a domain.
 #[track_caller]
 fn peer(fields: &str, wanted: &[(&str, &str)]) {
     let body = format!(r#"{{"key":"k","domain":"d",{fields}}}"#);
@@ -15,7 +15,7 @@ fn peer(fields: &str, wanted: &[(&str, &str)]) {
     assert_eq!(told(&faults), wanted, "{body}");
 }
 
-/// What is wrong with a connection that has these fields beside its two peers and the token.
+/// Checks the faults of a connection that has these fields beside its two peers and the token.
 #[track_caller]
 fn connect(fields: &str, wanted: &[(&str, &str)]) {
     let body = format!(r#"{{"peer_id":"a","token":"t","target_id":"b",{fields}}}"#);
@@ -29,13 +29,13 @@ fn change(body: &str, wanted: &[(&str, &str)]) {
     assert_eq!(told(&faults), wanted, "{body}");
 }
 
-/// The same for `options.dcInit`.
+/// Checks the faults of a connection with these fields in `options.dcInit`.
 #[track_caller]
 fn dc_init(fields: &str, wanted: &[(&str, &str)]) {
     connect(&format!(r#""options":{{"dcInit":{{{fields}}}}}"#), wanted);
 }
 
-/// The same for `redirect_params`, in both bodies that have it.
+/// Checks the faults of these fields in `redirect_params`, in both bodies that have it.
 #[track_caller]
 fn redirect(fields: &str, wanted: &[(&str, &str)]) {
     connect(&format!(r#""redirect_params":{fields}"#), wanted);
@@ -124,7 +124,7 @@ fn peers() {
         told(&PeerOptions::parse(long.as_bytes()).unwrap_err()),
         [("key", "may have 256 characters at most")]
     );
-    // Of any kind, as the schema counts them.
+    // Characters of any kind count once, as in the schema.
     let wide = format!(r#"{{"key":"{}","domain":"d"}}"#, "\u{1f600}".repeat(256));
     assert!(PeerOptions::parse(wide.as_bytes()).is_ok());
     peer(r#""peer_id":5"#, &[("peer_id", string)]);

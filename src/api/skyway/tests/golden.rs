@@ -1,4 +1,4 @@
-//! Answers to the byte, as far as JSON lets them differ: what the gateway's documents show.
+//! Answers byte for byte, as far as JSON is unambiguous, against what the documents of SkyWay's gateway show.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ const TOKEN: &str = "pt-870c2c49-c16d-4c69-b1ad-fec7550564af";
 const DATA: &str = "da-50a32bab-b3d9-4913-8e20-f79c90a6a211";
 const CONNECTION: &str = "dc-4995f372-fb6a-4196-b30a-ce11e5c7f56c";
 
-/// Status and body, of which the type is said.
+/// Returns status and body of a response, and checks its content type.
 fn answer(response: &Response) -> (u16, Value) {
     assert_eq!(response.value("Content-Type"), Some("application/json"));
     let body = serde_json::from_slice(response.content()).unwrap();

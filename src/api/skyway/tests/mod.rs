@@ -6,7 +6,7 @@ mod requests;
 
 use super::request::Faults;
 
-/// A fault as field and message.
+/// Returns each fault as field and message.
 fn told(faults: &Faults) -> Vec<(&str, &str)> {
     let pairs = faults.iter();
     pairs.map(|it| (it.field, it.message.as_ref())).collect()

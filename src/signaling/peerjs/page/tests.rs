@@ -1,4 +1,4 @@
-//! Pages of PeerJS without a rendezvous.
+//! Tests of pages of PeerJS without a rendezvous.
 
 use super::*;
 use crate::http::Method;
@@ -34,7 +34,7 @@ impl Bench {
         std::iter::from_fn(|| self.pages.poll_output()).collect()
     }
 
-    /// Asks for a WebSocket; the number of the upgrade and the request.
+    /// Asks for a WebSocket; returns the number of the upgrade and the request.
     fn ask(&mut self, id: &str) -> (u64, RequestId) {
         let path = format!("/peerjs?key=peerjs&id={id}&token=t-{id}");
         let request = self.hall.request(Method::Get, &path);

@@ -1,4 +1,4 @@
-//! A rendezvous with sessions that connect at once, and clients that ask by calls.
+//! A rendezvous with sessions that connect at once, and clients whose requests are method calls.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -33,7 +33,7 @@ pub(super) struct Bench {
     pub(super) sources: Sources,
     pub(super) now: Instant,
     start: Instant,
-    /// From where the client asks, and as which page.
+    /// The location of the client, and the origin of its page.
     pub(super) standing: Standing,
     pub(super) origin: PageOrigin,
     connections: u64,
@@ -48,9 +48,9 @@ pub(super) struct Bench {
     pub(super) plans: BTreeMap<LinkId, ChannelPlan>,
     pub(super) ports: BTreeMap<SocketAddr, EndpointId>,
     pub(super) rights: Vec<(Shown, Right)>,
-    /// Another program has this port.
+    /// A port that another program has.
     pub(super) occupied: Option<u16>,
-    /// Sessions do not connect by themselves.
+    /// Whether sessions wait until a test connects them.
     pub(super) is_held: bool,
     made: u64,
 }
@@ -102,7 +102,7 @@ impl Bench {
 
     fn note_ports(&mut self) {
         let own = self.ports.keys().map(SocketAddr::port);
-        // The sockets of sessions, in this bench.
+        // Port 5000 stands for the sockets of sessions in this bench.
         let own: BTreeSet<u16> = own.chain([5000]).collect();
         self.hub.set_own_ports(own);
     }
@@ -123,7 +123,7 @@ impl Bench {
 
     // ---- the rest of the gateway ----
 
-    /// Lets everything happen that needs no time.
+    /// Settles everything that needs no time.
     pub(super) fn settle(&mut self) {
         for _ in 0..1000 {
             self.drain();
@@ -135,7 +135,7 @@ impl Bench {
         panic!("it does not come to rest");
     }
 
-    /// Acts on events as the gateway does.
+    /// Handles events as the gateway does.
     pub(super) fn drain(&mut self) {
         while let Some(event) = self.hub.poll_event() {
             self.act(event);
@@ -211,7 +211,7 @@ impl Bench {
         }
     }
 
-    /// The channel of a session opens.
+    /// Opens the channel of a session.
     pub(super) fn open_channel(&mut self, session: SessionId) {
         let Some(Fake { link, label, .. }) = self.sessions.get(&session).cloned() else {
             return;
@@ -224,7 +224,7 @@ impl Bench {
         self.with(|hub, cx| hub.handle_channel_bound(cx, link, route, label, true));
     }
 
-    /// A session ends, and with it that of the other peer.
+    /// Ends a session, and the session of the other peer.
     pub(super) fn end_session(&mut self, session: SessionId) {
         let Some(Fake { link, other, .. }) = self.sessions.remove(&session) else {
             return;
@@ -247,7 +247,7 @@ impl Bench {
         self.with(|hub, cx| hub.handle_port(cx, bind, Ok(port)));
     }
 
-    /// Lets time pass, a deadline at a time.
+    /// Advances the time from deadline to deadline.
     pub(super) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(at) = self.hub.poll_timeout().filter(|at| *at <= end) {
@@ -260,7 +260,7 @@ impl Bench {
 
     // ---- clients ----
 
-    /// From now on the client asks from this address.
+    /// Moves the client to this address.
     pub(super) fn visit(&mut self, address: &str) {
         let address: std::net::IpAddr = address.parse().expect("an address");
         self.standing = if address.is_loopback() {
@@ -280,7 +280,7 @@ impl Bench {
         }
     }
 
-    /// Asks, and returns the request, which may wait.
+    /// Makes a request, and returns it; it may wait.
     pub(super) fn ask(&mut self, method: &str, path: &str, body: &Value) -> RequestId {
         let request = self.request();
         self.ask_as(request, method, path, body);
@@ -363,7 +363,7 @@ impl Bench {
         self.settle();
     }
 
-    /// Takes out what was said over a WebSocket.
+    /// Takes out the texts that were sent over a WebSocket.
     pub(super) fn heard(&mut self, socket: SocketId) -> Vec<String> {
         let all = std::mem::take(&mut self.said);
         let (own, others) = all.into_iter().partition(|(to, _)| *to == socket);
@@ -372,7 +372,7 @@ impl Bench {
         own.into_iter().map(|(_, text)| text).collect()
     }
 
-    // ---- what programs do ----
+    // ---- programs ----
 
     /// Makes a peer with a key, and returns its token.
     pub(super) fn peer_of(&mut self, key: &str, name: &str) -> String {
@@ -396,7 +396,7 @@ impl Bench {
         )
     }
 
-    /// Calls a peer with these parameters, and returns the status and what is said.
+    /// Calls a peer with these parameters, and returns the status and the body.
     pub(super) fn dial(&mut self, from: &str, token: &str, to: &str, more: &Value) -> (u16, Value) {
         let mut body = json!({"peer_id": from, "token": token, "target_id": to});
         for (key, value) in more.as_object().expect("an object") {

@@ -9,7 +9,7 @@ use crate::payload::Serialization;
 use crate::signaling::links::Target;
 use crate::signaling::rendezvous::RendezvousEvent;
 
-/// Two peers and a connection between them that a port feeds; the paths of both its ends.
+/// Makes two peers and a connection between them that a port feeds; returns the paths of both ends.
 fn connected(bench: &mut Bench, a: &str, b: &str, port: &str) -> [String; 2] {
     let (token_a, token_b) = (bench.peer(a), bench.peer(b));
     let more = json!({
@@ -69,7 +69,7 @@ fn two_peers_are_connected_and_both_hear_of_the_end() {
     for path in [&ours, &theirs] {
         assert_eq!(bench.event(path), "CLOSE");
     }
-    // The port of the one that was deleted has gone with it, the other one has not.
+    // The port of the deleted connection was closed with it, the other port was not.
     assert_eq!(bench.delete(&format!("/data/{port}")), 404);
     assert_eq!(bench.delete(&format!("/data/{back}")), 204);
     bench.pass(Duration::from_secs(40));
@@ -139,7 +139,7 @@ fn connections_that_are_over_make_room() {
     }
     bench.dialed("a", &token, "nobody", &json!({}));
     assert_eq!(bench.stats().links, 2);
-    // The one that ended last can still be asked about.
+    // The connection that ended last can still be polled.
     assert_eq!(bench.get(&format!("{}/events", ids[1])).0, 404);
     assert_eq!(bench.event(&ids[0]), "CLOSE");
 }
@@ -198,7 +198,7 @@ fn a_peer_of_the_configuration_offers_its_endpoint() {
     assert!(robot.may_write && robot.as_text);
     let caller = plans.iter().find(|plan| plan.target == Target::Sender);
     assert_eq!(caller.expect("fed by nothing").serialization, None);
-    // When the configuration drops it, the caller hears of it.
+    // When the configuration drops the peer, the caller receives the end.
     bench.use_config("");
     assert_eq!(bench.event(&call), "CLOSE");
 }

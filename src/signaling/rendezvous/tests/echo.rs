@@ -1,4 +1,5 @@
-//! A throw-away dialect: what a client sends to `/echo` is sent back, over a request and over a WebSocket.
+//! A dialect for tests: the text that a client sends to `/echo` is sent back, over a request and over a
+//! WebSocket.
 //!
 //! A dialect is this folder, one field and one row in `table`.
 

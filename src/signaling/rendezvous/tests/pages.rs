@@ -9,14 +9,14 @@ use crate::ids::SocketId;
 use crate::signaling::links::Target;
 use crate::signaling::rendezvous::RendezvousEvent;
 
-/// A page of PeerJS that has joined.
+/// Opens a page of PeerJS that has joined.
 fn peerjs(bench: &mut Bench, id: &str) -> SocketId {
     let socket = bench.open_socket(&format!("/peerjs?key=peerjs&id={id}&token=t-{id}"));
     assert_eq!(bench.heard(socket), [r#"{"type":"OPEN"}"#]);
     socket
 }
 
-/// A page of SkyWay-JS that begins with its WebSocket, and has joined.
+/// Opens a page of SkyWay-JS that begins with its WebSocket, and has joined.
 fn skyway(bench: &mut Bench, id: &str) -> SocketId {
     let path = format!("/socket.io/?EIO=3&transport=websocket&apiKey=k&peerId={id}&token=t-{id}");
     let socket = bench.open_socket(&path);
@@ -176,7 +176,7 @@ fn clients_of_socket_io_that_never_come_back_are_bounded_and_missed() {
     assert_eq!(bench.get(open).0, 200);
 }
 
-/// The session of a page that polls: what it was told first, and the path of its packets.
+/// Opens a page that polls; returns the path of its packets.
 fn polling(bench: &mut Bench, id: &str) -> String {
     let open = format!("/socket.io/?EIO=3&transport=polling&apiKey=k&peerId={id}&token=t-{id}");
     let (status, body) = bench.get(&open);
@@ -209,7 +209,7 @@ fn a_page_that_polls_hears_what_waits_and_then_what_comes() {
         status == 200 && body.to_string().contains("OFFER"),
         "{body}"
     );
-    // A request that waits, and whose client sends no more, ends the page.
+    // A waiting request whose client sends no more ends the page.
     let waiting = bench.ask("GET", &path, &Value::Null);
     bench.with(|hub, cx| hub.handle_half_closed(cx, waiting));
     bench.settle();

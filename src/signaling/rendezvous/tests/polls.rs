@@ -8,7 +8,7 @@ use super::bench::Bench;
 use crate::ids::RequestId;
 use crate::signaling::rendezvous::RendezvousEvent;
 
-/// A peer whose OPEN was told, and the path of its events.
+/// Makes a peer whose OPEN was polled; returns its token and the path of its events.
 fn opened(bench: &mut Bench) -> (String, String) {
     let token = bench.peer("a");
     let path = format!("/peers/a/events?token={token}");
@@ -40,8 +40,8 @@ fn a_poll_is_answered_in_time_and_the_newer_one_of_two_wins() {
     assert_eq!(bench.stats().parked_polls, 0);
 }
 
-/// Two requests on one connection, one behind the other, and one on another connection that makes the first give way: the second
-/// of the first connection is read at once, and polls here as well.
+/// Pipelines two requests on one connection, and replaces the first by a request on another connection. The
+/// second request of the first connection is then read at once, and polls the same subject.
 #[test]
 fn a_poll_behind_one_that_gives_way_takes_no_answer_from_another() {
     let mut bench = Bench::new("");
@@ -82,7 +82,8 @@ fn two_events_of_one_moment_are_told_one_after_the_other() {
     assert_ne!(first["data_params"], second["data_params"]);
 }
 
-/// An event is taken for a request that waits: two are touched in one turn, and the request that waits takes one.
+/// Checks that an event is taken only for a request that waits: two events occur in one turn, and the waiting
+/// request takes one.
 #[test]
 fn an_event_is_not_taken_when_nobody_waits() {
     let mut bench = Bench::new("");
@@ -97,7 +98,7 @@ fn an_event_is_not_taken_when_nobody_waits() {
     );
     assert_eq!(call(&mut bench), 202);
     bench.pass(Duration::from_secs(1));
-    // Nobody waited for the second one; the next request has it, and then the end.
+    // No request waited for the second event; the next request receives it, and then the end.
     assert_eq!(bench.get(&path).1["event"], "CONNECTION");
     bench.delete(&format!("/peers/a?token={token}"));
     assert_eq!(bench.get(&path).1["event"], "CLOSE");

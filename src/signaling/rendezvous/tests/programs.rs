@@ -52,7 +52,7 @@ fn what_is_not_there_or_not_allowed_is_said_with_its_field() {
             "{path}: {body}"
         );
     }
-    // Redirects may lead to a link of ours; the socket that sends there is prepared.
+    // Redirects may lead to a link of this machine; the socket that sends there is prepared.
     let near = call(json!({"redirect_params": {"ip_v4": "192.0.2.200", "port": 53}}));
     assert_eq!(bench.call("POST", "/data/connections", &near).0, 202);
     let prepared = |event: &RendezvousEvent| matches!(event, RendezvousEvent::PrepareSender(_));

@@ -1,4 +1,4 @@
-//! Which dialect claims what, and how much a dialect takes.
+//! Tests of the paths that dialects claim, and of the limits of a dialect.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ fn claim(method: &str, path: &str) -> Option<Claim> {
     Rendezvous::claims(&head(method, path))
 }
 
-/// Returns a path with a word in place of each segment of any text.
+/// Returns a path with a word in place of each variable segment.
 fn filled(path: &str, word: &str) -> String {
     let segments = path.split('/');
     let filled = segments.map(|it| if it.starts_with('{') { word } else { it });

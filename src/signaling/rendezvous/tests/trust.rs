@@ -1,4 +1,5 @@
-//! Access control of the hub: what a key opens, who owns content ports, where messages may go, and which pages may come.
+//! Access control of the hub: the endpoints that a key allows, the owners of content ports, allowed addresses
+//! for messages, and allowed pages.
 
 use std::time::Duration;
 
@@ -52,7 +53,7 @@ fn a_key_from_beyond_this_machine_opens_what_it_names_and_what_is_offered() {
     .into_iter()
     .enumerate()
     {
-        // One address has a share of the hub.
+        // Use another address for each, because one address has only a share of the hub.
         bench.visit(&format!("192.0.2.{}", 20 + n));
         let name = format!("{key}-{endpoint}");
         let token = bench.peer_of(key, &name);
@@ -62,7 +63,7 @@ fn a_key_from_beyond_this_machine_opens_what_it_names_and_what_is_offered() {
         if status == 403 {
             assert!(body.to_string().contains("params.endpoint"), "{body}");
         }
-        // A connection that is fed by nothing cannot be changed to it either.
+        // A connection without a feed cannot be changed to a forbidden endpoint either.
         let path = bench.dialed(&name, &token, "robot", &json!({}));
         let change = json!({"feed_params": {"endpoint": endpoint}});
         let wanted = if status == 202 { 200 } else { 403 };
@@ -71,7 +72,7 @@ fn a_key_from_beyond_this_machine_opens_what_it_names_and_what_is_offered() {
             wanted,
             "{key} {endpoint}"
         );
-        // Nor may a program on this machine give the stranger's connection more.
+        // A program on this machine may not give the stranger's connection more rights either.
         bench.visit("127.0.0.1");
         assert_eq!(
             bench.call("PUT", &path, &change).0,
@@ -110,7 +111,7 @@ fn a_key_that_the_configuration_takes_away_takes_its_peers_along() {
     };
     assert_eq!(status(&mut bench, "goes", &token), true);
     assert_eq!(status(&mut bench, "stays", &other), false);
-    // Nothing offers gps any more.
+    // No peer offers gps any more.
     assert_eq!(bench.get(&format!("{call}/status")).1["open"], false);
 }
 
@@ -179,7 +180,7 @@ fn no_message_is_sent_to_ourselves() {
         ("127.0.0.1", number, 403),
         ("::1", number, 403),
         ("192.0.2.1", number, 403),
-        // Of sessions (in this bench).
+        // A port of sessions (in this bench).
         ("127.0.0.1", 5000, 403),
         ("127.0.0.1", 7001, 202),
         ("192.0.2.7", number, 202),
@@ -192,7 +193,7 @@ fn no_message_is_sent_to_ourselves() {
             "{ip} {port}"
         );
     }
-    // A port that becomes ours later is not sent to any more.
+    // Messages are no longer sent to a port that this process opens later.
     let next = number + 1;
     let body = json!({"redirect_params": {"ip_v4": "127.0.0.1", "port": next}, "params": {}});
     let call = bench.dialed("a", &token, "robot", &body);

@@ -1,4 +1,4 @@
-//! Pages of SkyWay-JS without a rendezvous.
+//! Tests of pages of SkyWay-JS without a rendezvous.
 
 use serde_json::json;
 
@@ -52,7 +52,7 @@ impl Bench {
         self.outputs()
     }
 
-    /// A page that begins with a WebSocket; what it is told first.
+    /// Opens a page that begins with a WebSocket; returns the first text that it receives.
     fn open(&mut self, n: u64, id: &str) -> String {
         let path =
             format!("/socket.io?EIO=3&transport=websocket&apiKey=k&peerId={id}&token=t-{id}");
@@ -124,7 +124,7 @@ fn a_request_that_waits_is_answered_once() {
         sid.expect("a sid")
     );
     let (request, outputs) = bench.get(&path, "");
-    // That the page is one of a peer shows a right.
+    // A page that belongs to a peer proves a right.
     assert!(
         matches!(outputs[..], [Output::ShowRight(Shown::Request(to), Right::Key)] if to == request)
     );

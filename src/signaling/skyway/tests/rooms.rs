@@ -33,7 +33,7 @@ fn emit(to: &[&str], name: &'static str, argument: Value) -> Emit {
     }
 }
 
-/// What the client is refused.
+/// Returns the message of the refusal that the client receives.
 fn refusal(rooms: &mut Rooms, from: &str, call: RoomCall) -> String {
     let emits = rooms.handle(NOW, from, call);
     let [Emit { to, event }] = emits.as_slice() else {
@@ -123,7 +123,7 @@ fn two_meet_talk_and_part() {
         rooms.handle(NOW + 1, "bob", join("r")),
         [emit(&["alice", "bob"], "ROOM_USER_JOIN", joined.clone())]
     );
-    // Once more, and only the one who asks is told.
+    // If bob joins once more, only bob receives the event.
     assert_eq!(
         rooms.handle(NOW + 2, "bob", join("r")),
         [emit(&["bob"], "ROOM_USER_JOIN", joined)]
@@ -257,7 +257,7 @@ fn rooms_are_bounded() {
         refusal(&mut rooms, "bob", join("x")),
         "there are too many rooms"
     );
-    // One that is there takes more, and when one has gone another one can come.
+    // A room that exists accepts more members, and when one room ends another one can begin.
     assert_eq!(rooms.handle(NOW, "bob", join("1")).len(), 1);
     rooms.leave_all(NOW, "q5");
     assert_eq!(rooms.handle(NOW, "bob", join("x")).len(), 1);

@@ -11,7 +11,7 @@ use crate::signaling::skyway::{Handshake, Said, error, expires_in, open, parse, 
 use crate::signaling::socket_io::packet;
 use crate::util::halves;
 
-/// As `skyway-js` 4.4.5 sends them; the SDP is cut.
+/// Returns an offer as `skyway-js` 4.4.5 sends it; the SDP is shortened.
 fn offer() -> Value {
     json!({
         "offer": { "type": "offer", "sdp": "v=0\r\n" },
@@ -262,7 +262,7 @@ fn what_an_offer_says_of_its_channel() {
     }
 }
 
-/// With everything that a client wrote: the name of a room, and keys that we do not know.
+/// Checks that the verbatim form has everything that a client wrote: the name of a room, and unknown keys.
 #[test]
 fn a_client_of_skyway_gets_it_verbatim() {
     let mut offer = offer();
@@ -284,7 +284,7 @@ fn a_client_of_skyway_gets_it_verbatim() {
     }
 }
 
-/// As JSON.stringify writes a text that was cut within a character.
+/// Checks text that was cut within a character, as JSON.stringify writes it.
 #[test]
 fn half_an_emoji_is_passed_on_as_it_was() {
     let text = offer()
@@ -299,7 +299,8 @@ fn half_an_emoji_is_passed_on_as_it_was() {
     assert!(packet.contains("\"label\":\"half \\ud83d"), "{packet}");
 }
 
-/// Of what another dialect says, field for field what a client would have got from another client.
+/// Checks that events from another dialect have exactly the fields that a client would have received from
+/// another client.
 #[test]
 fn events_for_the_client() {
     for (name, heard, argument) in [
@@ -354,7 +355,8 @@ fn what_peerjs_offers() {
         "metadata": { "b": 1 },
         "serialization": "none",
         "label": "l",
-        // Nothing of its being unordered: the library would take all for BinaryPack.
+        // The event does not say that the channel is unordered, because the library would take all messages
+        // for BinaryPack.
         "dcInit": {},
     });
     assert_eq!(write("alice", &offered), Some(("OFFER", expected)));

@@ -1,4 +1,4 @@
-//! How sessions are kept, and how they end.
+//! Tests of the life and the end of sessions.
 
 use super::super::packet::PacketError;
 use super::super::polling::PayloadError;
@@ -71,7 +71,7 @@ fn disconnect_comes_after_what_waits() {
     assert_eq!(polling.emit("b", &NOTHING), Err(NotSent::NotConnected));
     assert_eq!(events(&mut polling), ["closed Server"]);
     assert_eq!(get(&mut polling).as_deref(), Some("42[\"a\"]\u{1e}41"));
-    // A POST on its way has its place, and one more GET its answer.
+    // A POST on its way is still accepted, and one more GET is answered.
     assert_eq!(polling.handle_post(now, br#"42["late"]"#), Ok(()));
     assert_eq!(get(&mut polling).as_deref(), Some("1"));
     polling.handle_poll().unwrap();
@@ -182,7 +182,7 @@ fn other_namespaces_are_refused() {
     frames(&mut three);
     three.handle_websocket_message(now, "40/chat?a=1");
     assert_eq!(frames(&mut three), [r#"44/chat,"Invalid namespace""#]);
-    // The default one may be named.
+    // A client may name the default namespace.
     three.handle_websocket_message(now, r#"42/,["a"]"#);
     assert_eq!(events(&mut three), ["connected", "a None "]);
 }

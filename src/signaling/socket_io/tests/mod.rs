@@ -1,4 +1,4 @@
-//! What clients of both revisions do, and what no client does.
+//! Inputs from clients of both revisions, and inputs that no client sends.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ fn session(now: Instant, revision: Revision, transport: Transport) -> Session {
     Session::new(now, revision, transport, SID, SOCKET, settings)
 }
 
-/// One of revision 4 that polls and is connected, with nothing left to be said.
+/// Returns a session of revision 4 that polls and is connected, with no packet left.
 fn connected(now: Instant) -> Session {
     let mut session = session(now, Revision::Four, Transport::Polling);
     get(&mut session).unwrap();
@@ -36,7 +36,7 @@ fn connected(now: Instant) -> Session {
     session
 }
 
-/// The same with a WebSocket from the beginning.
+/// Returns a connected session of revision 4 with a WebSocket from the beginning.
 fn connected_by_websocket(now: Instant) -> Session {
     let mut session = session(now, Revision::Four, Transport::WebSocket);
     session.handle_websocket_message(now, "40");
@@ -45,7 +45,7 @@ fn connected_by_websocket(now: Instant) -> Session {
     session
 }
 
-/// What a GET gives at once.
+/// Returns the body that a GET receives at once.
 fn get(session: &mut Session) -> Option<String> {
     session.handle_poll().unwrap();
     session.poll_answer()

@@ -1,4 +1,4 @@
-//! Packets on their own.
+//! Tests of single packets.
 
 use proptest::prelude::*;
 use serde_json::value::RawValue;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::Revision;
 use super::super::packet::*;
 
-/// What a packet says, in one line.
+/// Returns the content of a packet, in one line.
 fn read(revision: Revision, packet: &str) -> Result<String, PacketError> {
     let Packet { namespace, content } = Packet::parse(revision, packet)?;
     let list = |arguments: Vec<&RawValue>| {

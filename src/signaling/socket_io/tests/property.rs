@@ -1,11 +1,11 @@
-//! What holds whatever happens to a session.
+//! Properties that hold for every sequence of inputs to a session.
 
 use proptest::prelude::*;
 
 use super::super::polling::Packets;
 use super::*;
 
-/// Anything that can happen to a session.
+/// One input to a session.
 #[derive(Debug, Clone)]
 enum Step {
     Get,
@@ -91,7 +91,7 @@ proptest! {
                 ends += u32::from(event.starts_with("closed"));
             }
         }
-        // Left alone, it ends, and in few steps.
+        // Without further input the session ends, in few steps.
         for _ in 0..8 {
             let Some(at) = session.poll_timeout() else { break };
             now = now.max(at);

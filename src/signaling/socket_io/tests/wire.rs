@@ -1,4 +1,4 @@
-//! What clients say and are told, as it is on the wire.
+//! Packets of clients and of the server, as they are on the wire.
 
 use serde_json::json;
 
@@ -43,7 +43,7 @@ fn a_websocket_from_the_beginning() {
     assert_eq!(refused, Err(Refusal::Request));
 }
 
-/// The whole session that was captured of socket.io-client 4.7.4.
+/// Replays a complete capture of a session of socket.io-client 4.7.4.
 #[test]
 fn a_captured_session_of_revision_four() {
     let now = start();
@@ -103,7 +103,7 @@ fn skyway_js_over_polling_alone() {
         .handle_post(now, "10:42[\"PING\"]4:2\u{e9}\u{1f600}".as_bytes())
         .unwrap();
     assert_eq!(events(&mut session), ["connected", "PING None "]);
-    // The client's ping is answered with what it said.
+    // The pong repeats the text of the client's ping.
     assert_eq!(get(&mut session), Some("4:3\u{e9}\u{1f600}".to_owned()));
     assert_eq!(session.handle_websocket_opened(now), Err(Refusal::Request));
     assert_eq!(session.handle_post(now, b"2:41"), Ok(()));
@@ -155,7 +155,7 @@ fn gets_are_let_go_until_the_upgrade() {
     assert_eq!(session.handle_post(now, br#"42["b"]"#), Ok(()));
     session.handle_poll().unwrap();
     assert_eq!(frames(&mut session), ["3probe"]);
-    // What was said in between goes over the WebSocket, and the last GET is let go.
+    // Packets that were sent in between go over the WebSocket, and the last GET is answered.
     session.emit("c", &NOTHING).unwrap();
     session.handle_websocket_message(now, "5");
     assert_eq!(session.poll_answer().as_deref(), Some("6"));
