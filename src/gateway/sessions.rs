@@ -358,6 +358,7 @@ impl Gateway {
         self.settle_device_events(now);
         self.tell_drop_news(now, id);
         self.take_news(now, id);
+        // Last, because this sets the session's deadline, which the calls above may move.
         self.sessions.end_turn(cx!(self, now), id);
         self.settle_device_events(now);
         self.settle_ended(now);

@@ -1,4 +1,4 @@
-//! How sessions begin and connect.
+//! The beginnings of sessions, and their connects.
 
 use super::*;
 
@@ -175,7 +175,7 @@ fn trickled_candidates_lead_to_a_peer_whose_offer_has_none() {
     let begun = rig
         .with(|sessions, cx| sessions.begin(cx, begin))
         .expect("room");
-    // The peer sends nothing, so that we have to find it.
+    // The peer sends nothing, so the session must find it by its candidate.
     peer.ended = true;
     rig.peers.push(peer);
     let sends = |rig: &Rig| {
