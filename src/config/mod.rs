@@ -138,7 +138,7 @@ pub struct EndpointConfig {
     pub messages: MessageType,
     /// The settings of the bytes and messages that pass through the endpoint.
     pub traffic: Traffic,
-    /// Where the endpoint was configured.
+    /// The place where the endpoint was configured.
     pub place: Place,
 }
 

@@ -14,7 +14,7 @@ use crate::framing::Faults;
 use crate::ids::{EndpointId, RouteId, SourceId};
 use crate::util::rate_limit::RateLimit;
 
-/// What a device is for.
+/// The purpose of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// An endpoint that the configuration names, or that was found on the machine.
@@ -46,8 +46,8 @@ pub(super) struct Device {
     pub(super) local: Option<SocketAddr>,
     /// Whether output waits until the driver has been flushed.
     pub(super) holds_output: bool,
-    /// Where a stop's bytes end, counted as the device takes bytes, until they have left the driver. Until
-    /// then no session may discard output.
+    /// The position at which a stop's bytes end, counted as the device takes bytes, until they have left the
+    /// driver. Until then no session may discard output.
     pub(super) stop_end: Option<u64>,
     /// Why the connection of one channel has ended.
     pub(super) ended: Option<String>,

@@ -14,7 +14,7 @@ const LEASE_INTERVAL: Duration = Duration::from_millis(20);
 /// How long the holder has to keep a lease that another session asks for.
 const ASK_WAIT: Duration = Duration::from_secs(10);
 
-/// What a session, or the operator over HTTP, wants of a lease.
+/// The wish of a session, or of the operator over HTTP, about a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LeaseWish {
     /// Take the lease; with `force` even if another session holds it.

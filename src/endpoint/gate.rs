@@ -34,7 +34,7 @@ impl Endpoint for Gate {
         LagPolicy::Close
     }
 
-    /// Whether the program is running is known only when a channel opens.
+    /// Returns `Open`, because only a channel can show whether the program is running.
     fn state(&self) -> DeviceState {
         DeviceState::Open
     }

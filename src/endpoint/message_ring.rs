@@ -20,7 +20,7 @@ pub struct MessageRing {
     entries: VecDeque<Entry>,
     /// The absolute number of the first entry.
     first: u64,
-    /// Where the next message is written if it fits before the end of the buffer.
+    /// The position of the next message, if the message fits before the end of the buffer.
     head: usize,
     /// The bytes of all messages evicted so far, so that a cursor can tell how much it lost.
     evicted_bytes: u64,

@@ -111,7 +111,7 @@ fn has_aes() -> bool {
 
 struct Server {
     dtls: Dtls,
-    /// What the server starts again with if the first packet offers ChaCha20.
+    /// The values with which the server starts anew if the first packet offers ChaCha20.
     chacha: Option<(Arc<Config>, DtlsCert, Instant)>,
 }
 

@@ -159,7 +159,7 @@ fn an_offer_of_before_rfc_8841_is_answered_in_its_words() {
     assert!(!answer.contains("sctp-port"));
 }
 
-/// RFC 8122 §5 allows several fingerprints.
+/// Checks that of several fingerprints the first comparable one is used (RFC 8122 §5).
 #[test]
 fn of_several_fingerprints_the_one_is_taken_that_we_can_compare() {
     let line = format!("a=fingerprint:sha-256 {DIGEST}\r\n");
