@@ -86,7 +86,7 @@ pub const SOCKET_IO_PACKETS: usize = 1_024;
 /// The most signals kept for absent peers until the peers join or are given up. One offer may have [`SDP`]
 /// bytes.
 pub const WAITING_SIGNALS: usize = 128;
-/// The most signals kept from or for one peer: an offer with its candidates.
+/// The most signals kept from one peer: an offer with its candidates.
 pub const WAITING_SIGNALS_OF_ONE: usize = 32;
 
 /// The longest name that a peer may have, in bytes.

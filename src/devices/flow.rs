@@ -46,6 +46,7 @@ impl Devices {
 
     /// Resumes a device's scripts, then offers the messages that waited behind a script that has ended.
     pub(super) fn resume_scripts(&mut self, cx: &mut Context<'_>, id: EndpointId) {
+        // Scripts first, because messages wait behind them.
         self.step_scripts(cx, id);
         self.offer_waiting(cx, id);
     }
@@ -216,6 +217,7 @@ impl Devices {
 
     /// Ends a route. Messages that still wait are dropped for this reason, and counted.
     pub(super) fn remove_route(&mut self, cx: &mut Context<'_>, id: RouteId, reason: DropReason) {
+        // First, because this looks the route up in the table.
         self.detach(cx, id);
         self.timers.set(TimerKey::Linger(id), None);
         let Some(mut route) = self.table.routes.remove(id) else {

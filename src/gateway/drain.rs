@@ -131,6 +131,7 @@ impl Gateway {
         self.settle_events(now);
         self.devices.finish_scripts(cx!(self, now));
         let cx = cx!(self, now);
+        // Flush before the streams end, so that readers receive the ends of channels and sessions.
         self.front.connections_mut().flush_events(cx);
         self.front.connections_mut().end_event_streams(cx);
         self.front.stop_listening(cx);
