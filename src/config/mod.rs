@@ -187,7 +187,7 @@ impl EndpointConfig {
 pub enum Place {
     /// No place: the endpoint exists without configuration.
     BuiltIn,
-    /// In a file.
+    /// A configuration file.
     File {
         /// The file's name, as shown in messages.
         file: String,

@@ -9,8 +9,7 @@ use crate::ids::EndpointId;
 use crate::sources::{Command, Context, Owner};
 
 impl Devices {
-    /// Carries out the actions that an endpoint asks for. Every call into an endpoint is followed by this
-    /// one.
+    /// Carries out the actions that an endpoint asks for after a call into the endpoint.
     pub(super) fn after_endpoint(&mut self, cx: &mut Context<'_>, id: EndpointId) {
         while let Some(device) = self.table.endpoints.get_mut(id)
             && let Some(action) = device.endpoint.poll_action()

@@ -186,7 +186,7 @@ impl Devices {
             None
         };
         route.from_peer.add(count);
-        // Charge the token's rate only for messages that nothing else refuses.
+        // Charge the token's rate only for messages that the checks above have not refused.
         let offered = if let Some(reason) = refused {
             Offered::Refused(reason)
         } else if !self.may_send(cx, session) {

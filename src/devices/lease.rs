@@ -63,7 +63,8 @@ pub(crate) struct LeaseState {
 }
 
 impl Devices {
-    /// Grants or denies what a session wants of a lease. `asker` is `None` for a request over HTTP, which acts for any session.
+    /// Grants or denies a wish about a lease. `asker` is `None` for a request over HTTP, which acts for any
+    /// session.
     pub(crate) fn wish_lease(
         &mut self,
         cx: &Context<'_>,

@@ -147,7 +147,7 @@ impl Front {
         }
     }
 
-    /// Returns where the client of a dialect's request is.
+    /// Returns the locality of the client that sent a dialect's request.
     pub(crate) fn locality(
         &self,
         request: RequestId,

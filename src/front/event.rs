@@ -10,7 +10,7 @@ use crate::websocket::WsMessage;
 /// The purpose of a deadline of this component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum TimerKey {
-    /// A connection.
+    /// The deadline of a connection.
     Connection(ConnectionId),
     /// The next comment that keeps event streams open.
     KeepAlive,

@@ -82,7 +82,7 @@ struct Names {
     /// The names from the configuration (`http.hosts`).
     hosts: Vec<String>,
     addresses: Vec<IpAddr>,
-    /// Whether a listener is reachable from other machines, and whether the configuration allows plain HTTP
+    /// Whether a listener is reachable from other machines, and whether the configuration switches TLS off
     /// there.
     serves_network: bool,
     is_plain: bool,

@@ -16,7 +16,7 @@ use crate::sources::Context;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 impl Connections {
-    /// Publishes an event. It is sent at the end of the turn.
+    /// Publishes an event, which is sent at the end of the turn.
     pub(crate) fn publish(&mut self, kind: &'static str, data: &Value) {
         self.readers.published += 1;
         if !self.readers.readers.is_empty() {

@@ -107,7 +107,7 @@ impl Connections {
         }
     }
 
-    /// Notes that a connection has proven a right, so that it is not closed for newer ones.
+    /// Notes that a connection has proven a right, and gives it the usual idle time-out.
     pub(crate) fn show_right(&mut self, id: ConnectionId, right: Right) {
         self.visitors.show_right(id, right);
         let usual = self.http_limits.idle_timeout;

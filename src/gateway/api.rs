@@ -364,7 +364,7 @@ impl Gateway {
 
     // ---- the gateway itself ----
 
-    /// Tells a new reader of events how things are.
+    /// Sends a new reader of events the current states.
     pub(super) fn show_state(&mut self, now: Instant, reader: ConnectionId) {
         let Some(grant) = self.front.connections().reader_grant(reader) else {
             return;
@@ -463,7 +463,7 @@ impl Gateway {
         self.rendezvous.handle_head(cx, dialect_request, head);
     }
 
-    /// Returns where the client of a dialect is; the error says why its request goes no further.
+    /// Returns the standing of a dialect's client. The error says why the client's request is refused.
     fn standing(&self, request: RequestId, head: &RequestHead) -> Result<Standing, &'static str> {
         match self.front.locality(request, head) {
             Ok(Locality::Local) => Ok(Standing::Local),

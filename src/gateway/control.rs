@@ -115,8 +115,8 @@ impl Gateway {
 
     // ---- leases ----
 
-    /// Grants or denies a session's wish for a lease. `asker` is `None` for a request over HTTP, which acts
-    /// for any session.
+    /// Grants or denies a wish about a lease. `asker` is `None` for a request over HTTP, which acts for any
+    /// session.
     pub(super) fn wish_lease(
         &mut self,
         now: Instant,

@@ -20,7 +20,7 @@ pub enum Binding {
     Unbound,
     /// The control channel.
     Control,
-    /// An endpoint.
+    /// The route to an endpoint.
     Route(RouteId),
     /// The channel is being closed, and messages that still arrive are ignored.
     Closing,

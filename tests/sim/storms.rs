@@ -61,7 +61,7 @@ pub struct Storm {
     pub world: World,
     pub draw: Draw,
     pub senders: Vec<Sender>,
-    /// Each message by its number: its sender and its length.
+    /// The sender and the length of each message, by the message's number.
     pub sent: Vec<(usize, usize)>,
     pub arm: Said,
     pub rover: Said,
