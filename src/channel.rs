@@ -1,23 +1,23 @@
-//! A DataChannel as the session and the device side both know it.
+//! A DataChannel, as both the session and the device side know it.
 
 use crate::util::slab::Id;
 
-/// Tells [`ChannelKey`] from other ids.
+/// The type that distinguishes [`ChannelKey`] from other ids.
 #[derive(Debug)]
 pub enum ChannelKind {}
 /// A channel within its session.
 pub type ChannelKey = Id<ChannelKind>;
 
-/// What became of a message to the peer.
+/// The result of sending a message to the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
-    /// The message is on its way.
+    /// The message was accepted for sending.
     Accepted,
-    /// Too much is in flight: the owner keeps the message until the session is writable again.
+    /// Too much is in flight. The owner keeps the message until the session is writable again.
     Blocked,
-    /// The message is larger than the peer takes, so it will never go.
+    /// The message is larger than the peer accepts, so it can never be sent.
     TooLarge,
-    /// The message has no bytes: str0m cannot send that.
+    /// The message has no bytes, which str0m cannot send.
     Empty,
     /// The channel was closed.
     Gone,
@@ -25,7 +25,7 @@ pub enum Written {
 
 /// The peer's side of a session during one of its turns.
 pub(crate) trait PeerWriter {
-    /// Returns whether [`Self::write`] is worth trying.
+    /// Returns whether [`Self::write`] may succeed.
     fn is_writable(&self) -> bool;
 
     /// Sends a message on a channel, whole or not at all.

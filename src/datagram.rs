@@ -1,37 +1,37 @@
-//! Datagrams on their way in and out: what is known of them, and the queue in which they wait for
-//! the end of a turn.
+//! Received and sent datagrams: their addresses and sizes, and the queue in which datagrams wait for the end
+//! of a turn.
 //!
-//! The queue is one growing buffer. Datagrams of one flow stand next to each other in it, so a run
-//! of equal size goes to the kernel as one segmented send (GSO) without being copied again.
+//! The queue is one growing buffer. Datagrams of one flow are adjacent in it, so a run of equal sizes goes to
+//! the kernel as one segmented send (GSO) without another copy.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::ids::SourceId;
 
-/// What the kernel told about received datagrams.
+/// The kernel's information about received datagrams.
 #[derive(Debug, Clone, Copy)]
 pub struct Meta {
-    /// The address of ours that they were sent to.
+    /// Our address that the datagrams were sent to.
     pub local: SocketAddr,
-    /// Who sent them.
+    /// The sender of the datagrams.
     pub remote: SocketAddr,
-    /// Bytes per datagram in the buffer; the last one may be shorter. Never 0.
+    /// The bytes per datagram in the buffer. The last datagram may be shorter. Never 0.
     pub stride: usize,
 }
 
-/// One or several datagrams to be sent by one system call.
+/// One or several datagrams for one system call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TransmitBatch<'a> {
     /// The socket to send on.
     pub socket: SourceId,
-    /// The address of ours to send from; pinned, because the socket is bound to all.
+    /// Our address to send from. The address is given because the socket is bound to all addresses.
     pub source: Option<IpAddr>,
-    /// Where to.
+    /// The destination address.
     pub destination: SocketAddr,
-    /// All the bytes, one datagram after the other.
+    /// The bytes of all datagrams, one after the other.
     pub contents: &'a [u8],
-    /// Bytes per datagram; the last one may be shorter.
+    /// The bytes per datagram. The last datagram may be shorter.
     pub segment: usize,
 }
 
@@ -56,20 +56,20 @@ impl Entry {
 pub struct TransmitQueue {
     bytes: Vec<u8>,
     entries: VecDeque<Entry>,
-    /// Where the first entry begins in `bytes`.
+    /// The offset of the first entry in `bytes`.
     start: usize,
-    /// The socket for ICE over IPv4 and over IPv6.
+    /// The sockets for ICE, over IPv4 and over IPv6.
     ice: [Option<SourceId>; 2],
     refused: u64,
-    /// What sessions of this process have to say to each other.
+    /// The datagrams between sessions of this process.
     internal: Internal,
     spare: Internal,
 }
 
-/// The address of a session that only talks to others of this process. It is one of loopback that
-/// nobody uses, so that str0m takes it as a candidate, and nothing goes there.
+/// Returns the address of a session that connects only to another session of this process. This is an unused
+/// loopback address, so that str0m accepts it as a candidate and no datagram is sent there.
 pub fn internal_address(number: u32) -> SocketAddr {
-    // 127.64.0.0/10, and the port of `discard`.
+    // An address of 127.64.0.0/10, and the port of `discard`.
     let address = 0x7f40_0000 | (number & 0x003f_ffff);
     SocketAddr::from((std::net::Ipv4Addr::from_bits(address), 9))
 }
@@ -81,11 +81,11 @@ fn is_internal(address: SocketAddr) -> bool {
     address.port() == 9 && v4.to_bits() & 0xffc0_0000 == 0x7f40_0000
 }
 
-/// Datagrams from session to session, one after the other.
+/// Datagrams between sessions of this process, one after the other.
 #[derive(Debug, Default)]
 pub struct Internal {
     bytes: Vec<u8>,
-    /// From, to, and how long.
+    /// The source, the destination and the length of each datagram.
     entries: Vec<(SocketAddr, SocketAddr, usize)>,
 }
 
@@ -99,7 +99,7 @@ impl Internal {
         true
     }
 
-    /// Each with the address it was sent to and the one it comes from.
+    /// Returns the datagrams, each with the address it was sent to and the address it was sent from.
     pub fn iter(&self) -> impl Iterator<Item = (SocketAddr, SocketAddr, &[u8])> {
         let mut start = 0;
         self.entries.iter().map(move |(from, to, len)| {
@@ -109,27 +109,30 @@ impl Internal {
         })
     }
 
-    /// They were handed over.
+    /// Removes all datagrams, which were delivered.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.entries.clear();
     }
 }
 
-/// More than a turn can produce within its budgets; beyond it datagrams are dropped, as UDP may.
+/// The largest size of the queue: more than a turn can produce within its limits. Beyond this size datagrams
+/// are dropped, which UDP permits.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
-/// The kernel takes at most 64 segments and 65,507 bytes in one send.
+/// The most segments of one send. The kernel takes at most 64 segments and 65,507 bytes.
 const MAX_SEGMENTS: usize = 64;
 const MAX_BATCH: usize = 65_000;
 
-/// SACK without gaps (16 bytes) behind the header of SCTP (12), in a DTLS 1.2 record with AES-GCM (37). With ChaCha20, whose
-/// records are 8 bytes shorter, a message of up to 8 bytes is as small; SCTP puts it into its place again.
+/// The largest size of an acknowledgement: a SACK without gaps (16 bytes) behind the SCTP header (12), in a
+/// DTLS 1.2 record with AES-GCM (37). ChaCha20's records are 8 bytes shorter, so with it a message of up to 8
+/// bytes is as small as this. SCTP restores the order of such a message.
 const ACKNOWLEDGEMENT: usize = 16 + 12 + 37;
-/// The content type of what is not part of a handshake, nor an alert (RFC 6347 §4.1): those keep their order, and so does STUN.
+/// The content type of records that belong neither to a handshake nor to an alert (RFC 6347 §4.1). All other
+/// records keep their order, and so does STUN.
 const APPLICATION_DATA: u8 = 23;
 
 impl TransmitQueue {
-    /// An empty queue.
+    /// Returns an empty queue.
     pub fn new() -> Self {
         Self {
             bytes: Vec::new(),
@@ -142,14 +145,14 @@ impl TransmitQueue {
         }
     }
 
-    /// Names the socket that carries ICE for the address family of `local`.
+    /// Sets the socket for ICE over the address family of `local`.
     pub fn set_ice_socket(&mut self, local: SocketAddr, socket: SourceId) {
         let [v4, v6] = &mut self.ice;
         *(if local.is_ipv4() { v4 } else { v6 }) = Some(socket);
     }
 
-    /// Queues a datagram of a session, from its local candidate's address. Returns false, and
-    /// counts, when it had to be dropped.
+    /// Queues a datagram of a session, to be sent from its local candidate's address. Returns false, and
+    /// counts the datagram, if it had to be dropped.
     pub fn push_ice(&mut self, local: SocketAddr, remote: SocketAddr, contents: &[u8]) -> bool {
         if is_internal(local) {
             let taken = is_internal(remote) && self.internal.push(local, remote, contents);
@@ -165,7 +168,7 @@ impl TransmitQueue {
         }
     }
 
-    /// What sessions of this process have said to each other, if anything.
+    /// Takes the datagrams between sessions of this process, if there are any.
     pub fn take_internal(&mut self) -> Option<Internal> {
         if self.internal.entries.is_empty() {
             return None;
@@ -174,12 +177,12 @@ impl TransmitQueue {
         Some(std::mem::replace(&mut self.internal, spare))
     }
 
-    /// Gives back what [`Self::take_internal`] gave, cleared, to be filled again.
+    /// Gives back the cleared value of [`Self::take_internal`], to be filled again.
     pub fn give_back_internal(&mut self, cleared: Internal) {
         self.spare = cleared;
     }
 
-    /// Queues a datagram. Returns false, and counts, when it had to be dropped.
+    /// Queues a datagram. Returns false, and counts the datagram, if it had to be dropped.
     pub fn push(
         &mut self,
         socket: SourceId,
@@ -201,13 +204,14 @@ impl TransmitQueue {
         true
     }
 
-    /// Datagrams dropped because no socket or no room was there, since start.
+    /// Returns how many datagrams were dropped since the start for lack of a socket or of room.
     pub fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// An acknowledgement alone, and one larger datagram to the same peer: in the other order one system call takes both,
-    /// and what SCTP acknowledges does not mind (RFC 9260 §6.2). So it is when a peer's message is answered at once.
+    /// Moves a single acknowledgement behind the one larger datagram to the same peer, so that one system
+    /// call sends both. SCTP's acknowledgements do not depend on this order (RFC 9260 §6.2). The case occurs
+    /// when a peer's message is answered at once.
     fn put_acknowledgement_behind(&mut self) {
         let mut next = self.entries.iter();
         let (Some(first), Some(second)) = (next.next(), next.next()) else {
@@ -227,7 +231,7 @@ impl TransmitQueue {
         }
     }
 
-    /// The next datagrams that fit one system call; they count as sent.
+    /// Removes and returns the next datagrams that fit one system call, and counts them as sent.
     pub fn pop(&mut self) -> Option<TransmitBatch<'_>> {
         self.put_acknowledgement_behind();
         let Some(first) = self.entries.pop_front() else {
@@ -239,7 +243,7 @@ impl TransmitQueue {
         let mut segments = 1;
         while let Some(next) = self.entries.front() {
             let fits = segments < MAX_SEGMENTS && len + next.len <= MAX_BATCH;
-            // Only the last segment may be shorter; an empty datagram cannot be a segment at all.
+            // Only the last segment may be shorter. An empty datagram cannot be a segment.
             if !fits || !next.same_flow(&first) || next.len > first.len || next.len == 0 {
                 break;
             }
@@ -308,7 +312,7 @@ mod tests {
         push(b, 5, 67);
         push(a, 6, 66);
         push(a, 7, 140);
-        // ChangeCipherSpec and what follows it; a handshake and data.
+        // ChangeCipherSpec and the record that follows it; then data and a handshake.
         push(b, 20, 14);
         push(b, 3, 61);
         push(a, 4, 30);
@@ -316,7 +320,7 @@ mod tests {
         let batch = queue.pop().expect("both");
         assert_eq!((batch.segment, batch.destination), (140, a));
         assert_eq!(batch.contents, [datagram(2, 140), datagram(1, 65)].concat());
-        // Before several, or longer: everything stays in its order.
+        // Before several datagrams, or if it is longer than an acknowledgement, a datagram keeps its place.
         let rest: Vec<_> =
             std::iter::from_fn(|| queue.pop().map(|b| b.contents.to_vec())).collect();
         let order = [3, 4, 5, 6, 7, 20, 3, 4, 22].into_iter();

@@ -1,10 +1,10 @@
-//! Dropped messages by direction and reason: nothing that arrives may vanish without a number going up.
+//! Dropped messages by direction and reason. No message that arrives may vanish without being counted.
 
 use std::collections::BTreeMap;
 
 use crate::endpoint::{Count, DropReason};
 
-/// Which way a message went.
+/// The direction of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Direction {
     /// From the browser to the device.

@@ -1,23 +1,23 @@
-//! How the process ends when it cannot go on; the exit codes are those of sysexits.h.
+//! The errors that end the process. The exit codes are those of sysexits.h.
 
 use std::fmt;
 use std::process::ExitCode;
 
-/// What stopped the process, with its exit code.
+/// The error that ended the process, with its exit code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fatal {
-    /// The command line makes no sense.
+    /// The command line is not valid.
     Usage(String),
     /// The configuration is faulty.
     Config(String),
-    /// Something that exists is denied to us.
+    /// The process has no permission for something that exists.
     Permission(String),
-    /// Anything else at run time.
+    /// Any other failure at run time.
     Failed(String),
 }
 
 impl Fatal {
-    /// 2, 78 (`EX_CONFIG`), 77 (`EX_NOPERM`) or 1.
+    /// Returns the exit code: 2, 78 (`EX_CONFIG`), 77 (`EX_NOPERM`) or 1.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Usage(_) => 2,

@@ -1,8 +1,8 @@
 //! thingway carries the DataChannels of any browser to hardware that cannot speak WebRTC.
 //!
-//! The whole daemon is one sans-IO machine, [`gateway::Gateway`]: time and bytes go in, bytes,
-//! commands and a deadline come out. Only [`io`] makes system calls and reads the clock.
-//! `ARCHITECTURE.md` is the map.
+//! The whole daemon is one sans-IO machine, [`gateway::Gateway`]: time and bytes go in; bytes, commands and a
+//! deadline come out. Only [`io`] makes system calls and reads the clock. `ARCHITECTURE.md` describes the
+//! parts.
 #![cfg_attr(
     not(feature = "testing"),
     allow(
@@ -66,7 +66,8 @@ mod websocket;
 
 pub use program::main;
 
-/// The inside, for tests, fuzzers and benchmarks of this repository. Nothing here is stable.
+/// The internal items that the tests, fuzzers and benchmarks of this repository use. They are not a stable
+/// interface.
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod testing {

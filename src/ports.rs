@@ -1,7 +1,7 @@
-//! The serial ports of this machine as plain data, and how they are told to people.
+//! The serial ports of this machine as plain data, and their output for people.
 //!
-//! Finding them is [`crate::io::ports`]; here are their names for a configuration, the lines to
-//! paste into one, and what `thingway ports` prints.
+//! [`crate::io::ports`] finds the ports. This file makes their names for a configuration, the lines to paste
+//! into one, and the output of `thingway ports`.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -15,46 +15,47 @@ use crate::session::control;
 pub struct Port {
     /// The device file, such as `/dev/ttyUSB0`.
     pub device: String,
-    /// What to put into a configuration: the path that stays the same, whatever is plugged in
-    /// when.
+    /// The path for a configuration, which stays the same in whatever order adapters are plugged in.
     pub path: String,
     /// The link below `/dev/serial/by-id`, which names the adapter.
     pub by_id: Option<String>,
-    /// The link below `/dev/serial/by-path`, which names the socket it is plugged into.
+    /// The link below `/dev/serial/by-path`, which names the USB socket or slot.
     pub by_path: Option<String>,
     /// The kernel's driver, such as `ftdi_sio`.
     pub driver: Option<String>,
-    /// `usb`, `pci`, `platform`, `amba`, `pnp` …, as the kernel calls it; `unknown` if it does not.
+    /// The kernel's name of the bus: `usb`, `pci`, `platform`, `amba`, `pnp` …; `unknown` if the kernel gives
+    /// none.
     pub bus: String,
-    /// Four hexadecimal digits. USB only, like the next three.
+    /// The vendor id, four hexadecimal digits. Only USB devices have this and the next four fields.
     pub vendor_id: Option<String>,
-    /// Four hexadecimal digits.
+    /// The product id, four hexadecimal digits.
     pub product_id: Option<String>,
-    /// What the adapter calls its maker, else what udev's database does.
+    /// The maker according to the adapter, or else according to udev's database.
     pub vendor: Option<String>,
-    /// What the adapter calls itself, else what udev's database does.
+    /// The product according to the adapter, or else according to udev's database.
     pub product: Option<String>,
-    /// Meant to tell adapters of one kind apart; cheap ones have none, or all the same.
+    /// The serial number, which should distinguish adapters of one kind. Cheap adapters have none, or all the
+    /// same one.
     pub serial_number: Option<String>,
-    /// Who has it open, as far as we may know: of other users' processes only those whose
-    /// terminal it is, or who keep a lock file.
+    /// The processes that have the port open, as far as we may know. Of other users' processes only those are
+    /// known that use the port as their terminal or keep a lock file.
     pub holders: Vec<Holder>,
-    /// What is likely to go wrong, each with what to do about it.
+    /// Likely problems, each with its remedy.
     pub warnings: Vec<String>,
-    /// A name for the endpoint, such as `ftdi-a10k0x`; no two ports of a list have the same.
+    /// A name for the endpoint, such as `ftdi-a10k0x`. No two ports of a list have the same name.
     pub suggested_name: String,
 }
 
 /// A process that has a port open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Holder {
-    /// Its process id.
+    /// The process id.
     pub pid: u32,
-    /// Its name, which the kernel cuts after 15 bytes.
+    /// The process name, which the kernel shortens to 15 bytes.
     pub name: String,
 }
 
-/// Gives each port of a list a name of its own that a configuration takes.
+/// Gives each port of a list a unique name that is valid in a configuration.
 pub fn suggest_names(ports: &mut [Port]) {
     let mut taken = BTreeSet::from([control::LABEL.to_owned()]);
     for port in ports {
@@ -69,7 +70,7 @@ pub fn suggest_names(ports: &mut [Port]) {
     }
 }
 
-/// The `[[endpoint]]` to paste into a configuration.
+/// Returns the `[[endpoint]]` section to paste into a configuration.
 pub fn config_lines(port: &Port) -> String {
     format!(
         "[[endpoint]]\nname = {}\nkind = \"serial\"\npath = {}\nbaud = 115200\n",
@@ -78,8 +79,7 @@ pub fn config_lines(port: &Port) -> String {
     )
 }
 
-/// What `thingway ports` prints: a line for each port, then what is wrong with which, then what
-/// to paste.
+/// Returns the output of `thingway ports`: a line for each port, then the problems, then the lines to paste.
 pub fn table(ports: &[Port]) -> String {
     if ports.is_empty() {
         return wrapped(
@@ -137,7 +137,7 @@ fn overview(ports: &[Port]) -> String {
     text
 }
 
-/// Maker, product, serial number and ids, as far as they are known.
+/// Returns maker, product, serial number and ids, as far as they are known.
 fn what(port: &Port) -> String {
     let mut words: Vec<String> = Vec::new();
     words.extend(port.vendor.clone());
@@ -149,7 +149,7 @@ fn what(port: &Port) -> String {
     words.join(" ")
 }
 
-/// At most so many characters, with a sign that there were more.
+/// Returns at most `most` characters of a text, with a mark if the text was longer.
 fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
@@ -158,7 +158,7 @@ fn cut(text: &str, most: usize) -> String {
     kept.chain(std::iter::once('…')).collect()
 }
 
-/// Text in lines that fit a terminal. A word that is longer than a line stays whole.
+/// Breaks a text into lines that fit a terminal. A word that is longer than a line stays whole.
 fn wrapped(text: &str, first: &str, rest: &str) -> String {
     let mut lines = String::new();
     let mut line = first.to_owned();
@@ -182,14 +182,14 @@ fn wrapped(text: &str, first: &str, rest: &str) -> String {
     lines
 }
 
-/// A basic string of TOML 1.0: JSON's escapes are among its own, but it wants one more.
+/// Returns a basic string of TOML 1.0. JSON's escapes are valid there, but TOML requires one more.
 fn toml_string(text: &str) -> String {
     serde_json::Value::from(text)
         .to_string()
         .replace('\u{7f}', "\\u007f")
 }
 
-/// Maker and serial number of an adapter; the device's own name for what is built in.
+/// Returns maker and serial number of an adapter, or the device's own name for a built-in port.
 fn base_name(port: &Port) -> String {
     if port.vendor_id.is_none() {
         let device = port.device.rsplit('/').next();
@@ -197,7 +197,7 @@ fn base_name(port: &Port) -> String {
             .and_then(first_word)
             .unwrap_or_else(|| "port".to_owned());
     }
-    // CH340s say their vendor id where others say who made them.
+    // CH340 adapters give their vendor id in the place of the maker's name.
     let vendor = port
         .vendor
         .as_deref()
@@ -220,7 +220,7 @@ fn first_word(text: &str) -> Option<String> {
     Some(word)
 }
 
-/// A serial number, or the end of it, where the long ones differ.
+/// Returns a serial number, or its end, because long ones differ at the end.
 fn serial_word(text: &str) -> Option<String> {
     let word = plain(text);
     let start = match word.len() {
@@ -231,28 +231,30 @@ fn serial_word(text: &str) -> Option<String> {
     word.get(start..).map(str::to_owned)
 }
 
-/// Letters and digits only, in lower case.
+/// Returns only the letters and digits of a text, in lower case.
 fn plain(text: &str) -> String {
     let letters = text.chars().filter(char::is_ascii_alphanumeric);
     letters.map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// What a terminal has at least.
+/// The smallest width of a terminal.
 const COLUMNS: usize = 80;
 
-/// Between two columns of the table.
+/// The space between two columns of the table.
 const GAP: &str = "  ";
 
-/// A bus or a driver has no longer name worth the room; what is left at least for the last column.
+/// The width to which the names of buses and drivers are shortened, and the smallest width of the last
+/// column.
 const NARROW: usize = 16;
 
-/// Of a word in a name; with a serial number and a number behind it stays below `limits::LABEL`.
+/// The longest word in a name. With a serial number and a number behind it the name stays below
+/// `limits::LABEL`.
 const WORD: usize = 24;
 
-/// Serial numbers up to this length are told apart by eye.
+/// The longest serial number that a person can compare as a whole.
 const SERIAL_WHOLE: usize = 12;
 
-/// Of longer ones, the characters at the end that go into a name.
+/// How many characters from the end of a longer serial number go into a name.
 const SERIAL_END: usize = 6;
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// Replaces control characters in all texts: what answers at a socket does not get to command the terminal.
+/// Replaces control characters in all texts, so that the program at a socket cannot control the terminal.
 pub(crate) fn cleaned(answer: Value) -> Value {
     match answer {
         Value::String(text) => Value::String(without_controls(&text)),
@@ -23,7 +23,7 @@ fn without_controls(text: &str) -> String {
         .collect()
 }
 
-/// Returns the output of `thingway fingerprint`; `socket` is that of the daemon that answered.
+/// Returns the output of `thingway fingerprint`. `socket` is the control socket of the daemon that answered.
 pub(crate) fn fingerprints(socket: &Path, access: &Value) -> String {
     let of = |kind: &str| text(&access["fingerprints"], kind);
     let socket = socket.display();
@@ -130,7 +130,8 @@ fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value[key].as_array().map_or(&[], Vec::as_slice)
 }
 
-/// A label may be anything at all, and a terminal obeys control characters.
+/// Returns a text without control characters, because a label may contain any text and a terminal obeys
+/// control characters.
 fn text(value: &Value, key: &str) -> String {
     without_controls(value[key].as_str().unwrap_or("-"))
 }

@@ -1,7 +1,8 @@
-//! What the operating system polls for the gateway, whose each of these sources is, and what the gateway asks of the event loop.
+//! The sources that the operating system polls for the gateway, the owner of each source, and the gateway's
+//! commands to the event loop.
 //!
-//! An id is made together with the command that opens it, and removed together with the command that closes it, so that the
-//! event loop and the gateway agree on which sources exist.
+//! The command that opens a source also makes its id, and the command that closes a source also removes the
+//! id, so that the event loop and the gateway agree on which sources exist.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -36,7 +37,8 @@ pub(crate) enum Owner {
     Ice,
 }
 
-/// What a component needs of the daemon during a call: the time, and a way to ask the event loop for something.
+/// The part of the daemon that a component needs during a call: the time, and the queue of commands to the
+/// event loop.
 pub(crate) struct Context<'a> {
     /// The monotonic time of this turn.
     pub(crate) now: Instant,
@@ -52,23 +54,23 @@ impl Context<'_> {
     }
 }
 
-/// All sources, and everything that leaves the gateway for the event loop.
+/// All sources, and everything that the event loop takes from the gateway.
 #[derive(Debug)]
 pub(crate) struct Sources {
     owners: Slab<SourceKind, Owner>,
     commands: VecDeque<Command>,
     /// Sources whose output or interest may have changed.
     touched: VecDeque<SourceId>,
-    /// Listeners and ICE sockets that have not been opened yet: the daemon is not ready before they are.
+    /// Listeners and ICE sockets that are not open yet. The daemon is not ready before they are.
     opening: Vec<SourceId>,
     /// Datagrams of this turn.
     transmits: TransmitQueue,
-    /// How many file descriptors the process may have.
+    /// The most file descriptors that the process may open.
     descriptors: usize,
 }
 
 impl Sources {
-    /// Returns no sources, and no limit on file descriptors.
+    /// Returns a value without sources, and without a limit of file descriptors.
     pub(crate) fn new() -> Self {
         Self {
             owners: Slab::new(),
@@ -91,7 +93,8 @@ impl Sources {
         source
     }
 
-    /// Does the same for a source without which the daemon is not ready.
+    /// Makes a source without which the daemon is not ready, and asks the event loop to open it with the
+    /// command that `command` makes of its id.
     pub(crate) fn open_first(
         &mut self,
         owner: Owner,
@@ -102,7 +105,7 @@ impl Sources {
         source
     }
 
-    /// Makes a source of what the event loop has accepted.
+    /// Makes a source for a connection that the event loop has accepted.
     pub(crate) fn adopt(&mut self, owner: Owner) -> SourceId {
         self.owners.insert(owner)
     }
@@ -115,36 +118,36 @@ impl Sources {
         }
     }
 
-    /// Forgets a source that the event loop has closed by itself or could not open.
+    /// Forgets a source that the event loop itself has closed or could not open.
     pub(crate) fn forget(&mut self, source: SourceId) {
         self.opening.retain(|other| *other != source);
         self.owners.remove(source);
     }
 
-    /// Asks the event loop for something that makes no source.
+    /// Sends the event loop a command that makes no source.
     pub(crate) fn ask(&mut self, command: Command) {
         self.commands.push_back(command);
     }
 
-    /// Puts a source on the list of those whose output or interest may have changed.
+    /// Queues a source whose output or interest may have changed.
     pub(crate) fn touch(&mut self, source: SourceId) {
-        // Twice in a row is common, twice in a turn harmless.
+        // A source is often touched twice in a row. A repeated entry in one turn does no harm.
         if self.touched.back() != Some(&source) {
             self.touched.push_back(source);
         }
     }
 
-    /// Returns whose a source is.
+    /// Returns the owner of a source.
     pub(crate) fn owner(&self, source: SourceId) -> Option<Owner> {
         self.owners.get(source).copied()
     }
 
-    /// A source was opened, or cannot be.
+    /// Notes that a source was opened, or cannot be opened.
     pub(crate) fn note_opened(&mut self, source: SourceId) {
         self.opening.retain(|other| *other != source);
     }
 
-    /// Returns whether everything is open without which the daemon is not ready.
+    /// Returns whether every source is open without which the daemon is not ready.
     pub(crate) fn is_ready(&self) -> bool {
         self.opening.is_empty()
     }
@@ -155,7 +158,7 @@ impl Sources {
         opening.any(|source| self.owner(*source) == Some(owner))
     }
 
-    /// Sets how many file descriptors the process may have.
+    /// Sets the most file descriptors that the process may open.
     pub(crate) fn set_descriptors(&mut self, limit: usize) {
         self.descriptors = limit;
     }
@@ -170,135 +173,136 @@ impl Sources {
         &mut self.transmits
     }
 
-    /// Returns how many datagrams were dropped for want of room or of a socket.
+    /// Returns how many datagrams were dropped for lack of room or of a socket.
     pub(crate) fn datagrams_refused(&self) -> u64 {
         self.transmits.refused()
     }
 
-    /// Takes out the next thing that the event loop is to do.
+    /// Removes and returns the next command for the event loop.
     pub(crate) fn poll_command(&mut self) -> Option<Command> {
         self.commands.pop_front()
     }
 
-    /// Takes out the next source whose output or interest may have changed.
+    /// Removes and returns the next source whose output or interest may have changed.
     pub(crate) fn poll_touched(&mut self) -> Option<SourceId> {
         self.touched.pop_front()
     }
 }
 
-/// What the loop is to do. Each `Open…` and `Listen` is answered by `handle_opened`,
+/// A command for the event loop. The loop answers each `Open…` and `Listen` with `handle_opened`,
 /// `handle_listening` or `handle_failed`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Listen for TCP connections.
+    /// Listens for TCP connections.
     Listen {
-        /// Its id.
+        /// The id of the new source.
         source: SourceId,
-        /// Where; port 0 is any.
+        /// The address; port 0 is any port.
         addr: SocketAddr,
     },
-    /// Listen for HTTP at a Unix socket.
+    /// Listens for HTTP at a Unix socket.
     ListenControl {
-        /// Its id.
+        /// The id of the new source.
         source: SourceId,
-        /// Where.
+        /// The path of the socket.
         path: PathBuf,
     },
-    /// Tell with `handle_devices_changed` when adapters come.
+    /// Watches for adapters, and reports changes with `handle_devices_changed`.
     WatchDevices,
-    /// Open a UDP socket for sessions, bound to all addresses of a family, with packet info.
+    /// Opens a UDP socket for sessions, bound to all addresses of a family, with packet info.
     OpenIce {
-        /// Its id.
+        /// The id of the new source.
         source: SourceId,
-        /// The unspecified address with the port; port 0 is any.
+        /// The unspecified address with the port; port 0 is any port.
         addr: SocketAddr,
     },
-    /// Open a UDP socket for a device.
+    /// Opens a UDP socket for a device.
     OpenUdp {
-        /// Its id.
+        /// The id of the new source.
         source: SourceId,
-        /// Its addresses.
+        /// The addresses of the socket.
         udp: UdpConfig,
     },
-    /// Open a device's stream, or the listener that its program connects to.
+    /// Opens a device's stream, or the listener that its program connects to.
     Open {
-        /// Its id.
+        /// The id of the new source.
         source: SourceId,
-        /// What it is.
+        /// The stream or listener to open.
         target: Target,
     },
-    /// Open a capture file for appending.
+    /// Opens a capture file for appending.
     OpenCapture {
-        /// Its id.
+        /// The id of the new source.
         source: SourceId,
-        /// Where, and how long it may become.
+        /// The path and the size limits of the file.
         capture: Capture,
     },
-    /// Do something at a tty and answer with `handle_line`.
+    /// Takes a step at a tty, and answers with `handle_line`.
     Line {
-        /// Its id.
+        /// The id of the tty.
         source: SourceId,
-        /// What is done.
+        /// The step to take.
         step: LineStep,
     },
-    /// Close a source; the id is gone already.
+    /// Closes a source, whose id is already removed.
     Close {
-        /// Its id.
+        /// The id of the source.
         source: SourceId,
     },
-    /// Tell how many bytes a tty's driver holds unsent, with `handle_unsent`.
+    /// Counts the bytes that a tty's driver holds unsent, and answers with `handle_unsent`.
     CountUnsent {
-        /// Its id.
+        /// The id of the tty.
         source: SourceId,
     },
-    /// Find the serial ports of this machine and answer with `handle_ports`.
+    /// Finds the serial ports of this machine, and answers with `handle_ports`.
     ListPorts,
-    /// Read an endpoint's file in `conf.d` and answer with `handle_endpoint_read`.
+    /// Reads an endpoint's file in `conf.d`, and answers with `handle_endpoint_read`.
     ReadEndpoint {
-        /// Its name, which is the file's too.
+        /// The name of the endpoint and of its file.
         name: String,
     },
-    /// Write (or, without a text, remove) an endpoint's file in `conf.d` and answer with
+    /// Writes (or, without a text, removes) an endpoint's file in `conf.d`, and answers with
     /// `handle_endpoint_written`.
     WriteEndpoint {
-        /// Its name, which is the file's too.
+        /// The name of the endpoint and of its file.
         name: String,
-        /// TOML.
+        /// The new text in TOML. `None`: the file is removed.
         text: Option<String>,
-        /// Whether a file that is there is ours to write over.
+        /// Whether an existing file may be overwritten.
         replace: bool,
     },
-    /// Read or make the certificate for TLS and answer with `handle_tls`.
+    /// Reads or makes the certificate for TLS, and answers with `handle_tls`.
     LoadTls {
-        /// `None`: one of our own.
+        /// The files of the certificate. `None`: the certificate is our own.
         files: Option<TlsFiles>,
     },
-    /// Make a certificate authority for these and this machine's addresses, unless there is one for all of them, and answer as
-    /// to `LoadTls`.
+    /// Makes a certificate authority for these hosts and this machine's addresses, unless one exists for all
+    /// of them. The answer is the one to `LoadTls`.
     MakeAuthority {
-        /// Names of this machine, and addresses that others give it.
+        /// Names of this machine, and addresses by which other machines reach it.
         hosts: Vec<String>,
     },
-    /// Answer as to `LoadTls`, but only if the certificate's files have changed or it is to be renewed.
+    /// Reloads the certificate if its files have changed or it must be renewed. The answer is the one to
+    /// `LoadTls`.
     RenewTls {
-        /// `None`: one of our own.
+        /// The files of the certificate. `None`: the certificate is our own.
         files: Option<TlsFiles>,
     },
-    /// Keep what is known of tokens and answer with `handle_access_stored`.
+    /// Stores the tokens, and answers with `handle_access_stored`.
     StoreAccess {
-        /// JSON without secrets.
+        /// The tokens as JSON, without secrets.
         text: String,
     },
-    /// List this machine's addresses now and answer with `handle_addresses`.
+    /// Lists this machine's addresses now, and answers with `handle_addresses`.
     ListAddresses,
 }
 
-/// How the process is to end.
+/// How the process ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exit {
-    /// Everything is closed.
+    /// The process ends properly, with everything closed.
     Done,
-    /// Something without which it cannot run is missing.
+    /// The process ends because it cannot run without something that failed.
     Failed(Failure),
 }
 
@@ -320,7 +324,7 @@ mod tests {
         assert_eq!(sources.poll_command(), Some(Command::Close { source }));
         assert_eq!(sources.poll_command(), None, "it is closed once");
         assert_eq!(sources.owner(source), None);
-        // The event loop closed this one itself.
+        // The event loop itself has closed this source.
         let accepted = sources.adopt(Owner::ControlSocket);
         sources.forget(accepted);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What is kept of all this: JSON, for a file that only we read.
+//! The file of tokens and shares: JSON, which only the daemon's user may read.
 
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +41,7 @@ struct Row {
 const VERSION: u32 = 1;
 
 impl Access {
-    /// Reads what [`Self::to_text`] wrote. The error says what is wrong, and quotes nothing.
+    /// Reads what [`Self::to_text`] wrote. The error says what is wrong, without quoting the text.
     pub fn parse(text: &str) -> Result<Self, String> {
         let file: File = serde_json::from_str(text)
             .map_err(|error| format!("line {}: not what was written there", error.line()))?;
@@ -65,7 +65,7 @@ impl Access {
         Ok(access)
     }
 
-    /// For the file.
+    /// Returns the text for the file.
     pub fn to_text(&self) -> String {
         let rows = |kind| {
             let of_kind = self.entries.iter().filter(move |entry| entry.kind == kind);

@@ -1,13 +1,13 @@
-//! Where a client is.
+//! The locality of a client: on this machine or in the network.
 
 use std::net::IpAddr;
 
-/// Where a client is, as far as trust is concerned.
+/// The location of a client, as far as trust depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Locality {
-    /// On this machine.
+    /// The client is on this machine.
     Local,
-    /// Beyond this machine, at this address.
+    /// The client is on another machine, at this address.
     Network(IpAddr),
 }
 

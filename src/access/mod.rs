@@ -1,8 +1,8 @@
-//! Who may come in from beyond this machine: tokens, what they allow, links that share them, and
-//! tickets for what cannot send a header.
+//! Access control for clients on other machines: tokens, their rights, links that share them, and tickets for
+//! clients that cannot send a header.
 //!
-//! A machine of its own: time goes in, answers come out. What is to be kept goes through
-//! [`Access::to_text`] into a file of the state directory; no secret is in it, only hashes.
+//! Access control is a machine of its own: time goes in, answers come out. The state to be kept goes through
+//! [`Access::to_text`] into a file of the state directory. That file contains only hashes, no secrets.
 
 pub mod file;
 pub mod locality;
@@ -24,109 +24,110 @@ use secret::{SHARE, Secret, SecretHash, TOKEN};
 use tickets::Tickets;
 use tries::Tries;
 
-/// Seconds since 1970, UTC.
+/// A time in seconds since 1970, UTC.
 pub type UnixTime = u64;
 
-/// More than anybody keeps apart; each costs a line of the file.
+/// The most tokens and shares together: more than an operator can keep apart. Each costs a line of the file.
 const MAX_ENTRIES: usize = 256;
-/// Tokens that were revoked and are remembered, so that their holders are told why.
+/// How many revoked tokens are remembered, so that their holders learn why the tokens are refused.
 const MAX_REVOKED: usize = 32;
-/// The token whose secret is in a file on the boot partition: its name, and its id.
+/// The name and the id of the token whose secret is in a file on the boot partition.
 pub const BOOT: &str = "boot";
-/// The shortest secret that somebody may choose.
+/// The shortest secret that a person may choose.
 const MIN_CHOSEN: usize = 20;
-/// Where the network is let in, unless somewhere else is asked for.
+/// The address that opens the gateway to the network, unless the operator names another.
 pub const LAN: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 8443);
-/// How long a share's link works if nothing else was asked for.
+/// How long a share's link works unless the operator says otherwise.
 const SHARE_LIFETIME: u64 = 24 * 3600;
-/// A clock that is this much before a token was made is not set.
+/// How far the clock may be behind the time at which a token was made. A clock further behind is not set.
 const CLOCK_SLACK: u64 = 24 * 3600;
-/// The start of 2025, before any release of this program: a clock that is before it is not set.
+/// The start of 2025, before any release of this program. A clock before this time is not set.
 const CLOCK_IS_SET: UnixTime = 1_735_689_600;
 
-/// Whether the clock can be right. Boards without a battery start in 1970.
+/// Returns whether the clock can be right. Boards without a battery start in 1970.
 pub fn is_clock_set(now: UnixTime) -> bool {
     now >= CLOCK_IS_SET
 }
 
-/// Everybody who may come in.
+/// The access control of the daemon, with all tokens and shares.
 #[derive(Debug, Default)]
 pub struct Access {
     entries: Vec<Entry>,
-    /// Where the network is let in, beside what the configuration says; by `thingway setup`.
+    /// The address that `thingway setup` has opened to the network, in addition to those of the
+    /// configuration.
     pub lan: Option<SocketAddr>,
-    /// What stands in for a token where no header can be sent.
+    /// The tickets, which replace a token where a client cannot send a header.
     pub tickets: Tickets,
-    /// Who has guessed.
+    /// The failed tries of clients.
     pub tries: Tries,
 }
 
 /// A token, or a share that becomes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Never used again.
+    /// The id, which is never used again.
     pub id: String,
-    /// What people call it; no two tokens that hold have the same.
+    /// The name for people. No two valid tokens have the same name.
     pub name: String,
-    /// What it is.
+    /// Whether the entry is a token or a share.
     pub kind: Kind,
     hash: SecretHash,
-    /// What it allows.
+    /// The rights that the entry grants.
     pub scopes: Vec<Scope>,
-    /// Whether it allows everything.
+    /// Whether the entry grants every right.
     pub admin: bool,
-    /// What its sessions may use.
+    /// The limits of the token's sessions.
     pub limits: TokenLimits,
-    /// When it was made.
+    /// When the entry was made.
     pub created: UnixTime,
-    /// From when on it does not hold.
+    /// When the entry expires.
     pub expires: Option<UnixTime>,
-    /// When it was last shown; not kept over a restart, to spare the card.
+    /// When the token was last used. This is not kept over a restart, to spare the card.
     pub last_used: Option<UnixTime>,
     revoked: bool,
 }
 
-/// What an [`Entry`] is.
+/// The kind of an [`Entry`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// It lets in.
+    /// A token, which admits its holder.
     Token,
-    /// It becomes a token, once.
+    /// A share, which becomes a token once.
     Share,
 }
 
-/// What is asked for with a new token or share.
+/// The properties of a new token or share.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// What it allows.
+    /// The rights.
     pub scopes: Vec<Scope>,
-    /// Whether it allows everything.
+    /// Whether the token has every right.
     pub admin: bool,
-    /// For how many seconds it holds.
+    /// The lifetime in seconds.
     pub lifetime: Option<u64>,
-    /// What its sessions may use.
+    /// The limits of the token's sessions.
     pub limits: TokenLimits,
 }
 
-/// Why somebody is not let in.
+/// Why a client is not admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// There is none.
+    /// The client has sent no token.
     Missing,
-    /// Nobody has this one.
+    /// No such token exists.
     Unknown,
-    /// It was good until a while ago.
+    /// The token has expired.
     Expired,
-    /// It was taken back.
+    /// The token was revoked.
     Revoked,
-    /// It expires, and this machine does not know what time it is.
+    /// The token expires, and this machine's clock is not set.
     NoClock,
 }
 
 impl Refusal {
-    /// One word, for `type`.
+    /// Returns one word, for `type`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Missing => "token-missing",
@@ -155,12 +156,12 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Why a token or a share is not made.
+/// Why a token or a share was not made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotMade {
-    /// What was asked for makes no sense.
+    /// The request makes no sense.
     Malformed(String),
-    /// It makes sense, but not beside what exists already.
+    /// The request conflicts with an existing token or share.
     Conflict(String),
 }
 
@@ -173,29 +174,29 @@ impl fmt::Display for NotMade {
 }
 
 impl Access {
-    /// Whether there is any token that holds.
+    /// Returns whether no token exists that was not revoked.
     pub fn is_empty(&self) -> bool {
         self.tokens().next().is_none()
     }
 
-    /// The tokens that were not revoked.
+    /// Returns the tokens that were not revoked.
     pub fn tokens(&self) -> impl Iterator<Item = &Entry> {
         let all = self.entries.iter();
         all.filter(|entry| entry.kind == Kind::Token && !entry.revoked)
     }
 
-    /// The links that were not used.
+    /// Returns the shares whose links were not used.
     pub fn shares(&self) -> impl Iterator<Item = &Entry> {
         self.entries
             .iter()
             .filter(|entry| entry.kind == Kind::Share)
     }
 
-    /// What a token allows now.
+    /// Returns the rights of a token now.
     pub fn check(&mut self, now: UnixTime, text: &str) -> Result<Grant, Refusal> {
         let (id, secret) = secret::parse(TOKEN, text).ok_or(Refusal::Unknown)?;
         let found = self.entries.iter_mut().find(|entry| {
-            // Only who has the secret is told what became of it.
+            // Only a client that has the secret learns why its token is refused.
             entry.kind == Kind::Token && entry.id == id && entry.hash.is_of(secret)
         });
         let entry = found.ok_or(Refusal::Unknown)?;
@@ -204,7 +205,7 @@ impl Access {
         Ok(entry.grant())
     }
 
-    /// Whether what a grant was given for still holds. Who needs no token always may.
+    /// Returns an error if the token of a grant is no longer valid. A grant without a token is always valid.
     pub fn still_holds(&self, now: UnixTime, grant: &Grant) -> Result<(), Refusal> {
         let Some(holder) = &grant.token else {
             return Ok(());
@@ -214,7 +215,7 @@ impl Access {
         entry.ok_or(Refusal::Revoked)?.holds(now)
     }
 
-    /// Makes a token. Its text is in what is returned, and nowhere else.
+    /// Makes a token. Only the returned value contains its text.
     pub fn add(
         &mut self,
         now: UnixTime,
@@ -224,7 +225,7 @@ impl Access {
         self.insert(now, wanted, Kind::Token, random)
     }
 
-    /// Makes a link that becomes a token once, for as long as the token shall hold.
+    /// Makes a share, whose link becomes a token once. Link and token have the same lifetime.
     pub fn share(
         &mut self,
         now: UnixTime,
@@ -235,7 +236,7 @@ impl Access {
         self.insert(now, wanted, Kind::Share, random)
     }
 
-    /// Makes the token of a link, which is used up. `None`: there is no such link (any more).
+    /// Makes the token of a share, and uses up the share. Returns `None` if no such share exists (any more).
     pub fn redeem(
         &mut self,
         now: UnixTime,
@@ -246,7 +247,7 @@ impl Access {
         let at = self.entries.iter().position(|entry| {
             entry.kind == Kind::Share && entry.id == id && entry.hash.is_of(secret)
         })?;
-        // Not used up by who comes while the clock is not set.
+        // Check before removing, so that a try while the clock is not set does not use up the share.
         self.entries.get(at)?.holds(now).ok()?;
         let share = self.entries.remove(at);
         let secret = Secret::generate(TOKEN, random);
@@ -261,8 +262,8 @@ impl Access {
         Some((secret, token))
     }
 
-    /// Takes a token or a link back. `None`: there is none of this name; else its id, whose
-    /// sessions are to end.
+    /// Revokes a token or a share, and returns its id, whose sessions must end. Returns `None` if none has
+    /// this name.
     pub fn revoke(&mut self, name: &str) -> Option<String> {
         let entry = self
             .entries
@@ -277,7 +278,7 @@ impl Access {
         Some(id)
     }
 
-    /// Drops links that have expired; returns the tokens that have.
+    /// Removes shares that have expired, and returns the ids of tokens that have expired.
     pub fn expire(&mut self, now: UnixTime) -> Vec<String> {
         let is_over = |entry: &Entry| entry.expires.is_some_and(|at| at <= now);
         self.entries
@@ -290,8 +291,8 @@ impl Access {
         ids
     }
 
-    /// The clock was set, and so jumped by this many seconds: what was made before it holds as long as was asked for. True:
-    /// something has changed.
+    /// Handles a clock that was set and so jumped by this many seconds. Entries made before the jump keep
+    /// their lifetimes. Returns whether an entry has changed.
     pub fn handle_clock_set(&mut self, by: u64) -> bool {
         let mut changed = false;
         for entry in &mut self.entries {
@@ -305,8 +306,8 @@ impl Access {
         changed
     }
 
-    /// Another process made these while its clock was not set: how much of their time has passed, nobody knows, so it is
-    /// over.
+    /// Ends the entries that an earlier process made while its clock was not set. How much of their lifetime
+    /// has passed is not known, so they count as expired.
     fn end_what_has_no_time(&mut self) {
         let has_none = |entry: &Entry| entry.expires.is_some() && !is_clock_set(entry.created);
         self.entries
@@ -318,7 +319,7 @@ impl Access {
         }
     }
 
-    /// When something expires next.
+    /// Returns the time of the next expiry.
     pub fn next_expiry(&self, now: UnixTime) -> Option<UnixTime> {
         let times = self.entries.iter().filter_map(|entry| entry.expires);
         times.filter(|at| *at > now).min()
@@ -348,7 +349,7 @@ impl Access {
             )));
         }
         if self.entries.len() >= MAX_ENTRIES {
-            // Their holders are told that nobody has them, instead of that they have expired.
+            // Holders of removed expired tokens learn that the token is unknown, not that it has expired.
             self.entries
                 .retain(|entry| entry.expires.is_none_or(|at| at > now));
         }
@@ -376,7 +377,8 @@ impl Access {
     }
 
     fn forget_some_revoked(&mut self) {
-        // What the card says must not come back, however long ago it was taken back.
+        // Keep the revoked token of the boot file, however old, because its secret is still on the card and
+        // must not become valid again.
         let may_go = |entry: &Entry| entry.revoked && entry.id != BOOT;
         let mut spare = self.entries.iter().filter(|entry| may_go(entry)).count();
         self.entries.retain(|entry| {
@@ -388,7 +390,7 @@ impl Access {
 }
 
 impl Access {
-    /// Has a token whose secret somebody chose. Whether it is new.
+    /// Adds a token whose secret a person has chosen. Returns whether the token is new.
     pub fn adopt(&mut self, name: &str, secret: &str, now: UnixTime) -> Result<bool, String> {
         let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if secret.len() < MIN_CHOSEN || secret.len() > 128 || !secret.chars().all(is_word) {
@@ -398,7 +400,7 @@ impl Access {
         }
         let is_there = |entry: &Entry| entry.id == name && entry.hash.is_of(secret);
         if self.entries.iter().any(is_there) {
-            // Also one that was revoked: the file on the card must not bring it back.
+            // This includes a revoked token, because the file on the card must not make it valid again.
             return Ok(false);
         }
         self.entries.retain(|entry| entry.id != name);
@@ -420,7 +422,7 @@ impl Access {
 }
 
 impl Entry {
-    /// What its holder may do.
+    /// Returns the rights of the entry's holder.
     pub fn grant(&self) -> Grant {
         Grant {
             token: Some(Holder {

@@ -1,28 +1,28 @@
-//! Who gets the next session: bounds that keep places free for administrators and for everybody else, so that one token, one
-//! key, one address or one dialect cannot take them all.
+//! The choice of claimants for sessions: limits that keep places free for administrators and for other
+//! clients, so that one token, key, address or dialect cannot take all places.
 //!
-//! The rules know sessions by an id of their owner's and look at nothing else.
+//! The rules identify sessions only by an id of their owner's.
 
 use std::net::IpAddr;
 use std::time::Instant;
 
 use super::tries::network_of;
 
-/// Who a session belongs to. Two sessions of one claimant share its bound.
+/// The party that a session belongs to. All sessions of one claimant share its limit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Claimant {
-    /// The id of the token that was shown.
+    /// The id of the token that the client used.
     pub token: Option<String>,
     /// The key of the hub with which the client was admitted.
     pub key: Option<String>,
-    /// The network from which it asked, if that is beyond this machine.
+    /// The network of the client, if the client is on another machine.
     pub network: Option<IpAddr>,
-    /// It is an administrator: by its token, over the control socket, or on this machine.
+    /// Whether the client is an administrator: by its token, over the control socket, or on this machine.
     pub is_admin: bool,
 }
 
 impl Claimant {
-    /// Fills in where the client is.
+    /// Returns the claimant with the client's address added.
     #[must_use]
     pub fn at(self, address: Option<IpAddr>) -> Self {
         let network = address.filter(|address| !address.is_loopback());
@@ -32,7 +32,7 @@ impl Claimant {
         }
     }
 
-    /// What bounds how much the log tells of it: its token, its key and its network, each by itself.
+    /// Returns the names by which log lines are limited: the token, the key and the network, each by itself.
     pub fn names(&self) -> impl Iterator<Item = String> {
         let token = self.token.as_ref().map(|token| format!("token {token}"));
         let key = self.key.as_ref().map(|key| format!("key {key}"));
@@ -43,58 +43,59 @@ impl Claimant {
     }
 }
 
-/// A session that exists.
+/// An existing session.
 #[derive(Debug, Clone, Copy)]
 pub struct Occupant<'a, I> {
-    /// Its owner's id for it.
+    /// The owner's id of the session.
     pub id: I,
-    /// Whose it is.
+    /// The claimant of the session.
     pub claimant: &'a Claimant,
-    /// When it began.
+    /// When the session began.
     pub since: Instant,
     /// Whether its peer has been reached.
     pub is_connected: bool,
-    /// Whether it is a connection of the hub's.
+    /// Whether the session is a connection of the hub.
     pub is_of_hub: bool,
 }
 
-/// Whether another session may begin.
+/// The decision about a new session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict<I> {
-    /// There is a place.
+    /// A place is free.
     Free,
-    /// There is one when this session has ended.
+    /// A place becomes free when this session is closed.
     InPlaceOf(I),
-    /// There is none, for this reason.
+    /// No place is free, for this reason.
     Full(Fullness),
 }
 
-/// Why there is no place.
+/// Why no place is free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fullness {
-    /// All places are taken.
+    /// All places are in use.
     All,
-    /// What is left is kept for administrators and for this machine.
+    /// The remaining places are kept for administrators and for this machine.
     Reserved,
-    /// The hub has its half, or those beyond this machine have their part of it.
+    /// The hub uses its half, or its clients on other machines use their part of that half.
     Hub,
-    /// The network has its share of the hub.
+    /// The client's network uses its share of the hub.
     Network,
 }
 
-/// The bounds, from the number of sessions that there may be.
+/// The limits that follow from the number of sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Places {
     all: usize,
 }
 
 impl Places {
-    /// `all`: how many sessions there may be at a time.
+    /// Returns the limits. `all` is the most sessions at a time.
     pub fn new(all: usize) -> Self {
         Self { all }
     }
 
-    /// Places that are kept for administrators: an eighth, and one at least where there are four.
+    /// Returns how many places are kept for administrators: an eighth, and at least one if there are four
+    /// places.
     pub fn reserved(self) -> usize {
         match self.all {
             0..4 => 0,
@@ -102,27 +103,29 @@ impl Places {
         }
     }
 
-    /// Sessions that the hub may have: half.
+    /// Returns how many sessions the hub may have: half of all.
     pub fn of_hub(self) -> usize {
         self.all.div_ceil(2)
     }
 
-    /// Of the hub's sessions those of clients beyond this machine, so that some are left for programs on it: three quarters.
+    /// Returns how many of the hub's sessions clients on other machines may have: three quarters, so that
+    /// some are left for programs on this machine.
     pub fn of_hub_beyond(self) -> usize {
         (self.of_hub() * 3).div_ceil(4)
     }
 
-    /// Sessions of one network over the hub: half of the hub's.
+    /// Returns how many of the hub's sessions one network may have: half.
     pub fn of_hub_network(self) -> usize {
         self.of_hub().div_ceil(2).max(2)
     }
 
-    /// Sessions of one claimant that may wait to be connected: a quarter. A connection between two peers of ours has two.
+    /// Returns how many sessions of one claimant may wait for their connection: a quarter. A connection
+    /// between two peers of this gateway has two sessions.
     pub fn unconnected(self) -> usize {
         self.all.div_ceil(4).max(2)
     }
 
-    /// Decides about a session of this claimant.
+    /// Decides about a new session of this claimant.
     pub fn decide<'a, I: Copy>(
         self,
         wanted: &Claimant,
@@ -130,7 +133,7 @@ impl Places {
         occupants: impl Iterator<Item = Occupant<'a, I>>,
     ) -> Verdict<I> {
         let occupants: Vec<Occupant<'a, I>> = occupants.collect();
-        // An administrator is bounded by nothing but the number of places.
+        // Only the total number of places limits an administrator.
         if !wanted.is_admin
             && let Some(oldest) = self.displaced(wanted, is_of_hub, &occupants)
         {
@@ -162,9 +165,10 @@ impl Places {
         (beyond.count() >= self.of_hub_beyond()).then_some(Fullness::Hub)
     }
 
-    /// Returns the session that makes room, if sessions of one token, key or network that wait fill a quarter. A session of the hub makes
-    /// room for a session of the hub only, and an administrator's for none. The claimant that has most loses one, so a client that makes
-    /// many offers displaces its own.
+    /// Returns the session to close, if the waiting sessions of one token, key or network fill a quarter of
+    /// the places. A session of the hub displaces only a session of the hub, and no administrator's session
+    /// is displaced. The claimant with the most sessions loses one, so a client that makes many offers
+    /// displaces its own.
     fn displaced<I: Copy>(
         self,
         wanted: &Claimant,
@@ -190,7 +194,7 @@ impl Places {
     }
 }
 
-/// The oldest session of the claimant that has most of a group.
+/// Returns the oldest session of the claimant that has the most sessions of a group.
 fn oldest_of_most<I: Copy>(group: &[&Occupant<'_, I>]) -> Option<I> {
     let count = |claimant: &Claimant| group.iter().filter(|it| it.claimant == claimant).count();
     let most = group.iter().map(|it| count(it.claimant)).max()?;
@@ -228,7 +232,7 @@ mod tests {
         let occupants = sessions.iter().enumerate().map(|(id, session)| Occupant {
             id,
             claimant: &session.claimant,
-            // The later ones are the older ones.
+            // The later a session's place in the list, the older the session.
             since: start + Duration::from_secs(1_000 - id as u64),
             is_connected: session.is_connected,
             is_of_hub: session.is_of_hub,
@@ -254,7 +258,7 @@ mod tests {
         assert_eq!(decide(64, &there, &greedy, false), Verdict::InPlaceOf(15));
         assert_eq!(decide(64, &there, &token("other"), false), Verdict::Free);
         assert_eq!(decide(64, &there, &admin(), false), Verdict::Free);
-        // The one that is connected is not the one to go.
+        // A connected session is not displaced.
         there[15].is_connected = true;
         assert_eq!(decide(64, &there, &greedy, false), Verdict::Free);
         there.extend(sessions(1, &greedy, false));
@@ -274,7 +278,7 @@ mod tests {
         there.extend(sessions(8, &key("192.0.2.2"), false));
         let wanted = key("192.0.2.3");
         assert_eq!(decide(64, &there, &wanted, true), Verdict::InPlaceOf(15));
-        // Another key from an address of the same network (RFC 4291: a /64).
+        // Other keys, used from addresses of the same network (RFC 4291: a /64).
         let other = |key: &str, address: &str| Claimant {
             key: Some(key.to_owned()),
             ..Claimant::default().at(Some(address.parse().expect("an address")))
@@ -299,12 +303,12 @@ mod tests {
             key: Some("public".to_owned()),
             ..Claimant::default().at(Some(address.parse().expect("an address")))
         };
-        // The oldest of all is of another network, which has one.
+        // The oldest session belongs to another network, which has only one session.
         let mut there = sessions(15, &page("192.0.2.1"), false);
         there.extend(sessions(1, &page("192.0.2.9"), false));
         let verdict = decide(64, &there, &page("192.0.2.5"), true);
         assert_eq!(verdict, Verdict::InPlaceOf(14));
-        // An administrator's session at the address that is used up, and one of its own that is not of the hub.
+        // Sessions of an administrator at the address whose share is used up.
         let boss = Claimant {
             token: Some("boss".to_owned()),
             is_admin: true,

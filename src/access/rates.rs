@@ -1,4 +1,4 @@
-//! How fast each token may send messages: one token bucket for each, a second deep.
+//! The message rates of tokens: one token bucket for each token, one second deep.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -17,7 +17,7 @@ struct Bucket {
 }
 
 impl Rates {
-    /// Takes one message out of a token's bucket. Returns false if the bucket is empty.
+    /// Takes one message from a token's bucket. Returns false if the bucket is empty.
     pub(crate) fn take(&mut self, now: Instant, token: &str, per_second: u32) -> bool {
         let per_second = f64::from(per_second);
         if !self.buckets.contains_key(token) {
@@ -42,7 +42,7 @@ impl Rates {
         true
     }
 
-    /// Forgets a token that was revoked.
+    /// Forgets the bucket of a token that was revoked.
     pub(crate) fn forget(&mut self, token: &str) {
         self.buckets.remove(token);
     }

@@ -1,37 +1,37 @@
-//! What a token lets its holder do: verbs per endpoint.
+//! The rights of a token: verbs for endpoints.
 
 use serde::{Deserialize, Serialize};
 
-/// What may be done with an endpoint.
+/// A right at an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verb {
-    /// See it, open channels to it, receive. Whoever may do more may do this, too.
+    /// See the endpoint, open channels to it, and receive. Every other verb includes this one.
     Read,
-    /// Send to it, have its lease.
+    /// Send to the endpoint, and hold its lease.
     Write,
-    /// Change its line: baud, modem lines, break.
+    /// Change the endpoint's line: baud, modem lines, break.
     Line,
 }
 
-/// Verbs for some endpoints.
+/// The verbs for some endpoints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scope {
-    /// Names, or beginnings of names that end in `*`.
+    /// Names of endpoints, or beginnings of names that end in `*`.
     pub endpoints: Vec<String>,
-    /// What may be done with them.
+    /// The verbs that are allowed for these endpoints.
     pub verbs: Vec<Verb>,
 }
 
 impl Scope {
-    /// Whether it allows this.
+    /// Returns whether the scope allows this verb at this endpoint.
     pub fn allows(&self, endpoint: &str, verb: Verb) -> bool {
         let has_verb = self.verbs.contains(&verb) || (verb == Verb::Read && !self.verbs.is_empty());
         has_verb && self.endpoints.iter().any(|name| matches(name, endpoint))
     }
 
-    /// What is wrong with it.
+    /// Returns the fault of the scope, if it has one.
     pub fn fault(&self) -> Option<String> {
         if self.endpoints.is_empty() || self.verbs.is_empty() {
             return Some("a scope has endpoints and verbs".to_owned());
@@ -60,42 +60,42 @@ fn is_pattern(text: &str) -> bool {
     crate::config::check_name(beginning).is_ok()
 }
 
-/// What somebody may do, and who it is.
+/// The rights of a client, and its token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grant {
-    /// The token, `None` for who needs none.
+    /// The client's token. `None`: the client needs none.
     pub token: Option<Holder>,
-    /// Everything, and what concerns all endpoints.
+    /// Whether the client has every right, including those that concern all endpoints.
     pub admin: bool,
-    /// What is allowed otherwise.
+    /// The rights otherwise.
     pub scopes: Vec<Scope>,
-    /// What its sessions may use.
+    /// The limits of the client's sessions.
     pub limits: TokenLimits,
 }
 
-/// A token, without what makes it one.
+/// The public part of a token, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
-    /// Its id, which is never used again.
+    /// The id, which is never used again.
     pub id: String,
-    /// What people call it.
+    /// The name for people.
     pub name: String,
 }
 
-/// Bounds for all sessions of one token.
+/// The limits that all sessions of one token share.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenLimits {
-    /// How many there may be at once.
+    /// The most sessions at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sessions: Option<u32>,
-    /// How many messages they may send to devices, together.
+    /// The most messages that the sessions together may send to devices per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messages_per_second: Option<u32>,
 }
 
 impl Grant {
-    /// For who sits at the machine.
+    /// Returns the grant for a client on this machine.
     pub fn everything() -> Self {
         Self {
             admin: true,
@@ -103,12 +103,12 @@ impl Grant {
         }
     }
 
-    /// Whether this may be done.
+    /// Returns whether the grant allows this verb at this endpoint.
     pub fn allows(&self, endpoint: &str, verb: Verb) -> bool {
         self.admin || self.scopes.iter().any(|scope| scope.allows(endpoint, verb))
     }
 
-    /// Whether every endpoint may be read, also those to come.
+    /// Returns whether every endpoint may be read, including future ones.
     pub fn reads_all(&self) -> bool {
         self.admin
             || self.scopes.iter().any(|scope| {
@@ -116,19 +116,19 @@ impl Grant {
             })
     }
 
-    /// Whether what another one has made is its business.
+    /// Returns whether the holder may see what another grant has made.
     pub fn may_see(&self, other: &Self) -> bool {
         self.admin || (self.token.is_some() && self.token == other.token)
     }
 
-    /// Who it is, for people.
+    /// Returns a name for the log.
     pub fn who(&self) -> &str {
         self.token
             .as_ref()
             .map_or("this machine", |token| &token.name)
     }
 
-    /// Whether it is of this token.
+    /// Returns whether the grant belongs to this token.
     pub fn is_of(&self, id: &str) -> bool {
         self.token.as_ref().is_some_and(|token| token.id == id)
     }

@@ -1,31 +1,31 @@
-//! Tokens as text: `tw_<id>_<secret>`. The id finds the entry, the secret is compared by its hash
-//! in constant time, and is kept nowhere.
+//! Tokens as text: `tw_<id>_<secret>`. The id finds the entry. The secret is compared by its hash in constant
+//! time, and is not stored.
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use rand::RngCore;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// The hash of a secret. 256 random bits need no salt and no slow hash.
+/// The hash of a secret. The secret has 256 random bits, so it needs no salt and no slow hash.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretHash([u8; 32]);
 
-/// A secret as it is shown once.
+/// A new secret, which is shown once.
 pub struct Secret {
-    /// Which entry it belongs to.
+    /// The id of the entry that the secret belongs to.
     pub id: String,
     text: String,
-    /// What is kept of it.
+    /// The hash, which is stored.
     pub hash: SecretHash,
 }
 
-/// The beginning of a token.
+/// The prefix of a token.
 pub const TOKEN: &str = "tw";
-/// The beginning of a share's code.
+/// The prefix of a share's code.
 pub const SHARE: &str = "ts";
 
 impl Secret {
-    /// A new one.
+    /// Makes a new secret.
     pub fn generate(prefix: &str, random: &mut impl RngCore) -> Self {
         let (mut id, mut secret) = ([0; 6], [0; 32]);
         random.fill_bytes(&mut id);
@@ -39,29 +39,29 @@ impl Secret {
         }
     }
 
-    /// The text, to be shown to its holder and to nobody else.
+    /// Returns the text, which only its holder may see.
     pub fn reveal(&self) -> &str {
         &self.text
     }
 }
 
 impl SecretHash {
-    /// What is kept of a secret.
+    /// Returns the hash of a secret.
     pub fn of(secret: &str) -> Self {
         Self(Sha256::digest(secret.as_bytes()).into())
     }
 
-    /// Whether this is the secret, in a time that does not tell how much of it is right.
+    /// Returns whether this is the secret. The time taken does not reveal how much of it is right.
     pub fn is_of(&self, secret: &str) -> bool {
         self.0.ct_eq(&Self::of(secret).0).into()
     }
 
-    /// For the file.
+    /// Returns the text for the file.
     pub fn to_hex(&self) -> String {
         HEXLOWER.encode(&self.0)
     }
 
-    /// From the file.
+    /// Reads the text of the file.
     pub fn from_hex(text: &str) -> Option<Self> {
         let bytes = HEXLOWER.decode(text.as_bytes()).ok()?;
         Some(Self(bytes.try_into().ok()?))
@@ -80,7 +80,7 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// Whether a text has a token or a code in it, or the beginning of one, wherever a word begins.
+/// Returns whether a text contains a token or a code, or the beginning of one, at the start of any word.
 pub fn is_in(text: &str) -> bool {
     [TOKEN, SHARE].iter().any(|prefix| {
         let mut places = text.match_indices(prefix);
@@ -88,7 +88,8 @@ pub fn is_in(text: &str) -> bool {
             let before = text.get(..at).and_then(|before| before.chars().next_back());
             let after = text.get(at + prefix.len()..).unwrap_or_default();
             let is_word = before.is_none_or(|c| !c.is_ascii_alphanumeric() && c != '_');
-            // Other programs have words that begin like a code, `ts_2024_01`; its secret is long.
+            // Other programs use words that begin like a code, such as `ts_2024_01`. The secret of a code is
+            // long.
             let is_long = || {
                 parse(SHARE, text.get(at..).unwrap_or_default())
                     .is_some_and(|(_, secret)| secret.len() >= 16)
@@ -98,7 +99,7 @@ pub fn is_in(text: &str) -> bool {
     })
 }
 
-/// The id and the secret of a token or a code. A secret may have underscores in it.
+/// Returns the id and the secret of a token or a code. A secret may contain underscores.
 pub fn parse<'t>(prefix: &str, text: &'t str) -> Option<(&'t str, &'t str)> {
     let (id, secret) = text
         .strip_prefix(prefix)?

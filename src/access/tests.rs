@@ -254,7 +254,8 @@ fn tokens_that_have_expired_make_room() {
     );
 }
 
-/// Boards without a battery start in 1970, and are told the time minutes later.
+/// Checks tokens made before the clock is set. Boards without a battery start in 1970, and learn the time
+/// minutes later.
 #[test]
 fn what_is_made_before_the_clock_is_set_holds_as_long_as_was_asked_for() {
     let (mut access, mut random) = (Access::default(), random());
@@ -286,7 +287,7 @@ fn what_is_made_before_the_clock_is_set_holds_as_long_as_was_asked_for() {
         "what was made since stays"
     );
 
-    // Another process knows nothing of how long ago that was, whatever its own clock says.
+    // Another process does not know how long ago that was, whatever its own clock says.
     for now in [0, 50, 400, NOW] {
         let mut again = Access::parse(&text).expect("as it was");
         assert_eq!(again.check(now, token.reveal()), Err(Refusal::Expired));

@@ -1,5 +1,5 @@
-//! Tickets: a browser cannot send a header with an `EventSource` or a `WebSocket`, and a token in
-//! a URL ends up in logs. A ticket may: it works once, for half a minute, from one address.
+//! Tickets. A browser cannot send a header with an `EventSource` or a `WebSocket`, and a token in a URL ends
+//! up in logs. A ticket may be in a URL, because it works only once, for half a minute, from one address.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,12 +12,12 @@ use super::scope::Grant;
 
 /// How long a ticket works.
 pub const LIFETIME: Duration = Duration::from_secs(30);
-/// More than any set of pages opens at once.
+/// The most unused tickets: more than any set of pages opens at once.
 const MAX_TICKETS: usize = 256;
-/// More than any one of them does.
+/// The most unused tickets of one token: more than any one page opens at once.
 const MAX_PER_TOKEN: usize = 16;
 
-/// The tickets that were not used.
+/// The unused tickets.
 #[derive(Debug, Default)]
 pub struct Tickets {
     tickets: HashMap<String, Ticket>,
@@ -31,7 +31,7 @@ struct Ticket {
 }
 
 impl Tickets {
-    /// A new one. `None`: too many wait to be used.
+    /// Makes a ticket. Returns `None` if too many tickets wait to be used.
     pub fn issue(
         &mut self,
         now: Instant,
@@ -57,14 +57,14 @@ impl Tickets {
         Some(text)
     }
 
-    /// Uses one up.
+    /// Uses up a ticket, and returns its grant.
     pub fn redeem(&mut self, now: Instant, text: &str, address: IpAddr) -> Option<Grant> {
         let ticket = self.tickets.remove(text)?;
         let is_good = now < ticket.until && ticket.address == address.to_canonical();
         is_good.then_some(ticket.grant)
     }
 
-    /// Drops those of a token.
+    /// Removes the tickets of a token.
     pub fn forget(&mut self, token: &str) {
         self.tickets.retain(|_, ticket| !ticket.grant.is_of(token));
     }

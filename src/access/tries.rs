@@ -1,4 +1,4 @@
-//! Failed tries, per address and kind of secret: a client that guesses has to wait.
+//! Failed tries, per address and kind of secret. A client that guesses must wait.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use crate::util::rate_limit::RateLimit;
 
-/// Failures that are forgiven at once, and how often one more is.
+/// How many failures are allowed at once, and the time after which one more is allowed.
 const BURST: u32 = 10;
 const FORGIVEN_EVERY: Duration = Duration::from_secs(6);
-/// Addresses that are remembered. Beyond it the one that was seen longest ago is forgotten.
+/// How many addresses are remembered. Beyond this number the least recently seen address is forgotten.
 const MAX_ADDRESSES: usize = 1024;
-/// How often an address may be named in the log.
+/// How often at most an address is named in the log.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What a client has guessed. Wrong secrets of one kind do not shut out the other.
+/// The kind of secret that a client has guessed. Wrong secrets of one kind do not block the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guess {
     /// A token, a ticket or a share.
@@ -23,7 +23,7 @@ pub enum Guess {
     Key,
 }
 
-/// Who has failed how often.
+/// The failures of all addresses.
 #[derive(Debug, Default)]
 pub struct Tries {
     addresses: HashMap<IpAddr, Address>,
@@ -34,7 +34,7 @@ struct Address {
     tokens: Failures,
     keys: Failures,
     seen: Instant,
-    /// For the log: guesses, and everything else that is refused.
+    /// The limits of log lines: one for guesses, one for all other refusals.
     guesses: RateLimit,
     refusals: RateLimit,
 }
@@ -42,11 +42,11 @@ struct Address {
 #[derive(Debug)]
 struct Failures {
     count: u32,
-    /// When they were last counted down.
+    /// When the failures were last reduced.
     since: Instant,
 }
 
-/// Somebody with an IPv6 address has 2^64 of them.
+/// Returns the network that counts as one address, because one client with IPv6 has 2^64 addresses.
 pub fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
@@ -80,7 +80,7 @@ impl Address {
 }
 
 impl Tries {
-    /// Whether an address may try; else how long it has to wait.
+    /// Returns an error with the remaining wait if an address may not try now.
     pub fn check(&mut self, now: Instant, address: IpAddr, guess: Guess) -> Result<(), Duration> {
         let Some(known) = self.addresses.get_mut(&network_of(address)) else {
             return Ok(());
@@ -94,13 +94,14 @@ impl Tries {
         Err((failures.since + FORGIVEN_EVERY).saturating_duration_since(now))
     }
 
-    /// Something of an address was refused. `Some`: say so in the log, and how many before it were
-    /// not told.
+    /// Notes a refusal for an address. Returns `Some` if the refusal should be logged, with the number of
+    /// refusals before it that were not logged.
     pub fn note(&mut self, now: Instant, address: IpAddr) -> Option<u32> {
         self.entry(now, address).refusals.pass(now)
     }
 
-    /// A try has failed. `Some`: say so in the log, and how many before it were not told.
+    /// Notes a failed try. Returns `Some` if the failure should be logged, with the number of failures before
+    /// it that were not logged.
     pub fn fail(&mut self, now: Instant, address: IpAddr, guess: Guess) -> Option<u32> {
         let known = self.entry(now, address);
         let failures = known.failures(guess);

@@ -1,63 +1,63 @@
-//! Which HTTP connections there may be: bounds for all of them, for those from beyond this machine, for each address there, and
-//! places of its own for the control socket.
+//! The limits of HTTP connections: for all of them, for those from other machines, and for each address
+//! there. The control socket has places of its own.
 //!
-//! When a bound is reached, the oldest connection that has shown no right makes room, so that silent connections cannot lock out
-//! others. A key of the hub may be public, so connections that have shown only a key have half of each bound: beyond it the oldest
-//! of them makes room.
+//! When a limit is reached, the oldest connection without a proven right is closed, so that silent
+//! connections cannot block other clients. A key of the hub may be public, so connections with only a key may
+//! use half of each limit; beyond that half the oldest of them is closed.
 
 use std::net::IpAddr;
 
 use super::tries::network_of;
 use crate::limits;
 
-/// Where a connection comes from.
+/// The origin of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum From {
     /// The control socket.
     Control,
     /// This machine.
     Loopback,
-    /// Beyond this machine; the network that counts as one (see [`network_of`]).
+    /// Another machine, with the network that counts as one address (see [`network_of`]).
     Network(IpAddr),
 }
 
 impl From {
-    /// Beyond this machine, at this address.
+    /// Returns the origin of a connection from another machine at this address.
     pub fn beyond(address: IpAddr) -> Self {
         Self::Network(network_of(address))
     }
 }
 
-/// What a connection has shown.
+/// The right that a connection has proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Right {
-    /// Nothing yet.
+    /// No right yet.
     None,
-    /// A key of the hub, or what only its holder knows.
+    /// A key of the hub, or knowledge that only the key's holder has.
     Key,
-    /// A token, or that it is on this machine.
+    /// A token, or the origin on this machine.
     Token,
 }
 
-/// Whether a connection is taken.
+/// The decision about a new connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission<I> {
-    /// There is room.
+    /// A place is free.
     Free,
-    /// There is room when this connection has been closed.
+    /// A place becomes free when this connection is closed.
     InPlaceOf(I),
-    /// There is no room: every connection has shown its right.
+    /// No place is free, because every connection has proven its right.
     Full,
 }
 
-/// The connections that a bound counts.
+/// The connections that a limit counts.
 #[derive(Debug, Clone, Copy)]
 enum Group {
-    /// From exactly there.
+    /// Connections of exactly this origin.
     Only(From),
-    /// From beyond this machine.
+    /// Connections from other machines.
     Network,
-    /// All but those of the control socket.
+    /// All connections except those of the control socket.
     NotControl,
 }
 
@@ -71,7 +71,7 @@ impl Group {
     }
 }
 
-/// All connections, the oldest first.
+/// All connections, oldest first.
 #[derive(Debug)]
 pub struct Visitors<I> {
     list: Vec<Visitor<I>>,
@@ -91,17 +91,18 @@ impl<I> Default for Visitors<I> {
 }
 
 impl<I: Copy + PartialEq> Visitors<I> {
-    /// How many there are.
+    /// Returns how many connections exist.
     pub fn len(&self) -> usize {
         self.list.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether no connection exists.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// Decides about a connection. `most`: how many there may be, the control socket's aside.
+    /// Decides about a new connection. `most` is the most connections that may exist, not counting those of
+    /// the control socket.
     pub fn decide(&self, from: From, most: usize) -> Admission<I> {
         let (all, network) = (
             (most, Group::NotControl),
@@ -127,14 +128,14 @@ impl<I: Copy + PartialEq> Visitors<I> {
             let mut idle = group().filter(|visitor| visitor.right == Right::None);
             let mut keys = group().filter(|visitor| visitor.right == Right::Key);
             let spare_keys = keys.clone().count() > bound / 2;
-            // Room in the narrowest bound that is reached is room in the wider ones as well.
+            // A place in the narrowest limit that is reached is also a place in the wider limits.
             let oldest = idle.next().or_else(|| keys.next().filter(|_| spare_keys));
             return oldest.map_or(Admission::Full, |oldest| Admission::InPlaceOf(oldest.id));
         }
         Admission::Free
     }
 
-    /// A connection was taken.
+    /// Adds a connection.
     pub fn insert(&mut self, id: I, from: From) {
         self.list.push(Visitor {
             id,
@@ -143,7 +144,7 @@ impl<I: Copy + PartialEq> Visitors<I> {
         });
     }
 
-    /// A connection has shown a right, which it keeps.
+    /// Notes a right that a connection has proven and keeps.
     pub fn show_right(&mut self, id: I, right: Right) {
         let mut list = self.list.iter_mut();
         if let Some(visitor) = list.find(|visitor| visitor.id == id) {
@@ -151,20 +152,20 @@ impl<I: Copy + PartialEq> Visitors<I> {
         }
     }
 
-    /// What a connection has shown.
+    /// Returns the right that a connection has proven.
     pub fn right(&self, id: I) -> Right {
         let visitor = self.list.iter().find(|visitor| visitor.id == id);
         visitor.map_or(Right::None, |visitor| visitor.right)
     }
 
-    /// How many there are beside those of the control socket.
+    /// Returns how many connections exist, not counting those of the control socket.
     pub fn others(&self) -> usize {
         let list = self.list.iter();
         list.filter(|visitor| Group::NotControl.has(visitor.from))
             .count()
     }
 
-    /// The network from which a connection comes, if that is beyond this machine.
+    /// Returns the network of a connection from another machine.
     pub fn network(&self, id: I) -> Option<IpAddr> {
         let visitor = self.list.iter().find(|visitor| visitor.id == id)?;
         match visitor.from {
@@ -173,7 +174,7 @@ impl<I: Copy + PartialEq> Visitors<I> {
         }
     }
 
-    /// A connection was closed.
+    /// Removes a connection that was closed.
     pub fn remove(&mut self, id: I) {
         self.list.retain(|visitor| visitor.id != id);
     }
@@ -197,7 +198,7 @@ mod tests {
 
     #[test]
     fn silent_connections_from_many_addresses_lock_nobody_out() {
-        // Six addresses with 32 each fill what the network may have.
+        // Six addresses with 32 connections each fill the network's limit.
         let mut visitors = filled(|id| at((id / 32) as u8), 192);
         assert_eq!(visitors.decide(at(9), 256), Admission::InPlaceOf(0));
         assert_eq!(visitors.decide(at(3), 256), Admission::InPlaceOf(96));

@@ -1,5 +1,5 @@
-//! Output for people who open this machine's pages elsewhere: addresses, QR codes, and how to
-//! know that it is the right machine.
+//! Output for operators who open this machine's pages on another device: addresses, QR codes, and how to
+//! verify that the page comes from this machine.
 
 use std::net::IpAddr;
 
@@ -12,16 +12,17 @@ use serde_json::Value;
 pub(crate) struct Place {
     /// The addresses, in the order in which they are printed.
     hosts: Vec<String>,
-    /// `None`: the daemon listens on loopback only.
+    /// The port. `None`: the daemon listens on loopback only.
     port: Option<u64>,
-    /// True if the output is a terminal, whose colours can be set for a QR code.
+    /// Whether the output is a terminal, whose colours can be set for a QR code.
     is_terminal: bool,
 }
 
 impl Place {
-    /// `answer`: of `/access` or `/setup`; `addresses`: this machine's.
+    /// Returns the place for an answer of `/access` or `/setup`, with this machine's addresses.
     pub(crate) fn new(answer: &Value, addresses: &[IpAddr], is_terminal: bool) -> Self {
-        // An IPv4 address first: it makes the smallest code, and old phones do not know `.local` names.
+        // An IPv4 address first, because it makes the smallest code and old phones do not resolve `.local`
+        // names.
         let v4 = addresses.iter().filter(|a| a.is_ipv4() && !a.is_loopback());
         let mut hosts: Vec<String> = v4.map(ToString::to_string).collect();
         let known = answer.get("hosts").and_then(Value::as_array);
@@ -44,7 +45,7 @@ impl Place {
             .collect()
     }
 
-    /// The addresses, one a line, and a code of the first.
+    /// Returns the addresses, one a line, and a QR code of the first.
     fn shown(&self, path: &str) -> String {
         let urls = self.urls(path);
         let mut all: String = urls.iter().map(|url| format!("  {url}\n")).collect();
@@ -55,8 +56,9 @@ impl Place {
         all
     }
 
-    /// Readers want dark modules on a light ground. A terminal is told both colours, because its own may be either way round;
-    /// elsewhere (a log, a file) a dark ground is the likelier one.
+    /// Returns a QR code as text. Readers need dark modules on a light background. On a terminal both colours
+    /// are set, because its own may be either way round. For other output (a log, a file) a dark background
+    /// is assumed.
     fn picture(&self, url: &str) -> String {
         let Ok(code) = QrCode::new(url) else {
             return String::new();
@@ -204,7 +206,7 @@ mod tests {
             all.clone()
                 .all(|line| line.starts_with("\x1b[38;5;16;48;5;231m"))
         );
-        // The quiet zone at the left is ground, not ink.
+        // The quiet zone at the left is background.
         assert!(all.clone().all(|line| line.contains("m    ")), "{text}");
         let plain = setup_text(&answer(), &place(&answer(), false));
         assert!(!plain.contains('\x1b'));

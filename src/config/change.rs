@@ -1,4 +1,5 @@
-//! What changes while the daemon runs, and what only a restart changes.
+//! The difference between two configurations: the keys that a reload changes, and those that only a restart
+//! changes.
 
 use std::net::SocketAddr;
 
@@ -6,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Config, ContentConfig};
 
-/// What is fixed when the daemon starts.
+/// The settings that are fixed when the daemon starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServedConfig {
     listen: Vec<SocketAddr>,
@@ -16,7 +17,7 @@ pub struct ServedConfig {
 }
 
 impl ServedConfig {
-    /// The keys whose values differ.
+    /// Returns the keys whose values differ.
     pub fn differences(&self, new: &Self) -> Vec<&'static str> {
         let mut keys = Vec::new();
         if self.listen != new.listen {
@@ -36,7 +37,7 @@ impl ServedConfig {
 }
 
 impl Config {
-    /// What only a restart changes.
+    /// Returns the settings that only a restart changes.
     pub fn served(&self) -> ServedConfig {
         ServedConfig {
             listen: self.http.listen.clone(),
@@ -47,12 +48,12 @@ impl Config {
     }
 }
 
-/// The file that the API writes an endpoint to, below the configuration's directory.
+/// Returns the file to which the API writes an endpoint, relative to the configuration's directory.
 pub fn endpoint_file(name: &str) -> String {
     format!("conf.d/{name}.toml")
 }
 
-/// An endpoint as JSON, in the words of the file, becomes that file's text.
+/// Returns the text of an endpoint's file from the endpoint as JSON, with the same keys.
 pub fn endpoint_toml(name: &str, value: &Value) -> Result<String, String> {
     let Value::Object(given) = value else {
         return Err("an endpoint is a JSON object with the keys of [[endpoint]]".to_owned());
@@ -65,7 +66,8 @@ pub fn endpoint_toml(name: &str, value: &Value) -> Result<String, String> {
     toml::to_string(&json!({"endpoint": [fields]})).map_err(|error| error.to_string())
 }
 
-/// The endpoint of a file that has one of this name and nothing else, as JSON in the words of the file, without its name.
+/// Returns the endpoint of a file as JSON with the same keys, without its name. Returns `None` unless the
+/// file holds only one endpoint of this name.
 pub fn endpoint_json(text: &str, name: &str) -> Option<Value> {
     if !holds_only(text, name) {
         return None;
@@ -77,8 +79,8 @@ pub fn endpoint_json(text: &str, name: &str) -> Option<Value> {
     serde_json::to_value(endpoint).ok()
 }
 
-/// Whether a file's text is one endpoint of this name and nothing else, so that it may be written
-/// anew without the loss of what somebody else put there.
+/// Returns whether a file's text is one endpoint of this name and nothing else. Only then may the API rewrite
+/// the file, because a rewrite must not lose what an operator put there.
 pub fn holds_only(text: &str, name: &str) -> bool {
     let Ok(mut root) = text.parse::<toml::Table>() else {
         return false;

@@ -1,4 +1,4 @@
-//! `[[endpoint]]`: the keys that all kinds have, and the way to those of each kind.
+//! `[[endpoint]]`: the keys of all kinds, and the calls into the readers of each kind.
 
 use super::reader::{Document, Section, one_of};
 use super::values::{check_name, required};
@@ -11,7 +11,7 @@ pub(super) const KINDS: [&str; 8] = [
     "serial", "tcp", "unix", "udp", "demo", "echo", "sink", "source",
 ];
 
-/// Reads one section; `None` when it has a fault that leaves no endpoint to speak of.
+/// Reads one section. Returns `None` if a fault leaves no usable endpoint.
 pub(super) fn read<'a>(
     mut section: Section<'a>,
     document: &mut Document<'a>,
@@ -25,7 +25,7 @@ pub(super) fn read<'a>(
             None
         }
     });
-    // Without a kind nobody can tell which other keys are right.
+    // Without a kind it is not known which other keys are right.
     let (line, word) = required(&mut section, "kind", document)?;
     let known = KINDS.contains(&word.as_str());
     if !known {

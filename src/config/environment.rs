@@ -1,11 +1,11 @@
-//! Variables such as `THINGWAY_HTTP_LISTEN`, which win over the files.
+//! Environment variables such as `THINGWAY_HTTP_LISTEN`, which have priority over the files.
 
-/// How a variable's text becomes a TOML value.
+/// The way in which a variable's text becomes a TOML value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
-    /// Strings with commas between them.
+    /// A list of strings, separated by commas.
     List,
-    /// A number, or `true` or `false`: as it stands.
+    /// A number, or `true` or `false`, which is copied unchanged.
     Plain,
 }
 
@@ -48,7 +48,7 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("THINGWAY_API_CONFIGURE", "api", "configure"),
 ];
 
-/// A variable as the file that would say the same.
+/// Returns the text of a configuration file that says the same as a variable.
 pub(super) fn as_toml(name: &str, value: &str) -> Result<String, String> {
     let known = VARIABLES.iter().find(|(variable, ..)| *variable == name);
     let Some((_, table, key)) = known else {
@@ -59,7 +59,7 @@ pub(super) fn as_toml(name: &str, value: &str) -> Result<String, String> {
     } else {
         Shape::Plain
     };
-    // Strings of JSON are strings of TOML.
+    // A JSON string is also a TOML string.
     let quote = |text: &str| serde_json::Value::from(text).to_string();
     let value = match shape {
         Shape::List => {

@@ -1,4 +1,4 @@
-//! `[http]`: where the API and the page are served, and to whom.
+//! `[http]`: the addresses of the API and the page, and the clients that may use them.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use super::reader::{Document, Section};
 use super::values::{absolute_of, is_origin, required};
 use super::{HttpConfig, TlsFiles};
 
-/// Reads the section over what is set already.
+/// Reads the section into the settings made so far.
 pub(super) fn read<'a>(
     mut section: Section<'a>,
     document: &mut Document<'a>,
@@ -96,7 +96,7 @@ fn read_listen(
     listen
 }
 
-/// Whether it is a name, an IPv4 address or an IPv6 address in brackets.
+/// Returns whether the text is a name, an IPv4 address or an IPv6 address in brackets.
 pub fn is_host(text: &str) -> bool {
     let bracketed = text
         .strip_prefix('[')

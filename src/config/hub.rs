@@ -1,4 +1,5 @@
-//! `[[peer]]`, `[content]`, `[skyway]` and `[peerjs]`: who can be called over the hub, and by whom.
+//! `[[peer]]`, `[content]`, `[skyway]` and `[peerjs]`: the peers that can be called over the hub, and the
+//! clients that may call.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,27 +8,29 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::reader::{Document, Section};
 use super::values::{check_name, is_origin, required};
 
-/// What concerns the hub and the SkyWay gateway's API.
+/// The settings of the hub and of the SkyWay gateway's API.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HubConfig {
-    /// `[[peer]]`, each with an id of its own.
+    /// `[[peer]]`: the peers of this gateway, each with a unique id.
     pub peers: Vec<PeerConfig>,
-    /// `[content]`
+    /// `[content]`: the content ports.
     pub content: ContentConfig,
-    /// `skyway.expose`: the API is there for the network, too.
+    /// `skyway.expose`: whether the API also serves the network.
     pub expose: bool,
-    /// `skyway.redirect`: where messages may be sent to; `None`: see [`Self::may_redirect`].
+    /// `skyway.redirect`: the networks to which messages may be redirected. `None`: see
+    /// [`Self::may_redirect`].
     pub redirect: Option<Vec<Network>>,
-    /// `[[skyway.key]]`
+    /// `[[skyway.key]]`: the applications that use SkyWay.
     pub skyway_keys: Vec<KeyConfig>,
-    /// `[[peerjs.key]]`
+    /// `[[peerjs.key]]`: the applications that use PeerJS.
     pub peerjs_keys: Vec<KeyConfig>,
 }
 
 impl HubConfig {
-    /// Whether messages may be redirected to an address. `links`: this machine's own addresses with the bits of their networks.
-    /// Unless networks are configured, these are the networks of the links; a program on this machine may also name
-    /// the machine itself, loopback included, and a program beyond it may not.
+    /// Returns whether messages may be redirected to an address. `links` are this machine's own addresses
+    /// with the prefix lengths of their networks. Without a configured list, redirects to the networks of
+    /// these links are allowed. A program on this machine may also name the machine itself, loopback
+    /// included; a program on another machine may not.
     pub fn may_redirect(&self, is_local: bool, to: IpAddr, links: &[(IpAddr, u8)]) -> bool {
         let to = to.to_canonical();
         if let Some(networks) = &self.redirect {
@@ -42,21 +45,21 @@ impl HubConfig {
     }
 }
 
-/// `[[peer]]`: a peer that is always there and answers by itself.
+/// `[[peer]]`: a peer that always exists and answers calls by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerConfig {
-    /// The name by which it is called.
+    /// The id that callers use.
     pub id: String,
-    /// The endpoint of channels whose label names no other.
+    /// The endpoint of channels whose label names no other endpoint.
     pub endpoint: Option<String>,
-    /// Endpoints by the labels of channels.
+    /// The endpoints of channels, by label.
     pub labels: BTreeMap<String, String>,
-    /// Whether messages are read and written as the caller's offer says; else they are untouched.
+    /// Whether messages are encoded and decoded as the caller's offer says. If not, they go unchanged.
     pub transcodes: bool,
 }
 
 impl PeerConfig {
-    /// The endpoints that a caller may reach through this peer.
+    /// Returns the endpoints that a caller may reach through this peer.
     pub fn endpoints(&self) -> impl Iterator<Item = &String> {
         self.endpoint.iter().chain(self.labels.values())
     }
@@ -65,11 +68,11 @@ impl PeerConfig {
 /// `[content]`: the UDP ports that `POST /data` opens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentConfig {
-    /// Our address.
+    /// The address of this machine that the ports are bound to.
     pub listen: IpAddr,
     /// The first port.
     pub first_port: u16,
-    /// How many there are.
+    /// The number of ports.
     pub ports: u16,
 }
 
@@ -86,22 +89,23 @@ impl Default for ContentConfig {
 /// `[[skyway.key]]` or `[[peerjs.key]]`: an application that may use the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyConfig {
-    /// What it calls itself.
+    /// The name that the application uses.
     pub key: String,
-    /// The domain that its REST programs name; `None`: any.
+    /// The domain that the application's REST programs name. `None`: any domain.
     pub domain: Option<String>,
-    /// With what its server signs; `None`: nothing needs to be signed.
+    /// The secret with which the application's server signs. `None`: no signature is needed.
     pub secret: Option<Secret>,
-    /// Whose pages may use it, and no others; none: those of `http.allowed_origins` and our own.
+    /// The origins whose pages may use the key. If empty: those of `http.allowed_origins` and our own.
     pub origins: Vec<String>,
-    /// Ids that its peers may have, with a star at the end for many; none: any.
+    /// The ids that peers of the key may have; a star at the end stands for any rest. If empty: any id.
     pub peers: Vec<String>,
-    /// Endpoints that REST programs beyond this machine may use with it, with a star at the end for many.
+    /// The endpoints that REST programs on other machines may use with the key; a star at the end stands for
+    /// any rest.
     pub endpoints: Vec<String>,
 }
 
 impl KeyConfig {
-    /// Whether its peers may have this id.
+    /// Returns whether peers of this key may have this id.
     pub fn allows_peer(&self, id: &str) -> bool {
         self.peers.is_empty()
             || self.peers.iter().any(|pattern| {
@@ -112,12 +116,12 @@ impl KeyConfig {
     }
 }
 
-/// A secret, which nobody prints.
+/// A secret, which must not be printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// For whoever checks with it.
+    /// Returns the secret, for checking a signature with it.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -132,14 +136,14 @@ impl fmt::Debug for Secret {
 /// A network of `skyway.redirect`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Network {
-    /// Whatever is on a link of this machine; loopback is none.
+    /// Every address on a link of this machine, except loopback.
     Local,
-    /// An address and how many of its bits count (RFC 4632 §3.1).
+    /// An address with its prefix length (RFC 4632 §3.1).
     Prefix(IpAddr, u8),
 }
 
 impl Network {
-    /// `local`, `192.0.2.0/24`, `2001:db8::/32`, or an address alone.
+    /// Parses `local`, `192.0.2.0/24`, `2001:db8::/32`, or a single address.
     fn parse(text: &str) -> Option<Self> {
         if text == "local" {
             return Some(Self::Local);
@@ -155,7 +159,8 @@ impl Network {
         (bits <= most).then_some(Self::Prefix(address, bits))
     }
 
-    /// Whether an address is in it; `links`: this machine's own addresses with the bits of their networks.
+    /// Returns whether an address is in the network. `links` are this machine's own addresses with the prefix
+    /// lengths of their networks.
     pub fn contains(self, address: IpAddr, links: &[(IpAddr, u8)]) -> bool {
         match self {
             Self::Local => {
@@ -168,7 +173,7 @@ impl Network {
 }
 
 fn is_in(address: IpAddr, network: IpAddr, bits: u8) -> bool {
-    // What is shifted by all its bits is nothing.
+    // A shift by all bits gives `None` on both sides, so every address is in the network.
     match (address.to_canonical(), network) {
         (IpAddr::V4(a), IpAddr::V4(n)) => {
             let shift = 32 - u32::from(bits.min(32));
@@ -182,10 +187,10 @@ fn is_in(address: IpAddr, network: IpAddr, bits: u8) -> bool {
     }
 }
 
-/// The longest id of a peer and the longest key, in bytes.
+/// The longest id of a peer, and the longest key, in bytes.
 const LONGEST: usize = 128;
 
-/// Reads `[content]`, `[skyway]` and `[peerjs]` over what is set already.
+/// Reads `[content]`, `[skyway]` and `[peerjs]` into the settings made so far.
 pub(super) fn read<'a>(root: &mut Section<'a>, document: &mut Document<'a>, hub: &mut HubConfig) {
     if let Some(section) = root.table("content", document) {
         read_content(section, document, &mut hub.content);
@@ -355,7 +360,7 @@ fn read_peer<'a>(mut section: Section<'a>, document: &mut Document<'a>) -> Optio
     })
 }
 
-/// Whether pages of PeerJS as well as of SkyWay-JS can call this id.
+/// Returns whether pages of both PeerJS and SkyWay-JS can call this id.
 fn is_peer_id(id: &str) -> bool {
     let is_word = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric());
     id.len() <= LONGEST && id.split([' ', '_', '-']).all(is_word)

@@ -1,19 +1,19 @@
-//! The key `lag`.
+//! The key `lag`: the treatment of slow readers.
 
-/// What becomes of a route that fell off the ring.
+/// The treatment of a route that reads too slowly and falls off the ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LagPolicy {
-    /// Its channel is closed: a gap in a byte stream must not pass unseen.
+    /// The channel is closed, because a gap in a byte stream must not go unnoticed.
     Close,
-    /// It goes on with what is there; the gap is counted. Datagrams may be lost anyway.
+    /// The route goes on with the data that is left, and the gap is counted. Datagrams may be lost anyway.
     Skip,
-    /// None falls off: the device is not read while its slowest reader is near the tail. That is for programs, which
-    /// the system makes wait; a tty would lose its bytes elsewhere.
+    /// No route falls off, because the device is not read while its slowest reader is near the tail. This is
+    /// for programs, which the system makes wait; a tty would lose its bytes elsewhere.
     Wait,
 }
 
 impl LagPolicy {
-    /// The name in configuration and API.
+    /// Returns the name in the configuration and the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Close => "close",

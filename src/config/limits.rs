@@ -1,4 +1,4 @@
-//! `[limits]`: the bounds that an operator may change.
+//! `[limits]`: the limits that an operator may change.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::reader::{Document, Section};
 use crate::limits::Limits;
 
-/// Reads the section over what is set already.
+/// Reads the section into the limits set so far.
 pub(super) fn read<'a>(mut section: Section<'a>, document: &mut Document<'a>, limits: &mut Limits) {
     let mut number = |key: &str, range: RangeInclusive<i64>, place: &mut usize| {
         let given = section.integer(key, range, document);
@@ -19,7 +19,7 @@ pub(super) fn read<'a>(mut section: Section<'a>, document: &mut Document<'a>, li
     number("connections", 16..=10_000, &mut limits.connections);
     let channels = &mut limits.channels_per_session;
     number("channels_per_session", 1..=1_000, channels);
-    // Three quarters of it may be ungranted at a time, and the largest message must still fit.
+    // Three quarters of the queue may be ungranted at a time, and the largest message must still fit.
     number("route_queue", 131_072..=16_777_216, &mut limits.route_queue);
     let mut seconds = |key: &str, place: &mut Duration| {
         let given = section.integer(key, 1..=3_600, document);

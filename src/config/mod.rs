@@ -1,8 +1,8 @@
-//! The configuration: what TOML files and the environment may say, parsed once into types that
-//! cannot be wrong.
+//! The configuration: the settings of TOML files and the environment, parsed once into types that cannot hold
+//! wrong values.
 //!
-//! All faults are found in one go, each with its place, so that nobody mends a file one message at
-//! a time. Every key is described in `docs/config.md`.
+//! All faults are found in one pass, each with its place, so that an operator can correct all of them at
+//! once. Every key is described in `docs/config.md`.
 
 mod change;
 mod endpoints;
@@ -40,60 +40,60 @@ pub use sources::known_keys;
 pub use sources::{File, Sources};
 pub use values::check_name;
 
-/// Everything that can be configured, with the defaults in place of what is not.
+/// The whole configuration. Keys that are not configured have their defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// `[http]`
+    /// `[http]`: the HTTP server.
     pub http: HttpConfig,
-    /// `[ice]`
+    /// `[ice]`: the UDP port of all sessions.
     pub ice: IceConfig,
-    /// `[limits]`
+    /// `[limits]`: the limits.
     pub limits: Limits,
-    /// `[serial]`
+    /// `[serial]`: the settings of all serial ports.
     pub serial: SerialConfig,
-    /// `[api]`
+    /// `[api]`: the changes that the API may make.
     pub api: ApiConfig,
-    /// `[access]`
+    /// `[access]`: access control.
     pub access: AccessConfig,
-    /// `[[peer]]`, `[content]`, `[skyway]` and `[peerjs]`
+    /// `[[peer]]`, `[content]`, `[skyway]` and `[peerjs]`: the hub.
     pub hub: HubConfig,
-    /// `general.log_level` of SkyWay's gateway.
+    /// `general.log_level` of SkyWay's gateway: the log level.
     pub log_level: Option<log::LevelFilter>,
-    /// `[[endpoint]]`, each with a name of its own.
+    /// `[[endpoint]]`: the endpoints, each with a unique name.
     pub endpoints: Vec<EndpointConfig>,
 }
 
-/// `[http]`: where the API and the first page are served.
+/// `[http]`: the addresses of the API and the first page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpConfig {
-    /// Addresses to listen on. Beyond loopback TLS is spoken and a token needed.
+    /// The addresses to listen on. An address that other machines reach needs TLS and tokens.
     pub listen: Vec<SocketAddr>,
     /// The certificate, in place of one of our own.
     pub tls: Option<TlsFiles>,
-    /// No TLS, for those who have something better in front.
+    /// Whether TLS is switched off, for operators who put something better in front.
     pub plain: bool,
-    /// Host names, beside our addresses, `localhost` and the machine's name, that a request's
-    /// `Host` may have.
+    /// The host names that a request's `Host` may contain besides our addresses, `localhost` and the
+    /// machine's name.
     pub hosts: Vec<String>,
-    /// Origins, beside our own, whose pages may use the API.
+    /// The origins whose pages may use the API besides our own.
     pub allowed_origins: Vec<String>,
 }
 
-/// `http.tls`
+/// `http.tls`: the files of the certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The certificate and those that signed it, PEM.
+    /// The certificate and those that signed it, in PEM.
     pub certificate: PathBuf,
-    /// Its private key, PEM.
+    /// The certificate's private key, in PEM.
     pub key: PathBuf,
 }
 
-/// `[access]`: who may come in from beyond this machine.
+/// `[access]`: access control for clients on other machines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessConfig {
-    /// A file that lets the network in at the start, where there is one.
+    /// A file that opens the gateway to the network at the start, if the file exists.
     pub boot_file: PathBuf,
-    /// Whether who comes over loopback needs no token.
+    /// Whether clients over loopback need no token.
     pub trust_loopback: bool,
 }
 
@@ -109,41 +109,41 @@ impl Default for AccessConfig {
 /// `[ice]`: the UDP port of all sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IceConfig {
-    /// 0: any.
+    /// The port; 0 stands for any port.
     pub port: u16,
 }
 
-/// `[serial]`: what concerns all serial ports.
+/// `[serial]`: the settings of all serial ports.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SerialConfig {
-    /// Ports that are found become endpoints by themselves.
+    /// Whether found ports become endpoints without configuration.
     pub discover: bool,
 }
 
-/// `[api]`: what the API may change.
+/// `[api]`: the changes that the API may make.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ApiConfig {
-    /// Endpoints may be added and removed; they are written to `conf.d`.
+    /// Whether endpoints may be added and removed, which writes them to `conf.d`.
     pub configure: bool,
 }
 
-/// One `[[endpoint]]`.
+/// `[[endpoint]]`: one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointConfig {
-    /// What a channel's label must be to be bound to it.
+    /// The name, which is also the label of channels to the endpoint.
     pub name: String,
-    /// What it is, with the keys of that kind.
+    /// The kind, with the keys of that kind.
     pub kind: EndpointKind,
-    /// The frame type of what the device sends.
+    /// The frame type of the device's messages.
     pub messages: MessageType,
-    /// How bytes and messages pass through it.
+    /// The settings of the bytes and messages that pass through the endpoint.
     pub traffic: Traffic,
-    /// Where it was configured.
+    /// The place where the endpoint was configured.
     pub place: Place,
 }
 
 impl EndpointConfig {
-    /// Whether another one says the same, wherever it does.
+    /// Returns whether another configuration has the same settings, wherever each was configured.
     pub fn is_same(&self, other: &Self) -> bool {
         let Self {
             name,
@@ -160,8 +160,8 @@ impl EndpointConfig {
 }
 
 impl EndpointConfig {
-    /// Whether another endpoint has the same line, or captures to the same file: two readers of one
-    /// line would each get half of the bytes.
+    /// Returns whether another endpoint uses the same line or the same capture file. Two readers of one line
+    /// would each get half of the bytes.
     pub fn shares_with(&self, other: &Self) -> bool {
         let line = |endpoint: &Self| match &endpoint.kind {
             EndpointKind::Serial { path, .. } => Some(path.clone()),
@@ -182,19 +182,19 @@ impl EndpointConfig {
     }
 }
 
-/// Where an endpoint was configured.
+/// The place where an endpoint was configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// Nowhere: it is there without a configuration.
+    /// No place: the endpoint exists without configuration.
     BuiltIn,
-    /// In a file.
+    /// A configuration file.
     File {
-        /// As it is shown in messages.
+        /// The file's name, as shown in messages.
         file: String,
-        /// Counted from 1.
+        /// The line, counted from 1.
         line: usize,
     },
-    /// Nowhere: its port was found.
+    /// No place: the endpoint's port was found on the machine.
     Found,
 }
 
@@ -203,9 +203,10 @@ pub enum Place {
 pub enum EndpointKind {
     /// A tty.
     Serial {
-        /// Best below `/dev/serial/by-id`, which names the adapter and not the order of plugging.
+        /// The path. The best one is below `/dev/serial/by-id`, because that names the adapter and not the
+        /// order of plugging.
         path: PathBuf,
-        /// How it is opened.
+        /// The settings of the line.
         line: Box<LineSettings>,
     },
     /// A program that speaks TCP.
@@ -214,18 +215,18 @@ pub enum EndpointKind {
     Unix(Meeting<PathBuf>),
     /// A program that speaks UDP.
     Udp(UdpConfig),
-    /// The built-in device.
+    /// The built-in demo device.
     Demo,
-    /// Sends each message back to where it came from.
+    /// A device that sends each message back to its sender.
     Echo,
-    /// Takes everything.
+    /// A device that accepts everything.
     Sink,
-    /// Sends as much as it is asked for.
+    /// A device that sends as much as a client requests.
     Source,
 }
 
 impl EndpointKind {
-    /// The kind's name in config and API.
+    /// Returns the kind's name in the configuration and the API.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Serial { .. } => "serial",
@@ -240,61 +241,61 @@ impl EndpointKind {
     }
 }
 
-/// Who calls whom.
+/// Which side connects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Meeting<A> {
-    /// We connect, and connect again; all channels share the connection.
+    /// The gateway connects, and reconnects. All channels share the connection.
     Remote(A),
-    /// We connect for each channel.
+    /// The gateway connects once for each channel.
     PerChannel(A),
-    /// The program connects to us, one at a time.
+    /// The program connects to the gateway, one connection at a time.
     Listen(A),
 }
 
-/// `kind = "udp"`.
+/// `kind = "udp"`: the addresses of a UDP program.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UdpConfig {
-    /// Where messages go; `None`: to whoever sent last.
+    /// The destination of messages. `None`: the address that sent last.
     pub remote: Option<SocketAddr>,
-    /// Where we receive; `None`: any port.
+    /// The address to receive at. `None`: any port.
     pub bind: Option<SocketAddr>,
-    /// Groups that are joined.
+    /// The multicast groups to join.
     pub multicast: Vec<IpAddr>,
 }
 
-/// How bytes and messages pass through an endpoint.
+/// The settings of the bytes and messages that pass through an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Traffic {
-    /// How a byte stream becomes messages and back.
+    /// The conversion between a byte stream and messages.
     pub framing: StreamFraming,
-    /// The largest message, in bytes, either way.
+    /// The largest message in either direction, in bytes.
     pub max_message: usize,
-    /// What who attaches is sent of the past, in bytes.
+    /// How many bytes of the past a new reader receives.
     pub scrollback: usize,
-    /// What becomes of a route that reads too slowly.
+    /// The treatment of a route that reads too slowly.
     pub lag: LagPolicy,
-    /// Who may write.
+    /// The sessions that may write.
     pub writers: Writers,
-    /// What the device is sent when the writer falls silent.
+    /// The dead-man switch, which acts when the writer is silent.
     pub deadman: Option<Deadman>,
-    /// Where all that passes is written down.
+    /// The file that records everything that passes.
     pub capture: Option<Capture>,
 }
 
-/// How a byte stream becomes messages.
+/// The conversion of a byte stream into messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamFraming {
-    /// As it comes. Bytes wait up to `latency` for more, so that messages are few.
+    /// The bytes as they arrive. Bytes wait up to `latency` for more, so that messages are few.
     Raw {
-        /// 0: every read goes out at once.
+        /// The longest wait; with 0 every read goes out at once.
         latency: Duration,
     },
-    /// Message by message.
+    /// One message per frame.
     Framed(Framing),
 }
 
 impl StreamFraming {
-    /// The name in config and API.
+    /// Returns the name in the configuration and the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Raw { .. } => "raw",
@@ -303,17 +304,17 @@ impl StreamFraming {
     }
 }
 
-/// Who may write to an endpoint.
+/// The sessions that may write to an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writers {
-    /// Everybody.
+    /// Every session whose token allows writing.
     All,
     /// The session that holds the lease.
     One,
 }
 
 impl Writers {
-    /// The name in config and API.
+    /// Returns the name in the configuration and the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::All => "all",
@@ -322,37 +323,37 @@ impl Writers {
     }
 }
 
-/// `deadman = { … }`: what stops a machine whose driver has gone.
+/// `deadman = { … }`: the dead-man switch, which stops a machine whose driver is silent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deadman {
     /// How long the writing session may be silent.
     pub timeout: Duration,
-    /// What the device is sent then, before everything else.
+    /// The bytes that the device receives then, before everything else.
     pub send: Vec<u8>,
 }
 
-/// `capture = { … }`: everything that passes, in a file.
+/// `capture = { … }`: a file that records everything that passes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capture {
-    /// The newest file; older ones are `path.1`, `path.2` …
+    /// The newest file. Older files are `path.1`, `path.2` …
     pub path: PathBuf,
-    /// How long a file becomes, in bytes.
+    /// The largest size of a file, in bytes.
     pub max_bytes: u64,
-    /// How many there are, the newest included.
+    /// The number of files, including the newest.
     pub files: u32,
 }
 
-/// Binary or text frames (RFC 8831 §6.6).
+/// The frame type, binary or text (RFC 8831 §6.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessageType {
-    /// `ArrayBuffer` or `Blob` in a browser.
+    /// A binary frame, which is an `ArrayBuffer` or `Blob` in a browser.
     Binary,
-    /// `string` in a browser; what is no UTF-8 is replaced there.
+    /// A text frame, which is a `string` in a browser. Bytes that are not UTF-8 are replaced.
     Text,
 }
 
 impl MessageType {
-    /// The name in config and API.
+    /// Returns the name in the configuration and the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Binary => "binary",
@@ -361,12 +362,12 @@ impl MessageType {
     }
 }
 
-/// Something wrong in a config file.
+/// A fault in a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
-    /// Counted from 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// What is wrong and, where there is one, the way out.
+    /// The fault and, if there is one, its remedy.
     pub message: String,
 }
 
@@ -377,7 +378,7 @@ impl fmt::Display for Fault {
 }
 
 impl Default for Config {
-    /// What runs without a file: loopback, port 8000, and the demo device.
+    /// Returns the configuration that runs without a file: loopback, port 8000, and the demo device.
     fn default() -> Self {
         let demo = EndpointConfig {
             name: "demo".to_owned(),
@@ -407,7 +408,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads one file's text. All faults, in the order of their lines, or a config.
+    /// Reads one file's text. Returns the configuration, or all faults in the order of their lines.
     pub fn parse(text: &str) -> Result<Self, Vec<Fault>> {
         sources::parse_one(text)
     }

@@ -1,10 +1,11 @@
-//! What there is to say of a configuration without a fault: what it allows less than in an earlier version, and what it names
-//! that is not there.
+//! Notes about a configuration without a fault: settings that allow less than in an earlier version, and
+//! names of endpoints that do not exist.
 
 use super::{Config, KeyConfig};
 
 impl Config {
-    /// Says what less this configuration allows than it did before version 0.2. No note: it means what it meant.
+    /// Returns what this configuration no longer allows since version 0.2. Without a note the configuration
+    /// means the same as before.
     pub fn notes(&self) -> Vec<String> {
         let hub = &self.hub;
         let mut notes = Vec::new();
@@ -59,8 +60,8 @@ impl Config {
 }
 
 impl Config {
-    /// Says which endpoints are offered to callers and are not there. With serial ports that are found by themselves, whether
-    /// a name means something is known only when its device is plugged in.
+    /// Returns the endpoints that are offered to callers but do not exist. If found serial ports become
+    /// endpoints, a name may become known only when its device is plugged in.
     pub fn absences(&self) -> Vec<String> {
         let has = |name: &String| self.endpoints.iter().any(|endpoint| endpoint.name == *name);
         if self.serial.discover {

@@ -1,26 +1,27 @@
-//! Endpoints that would lead back into this daemon. A `tcp` or `unix` endpoint at one of its own listeners would make everybody who
-//! may write to it an administrator, because what it sends there comes from this machine.
+//! Endpoints that would lead back into this daemon. A `tcp` or `unix` endpoint at one of the daemon's own
+//! listeners would make every writer of the endpoint an administrator, because the daemon would see a client
+//! on this machine.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 
 use super::{EndpointKind, Meeting, UdpConfig};
 
-/// Where this daemon itself can be reached.
+/// The addresses at which this daemon itself can be reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OwnPlaces {
-    /// Where HTTP is listened for.
+    /// The HTTP listeners.
     pub listeners: Vec<SocketAddr>,
-    /// The addresses of this machine, as far as they are known; loopback is always its own.
+    /// The known addresses of this machine. Loopback always belongs to this machine.
     pub addresses: Vec<IpAddr>,
-    /// The control sockets.
+    /// The paths of the control sockets.
     pub control: Vec<PathBuf>,
     /// The UDP ports of sessions.
     pub ice: Vec<u16>,
 }
 
 impl OwnPlaces {
-    /// Why an endpoint of this kind may not exist; `None`: it may.
+    /// Returns why an endpoint of this kind may not exist, or `None` if it may.
     pub fn fault(&self, kind: &EndpointKind) -> Option<String> {
         match kind {
             EndpointKind::Tcp(Meeting::Remote(to) | Meeting::PerChannel(to)) => {
@@ -59,7 +60,7 @@ impl OwnPlaces {
         }
     }
 
-    /// Whether what is sent to an address arrives at a socket that is bound to `own`.
+    /// Returns whether data sent to an address arrives at a socket that is bound to `own`.
     fn reaches(&self, to: SocketAddr, own: SocketAddr) -> bool {
         let (to_ip, own_ip) = (to.ip().to_canonical(), own.ip().to_canonical());
         to.port() == own.port()
@@ -73,7 +74,8 @@ impl OwnPlaces {
     }
 }
 
-/// A path without its `.` and `..`, as text alone; links are followed where the path is opened.
+/// Returns a path without its `.` and `..`, computed from the text alone. Links are followed where the path
+/// is opened.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for component in path.components() {
@@ -87,7 +89,7 @@ fn plain(path: &Path) -> PathBuf {
             }
         }
     }
-    // Debian's /var/run is /run.
+    // On Debian /var/run is a link to /run.
     plain
         .strip_prefix("/var/run")
         .map(|rest| Path::new("/run").join(rest))

@@ -1,4 +1,4 @@
-//! Walks a TOML document key by key, and keeps a list of everything that is wrong with it.
+//! A reader that takes a TOML document key by key, and keeps a list of all its faults.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "every other type of TOML is as wrong"
@@ -17,11 +17,11 @@ pub(super) struct Document<'a> {
     text: &'a str,
     table: Option<DeTable<'a>>,
     faults: Vec<Fault>,
-    /// Every key that was looked for, for a test to hold the documents to.
+    /// Every key that was looked for, so that a test can compare them with the documents.
     asked: BTreeSet<String>,
 }
 
-/// One table of the file; keys are taken out of it, and what is left at the end is unknown.
+/// One table of the file. Readers take keys out of the table, and the keys left at the end are unknown.
 pub(super) struct Section<'a> {
     path: String,
     line: usize,
@@ -44,7 +44,7 @@ impl<'a> Document<'a> {
         document
     }
 
-    /// The whole file as a section; it can be taken once.
+    /// Returns the whole file as a section. This works once.
     pub(super) fn root(&mut self) -> Section<'a> {
         Section {
             path: String::new(),
@@ -57,13 +57,13 @@ impl<'a> Document<'a> {
         self.faults.push(Fault { line, message });
     }
 
-    /// The keys that were looked for, there or not.
+    /// Returns the keys that were looked for, present or not.
     #[cfg(any(test, feature = "testing"))]
     pub(super) fn into_asked(self) -> BTreeSet<String> {
         self.asked
     }
 
-    /// Returns the key of the same table that was probably meant, if one is spelled much like it.
+    /// Returns the key of the same table that was probably meant, if one is spelled similarly.
     fn nearest(&self, name: &str) -> Option<&str> {
         let table = |name: &str| name.rsplit_once('.').map(|(table, _)| table.to_owned());
         let wanted = table(name);
@@ -73,12 +73,12 @@ impl<'a> Document<'a> {
         (distance <= 2).then_some(key)
     }
 
-    /// How many faults there are so far.
+    /// Returns how many faults were found so far.
     pub(super) fn fault_count(&self) -> usize {
         self.faults.len()
     }
 
-    /// `value`, unless there were faults.
+    /// Returns `value`, or the faults if there are any.
     pub(super) fn finish<T>(mut self, value: T) -> Result<T, Vec<Fault>> {
         self.faults.sort();
         self.faults.dedup();
@@ -108,12 +108,12 @@ impl<'a> Document<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// Its table, as in `http.tls`.
+    /// Returns the path of the section's table, as in `http.tls`.
     pub(super) fn path(&self) -> &str {
         &self.path
     }
 
-    /// Where the section begins.
+    /// Returns the line where the section begins.
     pub(super) fn line(&self) -> usize {
         self.line
     }
@@ -136,7 +136,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A table below this one.
+    /// Takes a table below this one.
     pub(super) fn table(&mut self, key: &str, document: &mut Document<'a>) -> Option<Self> {
         let (span, value) = self.take(key, document)?;
         let path = self.name(key);
@@ -153,7 +153,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// An array of tables, as `[[key]]` makes it.
+    /// Takes an array of tables, as `[[key]]` makes it.
     pub(super) fn tables(&mut self, key: &str, document: &mut Document<'a>) -> Vec<Self> {
         let Some((span, value)) = self.take(key, document) else {
             return Vec::new();
@@ -182,7 +182,7 @@ impl<'a> Section<'a> {
         sections
     }
 
-    /// A string, with its line.
+    /// Takes a string, with its line.
     pub(super) fn string(
         &mut self,
         key: &str,
@@ -198,8 +198,8 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A list of strings, each with its line. `None` also if it has values, and none of them is a
-    /// string: that fault is told, and no other follows from it.
+    /// Takes a list of strings, each with its line. Returns `None` also if the list has values but no string,
+    /// because that fault is reported and must not cause another one.
     pub(super) fn strings(
         &mut self,
         key: &str,
@@ -223,7 +223,7 @@ impl<'a> Section<'a> {
         (is_empty || !strings.is_empty()).then_some(strings)
     }
 
-    /// A table of strings: the line of each, its key, and its value.
+    /// Takes a table of strings: the line, the key and the value of each.
     pub(super) fn pairs(
         &mut self,
         key: &str,
@@ -248,7 +248,7 @@ impl<'a> Section<'a> {
         pairs
     }
 
-    /// `true` or `false`.
+    /// Takes `true` or `false`.
     pub(super) fn boolean(&mut self, key: &str, document: &mut Document<'a>) -> Option<bool> {
         let (span, value) = self.take(key, document)?;
         if let DeValue::Boolean(is) = value {
@@ -258,7 +258,7 @@ impl<'a> Section<'a> {
         None
     }
 
-    /// One word of a few.
+    /// Takes one word out of a few.
     pub(super) fn choice<T: Copy>(
         &mut self,
         key: &str,
@@ -276,7 +276,7 @@ impl<'a> Section<'a> {
         found.map(|(_, value)| *value)
     }
 
-    /// A whole number within a range.
+    /// Takes a whole number within a range.
     pub(super) fn integer(
         &mut self,
         key: &str,
@@ -307,7 +307,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Whatever has not been taken is unknown.
+    /// Reports every key that was not taken as unknown.
     pub(super) fn finish(self, document: &mut Document<'a>) {
         for key in self.table.keys() {
             let line = document.line(&Spanned::span(key));
@@ -323,7 +323,7 @@ impl<'a> Section<'a> {
     }
 }
 
-/// `a, b or c`.
+/// Returns the names as `a, b or c`.
 pub(super) fn one_of(names: &[&str]) -> String {
     match names {
         [] => String::new(),

@@ -1,4 +1,4 @@
-//! `kind = "serial"`: the tty and how it is opened.
+//! `kind = "serial"`: a tty and its settings.
 
 use super::EndpointKind;
 use super::reader::{Document, Section};
@@ -19,14 +19,14 @@ const PARITIES: [(&str, Parity); 5] = [
     ("space", Parity::Space),
 ];
 
-/// The keys of a serial line.
+/// Reads the keys of a serial line.
 pub(super) fn read<'a>(
     section: &mut Section<'a>,
     document: &mut Document<'a>,
 ) -> Option<EndpointKind> {
     let path = required(section, "path", document);
     let path = path.and_then(|path| absolute("path", path, document));
-    // The highest rate of any adapter in the kernel; a driver may say no to less.
+    // The highest rate of any adapter in the kernel. A driver may refuse a lower rate.
     let baud = section.integer("baud", 50..=20_000_000, document);
     let mut line = LineSettings::at(baud.and_then(|n| u32::try_from(n).ok()).unwrap_or(115_200));
     line.format = read_format(section, document);

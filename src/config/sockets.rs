@@ -6,7 +6,7 @@ use super::reader::{Document, Section};
 use super::values::absolute;
 use super::{EndpointKind, Meeting, UdpConfig};
 
-/// An address with a port, both given.
+/// Parses an address with a port; both must be given.
 fn address(
     key: &str,
     (line, text): (usize, String),
@@ -25,7 +25,7 @@ fn address(
     }
 }
 
-/// Where something can be sent to.
+/// Parses an address that data can be sent to.
 fn remote(key: &str, given: (usize, String), document: &mut Document<'_>) -> Option<SocketAddr> {
     let line = given.0;
     let addr = address(key, given, document)?;
@@ -50,7 +50,7 @@ fn remote(key: &str, given: (usize, String), document: &mut Document<'_>) -> Opt
     Some(addr)
 }
 
-/// Exactly one of `remote` and `listen`.
+/// Reads `remote` or `listen`, of which exactly one must be given.
 fn meeting<'a>(
     section: &mut Section<'a>,
     document: &mut Document<'a>,
@@ -113,7 +113,7 @@ pub(super) fn read_unix<'a>(
     .map(EndpointKind::Unix)
 }
 
-/// `sun_path` of unix(7) has 108 bytes, the last of them zero.
+/// Checks the path of a Unix socket. `sun_path` of unix(7) has 108 bytes, the last of them zero.
 fn unix_path(
     key: &str,
     given: (usize, String),

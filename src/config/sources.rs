@@ -1,5 +1,5 @@
-//! Several sources make one configuration: the main file, the files of `conf.d` in the order of
-//! their names, then the environment. What comes later wins key by key; endpoints add up.
+//! The sources of one configuration: the main file, the files of `conf.d` in the order of their names, then
+//! the environment. A later source replaces single keys of an earlier one; endpoints add up.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -12,34 +12,34 @@ use super::{
     traffic,
 };
 
-/// A file with its text.
+/// A configuration file with its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
-    /// As it is shown in messages.
+    /// The name, as shown in messages.
     pub name: String,
-    /// TOML.
+    /// The text in TOML.
     pub text: String,
 }
 
-/// Everything that a configuration is made of.
+/// All sources of a configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sources {
-    /// The main file and those of `conf.d`. Without any the demo device is there.
+    /// The main file and the files of `conf.d`. Without any file the demo device exists.
     pub files: Vec<File>,
     /// Variables whose names begin with `THINGWAY_`.
     pub environment: Vec<(String, String)>,
 }
 
-/// What has been read so far.
+/// The configuration as read so far.
 struct Draft {
     config: Config,
-    /// Where each endpoint stands, to tell of another one with the same name or path.
+    /// The place of each endpoint, for messages about another endpoint with the same name or path.
     places: BTreeMap<String, String>,
     paths: BTreeMap<String, String>,
 }
 
 impl Sources {
-    /// Reads all of them. The faults are `file:line: message`.
+    /// Reads all sources. The faults have the form `file:line: message`.
     pub fn read(&self) -> Result<Config, Vec<String>> {
         let mut draft = Draft::new(self.files.is_empty());
         let mut faults = Vec::new();
@@ -72,8 +72,8 @@ pub(super) fn parse_one(text: &str) -> Result<Config, Vec<Fault>> {
     Ok(draft.config)
 }
 
-/// Every key that any configuration may have, as in `endpoint.deadman.send`. For tests: what is
-/// documented and what is understood must be the same.
+/// Returns every key that any configuration may have, as in `endpoint.deadman.send`. This is for tests,
+/// because the documented keys and the accepted keys must be the same.
 #[cfg(any(test, feature = "testing"))]
 pub fn known_keys() -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
@@ -165,7 +165,7 @@ impl Draft {
         root.finish(document);
     }
 
-    /// What the `config.toml` of SkyWay's gateway had.
+    /// Reads the keys of the `config.toml` of SkyWay's gateway.
     fn read_general<'a>(&mut self, mut section: Section<'a>, document: &mut Document<'a>) {
         let port = section.integer("api_port", 1_025..=65_535, document);
         if let Some(port) = port.and_then(|port| u16::try_from(port).ok()) {
@@ -200,8 +200,8 @@ impl Draft {
         } else {
             self.places.insert(name.clone(), place.clone());
         }
-        // Two readers of one line would each get half of the bytes, and two writers of one capture
-        // would rotate it under each other.
+        // Two readers of one line would each get half of the bytes, and two writers of one capture would each
+        // rotate the file of the other.
         let tty = if let EndpointKind::Serial { path, .. } = &endpoint.kind {
             Some(path)
         } else {

@@ -1,4 +1,4 @@
-//! What a file may say and how it is told off.
+//! Tests of the contents that a file may have, and of the messages about faults.
 
 use super::*;
 

@@ -1,5 +1,4 @@
-//! The keys about how bytes and messages pass: framing, scrollback, lag, writers, dead man,
-//! capture.
+//! The keys about bytes and messages that pass: framing, scrollback, lag, writers, dead-man switch, capture.
 
 use std::time::Duration;
 
@@ -9,11 +8,13 @@ use super::{Capture, Deadman, LagPolicy, StreamFraming, Traffic, Writers};
 use crate::framing::{ByteOrder, Framing, Width};
 use crate::limits;
 
-/// Bytes of the past that who attaches to a byte stream is sent.
+/// How many bytes of the past a new reader of a byte stream receives.
 const SCROLLBACK: usize = 64 * 1024;
-/// Long enough for a few bytes of a slow line to become one message, short for a person.
+/// The default wait for more bytes: long enough for a few bytes of a slow line to become one message, and too
+/// short for a person to notice.
 const LATENCY: Duration = Duration::from_millis(2);
-/// Modbus RTU wants 1.75 ms at least; timers here are good to a millisecond or two.
+/// The default gap between frames. Modbus RTU needs at least 1.75 ms, and timers here are accurate to a
+/// millisecond or two.
 const GAP: Duration = Duration::from_millis(5);
 
 pub(super) const FRAMINGS: [(&str, Shape); 6] = [
@@ -24,11 +25,11 @@ pub(super) const FRAMINGS: [(&str, Shape); 6] = [
     ("cobs", Shape::Cobs),
     ("length", Shape::Length),
 ];
-/// A silence within a message after which a lost byte is the likelier reason than a slow device.
+/// The silence within a message after which a lost byte is more likely than a slow device.
 const LENGTH_GAP: Duration = Duration::from_secs(1);
 
 const LAGS: [(&str, LagPolicy); 2] = [("close", LagPolicy::Close), ("skip", LagPolicy::Skip)];
-/// For `tcp` and `unix`: the system makes a program wait that is not read.
+/// The values of `lag` for `tcp` and `unix`, where the system makes a program wait that is not read.
 const PROGRAM_LAGS: [(&str, LagPolicy); 3] = [
     ("close", LagPolicy::Close),
     ("skip", LagPolicy::Skip),
@@ -37,14 +38,14 @@ const PROGRAM_LAGS: [(&str, LagPolicy); 3] = [
 const WRITERS: [(&str, Writers); 2] = [("all", Writers::All), ("one", Writers::One)];
 const ORDERS: [(&str, ByteOrder); 2] = [("big", ByteOrder::Big), ("little", ByteOrder::Little)];
 
-/// What a byte stream comes from; the defaults follow from it.
+/// The source of a byte stream, which determines the defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stream {
-    /// Bytes may be lost on the way, and nothing holds up the sender.
+    /// A tty: bytes may be lost on the way, and the sender cannot be held up.
     Tty,
-    /// A connection that all channels share.
+    /// A connection to a program that all channels share.
     Program,
-    /// A connection for each channel.
+    /// A connection to a program for each channel.
     Conversation,
 }
 
@@ -73,7 +74,7 @@ impl Default for Traffic {
 }
 
 impl Traffic {
-    /// The defaults of a byte stream.
+    /// Returns the defaults of a byte stream.
     pub fn stream() -> Self {
         Self {
             scrollback: SCROLLBACK,
@@ -83,7 +84,7 @@ impl Traffic {
     }
 }
 
-/// The keys of kinds that are byte streams.
+/// Reads the keys of kinds that are byte streams.
 pub(super) fn read_stream<'a>(
     stream: Stream,
     section: &mut Section<'a>,
@@ -108,7 +109,7 @@ pub(super) fn read_stream<'a>(
     read_common(lags, section, document, traffic)
 }
 
-/// The keys of kinds whose messages are datagrams.
+/// Reads the keys of kinds whose messages are datagrams.
 pub(super) fn read_datagrams<'a>(
     section: &mut Section<'a>,
     document: &mut Document<'a>,
@@ -181,7 +182,7 @@ fn read_common<'a>(
     if let Some(deadman) = section.table("deadman", document) {
         let line = deadman.line();
         traffic.deadman = read_deadman(deadman, document);
-        // A program that is made to wait until it is read reads nothing itself, not even the word to stop.
+        // A program that has to wait until it is read does not read either, so it would not read the stop.
         if lag == Some(LagPolicy::Wait) {
             let message = "endpoint.lag \"wait\" goes with no deadman: a program that has to wait reads no stop";
             document.fault_at(line, message.to_owned());
@@ -249,7 +250,7 @@ fn read_capture<'a>(mut section: Section<'a>, document: &mut Document<'a>) -> Op
     })
 }
 
-/// Pairs of hexadecimal digits, with spaces between bytes or not.
+/// Parses pairs of hexadecimal digits, with or without spaces between bytes.
 fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u32> = text
         .chars()

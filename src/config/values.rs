@@ -1,9 +1,9 @@
-//! Values that several tables have, and what is wrong with them.
+//! Values that several tables have, and their faults.
 
 use super::reader::{Document, Section};
 use crate::limits;
 
-/// A string that must be there.
+/// Takes a string that must exist.
 pub(super) fn required<'a>(
     section: &mut Section<'a>,
     key: &str,
@@ -17,7 +17,8 @@ pub(super) fn required<'a>(
     value
 }
 
-/// A path from the root; a relative one would depend on where the daemon was started.
+/// Checks a path of an endpoint's key, which must be absolute because a relative path would depend on where
+/// the daemon was started.
 pub(super) fn absolute(
     key: &str,
     (line, path): (usize, String),
@@ -26,7 +27,7 @@ pub(super) fn absolute(
     absolute_of(&format!("endpoint.{key}"), (line, path), document)
 }
 
-/// The same, for a key of any table.
+/// Checks a path of any table's key, which must be absolute.
 pub(super) fn absolute_of(
     key: &str,
     (line, path): (usize, String),
@@ -39,7 +40,8 @@ pub(super) fn absolute_of(
     None
 }
 
-/// A name becomes a label, a path segment, a file name and a metric's label, so it is kept plain.
+/// Checks a name, which becomes a label, a path segment, a file name and a metric's label, so it must be
+/// plain.
 pub fn check_name(name: &str) -> Result<(), String> {
     if name.is_empty() || name.len() > limits::LABEL {
         return Err(format!("must have 1 to {} bytes", limits::LABEL));
@@ -59,15 +61,16 @@ pub fn check_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// RFC 6454 §6.1: scheme, host, port; no path. `*` would defeat the check, `null` is anybody. Apps that show their pages by
-/// a scheme of their own (Capacitor, Ionic, Tauri, Electron, extensions of browsers) send it as it is.
+/// Returns whether a text is an origin (RFC 6454 §6.1): scheme, host and port, without a path. `*` would
+/// defeat the check, and any page may send `null`. Apps that show their pages with a scheme of their own
+/// (Capacitor, Ionic, Tauri, Electron, extensions of browsers) send that scheme as it is.
 pub(super) fn is_origin(text: &str) -> bool {
     let Some((scheme, host)) = text.split_once("://") else {
         return false;
     };
     let in_scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
     let in_host = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
-    // A browser leaves its scheme's own port out, so with it nothing would ever match.
+    // A browser omits the default port of a scheme, so an origin with that port would never match.
     let has_default_port = match scheme.to_ascii_lowercase().as_str() {
         "https" => host.ends_with(":443"),
         "http" => host.ends_with(":80"),

@@ -1,4 +1,4 @@
-//! What endpoints want of their owner after a call into them.
+//! The actions that an endpoint asks of its owner after a call into the endpoint.
 
 use super::device::Role;
 use super::report::EndpointView;
@@ -9,7 +9,7 @@ use crate::ids::EndpointId;
 use crate::sources::{Command, Context, Owner};
 
 impl Devices {
-    /// Does what an endpoint wants after any call into it.
+    /// Carries out the actions that an endpoint asks for after a call into the endpoint.
     pub(super) fn after_endpoint(&mut self, cx: &mut Context<'_>, id: EndpointId) {
         while let Some(device) = self.table.endpoints.get_mut(id)
             && let Some(action) = device.endpoint.poll_action()
@@ -52,7 +52,7 @@ impl Devices {
                 device.source = Some(cx.sources.open(Owner::Device(id), open));
             }
             Action::SendDatagram => self.send_datagram(cx, id),
-            // The state of the others is the affair of their channels alone.
+            // Only the channels of the other devices need to know those devices' states.
             Action::StateChanged if device.role != Role::Configured => {}
             Action::StateChanged => {
                 let view = EndpointView::of(device);

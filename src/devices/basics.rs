@@ -1,4 +1,4 @@
-//! What every file of this component may need: failures of channels, credit, and whether a session may write.
+//! Functions that many files of this component use: failures of channels, credit, and the check of writers.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use crate::ids::{EndpointId, RouteId, SessionId};
 use crate::sources::Context;
 
 impl Devices {
-    /// Counts a message on a channel that is not bound (any more).
+    /// Counts a message on a channel that is not bound yet, or not bound any more.
     pub(crate) fn count_unbound(&mut self, bytes: usize) {
         let (direction, reason) = (Direction::FromPeer, DropReason::Closed);
         self.table
@@ -27,7 +27,7 @@ impl Devices {
         }
     }
 
-    /// Fails a reliable channel that lost a message; an unreliable one goes on.
+    /// Fails a reliable channel that lost a message. An unreliable channel stays open.
     pub(super) fn fail_reliable(
         &mut self,
         id: RouteId,
@@ -57,12 +57,12 @@ impl Devices {
         }
     }
 
-    /// Tells a peer how much more it may send on a channel, when that is worth a message.
+    /// Reports a channel's new credit to its peer when the increase is worth a message.
     pub(super) fn extend_credit(&mut self, id: RouteId) {
         let Some(route) = self.table.routes.get_mut(id).filter(|route| !route.lingers) else {
             return;
         };
-        // Asked first: without a control channel the credit counts as not told.
+        // Check for a control channel first: without one the credit must not be marked as reported.
         let session = route.session;
         if !self
             .table
@@ -103,7 +103,7 @@ impl Devices {
         Ok(())
     }
 
-    /// Has a program read again that had to wait for its slowest reader.
+    /// Resumes reading from a program that had to wait for its slowest reader.
     pub(super) fn resume_reading(&mut self, cx: &mut Context<'_>, id: EndpointId) {
         if let Some(device) = self.table.endpoints.get(id)
             && device.endpoint.lag_policy() == LagPolicy::Wait

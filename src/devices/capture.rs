@@ -1,4 +1,4 @@
-//! Capture files: what passes through an endpoint, written down.
+//! Capture files, which record what passes through an endpoint.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::endpoint::recorder::{Recorder, Way};
 use crate::ids::{EndpointId, SourceId};
 use crate::sources::{Command, Context, Owner};
 
-/// A file that could not be written is tried again after this time: a disk may have been full.
+/// How long after a failed write a capture file is tried again: a disk may have been full.
 const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The capture of an endpoint.
@@ -19,7 +19,7 @@ pub(super) struct CaptureFile {
     pub(super) recorder: Recorder,
     /// The file, while it is open.
     pub(super) source: Option<SourceId>,
-    /// Why it is not open.
+    /// Why the file is not open.
     pub(super) trouble: Option<String>,
 }
 
@@ -44,7 +44,7 @@ impl Devices {
         }
     }
 
-    /// A capture file was opened.
+    /// Handles a capture file that was opened.
     pub(crate) fn handle_capture_opened(&mut self, cx: &mut Context<'_>, id: EndpointId) {
         let device = self.table.endpoints.get_mut(id);
         if let Some(file) = device.and_then(|device| device.capture.as_mut()) {
@@ -55,7 +55,7 @@ impl Devices {
         }
     }
 
-    /// A capture file cannot be opened or written. The device is not to suffer for it.
+    /// Handles a capture file that cannot be opened or written. The device goes on without its capture.
     pub(crate) fn handle_capture_failed(
         &mut self,
         cx: &mut Context<'_>,
@@ -89,7 +89,7 @@ impl Devices {
         file.map_or(&[], |file| file.recorder.output())
     }
 
-    /// The first `n` bytes of [`Self::capture_output`] were written.
+    /// Removes the first `n` bytes of [`Self::capture_output`], which were written.
     pub(crate) fn consume_capture(&mut self, id: EndpointId, n: usize) {
         let file = self
             .table
@@ -101,7 +101,7 @@ impl Devices {
         }
     }
 
-    /// Writes down what came from a device, if it is captured.
+    /// Records bytes from a device, if the device is captured.
     pub(super) fn record_input(&mut self, cx: &mut Context<'_>, id: EndpointId, bytes: &[u8]) {
         let device = self.table.endpoints.get_mut(id);
         if let Some(file) = device.and_then(|device| device.capture.as_mut()) {
@@ -112,7 +112,7 @@ impl Devices {
         }
     }
 
-    /// Writes down the first `n` bytes of what a device is sent, if it is captured.
+    /// Records the first `n` bytes of a device's output, if the device is captured.
     pub(super) fn record_output(&mut self, cx: &mut Context<'_>, id: EndpointId, n: usize) {
         let Some(device) = self.table.endpoints.get_mut(id) else {
             return;

@@ -1,7 +1,8 @@
-//! Messages of peers on their way to devices, and the life of the routes that they take.
+//! Messages of peers on their way to devices, and the life of their routes.
 //!
-//! A message is offered to its device at once, and waits on its route when the device has no room. Waiting routes are served in
-//! turns of equal bytes (deficit round robin), and no later message of the same device passes them.
+//! A message is offered to its device at once, and waits on its route if the device has no room. Waiting
+//! routes are served in turns of equal bytes (deficit round robin), and no later message of the same device
+//! overtakes them.
 
 use std::time::Duration;
 
@@ -16,13 +17,14 @@ use crate::limits;
 use crate::payload::{Decoded, Payload, Serialization};
 use crate::sources::Context;
 
-/// How long messages that a peer sent before it closed its channel are kept for a slow device. After that they count as stale.
+/// How long a slow device has for the messages that a peer sent before it closed its channel. After that the
+/// messages count as stale.
 const LINGER: Duration = Duration::from_secs(60);
 
-/// Closed channels per session that may still have something to be delivered.
+/// How many closed channels of a session may still have messages to deliver.
 const MAX_LINGERING: usize = 64;
 
-/// A channel that is to be bound to an endpoint.
+/// The properties of a channel that is to be bound to an endpoint.
 #[derive(Debug)]
 pub(crate) struct Bind {
     pub(crate) session: SessionId,
@@ -35,13 +37,13 @@ pub(crate) struct Bind {
     /// Whether the session's token allows writing.
     pub(crate) may_write: bool,
     pub(crate) endpoint: EndpointId,
-    /// How messages are encoded, if not as they are.
+    /// How messages are encoded. `None`: their bytes go unchanged.
     pub(crate) serialization: Option<Serialization>,
-    /// Whether messages to the peer go in text frames, whatever the endpoint says.
+    /// Whether messages to the peer go in text frames, whatever the endpoint's configuration says.
     pub(crate) as_text: bool,
 }
 
-/// What decoding a frame has led to.
+/// The result of decoding a frame.
 enum Received {
     Message(bool, Vec<u8>),
     Nothing,
@@ -49,7 +51,7 @@ enum Received {
 }
 
 impl Devices {
-    /// Binds a channel to an endpoint, or to a connection of its own there.
+    /// Binds a channel to an endpoint, or to a new connection of the endpoint for this channel alone.
     pub(crate) fn bind(&mut self, cx: &mut Context<'_>, bind: Bind) -> RouteId {
         let endpoint = self.device_for_channel(cx, bind.endpoint);
         let (session, channel) = (bind.session, (bind.stream, bind.label));
@@ -80,7 +82,8 @@ impl Devices {
         id
     }
 
-    /// Ends a route, whose channel is closed or being closed by us. What still waits is dropped, and counted.
+    /// Ends a route whose channel is closed, or is being closed by us. Messages that still wait are dropped
+    /// and counted.
     pub(crate) fn unbind(&mut self, cx: &mut Context<'_>, id: RouteId) {
         self.remove_route(cx, id, DropReason::Closed);
     }
@@ -100,7 +103,7 @@ impl Devices {
         }
     }
 
-    /// Decodes a frame as its connection encodes them, and delivers the message that it completes.
+    /// Decodes a frame with its channel's serialization, and delivers the message that the frame completes.
     fn decode(&mut self, cx: &mut Context<'_>, id: RouteId, binary: bool, data: &[u8]) {
         let route = self.table.routes.get_mut(id);
         let Some(mut transcoder) = route.and_then(|route| route.transcoder.take()) else {
@@ -123,7 +126,8 @@ impl Devices {
             }
         };
         let after = transcoder.held();
-        // Before the message is delivered: delivery may end the route, which takes its held bytes off the sum.
+        // Update the sum before the delivery, because the delivery may end the route, which subtracts the
+        // route's held bytes from the sum.
         self.table.held = self.table.held + after - before;
         if let Some(route) = self.table.routes.get_mut(id) {
             route.transcoder = Some(transcoder);
@@ -143,8 +147,8 @@ impl Devices {
         }
     }
 
-    /// Delivers a message that a page had cut in parts. A byte stream knows no messages, so it takes one in pieces that is longer
-    /// than what a channel carries at once.
+    /// Delivers a message that a page had split into parts. A byte stream has no message boundaries, so a
+    /// message longer than a channel carries at once goes to it in pieces.
     fn deliver_in_pieces(
         &mut self,
         cx: &mut Context<'_>,
@@ -163,7 +167,7 @@ impl Devices {
         }
     }
 
-    /// Takes a peer's message to its endpoint, or keeps it on the route.
+    /// Delivers a peer's message to its endpoint, or keeps it on the route.
     fn deliver(&mut self, cx: &mut Context<'_>, id: RouteId, binary: bool, data: Vec<u8>) {
         let Some(route) = self.table.routes.get_mut(id) else {
             return;
@@ -182,7 +186,7 @@ impl Devices {
             None
         };
         route.from_peer.add(count);
-        // The token's allowance is used up only by messages that nothing else speaks against.
+        // Charge the token's rate only for messages that the checks above have not refused.
         let offered = if let Some(reason) = refused {
             Offered::Refused(reason)
         } else if !self.may_send(cx, session) {
@@ -205,7 +209,7 @@ impl Devices {
                 if self.table.may_keep(session, data.len())
                     && self.table.keep(id, binary, data) =>
             {
-                // It may only have had to wait for a look at where a script stands.
+                // The message may wait only because scripts must first check how far they are.
                 if self.has_scripts(endpoint) {
                     self.offer_waiting(cx, endpoint);
                 }
@@ -225,11 +229,11 @@ impl Devices {
         }
         self.extend_credit(id);
         self.after_delivery(cx, endpoint);
-        // The endpoint may have answered.
+        // The endpoint may have produced a reply.
         self.table.touch(session);
     }
 
-    /// Returns whether its token lets a session send one more message now.
+    /// Returns whether a session's token allows one more message now.
     fn may_send(&mut self, cx: &Context<'_>, session: SessionId) -> bool {
         let rate = self
             .table
@@ -239,13 +243,14 @@ impl Devices {
         rate.is_none_or(|(token, limit)| self.rates.take(cx.now, token, *limit))
     }
 
-    /// Forgets how fast a token has sent: it was revoked.
+    /// Forgets the rate of a token that was revoked.
     pub(crate) fn forget_rate(&mut self, token: &str) {
         self.rates.forget(token);
     }
 
-    /// Delivers what a peer had sent before it closed a channel, then ends the route: closing a channel sends everything first
-    /// (W3C), and a printer must get its last page. A session that ends gets no such service.
+    /// Delivers what a peer sent before it closed a channel, then ends the route. Closing a channel sends
+    /// everything first (W3C), and a printer must get its last page. A session that ends gets no such
+    /// delivery.
     pub(crate) fn deliver_then_unbind(&mut self, cx: &mut Context<'_>, id: RouteId) {
         let Some(route) = self.table.routes.get(id) else {
             return;
@@ -264,7 +269,7 @@ impl Devices {
         }
     }
 
-    /// Keeps a closed channel's messages, within one window for all such channels of a session.
+    /// Keeps a closed channel's messages. All closed channels of a session together share one window.
     fn linger(&mut self, cx: &mut Context<'_>, session: SessionId, id: RouteId) {
         let Some(share) = self.table.shares.get_mut(&session) else {
             return;

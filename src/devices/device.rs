@@ -14,67 +14,67 @@ use crate::framing::Faults;
 use crate::ids::{EndpointId, RouteId, SourceId};
 use crate::util::rate_limit::RateLimit;
 
-/// What a device is for.
+/// The purpose of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// An endpoint that the configuration names, or that was found on the machine.
     Configured,
-    /// The connection of one channel to this endpoint.
+    /// A connection of this endpoint that belongs to one channel.
     Instance(EndpointId),
-    /// A content port, bound there.
+    /// A content port, bound to this address.
     Port(SocketAddr),
-    /// A socket that only sends, bound there.
+    /// A socket that only sends, bound to this address.
     Sender(SocketAddr),
-    /// The way between two pages.
+    /// A bridge between two pages.
     Bridge,
 }
 
-/// The most frequent log line about refused second connections.
+/// How often at most refused second connections are logged.
 const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// One endpoint, and everything that belongs to it.
 pub(super) struct Device {
     pub(super) config: EndpointConfig,
     pub(super) endpoint: Box<dyn Endpoint>,
-    /// What the device is for, if it is none of the configuration.
+    /// The purpose of the device.
     pub(super) role: Role,
-    /// The stream or socket that it is paired with, while there is one.
+    /// The stream or socket of the device, while one is open.
     pub(super) source: Option<SourceId>,
-    /// The listener that its program connects to, if we do not connect ourselves.
+    /// The listener that the device's program connects to, unless the gateway connects to the program.
     pub(super) listener: Option<SourceId>,
-    /// Where its socket is bound.
+    /// The address that the device's socket is bound to.
     pub(super) local: Option<SocketAddr>,
-    /// Output waits until the driver has been flushed.
+    /// Whether output waits until the driver has been flushed.
     pub(super) holds_output: bool,
-    /// Where the bytes of a stop end, counted as the device takes them, until they have left the driver: no session may discard
-    /// them.
+    /// The position at which a stop's bytes end, counted as the device takes bytes, until they have left the
+    /// driver. Until then no session may discard output.
     pub(super) stop_end: Option<u64>,
-    /// Why the connection of one channel is over.
+    /// Why the connection of one channel has ended.
     pub(super) ended: Option<String>,
     /// Whether the driver has sent everything that it took.
     pub(super) driver_is_empty: bool,
     pub(super) capture: Option<CaptureFile>,
     pub(super) writing: Writing,
-    /// Scripts for its line; the first one has its turn.
+    /// Scripts for the device's line. The first script has its turn.
     pub(super) jobs: VecDeque<Job>,
-    /// What the line's next answers are for, in order.
+    /// The purposes of the line's next answers, in order.
     pub(super) expected: VecDeque<Expected>,
-    /// The open channels that are bound to it.
+    /// The open channels that are bound to the device.
     pub(super) routes: Vec<RouteId>,
     /// Routes whose messages wait for room, in the order of their turns.
     pub(super) waiting: VecDeque<RouteId>,
     pub(super) from_device: Count,
     pub(super) to_device: Count,
-    /// What was lost beyond the routes: bytes queued for a device that vanished.
+    /// Losses that no route counts: bytes queued for a device that vanished.
     pub(super) drops: Drops,
     /// Limits the log lines about refused second connections.
     refusals: RateLimit,
-    /// The faults of framing that have been counted.
+    /// The framing faults that have already been counted.
     faults: Faults,
 }
 
 impl Device {
-    /// Returns a device to which nothing has happened yet.
+    /// Returns a new device without routes, output or counts.
     pub(super) fn new(config: EndpointConfig, endpoint: Box<dyn Endpoint>, role: Role) -> Self {
         Self {
             endpoint,
@@ -106,7 +106,7 @@ impl Device {
         matches!(self.config.kind, EndpointKind::Serial { .. })
     }
 
-    /// Returns the endpoint whose connection for one channel this is.
+    /// Returns the endpoint to which this connection of one channel belongs.
     pub(super) fn parent(&self) -> Option<EndpointId> {
         match self.role {
             Role::Instance(parent) => Some(parent),
@@ -119,18 +119,18 @@ impl Device {
         self.jobs.front().is_some_and(Job::holds)
     }
 
-    /// Removes a route from those whose messages wait.
+    /// Removes a route from the routes whose messages wait.
     pub(super) fn stop_waiting(&mut self, route: RouteId) {
         self.waiting.retain(|other| *other != route);
     }
 
-    /// Returns whether nothing is on its way to the device.
+    /// Returns whether nothing is under way to the device.
     pub(super) fn is_drained(&self) -> bool {
         let driver_is_empty = !self.is_serial() || self.source.is_none() || self.driver_is_empty;
         self.waiting.is_empty() && self.endpoint.output().is_empty() && driver_is_empty
     }
 
-    /// Counts the frames that have newly been found faulty.
+    /// Counts the framing faults since the last call.
     pub(super) fn count_faults(&mut self) {
         let Some(faults) = self.endpoint.faults().filter(|new| *new != self.faults) else {
             return;

@@ -1,5 +1,5 @@
-//! A peer discards what it has sent and the device has not taken, so that the end of a write (`WritableStream.abort()`) is one for
-//! the device as well.
+//! Discarding of bytes that a peer has sent and the device has not taken, so that aborting a write
+//! (`WritableStream.abort()`) also stops it at the device.
 
 use super::Devices;
 use super::script::Expected;
@@ -10,16 +10,18 @@ use crate::ids::{EndpointId, RouteId, SessionId};
 use crate::sources::{Command, Context};
 
 impl Devices {
-    /// Discards the bytes of a channel before `until`, counted from its beginning: those that wait, those that are still to come, and
-    /// those on their way to the device. The last are discarded together with those of other sessions, as `flush` does it to a
-    /// serial line; for other devices only while no other session has a channel to it.
+    /// Discards the bytes of a channel before `until`, counted from the channel's beginning: bytes that wait,
+    /// bytes that have not arrived yet, and bytes under way to the device. Bytes under way are discarded
+    /// together with the bytes of other sessions: for a serial line always, as `flush` does; for other
+    /// devices only while no other session has a channel to the device.
     pub(crate) fn discard(&mut self, cx: &mut Context<'_>, id: RouteId, until: u64) {
         let Some(route) = self.table.routes.get_mut(id) else {
             return;
         };
         let (session, endpoint, may_write) = (route.session, route.endpoint, route.may_write);
         let before = route.queued_bytes();
-        // Bytes that come after `until` wait behind, or have gone already.
+        // Bytes after `until` that have already arrived wait behind the discarded ones or are in the output,
+        // so the output stays.
         let has_more = route.from_peer.bytes > until;
         route.discard(until);
         self.table.queued -= before - route.queued_bytes();
@@ -36,19 +38,21 @@ impl Devices {
             }
         }
         self.step_scripts(cx, endpoint);
-        // Routes that waited for room have it now, and no progress of the device would say so.
+        // Routes that waited for room can go on now. Offer their messages here, because a discard causes no
+        // progress event from the device.
         self.offer_waiting(cx, endpoint);
         self.after_delivery(cx, endpoint);
         self.table.touch(session);
     }
 
-    /// Discards what is on its way to a device.
+    /// Discards the output under way to a device.
     fn discard_output(&mut self, cx: &mut Context<'_>, session: SessionId, endpoint: EndpointId) {
         let is_alone = self.is_alone_at(session, endpoint);
         let Some(device) = self.table.endpoints.get_mut(endpoint) else {
             return;
         };
-        // A stop must reach the machine: no session discards what is still to be written of it, or what the driver holds of it.
+        // A stop must reach the machine, so no session discards a stop's bytes from the output or from the
+        // driver.
         let written = device.endpoint.written();
         let is_stopping = device.stop_end.is_some_and(|end| written < end);
         if is_stopping || !(device.is_serial() || is_alone) {
@@ -59,12 +63,13 @@ impl Devices {
             let (direction, reason) = (Direction::FromPeer, DropReason::Discarded);
             device.drops.add(direction, reason, lost);
         }
-        // A script waits for bytes that will not go out any more.
+        // A script must not wait for bytes that will never be sent.
         let written = device.endpoint.written();
         if let Some(job) = device.jobs.front_mut() {
             job.stop_draining(written);
         }
-        // The driver would send what it holds before the next byte. A script in front must not hold this up.
+        // Flush the driver, or it would send what it holds before the next byte. This must not wait for the
+        // script in front.
         let is_flushing = device.expected.contains(&Expected::Flushed);
         if let Some(source) = device.source.filter(|_| device.is_serial() && !is_flushing) {
             device.expected.push_back(Expected::Flushed);

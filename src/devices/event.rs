@@ -1,4 +1,4 @@
-//! What the owner of all devices is to act on.
+//! The events of the devices, on which their owner must act.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use crate::endpoint::line::LineStatus;
 use crate::endpoint::{Count, DropReason, Failure};
 use crate::ids::{EndpointId, RequestId, SessionId};
 
-/// One fact.
+/// One event of the devices.
 #[derive(Debug)]
 pub(crate) enum DeviceEvent {
     /// The state of an endpoint has changed.
@@ -22,16 +22,16 @@ pub(crate) enum DeviceEvent {
         stream: u16,
         limit: u64,
     },
-    /// A device vanished with bytes in its queue. Whose bytes they were is not known.
+    /// A device vanished with bytes in its output. Whose bytes these were is not known.
     Lost { endpoint: EndpointId, count: Count },
-    /// Another session holds the lease of an endpoint, or none does.
+    /// The lease of an endpoint passed to another session, or became free.
     Leased {
         endpoint: EndpointId,
         holder: Option<SessionId>,
     },
     /// A dead-man switch has stopped a machine.
     Stopped(Stop),
-    /// A channel lost something that it must not lose, or is over: it is to be closed.
+    /// A channel lost data that it must not lose, or its connection ended. The owner must close the channel.
     ChannelFailed {
         session: SessionId,
         channel: ChannelKey,
@@ -45,7 +45,7 @@ pub(crate) enum DeviceEvent {
         asker: Asker,
         outcome: Outcome,
     },
-    /// The answer to [`super::Devices::look`]. `None`: the line could not be looked at.
+    /// The result of [`super::Devices::look`]. `None`: the line's state could not be read.
     Viewed {
         request: RequestId,
         endpoint: EndpointId,
@@ -60,15 +60,15 @@ pub(crate) enum DeviceEvent {
     Bound,
 }
 
-/// A machine that was stopped.
+/// A stop of a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stop {
     pub(crate) endpoint: EndpointId,
-    /// The session that had moved the machine.
+    /// The session whose silence caused the stop.
     pub(crate) writer: Option<SessionId>,
     /// How often this machine has been stopped.
     pub(crate) fired: u64,
-    /// How long its writer was silent.
+    /// How long the writer was silent.
     pub(crate) timeout: Duration,
 }
 
@@ -77,9 +77,9 @@ pub(crate) struct Stop {
 pub(crate) enum ChannelFault {
     /// Messages were dropped for this reason.
     Dropped(DropReason),
-    /// The page has said so in a message.
+    /// The page failed the channel with a message.
     ByPeer,
-    /// The device's connection for this channel is over.
+    /// The device's connection for this channel has ended.
     DeviceEnded,
 }
 

@@ -1,7 +1,9 @@
-//! What moves when something has changed at a device: its scripts step, waiting messages follow them, and what is left behind ends.
+//! The steps that follow a change at a device: its scripts go on, then waiting messages follow, then routes
+//! and devices end.
 //!
-//! Scripts and messages wait for each other, so both are here: a script waits for a message's last byte, and messages wait behind a
-//! script. Everything above this file calls it; it calls nothing above.
+//! Scripts and messages wait for each other, so this file holds both: a script waits for a message's last
+//! byte, and messages wait behind a script. Files of a higher level call this file; this file calls none of
+//! them.
 
 use std::time::Duration;
 
@@ -15,18 +17,18 @@ use crate::endpoint::{Count, DropReason, Message};
 use crate::ids::{EndpointId, RouteId};
 use crate::sources::{Command, Context};
 
-/// A script that has waited for its byte this long is given up.
+/// How long a script waits for its byte before it fails.
 pub(super) const LINE_PATIENCE: Duration = Duration::from_secs(30);
-/// How often a driver is asked how much it still holds.
+/// How often a driver is asked how many bytes it still holds.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-/// How long a program may take for what a channel had sent before it closed.
+/// How long a program may take for the data that a channel sent before it closed.
 const DISPOSE_AFTER: Duration = Duration::from_secs(60);
 
-/// Connections of one endpoint that are still given that time.
+/// How many connections of one endpoint may use that time at once.
 const MAX_ENDING: usize = 64;
 
-/// Whether the first script of a device goes on in the same call.
+/// Whether the first script of a device goes on within the same call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
     Again,
@@ -42,13 +44,14 @@ impl Devices {
         device.is_some_and(|device| !device.jobs.is_empty())
     }
 
-    /// Goes on with a device's scripts, then with the messages that stood behind a script which has ended.
+    /// Resumes a device's scripts, then offers the messages that waited behind a script that has ended.
     pub(super) fn resume_scripts(&mut self, cx: &mut Context<'_>, id: EndpointId) {
+        // Scripts first, because messages wait behind them.
         self.step_scripts(cx, id);
         self.offer_waiting(cx, id);
     }
 
-    /// Takes the first scripts of a device as far as they go now.
+    /// Runs the first scripts of a device as far as possible now.
     pub(super) fn step_scripts(&mut self, cx: &mut Context<'_>, id: EndpointId) {
         while self.step_script(cx, id) == Progress::Again {}
     }
@@ -74,7 +77,7 @@ impl Devices {
                 self.give_up_script(id, fault)
             }
             Phase::Draining { until } if written < until => self.wake_script(id, Some(give_up)),
-            // The device has the byte; whether the driver has sent it is asked again and again.
+            // The device has taken the byte. Ask repeatedly whether the driver has sent it.
             Phase::Draining { .. } => {
                 cx.sources.ask(Command::CountUnsent { source });
                 self.wake_script(id, Some(now + POLL_INTERVAL))
@@ -94,7 +97,7 @@ impl Devices {
                         return Progress::Again;
                     }
                     Some(Step::Line(step)) => step,
-                    // The last look tells how the line is now.
+                    // After the last step, read the line's state for the answer.
                     None => LineStep::Look,
                 };
                 job.phase = Phase::Asked;
@@ -105,7 +108,7 @@ impl Devices {
         }
     }
 
-    /// Looks whether the byte has come that the first script follows.
+    /// Checks whether the byte has arrived that the first script follows.
     fn step_waiting(&mut self, cx: &Context<'_>, id: EndpointId, after: After) -> Progress {
         let Some(device) = self.table.endpoints.get_mut(id) else {
             return Progress::Later;
@@ -132,7 +135,7 @@ impl Devices {
                 Progress::Again
             }
             Some(false) if cx.now < give_up => self.wake_script(id, Some(give_up)),
-            // The bytes have come, and wait for a slow line.
+            // The bytes have arrived and wait for a slow line.
             Some(false) if is_on_its_way => {
                 job.give_up = None;
                 Progress::Again
@@ -157,7 +160,8 @@ impl Devices {
 
     // ---- messages that wait ----
 
-    /// Goes on after a message has gone to a device or was dropped: a script may have waited for it.
+    /// Resumes scripts after a message was delivered or dropped, because a script may have waited for that
+    /// message.
     pub(super) fn after_delivery(&mut self, cx: &mut Context<'_>, id: EndpointId) {
         if self.has_scripts(id) {
             self.step_scripts(cx, id);
@@ -169,7 +173,7 @@ impl Devices {
         }
     }
 
-    /// Offers what waits until the device has no room.
+    /// Offers waiting messages until the device has no room.
     pub(super) fn offer_waiting(&mut self, cx: &mut Context<'_>, id: EndpointId) {
         let mut refusals = 0;
         while let Some(route_id) = self.table.next_waiting(id) {
@@ -211,8 +215,9 @@ impl Devices {
         self.after_endpoint(cx, id);
     }
 
-    /// Ends a route. What still waits is dropped for this reason, and counted.
+    /// Ends a route. Messages that still wait are dropped for this reason, and counted.
     pub(super) fn remove_route(&mut self, cx: &mut Context<'_>, id: RouteId, reason: DropReason) {
+        // First, because this looks the route up in the table.
         self.detach(cx, id);
         self.timers.set(TimerKey::Linger(id), None);
         let Some(mut route) = self.table.routes.remove(id) else {
@@ -234,13 +239,14 @@ impl Devices {
         }
     }
 
-    /// Takes a route off its session and its endpoint.
+    /// Removes a route from its session and its endpoint.
     pub(super) fn detach(&mut self, cx: &mut Context<'_>, id: RouteId) {
         let Some(route) = self.table.routes.get(id) else {
             return;
         };
         let (session, endpoint) = (route.session, route.endpoint);
-        // While the session's other routes are still known: the lease ends with the last of them.
+        // Release the lease while the session's other routes are still known, because the lease ends with the
+        // last route.
         self.release_lease(session, endpoint, id);
         if let Some(share) = self.table.shares.get_mut(&session) {
             share.routes.retain(|other| *other != id);
@@ -256,7 +262,7 @@ impl Devices {
 
     // ---- the end of devices ----
 
-    /// Removes a connection without a channel, once it has sent what it still has.
+    /// Removes a connection that has lost its channel, once the connection has sent its remaining output.
     pub(super) fn dispose_instance(&mut self, cx: &mut Context<'_>, id: EndpointId) {
         let Some(device) = self.table.endpoints.get(id) else {
             return;
@@ -278,9 +284,10 @@ impl Devices {
         }
     }
 
-    /// Removes an endpoint with everything but its channels, which the caller has closed.
+    /// Removes an endpoint with everything except its channels, which the caller has closed.
     pub(crate) fn remove(&mut self, cx: &mut Context<'_>, id: EndpointId) {
-        // First the line: no break and no reset may be left behind, and the device must still exist for that.
+        // Finish the script first, because no break and no reset may be left at the line, and the device must
+        // still exist for that.
         self.finish_script_at_once(cx, id);
         self.fail_scripts(id);
         let Some(mut device) = self.table.endpoints.remove(id) else {
@@ -293,7 +300,7 @@ impl Devices {
             let name = &device.config.name;
             log::warn!("endpoint {name}: {unwritten} bytes queued for it are lost");
         }
-        // Channels that closed earlier may still have had something to be delivered.
+        // Channels that closed earlier may still have messages to deliver.
         for route in std::mem::take(&mut device.waiting) {
             self.remove_route(cx, route, DropReason::Closed);
         }

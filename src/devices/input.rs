@@ -1,4 +1,5 @@
-//! What comes from devices and what is sent to them: streams, datagrams, and what an endpoint asks of its owner.
+//! Input from devices and output to devices: streams, datagrams, and the opening and closing of their
+//! sources.
 
 use std::net::SocketAddr;
 
@@ -13,7 +14,7 @@ use crate::sources::{Command, Context, Owner};
 impl Devices {
     // ---- sources ----
 
-    /// A device's stream, socket or listener was opened. `local`: where a socket is bound.
+    /// Handles a device's stream, socket or listener that was opened. `local` is the address of a socket.
     pub(crate) fn handle_opened(
         &mut self,
         cx: &mut Context<'_>,
@@ -32,7 +33,8 @@ impl Devices {
         }
     }
 
-    /// A program has connected to an endpoint's listener. Returns `None` if the connection before is still open.
+    /// Accepts a program's connection to an endpoint's listener. Returns `None` if the connection before is
+    /// still open.
     pub(crate) fn accept(&mut self, cx: &mut Context<'_>, id: EndpointId) -> Option<SourceId> {
         let device = self.table.endpoints.get_mut(id)?;
         if device.source.is_some() {
@@ -45,7 +47,7 @@ impl Devices {
         Some(source)
     }
 
-    /// A device's source could not be opened, or has failed.
+    /// Handles a device's source that could not be opened, or that has failed.
     pub(crate) fn handle_failed(
         &mut self,
         cx: &mut Context<'_>,
@@ -53,7 +55,7 @@ impl Devices {
         source: SourceId,
         why: &Failure,
     ) {
-        // The source may be one that the device has given up already.
+        // The device may have given up this source already.
         cx.sources.close(source);
         let Some(device) = self.table.endpoints.get_mut(id) else {
             return;
@@ -61,7 +63,7 @@ impl Devices {
         if device.source != Some(source) && device.listener != Some(source) {
             return;
         }
-        // Without its listener the connection that it took is as good as closed, too.
+        // Without its listener a device gives up its accepted connection, too.
         device.listener.take_if(|listener| *listener == source);
         if let Some(source) = device.source.take() {
             cx.sources.close(source);
@@ -96,7 +98,7 @@ impl Devices {
         self.dispose_instance(cx, id);
     }
 
-    /// The program at the other end of a stream has closed it.
+    /// Handles the end of a stream that the program at its other end has closed.
     pub(crate) fn handle_closed(&mut self, cx: &mut Context<'_>, id: EndpointId, source: SourceId) {
         let why = Failure::new(FailureKind::Absent, "it has closed the connection");
         self.handle_failed(cx, id, source, &why);
@@ -113,7 +115,7 @@ impl Devices {
 
     // ---- from devices ----
 
-    /// Takes bytes of a device's stream.
+    /// Handles bytes from a device's stream.
     pub(crate) fn handle_input(&mut self, cx: &mut Context<'_>, id: EndpointId, bytes: &[u8]) {
         if let Some(device) = self.table.endpoints.get_mut(id) {
             device.from_device.add(Count::one(bytes.len()));
@@ -125,7 +127,7 @@ impl Devices {
         }
     }
 
-    /// Takes a datagram that came to a device's socket.
+    /// Handles a datagram that a device's socket received.
     pub(crate) fn handle_datagram(
         &mut self,
         cx: &mut Context<'_>,
@@ -142,15 +144,17 @@ impl Devices {
         }
     }
 
-    /// Returns how many bytes of a device's stream may be read now. 0: none before its source is touched.
+    /// Returns how many bytes of a device's stream may be read now. With 0 the loop reads nothing until the
+    /// source is touched.
     pub(crate) fn input_room(&self, id: EndpointId) -> usize {
-        // While draining no channel is written, so room would never come, and a program that waits to be read takes nothing.
+        // Keep reading while draining: no channel is written then, so room would never come, and a program
+        // that waits to be read takes no output.
         let device = self.table.endpoints.get(id).filter(|_| !self.is_draining);
         device.map_or(usize::MAX, |device| device.endpoint.input_room())
     }
 
-    /// Returns whether the rest of a stream is to be read when the stream takes nothing any more: a program may have hung up behind
-    /// its last words.
+    /// Returns whether the loop still reads a stream that accepts no more bytes, because a program may have
+    /// sent its last bytes before it closed.
     pub(crate) fn reads_to_the_end(&self, id: EndpointId) -> bool {
         let kind = self
             .table
@@ -162,7 +166,7 @@ impl Devices {
 
     // ---- to devices ----
 
-    /// Returns the bytes that are to be written to a device's stream.
+    /// Returns the bytes to be written to a device's stream.
     pub(crate) fn output(&self, id: EndpointId) -> &[u8] {
         let device = self
             .table
@@ -172,7 +176,8 @@ impl Devices {
         device.map_or(&[], |device| device.endpoint.output())
     }
 
-    /// The device took the first `n` bytes of [`Self::output`], so there is room for what waits.
+    /// Removes the first `n` bytes of [`Self::output`], which the device took, and offers waiting messages
+    /// the room.
     pub(crate) fn consume(&mut self, cx: &mut Context<'_>, id: EndpointId, n: usize) {
         self.record_output(cx, id, n);
         if let Some(device) = self.table.endpoints.get_mut(id) {
@@ -186,7 +191,7 @@ impl Devices {
         }
     }
 
-    /// The operating system would not send datagrams of a device.
+    /// Counts datagrams of a device that the operating system did not send.
     pub(crate) fn handle_send_failed(&mut self, id: EndpointId, count: Count) {
         if let Some(device) = self.table.endpoints.get_mut(id) {
             let (direction, reason) = (Direction::FromPeer, DropReason::SendFailed);
@@ -194,7 +199,8 @@ impl Devices {
         }
     }
 
-    /// Asks what the drivers still hold. A device that has been given more is asked again.
+    /// Asks the drivers how many bytes they still hold. A driver is asked again if its device has taken more
+    /// bytes since.
     pub(crate) fn count_unsent(&mut self, cx: &mut Context<'_>) {
         for (_, device) in self.table.endpoints.iter() {
             if let Some(source) = device.source

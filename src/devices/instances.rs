@@ -1,6 +1,7 @@
-//! Connections that belong to one channel each (`connection = "channel"`): made when the channel opens, ended when either side is.
+//! Connections that belong to one channel each (`connection = "channel"`). A connection begins when the
+//! channel opens, and ends when either side closes.
 //!
-//! Each connection is a device like others, but without a name, and with a parent that has one.
+//! Each connection is a device without a name, whose parent is an endpoint with a name.
 
 use super::device::{Device, Role};
 use super::{ChannelFault, Devices};
@@ -9,7 +10,7 @@ use crate::endpoint;
 use crate::ids::{EndpointId, RouteId};
 use crate::sources::Context;
 
-/// Returns whether every channel gets a connection of its own.
+/// Returns whether every channel of an endpoint gets its own connection.
 fn is_gate(config: &EndpointConfig) -> bool {
     matches!(
         config.kind,
@@ -18,7 +19,7 @@ fn is_gate(config: &EndpointConfig) -> bool {
 }
 
 impl Devices {
-    /// Returns the device for a new channel: the endpoint's own, or a connection that is begun now.
+    /// Returns the device for a new channel: the endpoint itself, or a new connection for this channel.
     pub(super) fn device_for_channel(
         &mut self,
         cx: &mut Context<'_>,
@@ -38,7 +39,7 @@ impl Devices {
         instance
     }
 
-    /// Asks for a channel to be closed whose connection is over, once it has been given what had come.
+    /// Fails a channel whose connection has ended, after the channel has received all data.
     pub(super) fn end_if_finished(&mut self, id: RouteId) {
         if let Some(route) = self.table.routes.get(id)
             && let Some(device) = self.table.endpoints.get(route.endpoint)

@@ -1,4 +1,4 @@
-//! The end of scripts: done, failed, cancelled or forgotten.
+//! The end of scripts: finished, failed, cancelled or forgotten.
 
 use super::script::Expected;
 use super::{Asker, DeviceEvent, Devices, Outcome, TimerKey};
@@ -8,7 +8,8 @@ use crate::ids::{EndpointId, RequestId, SessionId};
 use crate::sources::{Command, Context};
 
 impl Devices {
-    /// Sets what a script that has begun still had to set, without its pauses: no break and no reset is left behind.
+    /// Applies at once the remaining settings of a script that has begun, without its pauses, so that no
+    /// break and no reset is left at the line.
     pub(super) fn finish_script_at_once(&mut self, cx: &mut Context<'_>, id: EndpointId) {
         let Some(device) = self.table.endpoints.get_mut(id) else {
             return;
@@ -26,7 +27,8 @@ impl Devices {
         }
     }
 
-    /// Cancels all scripts of a device, because its machine is being stopped: nothing else is to happen at its line.
+    /// Cancels all scripts of a device, because its machine is being stopped and nothing else may happen at
+    /// its line.
     pub(super) fn cancel_scripts(&mut self, cx: &mut Context<'_>, id: EndpointId) {
         self.finish_script_at_once(cx, id);
         let detail = "the writer fell silent, and the device was stopped";
@@ -44,7 +46,7 @@ impl Devices {
     /// Fails all scripts of a device that has vanished.
     pub(super) fn fail_scripts(&mut self, id: EndpointId) {
         while self.finish_script(id, Err((None, LineFault::Absent))) {}
-        // What was asked of the old source is not answered any more.
+        // The old source will not answer its questions any more.
         let device = self.table.endpoints.get_mut(id);
         let expected = device.map(|device| std::mem::take(&mut device.expected));
         for expected in expected.into_iter().flatten() {
@@ -59,8 +61,8 @@ impl Devices {
         self.timers.set(TimerKey::Line(id), None);
     }
 
-    /// Forgets the scripts of a session that has ended. One that has begun goes on, because a board that is held in reset helps
-    /// no user.
+    /// Forgets the scripts of a session that has ended. A script that has begun goes on, because a board left
+    /// in reset helps no user.
     pub(super) fn forget_scripts_of(&mut self, ended: SessionId) {
         for (id, device) in self.table.endpoints.iter_mut() {
             let mut place = 0;
@@ -77,7 +79,7 @@ impl Devices {
         }
     }
 
-    /// Removes the first script and answers it. Returns false if there is none.
+    /// Removes the first script and sends its answer. Returns false if there is none.
     pub(super) fn finish_script(&mut self, id: EndpointId, outcome: Outcome) -> bool {
         let device = self.table.endpoints.get_mut(id);
         let Some(job) = device.and_then(|device| device.jobs.pop_front()) else {

@@ -1,5 +1,6 @@
-//! Leases: with `writers = "one"` one session at a time may write to an endpoint. The session that writes first gets the lease. On
-//! the control channel it is asked for, taken over, handed over and given back.
+//! Leases: with `writers = "one"` one session at a time may write to an endpoint. The first session that
+//! writes gets the lease. On the control channel a session can request, take over, hand over and release the
+//! lease.
 
 use std::time::Duration;
 
@@ -10,38 +11,39 @@ use crate::sources::Context;
 
 /// The shortest time between two reports of leases to one session.
 const LEASE_INTERVAL: Duration = Duration::from_millis(20);
-/// How long a person has to say that they want to keep a lease.
+/// How long the holder has to keep a lease that another session asks for.
 const ASK_WAIT: Duration = Duration::from_secs(10);
 
-/// What a session, or the operator over HTTP, wants of a lease.
+/// The wish of a session, or of the operator over HTTP, about a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LeaseWish {
-    /// To have it; with force even if another session holds it.
+    /// Take the lease; with `force` even if another session holds it.
     Take { force: bool },
-    /// To have it, unless the holder says no within a short time.
+    /// Get the lease, unless the holder refuses within a short time.
     Ask,
-    /// To keep it from the session that has asked.
+    /// Keep the lease from the session that has asked for it.
     Keep,
-    /// To give it back.
+    /// Release the lease.
     Release,
-    /// To hand it over to a session. `None`: there is no such session; `may_write`: what its token allows.
+    /// Hand the lease over to a session. `None`: no such session exists; `may_write`: whether the receiver's
+    /// token allows writing.
     Give {
         to: Option<SessionId>,
         may_write: bool,
     },
 }
 
-/// Why a wish was not granted.
+/// The reason for denying a wish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LeaseDenied {
     UnknownEndpoint,
     /// Every session may write to this endpoint.
     NotLeased,
-    /// This session holds the lease, or none does.
+    /// This session holds the lease. `None`: no session holds it.
     Held(Option<SessionId>),
-    /// Another session has asked for it already.
+    /// Another session has already asked for the lease.
     AskedAlready,
-    /// Only a session can have a lease, not a request over HTTP.
+    /// Only a session can hold a lease, not a request over HTTP.
     NotASession,
     /// The session has no channel to the endpoint.
     NoChannel,
@@ -51,17 +53,18 @@ pub(crate) enum LeaseDenied {
     UnknownSession,
 }
 
-/// The state of a lease, as its readers are told.
+/// The state of a lease, as told to its readers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LeaseState {
     pub(crate) holder: Option<SessionId>,
     pub(crate) asked_by: Option<SessionId>,
-    /// How long the holder may still keep it from the session that asked.
+    /// How much longer the holder may keep the lease from the session that asked.
     pub(crate) wait: Option<Duration>,
 }
 
 impl Devices {
-    /// Grants or denies what a session wants of a lease. `asker` is `None` for a request over HTTP, which acts for any session.
+    /// Grants or denies a wish about a lease. `asker` is `None` for a request over HTTP, which acts for any
+    /// session.
     pub(crate) fn wish_lease(
         &mut self,
         cx: &Context<'_>,
@@ -103,7 +106,7 @@ impl Devices {
                 self.end_asking(id);
                 return Ok(());
             }
-            // The session that waits for it comes before the one that happens to write next.
+            // A session that asked for the lease gets it before a session that merely writes next.
             LeaseWish::Release => asked.map(|(by, _)| by).filter(|by| Some(*by) != asker),
             LeaseWish::Give { to, may_write } => {
                 let to = to.filter(|to| self.table.sessions_at(id).contains(to));
@@ -129,7 +132,7 @@ impl Devices {
             return Err(LeaseDenied::UnknownEndpoint);
         };
         match device.writing.asked {
-            // Asking again makes nothing faster or slower.
+            // Asking again changes no deadline.
             Some((by, _)) if by == asker => Ok(()),
             Some(_) => Err(LeaseDenied::AskedAlready),
             None => {
@@ -142,7 +145,7 @@ impl Devices {
         }
     }
 
-    /// Hands a lease over, because its holder has not said that it keeps it.
+    /// Hands a lease over, because the holder did not refuse in time.
     pub(super) fn hand_over_lease(&mut self, id: EndpointId) {
         let device = self.table.endpoints.get(id);
         if let Some((by, _)) = device.and_then(|device| device.writing.asked) {
@@ -150,7 +153,7 @@ impl Devices {
         }
     }
 
-    /// Ends the asking, if a session waits for the lease.
+    /// Ends a session's wait for the lease, if a session waits.
     fn end_asking(&mut self, id: EndpointId) {
         let device = self.table.endpoints.get_mut(id);
         let asked = device.and_then(|device| device.writing.asked.take());
@@ -181,7 +184,7 @@ impl Devices {
         self.tell_all_of_lease(id);
     }
 
-    /// Notes that a session is to hear of an endpoint's lease, if the endpoint has one.
+    /// Marks an endpoint's lease to be reported to a session, if the endpoint has a lease.
     pub(crate) fn tell_lease(&mut self, reader: SessionId, id: EndpointId) {
         let device = self.table.endpoints.get(id);
         let is_leased = device.is_some_and(|device| device.config.traffic.writers == Writers::One);
@@ -191,9 +194,9 @@ impl Devices {
         }
     }
 
-    /// Returns the endpoints of whose leases a session is to hear now. A session may take and release a lease in a loop, and a peer
-    /// that reads slowly must not pay for it: so only the latest state is told, and not too often. The owner asks only while the
-    /// session's control channel has room.
+    /// Returns the endpoints whose leases must be reported to a session now. A session may take and release a
+    /// lease in a loop, and this must not burden a peer that reads slowly: so only the latest state is
+    /// reported, and not too often. The owner calls this only while the session's control channel has room.
     pub(crate) fn take_lease_news(
         &mut self,
         cx: &Context<'_>,
@@ -224,7 +227,8 @@ impl Devices {
         })
     }
 
-    /// Ends what a session has of an endpoint's lease, if the route that is being removed is its last one there.
+    /// Ends a session's hold of an endpoint's lease, and its request for the lease, if the route being
+    /// removed is the session's last route there.
     pub(super) fn release_lease(&mut self, session: SessionId, id: EndpointId, removed: RouteId) {
         let Some(device) = self.table.endpoints.get(id) else {
             return;

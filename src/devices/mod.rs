@@ -1,8 +1,9 @@
-//! Endpoints and the routes to them, both ways: messages of peers go to devices, what devices send goes to peers.
+//! Endpoints and their routes, in both directions: messages of peers go to devices, and data of devices goes
+//! to peers.
 //!
-//! This component knows sessions by their ids alone. Who may write, the dead-man switch, scripts at serial lines, leases and
-//! captures belong to it. Its owner calls `handle_*` and takes what follows from [`Devices::poll_event`]; a session whose channels
-//! may be written to is named by [`Devices::poll_readable`].
+//! This component knows sessions only by their ids. It owns the check of writers, the dead-man switch,
+//! scripts at serial lines, leases and captures. Its owner calls `handle_*` and takes the results from
+//! [`Devices::poll_event`]; [`Devices::poll_readable`] names the sessions whose channels may be written to.
 
 mod act;
 mod basics;
@@ -50,10 +51,10 @@ pub(crate) use script::{After, Asker, NoRoute, Outcome};
 pub(crate) use table::{Bounds, Table};
 pub(crate) use writers::Heartbeat;
 
-/// What a deadline of this component is for.
+/// The purpose of a deadline of this component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum TimerKey {
-    /// A retry of an endpoint, or a device that ticks.
+    /// A retry of an endpoint, or the next tick of a device.
     Endpoint(EndpointId),
     /// Lease news for a session that were held back.
     Lease(SessionId),
@@ -61,11 +62,11 @@ enum TimerKey {
     Asked(EndpointId),
     /// The end of the time in which a writer may be silent.
     Deadman(EndpointId),
-    /// Another try at a capture file.
+    /// The next try to open a capture file.
     Capture(EndpointId),
     /// The end of a connection whose channel was closed.
     Dispose(EndpointId),
-    /// A script at its line.
+    /// The next step of a script at its line.
     Line(EndpointId),
     /// The end of the time in which a closed channel's messages are delivered.
     Linger(RouteId),
@@ -78,9 +79,9 @@ pub(crate) struct Devices {
     table: Table,
     timers: Timers<TimerKey>,
     events: VecDeque<DeviceEvent>,
-    /// Connections of one channel that lost it in this turn.
+    /// Connections of one channel whose channel closed in this turn.
     orphans: Vec<EndpointId>,
-    /// Devices that lost a script in this turn.
+    /// Devices whose script was removed in this turn.
     halted: Vec<EndpointId>,
     /// How many endpoints are captured.
     captures: usize,
@@ -89,7 +90,7 @@ pub(crate) struct Devices {
 }
 
 impl Devices {
-    /// Returns no endpoints.
+    /// Returns a component without endpoints.
     pub(crate) fn new(bounds: Bounds) -> Self {
         Self {
             table: Table::new(bounds),
@@ -103,22 +104,22 @@ impl Devices {
         }
     }
 
-    /// Sets the limits of a new configuration. Routes that exist keep theirs.
+    /// Applies the limits of a new configuration. Existing routes keep theirs.
     pub(crate) fn set_bounds(&mut self, bounds: Bounds) {
         self.table.bounds = bounds;
     }
 
-    /// Returns the endpoints and routes, to be looked at.
+    /// Returns the endpoints and routes for reading.
     pub(crate) fn table(&self) -> &Table {
         &self.table
     }
 
-    /// Notes where an endpoint stands in the configuration now.
+    /// Sets the place of an endpoint in the configuration.
     pub(crate) fn set_place(&mut self, id: EndpointId, place: Place) {
         self.table.set_place(id, place);
     }
 
-    /// Forgets an endpoint's name: from now on nobody finds it, while it is being removed.
+    /// Removes an endpoint's name, so that no lookup finds the endpoint while it is being removed.
     pub(crate) fn forget_name(&mut self, name: &str) {
         self.table.forget_name(name);
     }
@@ -159,14 +160,14 @@ impl Devices {
         id
     }
 
-    /// Returns whether the time of day is wanted, for capture files.
+    /// Returns whether capture files need the time of day.
     pub(crate) fn is_capturing(&self) -> bool {
         self.captures > 0
     }
 
     // ---- the life of the daemon ----
 
-    /// Carries nothing to and from peers any more, except what is on its way.
+    /// Stops carrying data to and from peers, except data already under way.
     pub(crate) fn start_draining(&mut self, cx: &mut Context<'_>) {
         self.is_draining = true;
         for id in self.table.endpoints.ids() {
@@ -174,7 +175,7 @@ impl Devices {
         }
     }
 
-    /// Device files have appeared or vanished: every endpoint may be opened again at once.
+    /// Handles device files that have appeared or vanished: every endpoint may be opened again at once.
     pub(crate) fn look_again(&mut self, cx: &mut Context<'_>) {
         let ids: Vec<EndpointId> = self.table.names.values().copied().collect();
         for id in ids {
@@ -187,7 +188,7 @@ impl Devices {
 
     // ---- time and outputs ----
 
-    /// Acts on the deadlines that have passed.
+    /// Handles the deadlines that have passed.
     pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
         while let Some(key) = self.timers.pop_expired(cx.now) {
             match key {
@@ -204,12 +205,12 @@ impl Devices {
         }
     }
 
-    /// Returns when [`Self::handle_timeout`] wants to be called.
+    /// Returns when [`Self::handle_timeout`] must be called next.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next()
     }
 
-    /// Brings to rest what the turn has left: connections without a channel, and devices that lost a script.
+    /// Settles what the turn has left: connections that lost their channel, and devices that lost a script.
     pub(crate) fn settle(&mut self, cx: &mut Context<'_>) {
         while let Some(id) = self.orphans.pop() {
             self.dispose_instance(cx, id);
@@ -219,12 +220,12 @@ impl Devices {
         }
     }
 
-    /// Takes out the next event.
+    /// Removes and returns the next event.
     pub(crate) fn poll_event(&mut self) -> Option<DeviceEvent> {
         self.events.pop_front()
     }
 
-    /// Takes out the next session whose channels may be written to.
+    /// Removes and returns the next session whose channels may be written to.
     pub(crate) fn poll_readable(&mut self) -> Option<SessionId> {
         self.table.readable.pop_front()
     }

@@ -1,4 +1,4 @@
-//! Drops that peers are to be told.
+//! Reports of dropped messages to peers.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use crate::sources::Context;
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Devices {
-    /// Returns the drops that a session is to be told now, each route at most once a second. The owner asks only if the session has a
-    /// control channel.
+    /// Returns the drops to report to a session now, each route at most once a second. The owner calls this
+    /// only if the session has a control channel.
     pub(crate) fn take_drop_news(&mut self, cx: &Context<'_>, session: SessionId) -> Vec<DropNews> {
         let mut news = Vec::new();
         let Some(share) = self.table.shares.get(&session).filter(|share| share.hears) else {
@@ -47,7 +47,7 @@ impl Devices {
         news
     }
 
-    /// Has every session asked again that has not been told of all its drops.
+    /// Touches every session that has not been told of all its drops, so that the owner asks for them again.
     pub(super) fn touch_sessions_with_news(&mut self) {
         let routes = self.table.routes.iter();
         let untold = routes.filter(|(_, route)| route.drops.total() != route.reported.0);

@@ -1,5 +1,5 @@
-//! Devices that no configuration names: content ports of SkyWay's REST API, the sockets that only send, and bridges between two
-//! pages.
+//! Devices without an entry in the configuration: content ports of SkyWay's REST API, sockets that only send,
+//! and bridges between two pages.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -13,18 +13,18 @@ use crate::ids::{BridgeId, EndpointId, RouteId};
 use crate::sources::Context;
 
 impl Devices {
-    /// Opens a content port. The answer is a [`DeviceEvent::Port`].
+    /// Opens a content port. The result is a [`DeviceEvent::Port`].
     pub(crate) fn open_port(&mut self, cx: &mut Context<'_>, bind: SocketAddr) {
         let port = self.add_udp(bind, Role::Port(bind));
         self.after_endpoint(cx, port);
     }
 
-    /// Returns the socket that only sends, for connections that are fed by nothing, over IPv4.
+    /// Returns the IPv4 socket that only sends, for connections that no endpoint or port feeds.
     pub(crate) fn sender(&mut self, cx: &mut Context<'_>) -> EndpointId {
         self.sender_to(cx, Ipv4Addr::UNSPECIFIED.into())
     }
 
-    /// Returns the socket that sends to an address of this family, and makes it if there is none.
+    /// Returns the socket that sends to addresses of this family, and makes it if there is none.
     pub(super) fn sender_to(&mut self, cx: &mut Context<'_>, to: IpAddr) -> EndpointId {
         if let Some(sender) = self.table.known_sender(to) {
             return sender;
@@ -42,7 +42,7 @@ impl Devices {
         sender
     }
 
-    /// Makes the socket that sends to an address of this family, if there is none.
+    /// Makes the socket that sends to addresses of this family, if there is none.
     pub(crate) fn prepare_sender(&mut self, cx: &mut Context<'_>, to: IpAddr) {
         self.sender_to(cx, to);
     }
@@ -89,8 +89,8 @@ impl Devices {
         }
     }
 
-    /// Reports that a content port has broken, or cannot be opened. One that never was open is removed: another program may have
-    /// its number.
+    /// Reports that a content port has failed, or cannot be opened. A port that never opened is removed,
+    /// because another program may use its number.
     pub(super) fn report_port_failed(
         &mut self,
         cx: &mut Context<'_>,
@@ -110,7 +110,7 @@ impl Devices {
         self.events.push_back(DeviceEvent::Port { bind, result });
     }
 
-    /// Binds a route to another endpoint. What waits for the old one is dropped there, and counted.
+    /// Binds a route to another endpoint. Messages that wait for the old endpoint are dropped and counted.
     pub(crate) fn rebind(&mut self, cx: &mut Context<'_>, id: RouteId, endpoint: EndpointId) {
         let Some(route) = self.table.routes.get_mut(id) else {
             return;
@@ -134,7 +134,7 @@ impl Devices {
         self.after_endpoint(cx, endpoint);
     }
 
-    /// Sets where the messages of a route go, for a device that has several places.
+    /// Sets the destination of a route's messages, for a device that has several destinations.
     pub(crate) fn redirect(&mut self, id: RouteId, to: Option<SocketAddr>) {
         let route = self.table.routes.get(id);
         let device = route.and_then(|route| self.table.endpoints.get_mut(route.endpoint));
@@ -143,7 +143,7 @@ impl Devices {
         }
     }
 
-    /// Sets how a route's messages are encoded from now on. A message that is not whole yet is lost.
+    /// Sets the encoding of a route's messages from now on. An incomplete message is lost.
     pub(crate) fn transcode(
         &mut self,
         id: RouteId,

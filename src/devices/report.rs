@@ -1,4 +1,4 @@
-//! What can be seen of endpoints and routes from outside.
+//! Views of endpoints and routes for the owner and the API.
 
 use std::net::SocketAddr;
 
@@ -10,14 +10,14 @@ use crate::endpoint::{Count, DeviceState, DropReason};
 use crate::framing::Faults;
 use crate::ids::{EndpointId, RouteId, SessionId};
 
-/// Endpoints that a summary names, of those that are not open.
+/// How many endpoints that are not open a summary names.
 const NAMED: usize = 3;
 
-/// The state of an endpoint, as everybody is told who may read it.
+/// The state of an endpoint, as told to every reader of the endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EndpointView {
     pub(crate) name: String,
-    /// `serial`, `udp`, `demo` …
+    /// The kind, such as `serial`, `udp` or `demo`.
     pub(crate) kind: &'static str,
     pub(crate) state: DeviceState,
 }
@@ -32,7 +32,7 @@ impl EndpointView {
     }
 }
 
-/// All that is known of an endpoint, with the connections that single channels have to it.
+/// Everything about an endpoint, including its connections for single channels.
 pub(crate) struct DeviceReport<'a> {
     pub(crate) config: &'a EndpointConfig,
     pub(crate) state: DeviceState,
@@ -49,15 +49,15 @@ pub(crate) struct DeviceReport<'a> {
     pub(crate) capture: Option<CaptureReport<'a>>,
 }
 
-/// How a capture does.
+/// The state of a capture.
 pub(crate) struct CaptureReport<'a> {
     pub(crate) path: &'a std::path::Path,
-    /// Why it does not work; empty when it does.
+    /// Why the capture does not work, or empty if it works.
     pub(crate) trouble: &'a str,
     pub(crate) lost: Count,
 }
 
-/// All that is known of a route.
+/// Everything about a route.
 pub(crate) struct RouteReport<'a> {
     pub(crate) label: &'a str,
     pub(crate) endpoint: EndpointId,
@@ -68,7 +68,7 @@ pub(crate) struct RouteReport<'a> {
     pub(crate) drops: &'a Drops,
 }
 
-/// Drops of one channel that its peer is to be told.
+/// The drops of one channel to report to its peer.
 pub(crate) struct DropNews {
     pub(crate) stream: u16,
     pub(crate) label: String,
@@ -95,7 +95,7 @@ impl Table {
         Some(self.endpoints.get(id)?.config.name.as_str())
     }
 
-    /// Returns all that is known of an endpoint.
+    /// Returns everything about an endpoint.
     pub(crate) fn report(&self, id: EndpointId) -> Option<DeviceReport<'_>> {
         let device = self.endpoints.get(id)?;
         let mut report = DeviceReport {
@@ -127,7 +127,7 @@ impl Table {
         Some(report)
     }
 
-    /// Returns all that is known of a route.
+    /// Returns everything about a route.
     pub(crate) fn route(&self, id: RouteId) -> Option<RouteReport<'_>> {
         let route = self.routes.get(id)?;
         Some(RouteReport {
@@ -141,7 +141,8 @@ impl Table {
         })
     }
 
-    /// Returns the session and channel of every route to an endpoint, with those of its connections.
+    /// Returns the session and channel of every route to an endpoint, including the routes to the endpoint's
+    /// connections.
     pub(crate) fn channels_at(
         &self,
         id: EndpointId,
@@ -159,8 +160,8 @@ impl Table {
         routes.map(|route| route.channel).collect()
     }
 
-    /// Returns stream id, label and credit of each channel of a session, for a control channel that opened after them. The endpoints
-    /// of these channels are to be told of as well, so they are returned with them.
+    /// Returns stream id, label, credit and endpoint of each channel of a session, for a control channel that
+    /// opened after them. The owner also reports the lease of each endpoint.
     pub(super) fn repeat_credits(
         &mut self,
         session: SessionId,
@@ -177,7 +178,7 @@ impl Table {
         credits
     }
 
-    /// Returns the counters of all devices and routes, with those that are gone.
+    /// Returns the counters of all devices and routes, including removed ones.
     pub(crate) fn totals(&self) -> Totals {
         let mut totals = Totals {
             drops: self.counted.drops.clone(),
@@ -202,7 +203,7 @@ impl Table {
         named.map(|(id, _)| id)
     }
 
-    /// Returns how many routes there are, and how many bytes wait on them.
+    /// Returns how many routes exist, and how many bytes wait on them.
     pub(crate) fn waiting(&self) -> (usize, usize) {
         (self.routes.len(), self.queued)
     }
@@ -212,7 +213,7 @@ impl Table {
         self.counted.drops.add(direction, reason, count);
     }
 
-    /// Returns how all endpoints do, in one line for people: "2 of 3 endpoints open, arm absent".
+    /// Returns the state of all endpoints in one line for people: "2 of 3 endpoints open, arm absent".
     pub(crate) fn summary(&self) -> String {
         let states = self.names().filter_map(|(name, id)| {
             let view = self.view(id)?;

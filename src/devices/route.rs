@@ -1,4 +1,5 @@
-//! The binding of a channel to an endpoint: what waits on it, how much the peer may still send, and what became of everything.
+//! The binding of a channel to an endpoint: the waiting messages, the peer's credit, and the counters of
+//! everything that passed or was dropped.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -9,13 +10,13 @@ use crate::drops::{Direction, Drops};
 use crate::endpoint::{Count, DropReason};
 use crate::ids::{EndpointId, SessionId};
 
-/// How many bytes a waiting route may have delivered per turn.
+/// How many bytes a waiting route may deliver per turn.
 pub(super) const DELIVERY_QUANTUM: usize = 4 * 1024;
 
 /// A message of a peer that its endpoint had no room for yet.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    /// Whether it came in a binary frame.
+    /// Whether the message arrived in a binary frame.
     pub(super) binary: bool,
     pub(super) data: Vec<u8>,
 }
@@ -31,13 +32,13 @@ pub(super) struct Route {
     pub(super) stream: u16,
     /// The channel's label.
     pub(super) label: String,
-    /// The device side.
+    /// The endpoint that the channel is bound to.
     pub(super) endpoint: EndpointId,
     /// Whether the channel fails when one of its messages is lost.
     pub(super) reliable: bool,
-    /// How its messages are encoded, if not as they are.
+    /// Encodes and decodes the channel's messages. `None`: their bytes go unchanged.
     pub(super) transcoder: Option<Box<Transcoder>>,
-    /// Messages to the peer go in text frames, whatever the endpoint says.
+    /// Whether messages to the peer go in text frames, whatever the endpoint's configuration says.
     pub(super) as_text: bool,
     /// Whether the session's token allows writing.
     pub(super) may_write: bool,
@@ -45,39 +46,43 @@ pub(super) struct Route {
     pub(super) from_peer: Count,
     /// Messages that were sent to the peer.
     pub(super) to_peer: Count,
-    /// Messages that were dropped, and why.
+    /// Messages that were dropped, by reason.
     pub(super) drops: Drops,
-    /// What the peer was last told of the drops, and when.
+    /// The drops last reported to the peer, and the time of the report.
     pub(super) reported: (Count, Option<Instant>),
     /// How many bytes the route may still deliver in its device's turn.
     pub(super) deficit_in: usize,
-    /// The peer has closed the channel while messages waited: they are delivered, then the route ends.
+    /// Whether the peer has closed the channel while messages waited. The messages are delivered, then the
+    /// route ends.
     pub(super) lingers: bool,
     /// How many bytes the channel may still send in its session's turn (deficit round robin).
     pub(super) deficit: usize,
-    /// The peer has missed bytes of a stream: nothing is sent any more, and the channel is being closed.
+    /// Whether the peer has missed bytes of a stream. If so, nothing more is sent, and the channel is being
+    /// closed.
     pub(super) has_gap: bool,
-    /// Bytes before this offset are discarded, those that are still to come as well: the request and the bytes go over two channels.
+    /// The offset before which bytes are discarded, including bytes that have not arrived yet, because the
+    /// request and the bytes use two channels.
     discarded_until: u64,
     queue: VecDeque<Waiting>,
     queued_bytes: usize,
-    /// How many bytes [`Self::queue`] may hold, which is the credit window as well.
+    /// How many bytes [`Self::queue`] may hold, which is also the credit window.
     window: usize,
-    /// The credit that the peer was last told.
+    /// The credit last reported to the peer.
     granted: u64,
 }
 
 /// The largest number that every JSON parser reads exactly (RFC 8259 §6).
 const UNLIMITED: u64 = (1 << 53) - 1;
 
-/// Empty messages weigh nothing, so their number is bounded too where they must stay apart.
+/// The most messages that may wait where messages must stay apart. Empty messages use no credit, so their
+/// number needs a limit too.
 const MAX_WAITING: usize = 4096;
 
-/// Small messages to a byte stream are merged up to this size, one turn of the device.
+/// The size up to which small messages to a byte stream are merged: one turn of the device.
 const MERGED: usize = DELIVERY_QUANTUM;
 
 impl Route {
-    /// Returns a route over which nothing has gone yet.
+    /// Returns a route without messages or counts.
     pub(super) fn new(
         session: SessionId,
         channel: ChannelKey,
@@ -122,9 +127,9 @@ impl Route {
         self.queued_bytes
     }
 
-    /// Keeps a message until the device takes it. Returns false if a reliable channel has no room for it; an unreliable channel
-    /// drops its oldest message instead, and counts it. Messages to a byte stream need not stay apart, so that only their bytes
-    /// count, however small they are.
+    /// Keeps a message until the device takes it. Returns false if a reliable channel has no room for the
+    /// message. An unreliable channel drops its oldest message instead, and counts it. Messages to a byte
+    /// stream need not stay apart, so only their bytes are limited, not their number.
     #[must_use]
     pub(super) fn enqueue(&mut self, binary: bool, data: Vec<u8>, is_stream: bool) -> bool {
         let merges = is_stream && self.reliable;
@@ -151,17 +156,17 @@ impl Route {
         true
     }
 
-    /// Returns how many bytes of the peer have gone to the device or were dropped. No byte before this offset waits.
+    /// Returns how many bytes of the peer were delivered or dropped. No byte before this offset waits.
     pub(super) fn delivered(&self) -> u64 {
         self.from_peer.bytes - self.queued_bytes as u64
     }
 
-    /// Returns how long the oldest waiting message is.
+    /// Returns the length of the oldest waiting message.
     pub(super) fn front_len(&self) -> Option<usize> {
         self.queue.front().map(|waiting| waiting.data.len())
     }
 
-    /// Takes out the oldest waiting message.
+    /// Removes and returns the oldest waiting message.
     pub(super) fn dequeue(&mut self) -> Option<Waiting> {
         let waiting = self.queue.pop_front()?;
         self.queued_bytes -= waiting.data.len();
@@ -180,7 +185,7 @@ impl Route {
         self.queue.insert(1, Waiting { binary, data });
     }
 
-    /// Puts back the message that [`Self::dequeue`] took out last.
+    /// Puts back the message that [`Self::dequeue`] returned last.
     pub(super) fn put_back(&mut self, waiting: Waiting) {
         self.queued_bytes += waiting.data.len();
         self.queue.push_front(waiting);
@@ -194,11 +199,11 @@ impl Route {
         }
     }
 
-    /// Discards the bytes before this offset: those that wait, and those that are still to come.
+    /// Discards the bytes before this offset, including bytes that have not arrived yet.
     pub(super) fn discard(&mut self, until: u64) {
         self.discarded_until = self.discarded_until.max(until);
         while let Some(length) = self.front_len().filter(|_| self.delivered() < until) {
-            // Small messages to a byte stream were merged, so that the offset may lie inside the oldest one.
+            // Small messages to a byte stream were merged, so the offset may lie inside the oldest message.
             let rest = usize::try_from(until - self.delivered()).unwrap_or(usize::MAX);
             if rest < length {
                 self.cut_front(rest);
@@ -210,14 +215,14 @@ impl Route {
         }
     }
 
-    /// Returns whether the next message that comes is one of the discarded.
+    /// Returns whether the next message to arrive is discarded.
     pub(super) fn is_discarded(&self) -> bool {
         self.from_peer.bytes < self.discarded_until
     }
 
-    /// Returns how many bytes the peer may have sent in all: what has left the queue, and a window more. On an unreliable channel
-    /// bytes that were lost on the way cannot be told from bytes that are still to come, so its credit never runs out; its
-    /// queue is bounded because it drops the oldest message.
+    /// Returns how many bytes the peer may send in all: the bytes that have left the queue, plus one window.
+    /// On an unreliable channel, lost bytes cannot be told from bytes still to arrive, so the channel's
+    /// credit never runs out. Its queue is bounded because it drops the oldest message.
     pub(super) fn credit(&self) -> u64 {
         if !self.reliable {
             return UNLIMITED;
@@ -225,7 +230,7 @@ impl Route {
         self.delivered() + self.window as u64
     }
 
-    /// Returns a new credit when it is worth a message: a quarter of the window has become free.
+    /// Returns a new credit if it is worth a message, that is, if a quarter of the window has become free.
     pub(super) fn extend_credit(&mut self) -> Option<u64> {
         let credit = self.credit();
         if credit < self.granted + self.window as u64 / 4 {
@@ -347,7 +352,7 @@ mod tests {
                 bytes: 1200
             }
         );
-        // What is kept is the newest.
+        // The newest messages are kept.
         for byte in [1, 2, 3] {
             assert!(route.enqueue(true, vec![byte; 400], false));
         }

@@ -1,4 +1,4 @@
-//! Scripts at serial lines: what each of them waits for, and who gets the answer.
+//! Scripts at serial lines: the condition that each script waits for, and the receiver of its answer.
 
 use std::time::Instant;
 
@@ -6,22 +6,22 @@ use crate::endpoint::line::{LineFault, LineStatus};
 use crate::endpoint::script::Script;
 use crate::ids::{RequestId, RouteId, SessionId};
 
-/// A script on its way.
+/// A script that runs or waits.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) asker: Asker,
     pub(super) script: Script,
-    /// The step that comes next.
+    /// The index of the next step.
     pub(super) next: usize,
     pub(super) phase: Phase,
-    /// When the script is given up, if it has not begun; counted from when it has its turn.
+    /// When a script that has not begun fails. The time counts from the start of the script's turn.
     pub(super) give_up: Option<Instant>,
 }
 
-/// Who gets the answer to a script.
+/// The receiver of a script's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Asker {
-    /// A peer, on its control channel. `id` is JSON of its own.
+    /// A peer, on its control channel. `id` is the peer's own JSON value.
     Peer {
         session: SessionId,
         id: Option<String>,
@@ -32,16 +32,17 @@ pub(crate) enum Asker {
     Gone,
 }
 
-/// What a script waits for before its first step.
+/// The condition that a script waits for before its first step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum After {
     /// Nothing.
     Now,
-    /// Nothing, and the script goes ahead of those that have not begun: a board that takes nothing is to be reset.
+    /// Nothing, and the script overtakes scripts that have not begun, because a board that accepts no bytes
+    /// may have to be reset.
     Ahead,
-    /// This many bytes of a peer's channel.
+    /// The first `offset` bytes of a peer's channel.
     Route { route: RouteId, offset: u64 },
-    /// This many bytes of all peers together.
+    /// The first `offset` bytes of all peers together.
     Device { offset: u64 },
 }
 
@@ -56,45 +57,47 @@ pub(crate) enum NoRoute {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// The byte that the script follows has not come yet.
+    /// The byte that the script follows has not arrived yet.
     Waiting(After),
-    /// That byte is on its way out. The device has taken it when it has taken `until` bytes in all.
+    /// The byte that the script follows is in the output. The device has taken the byte once it has taken
+    /// `until` bytes in all.
     Draining { until: u64 },
     /// The next step can be taken.
     Running,
-    /// A step was asked for, and its answer is to come.
+    /// A step was requested, and its result has not arrived.
     Asked,
     /// The script pauses.
     Pausing { until: Instant },
 }
 
-/// What an answer to [`crate::sources::Command::Line`] is for.
+/// The purpose of an answer to [`crate::sources::Command::Line`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Expected {
-    /// The step of the first script.
+    /// The answer to a step of the first script.
     Job,
-    /// `GET /endpoints/{name}`.
+    /// The answer for `GET /endpoints/{name}`.
     View(RequestId),
-    /// A script that only looks: it waits for no other script, and no other waits for it.
+    /// The answer to a script that only reads the line's state. Such a script waits for no other script, and
+    /// no other script waits for it.
     Look(Asker),
-    /// What the driver held was thrown away: the stop may be written now.
+    /// The driver has discarded what it held, so the stop may be written now.
     Flushed,
-    /// Nothing: the answer is ignored.
+    /// An answer to ignore.
     Ignored,
 }
 
-/// How a script ended: with the state of the line, or with the step that failed.
+/// The result of a script: the state of the line, or the step that failed.
 pub(crate) type Outcome = Result<LineStatus, (Option<usize>, LineFault)>;
 
 impl Job {
-    /// Waits no longer for bytes that will not go out any more.
+    /// Ends the wait for bytes that will never be sent.
     pub(super) fn stop_draining(&mut self, written: u64) {
         if let Phase::Draining { until } = &mut self.phase {
             *until = written.min(*until);
         }
     }
 
-    /// Returns whether one of its steps has been taken.
+    /// Returns whether one of the script's steps was taken.
     pub(super) fn has_begun(&self) -> bool {
         match self.phase {
             Phase::Waiting(_) | Phase::Draining { .. } => false,
@@ -103,7 +106,8 @@ impl Job {
         }
     }
 
-    /// Returns how many bytes of a route it waits for, if it does.
+    /// Returns how many bytes of a route the script waits for, or `None` if it waits for nothing of the
+    /// route.
     pub(super) fn waits_for(&self, waiting: RouteId) -> Option<u64> {
         match self.phase {
             Phase::Waiting(After::Route { route, offset }) if route == waiting => Some(offset),

@@ -1,7 +1,8 @@
-//! Line control: the scripts of a serial line run one after the other, each when the byte that it follows has left the tty.
+//! Line control: the scripts of a serial line run one after the other, each after the byte that it follows
+//! has left the tty.
 //!
-//! From the moment a script has its turn no bytes of peers go to the device, so that what a peer sends behind its script (at another
-//! speed, say) does not overtake it.
+//! While a script has its turn, no bytes of peers go to the device, so that bytes sent after the script (for
+//! example at another speed) do not overtake the script.
 
 use super::device::Device;
 use super::flow::LINE_PATIENCE;
@@ -16,7 +17,7 @@ use crate::sources::{Command, Context};
 /// How many scripts may wait at one device.
 const MAX_JOBS: usize = 16;
 impl Devices {
-    /// Takes a script. Its answer is a [`DeviceEvent::ScriptDone`], now or later.
+    /// Adds a script. Its answer is a [`DeviceEvent::ScriptDone`], at once or later.
     pub(crate) fn run_script(
         &mut self,
         cx: &mut Context<'_>,
@@ -75,8 +76,8 @@ impl Devices {
         }
     }
 
-    /// Asks how a line is, for `GET /endpoints/{name}`. The answer is a [`DeviceEvent::Viewed`]. Returns false if there is nothing
-    /// to be asked.
+    /// Asks for the state of a line, for `GET /endpoints/{name}`. The answer is a [`DeviceEvent::Viewed`].
+    /// Returns false if the endpoint has no line to ask.
     pub(crate) fn look(
         &mut self,
         cx: &mut Context<'_>,
@@ -100,7 +101,7 @@ impl Devices {
         true
     }
 
-    /// Notes that the line moves: the patience of the script that waits for it begins anew.
+    /// Restarts the time limit of the script that waits for the line, because the line has taken bytes.
     pub(super) fn handle_script_progress(&mut self, cx: &mut Context<'_>, id: EndpointId) {
         let device = self.table.endpoints.get_mut(id);
         if let Some(job) = device.and_then(|device| device.jobs.front_mut())
@@ -111,7 +112,7 @@ impl Devices {
         self.step_scripts(cx, id);
     }
 
-    /// Takes the answer to [`Command::CountUnsent`]: how many bytes the driver holds of what it took.
+    /// Handles the result of [`Command::CountUnsent`]: how many bytes the driver still holds.
     pub(crate) fn handle_unsent(&mut self, cx: &mut Context<'_>, id: EndpointId, bytes: usize) {
         let Some(device) = self.table.endpoints.get_mut(id) else {
             return;
@@ -128,7 +129,7 @@ impl Devices {
         }
     }
 
-    /// Takes the answer to [`Command::Line`].
+    /// Handles the result of [`Command::Line`].
     pub(crate) fn handle_line(
         &mut self,
         cx: &mut Context<'_>,
@@ -164,7 +165,7 @@ impl Devices {
                 self.resume_scripts(cx, id);
             }
             Some(Expected::Flushed) => {
-                // Another flush may be on its way, which would throw away what is written now.
+                // Another flush may still be pending, which would discard bytes written now.
                 device.holds_output = device.expected.contains(&Expected::Flushed);
                 self.after_endpoint(cx, id);
             }
@@ -174,14 +175,14 @@ impl Devices {
 
     // ---- the end of scripts ----
 
-    /// Sets what all scripts that have begun still had to set, without their pauses.
+    /// Applies at once the remaining settings of all scripts that have begun, without their pauses.
     pub(crate) fn finish_scripts(&mut self, cx: &mut Context<'_>) {
         for id in self.table.endpoints.ids() {
             self.finish_script_at_once(cx, id);
         }
     }
 
-    /// Removes the scripts of some requests that have not begun. Returns those requests.
+    /// Removes the scripts of matching requests that have not begun. Returns those requests.
     pub(crate) fn cancel_requests(
         &mut self,
         mut is_cancelled: impl FnMut(RequestId) -> bool,
@@ -205,7 +206,8 @@ impl Devices {
 
     // ---- the channel whose bytes a script counts ----
 
-    /// Returns the route whose bytes a request counts: the session's only one to the endpoint, unless the request says which.
+    /// Returns the route whose bytes a request counts: the session's only route to the endpoint, unless the
+    /// request names the channel.
     pub(crate) fn own_route(
         &self,
         session: SessionId,
@@ -226,7 +228,7 @@ impl Devices {
         }
     }
 
-    /// Returns the newest route of a channel that was closed with bytes still to be delivered.
+    /// Returns the newest route of a closed channel that still has bytes to deliver.
     pub(crate) fn lingering_route(
         &self,
         session: SessionId,
@@ -241,7 +243,8 @@ impl Devices {
         })
     }
 
-    /// Returns whether a route is one to this endpoint, or to a connection of its own there.
+    /// Returns whether a route leads to this endpoint, or to one of the endpoint's connections for single
+    /// channels.
     fn leads_to(&self, route: RouteId, endpoint: EndpointId) -> bool {
         self.table.routes.get(route).is_some_and(|route| {
             let device = self.table.endpoints.get(route.endpoint);
@@ -251,7 +254,7 @@ impl Devices {
 }
 
 impl Device {
-    /// Returns how many looks are not answered yet.
+    /// Returns how many requests for a line's state have no answer yet.
     fn pending_looks(&self) -> usize {
         let expected = self.expected.iter();
         let looks = expected.filter(|expected| matches!(expected, Expected::Look(_)));

@@ -1,5 +1,5 @@
-//! Messages of devices on their way to peers: each session serves its channels in turns of equal bytes (deficit round robin), until
-//! too much is in flight.
+//! Messages of devices on their way to peers. Each session serves its channels in turns of equal bytes
+//! (deficit round robin) until too much is in flight.
 
 use super::route::Route;
 use super::{ChannelFault, DeviceEvent, Devices};
@@ -16,34 +16,34 @@ const SEND_QUANTUM: usize = 2 * limits::STREAM_MESSAGE;
 /// How a channel used its turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
-    /// Nothing waits, or nothing may go.
+    /// Nothing waits, or nothing may be sent.
     Idle,
-    /// It sent its share; more may wait.
+    /// The channel sent its share; more may wait.
     Used,
     /// Too much is in flight.
     Blocked,
 }
 
-/// What became of the message at a route's cursor.
+/// The result of sending the message at a route's cursor.
 enum Sent {
-    /// It was sent, or the transcoder has it.
+    /// The message was sent, or the transcoder has taken it.
     Accepted(usize),
-    /// The turn is over.
+    /// The channel's turn ended.
     Over(Turn),
-    /// It is lost for this reason.
+    /// The message was lost for this reason.
     Lost(DropReason, Count),
 }
 
 impl Devices {
-    /// Begins a session's turn: what is touched from now on is for the next one.
+    /// Begins a session's turn. Touches from now on count for the next turn.
     pub(crate) fn begin_turn(&mut self, session: SessionId) {
         if let Some(share) = self.table.shares.get_mut(&session) {
             share.touched = false;
         }
     }
 
-    /// Writes messages of all channels of a session in turn, until nothing waits or too much is in flight. While draining nothing
-    /// is written: only what is on its way already arrives.
+    /// Writes messages of all channels of a session in turn, until nothing waits or too much is in flight.
+    /// While draining this writes nothing, because only data already under way still arrives.
     pub(crate) fn serve(&mut self, session: SessionId, peer: &mut impl PeerWriter) {
         if self.is_draining {
             return;
@@ -67,15 +67,15 @@ impl Devices {
             match turn {
                 Turn::Idle => idle += 1,
                 Turn::Used => idle = 0,
-                // It goes on from here when there is room again.
+                // The next turn continues at this route when there is room again.
                 Turn::Blocked => return,
             }
             share.turn = at + 1;
         }
     }
 
-    /// Ends a session's turn: where reading has made room for writing, what waits may go on, and connections that are over give up
-    /// their channels.
+    /// Ends a session's turn: offers waiting messages where reading has made room for writing, and fails
+    /// channels whose connection has ended.
     pub(crate) fn end_turn(&mut self, cx: &mut Context<'_>, session: SessionId) {
         let routes = self
             .table
@@ -125,7 +125,7 @@ fn serve_route(
             Sent::Over(turn) => return turn,
             Sent::Lost(reason, count) => {
                 route.drops.add(Direction::ToPeer, reason, count);
-                // A message without bytes leaves no hole in a stream.
+                // A message without bytes leaves no gap in a stream.
                 if reason != DropReason::Empty && endpoint.lag_policy() != LagPolicy::Skip {
                     route.has_gap = true;
                     events.push_back(gap(route, reason, count));
@@ -180,7 +180,8 @@ fn send_message(
     }
 }
 
-/// Sends the frames that a transcoder has made of the message before. Returns how the turn ends if not all could go.
+/// Sends the frames that a transcoder has made of the previous message. Returns how the turn ends if some
+/// frames remain.
 fn send_frames(route: &mut Route, peer: &mut impl PeerWriter) -> Option<Turn> {
     let transcoder = route.transcoder.as_mut()?;
     while let Some((binary, frame)) = transcoder.front() {
@@ -199,7 +200,7 @@ fn send_frames(route: &mut Route, peer: &mut impl PeerWriter) -> Option<Turn> {
     None
 }
 
-/// A hole in what a peer got of a byte stream: its channel must be closed.
+/// Returns the failure of a channel whose peer has missed bytes of a byte stream.
 fn gap(route: &Route, reason: DropReason, count: Count) -> DeviceEvent {
     let what = match reason {
         DropReason::TooLarge => "the peer takes smaller messages than the device sends",

@@ -1,4 +1,4 @@
-//! What a session has of the devices: its routes, whose turn it is, and what it is still to hear.
+//! A session's share of the devices: its routes, its position among them, and its pending reports.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
@@ -9,22 +9,22 @@ use crate::endpoint::DropReason;
 use crate::ids::{EndpointId, RouteId, SessionId};
 use crate::sources::Context;
 
-/// One session's part.
+/// The share of one session.
 #[derive(Debug, Default)]
 pub(super) struct Share {
     /// The routes of its open channels.
     pub(super) routes: Vec<RouteId>,
-    /// Which of them sends next.
+    /// The index of the route that sends next.
     pub(super) turn: usize,
     /// The routes of its closed channels whose last messages still wait, oldest first.
     pub(super) lingering: VecDeque<RouteId>,
     /// Whether the session has a control channel.
     pub(super) hears: bool,
-    /// Whether the session is named by [`Devices::poll_readable`] already.
+    /// Whether the session is already queued for [`Devices::poll_readable`].
     pub(super) touched: bool,
-    /// The token that limits its messages, and to how many per second.
+    /// The token whose rate limits the session's messages, and the limit per second.
     pub(super) rate: Option<(String, u32)>,
-    /// Endpoints whose leases it is still to hear of, and when it last heard of leases.
+    /// The endpoints whose leases are still to be reported to the session, and the time of the last report.
     pub(super) lease_news: BTreeSet<EndpointId>,
     pub(super) lease_told: Option<Instant>,
 }
@@ -40,7 +40,7 @@ impl Devices {
         self.table.shares.insert(session, share);
     }
 
-    /// Removes a session with all its routes. Its scripts that have not begun are forgotten.
+    /// Removes a session with all its routes. The session's scripts that have not begun are forgotten.
     pub(crate) fn remove_session(&mut self, cx: &mut Context<'_>, session: SessionId) {
         let Some(share) = self.table.shares.get(&session) else {
             return;

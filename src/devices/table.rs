@@ -1,5 +1,5 @@
-//! The endpoints, the routes to them and the sessions' shares of both. Everything here is data and look-ups: nothing is asked of the
-//! event loop, and no deadline is set.
+//! The endpoints, their routes and the sessions' shares of both. This file holds data and lookups only: it
+//! sends no command to the event loop, and sets no deadline.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -15,16 +15,16 @@ use crate::endpoint::Count;
 use crate::ids::{BridgeId, EndpointId, EndpointKind, RouteKind, SessionId, SourceId};
 use crate::util::slab::Slab;
 
-/// The limits of the configuration that count here.
+/// The limits of the configuration that apply to devices.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
     /// How many bytes may wait on one route.
     pub(crate) route_queue: usize,
-    /// How many sessions there may be: they share what all routes together may keep.
+    /// The most sessions that may exist. They share the memory for all routes.
     pub(crate) sessions: usize,
 }
 
-/// Counters of routes and devices that are gone.
+/// Counters of removed routes and devices.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Counted {
     pub(super) drops: Drops,
@@ -39,7 +39,7 @@ pub(crate) struct Table {
     pub(super) names: BTreeMap<String, EndpointId>,
     pub(super) routes: Slab<RouteKind, Route>,
     pub(super) shares: FxHashMap<SessionId, Share>,
-    /// The sockets that only send, for IPv4 and IPv6; made when they are needed.
+    /// The sockets that only send, for IPv4 and IPv6, made on demand.
     pub(super) senders: [Option<EndpointId>; 2],
     pub(super) bridges: HashMap<BridgeId, EndpointId>,
     /// Sessions whose channels may be written to.
@@ -53,7 +53,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Returns no endpoints.
+    /// Returns a table without endpoints.
     pub(super) fn new(bounds: Bounds) -> Self {
         Self {
             endpoints: Slab::new(),
@@ -70,7 +70,7 @@ impl Table {
         }
     }
 
-    /// Forgets an endpoint's name: from now on nobody finds it, while it is being removed.
+    /// Removes an endpoint's name, so that no lookup finds the endpoint while it is being removed.
     pub(super) fn forget_name(&mut self, name: &str) {
         self.names.remove(name);
     }
@@ -80,7 +80,7 @@ impl Table {
         self.names.get(name).copied()
     }
 
-    /// Returns the names of all endpoints that have one, in their order.
+    /// Returns the names of all endpoints that have one, in the order of the names.
     pub(crate) fn names(&self) -> impl Iterator<Item = (&str, EndpointId)> {
         self.names.iter().map(|(name, id)| (name.as_str(), *id))
     }
@@ -97,25 +97,25 @@ impl Table {
         named.filter_map(|id| Some((*id, &self.endpoints.get(*id)?.config)))
     }
 
-    /// Notes where an endpoint stands in the configuration now.
+    /// Sets the place of an endpoint in the configuration.
     pub(super) fn set_place(&mut self, id: EndpointId, place: Place) {
         if let Some(device) = self.endpoints.get_mut(id) {
             device.config.place = place;
         }
     }
 
-    /// Returns how many endpoints there are, with connections of single channels and content ports.
+    /// Returns how many endpoints exist, including connections of single channels and content ports.
     pub(crate) fn len(&self) -> usize {
         self.endpoints.len()
     }
 
-    /// Returns whether nothing is on its way to a device.
+    /// Returns whether nothing is under way to any device.
     pub(crate) fn is_drained(&self) -> bool {
         let mut devices = self.endpoints.iter();
         devices.all(|(_, device)| device.is_drained())
     }
 
-    /// Logs how much each device has not taken, because that is lost now.
+    /// Logs how many bytes each device has not taken, because these bytes are lost now.
     pub(crate) fn log_unwritten(&self) {
         for (_, device) in self.endpoints.iter() {
             let lost = device.endpoint.output().len() + self.queued_of(&device.waiting);
@@ -133,13 +133,13 @@ impl Table {
         }
     }
 
-    /// Returns whether a session has no channel, and nothing left that is to be delivered.
+    /// Returns whether a session has no channel, and no messages left to deliver.
     pub(crate) fn is_emptied(&self, session: SessionId) -> bool {
         let share = self.shares.get(&session);
         share.is_none_or(|share| share.routes.is_empty() && share.lingering.is_empty())
     }
 
-    /// Puts a session on the list of those whose channels may be written to.
+    /// Queues a session whose channels may be written to.
     pub(super) fn touch(&mut self, session: SessionId) {
         if let Some(share) = self.shares.get_mut(&session)
             && !std::mem::replace(&mut share.touched, true)
@@ -148,7 +148,7 @@ impl Table {
         }
     }
 
-    /// Puts every session with a channel to an endpoint on that list: it may have something to be sent.
+    /// Queues every session with a channel to an endpoint, because the endpoint may have data for it.
     pub(super) fn touch_readers(&mut self, id: EndpointId) {
         let Some(device) = self.endpoints.get(id) else {
             return;
@@ -172,7 +172,7 @@ impl Table {
             .collect()
     }
 
-    /// Returns an endpoint with all of its connections.
+    /// Returns an endpoint and all of its connections for single channels.
     pub(super) fn family(&self, id: EndpointId) -> impl Iterator<Item = (EndpointId, &Device)> {
         let devices = self.endpoints.iter();
         devices.filter(move |(other, device)| *other == id || device.parent() == Some(id))
@@ -183,7 +183,8 @@ impl Table {
         sender.copied().flatten()
     }
 
-    /// Returns the socket that a datagram of a device goes out by: its own, unless that one reaches nothing there.
+    /// Returns the socket that sends a device's datagram: the device's own socket, or a sender if the own
+    /// socket cannot reach the address.
     pub(super) fn socket_to(&self, id: EndpointId, remote: SocketAddr) -> Option<SourceId> {
         let device = self.endpoints.get(id)?;
         let is_enough = match device.role {
@@ -204,7 +205,8 @@ impl Table {
     }
 }
 
-/// Returns whether a socket that is bound there can send to an address: one that is bound to loopback reaches nothing else.
+/// Returns whether a socket bound to one address can send to another. A socket bound to loopback reaches only
+/// loopback.
 fn reaches(bound: IpAddr, to: IpAddr) -> bool {
     bound.is_ipv4() == to.is_ipv4()
         && (bound.is_unspecified() || bound.is_loopback() == to.is_loopback())

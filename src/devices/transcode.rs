@@ -1,4 +1,4 @@
-//! A channel whose messages are encoded as PeerJS or SkyWay-JS encodes them, with the frames that wait to be sent.
+//! The encoding of a channel's messages as in PeerJS or SkyWay-JS, with the frames that wait to be sent.
 
 use std::collections::VecDeque;
 
@@ -33,12 +33,12 @@ impl Transcoder {
         Some((*binary, frame))
     }
 
-    /// Removes the frame that [`Self::front`] showed.
+    /// Removes the frame that [`Self::front`] returned.
     pub(super) fn pop(&mut self) {
         self.frames.pop_front();
     }
 
-    /// Encodes a message of a device. Its frames are sent before the next message is encoded.
+    /// Encodes a message of a device. The caller sends its frames before the next message is encoded.
     pub(super) fn encode(&mut self, message: Message<'_>) -> Result<(), EncodeError> {
         let Self { codec, frames } = self;
         let mut keep = |frame: Frame<'_>| {
@@ -53,7 +53,7 @@ impl Transcoder {
         };
         let payload = text.map_or(Payload::Bytes(message.bytes), Payload::Text);
         match codec.encode(payload, &mut keep) {
-            // JSON has only text, so bytes that are not UTF-8 are replaced, as in a text frame.
+            // JSON carries only text, so bytes that are not UTF-8 are replaced, as in a text frame.
             Err(EncodeError::NotUtf8 { .. }) => {
                 let text = String::from_utf8_lossy(message.bytes);
                 codec.encode(Payload::Text(&text), &mut keep)
@@ -62,7 +62,7 @@ impl Transcoder {
         }
     }
 
-    /// Returns how many bytes of unfinished messages it keeps.
+    /// Returns how many bytes of unfinished messages the transcoder keeps.
     pub(super) fn held(&self) -> usize {
         self.codec.held()
     }

@@ -1,4 +1,5 @@
-//! Messages that a device has no room for: whose turn it is, and what must not pass them.
+//! Messages that wait for room at a device: the order of their routes, and which new messages must wait
+//! behind them.
 
 use super::route::{DELIVERY_QUANTUM, Waiting};
 use super::table::Table;
@@ -7,7 +8,7 @@ use crate::ids::{EndpointId, RouteId};
 use crate::limits;
 use crate::sources::Context;
 
-/// What became of a message on its way to the device.
+/// The result of offering a message to a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Offered {
     Taken,
@@ -37,7 +38,7 @@ impl Table {
         }
     }
 
-    /// Returns whether a new message of this route would pass one that waits.
+    /// Returns whether a new message of this route would overtake one that waits.
     pub(super) fn must_wait(&self, endpoint: EndpointId, route: RouteId) -> bool {
         self.endpoints.get(endpoint).is_some_and(|device| {
             // A script may wait for a byte in the middle of the message.
@@ -51,7 +52,8 @@ impl Table {
         })
     }
 
-    /// Lets the next waiting route try, because this one has no room, if its room is another. Returns whether there is one.
+    /// Moves on to the next waiting route after this route found no room, if each route has room of its own.
+    /// Returns whether another route is left to try.
     pub(super) fn pass_over(&mut self, endpoint: EndpointId, refusals: usize) -> bool {
         let Some(device) = self.endpoints.get_mut(endpoint) else {
             return false;
@@ -63,7 +65,7 @@ impl Table {
         true
     }
 
-    /// Keeps a message on its route. Returns false if the route is full: the message is lost then.
+    /// Keeps a message on its route. Returns false if the route is full, so that the message is lost.
     pub(super) fn keep(&mut self, id: RouteId, binary: bool, data: Vec<u8>) -> bool {
         let Some(route) = self.routes.get_mut(id) else {
             return false;
@@ -73,7 +75,7 @@ impl Table {
         };
         let before = route.queued_bytes();
         let kept = route.enqueue(binary, data, device.endpoint.is_stream());
-        // An unreliable route may have dropped more than it took.
+        // An unreliable route may have dropped more bytes than it took.
         self.queued = self.queued + route.queued_bytes() - before;
         if kept && !device.waiting.contains(&id) {
             route.deficit_in = DELIVERY_QUANTUM;
@@ -82,7 +84,7 @@ impl Table {
         kept
     }
 
-    /// Returns the waiting route whose turn it is: the one that may deliver its oldest message.
+    /// Returns the route that may deliver its oldest message now.
     pub(super) fn next_waiting(&mut self, endpoint: EndpointId) -> Option<RouteId> {
         let device = self.endpoints.get_mut(endpoint)?;
         if device.is_held() {
@@ -99,7 +101,8 @@ impl Table {
         }
     }
 
-    /// Takes out a route's oldest message, or its part up to the byte that a script waits for.
+    /// Removes and returns a route's oldest message, or the message's part up to the byte that a script waits
+    /// for.
     pub(super) fn take_waiting(&mut self, id: RouteId) -> Option<Waiting> {
         let route = self.routes.get_mut(id)?;
         let device = self.endpoints.get(route.endpoint);
@@ -116,7 +119,7 @@ impl Table {
         Some(waiting)
     }
 
-    /// Puts back the message that [`Self::take_waiting`] took out, with its turn.
+    /// Puts back the message that [`Self::take_waiting`] returned, with the route's turn.
     pub(super) fn put_back(&mut self, id: RouteId, waiting: Waiting) {
         if let Some(route) = self.routes.get_mut(id) {
             route.deficit_in += waiting.data.len();
@@ -125,21 +128,21 @@ impl Table {
         }
     }
 
-    /// Removes a route from those that wait at an endpoint.
+    /// Removes a route from the routes that wait at an endpoint.
     pub(super) fn stop_waiting(&mut self, endpoint: EndpointId, route: RouteId) {
         if let Some(device) = self.endpoints.get_mut(endpoint) {
             device.stop_waiting(route);
         }
     }
 
-    /// Returns how many bytes wait on some routes.
+    /// Returns how many bytes wait on the given routes.
     pub(super) fn queued_of<'a>(&self, routes: impl IntoIterator<Item = &'a RouteId>) -> usize {
         let routes = routes.into_iter().filter_map(|id| self.routes.get(*id));
         routes.map(super::route::Route::queued_bytes).sum()
     }
 
-    /// Returns whether a session may keep this much more for devices: while half of what there is is free, or else up to its
-    /// share of the other half.
+    /// Returns whether a session may keep this many more bytes for devices. While half of the memory is free,
+    /// any session may; after that only a session below its share of the other half.
     pub(super) fn may_keep(&self, session: crate::ids::SessionId, bytes: usize) -> bool {
         let shared = limits::QUEUED_TOTAL / 2;
         if self.queued + bytes <= shared {

@@ -1,7 +1,8 @@
-//! Which session writes to a device, and what happens when it falls silent.
+//! The session that writes to a device, and the dead-man switch that acts when this session is silent.
 //!
-//! The dead-man switch is a deadline that every message and every heartbeat of the writing session moves on. When it passes, the
-//! machine is stopped. Everything about a stop happens in one call, so that no message of a peer comes between.
+//! The dead-man switch is a deadline that every message and every heartbeat of the writing session postpones.
+//! When the deadline passes, the machine is stopped. All of a stop happens in one call, so that no message of
+//! a peer comes in between.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -20,18 +21,19 @@ use crate::sources::{Command, Context};
 pub(crate) struct Writing {
     /// The session that holds the lease.
     pub(super) lease: Option<SessionId>,
-    /// The session that has asked the holder for the lease, and when it gets it.
+    /// The session that has asked the holder for the lease, and the time at which it gets the lease.
     pub(super) asked: Option<(SessionId, Instant)>,
-    /// The session whose silence stops the machine: the one that wrote last.
+    /// The session whose silence stops the machine: the session that wrote last.
     writer: Option<SessionId>,
-    /// Sessions that were stopped and have not shown since that they know. Their messages may have been sent before the stop.
+    /// Sessions that were stopped and have not yet confirmed it. Their messages may have been sent before the
+    /// stop.
     pub(super) stopped: BTreeSet<SessionId>,
     /// How often the machine was stopped.
     pub(super) fired: u64,
 }
 
 impl Writing {
-    /// Returns whether a silence would stop the machine now.
+    /// Returns whether silence would stop the machine now.
     pub(super) fn is_armed(&self) -> bool {
         self.writer.is_some()
     }
@@ -42,15 +44,15 @@ impl Writing {
 pub(crate) struct Heartbeat {
     /// The endpoint that the heartbeat is for. `None`: all.
     pub(crate) only: Option<EndpointId>,
-    /// The writer has brought the machine to rest, so its silence means nothing any more.
+    /// Whether the writer has brought the machine to rest, so that its silence no longer matters.
     pub(crate) stop: bool,
-    /// The stop that the session has heard of. A heartbeat without it may have been sent before that stop, as the messages that
-    /// come with it.
+    /// The newest stop that the session knows. A heartbeat without it may have been sent before that stop, as
+    /// may the messages that come with the heartbeat.
     pub(crate) fired: Option<u64>,
 }
 
 impl Devices {
-    /// Notes that a session has written: it gets a lease that no session holds, and from now on its silence counts.
+    /// Notes that a session has written: it gets a free lease, and its silence counts from now on.
     pub(super) fn note_writer(&mut self, cx: &Context<'_>, session: SessionId, id: EndpointId) {
         let device = self.table.endpoints.get(id);
         let is_first = device.is_some_and(|device| {
@@ -73,7 +75,7 @@ impl Devices {
         }
     }
 
-    /// Takes a heartbeat.
+    /// Handles a heartbeat.
     pub(crate) fn handle_heartbeat(
         &mut self,
         cx: &Context<'_>,
@@ -104,7 +106,7 @@ impl Devices {
         }
     }
 
-    /// Takes the writers off an endpoint that is configured anew.
+    /// Removes and returns the writers of an endpoint that is being reconfigured.
     pub(crate) fn take_writing(&mut self, id: EndpointId) -> Writing {
         let device = self.table.endpoints.get_mut(id);
         device.map_or_else(Writing::default, |device| {
@@ -112,7 +114,8 @@ impl Devices {
         })
     }
 
-    /// Gives an endpoint that was configured anew its writers back. The silence of its writer counts from now on.
+    /// Restores the writers of an endpoint that was reconfigured. The silence of its writer counts from now
+    /// on.
     pub(crate) fn keep_watching(&mut self, cx: &Context<'_>, id: EndpointId, before: Writing) {
         if let Some(device) = self.table.endpoints.get_mut(id) {
             device.writing.fired = before.fired;
@@ -123,7 +126,8 @@ impl Devices {
         }
     }
 
-    /// Stops every machine whose writer is watched, because the daemon will not watch it any more. Returns false if there is none.
+    /// Stops every machine whose writer is watched, because the daemon stops watching. Returns false if no
+    /// writer is watched.
     pub(crate) fn stop_machines(&mut self, cx: &mut Context<'_>) -> bool {
         let devices = self.table.endpoints.iter();
         let armed = devices.filter(|(_, device)| device.writing.is_armed());
@@ -152,12 +156,13 @@ impl Devices {
         }
         device.writing.fired += 1;
         let fired = device.writing.fired;
-        // A peer that cannot say that it is awake again would be stopped for ever.
+        // Without a control channel a peer cannot confirm the stop, so it would stay stopped for ever.
         let hears = writer.and_then(|writer| self.table.shares.get(&writer));
         if let Some(writer) = writer.filter(|_| hears.is_some_and(|share| share.hears)) {
             device.writing.stopped.insert(writer);
         }
-        // Scripts and waiting messages first: nothing else may reach the machine after its stop.
+        // Cancel scripts and drop waiting messages first, because nothing may reach the machine after its
+        // stop.
         self.cancel_scripts(cx, id);
         self.drop_waiting(cx, id, DropReason::Deadman);
         self.overtake_with_stop(cx, id, &deadman.send);
@@ -177,7 +182,7 @@ impl Devices {
         self.after_endpoint(cx, id);
     }
 
-    /// Writes the bytes of a stop before everything else that is on its way to a device.
+    /// Writes the bytes of a stop before everything else that is under way to a device.
     fn overtake_with_stop(&mut self, cx: &mut Context<'_>, id: EndpointId, stop: &[u8]) {
         let Some(device) = self.table.endpoints.get_mut(id) else {
             return;
@@ -189,7 +194,7 @@ impl Devices {
         }
         let output = device.endpoint.output().len() as u64;
         device.stop_end = Some(device.endpoint.written() + output);
-        // The driver would send what it holds before the stop.
+        // Flush the driver, or it would send what it holds before the stop.
         if let Some(source) = device.source.filter(|_| device.is_serial()) {
             device.expected.push_back(Expected::Flushed);
             device.holds_output = true;
@@ -219,8 +224,8 @@ impl Devices {
         }
     }
 
-    /// Forgets that a session was stopped, because it has ended. Its deadline stays: that the writer has ended is no reason not to
-    /// stop a machine.
+    /// Forgets that a session was stopped, because the session has ended. The deadline stays, because a
+    /// machine must stop even if its writer's session has ended.
     pub(super) fn forget_stopped(&mut self, session: SessionId) {
         for (_, device) in self.table.endpoints.iter_mut() {
             device.writing.stopped.remove(&session);

@@ -1,24 +1,25 @@
-//! Messages that wait for their route, in one buffer: an answer costs no allocation of its own.
+//! Messages that wait for their route, in one buffer, so that an answer needs no allocation of its own.
 
 use std::collections::VecDeque;
 
-/// A queue of messages. It grows to what once waited together, and gives back what is more than
-/// [`KEPT`] when it is empty.
+/// A queue of messages. The queue grows to the size that once waited together. When it is empty, it frees
+/// memory beyond [`KEPT`].
 #[derive(Debug, Default)]
 pub(super) struct Answers {
-    /// All of them, one behind the other; what lies before `head` has gone.
+    /// The bytes of all messages, one after the other. Bytes before `head` have been sent.
     bytes: Vec<u8>,
     head: usize,
-    /// Whether each is binary, and how long it is.
+    /// The type and the length of each message: whether it is binary, and its number of bytes.
     entries: VecDeque<(bool, usize)>,
 }
 
-/// Bytes that an idle queue holds on to.
+/// How many bytes of memory an empty queue keeps.
 const KEPT: usize = 64 * 1024;
 
 impl Answers {
     pub(super) fn push(&mut self, binary: bool, bytes: &[u8]) {
-        // What has gone makes room, before memory does; not for every message, since what is left has to move.
+        // Reuse the space of sent messages before allocating more memory, but not for every message, because
+        // the remaining bytes have to move.
         let moving = self.bytes.len() + bytes.len() > self.bytes.capacity();
         if moving && self.head > self.bytes.len() / 2 {
             self.bytes.drain(..self.head);
@@ -48,12 +49,12 @@ impl Answers {
         true
     }
 
-    /// Bytes that wait.
+    /// Returns how many bytes wait.
     pub(super) fn queued(&self) -> usize {
         self.bytes.len() - self.head
     }
 
-    /// Messages that wait.
+    /// Returns how many messages wait.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }

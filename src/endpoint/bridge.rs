@@ -1,4 +1,4 @@
-//! Two channels, one behind the other: what one says goes to the other, and nowhere else.
+//! A bridge between two channels: messages of one channel go to the other, and nowhere else.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -7,12 +7,13 @@ use super::answers::Answers;
 use super::{Action, DeviceState, Endpoint, LagPolicy, Message, Outgoing, Unaccepted};
 use crate::ids::RouteId;
 
-/// What may wait for one of them, in bytes; then the other one waits.
+/// How many bytes may wait for one channel before the other channel has to wait.
 const QUEUE: usize = 256 * 1024;
-/// And in messages, because an empty one weighs nothing.
+/// How many messages may wait for one channel. Empty messages add no bytes, so their number needs a limit
+/// too.
 const MESSAGES: usize = 1_024;
 
-/// The way between two pages that cannot read each other's frames.
+/// The bridge between two pages that cannot read each other's frames.
 #[derive(Debug, Default)]
 pub struct Bridge {
     routes: BTreeMap<RouteId, Answers>,
@@ -33,7 +34,7 @@ impl Endpoint for Bridge {
         route: RouteId,
         message: Message<'_>,
     ) -> Result<(), Unaccepted> {
-        // Until the other one is there, what is said waits.
+        // Messages wait until the other channel is bound.
         let mut others = self.routes.iter_mut().filter(|(id, _)| **id != route);
         match others.next() {
             Some((_, waiting))

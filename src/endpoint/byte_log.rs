@@ -1,4 +1,4 @@
-//! What a byte stream has sent, and how far each route has read it.
+//! The bytes that a stream has sent, and how far each route has read them.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -9,31 +9,32 @@ use crate::ids::RouteId;
 use crate::limits;
 use crate::util::utf8;
 
-/// One ring, a cursor per route. Bytes are cut into messages of at most
-/// [`limits::STREAM_MESSAGE`].
+/// One ring with a cursor per route. Bytes are cut into messages of at most [`limits::STREAM_MESSAGE`].
 #[derive(Debug)]
 pub struct ByteLog {
     ring: Ring,
     /// The absolute offset up to which each route has read.
     cursors: BTreeMap<RouteId, u64>,
     binary: bool,
-    /// What who attaches is shown of the past, in bytes.
+    /// How many bytes of the past a new route receives.
     scrollback: usize,
-    /// How long bytes wait for more: few full messages cost far less than many small ones.
+    /// How long bytes wait for more, because a few full messages cost far less than many small ones.
     latency: Duration,
-    /// The absolute offset up to which bytes may go out; those behind it wait for more.
+    /// The absolute offset up to which bytes may be sent. Bytes behind this offset wait for more.
     ripe: u64,
-    /// Until then few bytes wait, since others have just gone out. The first after a silence do
-    /// not, nor an answer: the echo of a key is as prompt as the wire.
+    /// The time until which a small number of bytes waits, because other bytes were just sent. The first
+    /// bytes after a silence do not wait, and neither does an answer, so the echo of a key is as prompt as
+    /// the wire.
     pause: Option<Instant>,
-    /// Whether any wait for the end of the pause.
+    /// Whether bytes wait for the end of the pause.
     waiting: bool,
-    /// The absolute offset at which the device went last: a character that was begun before it stays as it is.
+    /// The absolute offset at which the device last vanished. A character that began before this offset stays
+    /// incomplete.
     gone: u64,
 }
 
 impl ByteLog {
-    /// A log without routes. `binary`: the frame type of its messages.
+    /// Returns a log without routes. `binary` is the frame type of its messages.
     pub fn new(binary: bool, scrollback: usize, latency: Duration) -> Self {
         Self {
             ring: Ring::new(limits::RING, limits::STREAM_MESSAGE),
@@ -48,7 +49,7 @@ impl ByteLog {
         }
     }
 
-    /// A new route begins with the scrollback.
+    /// Adds a route, which begins with the scrollback.
     pub fn attach(&mut self, route: RouteId) {
         let past = self.ring.end().saturating_sub(self.scrollback as u64);
         let past = self.after_cut(past.max(self.ring.start()));
@@ -60,8 +61,8 @@ impl ByteLog {
         self.cursors.remove(&route);
     }
 
-    /// Bytes that the device sent. With nobody there they still go into the ring: who attaches
-    /// later may want them.
+    /// Adds bytes that the device sent. Without routes the bytes still go into the ring, because a later
+    /// route may want them.
     pub fn push(&mut self, now: Instant, input: &[u8]) {
         self.ring.push(input);
         if self.latency.is_zero() {
@@ -78,14 +79,15 @@ impl ByteLog {
         self.waiting = self.ripe < self.ring.end();
     }
 
-    /// Somebody has written to the device: what it says next is as good as the first after a silence.
+    /// Notes that a peer has written to the device, so that the device's next bytes do not wait, like the
+    /// first bytes after a silence.
     pub fn expect_answer(&mut self) {
         if !self.waiting {
             self.pause = None;
         }
     }
 
-    /// The device has gone: what waited for more bytes is passed on as it is.
+    /// Handles a device that has vanished: bytes that waited for more are passed on as they are.
     pub fn handle_gone(&mut self) {
         if let Some(deadline) = self.poll_timeout() {
             self.handle_timeout(deadline);
@@ -93,7 +95,8 @@ impl ByteLog {
         self.gone = self.ring.end();
     }
 
-    /// How many bytes may come before the slowest route loses one. Without routes there is no end to it.
+    /// Returns how many bytes may arrive before the slowest route loses one. Without routes there is no
+    /// limit.
     pub fn room(&self) -> usize {
         let Some(slowest) = self.cursors.values().min() else {
             return usize::MAX;
@@ -102,12 +105,12 @@ impl ByteLog {
         limits::RING.saturating_sub(unread)
     }
 
-    /// When [`Self::handle_timeout`] wants to be called.
+    /// Returns when [`Self::handle_timeout`] must be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.pause.filter(|_| self.waiting)
     }
 
-    /// What has waited long enough goes out.
+    /// Releases bytes that have waited long enough.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.poll_timeout().is_some_and(|at| at <= now) {
             self.waiting = false;
@@ -116,7 +119,7 @@ impl ByteLog {
         }
     }
 
-    /// The next piece for a route.
+    /// Returns the next piece for a route.
     pub fn message(&self, route: RouteId) -> Option<Outgoing<'_>> {
         let cursor = *self.cursors.get(&route)?;
         match self.piece(cursor) {
@@ -132,7 +135,7 @@ impl ByteLog {
         }
     }
 
-    /// Moves a route's cursor past what [`Self::message`] showed.
+    /// Moves a route's cursor past the piece that [`Self::message`] returned.
     pub fn consume_message(&mut self, route: RouteId) {
         let Some(cursor) = self.cursors.get(&route).copied() else {
             return;
@@ -144,7 +147,7 @@ impl ByteLog {
         self.cursors.insert(route, next);
     }
 
-    /// What a cursor points at; `None` if that has been written over.
+    /// Returns the piece at a cursor, or `None` if newer bytes have replaced it.
     fn piece(&self, cursor: u64) -> Option<&[u8]> {
         let ripe = usize::try_from(self.ripe.saturating_sub(cursor)).unwrap_or(usize::MAX);
         let bytes = self.ring.read(cursor, ripe.min(limits::STREAM_MESSAGE))?;
@@ -152,11 +155,12 @@ impl ByteLog {
         if self.binary || end == self.gone {
             return Some(bytes);
         }
-        // A text frame must not end within a character whose rest is still to come.
+        // A text frame must not end within a character whose other bytes have not arrived yet.
         bytes.get(..utf8::whole(bytes))
     }
 
-    /// The first offset from `from` on at which text may begin: not amidst a character whose first byte is missing.
+    /// Returns the first offset from `from` on at which text may begin: not within a character whose first
+    /// byte is missing.
     fn after_cut(&self, from: u64) -> u64 {
         if self.binary || from == 0 {
             return from;
@@ -234,7 +238,7 @@ mod tests {
         log.handle_timeout(later);
         assert_eq!(drain(&mut log, route), b"bcde", "as one message");
         assert_eq!(log.poll_timeout(), None);
-        // Who goes on and on sends no more often than before.
+        // A device that sends without a pause sends no more often than before.
         log.push(later + latency / 2, b"f");
         assert_eq!(log.message(route), None);
         assert_eq!(log.poll_timeout(), Some(later + latency));
@@ -246,7 +250,7 @@ mod tests {
         );
         log.handle_timeout(later + latency);
         assert_eq!(drain(&mut log, route), b"f");
-        // An answer does not wait, though others have just gone out.
+        // An answer does not wait, although other bytes were just sent.
         log.expect_answer();
         log.push(later + latency, b"ok");
         assert_eq!(drain(&mut log, route), b"ok");
@@ -270,7 +274,7 @@ mod tests {
         log.push(later, &[0; limits::STREAM_MESSAGE - 5]);
         assert_eq!(drain(&mut log, route).len(), limits::STREAM_MESSAGE);
         assert_eq!(log.poll_timeout(), None);
-        // After a silence even what is more than one message goes at once.
+        // After a silence even more than one message is sent at once.
         log.push(later + latency, &[0; limits::STREAM_MESSAGE + 5]);
         assert_eq!(drain(&mut log, route).len(), limits::STREAM_MESSAGE + 5);
     }
@@ -309,7 +313,7 @@ mod tests {
         assert_eq!(drain(&mut log, route), long.as_bytes());
     }
 
-    /// As a page reads it: each message by itself.
+    /// Reads the log as a page does: each message by itself.
     fn read(log: &mut ByteLog, route: RouteId) -> String {
         let mut text = String::new();
         while let Some(Outgoing::Message(message)) = log.message(route) {

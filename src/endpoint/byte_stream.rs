@@ -1,5 +1,5 @@
-//! The two directions of a byte stream: what came from the device, cut into messages, and one
-//! bounded queue towards it.
+//! The two directions of a byte stream: bytes of the device, cut into messages, and one bounded queue towards
+//! the device.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::ids::RouteId;
 use crate::limits;
 use crate::util::byte_queue::ByteQueue;
 
-/// What every endpoint over a byte stream shares.
+/// The state that every endpoint over a byte stream shares.
 #[derive(Debug)]
 pub struct ByteStream {
     inbound: Inbound,
@@ -21,11 +21,12 @@ pub struct ByteStream {
     output: ByteQueue,
     /// How many bytes the device has taken in all.
     written: u64,
-    /// A message on its way into its frame.
+    /// The frame of the message that is being queued.
     frame: Vec<u8>,
     /// Whether the device is not read while there is no room.
     waits: bool,
-    /// There was none, and the device was not read: that it says nothing does not mean that it is silent.
+    /// Whether the device was not read for lack of room. If so, the absence of bytes does not mean that the
+    /// device is silent.
     held: bool,
 }
 
@@ -40,7 +41,7 @@ enum Inbound {
 }
 
 impl ByteStream {
-    /// A stream without routes. `binary`: the frame type of what goes to the peers.
+    /// Returns a stream without routes. `binary` is the frame type of the messages to the peers.
     pub fn new(binary: bool, traffic: &Traffic) -> Self {
         let inbound = match traffic.framing {
             StreamFraming::Raw { latency } => {
@@ -67,7 +68,7 @@ impl ByteStream {
         }
     }
 
-    /// A route begins with the scrollback.
+    /// Adds a route, which begins with the scrollback.
     pub fn attach(&mut self, route: RouteId) {
         match &mut self.inbound {
             Inbound::Raw(log) => log.attach(route),
@@ -109,12 +110,12 @@ impl ByteStream {
         Ok(())
     }
 
-    /// Whether message boundaries mean nothing to the device.
+    /// Returns whether message boundaries mean nothing to the device.
     pub fn is_raw(&self) -> bool {
         matches!(self.inbound, Inbound::Raw(_))
     }
 
-    /// Drops what is queued, and puts these bytes in its place as they are.
+    /// Replaces the queue by these bytes, without framing. Returns what was dropped.
     pub fn overtake(&mut self, bytes: &[u8]) -> Count {
         let dropped = self.forget_output();
         let fitted = self.output.push(bytes);
@@ -122,7 +123,7 @@ impl ByteStream {
         dropped
     }
 
-    /// Bytes that the device sent.
+    /// Handles bytes that the device sent.
     pub fn handle_input(&mut self, now: Instant, input: &[u8]) {
         match &mut self.inbound {
             Inbound::Raw(log) => log.push(now, input),
@@ -136,7 +137,7 @@ impl ByteStream {
         self.held = self.waits && self.room() == 0;
     }
 
-    /// The device has gone: nothing is worth waiting for any more.
+    /// Handles a device that has vanished: no byte waits for more any longer.
     pub fn handle_gone(&mut self) {
         match &mut self.inbound {
             Inbound::Raw(log) => log.handle_gone(),
@@ -146,8 +147,8 @@ impl ByteStream {
         }
     }
 
-    /// How many bytes may come now without a loss to the slowest route. Little room is none: few large reads cost less than
-    /// many small ones.
+    /// Returns how many bytes may arrive now without a loss for the slowest route. A little room counts as
+    /// none, because a few large reads cost less than many small ones.
     pub fn room(&self) -> usize {
         let (room, least) = match &self.inbound {
             Inbound::Raw(log) => (log.room(), limits::RING / 16),
@@ -156,7 +157,7 @@ impl ByteStream {
         if room < least { 0 } else { room }
     }
 
-    /// What fitted no frame.
+    /// Returns the faults of the framing, for bytes that fitted no frame.
     pub fn faults(&self) -> Option<Faults> {
         match &self.inbound {
             Inbound::Raw(_) => None,
@@ -164,7 +165,7 @@ impl ByteStream {
         }
     }
 
-    /// When [`Self::handle_timeout`] wants to be called.
+    /// Returns when [`Self::handle_timeout`] must be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.inbound {
             Inbound::Raw(log) => log.poll_timeout(),
@@ -172,7 +173,7 @@ impl ByteStream {
         }
     }
 
-    /// A deadline has passed.
+    /// Handles a deadline that has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         let stays_held = self.held && self.room() == 0;
         match &mut self.inbound {
@@ -187,7 +188,7 @@ impl ByteStream {
         }
     }
 
-    /// The next message for a route.
+    /// Returns the next message for a route.
     pub fn message(&self, route: RouteId) -> Option<Outgoing<'_>> {
         match &self.inbound {
             Inbound::Raw(log) => log.message(route),
@@ -195,7 +196,7 @@ impl ByteStream {
         }
     }
 
-    /// Moves a route's cursor past what [`Self::message`] showed.
+    /// Moves a route's cursor past the message that [`Self::message`] returned.
     pub fn consume_message(&mut self, route: RouteId) {
         match &mut self.inbound {
             Inbound::Raw(log) => log.consume_message(route),
@@ -203,23 +204,23 @@ impl ByteStream {
         }
     }
 
-    /// What the device is to be sent next.
+    /// Returns the next bytes for the device.
     pub fn output(&self) -> &[u8] {
         self.output.as_slice()
     }
 
-    /// The device took `n` bytes.
+    /// Removes `n` bytes, which the device took.
     pub fn consume(&mut self, n: usize) {
         self.written += n.min(self.output.len()) as u64;
         self.output.consume(n);
     }
 
-    /// How many bytes the device has taken in all.
+    /// Returns how many bytes the device has taken in all.
     pub fn written(&self) -> u64 {
         self.written
     }
 
-    /// Drops what is queued for the device.
+    /// Drops the queue for the device.
     pub fn forget_output(&mut self) -> Count {
         let bytes = self.output.clear() as u64;
         Count {
@@ -323,7 +324,8 @@ mod tests {
                 stream.handle_input(now, rest);
             }
         }
-        // As long as it is not read, and for a silence from then on.
+        // The deadline moves on as long as the device is not read, and for the length of a silence after
+        // that.
         for _ in 0..3 {
             now = stream.poll_timeout().expect("a deadline");
             stream.handle_timeout(now);

@@ -1,5 +1,5 @@
-//! A content port of the SkyWay gateway's API: datagrams that a program sends there go to every
-//! connection that is fed by it, and what comes over a connection goes where that one redirects to.
+//! A content port of the SkyWay gateway's API. Datagrams that a program sends there go to every connection
+//! that the port feeds, and messages of a connection go to the address of that connection's redirect.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -16,24 +16,24 @@ use crate::ids::RouteId;
 /// The largest payload of a UDP datagram over IPv4 (65,535 − 8 − 20).
 const MAX_DATAGRAM: usize = 65_507;
 
-/// One UDP socket, bytes untouched.
+/// One UDP socket, which leaves the bytes unchanged.
 #[derive(Debug)]
 pub struct Content {
     log: MessageLog,
-    /// Where the messages of each route go.
+    /// The destination of each route's messages.
     redirects: BTreeMap<RouteId, Option<SocketAddr>>,
-    /// Whether datagrams that come are for anybody.
+    /// Whether received datagrams go to the connections.
     feeds: bool,
     state: DeviceState,
-    /// The one datagram on its way out; the owner takes it within the same call.
+    /// The datagram being sent. The owner takes it within the same call.
     output: Vec<u8>,
     remote: Option<SocketAddr>,
     actions: VecDeque<Action>,
 }
 
 impl Content {
-    /// A socket that is opened at once. `feeds`: what comes is for the connections; else it only
-    /// sends.
+    /// Returns a port whose socket is opened at once. `feeds` says whether received datagrams go to the
+    /// connections; if not, the socket only sends.
     pub fn new(config: UdpConfig, feeds: bool) -> Self {
         Self {
             log: MessageLog::new(true, 0),
@@ -73,7 +73,7 @@ impl Endpoint for Content {
         if message.bytes.len() > MAX_DATAGRAM {
             return Err(Unaccepted::Refused(DropReason::TooLarge));
         }
-        // Without a redirect nobody has asked for what the other side says.
+        // Without a redirect no destination was requested for the messages of the other side.
         let to = self.redirects.get(&route).copied().flatten();
         let Some(to) = to.filter(|_| self.state == DeviceState::Open) else {
             return Err(Unaccepted::Refused(DropReason::Absent));

@@ -1,6 +1,6 @@
-//! A small simulated device behind a line shell, so that thingway can be tried without hardware.
+//! A small simulated device with a line shell, for trying thingway without hardware.
 //!
-//! Every route has a shell of its own; the LED and the thermometer are shared, as on a real board.
+//! Every route has its own shell. The LED and the thermometer are shared, as on a real board.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -10,11 +10,11 @@ use super::{
 };
 use crate::ids::RouteId;
 
-/// One reading a second, while somebody asked for them.
+/// The time between two readings, while a peer wants readings.
 const READING_INTERVAL: Duration = Duration::from_secs(1);
-/// A shell line longer than this is refused.
+/// The longest shell line. A longer line is refused.
 const MAX_LINE: usize = 256;
-/// Answers waiting for a peer that does not read.
+/// How many answers may wait for a peer that does not read.
 const MAX_WAITING: usize = 256;
 
 const GREETING: &str = "thingway demo device. Type help.\n> ";
@@ -32,9 +32,9 @@ pub struct Demo {
     shells: BTreeMap<RouteId, Shell>,
     binary: bool,
     led: bool,
-    /// How the motors run, from -1 to 1 each.
+    /// The speeds of the motors, from -1 to 1 each.
     motors: [f32; 2],
-    /// Steps of the noise so far; the readings repeat from start to start.
+    /// Steps of the noise so far. The readings are the same after every start.
     noise: u32,
     next_reading: Option<Instant>,
 }
@@ -58,7 +58,7 @@ impl Shell {
 }
 
 impl Demo {
-    /// A device with its LED off. `binary`: the frame type of its answers.
+    /// Returns a device with its LED off. `binary` is the frame type of its answers.
     pub fn new(binary: bool) -> Self {
         Self {
             shells: BTreeMap::new(),
@@ -71,7 +71,7 @@ impl Demo {
     }
 
     fn reading(&mut self) -> String {
-        // A linear congruential generator (Knuth's constants) is noise enough for a thermometer.
+        // A linear congruential generator (Knuth's constants) is sufficient noise for a thermometer.
         self.noise = self
             .noise
             .wrapping_mul(1_664_525)
@@ -80,8 +80,8 @@ impl Demo {
         format!("temp {}.{} C\n", 21 + tenths / 10, tenths % 10)
     }
 
-    /// Runs the motors; what is said of it where the command came from. `None`: they run like that already, as they are told twenty
-    /// times a second.
+    /// Sets the motors' speeds. Returns the answer for the route of the command, or `None` if the motors
+    /// already run at these speeds, because a driving peer repeats its command twenty times a second.
     fn drive(&mut self, route: RouteId, motors: [f32; 2]) -> Option<String> {
         if motors == self.motors {
             return None;
@@ -144,7 +144,7 @@ impl Demo {
     }
 }
 
-/// What a line says of the motors, if it does: `V 0.5 -1`, or `stop`.
+/// Parses a line for the motors, `V 0.5 -1` or `stop`. Returns `None` for other lines.
 fn motors(line: &str) -> Option<[f32; 2]> {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {
@@ -196,7 +196,7 @@ impl Endpoint for Demo {
                 b'\n' | b'\r' => {
                     let text = String::from_utf8_lossy(&line).into_owned();
                     line.clear();
-                    // The second half of CR LF ends no line of its own.
+                    // The LF of CR LF ends no second line.
                     if byte == b'\n' && text.is_empty() {
                         continue;
                     }
@@ -263,7 +263,7 @@ impl Endpoint for Demo {
         let Some(due) = self.next_reading.filter(|due| *due <= now) else {
             return;
         };
-        // After a long sleep one reading is enough.
+        // After a long sleep of the daemon one reading is enough.
         let next = due + READING_INTERVAL;
         self.next_reading = Some(if next > now {
             next

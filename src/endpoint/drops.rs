@@ -1,41 +1,42 @@
-//! What did not arrive, how much and why.
+//! Dropped messages: their reasons and their counts.
 
-/// Why a message did not arrive. Every dropped byte is counted under one of these.
+/// Why a message was dropped. Every dropped byte is counted under one of these reasons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DropReason {
-    /// The device is not there; nothing is kept for its return.
+    /// The device is absent. No message is kept for its return.
     Absent,
-    /// The device vanished, or the daemon stopped, with this still in the queue.
+    /// The device vanished, or the daemon stopped, with this message still in the queue.
     Unwritten,
     /// The route's queue was full.
     Overflow,
-    /// An empty message towards the peer: str0m would number it and not send it, and every
+    /// The message to the peer is empty. str0m would number such a message without sending it, and every
     /// later message of an ordered channel would wait for it.
     Empty,
-    /// More bytes than the device or the peer takes in one message.
+    /// The message is larger than the device or the peer accepts.
     TooLarge,
-    /// The peer read too slowly and the ring went on without it.
+    /// The peer read too slowly, and newer data replaced this message in the ring.
     Lagged,
-    /// The channel closed first.
+    /// The channel closed before the message was delivered.
     Closed,
-    /// The operating system would not send the datagram.
+    /// The operating system did not send the datagram.
     SendFailed,
-    /// It fitted no frame of the endpoint's framing, or is not written as the connection's offer says.
+    /// The bytes fitted no frame of the endpoint's framing, or the message is not encoded as the connection's
+    /// offer says.
     BadFrame,
-    /// Somebody else may write, and this one may not.
+    /// Another session holds the lease.
     NoLease,
-    /// The writer had fallen silent, and the device was stopped.
+    /// The writer was silent for too long, and the device was stopped.
     Deadman,
-    /// The token of its session does not allow writing.
+    /// The token of the session does not allow writing.
     Forbidden,
-    /// The token of its session allows fewer messages per second.
+    /// The token of the session allows fewer messages per second.
     RateLimited,
-    /// The peer that sent it has thrown it away.
+    /// The peer that sent the message has discarded it.
     Discarded,
 }
 
 impl DropReason {
-    /// The name in API and control channel.
+    /// Returns the name in the API and on the control channel.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Absent => "absent",
@@ -56,17 +57,17 @@ impl DropReason {
     }
 }
 
-/// Messages and their bytes.
+/// A number of messages and their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Count {
-    /// How many messages. A byte stream counts reads or writes.
+    /// The number of messages. A byte stream counts reads or writes.
     pub messages: u64,
-    /// How many payload bytes.
+    /// The number of payload bytes.
     pub bytes: u64,
 }
 
 impl Count {
-    /// One message of `bytes` bytes.
+    /// Returns the count of one message of `bytes` bytes.
     pub fn one(bytes: usize) -> Self {
         Self {
             messages: 1,

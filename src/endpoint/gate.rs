@@ -1,12 +1,12 @@
-//! An endpoint whose every channel gets a connection of its own: what stands for it while nobody
-//! is there. The connections themselves are endpoints that nobody can name.
+//! An endpoint whose every channel gets its own connection. The gate represents the endpoint while no
+//! connection exists. The connections themselves are endpoints without a name.
 
 use std::time::Instant;
 
 use super::{Action, DeviceState, DropReason, Endpoint, LagPolicy, Message, Outgoing, Unaccepted};
 use crate::ids::RouteId;
 
-/// `connection = "channel"`.
+/// The endpoint for `connection = "channel"`.
 #[derive(Debug)]
 pub struct Gate;
 
@@ -34,7 +34,7 @@ impl Endpoint for Gate {
         LagPolicy::Close
     }
 
-    /// Whether the program is there shows when somebody opens a channel.
+    /// Returns `Open`, because only a channel can show whether the program is running.
     fn state(&self) -> DeviceState {
         DeviceState::Open
     }

@@ -1,34 +1,34 @@
-//! What can be set, asked and done at a serial line. Plain data: the ioctls are in `io`.
+//! The settings, the status and the steps of a serial line. This is plain data; the ioctls are in `io`.
 
 use std::fmt;
 
 use super::DropReason;
 
-/// How a tty is opened.
+/// The settings with which a tty is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineSettings {
-    /// Bits per second.
+    /// The speed in bits per second.
     pub baud: u32,
     /// Data bits, parity and stop bits.
     pub format: Format,
-    /// Who says stop.
+    /// The flow control.
     pub flow: FlowControl,
     /// Half duplex, with RTS switching the transmitter.
     pub rs485: Option<Rs485>,
-    /// Nobody else may open it while we have it (TIOCEXCL and a lock file).
+    /// Whether no other program may open the tty while we have it open (TIOCEXCL and a lock file).
     pub exclusive: bool,
-    /// Asks the driver to pass bytes on at once (ASYNC_LOW_LATENCY).
+    /// Whether the driver is asked to pass bytes on at once (ASYNC_LOW_LATENCY).
     pub low_latency: bool,
-    /// Data Terminal Ready, when the line is opened.
+    /// The level of Data Terminal Ready when the line is opened.
     pub dtr: AtOpen,
-    /// Request To Send, when the line is opened.
+    /// The level of Request To Send when the line is opened.
     pub rts: AtOpen,
-    /// Hang up on close: the driver drops DTR and RTS then, which resets an Arduino.
+    /// Whether the driver drops DTR and RTS on close, which resets an Arduino.
     pub hang_up: bool,
 }
 
 impl LineSettings {
-    /// What most devices want, at this speed.
+    /// Returns the settings that most devices need, at this speed.
     pub fn at(baud: u32) -> Self {
         Self {
             baud,
@@ -44,14 +44,14 @@ impl LineSettings {
     }
 }
 
-/// What a bit frame looks like; shown and read as in `8N1`.
+/// The format of a character on the line, written as in `8N1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Format {
-    /// 5 to 8.
+    /// The number of data bits, 5 to 8.
     pub data_bits: u8,
-    /// The bit after them.
+    /// The parity bit behind the data bits.
     pub parity: Parity,
-    /// 1 or 2.
+    /// The number of stop bits, 1 or 2.
     pub stop_bits: u8,
 }
 
@@ -66,7 +66,7 @@ impl Default for Format {
 }
 
 impl Format {
-    /// Reads `8N1`, `7E2` and the like.
+    /// Parses a format such as `8N1` or `7E2`.
     pub fn parse(text: &str) -> Option<Self> {
         let mut letters = text.chars();
         let data_bits = letters.next()?.to_digit(10)?;
@@ -116,26 +116,26 @@ pub enum Parity {
     Space,
 }
 
-/// How either side says stop.
+/// How either side stops the other from sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FlowControl {
-    /// Nobody does.
+    /// No flow control.
     None,
-    /// Two more wires.
+    /// Flow control over two more wires, RTS and CTS.
     RtsCts,
-    /// The bytes 0x11 and 0x13, which then cannot be data.
+    /// Flow control with the bytes 0x11 and 0x13, which then cannot be data.
     XonXoff,
 }
 
 impl FlowControl {
-    /// All of them by their names in config and API.
+    /// All kinds of flow control, by their names in the configuration and the API.
     pub const NAMES: [(&'static str, Self); 3] = [
         ("none", Self::None),
         ("rts-cts", Self::RtsCts),
         ("xon-xoff", Self::XonXoff),
     ];
 
-    /// The name in config and API.
+    /// Returns the name in the configuration and the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -145,8 +145,8 @@ impl FlowControl {
     }
 }
 
-/// What becomes of a modem line when the tty is opened. Linux raises both in `open` itself; `Keep`
-/// leaves them as they are then.
+/// The level of a modem line when the tty is opened. Linux itself raises both lines in `open`; `Keep` leaves
+/// them like that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the words say it")]
 pub enum AtOpen {
@@ -160,53 +160,53 @@ pub enum AtOpen {
 pub struct Rs485 {
     /// The level of RTS while sending.
     pub rts_on_send: bool,
-    /// The level of RTS afterwards.
+    /// The level of RTS after sending.
     pub rts_after_send: bool,
-    /// From RTS to the first bit, in milliseconds.
+    /// The delay from RTS to the first bit, in milliseconds.
     pub delay_before_ms: u32,
-    /// From the last bit to RTS, in milliseconds.
+    /// The delay from the last bit to RTS, in milliseconds.
     pub delay_after_ms: u32,
-    /// Hear what is sent.
+    /// Whether sent bytes are also received.
     pub rx_during_tx: bool,
 }
 
-/// One thing that is done to an open line.
+/// One operation on an open line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineStep {
-    /// Levels of the two modem lines that are ours; both change at once.
+    /// Sets the two modem lines that this side drives. Both change at once.
     Modem {
-        /// Data Terminal Ready.
+        /// The level of Data Terminal Ready, if it is to change.
         dtr: Option<bool>,
-        /// Request To Send.
+        /// The level of Request To Send, if it is to change.
         rts: Option<bool>,
     },
-    /// The break condition on or off.
+    /// Switches the break condition on or off.
     Break(bool),
-    /// Another speed, in bits per second.
+    /// Sets another speed, in bits per second.
     Baud(u32),
-    /// Another format.
+    /// Sets another format.
     Format(Format),
-    /// Another flow control.
+    /// Sets another flow control.
     Flow(FlowControl),
-    /// Throws away what the driver holds.
+    /// Discards bytes that the driver holds.
     Flush(Flush),
-    /// Nothing but a look.
+    /// Only reads the status.
     Look,
 }
 
-/// What is thrown away.
+/// The bytes to discard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flush {
-    /// Received and not read.
+    /// The bytes that were received and not read.
     Input,
-    /// Taken and not sent.
+    /// The bytes that the driver has taken and not sent.
     Output,
-    /// Both.
+    /// The bytes of both directions.
     Both,
 }
 
 impl Flush {
-    /// All of them by their names in the API.
+    /// All choices, by their names in the API.
     pub const NAMES: [(&'static str, Self); 3] = [
         ("input", Self::Input),
         ("output", Self::Output),
@@ -214,24 +214,24 @@ impl Flush {
     ];
 }
 
-/// How a line is right now.
+/// The current state of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineStatus {
-    /// Bits per second, as the driver has them.
+    /// The speed in bits per second, as the driver reports it.
     pub baud: u32,
-    /// Data bits, parity, stop bits.
+    /// Data bits, parity and stop bits.
     pub format: Format,
-    /// Who says stop.
+    /// The flow control.
     pub flow: FlowControl,
-    /// The modem lines; `None`: the driver has none.
+    /// The levels of the modem lines. `None`: the driver has no modem lines.
     pub modem: Option<ModemLines>,
-    /// The driver's counters; `None`: it keeps none.
+    /// The counters of the driver. `None`: the driver keeps no counters.
     pub counters: Option<LineCounters>,
-    /// Bytes that the driver has taken and not sent.
+    /// How many bytes the driver has taken and not sent.
     pub unsent: usize,
 }
 
-/// Levels of the modem lines (TIOCMGET).
+/// The levels of the modem lines (TIOCMGET).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[allow(missing_docs, reason = "the names are those of the wires")]
 pub struct ModemLines {
@@ -243,44 +243,44 @@ pub struct ModemLines {
     pub ri: bool,
 }
 
-/// What the driver has counted since the device was there (TIOCGICOUNT).
+/// The driver's counters since the device appeared (TIOCGICOUNT).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LineCounters {
-    /// Bytes received.
+    /// How many bytes were received.
     pub rx: u32,
-    /// Bytes sent.
+    /// How many bytes were sent.
     pub tx: u32,
-    /// Stop bits that were none: most often the wrong speed.
+    /// How many stop bits were wrong, most often because of a wrong speed.
     pub frame: u32,
-    /// Bytes that the hardware lost because nobody fetched them.
+    /// How many bytes the hardware lost because the driver did not fetch them in time.
     pub overrun: u32,
-    /// Wrong parity bits.
+    /// How many parity bits were wrong.
     pub parity: u32,
-    /// Breaks received.
+    /// How many breaks were received.
     pub breaks: u32,
-    /// Bytes that the kernel lost because nobody read them.
+    /// How many bytes the kernel lost because no program read them in time.
     pub buffer_overrun: u32,
 }
 
-/// Why a step could not be taken.
+/// Why a step failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LineFault {
-    /// The driver has no such thing; a pty has no modem lines.
+    /// The driver does not support the step. A pty, for example, has no modem lines.
     Unsupported,
-    /// There is no line now.
+    /// The line is absent now.
     Absent,
-    /// The endpoint is no serial line.
+    /// The endpoint is not a serial line.
     NoLine,
     /// Too many scripts wait at the line.
     Busy,
-    /// Who asks may not do this now.
+    /// The asking session may not do this now.
     Denied(DropReason),
-    /// What the operating system said.
+    /// The operating system refused, with this text.
     Failed(String),
 }
 
 impl LineFault {
-    /// One word for programs.
+    /// Returns one word for programs.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Unsupported | Self::NoLine => "unsupported",

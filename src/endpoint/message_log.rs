@@ -1,4 +1,4 @@
-//! What a device has sent message by message, and how far each route has read it.
+//! The messages that a device has sent, and how far each route has read them.
 
 use std::collections::BTreeMap;
 
@@ -7,25 +7,25 @@ use super::{Count, Message, Outgoing};
 use crate::ids::RouteId;
 use crate::limits;
 
-/// One ring of messages, a cursor per route.
+/// One ring of messages with a cursor per route.
 #[derive(Debug)]
 pub struct MessageLog {
     ring: MessageRing,
     cursors: BTreeMap<RouteId, Cursor>,
     binary: bool,
-    /// What who attaches is shown of the past, in bytes of whole messages.
+    /// How much of the past a new route receives, in bytes of whole messages.
     scrollback: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Cursor {
     index: u64,
-    /// Bytes of all messages before `index`.
+    /// The bytes of all messages before `index`.
     bytes: u64,
 }
 
 impl MessageLog {
-    /// A log without routes. `binary`: the frame type of its messages.
+    /// Returns a log without routes. `binary` is the frame type of its messages.
     pub fn new(binary: bool, scrollback: usize) -> Self {
         Self {
             ring: MessageRing::new(limits::RING),
@@ -35,7 +35,7 @@ impl MessageLog {
         }
     }
 
-    /// A new route begins with the scrollback.
+    /// Adds a route, which begins with the scrollback.
     pub fn attach(&mut self, route: RouteId) {
         let (mut index, mut bytes) = (self.ring.end(), self.ring.bytes_before_end());
         let end = bytes;
@@ -57,14 +57,15 @@ impl MessageLog {
         self.cursors.remove(&route);
     }
 
-    /// A message of the device, at most [`limits::MAX_MESSAGE`] bytes.
+    /// Adds a message of the device, of at most [`limits::MAX_MESSAGE`] bytes.
     pub fn push(&mut self, message: &[u8]) {
         let fitted = self.ring.push(message);
         debug_assert!(fitted, "the ring is larger than any message");
     }
 
-    /// How many bytes may come before the slowest route loses a message, if each byte may end one and what was begun before is
-    /// as long as any. Without routes there is no end to it.
+    /// Returns how many bytes may arrive before the slowest route loses a message. The worst case is assumed:
+    /// each byte ends a message, and the message that has begun is as long as allowed. Without routes there
+    /// is no limit.
     pub fn room(&self) -> usize {
         let Some(slowest) = self.cursors.values().min_by_key(|cursor| cursor.index) else {
             return usize::MAX;
@@ -72,13 +73,13 @@ impl MessageLog {
         let small = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         let messages = small(self.ring.end() - slowest.index);
         let bytes = small(self.ring.bytes_before_end() - slowest.bytes) + messages;
-        // A message that does not fit before the end of the ring leaves that unused.
+        // The space before the end of the ring stays unused if a message does not fit there.
         let kept = bytes + 2 * limits::MAX_MESSAGE;
-        // What a silence ends comes on top of what the bytes end.
+        // The end of a silence may add a message in addition to those that the bytes end.
         (limits::RING.saturating_sub(kept)).min(MAX_ENTRIES.saturating_sub(messages + 2))
     }
 
-    /// The next message for a route.
+    /// Returns the next message for a route.
     pub fn message(&self, route: RouteId) -> Option<Outgoing<'_>> {
         let cursor = self.cursors.get(&route)?;
         let lost = self.ring.start().saturating_sub(cursor.index);
@@ -96,7 +97,7 @@ impl MessageLog {
         }))
     }
 
-    /// Moves a route's cursor past what [`Self::message`] showed.
+    /// Moves a route's cursor past the message that [`Self::message`] returned.
     pub fn consume_message(&mut self, route: RouteId) {
         let Some(cursor) = self.cursors.get_mut(&route) else {
             return;

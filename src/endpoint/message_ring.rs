@@ -1,7 +1,7 @@
 //! A ring of whole messages with absolute numbers, for endpoints that receive datagrams.
 //!
-//! Like [`super::ring::Ring`], but a message never lies across the end of the buffer, because a
-//! channel wants it in one piece.
+//! A message never lies across the end of the buffer, unlike in [`super::ring::Ring`], because a channel
+//! needs the message in one piece.
 
 use std::collections::VecDeque;
 
@@ -11,27 +11,27 @@ struct Entry {
     len: usize,
 }
 
-/// The newest messages that fit a fixed number of bytes.
+/// The newest messages that fit into a fixed number of bytes.
 #[derive(Debug)]
 pub struct MessageRing {
     capacity: usize,
-    /// Nothing until the first message: many content ports never see one.
+    /// The buffer, which is empty until the first message, because many content ports never receive one.
     bytes: Box<[u8]>,
     entries: VecDeque<Entry>,
     /// The absolute number of the first entry.
     first: u64,
-    /// Where the next message is written if there is room up to the end.
+    /// The position of the next message, if the message fits before the end of the buffer.
     head: usize,
-    /// Bytes of all messages ever evicted, so that a cursor can tell what it lost.
+    /// The bytes of all messages evicted so far, so that a cursor can tell how much it lost.
     evicted_bytes: u64,
     total_bytes: u64,
 }
 
-/// A bound for floods of tiny (even empty) messages.
+/// The most messages, for floods of tiny (even empty) messages.
 pub const MAX_ENTRIES: usize = 4096;
 
 impl MessageRing {
-    /// An empty ring for `capacity` bytes.
+    /// Returns an empty ring for `capacity` bytes.
     pub fn new(capacity: usize) -> Self {
         Self {
             capacity: capacity.max(1),
@@ -44,27 +44,28 @@ impl MessageRing {
         }
     }
 
-    /// The absolute number of the oldest message that is still there.
+    /// Returns the absolute number of the oldest kept message.
     pub fn start(&self) -> u64 {
         self.first
     }
 
-    /// The absolute number of the next message to come.
+    /// Returns the absolute number of the next message.
     pub fn end(&self) -> u64 {
         self.first + self.entries.len() as u64
     }
 
-    /// Bytes of all messages before [`Self::start`].
+    /// Returns the bytes of all messages before [`Self::start`].
     pub fn bytes_before_start(&self) -> u64 {
         self.evicted_bytes
     }
 
-    /// Bytes of all messages before [`Self::end`].
+    /// Returns the bytes of all messages before [`Self::end`].
     pub fn bytes_before_end(&self) -> u64 {
         self.total_bytes
     }
 
-    /// Appends a message over the oldest ones. False: it is larger than the whole ring.
+    /// Appends a message in place of the oldest ones. Returns false if the message is larger than the whole
+    /// ring.
     #[must_use]
     pub fn push(&mut self, message: &[u8]) -> bool {
         let len = message.len();
@@ -81,8 +82,8 @@ impl MessageRing {
             0
         };
         if at == 0 && self.head != 0 {
-            // What lies between the head and the end is skipped, so it must go first: the
-            // entries there are the oldest.
+            // The space between the head and the end stays unused, so evict its messages first, because they
+            // are the oldest.
             self.evict(self.head, self.bytes.len());
         }
         self.evict(at, at + occupied);
@@ -98,14 +99,14 @@ impl MessageRing {
         true
     }
 
-    /// The message with absolute number `index`, if it is still there.
+    /// Returns the message with the absolute number `index`, if it is still kept.
     pub fn get(&self, index: u64) -> Option<&[u8]> {
         let n = usize::try_from(index.checked_sub(self.first)?).ok()?;
         let entry = self.entries.get(n)?;
         self.bytes.get(entry.at..entry.at + entry.len)
     }
 
-    /// Evicts from the oldest on whatever lies in `from..to`.
+    /// Evicts messages, beginning with the oldest, until none lies in `from..to`.
     fn evict(&mut self, from: usize, to: usize) {
         while self
             .entries
@@ -124,7 +125,8 @@ impl MessageRing {
     }
 }
 
-/// An empty message takes a place of its own too, so that places stay in the order of age.
+/// Returns how many bytes a message occupies. An empty message occupies one too, so that places stay in order
+/// of age.
 fn occupied(len: usize) -> usize {
     len.max(1)
 }

@@ -1,7 +1,7 @@
-//! The local, device side of routes.
+//! The device side of routes.
 //!
-//! An endpoint knows nothing of sessions: messages come in from a route and go out by a route's
-//! own cursor, bytes or datagrams come in from its device and go out to it. A new kind is one file
+//! An endpoint knows nothing of sessions. Messages arrive from a route and leave by the route's own cursor;
+//! bytes or datagrams arrive from the endpoint's device and leave to the device. A new kind needs one file
 //! and a line in [`new`].
 
 mod answers;
@@ -34,49 +34,50 @@ use crate::ids::RouteId;
 pub use drops::{Count, DropReason};
 use line::LineSettings;
 
-/// A message of a channel, borrowed.
+/// A message of a channel, borrowed from its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Message<'a> {
-    /// Binary or text frame (RFC 8831 §6.6); devices do not care, peers do.
+    /// Whether the message is in a binary frame, not in a text frame (RFC 8831 §6.6). The type matters to
+    /// peers, not to devices.
     pub binary: bool,
     /// The payload.
     pub bytes: &'a [u8],
 }
 
-/// Why an endpoint did not take a message.
+/// Why an endpoint did not accept a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unaccepted {
-    /// No room now: the route keeps the message and offers it again.
+    /// There is no room now. The route keeps the message and offers it again.
     Full,
-    /// Never: the message is gone, and counted under this reason.
+    /// The endpoint never accepts this message. The caller drops it, and counts it under this reason.
     Refused(DropReason),
 }
 
-/// What a route's cursor points at.
+/// The data at a route's cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outgoing<'a> {
     /// The next message for the peer.
     Message(Message<'a>),
-    /// The cursor fell off the ring's tail: this much is lost to this route. Consuming it moves
-    /// the cursor to the oldest that is still there.
+    /// The cursor fell off the ring's tail, so this route has lost this much. Consuming this moves the cursor
+    /// to the oldest kept data.
     Lagged(Count),
 }
 
-/// Whether the device is there.
+/// The state of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeviceState {
-    /// Being opened.
+    /// The device is being opened.
     Opening,
-    /// There and usable.
+    /// The device exists and is usable.
     Open,
-    /// Not there; it is looked for again. The text says what is missing.
+    /// The device does not exist, and is looked for again. The text says what is missing.
     Absent(String),
-    /// There, but not for us. The text says why and what to do; it is tried again.
+    /// The device exists but cannot be used, and is tried again. The text says why and what to do.
     Failed(String),
 }
 
 impl DeviceState {
-    /// The name in API, events and control channel.
+    /// Returns the name in the API, in events and on the control channel.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Opening => "opening",
@@ -86,7 +87,7 @@ impl DeviceState {
         }
     }
 
-    /// What is missing or wrong; empty when nothing is.
+    /// Returns what is missing or wrong, or an empty text.
     pub fn detail(&self) -> &str {
         match self {
             Self::Opening | Self::Open => "",
@@ -95,28 +96,28 @@ impl DeviceState {
     }
 }
 
-/// Why a source could not be opened, or went away.
+/// Why a source could not be opened, or vanished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What kind of trouble it is.
+    /// The kind of failure.
     pub kind: FailureKind,
-    /// What the operating system said, with a hint where there is one.
+    /// The text of the operating system, with a hint if there is one.
     pub detail: String,
 }
 
-/// What an operator would do about a [`Failure`].
+/// The kind of a [`Failure`], by what an operator can do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
-    /// It does not exist: plug it in.
+    /// The source does not exist: plug the device in.
     Absent,
-    /// It exists and is denied to us: change permissions.
+    /// The source exists, but we have no permission: change its permissions.
     Denied,
-    /// Anything else.
+    /// Any other failure.
     Other,
 }
 
 impl Failure {
-    /// A failure with what is known of it.
+    /// Returns a failure of this kind with its text.
     pub fn new(kind: FailureKind, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         Self { kind, detail }
@@ -134,23 +135,23 @@ impl fmt::Display for Failure {
 pub enum Target {
     /// A tty, in raw mode.
     Tty {
-        /// Its path, followed through symbolic links at each try.
+        /// The path, whose symbolic links are followed anew at each try.
         path: PathBuf,
-        /// How it is opened.
+        /// The settings of the line.
         line: Box<LineSettings>,
     },
     /// A program that listens for TCP.
     Tcp(SocketAddr),
     /// A program that listens at a Unix socket.
     Unix(PathBuf),
-    /// A program that connects to us.
+    /// A program that connects to this address of the gateway.
     TcpListener(SocketAddr),
-    /// A program that connects to us here.
+    /// A program that connects to this Unix socket of the gateway.
     UnixListener(PathBuf),
 }
 
 impl Target {
-    /// Whether opening it is not enough: somebody must connect.
+    /// Returns whether opening the target is not enough, because a program must connect.
     pub fn is_listener(&self) -> bool {
         matches!(self, Self::TcpListener(_) | Self::UnixListener(_))
     }
@@ -167,26 +168,26 @@ impl fmt::Display for Target {
     }
 }
 
-/// What an endpoint asks of its owner.
+/// An action that an endpoint asks of its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Open a stream, or a listener for one.
+    /// Opens a stream, or a listener for one.
     Open(Target),
-    /// Open a UDP socket.
+    /// Opens a UDP socket.
     OpenUdp(UdpConfig),
-    /// Send one datagram, which is [`Endpoint::output`]; consume it then.
+    /// Sends one datagram, which is [`Endpoint::output`], and consumes it then.
     SendDatagram,
-    /// The state changed: tell everybody.
+    /// Reports that the endpoint's state has changed.
     StateChanged,
 }
 
-/// The device side of routes. The gateway pairs it with no source (demo), one stream or one socket.
+/// The device side of routes. The gateway connects an endpoint to no source (demo), one stream or one socket.
 pub trait Endpoint {
-    /// A channel was bound to this endpoint.
+    /// Adds the route of a channel that was bound to this endpoint.
     fn attach(&mut self, now: Instant, route: RouteId);
-    /// The channel is gone, and with it the route's cursor.
+    /// Removes the route of a channel that was closed, with the route's cursor.
     fn detach(&mut self, route: RouteId);
-    /// A message of a peer. Refused messages are the caller's to count: endpoints drop nothing by
+    /// Handles a message of a peer. The caller counts refused messages, because endpoints drop nothing by
     /// themselves.
     fn handle_message(
         &mut self,
@@ -194,81 +195,85 @@ pub trait Endpoint {
         route: RouteId,
         message: Message<'_>,
     ) -> Result<(), Unaccepted>;
-    /// The next message for this route, by the route's own cursor; it stays until consumed.
+    /// Returns the next message for this route, by the route's own cursor. The message stays until it is
+    /// consumed.
     fn message(&self, route: RouteId) -> Option<Outgoing<'_>>;
-    /// The message that [`Self::message`] showed has been sent (or the gap counted).
+    /// Consumes the message that [`Self::message`] returned, which was sent, or whose gap was counted.
     fn consume_message(&mut self, route: RouteId);
 
-    /// Where this route's messages go, for a device that has several places.
+    /// Sets the destination of this route's messages, for a device that has several destinations.
     fn redirect(&mut self, _route: RouteId, _to: Option<SocketAddr>) {}
-    /// Whether message boundaries mean nothing to the device.
+    /// Returns whether message boundaries mean nothing to the device.
     fn is_stream(&self) -> bool {
         false
     }
-    /// Whether each route has room of its own, which reading makes: then none waits for another.
+    /// Returns whether each route has room of its own, which reading makes. If so, no route waits for
+    /// another.
     fn has_room_per_route(&self) -> bool {
         false
     }
-    /// Whether what one route says goes to another one.
+    /// Returns whether messages of one route go to another route.
     fn couples_routes(&self) -> bool {
         false
     }
-    /// What becomes of a route that falls off the ring.
+    /// Returns the treatment of a route that falls off the ring.
     fn lag_policy(&self) -> LagPolicy;
-    /// Whether the device is there.
+    /// Returns the state of the device.
     fn state(&self) -> DeviceState;
-    /// The next thing the endpoint wants done. Called until `None` after every input.
+    /// Removes and returns the next action that the endpoint asks for. The owner calls this until `None`
+    /// after every input.
     fn poll_action(&mut self) -> Option<Action>;
 
-    /// What [`Action::Open`] or [`Action::OpenUdp`] asked for is there; for a listener, the
-    /// second time, somebody has connected.
+    /// Handles a source of [`Action::Open`] or [`Action::OpenUdp`] that was opened. For a listener, the
+    /// second call means that a program has connected.
     fn handle_opened(&mut self, _now: Instant) {}
-    /// It could not be opened, or has vanished. Returns what was queued for it and is lost.
+    /// Handles a source that could not be opened, or that vanished. Returns the count of the bytes that were
+    /// queued for it and are lost.
     fn handle_failed(&mut self, _now: Instant, _failure: &Failure) -> Count {
         Count::default()
     }
-    /// Bytes of a stream from the device.
+    /// Handles bytes that the device's stream sent.
     fn handle_input(&mut self, _now: Instant, _input: &[u8]) {}
-    /// How many bytes of a stream may be read now; 0 until a route has read on or left.
+    /// Returns how many bytes of a stream may be read now. After 0 there is no room until a route has read
+    /// more or was removed.
     fn input_room(&self) -> usize {
         usize::MAX
     }
-    /// One datagram from the device.
+    /// Handles one datagram from the device.
     fn handle_datagram(&mut self, _now: Instant, _from: SocketAddr, _datagram: &[u8]) {}
-    /// What of the device's bytes fitted no frame.
+    /// Returns the faults of the framing, for device bytes that fitted no frame.
     fn faults(&self) -> Option<Faults> {
         None
     }
-    /// Bytes to write to the device next. Empty: nothing to do.
+    /// Returns the next bytes for the device, or no bytes if there is nothing to write.
     fn output(&self) -> &[u8] {
         &[]
     }
-    /// Where [`Action::SendDatagram`] sends to.
+    /// Returns the destination of [`Action::SendDatagram`].
     fn remote(&self) -> Option<SocketAddr> {
         None
     }
-    /// The first `n` bytes of [`Self::output`] are written.
+    /// Removes the first `n` bytes of [`Self::output`], which were written.
     fn consume(&mut self, _n: usize) {}
-    /// How many bytes the device has taken in all.
+    /// Returns how many bytes the device has taken in all.
     fn written(&self) -> u64 {
         0
     }
-    /// Drops what is queued for the device and sends it these bytes first of all. Returns what
-    /// was dropped.
+    /// Drops the queue for the device and sends these bytes before all others. Returns what was dropped.
     fn overtake(&mut self, _bytes: &[u8]) -> Count {
         Count::default()
     }
-    /// The device may be there now: try again soon.
+    /// Tries the device again soon, because it may exist now.
     fn look_again(&mut self, _now: Instant) {}
-    /// When [`Self::handle_timeout`] wants to be called.
+    /// Returns when [`Self::handle_timeout`] must be called next.
     fn poll_timeout(&self) -> Option<Instant> {
         None
     }
-    /// A deadline has passed.
+    /// Handles a deadline that has passed.
     fn handle_timeout(&mut self, _now: Instant) {}
 }
 
-/// Makes the endpoint that a config entry describes.
+/// Makes the endpoint that an entry of the configuration describes.
 pub fn new(config: &EndpointConfig) -> Box<dyn Endpoint> {
     let binary = config.messages == MessageType::Binary;
     let stream = |target| Box::new(stream::StreamEndpoint::new(target, binary, &config.traffic));
@@ -293,7 +298,7 @@ pub fn new(config: &EndpointConfig) -> Box<dyn Endpoint> {
     }
 }
 
-/// Makes the connection of one channel to an endpoint where each has its own.
+/// Makes the connection of one channel to an endpoint whose channels each have their own connection.
 pub fn new_instance(config: &EndpointConfig) -> Box<dyn Endpoint> {
     let binary = config.messages == MessageType::Binary;
     let target = match &config.kind {

@@ -1,4 +1,4 @@
-//! Endpoints without a device, to try a connection and to measure it: `echo`, `sink`, `source`.
+//! Endpoints without a device, for testing and measuring a connection: `echo`, `sink`, `source`.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -8,17 +8,18 @@ use super::{Action, DeviceState, DropReason, Endpoint, LagPolicy, Message, Outgo
 use crate::ids::RouteId;
 use crate::limits;
 
-/// What waits for a route of `echo` or `sink`, in bytes; then the route waits.
+/// How many bytes may wait for a route of `echo` or `sink` before the route has to wait.
 const QUEUE: usize = 256 * 1024;
-/// And in messages, because an empty one weighs nothing.
+/// How many messages may wait for a route. Empty messages add no bytes, so their number needs a limit too.
 const MESSAGES: usize = 1_024;
 
-/// What a probe does with messages.
+/// The behaviour of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Sends each message back to its sender, in a frame of the same type.
     Echo,
-    /// Counts; answers the text `end` with `done:N`, N being bytes since the last `end`.
+    /// Counts the bytes. Answers the text `end` with `done:N`, where N is the number of bytes since the last
+    /// `end`.
     Sink,
     /// Answers the text `send SIZE COUNT` with COUNT messages of SIZE bytes.
     Source,
@@ -29,7 +30,7 @@ pub enum Role {
 pub struct Probe {
     role: Role,
     routes: BTreeMap<RouteId, Talk>,
-    /// What [`Role::Source`] sends is a slice of this.
+    /// The bytes from which [`Role::Source`] takes its messages.
     pattern: Box<[u8]>,
 }
 
@@ -37,7 +38,7 @@ pub struct Probe {
 struct Talk {
     answers: Answers,
     counted: u64,
-    /// Messages still to be sent, and how long each is.
+    /// The number and the size of the messages that are still to be sent.
     owed: (u64, usize),
 }
 
@@ -52,9 +53,9 @@ impl Talk {
 }
 
 impl Probe {
-    /// A probe without routes.
+    /// Returns a probe without routes.
     pub fn new(role: Role) -> Self {
-        // Every byte differs from its neighbours, so that a gap or a swap shows.
+        // Every byte differs from its neighbours, so that a gap or a swap can be detected.
         let pattern = match role {
             Role::Source => (0..=u8::MAX).cycle().take(limits::MAX_MESSAGE).collect(),
             Role::Echo | Role::Sink => Box::default(),
@@ -146,7 +147,7 @@ impl Endpoint for Probe {
     }
 }
 
-/// `send SIZE COUNT` as count and size.
+/// Parses `send SIZE COUNT`. Returns the count and the size.
 fn parse_send(text: &[u8]) -> Option<(u64, usize)> {
     let mut words = std::str::from_utf8(text).ok()?.split_ascii_whitespace();
     if words.next() != Some("send") {

@@ -1,8 +1,8 @@
-//! What passes through an endpoint, as lines of text on their way to a file.
+//! The traffic of an endpoint, as lines of text for a capture file.
 //!
-//! One line per read or write: `1763692807.123456 < ok\r\n`. The time is Unix time with
-//! microseconds; `<` is from the device, `>` to it. Printable ASCII stands for itself, except the
-//! backslash; everything else is `\r`, `\n`, `\t`, `\\` or `\x00` to `\xff`.
+//! One line per read or write: `1763692807.123456 < ok\r\n`. The time is Unix time with microseconds; `<` is
+//! from the device, `>` to it. Printable ASCII characters stand for themselves, except the backslash; all
+//! other bytes become `\r`, `\n`, `\t`, `\\` or `\x00` to `\xff`.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use std::time::Duration;
 use super::Count;
 use crate::util::byte_queue::ByteQueue;
 
-/// Text that waits for the file. A read of 16 KiB may take four times that.
+/// How much text may wait for the file. A read of 16 KiB may need four times that size.
 const QUEUE: usize = 256 * 1024;
 
-/// Which way bytes go.
+/// The direction of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     /// From the device.
@@ -22,18 +22,18 @@ pub enum Way {
     Out,
 }
 
-/// Lines on their way to a file.
+/// Lines that wait to be written to a file.
 #[derive(Debug)]
 pub struct Recorder {
     queue: ByteQueue,
     line: String,
-    /// What did not fit since the last line that did.
+    /// How many bytes did not fit since the last line that did.
     missing: u64,
     lost: Count,
 }
 
 impl Recorder {
-    /// Nothing recorded yet.
+    /// Returns a recorder without lines.
     pub fn new() -> Self {
         Self {
             queue: ByteQueue::new(QUEUE),
@@ -43,7 +43,7 @@ impl Recorder {
         }
     }
 
-    /// Writes down what passes; `time` is since 1970.
+    /// Records bytes that pass. `time` is the time since 1970.
     pub fn record(&mut self, time: Duration, way: Way, bytes: &[u8]) {
         self.line.clear();
         let (seconds, micros) = (time.as_secs(), time.subsec_micros());
@@ -83,17 +83,17 @@ impl Recorder {
         }
     }
 
-    /// Whole lines, to be written next.
+    /// Returns whole lines to be written next.
     pub fn output(&self) -> &[u8] {
         self.queue.as_slice()
     }
 
-    /// The first `n` bytes of [`Self::output`] are written.
+    /// Removes the first `n` bytes of [`Self::output`], which were written.
     pub fn consume(&mut self, n: usize) {
         self.queue.consume(n);
     }
 
-    /// What the file has missed in all.
+    /// Returns how much the file has missed in all.
     pub fn lost(&self) -> Count {
         self.lost
     }
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What a reader makes of a capture.
+    /// Reads the bytes of a capture as its reader would.
     fn read(text: &str, arrow: &str) -> Vec<u8> {
         let mut all = Vec::new();
         for line in text.lines() {

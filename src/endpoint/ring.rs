@@ -1,22 +1,22 @@
-//! One ring of bytes with absolute offsets. Every route of a byte endpoint is a cursor into it.
+//! A ring of bytes with absolute offsets. Every route of a byte endpoint is a cursor into the ring.
 //!
-//! The device is always read, so the ring never refuses: the oldest bytes make room, and who has
-//! not read them by then learns how many they were.
+//! The device is always read, so the ring never refuses bytes: new bytes replace the oldest ones, and a route
+//! that has not read those learns how many they were.
 
 /// The last `capacity` bytes of a stream.
 #[derive(Debug)]
 pub struct Ring {
-    /// `capacity` bytes, and behind them a copy of the first few, so that a message which lies
-    /// across the end can still be shown in one piece.
+    /// A buffer of `capacity` bytes, followed by a copy of its first few bytes, so that a message across the
+    /// end is still available in one piece.
     bytes: Box<[u8]>,
     capacity: usize,
-    /// The absolute offset of the next byte to come: how many bytes there have been in all.
+    /// The absolute offset of the next byte, which is the number of bytes so far.
     end: u64,
 }
 
 impl Ring {
-    /// An empty ring for `capacity` bytes (at least 1), which shows at least `piece` bytes next
-    /// to each other if that many wait.
+    /// Returns an empty ring for `capacity` bytes (at least 1). At least `piece` bytes can be read in one
+    /// piece if that many wait.
     pub fn new(capacity: usize, piece: usize) -> Self {
         let capacity = capacity.max(1);
         let bytes = vec![0; capacity + piece.min(capacity)].into_boxed_slice();
@@ -27,19 +27,19 @@ impl Ring {
         }
     }
 
-    /// The absolute offset of the oldest byte that is still there.
+    /// Returns the absolute offset of the oldest kept byte.
     pub fn start(&self) -> u64 {
         self.end.saturating_sub(self.capacity as u64)
     }
 
-    /// The absolute offset after the newest byte.
+    /// Returns the absolute offset after the newest byte.
     pub fn end(&self) -> u64 {
         self.end
     }
 
-    /// Appends bytes, over the oldest ones if need be.
+    /// Appends bytes, in place of the oldest ones if necessary.
     pub fn push(&mut self, input: &[u8]) {
-        // Of an input larger than the ring only the tail can stay.
+        // Only the tail of an input larger than the ring can stay.
         let skipped = input.len().saturating_sub(self.capacity);
         self.end += skipped as u64;
         let mut rest = input.get(skipped..).unwrap_or_default();
@@ -56,7 +56,8 @@ impl Ring {
         }
     }
 
-    /// Bytes from the absolute offset `from`, at most `max`. Empty at the end; `None` when `from` has been written over (or lies ahead).
+    /// Returns at most `max` bytes from the absolute offset `from`. Returns no bytes at the end, and `None`
+    /// if `from` was overwritten (or lies ahead).
     pub fn read(&self, from: u64, max: usize) -> Option<&[u8]> {
         if from < self.start() || from > self.end {
             return None;
@@ -67,7 +68,7 @@ impl Ring {
         self.bytes.get(at..at + n)
     }
 
-    /// Repeats what was just written near the front behind the end.
+    /// Copies bytes that were just written near the front to the space behind the end.
     fn mirror(&mut self, at: usize, n: usize) {
         let end = (at + n).min(self.bytes.len() - self.capacity);
         if at < end {

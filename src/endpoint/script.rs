@@ -1,5 +1,5 @@
-//! Timed scripts for a serial line, as JSON: `[{"dtr":false},{"wait_ms":100},{"rts":true}]`. They
-//! run on the board, so that a bootloader's reset works over a slow link.
+//! Timed scripts for a serial line, as JSON: `[{"dtr":false},{"wait_ms":100},{"rts":true}]`. The scripts run
+//! on the board, so that a bootloader's reset works over a slow link.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,25 +11,25 @@ use super::line::{FlowControl, Flush, Format, LineStep};
 /// One step of a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Done at once.
+    /// An operation on the line, which is done at once.
     Line(LineStep),
-    /// Nothing happens for this long.
+    /// A pause of this length.
     Wait(Duration),
 }
 
-/// A script that has been understood.
+/// A script that was parsed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Script {
-    /// The steps, each with the place in the request that it comes from.
+    /// The steps, each with its index in the request.
     pub steps: Vec<(usize, Step)>,
 }
 
-/// Why a script was not understood.
+/// Why a script could not be parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadScript {
-    /// Which of its steps, counted from 0; `None`: all of it.
+    /// The faulty step, counted from 0. `None`: the whole script.
     pub step: Option<usize>,
-    /// One sentence.
+    /// The explanation, one sentence.
     pub detail: String,
 }
 
@@ -39,12 +39,12 @@ impl fmt::Display for BadScript {
     }
 }
 
-/// Steps of one script.
+/// The most steps of one script.
 const MAX_STEPS: usize = 64;
-/// While a script runs nobody's bytes pass.
+/// The longest time of all pauses, because no peer's bytes pass while a script runs.
 const MAX_TIME: Duration = Duration::from_secs(10);
 
-/// One object of the list; the keys name what is done.
+/// One object of the list. Its keys name the operation.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fields {
@@ -59,7 +59,7 @@ struct Fields {
 }
 
 impl Script {
-    /// Reads a JSON list of steps. An empty one only looks at the line.
+    /// Parses a JSON list of steps. An empty list only reads the line's state.
     pub fn parse(json: &str) -> Result<Self, BadScript> {
         let whole = |detail: String| BadScript { step: None, detail };
         let list: Vec<serde_json::Value> =
@@ -144,7 +144,7 @@ impl Fields {
         match kinds {
             1 => Ok(steps),
             0 => Err("a step says what to do".to_owned()),
-            // Their order would be anybody's guess.
+            // Several operations in one step would have no defined order.
             _ => Err("a step does one thing (dtr and rts may be together)".to_owned()),
         }
     }

@@ -1,8 +1,8 @@
-//! A device that is one byte stream: a tty, or a program behind TCP or a Unix socket. It may be
-//! absent at start, vanish and return, while channels stay open.
+//! A device that is one byte stream: a tty, or a program behind TCP or a Unix socket. The device may be
+//! absent at the start, vanish and return, while channels stay open.
 //!
-//! This file decides when to open; the system calls are in `io`. Messages to an absent device are
-//! refused, never kept: a stale command must not move a machine minutes later.
+//! This file decides when to open the device; the system calls are in `io`. Messages to an absent device are
+//! refused, never kept, because an old command must not move a machine minutes later.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -17,14 +17,15 @@ use crate::framing::Faults;
 use crate::ids::RouteId;
 use crate::util::backoff::Backoff;
 
-/// A USB adapter is back about a second after a reset, and a program sooner, so the first tries
-/// come quickly.
+/// The first delay between tries. A USB adapter returns about a second after a reset, and a program sooner,
+/// so the first tries come quickly.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
-/// Later ones cost a wake-up each. A tty that appears is told at once by the file system.
+/// The longest delay between tries, because each try costs a wake-up. The file system reports a tty that
+/// appears at once.
 const LAST_RETRY: Duration = Duration::from_secs(5);
-/// A program that hangs up sooner than this is not called again ever so quickly.
+/// How long a connection must last so that the next tries come quickly.
 const STABLE: Duration = Duration::from_secs(1);
-/// A new device file exists before udev has given it its permissions.
+/// The wait after a new device file appears, because the file exists before udev has set its permissions.
 const SETTLE: Duration = Duration::from_millis(50);
 
 /// The endpoint kinds `serial`, `tcp` and `unix`.
@@ -33,10 +34,10 @@ pub struct StreamEndpoint {
     target: Target,
     stream: ByteStream,
     lag: LagPolicy,
-    /// Opened once and for one channel, whose messages wait for that.
+    /// Whether the device is opened only once, for one channel, whose messages wait for the open.
     once: bool,
     state: State,
-    /// When it was last opened; a device that stays gets quick tries again when it goes.
+    /// When the device was last opened. A device that stayed open is tried again quickly after it vanishes.
     opened: Option<Instant>,
     backoff: Backoff,
     actions: VecDeque<Action>,
@@ -45,10 +46,10 @@ pub struct StreamEndpoint {
 #[derive(Debug)]
 enum State {
     Opening,
-    /// Nobody has connected to our listener.
+    /// The listener is open, and no program has connected.
     Listening,
     Open,
-    /// Not usable, and looked at again at `retry`; `None`: right now.
+    /// The device is not usable, and is tried again at `retry`. `None`: a try is in progress.
     Waiting {
         retry: Option<Instant>,
         failure: Failure,
@@ -56,7 +57,7 @@ enum State {
 }
 
 impl StreamEndpoint {
-    /// A device that is opened at once and for as long as the daemon runs.
+    /// Returns a device that is opened at once, and reopened as long as the daemon runs.
     pub fn new(target: Target, binary: bool, traffic: &Traffic) -> Self {
         Self {
             stream: ByteStream::new(binary, traffic),
@@ -70,7 +71,7 @@ impl StreamEndpoint {
         }
     }
 
-    /// A connection that is made once, for one channel.
+    /// Returns a connection that is made once, for one channel.
     pub fn once(target: Target, binary: bool, traffic: &Traffic) -> Self {
         Self {
             once: true,
@@ -159,7 +160,7 @@ impl Endpoint for StreamEndpoint {
             self.state = State::Listening;
             self.actions.push_back(Action::StateChanged);
         } else {
-            // A try that fails as the one before did is no news.
+            // A try that fails in the same way as the previous one is not reported again.
             let news = match &self.state {
                 State::Waiting {
                     failure: before, ..
@@ -235,8 +236,8 @@ impl Endpoint for StreamEndpoint {
             && retry.is_some_and(|at| at <= now)
             && !self.once
         {
-            // Still shown as absent while it is tried, so that its state does not flicker. A try
-            // may take its time, and there is one at a time.
+            // The state stays absent during the try, so that it does not flicker. A try may take long, and
+            // only one runs at a time.
             *retry = None;
             self.actions.push_back(Action::Open(self.target.clone()));
         }

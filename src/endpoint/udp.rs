@@ -1,5 +1,5 @@
-//! A UDP program: one datagram = one message, both families. Its address is fixed, or learned from
-//! the last datagram that came.
+//! A program that uses UDP: one datagram is one message, for IPv4 and IPv6. The program's address is fixed,
+//! or learned from the last received datagram.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -21,14 +21,14 @@ const MAX_DATAGRAM: usize = 65_507;
 #[derive(Debug)]
 pub struct Udp {
     config: UdpConfig,
-    /// Who sent last; for an endpoint without a fixed remote.
+    /// The sender of the last datagram, for an endpoint without a fixed remote.
     learned: Option<SocketAddr>,
     log: MessageLog,
     lag: LagPolicy,
-    /// The one datagram on its way out; the owner takes it within the same call.
+    /// The datagram being sent. The owner takes it within the same call.
     output: Vec<u8>,
     state: State,
-    /// What has been told, until it works.
+    /// The failure that was reported last, until the socket works.
     last_failure: Option<String>,
     backoff: Backoff,
     actions: VecDeque<Action>,
@@ -42,7 +42,7 @@ enum State {
 }
 
 impl Udp {
-    /// A socket that is opened at once.
+    /// Returns an endpoint whose socket is opened at once.
     pub fn new(config: UdpConfig, binary: bool, traffic: &Traffic) -> Self {
         Self {
             learned: None,
@@ -128,7 +128,7 @@ impl Endpoint for Udp {
     }
 
     fn handle_failed(&mut self, now: Instant, failure: &Failure) -> Count {
-        // A try that fails as the one before did is no news.
+        // A try that fails in the same way as the previous one is not reported again.
         let news = self.last_failure.as_ref() != Some(&failure.detail);
         let retry = now + self.backoff.delay();
         self.state = State::Waiting {

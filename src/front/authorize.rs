@@ -1,4 +1,4 @@
-//! The right of a request: the names and origins first, then the token, then what the token allows.
+//! The check of a request: first its names and origins, then its token, then the token's rights.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -18,17 +18,17 @@ use crate::http::{self, RequestHead};
 use crate::ids::RequestId;
 use crate::sources::Context;
 
-/// Why a request of a dialect goes no further.
+/// Why a request of a dialect is refused here.
 #[derive(Debug)]
 pub(crate) enum NotLocal {
     /// The connection was closed.
     Closed,
-    /// The client speaks plain HTTP where TLS is spoken.
+    /// The client speaks plain HTTP at a listener that requires TLS.
     NoTls,
 }
 
 impl Front {
-    /// Checks a request for one of our own resources. A request that may not go on is answered, and `None` returned.
+    /// Checks a request for one of our own resources. Answers a refused request, and returns `None` then.
     pub(crate) fn check(
         &mut self,
         cx: &mut Context<'_>,
@@ -78,7 +78,7 @@ impl Front {
         })
     }
 
-    /// Checks the names and origins of a request. Pages of `more` origins may come, too.
+    /// Checks the names and origins of a request. Pages of the `more` origins are allowed, too.
     fn check_origin<'a>(
         &mut self,
         cx: &Context<'_>,
@@ -103,8 +103,8 @@ impl Front {
         }
     }
 
-    /// Checks the names and origins of a request of a dialect, whose keys allow `origins`. Returns whose page asks, and whether that
-    /// page is one of ours or of an allowed origin.
+    /// Checks the names and origins of a request of a dialect whose keys allow `origins`. Returns the page
+    /// that sends the request, and whether the page is one of ours or of an allowed origin.
     pub(crate) fn check_dialect<'a>(
         &mut self,
         cx: &Context<'_>,
@@ -130,12 +130,13 @@ impl Front {
         Ok((caller, is_trusted))
     }
 
-    /// Logs that a name or origin is not one of ours.
+    /// Logs that a name or origin is foreign.
     fn log_foreign_origin(&mut self, cx: &Context<'_>, request: RequestId, problem: &Problem) {
         let Some((_, remote)) = self.connections.addresses_of(request) else {
             return;
         };
-        // From the network once for each address and minute, so that no client's noise hides another's.
+        // Log refusals from the network once per address and minute, so that one noisy client does not hide
+        // another.
         let passed = match self.connections.network_of(request.connection) {
             Some(address) => self.access.tries.note(cx.now, address),
             None => self.refusals.pass(cx.now),
@@ -146,7 +147,7 @@ impl Front {
         }
     }
 
-    /// Returns where the client of a dialect's request is.
+    /// Returns the locality of the client that sent a dialect's request.
     pub(crate) fn locality(
         &self,
         request: RequestId,
@@ -170,7 +171,7 @@ impl Front {
         })
     }
 
-    /// Returns what the client of a request may do. The problem says why it is nothing at all.
+    /// Returns the rights of a request's client. The problem says why the request is refused.
     fn authorize(
         &mut self,
         cx: &Context<'_>,
@@ -188,7 +189,8 @@ impl Front {
         }
         let authorization = head.header("Authorization");
         if authorization.is_none() && ticket.is_none() {
-            // A client that asks for another one is not this machine, wherever the connection is from.
+            // A request forwarded by a proxy is for another client, so it does not count as this machine's,
+            // although its connection is local.
             let is_local = match reach {
                 Reach::ControlSocket => true,
                 Reach::Loopback => self.trust_loopback && !is_forwarded(head),
@@ -215,8 +217,8 @@ impl Front {
             (None, None) => Err(Refusal::Missing),
         };
         match (checked, allowed) {
-            // 256 bits cannot be guessed, so a neighbour who tries keeps out no client; a secret that a person has chosen is
-            // another matter.
+            // A secret of 256 bits cannot be guessed, so failed tries from the same address do not block a
+            // client that has one. The boot token is different, because a person has chosen its secret.
             (Ok(grant), Ok(())) => Ok(grant),
             (Ok(grant), Err(_)) if !grant.is_of(BOOT) => Ok(grant),
             (_, Err(wait)) => Err(too_many_tries(wait)),
@@ -231,7 +233,7 @@ impl Front {
         }
     }
 
-    /// Logs a refusal that is no guess, once per address and while.
+    /// Logs a refusal that was not a guess, at a limited rate per address.
     fn log_refusal(&mut self, cx: &Context<'_>, remote: IpAddr, refusal: Refusal) {
         if let Some(untold) = self.access.tries.note(cx.now, remote) {
             let why = refusal.as_str();
@@ -247,8 +249,8 @@ impl Front {
         }
     }
 
-    /// Returns what was asked by a request whose body has come. `None`: it is no request of our own API. The error says that its
-    /// token does not hold any more.
+    /// Returns the resource and the rights of a request whose body has arrived, or `None` if the request is
+    /// not one of our own API. The error says that the request's token is no longer valid.
     pub(crate) fn resume(
         &mut self,
         cx: &Context<'_>,
@@ -262,14 +264,15 @@ impl Front {
         Ok(Some(*asked))
     }
 
-    /// Returns an error if the token of a request that was begun does not hold any more.
+    /// Returns an error if the token of a request is no longer valid.
     pub(crate) fn check_still(&self, cx: &Context<'_>, grant: &Grant) -> Result<(), Problem> {
         let still = self.access.still_holds(cx.unix_time(), grant);
         still.map_err(refused)
     }
 }
 
-/// Returns an error if a grant does not allow a request, apart from what depends on whose session it is.
+/// Returns an error if a grant does not allow a request. Rights that depend on a session's token are checked
+/// later.
 fn permit(grant: &Grant, resource: &Resource, action: Action) -> Result<(), Problem> {
     if action == Action::Options || resource.is_public() {
         return Ok(());
@@ -306,7 +309,8 @@ fn permit(grant: &Grant, resource: &Resource, action: Action) -> Result<(), Prob
             | Resource::Setup,
             _,
         ) => admin(),
-        // What depends on whose session it is, or shows each token what it may see. No resource is here by default.
+        // These resources depend on a session's token, or show each token only what it may see. A new
+        // resource must not come here by default.
         (
             Resource::Sessions
             | Resource::Session(_)
@@ -359,8 +363,8 @@ fn bearer(value: &str) -> Option<&str> {
         .then(|| token.trim_matches(' '))
 }
 
-/// Returns the ticket in a query. A URL ends up in histories and logs (RFC 6750 §5.3), so a token in one is refused even where none
-/// is needed. A ticket may be there, for clients that cannot send a header.
+/// Returns the ticket in a query. A URL ends up in histories and logs (RFC 6750 §5.3), so a token in a query
+/// is refused even where no token is needed. A ticket is allowed, for clients that cannot send a header.
 fn check_query<'h>(head: &'h RequestHead, resource: &Resource) -> Result<Option<&'h str>, Problem> {
     let mut ticket = None;
     let query = head.query.as_deref().unwrap_or_default();
@@ -381,11 +385,11 @@ fn check_query<'h>(head: &'h RequestHead, resource: &Resource) -> Result<Option<
     Ok(ticket)
 }
 
-/// Returns whether a proxy hands on the request of another client.
+/// Returns whether a proxy forwarded the request of another client.
 fn is_forwarded(head: &RequestHead) -> bool {
-    // Only the names count: a client may have put bytes into the value that are no text.
+    // Only the header names count, because a client may have put bytes into the value that are not text.
     const NAMES: [&str; 4] = ["via", "cdn-loop", "cf-ray", "x-envoy-external-address"];
-    // Each provider has a name of its own for the address of the client.
+    // Each provider uses its own header for the client's address.
     const PARTS: [&str; 10] = [
         "forwarded",
         "client-ip",
@@ -406,7 +410,8 @@ fn is_forwarded(head: &RequestHead) -> bool {
     })
 }
 
-/// Returns the redirection to `https`. Only pages follow it: what a script has sent was readable already.
+/// Returns the redirection to `https`. Only pages follow it. What a script has sent was already readable on
+/// the network.
 fn redirect(head: &RequestHead) -> Problem {
     let target = format!("https://{}{}", head.host().unwrap_or_default(), head.path);
     let problem = Problem::new(308, "this port speaks TLS: use https").at("scheme");

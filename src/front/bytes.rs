@@ -1,4 +1,4 @@
-//! The bytes of connections, and what their protocols say about them.
+//! Bytes of connections, and the events of their protocols.
 
 use super::connection::{OpenRequest, Protocol, Purpose, Reach};
 use super::connections::Connections;
@@ -10,14 +10,14 @@ use crate::sources::Context;
 use crate::tls::{FIRST_BYTE, Tls};
 use crate::websocket::WebSocketConnection;
 
-/// What a protocol has to say.
+/// An event of a protocol.
 enum Said {
     Http(HttpEvent),
     Message(crate::websocket::WsMessage),
 }
 
 impl Connections {
-    /// Takes bytes of a connection.
+    /// Handles bytes of a connection.
     pub(crate) fn handle_input(&mut self, cx: &mut Context<'_>, id: ConnectionId, bytes: &[u8]) {
         if self.unwrap_input(cx, id, bytes) {
             return;
@@ -28,7 +28,7 @@ impl Connections {
         }
     }
 
-    /// The client sends no more.
+    /// Handles the end of a connection's input: the client sends no more.
     pub(crate) fn handle_closed(&mut self, cx: &mut Context<'_>, id: ConnectionId) {
         if let Some(connection) = self.list.get_mut(id) {
             connection.protocol_mut().handle_closed(cx.now);
@@ -36,12 +36,12 @@ impl Connections {
         }
     }
 
-    /// A connection has failed: it is removed.
+    /// Removes a connection that has failed.
     pub(crate) fn handle_failed(&mut self, cx: &mut Context<'_>, id: ConnectionId) {
         self.remove_connection(cx, id);
     }
 
-    /// Returns the bytes that are to be written.
+    /// Returns the bytes to be written to a connection.
     pub(crate) fn output(&self, id: ConnectionId) -> &[u8] {
         let connection = self.list.get(id);
         connection.map_or(&[], |connection| match &connection.guard {
@@ -50,7 +50,7 @@ impl Connections {
         })
     }
 
-    /// The first `n` bytes of [`Self::output`] were written.
+    /// Removes the first `n` bytes of [`Self::output`], which were written.
     pub(crate) fn consume(&mut self, cx: &mut Context<'_>, id: ConnectionId, n: usize) {
         let Some(connection) = self.list.get_mut(id) else {
             return;
@@ -69,7 +69,8 @@ impl Connections {
         }
     }
 
-    /// Returns how many bytes of a connection may be read now. 0: none before its source is touched.
+    /// Returns how many bytes of a connection may be read now. With 0 the loop reads nothing until the source
+    /// is touched.
     pub(crate) fn input_room(&self, id: ConnectionId) -> usize {
         let connection = self.list.get(id);
         match connection.is_none_or(|connection| connection.protocol().wants_input()) {
@@ -90,7 +91,8 @@ impl Connections {
         self.service(cx, id);
     }
 
-    /// Makes events of what a connection has to say. HTTP has one request at a time: the next one follows when this one is answered.
+    /// Turns a connection's protocol events into events of this component. HTTP handles one request at a
+    /// time: the next request follows when this one is answered.
     pub(super) fn service(&mut self, cx: &mut Context<'_>, id: ConnectionId) {
         loop {
             let Some(connection) = self.list.get_mut(id) else {
@@ -106,9 +108,9 @@ impl Connections {
                     let message = FrontEvent::SocketMessage(SocketId(id), message);
                     self.events.push_back(message);
                 }
-                // Readers of events have nothing to say; what they send is read and ignored.
+                // Readers of events have no messages for us, so their messages are read and ignored.
                 Some(Said::Message(_)) => {}
-                // A frame may have come right behind the request that became a WebSocket.
+                // A frame may have arrived directly behind the request that became a WebSocket.
                 None if self.finish_upgrade(cx, id) => {}
                 None => return self.schedule(cx, id),
             }
@@ -141,8 +143,9 @@ impl Connections {
         }
     }
 
-    /// The client has closed its sending side; whether it still reads is not known. An event stream has no end, so it is ended. A
-    /// request has one, so its owner decides.
+    /// Handles a client that has closed its sending side. Whether the client still reads is not known. An
+    /// event stream has no end of its own, so it is ended here. A request's response has an end, so the
+    /// request's owner decides.
     fn handle_half_closed(&mut self, _cx: &mut Context<'_>, id: ConnectionId) {
         let is_reader = self.readers.remove(id);
         let Some(connection) = self.list.get_mut(id) else {
@@ -160,7 +163,8 @@ impl Connections {
         }
     }
 
-    /// Makes a WebSocket of a connection whose 101 is written. Returns false if there is nothing to be made.
+    /// Turns a connection into a WebSocket once its 101 response is written. Returns false if the connection
+    /// has no finished upgrade.
     fn finish_upgrade(&mut self, cx: &Context<'_>, id: ConnectionId) -> bool {
         let Some(connection) = self.list.get_mut(id) else {
             return false;
@@ -181,7 +185,7 @@ impl Connections {
         true
     }
 
-    /// Sets a connection's deadline, and removes it when it is finished.
+    /// Sets a connection's deadline. Removes the connection if it is finished.
     pub(super) fn schedule(&mut self, cx: &mut Context<'_>, id: ConnectionId) {
         let Some(connection) = self.list.get_mut(id) else {
             return;
@@ -198,7 +202,7 @@ impl Connections {
 
     // ---- TLS ----
 
-    /// Takes the bytes of a guarded stream out of their records. Returns false if the stream is not guarded.
+    /// Decrypts the bytes of a guarded stream. Returns false if the stream is not guarded.
     pub(super) fn unwrap_input(
         &mut self,
         cx: &mut Context<'_>,
@@ -222,7 +226,7 @@ impl Connections {
                     self.remove_connection(cx, id);
                     return true;
                 }
-                // The client speaks plain HTTP here, and is told where to go.
+                // The client speaks plain HTTP at a TLS listener, so it gets a redirection to `https`.
                 None => {
                     connection.guard = None;
                     connection.reach = Reach::Redirect;
@@ -246,7 +250,7 @@ impl Connections {
         true
     }
 
-    /// Removes a connection, and tells whoever was at work for it.
+    /// Removes a connection, and tells the owner of its request or WebSocket.
     pub(super) fn remove_connection(&mut self, cx: &mut Context<'_>, id: ConnectionId) {
         let Some(removed) = self.list.remove(id) else {
             return;

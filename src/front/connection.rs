@@ -1,4 +1,4 @@
-//! One connection: the stream's TLS, its protocol, and the request that it is at.
+//! One connection: the stream's TLS, its protocol, and its current request.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -12,35 +12,35 @@ use crate::http::HttpConnection;
 use crate::ids::{SocketUse, SourceId};
 use crate::websocket::WebSocketConnection;
 
-/// Where a connection comes from.
+/// The origin of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// The control socket: its file mode has let the client in.
+    /// The control socket, whose file mode has admitted the client.
     ControlSocket,
     /// This machine.
     Loopback,
-    /// Any other machine; `tls`: nobody on the way can read it.
+    /// Any other machine. With `tls` no third party can read the connection.
     Network { tls: bool },
-    /// Plain HTTP where TLS is spoken.
+    /// Plain HTTP at a listener that requires TLS.
     Redirect,
 }
 
-/// What is spoken over a connection.
+/// The protocol of a connection.
 pub(super) enum Protocol {
     Http(Box<HttpConnection>),
     WebSocket(Box<WebSocketConnection>),
 }
 
-/// What a WebSocket is for.
+/// The purpose of a WebSocket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// The event stream.
     Events,
-    /// A dialect.
+    /// The signaling of a dialect.
     Dialect(SocketUse),
 }
 
-/// A request for one of our own resources, whose right was checked.
+/// A request for one of our own resources that has passed its check.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) resource: Resource,
@@ -52,9 +52,9 @@ pub(crate) struct Asked {
 /// A request that is not answered yet.
 #[derive(Default)]
 pub(super) struct OpenRequest {
-    /// The page that asks, for the headers of CORS. `None`: not checked yet.
+    /// The page that sent the request, for the CORS headers. `None`: not checked yet.
     pub(super) caller: Option<Caller>,
-    /// What was asked, while the body is still to come.
+    /// The checked request, until its body has arrived.
     pub(super) asked: Option<Box<Asked>>,
     /// The id of the token that the request came with.
     pub(super) token: Option<String>,
@@ -63,7 +63,7 @@ pub(super) struct OpenRequest {
 /// One connection.
 pub(super) struct Connection {
     pub(super) source: SourceId,
-    /// What is between the stream and its protocol, for streams of a listener that speaks TLS.
+    /// The layer between the stream and its protocol, for streams of a TLS listener.
     pub(super) guard: Option<Guard>,
     pub(super) protocol: Protocol,
     /// Our address.
@@ -74,14 +74,15 @@ pub(super) struct Connection {
     pub(super) number: u32,
     /// The request that is not answered yet.
     pub(super) request: Option<OpenRequest>,
-    /// What it becomes a WebSocket for, as soon as its 101 is written; afterwards what it is for.
+    /// The purpose of the connection's WebSocket. It is set before the 101 is written, and stays set
+    /// afterwards.
     pub(super) purpose: Option<Purpose>,
-    /// With which right the event stream is read.
+    /// The rights with which the client reads the event stream.
     pub(super) grant: Grant,
 }
 
 impl Connection {
-    /// Returns what is spoken over the connection.
+    /// Returns the connection's protocol.
     pub(super) fn protocol(&self) -> &dyn connection::Connection {
         match &self.protocol {
             Protocol::Http(http) => http.as_ref(),
@@ -89,7 +90,7 @@ impl Connection {
         }
     }
 
-    /// Returns what is spoken over the connection, to feed it.
+    /// Returns the connection's protocol for input and output.
     pub(super) fn protocol_mut(&mut self) -> &mut dyn connection::Connection {
         match &mut self.protocol {
             Protocol::Http(http) => http.as_mut(),
@@ -123,7 +124,7 @@ impl Connection {
         self.is_socket() && matches!(self.purpose, Some(Purpose::Dialect(_)))
     }
 
-    /// Puts what the protocol has to say into TLS records. Returns whether the connection is finished.
+    /// Encrypts the protocol's output. Returns whether the connection is finished.
     pub(super) fn wrap_output(&mut self, now: Instant) -> bool {
         let mut guard = self.guard.take();
         let protocol = self.protocol_mut();

@@ -1,4 +1,4 @@
-//! All HTTP and WebSocket connections: streams, requests and readers, whatever their rights are.
+//! All HTTP and WebSocket connections: their streams, requests and readers. Rights are checked elsewhere.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -18,13 +18,13 @@ use crate::util::timers::Timers;
 pub(crate) struct Connections {
     pub(super) list: Slab<ConnectionKind, Connection>,
     pub(super) visitors: Visitors<ConnectionId>,
-    /// How many connections there may be, those of the control socket aside.
+    /// The most connections that may exist, not counting those of the control socket.
     pub(super) most: usize,
     pub(super) http_limits: http::Limits,
     pub(super) readers: Readers,
     /// The certificate for new TLS connections.
     pub(super) tls: Option<TlsIdentity>,
-    /// The bytes of the TLS connection that is read now.
+    /// The decrypted bytes of the TLS connection that is being read.
     pub(super) plain: Vec<u8>,
     pub(super) timers: Timers<TimerKey>,
     pub(super) events: VecDeque<FrontEvent>,
@@ -32,7 +32,7 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    /// Returns no connections. `most`: how many there may be.
+    /// Returns a collection without connections. `most` is the most that may exist.
     pub(super) fn new(most: usize) -> Self {
         Self {
             list: Slab::new(),
@@ -56,7 +56,7 @@ impl Connections {
         self.list.get(id)
     }
 
-    /// Returns how many connections there are.
+    /// Returns how many connections exist.
     pub(crate) fn len(&self) -> usize {
         self.visitors.len()
     }

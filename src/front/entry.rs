@@ -1,4 +1,5 @@
-//! What reaches several parts of the front at once: listeners that open, certificates that come, and the tokens of the last run.
+//! Events that concern several parts of the front: opened listeners, loaded certificates, and the tokens of
+//! the last run.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,11 +17,11 @@ use crate::ids::{RequestId, SourceId};
 use crate::sources::{Command, Context, Owner};
 use crate::tls::TlsIdentity;
 
-/// How long after the start the clock is known.
+/// How long after the start the clock is assumed to be known.
 const CLOCK_KNOWN: Duration = Duration::from_secs(1);
 
 impl Front {
-    /// Uses the tokens of the last run, and opens the gateway to the network where that was set up.
+    /// Loads the tokens of the last run, and opens the gateway to the network if that was set up.
     pub(crate) fn use_access(&mut self, cx: &mut Context<'_>, access: Access) {
         let lan = access.lan;
         self.access = access;
@@ -43,14 +44,14 @@ impl Front {
         }
     }
 
-    /// Serves the command line at a Unix socket, too.
+    /// Listens at a Unix socket for the command line, too.
     pub(crate) fn listen_control(&mut self, cx: &mut Context<'_>, path: PathBuf) {
         self.control.push(path.clone());
         let listen = |source| Command::ListenControl { source, path };
         cx.sources.open(Owner::ControlSocket, listen);
     }
 
-    /// A listener was opened; `local` is its real address.
+    /// Handles a listener that was opened; `local` is its real address.
     pub(crate) fn handle_listening(
         &mut self,
         cx: &mut Context<'_>,
@@ -69,8 +70,9 @@ impl Front {
         }
     }
 
-    /// A listener could not be opened. An address that this machine does not have (yet: the network may come after us) is waited for,
-    /// if clients reach another listener meanwhile; everything else ends the daemon.
+    /// Handles a listener that could not be opened. If this machine does not have the address (yet: the
+    /// network may come up after us) and clients can reach another listener, the address is tried again.
+    /// Every other failure ends the daemon.
     pub(crate) fn handle_listener_failed(
         &mut self,
         cx: &mut Context<'_>,
@@ -101,7 +103,7 @@ impl Front {
             .set(TimerKey::Listener(source), again);
     }
 
-    /// The control socket could not be opened.
+    /// Handles a control socket that could not be opened.
     pub(crate) fn handle_control_failed(
         &mut self,
         cx: &mut Context<'_>,
@@ -112,7 +114,7 @@ impl Front {
         log::warn!("no control socket: {failure}");
     }
 
-    /// Takes the answer to [`Command::LoadTls`] and its like.
+    /// Handles the result of [`Command::LoadTls`] and of the other commands that load a certificate.
     pub(crate) fn handle_tls(&mut self, cx: &mut Context<'_>, result: Result<TlsIdentity, String>) {
         match result {
             Ok(identity) => {
@@ -135,7 +137,7 @@ impl Front {
         self.watch_tls(cx);
     }
 
-    /// Acts on a POST about tokens, shares or the set-up. After `Ok` the response comes later.
+    /// Handles a POST about tokens, shares or the set-up. After `Ok` the response comes later.
     pub(crate) fn change_access(
         &mut self,
         cx: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! What the owner of the front is to act on, and what is counted here.
+//! The events of the front, on which its owner must act, and the counters of the front.
 
 use std::collections::BTreeMap;
 
@@ -7,51 +7,51 @@ use crate::http::RequestHead;
 use crate::ids::{ConnectionId, RequestId, SocketId, SocketUse, SourceId};
 use crate::websocket::WsMessage;
 
-/// What a deadline of this component is for.
+/// The purpose of a deadline of this component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum TimerKey {
-    /// A connection.
+    /// The deadline of a connection.
     Connection(ConnectionId),
-    /// The comment that keeps event streams open.
+    /// The next comment that keeps event streams open.
     KeepAlive,
-    /// Responses to failed token checks.
+    /// The next response to a failed token check that was held back.
     Delayed,
-    /// A look at the files of the TLS certificate.
+    /// The next check of the TLS certificate's files.
     Tls,
-    /// Another try at the listener of `thingway setup`.
+    /// The next try to open the listener of `thingway setup`.
     Lan,
-    /// Another try at a listener of the configuration.
+    /// The next try to open a listener of the configuration.
     Listener(SourceId),
-    /// The end of a token's time.
+    /// The next expiry of a token.
     Expiry,
-    /// Another try to store the tokens.
+    /// The next try to store the tokens.
     Store,
 }
 
-/// What the owner of this component is to act on.
+/// An event for the owner of this component.
 #[derive(Debug)]
 pub(crate) enum FrontEvent {
-    /// The head of a request has come. The owner answers it, or has its body come.
+    /// The head of a request has arrived. The owner answers the request, or accepts its body.
     Head(RequestId, Box<RequestHead>),
-    /// The body of a request has come.
+    /// The body of a request has arrived.
     Body(RequestId, Vec<u8>),
-    /// The client of a request sends no more. Whether it still reads is not known.
+    /// The client of a request sends no more. Whether the client still reads is not known.
     HalfClosed(RequestId),
     /// The connection of a request was closed before the request was answered.
     Gone(RequestId),
-    /// A token has ended, and with it everything that was done with it.
+    /// A token has ended. The owner ends everything that uses the token.
     TokenEnded { id: String, why: TokenEnd },
-    /// A client reads the event stream from now on, and is to be told first how things are.
+    /// A client reads the event stream from now on. The owner first sends it the current state.
     ReaderOpened(ConnectionId),
     /// A WebSocket of a dialect was opened.
     SocketOpened(SocketId, SocketUse),
-    /// A WebSocket of a dialect has brought a message.
+    /// A WebSocket of a dialect has received a message.
     SocketMessage(SocketId, WsMessage),
-    /// A WebSocket of a dialect has taken bytes. So many still wait.
+    /// A WebSocket of a dialect has sent bytes; this many still wait.
     SocketDrained(SocketId, usize),
     /// A WebSocket of a dialect was closed.
     SocketClosed(SocketId),
-    /// The daemon cannot run without something that has failed.
+    /// Something has failed without which the daemon cannot run.
     Failed(Failure),
 }
 
@@ -69,9 +69,9 @@ pub(crate) struct FrontStats {
     pub(crate) requests: BTreeMap<u16, u64>,
     /// Connections that were refused because there were too many.
     pub(crate) connections_refused: u64,
-    /// Connections that had shown no right and made room for newer ones.
+    /// Connections without a proven right that were closed for newer ones.
     pub(crate) connections_displaced: u64,
-    /// Tokens, tickets and codes that do not exist.
+    /// Tries with tokens, tickets and codes that do not exist.
     pub(crate) tries_failed: u64,
     /// Events that a slow reader missed.
     pub(crate) events_lost: u64,

@@ -1,4 +1,4 @@
-//! What takes its time: tokens that expire, tokens that are stored, and responses that are held back.
+//! Work that takes time: the expiry of tokens, the storing of tokens, and responses that are held back.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::http::Response;
 use crate::ids::RequestId;
 use crate::sources::{Command, Context};
 
-/// How long after a failure the tokens are stored again.
+/// How long after a failure storing the tokens is tried again.
 const STORE_AGAIN: Duration = Duration::from_secs(10);
 /// A response that waits until the tokens are stored.
 pub(super) type Stored = (RequestId, Response);
@@ -20,7 +20,8 @@ pub(super) type Stored = (RequestId, Response);
 impl Front {
     // ---- time ----
 
-    /// The clock was set, and so jumped by this many seconds: tokens that were made before hold as long as was asked for.
+    /// Handles a clock that was set and so jumped by this many seconds. Tokens made before the jump keep the
+    /// lifetime that was asked for.
     pub(crate) fn handle_clock_set(&mut self, cx: &mut Context<'_>, by: u64) {
         if self.access.handle_clock_set(by) {
             self.store_without_answer(cx);
@@ -36,7 +37,7 @@ impl Front {
         self.schedule_expiry(cx);
     }
 
-    /// Ends everything that was done with a token.
+    /// Ends a token, and tells the owner to end everything that uses the token.
     pub(super) fn end_token(&mut self, cx: &mut Context<'_>, id: String, why: TokenEnd) {
         self.connections.end_event_streams_of(cx, &id);
         self.connections
@@ -44,7 +45,7 @@ impl Front {
             .push_back(FrontEvent::TokenEnded { id, why });
     }
 
-    /// Sets the deadline to the next expiry, and to once an hour: the clock may be set meanwhile.
+    /// Sets the deadline for the next expiry, at most an hour ahead, because the clock may be set meanwhile.
     pub(crate) fn schedule_expiry(&mut self, cx: &Context<'_>) {
         let time = cx.unix_time();
         let next = self.access.next_expiry(time);
@@ -70,7 +71,7 @@ impl Front {
 
     // ---- the file ----
 
-    /// Stores the tokens, and gives a response when that is done.
+    /// Stores the tokens, and sends a response when the tokens are stored.
     pub(super) fn store(&mut self, cx: &mut Context<'_>, request: RequestId, response: Response) {
         self.storing.push_back(Some((request, response)));
         self.ask_to_store(cx);
@@ -87,15 +88,15 @@ impl Front {
         cx.sources.ask(Command::StoreAccess { text });
     }
 
-    /// Tries to store the tokens again.
+    /// Tries again to store the tokens.
     pub(super) fn store_again(&mut self, cx: &mut Context<'_>) {
         self.store_without_answer(cx);
-        // Until the answer has come.
+        // This deadline applies until the result of storing arrives.
         let again = Some(cx.now + STORE_AGAIN);
         self.connections.timers.set(TimerKey::Store, again);
     }
 
-    /// Takes the answer to [`Command::StoreAccess`].
+    /// Handles the result of [`Command::StoreAccess`].
     pub(crate) fn handle_stored(&mut self, cx: &mut Context<'_>, result: Result<(), String>) {
         let stored = self.storing.pop_front().flatten();
         self.note_stored(cx, &result);
@@ -104,7 +105,7 @@ impl Front {
         };
         let response = match result {
             Ok(()) => response,
-            // A secret that was made is told all the same: it cannot be had again.
+            // The response still contains the new secret, because the operator cannot get the secret again.
             Err(why) if response.status() == 201 => with_warning(
                 response,
                 &format!(
@@ -121,7 +122,8 @@ impl Front {
         self.connections.answer(cx, request, response);
     }
 
-    /// What could not be stored is stored as soon as it can be: a revocation must not end with a restart.
+    /// Notes the result of storing. After a failure the tokens are stored again until that succeeds, because
+    /// a restart must not undo a revocation.
     fn note_stored(&mut self, cx: &Context<'_>, result: &Result<(), String>) {
         let was_unstored = self.connections.timers.is_set(TimerKey::Store);
         match result {

@@ -11,7 +11,7 @@ use crate::sources::Context;
 
 /// How long the response to a wrong token is held back.
 const DELAY: Duration = Duration::from_millis(500);
-/// More responses are held back only if clients guess from many places at once.
+/// The most responses held back at once. Only clients that guess from many places at once cause more.
 const MAX_DELAYED: usize = 256;
 /// A response that is held back.
 pub(super) struct Delayed {
@@ -21,7 +21,7 @@ pub(super) struct Delayed {
 }
 
 impl Front {
-    /// Answers a request with a problem; one that looks like guessing is answered later.
+    /// Answers a request with a problem. A problem that looks like guessing is sent later.
     pub(crate) fn refuse(&mut self, cx: &mut Context<'_>, request: RequestId, problem: &Problem) {
         if problem.is_guess() {
             self.answer_later(cx, request, problem.response());
@@ -30,7 +30,7 @@ impl Front {
         }
     }
 
-    /// Answers a client that guesses, later.
+    /// Answers a request later, to slow down a client that guesses.
     pub(super) fn answer_later(
         &mut self,
         cx: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! Where HTTP is listened for, while some of the addresses are still to come.
+//! The listeners for HTTP, including listeners whose addresses do not exist yet.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,11 +15,11 @@ pub(super) const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Listener {
     pub(super) source: SourceId,
-    /// The address that was asked for.
+    /// The address in the configuration or the set-up.
     pub(super) addr: SocketAddr,
-    /// The real address, once that is known.
+    /// The real address, once the listener is open.
     pub(super) local: Option<SocketAddr>,
-    /// Whether TLS is spoken there.
+    /// Whether the listener speaks TLS.
     pub(super) is_secure: bool,
     /// Whether this machine does not have the address yet.
     pub(super) is_late: bool,
@@ -56,7 +56,7 @@ impl Front {
         self.listeners.iter().find(|it| it.source == source)
     }
 
-    /// Tries a listener again.
+    /// Tries again to open a listener.
     pub(super) fn retry_listener(&mut self, cx: &mut Context<'_>, source: SourceId) {
         if let Some(addr) = self.listener(source).map(|it| it.addr) {
             cx.sources.ask(Command::Listen { source, addr });
@@ -68,7 +68,7 @@ impl Front {
         cx.sources.close(source);
     }
 
-    /// Stops listening, because the daemon ends. Connections that exist stay.
+    /// Closes all listeners, because the daemon ends. Existing connections stay.
     pub(crate) fn stop_listening(&mut self, cx: &mut Context<'_>) {
         for listener in &self.listeners {
             let source = listener.source;
@@ -76,7 +76,8 @@ impl Front {
         }
     }
 
-    /// Returns where HTTP is listened for: the real addresses, or else those that were asked for.
+    /// Returns the addresses of the HTTP listeners: the real address of each, or the requested one while it
+    /// is not open.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
         self.listeners.iter().map(|it| it.local.unwrap_or(it.addr))
     }
@@ -86,14 +87,14 @@ impl Front {
         &self.control
     }
 
-    /// Returns the address of a listener that clients beyond this machine reach over TLS.
+    /// Returns the address of a TLS listener that clients on other machines can reach.
     pub(super) fn secure_address(&self) -> Option<SocketAddr> {
         let secure = self.listeners.iter().filter(|it| it.is_secure);
         let mut open = secure.filter_map(|it| it.local);
         open.find(|local| !local.ip().to_canonical().is_loopback())
     }
 
-    /// Returns the port of the first listener that clients beyond this machine reach.
+    /// Returns the port of the first listener that clients on other machines can reach.
     pub(crate) fn network_port(&self) -> Option<u16> {
         let mut open = self.listeners.iter().filter_map(|it| it.local);
         open.find(|local| !local.ip().is_loopback())

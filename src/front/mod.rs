@@ -1,8 +1,9 @@
-//! HTTP and WebSocket connections: who asks what, with which right, and the answers.
+//! HTTP and WebSocket connections: requests, the rights of their clients, and the responses.
 //!
-//! Nobody outside this component sees a source or a byte of HTTP. A request is a [`RequestId`]; the next request of a connection
-//! becomes an event when the one before is answered, never a call inside that answer. An id whose connection was closed finds
-//! nothing, so a component that answers late needs no rule for it.
+//! No other component sees a source or a byte of HTTP. A request is a [`RequestId`]. The next request of a
+//! connection becomes an event when the request before it is answered, never a call inside that answer. The
+//! id of a request whose connection was closed finds nothing, so a component that answers late needs no
+//! special rule.
 
 mod authorize;
 mod bytes;
@@ -50,7 +51,7 @@ use listeners::Listener;
 use setup::Setup;
 pub(crate) use tokens::rfc3339;
 
-/// All HTTP and WebSocket connections, and what decides about them.
+/// All HTTP and WebSocket connections, and the state that decides about their rights.
 pub(crate) struct Front {
     connections: Connections,
     policy: Policy,
@@ -61,7 +62,7 @@ pub(crate) struct Front {
     listeners: Vec<Listener>,
     /// The control sockets' paths.
     control: Vec<PathBuf>,
-    /// The listener of `thingway setup`, and the set-up that waits for it.
+    /// The listener of `thingway setup`, and the set-up that waits for the listener.
     lan: Option<SourceId>,
     setup: Option<Setup>,
     tls_files: Option<TlsFiles>,
@@ -74,20 +75,21 @@ pub(crate) struct Front {
     refusals: RateLimit,
 }
 
-/// What this machine is called, and how it is open to the network.
+/// The names of this machine, and its openness to the network.
 struct Names {
     /// This machine's own names.
     own: Vec<String>,
-    /// The names that the configuration gives it (`http.hosts`).
+    /// The names from the configuration (`http.hosts`).
     hosts: Vec<String>,
     addresses: Vec<IpAddr>,
-    /// Whether a listener is reachable beyond loopback, and whether the configuration wants no TLS there.
+    /// Whether a listener is reachable from other machines, and whether the configuration switches TLS off
+    /// there.
     serves_network: bool,
     is_plain: bool,
 }
 
 impl Front {
-    /// Opens the listeners of the configuration. `own_names`: this machine's names; `seed`: for secrets.
+    /// Opens the listeners of the configuration. `own_names` are this machine's names; `seed` is for secrets.
     pub(crate) fn new(
         cx: &mut Context<'_>,
         config: &Config,
@@ -123,7 +125,7 @@ impl Front {
         front
     }
 
-    /// Uses a new configuration. Listeners stay as they are.
+    /// Applies a new configuration. Listeners stay unchanged.
     pub(crate) fn configure(&mut self, cx: &mut Context<'_>, config: &Config) {
         self.connections.most = config.limits.connections;
         let mut hosts = self.names.own.clone();
@@ -139,7 +141,7 @@ impl Front {
         }
     }
 
-    /// Notes this machine's addresses.
+    /// Sets this machine's addresses.
     pub(crate) fn set_addresses(&mut self, addresses: Vec<IpAddr>) {
         self.names.addresses = addresses;
     }
@@ -149,12 +151,13 @@ impl Front {
         &self.connections
     }
 
-    /// Returns the connections, to feed them and to answer their requests.
+    /// Returns the connections for input and for answers to their requests.
     pub(crate) fn connections_mut(&mut self) -> &mut Connections {
         &mut self.connections
     }
 
-    /// A client has connected to this listener of ours. Returns `None` if there are too many: the caller closes it.
+    /// Accepts a connection at one of our listeners. Returns `None` if there are too many connections; the
+    /// caller then closes the new one.
     pub(crate) fn accept_at(
         &mut self,
         cx: &mut Context<'_>,
@@ -169,7 +172,7 @@ impl Front {
         }
     }
 
-    /// Lets a reader of events read, unless its token has ended while its WebSocket was being opened.
+    /// Adds a reader of events, unless the reader's token has ended while the WebSocket was being opened.
     pub(crate) fn subscribe(
         &mut self,
         cx: &mut Context<'_>,
@@ -183,7 +186,7 @@ impl Front {
         self.connections.subscribe(cx, id, current);
     }
 
-    /// Acts on the deadlines that have passed.
+    /// Handles the deadlines that have passed.
     pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
         while let Some(key) = self.connections.timers.pop_expired(cx.now) {
             match key {
@@ -199,12 +202,12 @@ impl Front {
         }
     }
 
-    /// Returns when [`Self::handle_timeout`] wants to be called.
+    /// Returns when [`Self::handle_timeout`] must be called next.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.connections.timers.next()
     }
 
-    /// Takes out the next event.
+    /// Removes and returns the next event.
     pub(crate) fn poll_event(&mut self) -> Option<FrontEvent> {
         self.connections.events.pop_front()
     }
@@ -214,7 +217,7 @@ impl Front {
         &self.connections.stats
     }
 
-    /// Returns whether the time of day is wanted: requests may need it, and tokens expire.
+    /// Returns whether this component needs the time of day, because requests may need it and tokens expire.
     pub(crate) fn wants_clock(&self) -> bool {
         !self.connections.visitors.is_empty() || self.connections.timers.is_set(TimerKey::Expiry)
     }

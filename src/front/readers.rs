@@ -1,4 +1,4 @@
-//! The event stream: what comes, goes and fails, told to the readers of `/events`.
+//! The event stream: sends the events of the gateway to the readers of `/events`.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::sources::Context;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 impl Connections {
-    /// Publishes an event. It is sent at the end of the turn.
+    /// Publishes an event, which is sent at the end of the turn.
     pub(crate) fn publish(&mut self, kind: &'static str, data: &Value) {
         self.readers.published += 1;
         if !self.readers.readers.is_empty() {
@@ -29,17 +29,17 @@ impl Connections {
         self.readers.published
     }
 
-    /// Returns how many readers there are.
+    /// Returns how many readers exist.
     pub(crate) fn readers(&self) -> usize {
         self.readers.readers.len()
     }
 
-    /// Returns with which right a client reads the event stream.
+    /// Returns the rights with which a client reads the event stream.
     pub(crate) fn reader_grant(&self, id: ConnectionId) -> Option<Grant> {
         self.get(id).map(|it| it.grant.clone())
     }
 
-    /// Lets a client read from now on. `current`: how things are, which it is told first.
+    /// Adds a reader. `current` is the current state, which the reader receives first.
     pub(crate) fn subscribe(
         &mut self,
         cx: &mut Context<'_>,
@@ -67,7 +67,7 @@ impl Connections {
         self.schedule(cx, id);
     }
 
-    /// Sends what was published in this turn.
+    /// Sends the events that were published in this turn.
     pub(crate) fn flush_events(&mut self, cx: &mut Context<'_>) {
         if self.readers.news.is_empty() {
             return;
@@ -82,14 +82,15 @@ impl Connections {
             }
         }
         let connections: Vec<ConnectionId> = readers.iter().map(|it| it.connection).collect();
-        // Before they are scheduled: a connection that is finished is removed, and with it its reader.
+        // Put the readers back before scheduling, because scheduling removes a finished connection together
+        // with its reader.
         self.readers.readers = readers;
         for connection in connections {
             self.schedule(cx, connection);
         }
     }
 
-    /// Sends one event, whole or not at all. A reader that is too slow is told how many it lost.
+    /// Sends one event, whole or not at all. A slow reader is told how many events it has lost.
     fn send_event(
         &mut self,
         cx: &Context<'_>,
@@ -139,7 +140,7 @@ impl Connections {
         for id in &connections {
             let connection = self.list.get_mut(*id);
             if let Some(http) = connection.and_then(Connection::http_mut) {
-                // A reader whose buffer is full needs no keeping awake.
+                // A reader whose buffer is full needs no comment to keep its connection open.
                 let _full = http.push(cx.now, b": still here\n\n");
                 self.schedule(cx, *id);
             }
@@ -156,7 +157,7 @@ impl Connections {
         }
     }
 
-    /// Ends the event streams that a token let in.
+    /// Ends the event streams that a token has opened.
     pub(super) fn end_event_streams_of(&mut self, cx: &mut Context<'_>, token: &str) {
         let readers = self.readers.readers.iter();
         let ended = readers.filter(|it| it.token.as_deref() == Some(token));
@@ -167,7 +168,7 @@ impl Connections {
         }
     }
 
-    /// Ends an event stream in good order; `code` is for a WebSocket (RFC 6455 §7.4.1).
+    /// Ends an event stream properly; `code` is for a WebSocket (RFC 6455 §7.4.1).
     fn end_event_stream(&mut self, cx: &mut Context<'_>, id: ConnectionId, code: u16, why: &str) {
         if let Some(connection) = self.list.get_mut(id) {
             match &mut connection.protocol {

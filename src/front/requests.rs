@@ -1,4 +1,4 @@
-//! Requests: parked here from their heads to their answers, wherever the answer is waited for meanwhile.
+//! Requests, each stored here from its head until its answer, whichever component prepares the answer.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -39,7 +39,7 @@ impl Connections {
             return;
         };
         if response.status() == 401 && is_unknown {
-            // A client that has a token comes right back with it.
+            // A client with a token repeats the request with the token at once.
             http.set_idle_timeout(IDLE_AFTER_401);
         }
         let caller = open.caller.unwrap_or(Caller::Own);
@@ -51,7 +51,7 @@ impl Connections {
         *self.stats.requests.entry(status / 100).or_default() += 1;
     }
 
-    /// Takes a request that is to be answered, with the connection for its answer.
+    /// Takes a request out to be answered, together with the connection for the answer.
     fn take_request(&mut self, request: RequestId) -> Option<(OpenRequest, &mut HttpConnection)> {
         let connection = self.list.get_mut(request.connection)?;
         if connection.number != request.number {
@@ -61,7 +61,8 @@ impl Connections {
         Some((open, connection.http_mut()?))
     }
 
-    /// Has the body of a request come, which is then a [`FrontEvent::Body`]. `asked`: what [`Self::resume`] gives back.
+    /// Accepts the body of a request, which then arrives as a [`FrontEvent::Body`]. [`Self::resume`] returns
+    /// `asked` again.
     pub(crate) fn accept_body(
         &mut self,
         cx: &mut Context<'_>,
@@ -78,7 +79,7 @@ impl Connections {
         }
     }
 
-    /// Closes the connection of a request after what was written to it.
+    /// Closes the connection of a request after the pending output was written.
     pub(crate) fn hang_up(&mut self, cx: &mut Context<'_>, request: RequestId) {
         if !self.is_open(request) {
             return;
@@ -92,7 +93,7 @@ impl Connections {
 
     // ---- streams and WebSockets ----
 
-    /// Begins a stream of server-sent events, or a WebSocket for them.
+    /// Starts a stream of server-sent events, or a WebSocket for events.
     pub(crate) fn start_events(
         &mut self,
         cx: &mut Context<'_>,
@@ -131,7 +132,7 @@ impl Connections {
         }
     }
 
-    /// Makes a WebSocket for a dialect of a request. `key`: its `Sec-WebSocket-Key`.
+    /// Upgrades a request to a WebSocket of a dialect. `key` is the request's `Sec-WebSocket-Key`.
     pub(crate) fn upgrade(
         &mut self,
         cx: &mut Context<'_>,
@@ -165,7 +166,7 @@ impl Connections {
 
     // ---- what is known of a request ----
 
-    /// Returns our address and the client's, of a request's connection.
+    /// Returns our address and the client's address of a request's connection.
     pub(crate) fn addresses_of(&self, request: RequestId) -> Option<(SocketAddr, SocketAddr)> {
         let connection = self.get(request.connection)?;
         Some((connection.local, connection.remote))
@@ -187,7 +188,7 @@ impl Connections {
         }
     }
 
-    /// Returns the page that asks, for the headers of CORS.
+    /// Returns the page that sent the request, for the CORS headers.
     pub(crate) fn caller_of(&self, request: RequestId) -> Caller {
         let connection = self.get(request.connection);
         let open = connection.and_then(|it| it.request.as_ref());
@@ -204,7 +205,7 @@ impl Connections {
     }
 }
 
-/// The way that a request came.
+/// How a request reached the gateway.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Way {
     pub(crate) is_control: bool,

@@ -7,7 +7,7 @@ use super::event::TimerKey;
 use crate::sources::{Command, Context};
 use crate::tls::TlsIdentity;
 
-/// How often the files of a certificate are looked at.
+/// How often the files of a certificate are checked.
 const TLS_INTERVAL: Duration = Duration::from_secs(15);
 
 impl Front {
@@ -19,7 +19,7 @@ impl Front {
         cx.sources.ask(Command::LoadTls { files });
     }
 
-    /// Sets when the certificate is looked at again. One that signs itself never changes.
+    /// Schedules the next check of the certificate. A self-signed certificate never changes.
     pub(super) fn watch_tls(&mut self, cx: &Context<'_>) {
         let authority = self
             .connections
@@ -31,7 +31,7 @@ impl Front {
         self.connections.timers.set(TimerKey::Tls, at);
     }
 
-    /// Has the certificate's files looked at: another program may have renewed them.
+    /// Has the certificate's files checked, because another program may have renewed them.
     pub(super) fn renew_tls(&mut self, cx: &mut Context<'_>) {
         let files = self.tls_files.clone();
         cx.sources.ask(Command::RenewTls { files });

@@ -27,27 +27,28 @@ struct SetupBody {
     authority: Option<AuthorityBody>,
 }
 
-/// That a certificate authority is wanted.
+/// The request for a certificate authority, inside `POST /setup`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AuthorityBody {
-    /// Names and addresses beside those that this machine knows of itself.
+    /// Names and addresses in addition to those that this machine knows itself.
     #[serde(default)]
     hosts: Vec<String>,
 }
 
-/// A set-up that waits for its listener.
+/// A set-up in progress, until its listener is open.
 pub(super) struct Setup {
     request: RequestId,
-    /// Where to listen, as long as it waits for the certificate as well.
+    /// The address to listen at, while the set-up waits for the certificate. `None`: the set-up no longer
+    /// waits.
     waits_to_listen: Option<Option<SocketAddr>>,
-    /// The listener of the set-up before, and where it is.
+    /// The listener of the set-up before, and its address.
     before: Option<SourceId>,
     addr_before: Option<SocketAddr>,
 }
 
 impl Front {
-    /// `POST /setup`: opens the gateway to the network and makes a token for the operator.
+    /// Handles `POST /setup`: opens the gateway to the network and makes a token for the operator.
     pub(super) fn post_setup(
         &mut self,
         cx: &mut Context<'_>,
@@ -80,7 +81,7 @@ impl Front {
         Ok(())
     }
 
-    /// Returns an error for requests that came any other way than over the control socket.
+    /// Returns an error for a request that did not arrive over the control socket.
     fn check_control_socket(&self, request: RequestId) -> Result<(), Problem> {
         if self.connections.way_of(request).is_control {
             return Ok(());
@@ -89,7 +90,8 @@ impl Front {
         Err(forbidden(detail))
     }
 
-    /// Returns what the authority is to sign for beside this machine's addresses: its names, and what the operator adds.
+    /// Returns the names that the authority signs in addition to this machine's addresses: this machine's
+    /// names, and the operator's additions.
     fn authority_hosts(&self, cx: &Context<'_>, more: Vec<String>) -> Result<Vec<String>, Problem> {
         if self.tls_files.is_some() {
             let detail = "http.tls names a certificate: remove it from the configuration to use an authority";
@@ -99,7 +101,7 @@ impl Front {
             let detail = "the clock is not set, and certificates hold from and until a date";
             return Err(Problem::new(409, detail));
         }
-        // A name without a dot would stand for all names below it, as `dev` does.
+        // A name without a dot, such as `dev`, would stand for all names below it.
         let is_name = |host: &str| is_host(host) && host.trim_matches('.').contains('.');
         let is_good = |host: &str| host.parse::<IpAddr>().is_ok() || is_name(host);
         if let Some(bad) = more.iter().find(|host| !is_good(host)) {
@@ -117,7 +119,7 @@ impl Front {
         Ok(hosts)
     }
 
-    /// Goes on with a set-up that has waited for the certificate.
+    /// Continues a set-up that waited for the certificate.
     pub(super) fn go_on_with_setup(&mut self, cx: &mut Context<'_>) {
         let setup = self.setup.as_mut();
         if let Some(listen) = setup.and_then(|setup| setup.waits_to_listen.take()) {
@@ -125,7 +127,7 @@ impl Front {
         }
     }
 
-    /// Ends a set-up whose authority could not be made. Returns false if no set-up waits for one.
+    /// Ends a set-up whose authority could not be made. Returns false if no set-up waits for an authority.
     pub(super) fn fail_authority(&mut self, cx: &mut Context<'_>, why: &str) -> bool {
         let setup = self.setup.as_mut();
         let is_ours = setup
@@ -139,19 +141,19 @@ impl Front {
 
     fn listen_for_setup(&mut self, cx: &mut Context<'_>, listen: Option<SocketAddr>) {
         let addr = listen.unwrap_or(access::LAN);
-        // The listener may exist already: then another token is all that is wanted.
+        // If the listener already exists, the operator only wants another token.
         let is_same = listen.is_none_or(|addr| Some(addr) == self.access.lan);
         match self.secure_address().filter(|_| is_same) {
             Some(local) => self.finish_setup(cx, Ok(local)),
             None => {
-                // The listener before is closed when the new one is open.
+                // The old listener is closed once the new one is open.
                 self.access.lan = Some(addr);
                 self.open_lan(cx, addr);
             }
         }
     }
 
-    /// `DELETE /setup`: closes what a set-up has opened to the network.
+    /// Handles `DELETE /setup`: closes what a set-up has opened to the network.
     pub(crate) fn delete_setup(
         &mut self,
         cx: &mut Context<'_>,
@@ -167,8 +169,9 @@ impl Front {
         Ok(())
     }
 
-    /// Tries the listener again that could not be opened when the daemon was started: its address may exist now. A set-up that goes
-    /// on may choose another address, so its end decides whether this one is tried again.
+    /// Tries again to open the listener that could not be opened at the start, because its address may exist
+    /// now. A set-up in progress may choose another address, so the set-up's end decides whether this address
+    /// is tried again.
     pub(super) fn retry_lan(&mut self, cx: &mut Context<'_>) {
         if self.setup.is_none()
             && let (None, Some(addr)) = (self.lan, self.access.lan)
@@ -177,7 +180,7 @@ impl Front {
         }
     }
 
-    /// The listener of the set-up could not be opened.
+    /// Handles the set-up's listener that could not be opened.
     pub(super) fn handle_lan_failed(
         &mut self,
         cx: &mut Context<'_>,
@@ -195,7 +198,7 @@ impl Front {
         self.finish_setup(cx, Err(failure.to_string()));
     }
 
-    /// There is no certificate, so there can be no TLS.
+    /// Fails all TLS listeners, because there is no certificate.
     pub(super) fn fail_secure_listeners(&mut self, cx: &mut Context<'_>, why: &str) {
         let failure = Failure::new(FailureKind::Other, format!("no certificate: {why}"));
         let secure = self.listeners.iter().filter(|it| it.is_secure);
@@ -240,7 +243,7 @@ impl Front {
             .unwrap_or_default()
     }
 
-    /// Ends a set-up: its listener was opened, or cannot be.
+    /// Ends a set-up whose listener was opened or cannot be opened.
     pub(super) fn finish_setup(
         &mut self,
         cx: &mut Context<'_>,

@@ -34,7 +34,7 @@ impl Connections {
         }
     }
 
-    /// Pings a WebSocket, which is closed unless it answers in this time.
+    /// Pings a WebSocket, and closes it unless it answers within this time.
     pub(crate) fn probe(&mut self, cx: &mut Context<'_>, socket: SocketId, within: Duration) {
         let connection = self.list.get_mut(socket.0);
         if let Some(socket_connection) = connection.and_then(Connection::socket_mut) {

@@ -4,13 +4,13 @@ use serde_json::Value;
 
 use crate::ids::ConnectionId;
 
-/// The readers, and what they are still to be told.
+/// The readers, and the events still to be sent to them.
 #[derive(Debug, Default)]
 pub(super) struct Readers {
     pub(super) readers: Vec<Reader>,
     pub(super) news: Vec<(&'static str, Value)>,
     last_id: u64,
-    /// How many events there were so far, with readers or without.
+    /// How many events were published so far, including those without readers.
     pub(super) published: u64,
 }
 
@@ -18,11 +18,12 @@ pub(super) struct Readers {
 #[derive(Debug)]
 pub(super) struct Reader {
     pub(super) connection: ConnectionId,
-    /// The id of the token that let it in.
+    /// The id of the token that opened the stream.
     pub(super) token: Option<String>,
-    /// Whether it is told of more than endpoints: of the sessions of others, and of the configuration.
+    /// Whether the reader receives more than endpoint events: the events of other tokens' sessions and of the
+    /// configuration.
     pub(super) is_admin: bool,
-    /// Events that did not fit since the last one that did.
+    /// Events since the last one sent that did not fit into the reader's buffer.
     pub(super) lost: u64,
 }
 

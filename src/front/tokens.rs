@@ -39,14 +39,14 @@ struct RedeemBody {
 }
 
 impl Front {
-    /// Returns what is known of the token of a grant.
+    /// Returns the entry of a grant's token.
     pub(crate) fn token_of(&self, grant: &Grant) -> Option<&Entry> {
         let holder = grant.token.as_ref()?;
         let mut entries = self.access.tokens();
         entries.find(|entry| entry.id == holder.id)
     }
 
-    /// Returns the names and addresses under which other machines reach this one, names first.
+    /// Returns the names and addresses at which other machines reach this one, names first.
     pub(crate) fn outside_hosts(&self) -> Vec<String> {
         let names = self.names.own.iter();
         let names = names.chain(&self.names.hosts);
@@ -58,7 +58,7 @@ impl Front {
             .collect()
     }
 
-    /// `GET /tokens`
+    /// Returns the answer to `GET /tokens`.
     pub(crate) fn tokens_json(&self) -> Value {
         let shares = self.access.shares().map(|share| {
             json!({"name": share.name, "id": share.id, "expires": share.expires.map(rfc3339)})
@@ -69,7 +69,7 @@ impl Front {
         })
     }
 
-    /// `POST /tokens`. The response comes when the token is stored.
+    /// Handles `POST /tokens`. The response is sent when the token is stored.
     pub(super) fn post_token(
         &mut self,
         cx: &mut Context<'_>,
@@ -88,7 +88,7 @@ impl Front {
         Ok(())
     }
 
-    /// `POST /shares`. The response comes when the share is stored.
+    /// Handles `POST /shares`. The response is sent when the share is stored.
     pub(super) fn post_share(
         &mut self,
         cx: &mut Context<'_>,
@@ -109,7 +109,7 @@ impl Front {
         Ok(())
     }
 
-    /// `POST /shares/redeem`. The response comes when the token is stored.
+    /// Handles `POST /shares/redeem`. The response is sent when the token is stored.
     pub(super) fn redeem_share(
         &mut self,
         cx: &mut Context<'_>,
@@ -122,7 +122,8 @@ impl Front {
         let body: RedeemBody =
             json::from_body(body).map_err(|error| Problem::new(400, &plain(&error)).at("body"))?;
         let (time, random) = (cx.unix_time(), &mut self.random);
-        // A good code is taken whatever other clients at this address have tried: it cannot be guessed.
+        // Redeem before the check of tries: a valid code cannot be guessed, so other clients' failures at
+        // this address must not block it.
         let Some((secret, token)) = self.access.redeem(time, &body.share, random) else {
             if let Err(wait) = self.access.tries.check(cx.now, remote, Guess::Token) {
                 return Err(super::authorize::too_many_tries(wait));
@@ -141,7 +142,7 @@ impl Front {
         Ok(())
     }
 
-    /// `DELETE /tokens/{name}`. Everything that was done with the token ends.
+    /// Handles `DELETE /tokens/{name}`. Everything that uses the token ends.
     pub(crate) fn delete_token(
         &mut self,
         cx: &mut Context<'_>,
@@ -156,7 +157,7 @@ impl Front {
         Ok(())
     }
 
-    /// `POST /tickets`
+    /// Handles `POST /tickets`.
     pub(crate) fn post_ticket(
         &mut self,
         cx: &Context<'_>,
@@ -177,8 +178,8 @@ impl Front {
     }
 }
 
-/// Returns whether an address leads here from a browser of another machine: a link-local one of IPv6 needs a zone, which no browser
-/// takes (RFC 4291 §2.5.6).
+/// Returns whether a browser on another machine can use an address. A link-local IPv6 address needs a zone,
+/// which no browser accepts (RFC 4291 §2.5.6).
 fn is_reachable(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => !v4.is_loopback(),
@@ -219,7 +220,7 @@ fn parse_token(body: &[u8]) -> Result<Wanted, Problem> {
     })
 }
 
-/// Returns where a body is wrong, without what was there, which may be a secret.
+/// Returns where a body is wrong, without quoting the body, which may contain a secret.
 pub(super) fn plain(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let field = text.starts_with("unknown field") || text.starts_with("missing field");
@@ -240,7 +241,7 @@ pub(super) fn created(body: &Value) -> Response {
         .body("application/json", body.to_string().into_bytes())
 }
 
-/// Returns a time as in RFC 3339, in UTC and whole seconds.
+/// Returns a time in the format of RFC 3339, in UTC and whole seconds.
 pub(crate) fn rfc3339(time: UnixTime) -> String {
     // A clock beyond year 9999 is wrong anyway.
     let time = UNIX_EPOCH + Duration::from_secs(time.min(253_402_300_799));

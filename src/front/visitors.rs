@@ -1,4 +1,4 @@
-//! Connections come and go: how many there may be, and which of them makes room.
+//! The limit of connections, and the choice of a connection that is closed for a newer one.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,7 +13,8 @@ use crate::limits;
 use crate::sources::{Context, Owner};
 
 impl Connections {
-    /// A client has connected, to a listener without TLS. Returns `None` if there are too many: the caller closes it.
+    /// Accepts a connection at a listener without TLS. Returns `None` if there are too many connections; the
+    /// caller then closes the new one.
     pub(crate) fn accept(
         &mut self,
         cx: &mut Context<'_>,
@@ -24,7 +25,8 @@ impl Connections {
         self.add_connection(cx, local, remote, reach, None)
     }
 
-    /// A client has connected to a listener that speaks TLS. Returns `None` if there are too many: the caller closes it.
+    /// Accepts a connection at a TLS listener. Returns `None` if there are too many connections; the caller
+    /// then closes the new one.
     pub(super) fn accept_secure(
         &mut self,
         cx: &mut Context<'_>,
@@ -35,7 +37,8 @@ impl Connections {
         self.add_connection(cx, local, remote, reach(remote, true), guard)
     }
 
-    /// A client has connected to the control socket. Returns `None` if there are too many: the caller closes it.
+    /// Accepts a connection at the control socket. Returns `None` if there are too many connections; the
+    /// caller then closes the new one.
     pub(crate) fn accept_control(
         &mut self,
         cx: &mut Context<'_>,
@@ -82,9 +85,10 @@ impl Connections {
         self.list.get(id).map(|connection| connection.source)
     }
 
-    /// Returns whether one more connection may come from there. Where it has to, the oldest that has shown no right is closed.
+    /// Returns whether one more connection may come from there. If necessary, closes the oldest connection
+    /// that has not proven a right.
     fn make_room(&mut self, cx: &mut Context<'_>, from: From) -> bool {
-        // The control socket may use what the others have to leave.
+        // The control socket may use the descriptors that other connections must leave free.
         let spare = limits::SPARE_DESCRIPTORS / 2;
         let is_spare = from == From::Control || cx.sources.has_spare_descriptors(spare);
         let most = if is_spare {
@@ -103,7 +107,7 @@ impl Connections {
         }
     }
 
-    /// Notes that a connection has shown a right: it may stay as long as others.
+    /// Notes that a connection has proven a right, and gives it the usual idle time-out.
     pub(crate) fn show_right(&mut self, id: ConnectionId, right: Right) {
         self.visitors.show_right(id, right);
         let usual = self.http_limits.idle_timeout;
@@ -113,7 +117,7 @@ impl Connections {
         }
     }
 
-    /// Returns the network of a connection from beyond this machine.
+    /// Returns the network of a connection from another machine.
     pub(super) fn network_of(&self, id: ConnectionId) -> Option<IpAddr> {
         self.visitors.network(id)
     }

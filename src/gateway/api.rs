@@ -1,4 +1,4 @@
-//! Our own REST API: a request becomes calls into components, and what they return becomes its response.
+//! Our own REST API: turns a request into calls into components, and their results into its response.
 
 use std::time::Instant;
 
@@ -31,11 +31,11 @@ use crate::signaling::door::{PageOrigin, Standing};
 use crate::signaling::rendezvous::{Claim, DialectRequest, Rendezvous};
 use crate::signaling::whip::{self, Fragment};
 
-/// A response, or `None` if it comes later.
+/// The response to a request, or `None` if the response comes later.
 type Done = Result<Option<Response>, Problem>;
 
 impl Gateway {
-    /// The head of a request decides whether its body is read at all.
+    /// Handles the head of a request, and decides whether the request's body is read at all.
     pub(super) fn handle_head(&mut self, now: Instant, request: RequestId, head: &RequestHead) {
         if let Some(claim) = Rendezvous::claims(head) {
             return self.handle_dialect(now, request, head, claim);
@@ -72,7 +72,7 @@ impl Gateway {
         }
     }
 
-    /// Checks what can be said against a request before its body has come.
+    /// Checks what can be checked of a request before its body has arrived.
     fn check_before_body(
         &mut self,
         request: RequestId,
@@ -103,7 +103,7 @@ impl Gateway {
         }
     }
 
-    /// The body of a request has come.
+    /// Handles the body of a request.
     pub(super) fn handle_body(&mut self, now: Instant, request: RequestId, body: Vec<u8>) {
         let asked = match self.front.resume(cx!(self, now), request) {
             Ok(Some(asked)) => asked,
@@ -150,7 +150,7 @@ impl Gateway {
             Resource::Endpoints => fresh(look!(self).endpoints(grant)),
             Resource::Endpoint(name) => {
                 let id = look!(self).find_endpoint(name)?;
-                // A serial line is asked how it is; the response comes with its answer.
+                // Ask the serial line for its state first; the response is sent when the line has answered.
                 if self.devices.look(cx!(self, now), id, request) {
                     return Ok(None);
                 }
@@ -163,7 +163,8 @@ impl Gateway {
             }
             Resource::Access => {
                 if grant.admin {
-                    // For the next time: an address may have come.
+                    // List the addresses again for the next request, because the machine may have got a new
+                    // one.
                     self.network.list(cx!(self, now));
                 }
                 fresh(look!(self).access(request, grant))
@@ -307,9 +308,9 @@ impl Gateway {
         self.network.gather(cx!(self, now), ticket);
     }
 
-    /// Answers an offer: our addresses are known now.
+    /// Answers an offer over HTTP, now that this machine's addresses are known.
     pub(super) fn answer_offer(&mut self, now: Instant, offer: Offer) {
-        // A session that no client hears of would take a place until it times out.
+        // A session that no client learns of would take a place until it times out.
         if !self.front.connections().is_open(offer.request) {
             return;
         }
@@ -319,7 +320,7 @@ impl Gateway {
     }
 
     fn create_session(&mut self, now: Instant, offer: Offer) -> Result<Response, Problem> {
-        // Many heads may have been let in before the first body came.
+        // Check again, because many heads may have been accepted before the first body arrived.
         if let Err(problem) = self.front.check_still(cx!(self, now), &offer.grant) {
             self.sessions.count_refused();
             return Err(problem);
@@ -334,7 +335,7 @@ impl Gateway {
             candidates: Candidates::Hosts(self.network.candidates(offer.vantage)),
         };
         let begun = self.begin_session(now, begin).map_err(|why| {
-            // A refusal for want of room was counted when it was found.
+            // A refusal for lack of room was already counted where it was found.
             if !why.is_busy() && why != BeginError::Collision {
                 self.sessions.count_refused();
             }
@@ -413,7 +414,7 @@ impl Gateway {
 
     // ---- the gateway itself ----
 
-    /// Tells a new reader of events how things are.
+    /// Sends a new reader of events the current states.
     pub(super) fn show_state(&mut self, now: Instant, reader: ConnectionId) {
         let Some(grant) = self.front.connections().reader_grant(reader) else {
             return;
@@ -434,7 +435,7 @@ impl Gateway {
 
     // ---- dialects ----
 
-    /// Checks a request that a dialect claims, and hands it on.
+    /// Checks a request that a dialect claims, and hands the request to the rendezvous.
     fn handle_dialect(
         &mut self,
         now: Instant,
@@ -506,7 +507,7 @@ impl Gateway {
         Ok((caller, is_trusted, standing))
     }
 
-    /// Returns where the client of a dialect is; the error says why its request goes no further.
+    /// Returns the standing of a dialect's client. The error says why the client's request is refused.
     fn standing(&self, request: RequestId, head: &RequestHead) -> Result<Standing, &'static str> {
         match self.front.locality(request, head) {
             Ok(Locality::Local) => Ok(Standing::Local),
@@ -522,7 +523,7 @@ impl Gateway {
     }
 }
 
-/// Returns the entity tag of a session: one per ICE session.
+/// Returns the entity tag of a session. Each ICE session has one tag.
 fn etag(session: &Session) -> String {
     format!("\"{}\"", session.local_ufrag())
 }

@@ -1,4 +1,4 @@
-//! The life of channels: bound, refused, closed, each time with a reason that can be found.
+//! The life of channels: binding, refusal and closing, each with a reason that the operator can find.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::session::channels::Binding;
 use crate::session::set::Ending;
 use crate::signaling::rendezvous::Target;
 
-/// How a channel is bound.
+/// The endpoint of a new channel, and how messages go to and from that endpoint.
 struct Plan {
     endpoint: EndpointId,
     may_write: bool,
@@ -52,7 +52,7 @@ impl Gateway {
         self.bind_channel(now, id, key, how);
     }
 
-    /// Binds the channel of a connection between peers to what that connection is for.
+    /// Binds a channel of a connection between peers to the target of that connection.
     pub(super) fn open_link_channel(
         &mut self,
         now: Instant,
@@ -114,7 +114,8 @@ impl Gateway {
             .map(|route| route.endpoint);
         let bound = endpoint.and_then(|id| self.devices.table().name(id));
         let bound = bound.unwrap_or_default();
-        // The peer hears of the channel before it hears of its credit, which is an event of the devices.
+        // Tell the peer of the channel before its credit. The credit is an event of the devices, so it is
+        // handled later.
         self.sessions.bind(id, key, route, bound);
         let event = json!({
             "session": self.sessions.name(id), "channel": stream, "label": label,
@@ -147,7 +148,7 @@ impl Gateway {
         self.end(now, id, key, Ending::Closed, reason, detail);
     }
 
-    /// Closes a channel and says why, in every place where a reader may look.
+    /// Closes a channel, and gives the reason on the control channel, in the events and in the log.
     fn end(
         &mut self,
         now: Instant,
@@ -176,7 +177,7 @@ impl Gateway {
         }
     }
 
-    /// Returns the device that a channel of a link is bound to.
+    /// Returns the device that a channel of a link is bound to, and makes the device if there is none.
     pub(super) fn endpoint_of(&mut self, now: Instant, target: Target) -> EndpointId {
         match target {
             Target::Endpoint(id) | Target::Port(id) => id,

@@ -1,5 +1,5 @@
-//! The configuration while the daemon runs: read again on SIGHUP, added to over the API, and
-//! found by itself on the machine.
+//! Changes of the configuration while the daemon runs: reloads on SIGHUP, writes over the API, and ports
+//! found on the machine.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -21,11 +21,12 @@ use crate::session::control::EndpointState;
 use crate::sources::Command;
 use crate::util::json;
 
-/// How long after the first news of device files the ports are listed.
+/// How long after the first change of device files the ports are listed.
 const LOOK_DELAY: Duration = Duration::from_millis(100);
 
 impl Gateway {
-    /// Uses a configuration that was read again. With faults nothing changes. Returns what readers of events are told.
+    /// Applies a configuration that was read again. A configuration with faults changes nothing. Returns the
+    /// event for the readers of events.
     pub(super) fn reload(&mut self, now: Instant, result: Result<Config, Vec<String>>) -> Value {
         let config = match result {
             Ok(config) => config,
@@ -49,7 +50,7 @@ impl Gateway {
         self.config.discover = config.serial.discover;
         self.front.configure(cx!(self, now), &config);
         let changed = self.apply_endpoints(now, config.endpoints);
-        // After the endpoints: peers may offer new ones.
+        // After the endpoints, because the new configuration may let peers offer the new endpoints.
         let (peers, sessions) = (self.limits.peers, self.limits.sessions);
         self.rendezvous
             .configure(cx!(self, now), &config.hub, peers, sessions);
@@ -69,7 +70,8 @@ impl Gateway {
         });
     }
 
-    /// Adds, changes and removes endpoints. Those that did not change keep their channels.
+    /// Adds, changes and removes endpoints. Unchanged endpoints keep their channels. Returns how many
+    /// endpoints changed.
     fn apply_endpoints(&mut self, now: Instant, wanted: Vec<EndpointConfig>) -> usize {
         let mut changed = 0;
         let mut armed = Vec::new();
@@ -79,7 +81,7 @@ impl Gateway {
         for (id, config) in known {
             let new = wanted.iter().find(|endpoint| endpoint.name == config.name);
             let is_found = config.place == Place::Found && self.config.discover;
-            // A file may have given the port that was found a name of its own.
+            // The configuration may now give a name to the port of an endpoint that was found.
             let is_taken = wanted.iter().any(|endpoint| endpoint.shares_with(&config));
             match new {
                 None if is_found && !is_taken => {}
@@ -101,7 +103,7 @@ impl Gateway {
                 self.add_and_announce(now, endpoint);
             }
         }
-        // A machine whose writer is watched is watched on.
+        // A machine whose writer was watched stays watched after its endpoint was configured anew.
         for (name, before) in armed {
             if let Some(id) = self.devices.table().find(&name) {
                 self.devices.keep_watching(cx!(self, now), id, before);
@@ -110,7 +112,7 @@ impl Gateway {
         changed
     }
 
-    /// Makes an endpoint, and tells those who name endpoints.
+    /// Makes an endpoint, and tells the rendezvous its name.
     pub(super) fn add_endpoint(&mut self, now: Instant, config: EndpointConfig) -> EndpointId {
         let name = config.name.clone();
         let id = self.devices.add(cx!(self, now), config);
@@ -119,7 +121,8 @@ impl Gateway {
     }
 
     fn add_and_announce(&mut self, now: Instant, config: EndpointConfig) {
-        // What was found makes way for what is configured.
+        // Remove found endpoints first, because a configured endpoint replaces a found one with the same
+        // port.
         let found: Vec<EndpointId> = (self.devices.table().configs())
             .filter(|(_, other)| other.place == Place::Found && config.shares_with(other))
             .map(|(id, _)| id)
@@ -134,7 +137,7 @@ impl Gateway {
         }
     }
 
-    /// Closes an endpoint's channels and its device, and forgets it.
+    /// Closes an endpoint's channels and its device, and removes the endpoint.
     fn remove_endpoint(&mut self, now: Instant, id: EndpointId, reason: &'static str) {
         let Some(view) = self.devices.table().view(id) else {
             return;
@@ -143,7 +146,7 @@ impl Gateway {
         for (session, channel) in self.devices.table().channels_at(id) {
             self.end_channel(now, session, channel, reason, &detail);
         }
-        // First the name: from now on nobody finds the endpoint that is being removed.
+        // Remove the name first, so that no lookup finds the endpoint that is being removed.
         self.devices.forget_name(&view.name);
         self.rendezvous.set_endpoint(&view.name, None);
         self.devices.remove(cx!(self, now), id);
@@ -159,7 +162,7 @@ impl Gateway {
 
     // ---- over the API ----
 
-    /// `GET /endpoints/{name}/config`. The answer comes when the file has been read.
+    /// Handles `GET /endpoints/{name}/config`. The response is sent when the file has been read.
     pub(super) fn ask_endpoint_file(
         &mut self,
         request: RequestId,
@@ -172,7 +175,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// The answer to [`Command::ReadEndpoint`].
+    /// Answers the request that waits for [`Command::ReadEndpoint`].
     pub(super) fn answer_file_reader(
         &mut self,
         now: Instant,
@@ -252,7 +255,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// The answer to [`Command::WriteEndpoint`].
+    /// Handles the result of [`Command::WriteEndpoint`].
     pub(super) fn use_written(&mut self, now: Instant, name: &str, result: Result<(), String>) {
         let at = self.config.writes.iter().position(|w| w.name == name);
         let Some(at) = at else { return };
@@ -269,7 +272,7 @@ impl Gateway {
             .answer(cx!(self, now), write.request, response);
     }
 
-    /// Uses what was written to an endpoint's file; `None`: the file was removed.
+    /// Applies a write of an endpoint's file. With `None` the file was removed.
     fn apply_write(
         &mut self,
         now: Instant,
@@ -306,7 +309,7 @@ impl Gateway {
 
     // ---- ports ----
 
-    /// Has the ports found at the start, where they become endpoints by themselves.
+    /// Asks for the ports at the start, where found ports become endpoints without configuration.
     pub(super) fn discover_at_start(&mut self) {
         if self.config.discover {
             self.sources.ask(Command::WatchDevices);
@@ -319,23 +322,24 @@ impl Gateway {
         self.sources.ask(Command::ListPorts);
     }
 
-    /// Device files have come or gone.
+    /// Handles a change of device files: devices are opened again at once, and ports are listed soon.
     pub(super) fn look_again(&mut self, now: Instant) {
         self.devices.look_again(cx!(self, now));
-        // An adapter brings a dozen news; one look, when the last links have been made, does.
+        // One adapter causes a dozen notices. Listing the ports once, after its last links have been made, is
+        // enough.
         if self.config.discover && self.config.look_at.is_none() {
             self.config.look_at = Some(now + LOOK_DELAY);
         }
     }
 
-    /// A deadline of the configuration's has passed.
+    /// Handles a deadline of the configuration.
     pub(super) fn handle_own_timeout(&mut self, now: Instant) {
         if self.config.look_at.take_if(|at| *at <= now).is_some() {
             self.sources.ask(Command::ListPorts);
         }
     }
 
-    /// The answer to [`Command::ListPorts`].
+    /// Handles the result of [`Command::ListPorts`].
     pub(super) fn use_ports(&mut self, now: Instant, ports: &[Port]) {
         for request in std::mem::take(&mut self.config.port_askers) {
             let list = ports.iter().map(|port| {
@@ -358,8 +362,8 @@ impl Gateway {
         }
     }
 
-    /// Makes endpoints of ports that no endpoint has. They stay when the port vanishes, absent, like others, so that their channels
-    /// stay too.
+    /// Makes endpoints of ports that no endpoint has. Like other endpoints, a found endpoint stays as absent
+    /// when its port vanishes, so that its channels stay too.
     fn discover(&mut self, now: Instant, ports: &[Port]) {
         for port in ports {
             let is_free = port.warnings.is_empty() && port.holders.is_empty();
@@ -381,20 +385,20 @@ impl Gateway {
 
     // ---- before the first turn ----
 
-    /// Uses what is known of tokens, and lets the network in where that was set up.
+    /// Applies what is known of tokens, and opens the gateway to the network where that was set up.
     pub fn use_access(&mut self, access: Access) {
         let started = self.clock.started;
         self.front.use_access(cx!(self, started), access);
     }
 
-    /// Serves the command line at a Unix socket, too.
+    /// Listens at a Unix socket for the command line, too.
     pub fn listen_control(&mut self, path: PathBuf) {
         let started = self.clock.started;
         self.front.listen_control(cx!(self, started), path);
     }
 
-    /// Keeps within the number of file descriptors that the process may have, and says so where the configuration asks for more than
-    /// that.
+    /// Limits connections to the number of file descriptors that the process may open. Logs a warning if the
+    /// configuration asks for more descriptors.
     pub fn use_descriptors(&mut self, limit: usize) {
         self.sources.set_descriptors(limit);
         let (connections, ports) = (

@@ -1,26 +1,26 @@
-//! What is kept of the configuration, and what is under way to change it.
+//! The part of the configuration that the gateway keeps, and the changes to it that are in progress.
 
 use std::time::Instant;
 
 use crate::config::{Config, EndpointConfig, ServedConfig};
 use crate::ids::RequestId;
 
-/// What of the configuration is kept, to see what a new one changes, and what is under way to change it.
+/// The kept part of the configuration, to compare a new one with, and the changes in progress.
 #[derive(Debug)]
 pub(super) struct Configured {
-    /// What only a restart changes.
+    /// The settings that only a restart changes.
     pub(super) served: ServedConfig,
     /// Whether the API may add and remove endpoints.
     pub(super) configure: bool,
-    /// Whether ports become endpoints by themselves.
+    /// Whether found ports become endpoints without configuration.
     pub(super) discover: bool,
     /// Files that are being written.
     pub(super) writes: Vec<PendingWrite>,
-    /// Requests that wait for an endpoint's file, by its name.
+    /// Requests that wait for an endpoint's file, each with the endpoint's name.
     pub(super) readers: Vec<(RequestId, String)>,
     /// Requests that wait for the list of ports.
     pub(super) port_askers: Vec<RequestId>,
-    /// When the ports are listed, after device files have come or gone.
+    /// When the ports are to be listed because device files have changed.
     pub(super) look_at: Option<Instant>,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Configured {
 pub(super) struct PendingWrite {
     pub(super) request: RequestId,
     pub(super) name: String,
-    /// `None`: it is removed.
+    /// The endpoint's new configuration. `None`: the file is being removed.
     pub(super) endpoint: Option<Box<EndpointConfig>>,
 }
 
@@ -55,7 +55,7 @@ impl Configured {
         (self.writes.iter()).filter_map(|write| write.endpoint.as_deref())
     }
 
-    /// Returns when [`Gateway::handle_own_timeout`] wants to be called.
+    /// Returns when [`Gateway::handle_own_timeout`] must be called next.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.look_at
     }

@@ -1,4 +1,4 @@
-//! What is said on control channels.
+//! Messages of control channels, and requests for leases and lines.
 
 use std::time::Instant;
 
@@ -41,7 +41,7 @@ impl Gateway {
             },
         );
         self.devices.set_hears(id, true);
-        // Channels that were open before it.
+        // Repeat the channels that opened before the control channel.
         for (channel, label, limit, endpoint) in self.devices.repeat_credits(id) {
             let opened = Reply::Opened {
                 channel,
@@ -115,7 +115,8 @@ impl Gateway {
 
     // ---- leases ----
 
-    /// Grants or denies what a session wants of a lease. `asker` is `None` for a request over HTTP, which acts for any session.
+    /// Grants or denies a wish about a lease. `asker` is `None` for a request over HTTP, which acts for any
+    /// session.
     pub(super) fn wish_lease(
         &mut self,
         now: Instant,
@@ -170,7 +171,7 @@ impl Gateway {
         }
     }
 
-    /// Checks a request for a line, and discards what it says.
+    /// Checks a request for a line, and discards the bytes that the request names.
     fn begin_line_request(
         &mut self,
         now: Instant,
@@ -188,12 +189,12 @@ impl Gateway {
                 let route = own.map_err(no_route)?;
                 After::Route { route, offset }
             }
-            // A script without steps only looks, and needs no place in the queue.
+            // A script without steps only reads the line's state, so it needs no place in the queue.
             None if request.overtake && !script.steps.is_empty() => After::Ahead,
             None => After::Now,
         };
         if let Some(until) = request.discard {
-            // The channel may have closed meanwhile, and what it left behind is still to be delivered.
+            // The channel may have closed meanwhile while its last bytes still wait to be delivered.
             let left = self.devices.lingering_route(id, endpoint, request.channel);
             let route = own.or_else(|why| left.ok_or(why)).map_err(no_route)?;
             self.devices.discard(cx!(self, now), route, until);
@@ -243,7 +244,7 @@ impl Gateway {
             .answer(cx!(self, now), request, response);
     }
 
-    /// Answers `GET /endpoints/{name}`: its line was looked at.
+    /// Answers `GET /endpoints/{name}` after the line's state was read.
     pub(super) fn answer_endpoint(
         &mut self,
         now: Instant,

@@ -1,5 +1,5 @@
-//! The way out: what peers have sent goes to the devices, what is on its way to peers arrives, channels are closed with a reason, then
-//! sessions; all within a limit.
+//! Shutdown in order: bytes of peers go to the devices and data under way reaches the peers, then channels
+//! close with a reason, then sessions end. A deadline limits all of this.
 
 use std::time::{Duration, Instant};
 
@@ -7,16 +7,16 @@ use super::{Gateway, cx};
 use crate::limits;
 use crate::sources::Exit;
 
-/// Where the draining has come to.
+/// The progress of a shutdown.
 pub(super) struct Drain {
     deadline: Instant,
     phase: Phase,
-    /// The next step when nothing else happens.
+    /// When the next step is taken if nothing else happens.
     next: Instant,
 }
 
 impl Drain {
-    /// Returns when the next step is to be taken.
+    /// Returns when the next step must be taken.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         (self.phase != Phase::Done).then_some(self.next)
     }
@@ -24,18 +24,18 @@ impl Drain {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Waiting for devices to take, and peers to acknowledge, what is on its way.
+    /// Devices still take, or peers still acknowledge, data that is under way.
     Flushing,
-    /// Channels are closed; peers get a moment to hear of it.
+    /// Channels are closed, and peers get time to receive the notices.
     Closing { until: Instant },
-    /// Nothing is left to be done.
+    /// The shutdown is complete.
     Done,
 }
 
-/// Several round trips of a slow link, for the closing of channels to be told.
+/// Time for the notices of closed channels: several round trips of a slow link.
 const CLOSING: Duration = Duration::from_millis(250);
 
-/// How often the draining goes on when nothing else happens.
+/// Time between two steps when nothing else happens.
 const STEP: Duration = Duration::from_millis(50);
 
 impl Gateway {
@@ -53,7 +53,7 @@ impl Gateway {
         self.step_drain(now);
     }
 
-    /// Takes the draining as far as it goes now. It is called at every turn.
+    /// Moves the shutdown on as far as possible now. [`Gateway::settle`] calls this at every turn.
     pub(super) fn step_drain(&mut self, now: Instant) {
         let Some(Drain {
             deadline,
@@ -78,7 +78,7 @@ impl Gateway {
             {
                 self.finish_drain(now)
             }
-            // What was sent has gone out; the stop goes last.
+            // Stop the machines only after all data has gone out, so that the stop is written last.
             Phase::Flushing
                 if now < deadline && self.is_flushed(now) && self.stop_machines(now) =>
             {
@@ -104,7 +104,7 @@ impl Gateway {
         });
     }
 
-    /// Stops every machine whose writer is watched. Returns false if there is none.
+    /// Stops every machine whose writer is watched. Returns false if no writer is watched.
     fn stop_machines(&mut self, now: Instant) -> bool {
         let stopped = self.devices.stop_machines(cx!(self, now));
         self.settle_events(now);
@@ -131,6 +131,7 @@ impl Gateway {
         self.settle_events(now);
         self.devices.finish_scripts(cx!(self, now));
         let cx = cx!(self, now);
+        // Flush before the streams end, so that readers receive the ends of channels and sessions.
         self.front.connections_mut().flush_events(cx);
         self.front.connections_mut().end_event_streams(cx);
         self.front.stop_listening(cx);

@@ -1,4 +1,4 @@
-//! What is found and checked without changing anything.
+//! Lookups and checks that change nothing.
 
 use super::views::Views;
 use crate::access::places::Claimant;
@@ -9,7 +9,7 @@ use crate::devices::LeaseDenied;
 use crate::ids::{EndpointId, RequestId, SessionId};
 use crate::ports::Port;
 
-/// Why a request is not granted: the reason's word on the wire, and a sentence.
+/// Why a request is denied: the reason as it stands on the wire, and a sentence.
 pub(super) struct Denied {
     pub(super) reason: &'static str,
     pub(super) detail: String,
@@ -32,7 +32,8 @@ impl<'a> Views<'a> {
         self.sessions.grant(id).cloned().unwrap_or_default()
     }
 
-    /// Returns the endpoint of this name, if a session may do this with it. Of one that it may not even read nothing is said.
+    /// Returns the endpoint of this name if the session may use it in this way. If the session may not even
+    /// read the endpoint, the error does not reveal that the endpoint exists.
     pub(super) fn find_allowed(
         self,
         id: SessionId,
@@ -83,14 +84,14 @@ impl<'a> Views<'a> {
         }
     }
 
-    /// Returns the session of this name, if a grant has a right to know of it.
+    /// Returns the session of this name, if the grant may see the session.
     pub(super) fn find_session(self, name: &str, grant: &Grant) -> Result<SessionId, Problem> {
         let found = self.sessions.find(name);
         let found = found.filter(|id| self.may_see(grant, *id));
         found.ok_or_else(|| Problem::new(404, "there is no session with this id").at("path"))
     }
 
-    /// Returns whose places a session takes that is asked for over HTTP.
+    /// Returns the claimant in whose share a session requested over HTTP counts.
     pub(super) fn claimant(self, request: RequestId, grant: &Grant) -> Claimant {
         Claimant {
             token: grant.token.as_ref().map(|holder| holder.id.clone()),
@@ -115,7 +116,7 @@ impl<'a> Views<'a> {
             let detail = format!("an endpoint's name {why}");
             Problem::new(400, &detail).at("path")
         })?;
-        // Others in the file of this name would go with it.
+        // Removing a file that also holds other endpoints would remove those as well.
         let own_file = endpoint_file(name);
         let mut others = self.table.configs().filter(|(_, config)| {
             let place = &config.place;
@@ -140,7 +141,7 @@ impl<'a> Views<'a> {
         }
     }
 
-    /// Returns an error if an endpoint has no file of its own, which the API may read, write and remove.
+    /// Returns an error if an endpoint has no file of its own that the API may read, write and remove.
     pub(super) fn check_own_file(self, name: &str) -> Result<(), Problem> {
         self.check_configurable(name)?;
         let config = self.config_named(name);
@@ -155,7 +156,7 @@ impl<'a> Views<'a> {
         self.table.config(self.table.find(name)?)
     }
 
-    /// Returns where this daemon itself can be reached.
+    /// Returns the addresses at which this daemon itself can be reached.
     pub(super) fn own_places(self) -> OwnPlaces {
         OwnPlaces {
             listeners: self.front.addresses().collect(),
@@ -165,13 +166,13 @@ impl<'a> Views<'a> {
         }
     }
 
-    /// Returns an error if another endpoint has the line or the capture of a new one.
+    /// Returns an error if another endpoint already uses the line or the capture file of a new one.
     pub(super) fn check_path(self, new: &EndpointConfig) -> Result<(), Problem> {
-        // An endpoint that was found makes way.
+        // An endpoint that was found does not count, because a configured endpoint replaces it.
         let mut kept = (self.table.configs()).filter(|(_, other)| other.place != Place::Found);
         let is_other = |other: &EndpointConfig| other.name != new.name && new.shares_with(other);
         let other = kept.find(|(_, other)| is_other(other));
-        // One that is being written counts as well.
+        // An endpoint whose file is being written counts as well.
         let pending = self.config.pending().find(|config| is_other(config));
         match other.map(|(_, other)| other).or(pending) {
             None => Ok(()),
@@ -182,7 +183,7 @@ impl<'a> Views<'a> {
         }
     }
 
-    /// Returns the name of the endpoint that has this port already.
+    /// Returns the name of the endpoint that already uses this port.
     pub(super) fn endpoint_of_port(self, port: &Port) -> Option<String> {
         let names = [
             Some(port.device.as_str()),

@@ -13,7 +13,7 @@ use crate::session::set::Sessions;
 use crate::signaling::rendezvous::Rendezvous;
 use crate::sources::Sources;
 
-/// The components whose counters are shown.
+/// The components whose counters `GET /metrics` reports.
 pub(super) struct Figures<'a> {
     pub(super) uptime: Duration,
     pub(super) sources: &'a Sources,
@@ -25,7 +25,7 @@ pub(super) struct Figures<'a> {
 }
 
 impl Figures<'_> {
-    /// Returns all counters in the format of Prometheus.
+    /// Returns all counters in Prometheus text format.
     pub(super) fn text(&self) -> String {
         let mut families = self.gauges();
         families.extend(self.hub_counters());

@@ -1,7 +1,7 @@
 //! The whole daemon as one sans-IO machine: a small wiring of components.
 //!
-//! Time and bytes go in through `handle_*`, commands, bytes and a deadline come out. Each component owns its state and knows no other
-//! one; what one of them has to say reaches the others in `wiring`, and there alone.
+//! Time and bytes enter through `handle_*`; commands, bytes and a deadline come out. Each component owns its
+//! state and knows no other component. Only `wiring` passes the events of one component to the others.
 #![allow(
     clippy::unnecessary_mut_passed,
     reason = "`cx!` lends the context to those who change sources and to those who do not"
@@ -48,7 +48,7 @@ use configured::Configured;
 use drain::Drain;
 use ticket::Ticket;
 
-/// The context of a call into a component.
+/// Makes the context of a call into a component.
 macro_rules! cx {
     ($gateway:ident, $now:expr) => {
         &mut crate::sources::Context {
@@ -60,7 +60,7 @@ macro_rules! cx {
 }
 use cx;
 
-/// The components to be looked at.
+/// Borrows all components for reading.
 macro_rules! look {
     ($gateway:ident) => {
         crate::gateway::views::Views {
@@ -74,7 +74,7 @@ macro_rules! look {
 }
 use look;
 
-/// The daemon. One owner drives it: `io::EventLoop` for real, a simulated world in tests.
+/// The daemon. One owner drives it: `io::EventLoop` in the program, a simulated world in tests.
 pub struct Gateway {
     config: Configured,
     limits: Limits,
@@ -87,20 +87,21 @@ pub struct Gateway {
     rendezvous: Rendezvous,
     drain: Option<Drain>,
     exit: Option<Exit>,
-    /// A session that opens a channel of this label panics, for the self-test.
+    /// For the self-test: a session that opens a channel with this label panics.
     fault: Option<&'static str>,
 }
 
-/// The time of day, as it was told last.
+/// The time of day that [`Gateway::handle_clock`] last received.
 struct Clock {
     started: Instant,
-    /// Since 1970.
+    /// The time since 1970.
     time: Duration,
     read: Instant,
 }
 
 impl Gateway {
-    /// The daemon at its start. `hosts`: this machine's names; `seed`: for names and secrets that cannot be guessed.
+    /// Returns the daemon as it starts. `hosts` are this machine's names; `seed` is for names and secrets
+    /// that must not be guessable.
     pub fn new(
         now: Instant,
         config: Config,
@@ -126,7 +127,8 @@ impl Gateway {
             sources: &mut sources,
         };
         let (peers, sessions) = (config.limits.peers, config.limits.sessions);
-        // ICE first: its sockets are opened before the listeners, so that the first request finds them.
+        // ICE first: its sockets are opened before the listeners, so that they are open when the first
+        // request arrives.
         let network = Network::new(cx, config.ice.port);
         let front = Front::new(cx, &config, hosts, next_seed());
         let rendezvous = Rendezvous::new(&config.hub, peers, sessions, next_seed());
@@ -160,14 +162,14 @@ impl Gateway {
 
     // ---- answers to commands ----
 
-    /// A listener is there; `local` is its real address.
+    /// Handles a listener that was opened; `local` is its real address.
     pub fn handle_listening(&mut self, now: Instant, source: SourceId, local: SocketAddr) {
         self.sources.note_opened(source);
         self.front.handle_listening(cx!(self, now), source, local);
         self.settle_events(now);
     }
 
-    /// A stream or socket is there; `local` is a socket's real address.
+    /// Handles a stream or socket that was opened; `local` is the real address of a socket.
     pub fn handle_opened(&mut self, now: Instant, source: SourceId, local: Option<SocketAddr>) {
         self.sources.note_opened(source);
         match (self.sources.owner(source), local) {
@@ -186,7 +188,7 @@ impl Gateway {
         self.settle_events(now);
     }
 
-    /// A source could not be opened, or has failed and is closed.
+    /// Handles a source that could not be opened, or that failed and is closed.
     pub fn handle_failed(&mut self, now: Instant, source: SourceId, failure: &Failure) {
         self.sources.note_opened(source);
         let cx = cx!(self, now);
@@ -208,7 +210,7 @@ impl Gateway {
         self.settle_events(now);
     }
 
-    /// The answer to [`Command::CountUnsent`].
+    /// Handles the result of [`Command::CountUnsent`].
     pub fn handle_unsent(&mut self, now: Instant, source: SourceId, bytes: usize) {
         if let Some(id) = self.device_of(source) {
             self.devices.handle_unsent(cx!(self, now), id, bytes);
@@ -216,7 +218,7 @@ impl Gateway {
         }
     }
 
-    /// The answer to [`Command::Line`].
+    /// Handles the result of [`Command::Line`].
     pub fn handle_line(
         &mut self,
         now: Instant,
@@ -236,19 +238,20 @@ impl Gateway {
         }
     }
 
-    /// The answer to [`Command::LoadTls`] and its like.
+    /// Handles the result of [`Command::LoadTls`] and of the other commands that load a certificate.
     pub fn handle_tls(&mut self, now: Instant, result: Result<TlsIdentity, String>) {
         self.front.handle_tls(cx!(self, now), result);
         self.settle_events(now);
     }
 
-    /// The answer to [`Command::StoreAccess`].
+    /// Handles the result of [`Command::StoreAccess`].
     pub fn handle_access_stored(&mut self, now: Instant, result: Result<(), String>) {
         self.front.handle_stored(cx!(self, now), result);
         self.settle_events(now);
     }
 
-    /// This machine's addresses with the bits of their networks; told before [`Self::handle_addresses`].
+    /// Handles this machine's addresses with the prefix lengths of their networks. The caller passes these
+    /// before [`Self::handle_addresses`].
     pub fn handle_networks(&mut self, networks: Vec<(IpAddr, u8)>) {
         self.network.handle_networks(networks.clone());
         self.front
@@ -256,7 +259,7 @@ impl Gateway {
         self.rendezvous.set_networks(networks);
     }
 
-    /// The answer to [`Command::ListAddresses`].
+    /// Handles the result of [`Command::ListAddresses`].
     pub fn handle_addresses(&mut self, now: Instant, addresses: &[IpAddr]) {
         self.network.handle_addresses(addresses);
         self.settle_events(now);
@@ -264,14 +267,14 @@ impl Gateway {
 
     // ---- configuration ----
 
-    /// The configuration was read again. With faults nothing changes.
+    /// Handles a configuration that was read again. A configuration with faults changes nothing.
     pub fn handle_reload(&mut self, now: Instant, result: Result<Config, Vec<String>>) {
         let event = self.reload(now, result);
         self.settle_events(now);
         self.front.connections_mut().publish("config", &event);
     }
 
-    /// The answer to [`Command::ReadEndpoint`].
+    /// Handles the result of [`Command::ReadEndpoint`].
     pub fn handle_endpoint_read(
         &mut self,
         now: Instant,
@@ -282,7 +285,7 @@ impl Gateway {
         self.settle_events(now);
     }
 
-    /// The answer to [`Command::WriteEndpoint`].
+    /// Handles the result of [`Command::WriteEndpoint`].
     pub fn handle_endpoint_written(
         &mut self,
         now: Instant,
@@ -293,13 +296,13 @@ impl Gateway {
         self.settle_events(now);
     }
 
-    /// The answer to [`Command::ListPorts`].
+    /// Handles the result of [`Command::ListPorts`].
     pub fn handle_ports(&mut self, now: Instant, ports: &[Port]) {
         self.use_ports(now, ports);
         self.settle_events(now);
     }
 
-    /// Device files have come or gone.
+    /// Handles device files that have appeared or vanished.
     pub fn handle_devices_changed(&mut self, now: Instant) {
         self.look_again(now);
         self.settle_events(now);
@@ -307,7 +310,8 @@ impl Gateway {
 
     // ---- streams ----
 
-    /// A listener accepted a connection. `None`: there are too many, close it.
+    /// Handles a connection that a listener accepted. Returns `None` if there are too many; the caller then
+    /// closes it.
     #[cfg(any(test, feature = "testing"))]
     pub fn handle_accept(
         &mut self,
@@ -323,7 +327,8 @@ impl Gateway {
         accepted
     }
 
-    /// One of our listeners, or the control socket, accepted a connection. `None`: there are too many, close it.
+    /// Handles a connection that a listener of ours, or the control socket, accepted. Returns `None` if there
+    /// are too many; the caller then closes it.
     pub fn handle_accept_at(
         &mut self,
         now: Instant,
@@ -344,7 +349,8 @@ impl Gateway {
         accepted
     }
 
-    /// A listener of a device accepted a connection. `None`: it has one already, close it.
+    /// Handles a connection that a device's listener accepted. Returns `None` if the device has a connection
+    /// already; the caller then closes the new one.
     pub fn handle_device_accept(&mut self, now: Instant, listener: SourceId) -> Option<SourceId> {
         let Some(Owner::DeviceListener(id)) = self.sources.owner(listener) else {
             return None;
@@ -354,7 +360,7 @@ impl Gateway {
         accepted
     }
 
-    /// Bytes of a stream.
+    /// Handles bytes of a stream.
     pub fn handle_data(&mut self, now: Instant, source: SourceId, bytes: &[u8]) {
         let cx = cx!(self, now);
         match cx.sources.owner(source) {
@@ -365,7 +371,7 @@ impl Gateway {
         self.settle_events(now);
     }
 
-    /// The other side of a stream will send no more.
+    /// Handles the end of a stream's input: the other side will send no more.
     pub fn handle_closed(&mut self, now: Instant, source: SourceId) {
         let cx = cx!(self, now);
         match cx.sources.owner(source) {
@@ -376,7 +382,7 @@ impl Gateway {
         self.settle_events(now);
     }
 
-    /// What is to be written to a stream. Empty: nothing.
+    /// Returns the bytes to be written to a stream, or no bytes if nothing is to be written.
     pub fn output(&self, source: SourceId) -> &[u8] {
         match self.sources.owner(source) {
             Some(Owner::Device(id)) => self.devices.output(id),
@@ -386,7 +392,7 @@ impl Gateway {
         }
     }
 
-    /// The first `n` bytes of [`Self::output`] have been written.
+    /// Removes the first `n` bytes of [`Self::output`], which have been written.
     pub fn consume(&mut self, now: Instant, source: SourceId, n: usize) {
         let cx = cx!(self, now);
         match cx.sources.owner(source) {
@@ -398,7 +404,8 @@ impl Gateway {
         self.settle_events(now);
     }
 
-    /// How many bytes of a stream may be read now. 0: none before it is touched. A tty always may be read.
+    /// Returns how many bytes of a stream may be read now. With 0 the loop reads nothing until the stream is
+    /// touched. A tty may always be read.
     pub fn input_room(&self, source: SourceId) -> usize {
         match self.sources.owner(source) {
             Some(Owner::Device(id)) => self.devices.input_room(id),
@@ -407,8 +414,8 @@ impl Gateway {
         }
     }
 
-    /// Whether what a stream still has to say is wanted when it takes nothing any more: a program may have hung up behind its last
-    /// words.
+    /// Returns whether the loop still reads a stream that accepts no more bytes, because a program may have
+    /// sent its last bytes before it closed.
     pub fn reads_to_the_end(&self, source: SourceId) -> bool {
         let device = self.device_of(source);
         device.is_some_and(|id| self.devices.reads_to_the_end(id))
@@ -416,9 +423,9 @@ impl Gateway {
 
     // ---- datagrams ----
 
-    /// Datagrams of one flow, `meta.stride` bytes each.
+    /// Handles datagrams of one flow, `meta.stride` bytes each.
     pub fn handle_datagrams(&mut self, now: Instant, socket: SourceId, meta: &Meta, buf: &[u8]) {
-        // An empty datagram has no chunk, yet it is one.
+        // `chunks` yields nothing for an empty datagram, but the empty datagram counts as one.
         let whole = [buf];
         let mut chunks = buf.chunks(meta.stride.max(1));
         let datagrams: &mut dyn Iterator<Item = &[u8]> = if buf.is_empty() {
@@ -443,7 +450,7 @@ impl Gateway {
         self.settle_events(now);
     }
 
-    /// The operating system would not send datagrams of [`Self::poll_transmit`].
+    /// Counts datagrams of [`Self::poll_transmit`] that the operating system did not send.
     pub fn handle_send_failed(&mut self, socket: SourceId, count: Count) {
         self.network.count_send_failed(count);
         if let Some(id) = self.device_of(socket) {
@@ -453,7 +460,7 @@ impl Gateway {
 
     // ---- time ----
 
-    /// Deadlines have passed.
+    /// Handles the deadlines that have passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(id) = self.sessions.handle_timeout(cx!(self, now)) {
             self.take_news(now, id);
@@ -465,7 +472,7 @@ impl Gateway {
         self.settle_events(now);
     }
 
-    /// When [`Self::handle_timeout`] wants to be called.
+    /// Returns when [`Self::handle_timeout`] must be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let all = [
             self.sessions.poll_timeout(),
@@ -478,7 +485,7 @@ impl Gateway {
         all.into_iter().flatten().min()
     }
 
-    /// The first call drains and ends; the second ends at once.
+    /// Starts a drain at the first call, and ends at once at the second.
     pub fn handle_shutdown(&mut self, now: Instant) {
         if self.drain.is_some() {
             log::warn!("told to stop a second time: stopping at once");
@@ -491,8 +498,8 @@ impl Gateway {
         self.settle_events(now);
     }
 
-    /// The time of day, for capture files and for what expires; told before the inputs of a turn. Everything else goes by `now`, which
-    /// never jumps.
+    /// Handles the time of day, which capture files and expiries use. The caller passes it before the other
+    /// inputs of a turn. Everything else uses `now`, which never jumps.
     pub fn handle_clock(&mut self, now: Instant, time: SystemTime) {
         let (before, read) = (self.clock.time, self.clock.read);
         self.clock.time = time.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -508,22 +515,22 @@ impl Gateway {
         self.settle_events(now);
     }
 
-    /// Whether [`Self::handle_clock`] is wanted.
+    /// Returns whether the caller must call [`Self::handle_clock`].
     pub fn wants_clock(&self) -> bool {
         self.devices.is_capturing() || self.front.wants_clock()
     }
 
-    /// Brings everything that was touched to rest. The loop calls it once per turn, after all inputs, so that a session is written to
-    /// once for many of them.
+    /// Settles every component that was touched. The loop calls this once per turn, after all inputs, so that
+    /// a session's writes for many inputs are combined.
     pub fn settle(&mut self, now: Instant) {
         self.settle_sessions(now);
         self.settle_events(now);
-        // Most turns are about messages, and no peer calls another one in them.
+        // Most turns carry only messages and no signaling between peers.
         if !self.rendezvous.is_quiet() {
             self.rendezvous.settle(cx!(self, now));
             self.settle_events(now);
         }
-        // What peers, requests and devices have caused goes out in the same turn.
+        // Sends in the same turn what peers, requests and devices have caused.
         self.devices.settle(cx!(self, now));
         self.settle_events(now);
         self.settle_sessions(now);
@@ -537,37 +544,37 @@ impl Gateway {
 
     // ---- outputs ----
 
-    /// The next thing the loop is to do.
+    /// Returns the next command for the loop.
     pub fn poll_command(&mut self) -> Option<Command> {
         self.sources.poll_command()
     }
 
-    /// The next datagrams to send; they count as sent.
+    /// Returns the next datagrams to send, and counts them as sent.
     pub fn poll_transmit(&mut self) -> Option<TransmitBatch<'_>> {
         self.sources.transmits().pop()
     }
 
-    /// The next source whose output or interest may have changed.
+    /// Returns the next source whose output or interest may have changed.
     pub fn poll_touched(&mut self) -> Option<SourceId> {
         self.sources.poll_touched()
     }
 
-    /// Whether and how the process is to end.
+    /// Returns how the process must end, or `None` while it must go on.
     pub fn poll_exit(&self) -> Option<&Exit> {
         self.exit.as_ref()
     }
 
-    /// Whether every listener and socket is there: the daemon is ready.
+    /// Returns whether every listener and socket is open, so that the daemon is ready.
     pub fn is_ready(&self) -> bool {
         self.sources.is_ready() && self.exit.is_none() && self.drain.is_none()
     }
 
-    /// Whether it has been told to stop.
+    /// Returns whether the daemon is shutting down.
     pub fn is_draining(&self) -> bool {
         self.drain.is_some()
     }
 
-    /// For `systemctl status`: "1 session; 2 of 3 endpoints open, arm absent".
+    /// Returns the summary for `systemctl status`: "1 session; 2 of 3 endpoints open, arm absent".
     pub fn status(&self) -> String {
         let sessions = self.sessions.len();
         let plural = if sessions == 1 { "" } else { "s" };
@@ -577,12 +584,12 @@ impl Gateway {
         )
     }
 
-    /// A number that changes whenever a session or an endpoint changes.
+    /// Returns a number that changes whenever a session or an endpoint changes.
     pub fn revision(&self) -> u64 {
         self.front.connections().published()
     }
 
-    /// For the self-test: lets every session panic that opens a channel of this label.
+    /// Makes every session panic that opens a channel with this label, for the self-test.
     #[doc(hidden)]
     pub fn panic_at_label(&mut self, label: &'static str) {
         self.fault = Some(label);

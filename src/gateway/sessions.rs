@@ -1,4 +1,4 @@
-//! What sessions and devices have to say, and the turns of sessions.
+//! Events of sessions and devices, and the turns of sessions.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -18,15 +18,15 @@ use crate::session::control::{self, EndpointState, Reply};
 use crate::session::event::{ConnectionState, EndReason};
 use crate::session::set::{Begin, BeginError, Begun, Ended, SessionNews, SessionOwner};
 
-/// How often sessions of this process may answer each other in a turn; a handshake takes fewer times. What is left over comes in the
-/// next turn, so that others have theirs.
+/// How many rounds of messages the sessions of this process may exchange in one turn; a handshake takes
+/// fewer. What is left over waits for the next turn, so that other sources get theirs.
 const INTERNAL_ROUNDS: usize = 32;
 
 impl Gateway {
     // ---- devices ----
 
-    /// Acts on every event of the devices. This happens between two messages of a session as well: a channel that has failed takes no
-    /// second message.
+    /// Acts on every event of the devices. This also happens between two messages of a session, because a
+    /// channel that has failed must not take a second message.
     pub(super) fn settle_device_events(&mut self, now: Instant) {
         while let Some(event) = self.devices.poll_event() {
             self.handle_device_event(now, event);
@@ -89,7 +89,8 @@ impl Gateway {
         }
     }
 
-    /// Tells the rendezvous which UDP ports are ours: messages that are redirected there would go round for ever.
+    /// Tells the rendezvous which UDP ports are ours, because messages redirected to those would loop for
+    /// ever.
     pub(super) fn note_own_ports(&mut self) {
         let ports = self
             .devices
@@ -136,7 +137,7 @@ impl Gateway {
         }
     }
 
-    /// Tells everybody who may read an endpoint how it is now.
+    /// Tells every reader of an endpoint the endpoint's new state, and logs it.
     pub(super) fn announce(&mut self, view: &EndpointView, state: &str) {
         let (name, detail) = (&view.name, view.state.detail());
         if detail.is_empty() {
@@ -152,7 +153,7 @@ impl Gateway {
         });
     }
 
-    /// Tells the readers of events, and every session that may read an endpoint, what has become of it.
+    /// Tells the readers of events, and every session that may read an endpoint, the endpoint's new state.
     pub(super) fn tell_endpoint(&mut self, endpoint: &EndpointState<'_>) {
         self.front
             .connections_mut()
@@ -168,7 +169,7 @@ impl Gateway {
 
     // ---- sessions ----
 
-    /// A datagram on one of the sockets that carry all sessions.
+    /// Handles a datagram on a socket that all sessions share.
     pub(super) fn handle_session_datagram(
         &mut self,
         now: Instant,
@@ -182,7 +183,7 @@ impl Gateway {
         }
     }
 
-    /// Passes on what a session has to say.
+    /// Acts on a session's news.
     pub(super) fn take_news(&mut self, now: Instant, id: SessionId) {
         while let Some(news) = self.sessions.poll_news(id) {
             match news {
@@ -198,7 +199,7 @@ impl Gateway {
                 }
                 SessionNews::State(state) => {
                     self.sessions.log_state(id, state);
-                    // The last state is published with its reason, when the session has ended.
+                    // The final state is published together with its reason when the session has ended.
                     if !matches!(state, ConnectionState::Closed | ConnectionState::Failed) {
                         let name = self.sessions.name(id);
                         let event = json!({"id": name, "state": state.as_str()});
@@ -206,12 +207,13 @@ impl Gateway {
                     }
                 }
             }
-            // Before the next news: a channel that has failed is closed, and credit is told in the order of the messages.
+            // Settle devices before the next news: a channel that has failed must be closed first, and peers
+            // must receive credit in the order of the messages.
             self.settle_device_events(now);
         }
     }
 
-    /// A message of a peer.
+    /// Handles a message of a peer.
     pub(super) fn handle_message(
         &mut self,
         now: Instant,
@@ -233,7 +235,7 @@ impl Gateway {
         }
     }
 
-    /// Decides about a channel that has opened.
+    /// Binds or refuses a channel that has opened.
     pub(super) fn handle_channel_open(&mut self, now: Instant, id: SessionId, key: ChannelKey) {
         let (Some(channel), Some(owner)) =
             (self.sessions.channel(id, key), self.sessions.owner(id))
@@ -256,7 +258,7 @@ impl Gateway {
             return self.refuse_channel(now, id, key, "too-many-channels", &detail);
         }
         if is_stillborn {
-            // SCTP would throw away whatever we send before it was sent once.
+            // SCTP would drop every message from us before sending it even once.
             let detail =
                 "with maxPacketLifeTime 0 nothing can be sent back; maxRetransmits 0 sends it once";
             return self.refuse_channel(now, id, key, "bad-reliability", detail);
@@ -268,7 +270,7 @@ impl Gateway {
         }
     }
 
-    /// A channel was closed, by either side.
+    /// Handles a channel that either side has closed.
     pub(super) fn handle_channel_closed(&mut self, now: Instant, id: SessionId, key: ChannelKey) {
         let Some(channel) = self.sessions.remove_channel(id, key) else {
             return;
@@ -283,20 +285,20 @@ impl Gateway {
                 self.front.connections_mut().publish("channel", &event);
                 self.devices.deliver_then_unbind(cx!(self, now), route);
                 self.settle_device_events(now);
-                // PeerJS and SkyWay-JS have one connection for each channel: without it the session has nothing to live for but
-                // what is still to be delivered.
+                // PeerJS and SkyWay-JS use one connection for each channel, so the session ends with its
+                // channel once nothing is left to be delivered.
                 let is_of_link = matches!(self.sessions.owner(id), Some(SessionOwner::Link(_)));
                 if is_of_link && self.devices.table().is_emptied(id) {
                     self.close_session(now, id, "its channel was closed");
                 }
             }
             Binding::Control => self.devices.set_hears(id, false),
-            // Said when it was decided.
+            // The reason was already published when the gateway decided to close the channel.
             Binding::Unbound | Binding::Closing => {}
         }
     }
 
-    /// Brings every session that was touched to rest, with what sessions of this process say to each other.
+    /// Settles every session that was touched, and carries datagrams between sessions of this process.
     pub(super) fn settle_sessions(&mut self, now: Instant) {
         for _ in 0..INTERNAL_ROUNDS {
             loop {
@@ -315,7 +317,8 @@ impl Gateway {
         self.sessions.set_internal_mail(cx!(self, now), true);
     }
 
-    /// Hands over what sessions of this process have said to each other. Returns false if they have said nothing.
+    /// Delivers the datagrams that sessions of this process have sent to each other. Returns false if there
+    /// were none.
     fn carry_internal(&mut self, now: Instant) -> bool {
         let Some(mut mail) = self.sources.transmits().take_internal() else {
             return false;
@@ -329,36 +332,39 @@ impl Gateway {
         true
     }
 
-    /// A session's turn: what waits for the peer is written, then str0m is drained once.
+    /// Runs a session's turn: writes what waits for the peer, then drains str0m once.
     fn take_turn(&mut self, now: Instant, id: SessionId) {
         let Some(has_room) = self.sessions.begin_turn(id) else {
             return;
         };
         self.devices.begin_turn(id);
-        // What can wait is told only while the control channel has room; it goes out before any payload.
+        // Lease news can wait, so they are told only while the control channel has room. They go out before
+        // any payload.
         if has_room {
             self.tell_lease_news(now, id);
         }
         let devices = &mut self.devices;
         self.sessions
             .write(cx!(self, now), id, |writer| devices.serve(id, writer));
-        // A channel that has missed bytes is closed before reading makes room for more.
+        // A channel that has missed bytes must close before reading makes room for more.
         self.settle_device_events(now);
         if let Some(control) = self.sessions.overflowed_control(id) {
             let detail = "the peer does not read its control channel";
             let reason = ChannelFault::Dropped(DropReason::Lagged).as_str();
             self.end_channel(now, id, control, reason, detail);
         }
+        // After the writes, because reading from a device may have made room for messages that wait for it.
         self.devices.end_turn(cx!(self, now), id);
         self.settle_device_events(now);
         self.tell_drop_news(now, id);
         self.take_news(now, id);
+        // Last, because this sets the session's deadline, which the calls above may move.
         self.sessions.end_turn(cx!(self, now), id);
         self.settle_device_events(now);
         self.settle_ended(now);
     }
 
-    /// Tells a peer who holds the leases that it is to hear of.
+    /// Tells a peer the holders of the leases that have changed.
     fn tell_lease_news(&mut self, now: Instant, id: SessionId) {
         let cx = cx!(self, now);
         for endpoint in self.devices.take_lease_news(cx, id) {
@@ -382,7 +388,7 @@ impl Gateway {
         }
     }
 
-    /// Tells a peer which of its messages, or of those for it, did not arrive.
+    /// Tells a peer which messages from it or to it were dropped.
     fn tell_drop_news(&mut self, now: Instant, id: SessionId) {
         for news in self.devices.take_drop_news(cx!(self, now), id) {
             self.sessions.tell(
@@ -427,13 +433,13 @@ impl Gateway {
         }
     }
 
-    /// Ends a session politely, with its last news.
+    /// Closes a session in order, and acts on its last news.
     pub(super) fn close_session(&mut self, now: Instant, id: SessionId, why: &'static str) {
         self.sessions.close(cx!(self, now), id, why);
         self.take_news(now, id);
     }
 
-    /// Makes a session: the one way for offers over HTTP and for connections between peers.
+    /// Makes a session. Offers over HTTP and connections between peers both use this function.
     pub(super) fn begin_session(
         &mut self,
         now: Instant,
@@ -442,7 +448,8 @@ impl Gateway {
         let rights = begin.rights.clone();
         let begun = self.sessions.begin(cx!(self, now), begin)?;
         self.devices.add_session(begun.id, &rights);
-        // A session that made room has ended before the new one is published.
+        // Another session may have been closed to make room. Settle its end before the new session is
+        // published.
         self.settle_ended(now);
         let name = self.sessions.name(begun.id);
         let event = json!({"id": name, "state": "new"});

@@ -1,4 +1,4 @@
-//! What waits for this machine's addresses.
+//! Tickets: work that waits until this machine's addresses are known.
 
 use std::net::IpAddr;
 
@@ -6,15 +6,15 @@ use crate::access::scope::Grant;
 use crate::ice::gatherer::Vantage;
 use crate::ids::{LinkId, RequestId};
 
-/// One that waits.
+/// Work that waits for the addresses.
 pub(super) enum Ticket {
-    /// An offer over HTTP.
+    /// A client's offer over HTTP.
     Offer(Box<Offer>),
     /// A connection between peers.
     Link(LinkId),
 }
 
-/// An offer over HTTP.
+/// A client's offer over HTTP.
 pub(super) struct Offer {
     pub(super) request: RequestId,
     pub(super) grant: Grant,

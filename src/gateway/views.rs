@@ -1,4 +1,4 @@
-//! What the API shows of sessions and endpoints.
+//! The API's view of sessions and endpoints.
 #![expect(clippy::indexing_slicing, reason = "serde_json inserts a missing key")]
 
 use std::time::Instant;
@@ -73,7 +73,7 @@ impl<'a> Views<'a> {
         Some(json)
     }
 
-    /// Adds what the keys about traffic have led to; only those that mean something to the kind.
+    /// Adds the effects of the keys about traffic, and only those that apply to the kind.
     fn add_traffic(self, json: &mut Value, report: &DeviceReport<'_>) {
         let traffic = &report.config.traffic;
         let kind = &report.config.kind;
@@ -119,8 +119,8 @@ impl<'a> Views<'a> {
         json!({"sessions": all})
     }
 
-    /// `GET /access`: what the caller may do, and with which gateway it speaks. Administrators are also told under which names and
-    /// addresses others reach the gateway, to make links of.
+    /// Returns the answer to `GET /access`: the caller's rights, and which gateway it is. For administrators
+    /// this includes the names and addresses at which other machines reach the gateway, for making links.
     pub(super) fn access(self, request: RequestId, grant: &Grant) -> Value {
         let way = self.front.connections().way_of(request);
         let expires = self.front.token_of(grant).and_then(|token| token.expires);
@@ -141,7 +141,7 @@ impl<'a> Views<'a> {
         })
     }
 
-    /// Returns whether a grant has a right to know of a session.
+    /// Returns whether a grant may see a session.
     pub(super) fn may_see(self, grant: &Grant, id: SessionId) -> bool {
         let other = self.sessions.grant(id);
         other.is_some_and(|other| grant.may_see(other))

@@ -1,4 +1,4 @@
-//! Every event of every component, and which components act on it. This file alone decides who hears of what.
+//! Every event of every component, and which components act on it. Only this file connects components.
 
 use std::time::Instant;
 
@@ -12,8 +12,9 @@ use crate::signaling::rendezvous::{BeginLink, Beginning, Place, RendezvousEvent}
 use crate::sources::Exit;
 
 impl Gateway {
-    /// Brings every event to those who act on it, until no component has more to say. Devices come first, because what a device has
-    /// lost must be told before its channel is closed; requests come after sessions, so that their answers show the newest state.
+    /// Delivers every event to the components that act on it, until no component has another event. Devices
+    /// come first, because a device's lost bytes must be told before its channel is closed. Requests come
+    /// after sessions, so that responses show the newest state.
     pub(super) fn settle_events(&mut self, now: Instant) {
         loop {
             if let Some(event) = self.devices.poll_event() {
@@ -66,7 +67,7 @@ impl Gateway {
         }
     }
 
-    /// Ends everything that is done with a token.
+    /// Ends every session that uses a token, and cancels the token's requests for lines.
     fn end_token(&mut self, now: Instant, id: &str, why: TokenEnd) {
         let bye = match why {
             TokenEnd::Revoked => Bye::TokenRevoked,

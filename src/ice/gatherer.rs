@@ -1,26 +1,26 @@
-//! Host candidates: which of this machine's addresses a peer is offered (RFC 8445 §5.1.1.1).
+//! Host candidates: the addresses of this machine that a peer is offered (RFC 8445 §5.1.1.1).
 
 use std::net::{IpAddr, SocketAddr};
 
-/// The ports that the ICE sockets got, by address family.
+/// The ports of the ICE sockets, by address family.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Ports {
-    /// For IPv4, if there is a socket.
+    /// The port of the IPv4 socket, if there is one.
     pub v4: Option<u16>,
-    /// For IPv6, if there is a socket.
+    /// The port of the IPv6 socket, if there is one.
     pub v6: Option<u16>,
 }
 
-/// Where the peer's HTTP came from: only who is on this machine is offered loopback.
+/// The origin of the peer's HTTP request. Only a peer on this machine is offered loopback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Vantage {
-    /// Over a loopback connection.
+    /// The request arrived over a loopback connection.
     Local,
-    /// From elsewhere.
+    /// The request arrived from another machine.
     Remote,
 }
 
-/// The host candidates' addresses, without duplicates, in the order of the interfaces.
+/// Returns the addresses of the host candidates, without duplicates, in the order of the interfaces.
 pub(crate) fn host_addresses(addresses: &[IpAddr], ports: Ports, peer: Vantage) -> Vec<SocketAddr> {
     let mut offered = Vec::new();
     for address in addresses {
@@ -46,9 +46,9 @@ fn is_usable(address: IpAddr, peer: Vantage) -> bool {
         return peer == Vantage::Local;
     }
     let link_local = match address {
-        // str0m refuses these.
+        // str0m refuses IPv4 link-local addresses.
         IpAddr::V4(v4) => v4.is_link_local(),
-        // A link-local address means nothing without an interface, which a candidate cannot name.
+        // An IPv6 link-local address needs an interface, which a candidate cannot name.
         IpAddr::V6(v6) => v6.is_unicast_link_local(),
     };
     !link_local && !address.is_unspecified() && !address.is_multicast()

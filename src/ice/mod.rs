@@ -1,4 +1,4 @@
-//! Candidates of ours. str0m gathers nothing by itself.
+//! Our ICE candidates, because str0m gathers no candidates itself.
 
 pub(crate) mod gatherer;
 pub(crate) mod network;

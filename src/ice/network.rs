@@ -1,4 +1,4 @@
-//! The sockets that carry all sessions, and this machine's addresses for them.
+//! The sockets that all sessions share, and this machine's addresses for their candidates.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -8,22 +8,23 @@ use crate::endpoint::{Count, Failure};
 use crate::ids::SourceId;
 use crate::sources::{Command, Context, Owner};
 
-/// The network below the sessions. `T` is what waits for a list of addresses.
+/// The network below the sessions. `T` is the ticket that waits for a list of addresses.
 ///
-/// The addresses are listed anew for each session, so that an address is offered that the machine has got since it was started.
+/// The addresses are listed anew for each session, so that an address that the machine has got since its
+/// start is offered too.
 pub(crate) struct Network<T> {
     ports: Ports,
     addresses: Vec<IpAddr>,
-    /// The addresses with the bits of their networks.
+    /// The addresses with the prefix lengths of their networks.
     networks: Vec<(IpAddr, u8)>,
     waiting: Vec<T>,
     gathered: VecDeque<T>,
-    /// Datagrams that the operating system would not send.
+    /// Datagrams that the operating system did not send.
     send_failed: Count,
 }
 
 impl<T> Network<T> {
-    /// Opens a socket for each address family; port 0 is any.
+    /// Opens a socket for each address family; port 0 is any port.
     pub(crate) fn new(cx: &mut Context<'_>, port: u16) -> Self {
         let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
         let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
@@ -41,7 +42,7 @@ impl<T> Network<T> {
         }
     }
 
-    /// A socket was opened, at this address.
+    /// Handles a socket that was opened at this address.
     pub(crate) fn handle_opened(
         &mut self,
         cx: &mut Context<'_>,
@@ -57,7 +58,8 @@ impl<T> Network<T> {
         log::info!("sessions use UDP port {} ({local})", local.port());
     }
 
-    /// A socket could not be opened. One family may be missing (a kernel without IPv6); both may not, which is the error.
+    /// Handles a socket that could not be opened. One family may be missing (a kernel without IPv6). Returns
+    /// an error if both are missing.
     pub(crate) fn handle_failed(
         &mut self,
         cx: &mut Context<'_>,
@@ -73,34 +75,35 @@ impl<T> Network<T> {
         Err(failure.clone())
     }
 
-    /// Lists this machine's addresses; `ticket` comes out of [`Self::poll_gathered`] when they are known.
+    /// Asks for this machine's addresses. When they are known, [`Self::poll_gathered`] returns `ticket`.
     pub(crate) fn gather(&mut self, cx: &mut Context<'_>, ticket: T) {
         self.waiting.push(ticket);
         self.list(cx);
     }
 
-    /// Lists this machine's addresses, because one may have come.
+    /// Asks for this machine's addresses, because the machine may have got a new one.
     pub(crate) fn list(&mut self, cx: &mut Context<'_>) {
         cx.sources.ask(Command::ListAddresses);
     }
 
-    /// Takes the networks of this machine's addresses, which are told before [`Self::handle_addresses`].
+    /// Handles the networks of this machine's addresses, which the caller passes before
+    /// [`Self::handle_addresses`].
     pub(crate) fn handle_networks(&mut self, networks: Vec<(IpAddr, u8)>) {
         self.networks = networks;
     }
 
-    /// Takes the answer to [`Command::ListAddresses`].
+    /// Handles the result of [`Command::ListAddresses`].
     pub(crate) fn handle_addresses(&mut self, addresses: &[IpAddr]) {
         self.addresses = addresses.to_vec();
         self.gathered.extend(self.waiting.drain(..));
     }
 
-    /// Takes out the next that has waited for the addresses.
+    /// Removes and returns the next ticket whose addresses are known.
     pub(crate) fn poll_gathered(&mut self) -> Option<T> {
         self.gathered.pop_front()
     }
 
-    /// Returns the host candidates for a peer there.
+    /// Returns the host candidates for a peer of this origin.
     pub(crate) fn candidates(&self, vantage: Vantage) -> Vec<SocketAddr> {
         host_addresses(&self.addresses, self.ports, vantage)
     }
@@ -110,17 +113,17 @@ impl<T> Network<T> {
         [self.ports.v4, self.ports.v6].into_iter().flatten()
     }
 
-    /// Returns this machine's addresses, as they were when they were last listed with their networks.
+    /// Returns this machine's addresses from the last list of addresses with networks.
     pub(crate) fn own_addresses(&self) -> impl Iterator<Item = IpAddr> {
         self.networks.iter().map(|(address, _)| *address)
     }
 
-    /// Counts datagrams that the operating system would not send.
+    /// Counts datagrams that the operating system did not send.
     pub(crate) fn count_send_failed(&mut self, count: Count) {
         self.send_failed.add(count);
     }
 
-    /// Returns how many datagrams the operating system would not send.
+    /// Returns how many datagrams the operating system did not send.
     pub(crate) fn send_failed(&self) -> Count {
         self.send_failed
     }

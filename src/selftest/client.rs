@@ -15,20 +15,20 @@ pub(super) struct Client {
     rtc: Rtc,
     socket: UdpSocket,
     local: SocketAddr,
-    /// Those that are open, by label.
+    /// The open channels, by label.
     open: BTreeMap<String, ChannelId>,
     received: Vec<Vec<u8>>,
     timeout: Instant,
     is_over: bool,
 }
 
-/// What some call of another library said.
+/// Returns the text of an error of another library.
 fn said(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
 impl Client {
-    /// Connects and opens channels.
+    /// Connects, and opens channels with these labels.
     pub(super) fn connect(gateway: SocketAddr, labels: &[&str]) -> Result<Self, String> {
         let socket = UdpSocket::bind(("127.0.0.1", 0)).map_err(said)?;
         let local = socket.local_addr().map_err(said)?;
@@ -65,7 +65,7 @@ impl Client {
         })
     }
 
-    /// Sends a message on the first channel and waits until it is back.
+    /// Sends a message on the first channel, and waits until it is echoed.
     pub(super) fn echo(&mut self, message: &[u8]) -> Result<(), String> {
         self.until("no channel has opened", |client| !client.open.is_empty())?;
         let id = self.open.values().next().copied();
@@ -81,7 +81,7 @@ impl Client {
         }
     }
 
-    /// Waits until it is so; else the error says this.
+    /// Waits until a condition is true. After the time limit the error says `otherwise`.
     pub(super) fn until(
         &mut self,
         otherwise: &str,

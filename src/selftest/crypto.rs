@@ -1,5 +1,5 @@
-//! The ciphers on the data path against published vectors: a compiler or an assembler that is
-//! wrong for a core shows here, and nowhere as plainly.
+//! The ciphers of the data path, tested against published vectors. A compiler or an assembler with a fault
+//! for one processor is found here, and nowhere else as clearly.
 
 use aws_lc_rs::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::{digest, hmac, signature};
@@ -15,20 +15,20 @@ pub(super) const CHECKS: [(&str, Check); 5] = [
     ("ECDSA P-256", ecdsa_p256),
 ];
 
-/// FIPS 180-4, the example of one block.
+/// Tests SHA-256 with the one-block example of FIPS 180-4.
 fn sha_256() -> Result<(), String> {
     let wanted = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     compare(digest::digest(&digest::SHA256, b"abc").as_ref(), wanted)
 }
 
-/// RFC 2202 §3, case 2: what STUN is signed with.
+/// Tests HMAC-SHA-1, which protects STUN, with case 2 of RFC 2202 §3.
 fn hmac_sha_1() -> Result<(), String> {
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, b"Jefe");
     let tag = hmac::sign(&key, b"what do ya want for nothing?");
     compare(tag.as_ref(), "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79")
 }
 
-/// Case 2 of McGrew and Viega, "The Galois/Counter Mode of Operation", appendix B.
+/// Tests AES-128-GCM with case 2 of McGrew and Viega, "The Galois/Counter Mode of Operation", appendix B.
 fn aes_128_gcm() -> Result<(), String> {
     let mut text = [0; 16];
     let tag = seal(&aead::AES_128_GCM, &[0; 16], [0; 12], &[], &mut text)?;
@@ -36,7 +36,7 @@ fn aes_128_gcm() -> Result<(), String> {
     compare(&tag, "ab6e47d42cec13bdf53a67b21257bddf")
 }
 
-/// RFC 8439 §2.8.2: the tag depends on all of the text.
+/// Tests ChaCha20-Poly1305 with RFC 8439 §2.8.2, whose tag depends on the whole text.
 fn chacha20_poly1305() -> Result<(), String> {
     let mut text = *b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip \
         for the future, sunscreen would be it.";
@@ -49,7 +49,7 @@ fn chacha20_poly1305() -> Result<(), String> {
     compare(&tag, "1ae10b594f09e26a7e902ecbd0600691")
 }
 
-/// RFC 6979 §A.2.5, the message "sample" with SHA-256.
+/// Tests ECDSA P-256 with RFC 6979 §A.2.5, the message "sample" with SHA-256.
 fn ecdsa_p256() -> Result<(), String> {
     let key = hex("04\
         60fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6\

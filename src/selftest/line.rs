@@ -1,4 +1,4 @@
-//! Whether a tty takes the speeds that it is told: an emulator, or an old kernel, may not know the
+//! A test whether a tty accepts the speeds that are set. An emulator or an old kernel may not know the system
 //! calls.
 
 use std::path::PathBuf;
@@ -9,10 +9,10 @@ use super::Outcome;
 use crate::endpoint::line::{LineSettings, LineStep};
 use crate::io::tty::Tty;
 
-/// One of the old table, and two that only newer kernels know.
+/// The tested speeds: one of the old table, and two that only newer kernels know.
 const SPEEDS: [u32; 3] = [115_200, 250_000, 3_000_000];
 
-/// Sets them at a pseudo terminal and reads them back.
+/// Sets the speeds at a pseudo terminal and reads them back.
 pub(super) fn speeds() -> Outcome {
     let said = |error: rustix::io::Errno| error.to_string();
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;

@@ -1,6 +1,6 @@
-//! `thingway selftest`: whether this build works on this machine. It is for those who build for
-//! boards, and says so line by line: ciphers against published vectors, a tty's speed, the real
-//! loop with a real session over loopback, and a session that panics alone.
+//! `thingway selftest`: tests whether this build works on this machine. The command is for people who build
+//! for boards, and reports line by line: ciphers against published vectors, a tty's speed, the real loop with
+//! a real session over loopback, and a panic that ends only its own session.
 
 mod client;
 mod crypto;
@@ -20,17 +20,17 @@ use crate::session::crypto::Identity;
 use crate::sources::Exit;
 use client::Client;
 
-/// An emulator is 20 times slower than what it emulates.
+/// The time limit of a step, because an emulator is 20 times slower than the emulated machine.
 const LIMIT: Duration = Duration::from_secs(60);
-/// The label at which a session is made to panic.
+/// The label of the channel at which a session is made to panic.
 const FAULT: &str = "selftest-fault";
 
-/// What came of one step, or why it failed.
+/// The result of one step, or the reason why it failed.
 type Outcome = Result<String, String>;
 
-/// Runs everything, and writes a line for each step. False: something has failed.
+/// Runs all steps, and writes a line for each. Returns false if a step has failed.
 pub(crate) fn run(out: &mut dyn Write) -> io::Result<bool> {
-    // It is meant to happen, and said below.
+    // The panic of the test is intended, and the output below reports it.
     std::panic::set_hook(Box::new(|_| {}));
     writeln!(
         out,
@@ -80,7 +80,7 @@ pub(crate) fn run(out: &mut dyn Write) -> io::Result<bool> {
     Ok(is_good)
 }
 
-/// The real loop in a thread of its own.
+/// The real loop in its own thread.
 struct Daemon {
     addr: SocketAddr,
     thread: std::cell::Cell<Option<JoinHandle<Result<Exit, String>>>>,
@@ -88,7 +88,8 @@ struct Daemon {
 
 impl Daemon {
     fn start() -> Result<Self, String> {
-        // A port that is free; the loop gets it with its listener, so that no other program can take it in between.
+        // Find a free port. The loop gets the listener itself, so that no other program can take the port in
+        // between.
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|e| e.to_string())?;
         let addr = listener.local_addr().map_err(|e| e.to_string())?;
         let inherited = Inherited::of_listener(addr, listener).map_err(|e| e.to_string())?;
@@ -154,7 +155,7 @@ impl Daemon {
     }
 }
 
-/// One request on a connection of its own; what comes back, if that is a success.
+/// Sends one request on its own connection. Returns the response if it is a success.
 fn request_text(addr: SocketAddr, request: &str) -> Result<String, String> {
     let said = |error: io::Error| error.to_string();
     let mut stream = TcpStream::connect(addr).map_err(said)?;

@@ -1,4 +1,4 @@
-//! The DataChannels of one session: who they are and what they are bound to.
+//! The DataChannels of one session: their properties and their bindings.
 
 use std::collections::HashMap;
 
@@ -13,16 +13,16 @@ use crate::channel::ChannelKind;
 use crate::ids::RouteId;
 use crate::util::slab::Slab;
 
-/// What a channel's messages are for.
+/// The destination of a channel's messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Binding {
-    /// Just opened; the owner decides.
+    /// The channel has just opened, and its owner has not decided yet.
     Unbound,
     /// The control channel.
     Control,
-    /// An endpoint.
+    /// The route to an endpoint.
     Route(RouteId),
-    /// Being closed: what still comes is ignored.
+    /// The channel is being closed, and messages that still arrive are ignored.
     Closing,
 }
 
@@ -32,45 +32,46 @@ pub struct Channel {
     pub(super) id: ChannelId,
     /// The SCTP stream id, which is `RTCDataChannel.id`.
     pub stream: u16,
-    /// As the peer chose it; any text at all.
+    /// The label that the peer chose; any text is allowed.
     pub label: String,
-    /// As the peer chose it.
+    /// The subprotocol that the peer chose.
     pub protocol: String,
-    /// Whether messages come in the order they were sent.
+    /// Whether messages arrive in the order in which they were sent.
     pub ordered: bool,
-    /// Whether and how long messages are sent again.
+    /// Whether and for how long messages are sent again.
     pub reliability: Reliability,
-    /// What it is for.
+    /// The destination of the channel's messages.
     pub binding: Binding,
 }
 
 impl Channel {
-    /// Whether every message arrives or the channel fails.
+    /// Returns whether every message arrives or the channel fails.
     pub fn is_reliable(&self) -> bool {
         self.reliability == Reliability::Reliable
     }
 }
 
-/// A channel that is to be made.
+/// The properties of a channel that is to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelWish {
-    /// Its label.
+    /// The label of the channel.
     pub label: String,
-    /// Its subprotocol.
+    /// The subprotocol of the channel.
     pub protocol: String,
-    /// Whether messages come in order.
+    /// Whether messages arrive in order.
     pub ordered: bool,
-    /// Whether and how long messages are sent again.
+    /// Whether and for how long messages are sent again.
     pub reliability: Reliability,
-    /// The stream id on which both sides have agreed, in place of DCEP (RFC 8832).
+    /// The stream id that both sides have agreed on, which replaces DCEP (RFC 8832).
     pub negotiated: Option<u16>,
 }
 
-/// What an open message may have in one chunk: str0m cannot cut it.
+/// The most bytes of label and protocol together. str0m cannot split an open message, so it must fit one
+/// chunk.
 const LABEL_AND_PROTOCOL: usize = 1_100;
 
 impl ChannelWish {
-    /// A reliable one.
+    /// Returns the wish for a reliable channel with this label.
     pub fn reliable(label: String) -> Self {
         Self {
             label,
@@ -81,14 +82,14 @@ impl ChannelWish {
         }
     }
 
-    /// Refuses what str0m would panic about.
+    /// Returns an error for a wish on which str0m would panic.
     pub(super) fn checked(self) -> Result<Self, SdpError> {
         if self.label.len() + self.protocol.len() > LABEL_AND_PROTOCOL {
             return Err(SdpError::whole(format!(
                 "a channel's label and protocol have at most {LABEL_AND_PROTOCOL} bytes together"
             )));
         }
-        // RFC 8832 §6: 65535 is no stream.
+        // RFC 8832 §6: 65535 is not a stream id.
         if self.negotiated == Some(u16::MAX) {
             return Err(SdpError::whole("65535 is not a stream id"));
         }
@@ -104,7 +105,7 @@ pub struct Channels {
 }
 
 impl Channels {
-    /// No channel.
+    /// Returns a collection without channels.
     pub(super) fn new() -> Self {
         Self {
             slab: Slab::new(),
@@ -132,12 +133,12 @@ impl Channels {
         key
     }
 
-    /// str0m's channel is gone; ours stays until [`Self::remove`].
+    /// Forgets str0m's id of a channel that str0m has closed. Our channel stays until [`Self::remove`].
     pub(super) fn release(&mut self, id: ChannelId) -> Option<ChannelKey> {
         self.keys.remove(&id)
     }
 
-    /// Takes out a channel whose end has been told.
+    /// Removes and returns a channel whose end the owner has handled.
     pub fn remove(&mut self, key: ChannelKey) -> Option<Channel> {
         self.slab.remove(key)
     }
@@ -146,7 +147,7 @@ impl Channels {
         self.keys.get(&id).copied()
     }
 
-    /// A channel that is still open.
+    /// Returns a channel that is still open.
     pub fn get(&self, key: ChannelKey) -> Option<&Channel> {
         self.slab.get(key)
     }
@@ -158,24 +159,24 @@ impl Channels {
         }
     }
 
-    /// How many there are, those being closed included.
+    /// Returns how many channels exist, including those being closed.
     #[cfg(test)]
     pub fn len(&self) -> usize {
         self.slab.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether no channel exists.
     #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.slab.is_empty()
     }
 
-    /// All of them.
+    /// Returns all channels.
     pub fn iter(&self) -> impl Iterator<Item = (ChannelKey, &Channel)> {
         self.slab.iter()
     }
 
-    /// Bytes written to all channels and not acknowledged yet.
+    /// Returns how many bytes were written to all channels and are not acknowledged yet.
     pub(super) fn in_flight(&self, rtc: &mut Rtc) -> usize {
         let open = |(_, channel): (_, &Channel)| Some(rtc.channel(channel.id)?.buffered_amount());
         self.slab.iter().filter_map(open).sum()

@@ -1,8 +1,7 @@
-//! The control channel: what gateway and peer tell each other beside the payload.
+//! The control channel: the messages between gateway and peer besides the payload.
 //!
-//! Label `thingway`, reliable, ordered, one JSON object per text message; `docs/control.md` is
-//! the description for those who write pages. HTTP shows the same facts to those who have no
-//! channel.
+//! Label `thingway`, reliable, ordered, one JSON object per text message. `docs/control.md` is the
+//! description for authors of pages. HTTP shows the same facts to clients without a channel.
 
 use std::collections::VecDeque;
 
@@ -11,172 +10,173 @@ use serde_json::value::RawValue;
 
 use crate::limits;
 
-/// The label that no endpoint may have.
+/// The label of the control channel, which no endpoint may have as its name.
 pub const LABEL: &str = "thingway";
 
-/// The version of the protocol; it changes when an old peer would misunderstand.
+/// The version of the protocol. It changes when an old peer would misunderstand the new messages.
 pub const VERSION: u32 = 1;
 
 /// An endpoint as peers see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EndpointState<'a> {
-    /// What to open.
+    /// The endpoint's name, which is the label of a channel to the endpoint.
     pub name: &'a str,
-    /// `serial`, `udp`, `demo` …
+    /// The kind, such as `serial`, `udp` or `demo`.
     pub kind: &'a str,
-    /// `open`, `opening`, `absent`, `failed`.
+    /// The state: `open`, `opening`, `absent` or `failed`.
     pub state: &'a str,
-    /// Why it is not open.
+    /// Why the endpoint is not open.
     pub detail: &'a str,
 }
 
-/// Gateway to peer.
+/// A message from the gateway to the peer.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Reply<'a> {
-    /// Always first.
+    /// The greeting, which is always the first message.
     Hello {
-        /// [`VERSION`].
+        /// The version of the protocol, [`VERSION`].
         v: u32,
-        /// As in `GET /sessions/{id}`.
+        /// The session's id, as in `GET /sessions/{id}`.
         session: &'a str,
-        /// Name and version of the program.
+        /// The name and version of the program.
         server: &'a str,
-        /// All of them.
+        /// All endpoints that the session may read.
         endpoints: Vec<EndpointState<'a>>,
     },
     /// An endpoint has changed.
     Endpoint {
-        /// Its new state.
+        /// The endpoint's new state.
         #[serde(flatten)]
         endpoint: EndpointState<'a>,
     },
     /// The answer to `endpoints`.
     Endpoints {
-        /// All of them.
+        /// All endpoints that the session may read.
         endpoints: Vec<EndpointState<'a>>,
     },
     /// A channel has been bound.
     Opened {
-        /// `RTCDataChannel.id`.
+        /// The channel's stream id, which is `RTCDataChannel.id`.
         channel: u16,
-        /// Its label.
+        /// The channel's label.
         label: &'a str,
         /// The endpoint's name.
         endpoint: &'a str,
     },
-    /// A channel has not been bound and is being closed.
+    /// A channel was not bound and is being closed.
     Refused {
-        /// `RTCDataChannel.id`.
+        /// The channel's stream id, which is `RTCDataChannel.id`.
         channel: u16,
-        /// Its label.
+        /// The channel's label.
         label: &'a str,
-        /// One word.
+        /// The reason, one word.
         reason: &'a str,
-        /// One sentence.
+        /// The explanation, one sentence.
         detail: &'a str,
     },
-    /// A bound channel is being closed by us.
+    /// The gateway closes a bound channel.
     Closed {
-        /// `RTCDataChannel.id`.
+        /// The channel's stream id, which is `RTCDataChannel.id`.
         channel: u16,
-        /// Its label.
+        /// The channel's label.
         label: &'a str,
-        /// One word.
+        /// The reason, one word.
         reason: &'a str,
-        /// One sentence.
+        /// The explanation, one sentence.
         detail: &'a str,
     },
-    /// How many bytes the peer may have sent on a channel in all.
+    /// How many bytes the peer may send on a channel in all.
     Credit {
-        /// `RTCDataChannel.id`.
+        /// The channel's stream id, which is `RTCDataChannel.id`.
         channel: u16,
-        /// An absolute offset, so that a repeated grant changes nothing.
+        /// The limit as an absolute offset, so that a repeated grant changes nothing.
         limit: u64,
     },
-    /// Messages did not arrive.
+    /// Messages were dropped on a channel.
     Dropped {
-        /// `RTCDataChannel.id`.
+        /// The channel's stream id, which is `RTCDataChannel.id`.
         channel: u16,
-        /// Its label.
+        /// The channel's label.
         label: &'a str,
-        /// `from_peer` or `to_peer`.
+        /// The direction: `from_peer` or `to_peer`.
         direction: &'a str,
-        /// One word.
+        /// The reason, one word.
         reason: &'a str,
-        /// Since the channel opened.
+        /// How many messages were dropped since the channel opened.
         messages: u64,
-        /// Since the channel opened.
+        /// How many bytes were dropped since the channel opened.
         bytes: u64,
     },
-    /// A device vanished with bytes in its queue; whose they were is not known.
+    /// A device vanished with bytes in its queue. Whose bytes these were is not known.
     Lost {
-        /// Its name.
+        /// The endpoint's name.
         endpoint: &'a str,
-        /// One word.
+        /// The reason, one word.
         reason: &'a str,
-        /// How many.
+        /// How many bytes were lost.
         bytes: u64,
     },
     /// The end of a script at a serial line.
     Line {
-        /// As it came.
+        /// The id of the request, unchanged.
         id: Option<&'a RawValue>,
         /// The endpoint's name.
         endpoint: &'a str,
-        /// Whether all of it was done.
+        /// Whether every step was done.
         ok: bool,
-        /// How the line is now.
+        /// The state of the line.
         #[serde(skip_serializing_if = "Option::is_none")]
         line: Option<&'a serde_json::Value>,
-        /// Which step failed, counted from 0.
+        /// The index of the step that failed, counted from 0.
         #[serde(skip_serializing_if = "Option::is_none")]
         step: Option<usize>,
-        /// One word.
+        /// The reason, one word.
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<&'a str>,
-        /// One sentence.
+        /// The explanation, one sentence.
         #[serde(skip_serializing_if = "Option::is_none")]
         detail: Option<&'a str>,
     },
-    /// Who may write to an endpoint with `writers = "one"`.
+    /// The lease of an endpoint with `writers = "one"`.
     Lease {
         /// The endpoint's name.
         endpoint: &'a str,
-        /// The session that may.
+        /// The session that holds the lease.
         holder: Option<&'a str>,
-        /// Whether that is this one.
+        /// Whether this session holds the lease.
         yours: bool,
-        /// The session that has asked the holder for it.
+        /// The session that has asked the holder for the lease.
         asked_by: Option<&'a str>,
-        /// In how many milliseconds that session gets it, unless the holder keeps it.
+        /// In how many milliseconds the asking session gets the lease, unless the holder keeps it.
         #[serde(skip_serializing_if = "Option::is_none")]
         wait_ms: Option<u64>,
     },
-    /// A machine was stopped, because who moved it had fallen silent.
+    /// A machine was stopped, because the session that moved it was silent.
     Deadman {
         /// The endpoint's name.
         endpoint: &'a str,
-        /// The session that had moved it, if it is still there.
+        /// The session that moved the machine, if the session still exists.
         session: Option<&'a str>,
-        /// How often that was so; a heartbeat that names it shows that its sender knows.
+        /// How often this machine was stopped. A heartbeat with this number shows that its sender knows of
+        /// the stop.
         fired: u64,
     },
-    /// The session is ended by the gateway, for this reason.
+    /// The gateway ends the session.
     Bye {
-        /// One word.
+        /// The reason, one word.
         reason: &'a str,
     },
     /// The answer to `ping`.
     Pong {
-        /// As it came.
+        /// The id of the request, unchanged.
         id: Option<&'a RawValue>,
     },
     /// A request was not understood.
     Error {
-        /// One word.
+        /// The reason, one word.
         reason: &'a str,
-        /// One sentence.
+        /// The explanation, one sentence.
         detail: &'a str,
     },
 }
@@ -184,77 +184,79 @@ pub enum Reply<'a> {
 /// A request that was understood.
 #[derive(Debug)]
 pub enum Request<'a> {
-    /// The peer speaks our version.
+    /// The peer speaks our version of the protocol.
     Hello,
-    /// Answer with `pong`.
+    /// The peer asks for a `pong`.
     Ping {
-        /// To be sent back as it is.
+        /// The id to send back unchanged.
         id: Option<&'a RawValue>,
     },
-    /// Answer with `endpoints`.
+    /// The peer asks for `endpoints`.
     Endpoints,
-    /// Run a script at a serial line.
+    /// The peer asks for a script at a serial line.
     Line(LineRequest<'a>),
-    /// Have, give back or hand over a lease.
+    /// The peer takes, requests, keeps, releases or hands over a lease.
     Lease {
-        /// The endpoint.
+        /// The endpoint's name.
         endpoint: String,
-        /// What is wanted.
+        /// The wish for the lease.
         wish: Wish,
     },
     /// The peer is awake.
     Heartbeat {
-        /// For this endpoint only.
+        /// The endpoint that the heartbeat is for. `None`: all endpoints.
         endpoint: Option<String>,
-        /// The machine is at rest: silence means nothing any more.
+        /// Whether the machine is at rest, so that silence no longer matters.
         stop: bool,
-        /// The stop that the peer has heard of.
+        /// The newest stop that the peer knows.
         fired: Option<u64>,
     },
 }
 
-/// `{"type":"line"}`
+/// A request of type `line`.
 #[derive(Debug)]
 pub struct LineRequest<'a> {
-    /// To be sent back as it is.
+    /// The id to send back unchanged.
     pub id: Option<&'a RawValue>,
-    /// Whose line.
+    /// The name of the endpoint whose line is meant.
     pub endpoint: String,
-    /// Which of the session's channels to it [`Self::after`] counts; its only one if not said.
+    /// Which of the session's channels to the endpoint [`Self::after`] counts. `None`: the session's only
+    /// channel.
     pub channel: Option<u16>,
-    /// The script runs when this many bytes of the channel have left the tty.
+    /// How many bytes of the channel must have left the tty before the script runs.
     pub after: Option<u64>,
-    /// Ahead of the scripts that have not begun.
+    /// Whether the script goes ahead of the scripts that have not begun.
     pub overtake: bool,
-    /// So many bytes of the channel, counted from its beginning, are thrown away as far as the device has not taken them.
+    /// The offset up to which bytes of the channel are discarded, counted from the channel's beginning,
+    /// unless the device has taken them.
     pub discard: Option<u64>,
     /// The script, as JSON.
     pub script: &'a str,
 }
 
-/// What a peer wants of a lease.
+/// A peer's wish for a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wish {
-    /// To have it; with force even if somebody else has it.
+    /// Take the lease; with force even if another session holds it.
     Take {
-        /// Takes it over.
+        /// Whether to take the lease over from its holder.
         force: bool,
     },
-    /// To have it, unless the session that has it says no within a short time.
+    /// Get the lease, unless the holder refuses within a short time.
     Ask,
-    /// To keep it from the session that has asked.
+    /// Keep the lease from the session that has asked for it.
     Keep,
-    /// To give it back.
+    /// Release the lease.
     Release,
-    /// To hand it over.
+    /// Hand the lease over to a session.
     Give {
-        /// To this session.
+        /// The id of the receiving session.
         to: String,
     },
 }
 
 impl Wish {
-    /// Reads `take`, `ask`, `keep`, `release` or `give`.
+    /// Parses `take`, `ask`, `keep`, `release` or `give`.
     pub fn parse(word: &str, force: bool, to: Option<String>) -> Result<Self, String> {
         match (word, to) {
             ("take", None) => Ok(Self::Take { force }),
@@ -271,22 +273,22 @@ impl Wish {
 /// Why a request was not understood.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BadRequest {
-    /// One word.
+    /// The reason, one word.
     pub reason: &'static str,
-    /// One sentence.
+    /// The explanation, one sentence.
     pub detail: String,
-    /// Nothing the peer says can be understood: the channel is closed.
+    /// Whether no later message of the peer can be understood either, so that the channel is closed.
     pub fatal: bool,
 }
 
-/// Longer requests are not parsed, and longer ids not sent back.
+/// The longest request that is parsed, and the longest id that is sent back.
 const MAX_REQUEST: usize = 4096;
 const MAX_ID: usize = 256;
-/// The longest sentence about a request, in characters.
+/// The longest explanation of a fault, in characters.
 const MAX_DETAIL: usize = 160;
 
-/// The fields of all requests. One struct for all requests: a tagged enum would be buffered by serde, and a raw value
-/// cannot be had from that buffer.
+/// The fields of all requests. They are one struct because serde would buffer a tagged enum, and a raw value
+/// cannot be read from that buffer.
 #[derive(Deserialize)]
 struct Fields<'t> {
     #[serde(rename = "type")]
@@ -332,7 +334,7 @@ impl<'a> Fields<'a> {
 impl<'a> Request<'a> {
     /// Parses one message of the control channel.
     pub fn parse(message: &'a [u8]) -> Result<Self, BadRequest> {
-        // A parser's message may quote all of the request.
+        // A parser's message may quote the whole request.
         let bad = |reason, detail: String| BadRequest {
             reason,
             detail: detail.chars().take(MAX_DETAIL).collect(),
@@ -391,7 +393,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Replies on their way to one peer.
+/// Replies that wait to be sent to one peer.
 #[derive(Debug)]
 pub struct Outbox {
     waiting: VecDeque<String>,
@@ -399,8 +401,8 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// An empty queue for a session with at most so many channels: each has a few things to be
-    /// told when the control channel opens after it.
+    /// Returns an empty queue for a session with at most this many channels. A control channel that opens
+    /// later needs room for a few replies about each of them.
     pub fn new(channels: usize) -> Self {
         Self {
             waiting: VecDeque::new(),
@@ -408,7 +410,7 @@ impl Outbox {
         }
     }
 
-    /// Queues a reply. False: the peer does not read, and the queue is full.
+    /// Queues a reply. Returns false if the queue is full because the peer does not read.
     #[must_use]
     pub fn push(&mut self, reply: &Reply<'_>) -> bool {
         if self.waiting.len() >= self.capacity {
@@ -419,17 +421,18 @@ impl Outbox {
         true
     }
 
-    /// Half of the queue is kept for what the peer did not ask for.
+    /// Returns whether there is room for answers. Half of the queue is reserved for messages that the peer
+    /// did not ask for.
     pub fn has_room_for_answers(&self) -> bool {
         self.waiting.len() < limits::CONTROL_QUEUE / 2
     }
 
-    /// The oldest reply.
+    /// Returns the oldest reply.
     pub fn front(&self) -> Option<&str> {
         self.waiting.front().map(String::as_str)
     }
 
-    /// The oldest reply has been written.
+    /// Removes the oldest reply, which has been written.
     pub fn pop(&mut self) {
         self.waiting.pop_front();
     }

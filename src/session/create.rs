@@ -1,4 +1,4 @@
-//! How a session begins: by answering an offer, or by making one.
+//! The beginning of a session: answering an offer, or making one.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -18,19 +18,19 @@ use super::window::Window;
 use super::{Session, one_line};
 use crate::limits::{self, Limits};
 
-/// How often a path that works is checked (RFC 7675 §5.1). With these tries a dead one is noticed after 24 s, as
-/// with str0m's own 3 s and nine.
+/// How often a working path is checked (RFC 7675 §5.1). With the number of tries set here a dead path is
+/// noticed after 24 s, as with str0m's own 3 s and nine tries.
 const CONSENT_INTERVAL: Duration = Duration::from_secs(5);
 const CONSENT_TRIES: usize = 7;
 
-/// How often str0m reports the round trip; each report is a wake-up.
+/// How often str0m reports the round trip. Each report is a wake-up.
 const STATS_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The name of the one section that str0m is shown of an offer.
+/// The name of the only section of an offer that str0m sees.
 const DATA_CHANNEL: &str = "0";
 
 impl Session {
-    /// Answers an offer. `local`: our host addresses, with the port of the ICE socket.
+    /// Answers an offer. `local` are our host addresses with the port of the ICE socket.
     pub fn accept(
         now: Instant,
         name: String,
@@ -52,7 +52,7 @@ impl Session {
         Ok((session, answer))
     }
 
-    /// Makes an offer with one channel; [`Self::accept_answer`] goes on with it.
+    /// Makes an offer with one channel. [`Self::accept_answer`] completes the session.
     pub fn offer(
         now: Instant,
         name: String,
@@ -80,7 +80,7 @@ impl Session {
         Ok((session, offer))
     }
 
-    /// The answer to our offer. A second one is refused.
+    /// Accepts the answer to our offer. A second answer is refused.
     pub fn accept_answer(&mut self, answer: &CheckedDescription<'_>) -> Result<(), SdpError> {
         let Some((pending, mid)) = self.offer.take() else {
             return Err(SdpError::whole(
@@ -98,7 +98,7 @@ impl Session {
         Ok(())
     }
 
-    /// Whether our offer has not been answered.
+    /// Returns whether our offer has no answer yet.
     pub fn awaits_answer(&self) -> bool {
         self.offer.is_some()
     }
@@ -148,7 +148,7 @@ impl Session {
     }
 }
 
-/// What str0m is told before it sees a description.
+/// Makes str0m's part of a session, with the settings that must precede a description.
 fn build(now: Instant, name: &str, local: &[SocketAddr], identity: &Identity) -> Rtc {
     let mut builder = identity
         .builder()
@@ -160,7 +160,7 @@ fn build(now: Instant, name: &str, local: &[SocketAddr], identity: &Identity) ->
     builder.set_max_stun_retransmits(CONSENT_TRIES);
     let mut rtc = builder.build(now);
     for addr in local {
-        // Refused are kinds of addresses that ICE cannot use, such as 169.254.0.0/16.
+        // str0m refuses kinds of addresses that ICE cannot use, such as 169.254.0.0/16.
         match Candidate::host(*addr, "udp") {
             Ok(candidate) => drop(rtc.add_local_candidate(candidate)),
             Err(error) => log::debug!("{name}: no candidate for {addr}: {error}"),

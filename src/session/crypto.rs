@@ -1,5 +1,5 @@
-//! Who we are to a peer: one DTLS certificate for all sessions, kept across restarts, so that its
-//! fingerprint can be written down and compared.
+//! Our identity towards peers: one DTLS certificate for all sessions, kept across restarts, so that an
+//! operator can write down its fingerprint and compare it.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,10 +17,10 @@ use str0m::config::{CryptoProvider, DtlsCert};
 
 use super::dtls;
 
-/// A certificate with its key, and the crypto that goes with it.
+/// A certificate with its key and the crypto provider that uses them.
 pub struct Identity {
     pub(super) cert: DtlsCert,
-    /// `Arc` because str0m's builder asks for one; made once, at start.
+    /// The crypto provider, made once at the start. str0m's builder requires the `Arc`.
     pub(super) provider: Arc<CryptoProvider>,
     fingerprint: String,
 }
@@ -28,11 +28,11 @@ pub struct Identity {
 /// Why a stored identity cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdentityError {
-    /// Not the two PEM blocks that [`Identity::to_pem`] writes.
+    /// The text is not the two PEM blocks that [`Identity::to_pem`] writes.
     Malformed,
-    /// The certificate and the key are not usable together.
+    /// The certificate and the key cannot be used together.
     Unusable,
-    /// No certificate could be made.
+    /// Making a certificate failed.
     Generation,
 }
 
@@ -52,7 +52,7 @@ const CERTIFICATE: &str = "CERTIFICATE";
 const PRIVATE_KEY: &str = "PRIVATE KEY";
 
 impl Identity {
-    /// A new self-signed certificate (RFC 8827 §6.5).
+    /// Makes a new self-signed certificate (RFC 8827 §6.5).
     pub fn generate() -> Result<Self, IdentityError> {
         let made = self_signed(Vec::new()).map_err(|_| IdentityError::Generation)?;
         let (certificate, key) = made;
@@ -63,7 +63,8 @@ impl Identity {
         Ok(Self::new(Arc::new(dtls::provider()), cert))
     }
 
-    /// Reads what [`Self::to_pem`] wrote, and tries it: str0m would panic at the first peer.
+    /// Reads what [`Self::to_pem`] wrote, and tries it, because str0m would otherwise panic at the first
+    /// peer.
     pub fn from_pem(now: Instant, text: &str) -> Result<Self, IdentityError> {
         let second = text.rfind("-----BEGIN").ok_or(IdentityError::Malformed)?;
         let (first, second) = text
@@ -87,7 +88,7 @@ impl Identity {
         Ok(identity)
     }
 
-    /// The certificate and the private key; for a file that nobody else may read.
+    /// Returns the certificate and the private key, for a file that only the daemon's user may read.
     pub fn to_pem(&self) -> String {
         let encode = |label, der: &[u8]| {
             pem_rfc7468::encode_string(label, LineEnding::LF, der).expect("a label of our own")
@@ -95,12 +96,12 @@ impl Identity {
         encode(CERTIFICATE, &self.cert.certificate) + &encode(PRIVATE_KEY, &self.cert.private_key)
     }
 
-    /// SHA-256 of the certificate, as in `a=fingerprint` (RFC 8122 §5).
+    /// Returns the SHA-256 of the certificate, as in `a=fingerprint` (RFC 8122 §5).
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// What every session of ours starts from.
+    /// Returns the settings with which every session starts.
     pub(super) fn builder(&self) -> str0m::RtcConfig {
         Rtc::builder()
             .set_crypto_provider(Arc::clone(&self.provider))
@@ -124,8 +125,8 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// A self-signed certificate for these names, and its key. A board may not know what time it is, so it holds from 1970 until
-/// 2049 (str0m's for a year from now).
+/// Makes a self-signed certificate for these names, and its key. The certificate is valid from 1970 until
+/// 2049, because a board may not know the time (str0m's own is valid for a year from now).
 pub fn self_signed(names: Vec<String>) -> Result<(Certificate, KeyPair), rcgen::Error> {
     let mut params = CertificateParams::new(names)?;
     params
@@ -137,26 +138,27 @@ pub fn self_signed(names: Vec<String>) -> Result<(Certificate, KeyPair), rcgen::
     Ok((params.self_signed(&key)?, key))
 }
 
-/// Whether a certificate is signed by this key, as ours are by their own. If not, one of the two is
-/// damaged or of another identity, and each handshake would fail. Returns true for keys of other kinds
-/// than ours, which the trial with str0m has to judge.
+/// Returns whether a certificate is signed by this key, as our certificates are signed by their own keys. If
+/// not, one of the two is damaged or belongs to another identity, and each handshake would fail. Returns true
+/// for other kinds of keys than ours, which the trial with str0m has to judge.
 fn is_signed_by(certificate: &[u8], private_key: &[u8]) -> bool {
     let Ok(key) = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, private_key) else {
         return true;
     };
-    // RFC 5280 §4.1: what is signed, with what algorithm, and the signature.
+    // RFC 5280 §4.1: the signed part, the algorithm, and the signature.
     let parts = element(certificate).and_then(|(_, parts, _)| {
         let (signed, _, rest) = element(parts)?;
         let (_, _, rest) = element(rest)?;
         let (_, bits, _) = element(rest)?;
-        // The first byte of a bit string counts the bits that its last byte has too many.
+        // The first byte of a bit string counts the unused bits of its last byte.
         Some((signed, bits.get(1..)?))
     });
     let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key.public_key().as_ref());
     parts.is_some_and(|(signed, signature)| public.verify(signed, signature).is_ok())
 }
 
-/// The first element of some DER (X.690 §8.1): all of it, its contents, and what follows it.
+/// Returns the first element of some DER (X.690 §8.1): the whole element, its contents, and the bytes after
+/// it.
 fn element(der: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let (head, length) = match *der.get(1)? {
         short @ 0..=0x7f => (2, usize::from(short)),
@@ -220,7 +222,7 @@ mod tests {
         let mixed = certificate.to_owned() + &empty_key;
         let other = Identity::generate().expect("another").to_pem();
         let of_two = certificate.to_owned() + &other[other.rfind("-----BEGIN").unwrap()..];
-        // One character in the middle of the certificate.
+        // Change one character in the middle of the certificate.
         let at = certificate.len() / 2;
         let character = if &pem[at..=at] == "A" { "B" } else { "A" };
         let damaged = [&pem[..at], character, &pem[at + 1..]].concat();

@@ -1,9 +1,9 @@
-//! DTLS for all sessions from one configuration: dimpl tests its cryptography whenever a configuration is made, which
-//! is most of what a connect costs.
+//! DTLS for all sessions from one configuration, because dimpl tests its cryptography whenever a
+//! configuration is made, and these tests are most of the cost of a connect.
 //!
-//! Where the processor has no instructions for AES, ChaCha20-Poly1305 is several times faster. The answerer is the DTLS
-//! server here, and dimpl's server follows the client's order, in which AES is first; so the server that a client meets
-//! knows ChaCha20 alone (RFC 7905) if its ClientHello offers that.
+//! On a processor without AES instructions ChaCha20-Poly1305 is several times faster. The answerer is the
+//! DTLS server here, and dimpl's server follows the client's order, in which AES is first. So if the client's
+//! ClientHello offers ChaCha20 (RFC 7905), the server that the client meets knows only that.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -15,7 +15,7 @@ use str0m::config::{CryptoProvider, DtlsCert, DtlsVersion};
 use str0m::crypto::dtls::{DtlsImplError, DtlsInstance, DtlsOutput, DtlsProvider, ProtocolVersion};
 use str0m::crypto::{CryptoError, DtlsError};
 
-/// The crypto of str0m's features, with DTLS as this file says.
+/// Returns the crypto of str0m's features, with DTLS as configured in this file.
 pub(super) fn provider() -> CryptoProvider {
     static DTLS: Shared = Shared;
     CryptoProvider {
@@ -27,11 +27,11 @@ pub(super) fn provider() -> CryptoProvider {
 #[derive(Debug)]
 struct Shared;
 
-/// What all sessions share.
+/// The configurations that all sessions share.
 struct Configs {
     mtu: Option<usize>,
     all: Arc<Config>,
-    /// Of a processor without AES.
+    /// The configuration with ChaCha20 only, for a processor without AES instructions.
     chacha: Option<Arc<Config>>,
 }
 
@@ -56,7 +56,7 @@ impl Configs {
 const CHACHA: Dtls12CipherSuite = Dtls12CipherSuite::ECDHE_ECDSA_CHACHA20_POLY1305_SHA256;
 
 fn config(mtu: Option<usize>, only: Option<Dtls12CipherSuite>) -> Result<Arc<Config>, CryptoError> {
-    // ICE has proved the peer's address before DTLS begins, so that no cookie has to (RFC 6347 §4.2.1).
+    // ICE has verified the peer's address before DTLS begins, so no cookie is needed (RFC 6347 §4.2.1).
     let mut builder = Config::builder().use_server_cookie(false);
     if let Some(mtu) = mtu {
         builder = builder.mtu(mtu);
@@ -99,7 +99,7 @@ impl DtlsProvider for Shared {
     }
 }
 
-/// Whether the processor has instructions for AES.
+/// Returns whether the processor has instructions for AES.
 fn has_aes() -> bool {
     #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
     return std::arch::is_x86_feature_detected!("aes");
@@ -111,7 +111,7 @@ fn has_aes() -> bool {
 
 struct Server {
     dtls: Dtls,
-    /// What to begin with if the first packet offers it.
+    /// The values with which the server starts anew if the first packet offers ChaCha20.
     chacha: Option<(Arc<Config>, DtlsCert, Instant)>,
 }
 
@@ -174,8 +174,9 @@ impl DtlsInstance for Server {
     }
 }
 
-/// Whether a session failed because the peer has no certificate of a kind that was asked for. dimpl's request names ECDSA
-/// alone; a peer that has another key answers with an empty list, or with the alert handshake_failure (RFC 5246 §7.4.6, §7.2.2).
+/// Returns whether a session failed because the peer has no certificate of a requested kind. dimpl requests
+/// only ECDSA; a peer with another kind of key answers with an empty list, or with the alert
+/// handshake_failure (RFC 5246 §7.4.6, §7.2.2).
 pub(super) fn has_no_certificate(error: &RtcError) -> bool {
     const HANDSHAKE_FAILURE: u8 = 40;
     let description = HANDSHAKE_FAILURE;
@@ -183,14 +184,15 @@ pub(super) fn has_no_certificate(error: &RtcError) -> bool {
         DtlsImplError::CertificateError(CertificateError::NoClientCertificateReceived),
         DtlsImplError::SecurityError(SecurityError::FatalAlert { description }),
     ];
-    // str0m keeps the words of dimpl's error alone.
+    // str0m keeps only the text of dimpl's error.
     let RtcError::Dtls(DtlsError::CryptoError(CryptoError::Other(words))) = error else {
         return false;
     };
     kinds.iter().any(|kind| words.ends_with(&kind.to_string()))
 }
 
-/// Whether a packet is a ClientHello in one piece (RFC 6347 §4.2.2, RFC 5246 §7.4.1.2) whose cipher suites hold this one.
+/// Returns whether a packet is a ClientHello in one piece (RFC 6347 §4.2.2, RFC 5246 §7.4.1.2) that offers
+/// this cipher suite.
 fn offers(packet: &[u8], suite: u16) -> bool {
     const HANDSHAKE: u8 = 22;
     const CLIENT_HELLO: u8 = 1;
@@ -219,7 +221,7 @@ fn offers(packet: &[u8], suite: u16) -> bool {
 mod tests {
     use super::*;
 
-    /// Shakes hands and sends one byte: how long its record is.
+    /// Completes a handshake and sends one byte. Returns the length of that byte's record.
     fn record_length(client: &mut Server, server: &mut Server) -> usize {
         let now = Instant::now();
         client.handle_timeout(now).expect("begun");

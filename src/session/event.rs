@@ -1,4 +1,4 @@
-//! The words in which a session and its owner speak.
+//! The events of a session, and the types of its state and its path.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -7,25 +7,25 @@ use std::time::Duration;
 use super::channels::ChannelKey;
 pub use crate::channel::Written;
 
-/// The words of W3C's `RTCPeerConnectionState`.
+/// The connection state, in the terms of W3C's `RTCPeerConnectionState`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectionState {
-    /// Answered; nothing has come yet.
+    /// The offer or answer was made, and nothing has arrived from the peer yet.
     New,
-    /// ICE and DTLS are at it.
+    /// ICE and DTLS are connecting.
     Connecting,
-    /// Messages flow.
+    /// Messages can be sent.
     Connected,
-    /// The path is lost; it may come back.
+    /// The path is lost, and may recover.
     Disconnected,
-    /// Given up.
+    /// The session has given up.
     Failed,
-    /// Ended by one side.
+    /// One side has closed the session.
     Closed,
 }
 
 impl ConnectionState {
-    /// The name in the API.
+    /// Returns the name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::New => "new",
@@ -38,71 +38,71 @@ impl ConnectionState {
     }
 }
 
-/// What a session tells its owner.
+/// An event for the owner of a session.
 #[derive(Debug)]
 pub enum SessionEvent {
-    /// A message that belongs to no channel we know was dropped.
+    /// A message was dropped because it belongs to no known channel.
     Unbound {
-        /// Its size.
+        /// The size of the message.
         bytes: usize,
     },
     /// The connection state has changed.
     State(ConnectionState),
-    /// A channel is open; it is to be bound or closed.
+    /// A channel opened. The owner must bind or close it.
     ChannelOpen(ChannelKey),
-    /// A channel has closed, whoever did it; the owner removes it. Messages that came in the same
-    /// breath are before this in the queue, and still find it.
+    /// A channel closed, on either side. The owner must remove it. Messages that arrived together with the
+    /// close come before this event, so they still find the channel.
     ChannelClosed(ChannelKey),
     /// A message of the peer.
     Message {
-        /// The channel it came on.
+        /// The channel that the message arrived on.
         channel: ChannelKey,
-        /// Its frame type.
+        /// Whether the message arrived in a binary frame.
         binary: bool,
-        /// Its payload, as str0m allocated it.
+        /// The payload, as str0m allocated it.
         data: Vec<u8>,
     },
-    /// Datagrams between these two addresses seem to be this session's.
+    /// Datagrams between these two addresses seem to belong to this session.
     PairLearned {
-        /// Ours.
+        /// Our address.
         local: SocketAddr,
-        /// The peer's.
+        /// The peer's address.
         remote: SocketAddr,
-        /// Whether the peer has shown from there that it knows our password. What we send to
-        /// shows nothing: anybody may name anybody's address as a candidate.
+        /// Whether the peer has proved from its address that it knows our password. Sending to an address
+        /// proves nothing, because a peer may name any address as a candidate.
         proved: bool,
     },
-    /// No longer.
+    /// Datagrams between these two addresses no longer belong to this session.
     PairForgotten {
-        /// Ours.
+        /// Our address.
         local: SocketAddr,
-        /// The peer's.
+        /// The peer's address.
         remote: SocketAddr,
     },
-    /// It is over; drop it.
+    /// The session ended. The owner must drop it.
     Ended(EndReason),
 }
 
-/// Why a session is over.
+/// Why a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EndReason {
-    /// The peer closed it.
+    /// The peer closed the session.
     PeerClosed,
-    /// We closed it, for this reason.
+    /// The gateway closed the session, for this reason.
     Closed(&'static str),
-    /// It did not connect within the limit.
+    /// The session did not connect within the limit.
     ConnectTimeout,
-    /// It stayed disconnected for longer than the limit.
+    /// The session stayed disconnected for longer than the limit.
     DisconnectedTimeout,
-    /// The peer gave up the DTLS handshake, as it does when it has no certificate with the only kind of key that the DTLS
-    /// library knows (ECDSA, which RFC 8827 §6.5 wants everybody to have).
+    /// The peer gave up the DTLS handshake, because it has no certificate with the only kind of key that the
+    /// DTLS library supports (ECDSA, which RFC 8827 §6.5 requires of every peer).
     NoCertificate,
-    /// The peer sent a message that is longer than all that SCTP can put together ([`limits::RECEIVED_MESSAGE`](crate::limits));
-    /// what had come of it is lost.
+    /// The peer sent a message longer than SCTP can put together here
+    /// ([`limits::RECEIVED_MESSAGE`](crate::limits)). The part that had arrived is lost.
     MessageTooLong,
-    /// A protocol error, in str0m's words.
+    /// A protocol error, with str0m's text.
     Protocol(String),
-    /// A bug of ours or of str0m's; the rest of the daemon is unharmed.
+    /// A bug in our code or in str0m. The rest of the daemon is unharmed.
     Panicked,
 }
 
@@ -128,24 +128,24 @@ impl fmt::Display for EndReason {
     }
 }
 
-/// What became of a datagram.
+/// The result of handling a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Handled {
-    /// The session took it.
+    /// The session accepted the datagram.
     Taken,
-    /// It is not the session's, whatever its ufrag says.
+    /// The datagram is not the session's, whatever its ufrag says.
     NotOurs,
-    /// Neither STUN nor DTLS nor anything else known.
+    /// The datagram is neither STUN nor DTLS nor anything else known.
     Malformed,
 }
 
-/// The measured round trip and the pair it was measured on.
+/// The address pair in use, with its measured round trip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Path {
     /// Our address.
     pub local: SocketAddr,
-    /// The peer's.
+    /// The peer's address.
     pub remote: SocketAddr,
-    /// Of the last STUN check, once there was one.
+    /// The round trip of the last STUN check, once there was one.
     pub round_trip: Option<Duration>,
 }

@@ -1,4 +1,4 @@
-//! What goes to the peer: payload, the control channel, and the closing of channels.
+//! Output to the peer: payload, the control channel, and the closing of channels.
 
 use super::Session;
 use super::channels::{Binding, ChannelKey};
@@ -15,7 +15,7 @@ impl Session {
         if self.blocked || self.burst >= limits::BURST {
             return Written::Blocked;
         }
-        // A text frame must be UTF-8 (RFC 8831 §6.6); only a device's rubbish is copied for that.
+        // A text frame must be UTF-8 (RFC 8831 §6.6). Only invalid bytes of a device need this copy.
         let text;
         let bytes = if binary {
             bytes
@@ -26,8 +26,8 @@ impl Session {
         if bytes.len() > self.max_message {
             return Written::TooLarge;
         }
-        // It would take a sequence number and send no chunk: RFC 8831 §6.6 wants one zero byte
-        // under a protocol identifier that str0m chooses by itself.
+        // str0m would use a sequence number and send no chunk. RFC 8831 §6.6 requires one zero byte under a
+        // protocol identifier that only str0m can choose.
         if bytes.is_empty() {
             return Written::Empty;
         }
@@ -62,12 +62,12 @@ impl Session {
         }
     }
 
-    /// Whether [`Self::write`] is worth trying.
+    /// Returns whether [`Self::write`] may succeed.
     pub fn is_writable(&self) -> bool {
         !self.blocked && !self.ended && self.burst < limits::BURST
     }
 
-    /// Whether everything written has been acknowledged.
+    /// Returns whether everything written has been acknowledged.
     pub fn is_flushed(&mut self) -> bool {
         let waiting = self
             .control
@@ -76,12 +76,12 @@ impl Session {
         self.ended || (!waiting && self.in_flight() == 0)
     }
 
-    /// Bytes that were written and have not been acknowledged.
+    /// Returns how many written bytes have not been acknowledged.
     pub fn unacknowledged_bytes(&mut self) -> usize {
         self.in_flight()
     }
 
-    /// Closes one channel; its event follows.
+    /// Closes a channel. The channel's event follows.
     pub fn close_channel(&mut self, key: ChannelKey) {
         if let Some(channel) = self.channels.get(key) {
             let id = channel.id;
@@ -101,7 +101,7 @@ impl Session {
         }
     }
 
-    /// Makes a channel the control channel. False: there is one already.
+    /// Makes a channel the control channel. Returns false if the session has one already.
     #[must_use]
     pub fn set_control(&mut self, key: ChannelKey) -> bool {
         if self.control.is_some() {
@@ -113,39 +113,40 @@ impl Session {
         true
     }
 
-    /// Whether the peer has a control channel.
+    /// Returns whether the peer has a control channel.
     pub fn has_control(&self) -> bool {
         self.control.is_some()
     }
 
-    /// Whether so little waits on the control channel that more may be said that can wait.
+    /// Returns whether the control channel has room for messages that can wait.
     pub fn has_room_for_answers(&self) -> bool {
         let control = self.control.as_ref();
         control.is_some_and(|(_, outbox)| outbox.has_room_for_answers())
     }
 
-    /// Answers a request, unless so much waits that the peer asks faster than it reads.
+    /// Answers a request. The answer is left out if too many replies wait because the peer asks faster than
+    /// it reads.
     pub fn answer(&mut self, reply: &Reply<'_>) {
         if self.has_room_for_answers() {
             self.tell(reply);
         }
     }
 
-    /// Queues a message on the control channel, if there is one.
+    /// Queues a message on the control channel, if the session has one.
     pub fn tell(&mut self, reply: &Reply<'_>) {
         if let Some((_, outbox)) = &mut self.control {
             self.control_overflowed |= !outbox.push(reply);
         }
     }
 
-    /// The control channel, if its peer does not read it: it has missed something and must be
-    /// closed.
+    /// Returns the control channel if its peer does not read it. The peer has missed a message, so the
+    /// channel must be closed.
     pub fn overflowed_control(&self) -> Option<ChannelKey> {
         let (key, _) = self.control.as_ref()?;
         self.control_overflowed.then_some(*key)
     }
 
-    /// Writes what waits on the control channel, before any payload.
+    /// Writes the waiting messages of the control channel. This comes before any payload.
     pub fn write_control(&mut self) {
         let Some((key, mut outbox)) = self.control.take() else {
             return;

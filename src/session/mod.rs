@@ -1,8 +1,8 @@
 //! One peer association: str0m's `Rtc` with its channels, and the order in which it is driven.
 //!
-//! str0m's rule is that after every mutation its outputs are drained to the next time-out;
-//! `Session::drive` is the one place that does it. Everything here may panic, because str0m
-//! does; the gateway catches that and drops the session.
+//! str0m requires that its outputs are drained to the next time-out after every mutation. `Session::drive` is
+//! the only place that does this. Everything here may panic, because str0m may panic. The gateway catches
+//! that and drops the session.
 
 pub mod channels;
 pub mod control;
@@ -37,7 +37,7 @@ use sdp::SdpError;
 pub use stun::by_stun_ufrag;
 use window::Window;
 
-/// A session of ours: the answerer, or the offerer for peers that only answer.
+/// A session with a peer. The gateway is the answerer, or the offerer for peers that only answer.
 pub struct Session {
     rtc: Box<Rtc>,
     name: String,
@@ -53,32 +53,32 @@ pub struct Session {
     max_message: usize,
     remote_candidates: usize,
     checked_candidates: usize,
-    /// Address pairs already told to the owner, oldest first.
+    /// Address pairs that the owner knows of, oldest first.
     pairs: VecDeque<(SocketAddr, SocketAddr)>,
     path: Option<Path>,
     bytes_sent: u64,
     bytes_received: u64,
     /// str0m's deadline.
     timeout: Instant,
-    /// Ours: connected by then, or no longer disconnected.
+    /// Our own deadline: until then the session must connect, or recover from being disconnected.
     give_up: Option<(Instant, EndReason)>,
     disconnected_timeout: Duration,
     window: Window,
-    /// Something was written, and what of it has been acknowledged is not known.
+    /// Whether written data may still be unacknowledged.
     unacknowledged: bool,
-    /// It was since the last turn.
+    /// Whether data was written since the last turn.
     wrote: bool,
-    /// Our offer, until its answer has come, with the name of its section.
+    /// Our offer with the name of its section, until the answer arrives.
     offer: Option<(SdpPendingOffer, String)>,
-    /// A write did not fit; cleared when enough has been acknowledged.
+    /// Whether a write did not fit. This is reset when enough data has been acknowledged.
     blocked: bool,
-    /// Something was written or closed since str0m was drained last.
+    /// Whether data was written or a channel was closed since str0m was drained last.
     dirty: bool,
-    /// How many messages that were.
+    /// How many messages were written since str0m was drained last.
     burst: usize,
-    /// Channels that are closed a little later; `None`: the peer's library needs no such thing.
+    /// Channels that are closed a little later. `None`: the peer's library does not need this.
     late_closes: Option<LateCloses>,
-    /// What has come of a message that is not whole.
+    /// How much of an incomplete message has arrived.
     reassembly: Reassembly,
     ended: bool,
 }
@@ -86,7 +86,8 @@ pub struct Session {
 impl Session {
     // ---- input: each ends with `drive`, called by the owner through the same method ----
 
-    /// A datagram that the demultiplexer thinks is ours. `known`: its pair was learned before.
+    /// Handles a datagram that the demultiplexer assigned to this session. `known` says whether the pair was
+    /// learned before.
     pub fn handle_datagram(
         &mut self,
         now: Instant,
@@ -114,7 +115,7 @@ impl Session {
         Handled::Taken
     }
 
-    /// A deadline has passed.
+    /// Handles a deadline that has passed.
     pub fn handle_timeout(&mut self, now: Instant, transmits: &mut TransmitQueue) {
         self.reassembly.handle_other();
         let result = self.rtc.handle_input(Input::Timeout(now));
@@ -128,7 +129,7 @@ impl Session {
         }
     }
 
-    /// A candidate that the peer trickled; the attribute's value, `candidate:…`.
+    /// Adds a candidate that the peer trickled. `candidate` is the attribute's value, `candidate:…`.
     pub fn add_remote_candidate(&mut self, line: usize, candidate: &str) -> Result<(), SdpError> {
         self.remote_candidates += 1;
         if self.remote_candidates > limits::REMOTE_CANDIDATES {
@@ -152,14 +153,15 @@ impl Session {
         Ok(())
     }
 
-    /// Drains what writing and closing caused, if anything was written or closed.
+    /// Drains the results of writing and closing, if data was written or a channel was closed.
     pub fn flush(&mut self, now: Instant, transmits: &mut TransmitQueue) {
         if self.dirty {
             self.settle(now, Ok(()), transmits);
         }
     }
 
-    /// The end is near: no channel is closed late any more.
+    /// Closes at once the channels that wait to be closed, and closes no channel late from now on, because
+    /// the session ends soon.
     pub fn hurry(&mut self) {
         for id in self.late_closes.take().into_iter().flatten() {
             self.rtc.direct_api().close_data_channel(id);
@@ -167,7 +169,7 @@ impl Session {
         }
     }
 
-    /// Ends the session politely: SCTP and DTLS say so to the peer.
+    /// Closes the session properly: SCTP and DTLS tell the peer.
     pub fn close(&mut self, now: Instant, why: &'static str, transmits: &mut TransmitQueue) {
         if self.ended {
             return;
@@ -180,12 +182,12 @@ impl Session {
 
     // ---- output ----
 
-    /// The next event; called until `None` after every input.
+    /// Removes and returns the next event. The owner calls this until `None` after every input.
     pub fn poll_event(&mut self) -> Option<SessionEvent> {
         self.events.pop_front()
     }
 
-    /// When [`Self::handle_timeout`] wants to be called.
+    /// Returns when [`Self::handle_timeout`] must be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.ended {
             return None;
@@ -198,59 +200,59 @@ impl Session {
 
     // ---- what it is ----
 
-    /// The id in the API: unguessable.
+    /// Returns the id in the API, which cannot be guessed.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// When the offer came.
+    /// Returns when the session was made.
     pub fn created(&self) -> Instant {
         self.created
     }
 
-    /// As W3C counts them.
+    /// Returns the connection state, as W3C defines it.
     pub fn state(&self) -> ConnectionState {
         self.state
     }
 
-    /// The channels that are open.
+    /// Returns the open channels.
     pub fn channels(&self) -> &Channels {
         &self.channels
     }
 
-    /// The same, to bind them.
+    /// Returns the open channels, to bind them.
     pub fn channels_mut(&mut self) -> &mut Channels {
         &mut self.channels
     }
 
-    /// Our ICE user name fragment, by which unknown pairs are told apart (RFC 8445 §5.3).
+    /// Returns our ICE user name fragment, which identifies the session of an unknown pair (RFC 8445 §5.3).
     pub fn local_ufrag(&self) -> &str {
         &self.local_ufrag
     }
 
-    /// The peer's.
+    /// Returns the peer's ICE user name fragment.
     pub fn remote_ufrag(&self) -> &str {
         &self.remote_ufrag
     }
 
-    /// The chosen candidate pair, once there is one.
+    /// Returns the chosen candidate pair, once there is one.
     pub fn path(&self) -> Option<Path> {
         self.path
     }
 
-    /// Bytes of datagrams, sent and received.
+    /// Returns how many bytes of datagrams were sent and received.
     pub fn datagram_bytes(&self) -> (u64, u64) {
         (self.bytes_sent, self.bytes_received)
     }
 
-    /// All learned pairs, for the owner to forget them.
+    /// Returns all learned pairs, so that the owner can forget them.
     pub fn pairs(&self) -> impl Iterator<Item = (SocketAddr, SocketAddr)> {
         self.pairs.iter().copied()
     }
 
     // ---- inside ----
 
-    /// Drains str0m after a mutation and draws the conclusions.
+    /// Drains str0m after a mutation, and ends the session if str0m has failed or closed.
     fn settle(
         &mut self,
         now: Instant,
@@ -271,20 +273,20 @@ impl Session {
         } else if !self.rtc.is_alive() {
             self.end_closed();
         }
-        // The low threshold. str0m's own event is per channel and misses when a message larger
-        // than the threshold waits, so the sum is looked at; only when something waits.
+        // Check the low threshold on the sum of all channels, and only while a write waits. str0m's own event
+        // is per channel, and does not come when a message larger than the threshold waits.
         if self.blocked {
             let in_flight = self.in_flight();
             self.blocked = !self.window.may_go_on(now, in_flight);
         }
     }
 
-    /// The one place that polls str0m, always to its time-out.
+    /// Polls str0m to its time-out. This is the only place that polls str0m.
     fn drive(&mut self, now: Instant, transmits: &mut TransmitQueue) -> Result<(), RtcError> {
         loop {
             match self.rtc.poll_output()? {
                 Output::Timeout(at) => {
-                    // str0m's past deadlines mean "now".
+                    // A past deadline of str0m means "now".
                     self.timeout = at.max(now);
                     return Ok(());
                 }
@@ -348,7 +350,7 @@ impl Session {
                 }
             }
             Event::Closed => self.end_closed(),
-            // Media events: no codec is negotiated yet.
+            // Media events are ignored, because no codec is negotiated yet.
             other => log::trace!("{}: {other:?} ignored", self.name),
         }
     }
@@ -389,14 +391,14 @@ impl Session {
         }
     }
 
-    /// The owner gave a pair to another session, or did not give it to this one.
+    /// Forgets a pair that the owner gave to another session, or did not give to this one.
     pub fn forget_pair(&mut self, local: SocketAddr, remote: SocketAddr) {
         self.pairs.retain(|pair| *pair != (local, remote));
     }
 
-    /// Remembers that a pair of addresses is ours, and tells the owner about news.
+    /// Remembers an address pair of this session, and reports a new pair to the owner.
     fn learn(&mut self, local: SocketAddr, remote: SocketAddr, proved: bool) {
-        // Nearly every datagram is of the newest pair.
+        // Nearly every datagram belongs to the newest pair.
         if self.pairs.back() == Some(&(local, remote)) || self.pairs.contains(&(local, remote)) {
             return;
         }
@@ -416,7 +418,8 @@ impl Session {
         });
     }
 
-    /// ICE tries many pairs, DTLS goes over the chosen one. The two are told apart by their first byte (RFC 7983 §7).
+    /// Notes the path that DTLS uses. ICE tries many pairs, but DTLS uses only the chosen one. The first byte
+    /// tells the two protocols apart (RFC 7983 §7).
     fn note_path(&mut self, local: SocketAddr, remote: SocketAddr, datagram: &[u8]) {
         let is_known = (self.path).is_some_and(|path| path.local == local && path.remote == remote);
         if !is_known && datagram.first().is_some_and(|byte| (20..64).contains(byte)) {
@@ -447,8 +450,8 @@ impl Session {
         self.learn(local, remote, false);
     }
 
-    /// Whether nothing is on its way that may have to be sent again. Asked at each turn, so that it looks at the
-    /// channels only in one after something was written.
+    /// Returns whether no data is under way that may have to be sent again. The owner calls this at each
+    /// turn, so it checks the channels only in a turn without writes that follows a turn with writes.
     pub fn is_quiet(&mut self) -> bool {
         if self.unacknowledged && !std::mem::take(&mut self.wrote) {
             self.unacknowledged = self.in_flight() > 0;
@@ -467,7 +470,7 @@ impl Session {
         }
     }
 
-    /// The association or what is below it was closed.
+    /// Ends a session whose association, or a layer below it, was closed.
     fn end_closed(&mut self) {
         self.set_state(ConnectionState::Closed);
         self.end(if self.reassembly.is_full() {
@@ -485,7 +488,7 @@ impl Session {
     }
 }
 
-/// str0m's parser explains itself over several lines.
+/// Joins the lines of a text, because str0m's parser explains a fault over several lines.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,25 +1,27 @@
-//! How much has come of a message that is not whole yet, as far as it can be told from outside.
+//! An estimate, made from outside SCTP, of how much of an incomplete message has arrived.
 //!
-//! SCTP keeps the pieces of a message until the last has come, and ends the association when they fill its receive buffer
-//! ([`limits::RECEIVED_MESSAGE`]); str0m passes on that it ended and not why. This is for the reason.
+//! SCTP keeps the pieces of a message until the last piece arrives, and ends the association when the pieces
+//! fill its receive buffer ([`limits::RECEIVED_MESSAGE`]). str0m reports that the association ended, but not
+//! why. The estimate tells that reason.
 
 use crate::limits;
 
-/// The pieces of a long message fill their datagrams. Acknowledgements, checks and short messages do not.
+/// The size from which a datagram counts as a piece. The pieces of a long message fill their datagrams;
+/// acknowledgements, checks and short messages do not.
 const FULL: usize = 1_000;
-/// What a short message has around it where several share a datagram.
+/// The overhead of a short message when several messages share a datagram.
 const HEADER: usize = 40;
 
-/// Bytes on the wire that no message has accounted for.
+/// Bytes on the wire that belong to no message so far.
 #[derive(Debug, Default)]
 pub(super) struct Reassembly {
     bytes: usize,
-    /// What is being handled is a piece of a message: a close of the peer is none.
+    /// Whether the datagram being handled is a piece of a message, and so not the peer's close.
     is_piece: bool,
 }
 
 impl Reassembly {
-    /// A datagram of the peer is being handled.
+    /// Counts a datagram of the peer that is being handled.
     pub(super) fn handle_datagram(&mut self, datagram: &[u8]) {
         self.is_piece = datagram.len() >= FULL;
         if self.is_piece {
@@ -27,19 +29,20 @@ impl Reassembly {
         }
     }
 
-    /// Something else is being handled.
+    /// Notes that another input than a datagram is being handled.
     pub(super) fn handle_other(&mut self) {
         self.is_piece = false;
     }
 
-    /// A message that had so many bytes. Rather a little too much is taken off than too little.
+    /// Subtracts a complete message of this many bytes. The estimate subtracts a little too much rather than
+    /// too little.
     pub(super) fn handle_message(&mut self, bytes: usize) {
         let around = if bytes < FULL / 2 { HEADER } else { FULL };
         let all = bytes + bytes / 4 + around;
         self.bytes = self.bytes.saturating_sub(all);
     }
 
-    /// Whether what has come of a message, up to the datagram that is being handled, may have filled the buffer.
+    /// Returns whether an incomplete message, up to the datagram being handled, may have filled the buffer.
     pub(super) fn is_full(&self) -> bool {
         self.is_piece && self.bytes > limits::RECEIVED_MESSAGE as usize
     }
@@ -54,14 +57,14 @@ mod tests {
         let mut reassembly = Reassembly::default();
         for _ in 0..100_000 {
             reassembly.handle_datagram(&[0; 120]);
-            // 60,000 bytes in datagrams of 1,200, of which the message is 1,110.
+            // 60,000 bytes in datagrams of 1,200 bytes, each carrying 1,110 bytes of the message.
             for _ in 0..54 {
                 reassembly.handle_datagram(&[0; 1_200]);
             }
             reassembly.handle_message(54 * 1_110);
         }
         assert!(!reassembly.is_full());
-        // Nor short ones, of which nine share a datagram.
+        // Short messages do not fill the buffer either when nine share a datagram.
         for _ in 0..100_000 {
             reassembly.handle_datagram(&[0; 1_200]);
             (0..9).for_each(|_| reassembly.handle_message(100));
@@ -69,7 +72,7 @@ mod tests {
         assert!(!reassembly.is_full());
         for _ in 0..950 {
             reassembly.handle_datagram(&[0; 1_200]);
-            // Something short beside it.
+            // A short message beside the long one.
             reassembly.handle_datagram(&[0; 100]);
             reassembly.handle_message(10);
         }

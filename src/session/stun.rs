@@ -1,10 +1,10 @@
-//! What the demultiplexer reads of STUN (RFC 8489).
+//! The parts of STUN that the demultiplexer reads (RFC 8489).
 
-/// Looks up the ufrag of ours that a STUN request names in its USERNAME (RFC 8445 §7.2.2), if the
-/// datagram is one. (A response to us may have a USERNAME, too: libnice repeats that of our request, in which the peer's
-/// ufrag comes first.)
+/// Looks up our ufrag that a STUN request names in its USERNAME (RFC 8445 §7.2.2). Returns `None` if the
+/// datagram is not such a request. A response to us may have a USERNAME, too: libnice repeats the one of our
+/// request, in which the peer's ufrag comes first.
 pub fn by_stun_ufrag<R>(datagram: &[u8], find: impl FnOnce(&str) -> Option<R>) -> Option<R> {
-    // RFC 8489 §5, and RFC 7983: other first bytes are DTLS and RTP.
+    // RFC 8489 §5 and RFC 7983: other first bytes are DTLS and RTP.
     const BINDING_REQUEST: [u8; 2] = [0, 1];
     if !datagram.starts_with(&BINDING_REQUEST) {
         return None;

@@ -1,17 +1,17 @@
-//! How much a session has in flight: enough for the path, and no more. The library below looks at all of it
-//! for every packet, so that more than the path holds costs processor time and brings nothing.
+//! The limit of a session's bytes in flight: enough for the path, and no more. The SCTP library looks at all
+//! bytes in flight for every packet, so more than the path holds costs processor time without any gain.
 
 use std::time::{Duration, Instant};
 
 use crate::limits;
 
-/// Bytes in flight, and how many of them are worth it.
+/// The bytes in flight, and their limit.
 #[derive(Debug)]
 pub(super) struct Window {
     size: usize,
-    /// At least what is in flight: acknowledged bytes are taken off when it matters.
+    /// An upper estimate of the bytes in flight. Acknowledged bytes are subtracted only when needed.
     estimate: usize,
-    /// Since when somebody waits for half of it to be acknowledged.
+    /// Since when a writer waits for half of the window to be acknowledged.
     waiting: Option<Instant>,
 }
 
@@ -24,8 +24,8 @@ impl Window {
         }
     }
 
-    /// Whether a message may go out; `in_flight` is asked only when that is in doubt. One that is longer than the
-    /// window goes when half of it is free, like all others then.
+    /// Returns whether a message may be sent. `in_flight` is called only in case of doubt. A message longer
+    /// than the window is sent when half of the window is free, like every other message that had to wait.
     pub(super) fn has_room(&mut self, len: usize, in_flight: impl FnOnce() -> usize) -> bool {
         if self.estimate + len > self.size {
             self.estimate = in_flight();
@@ -37,7 +37,7 @@ impl Window {
         self.estimate += len;
     }
 
-    /// Whether who was told to wait may go on. How long that took is about the round trip.
+    /// Returns whether a writer that had to wait may go on. The length of the wait is about one round trip.
     pub(super) fn may_go_on(&mut self, now: Instant, in_flight: usize) -> bool {
         let since = *self.waiting.get_or_insert(now);
         if !self.is_low(in_flight) {
@@ -52,7 +52,7 @@ impl Window {
         in_flight <= self.size / 2
     }
 
-    /// What a round trip holds at [`limits::SEND_RATE`].
+    /// Sets the window to the amount that a round trip holds at [`limits::SEND_RATE`].
     fn follow(&mut self, round_trip: Duration) {
         let micros = usize::try_from(round_trip.as_micros()).unwrap_or(usize::MAX);
         let holds = micros.saturating_mul(limits::SEND_RATE / 1_000_000);

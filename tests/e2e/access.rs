@@ -1,4 +1,4 @@
-//! From beyond this machine: the set-up, TLS, tokens, and what a stranger tries.
+//! Access from another machine: the set-up, TLS, tokens, and the tries of a stranger.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -83,11 +83,11 @@ fn the_set_up_lets_in_who_has_the_token_and_nobody_else() {
             400,
             "token-in-query",
         );
-        // Public, and silent about everything.
+        // Public resources, which reveal nothing.
         for path in ["/", "/healthz", "/readyz"] {
             assert_eq!(curl(&folder, port, path, &[]).status, 200, "{path}");
         }
-        // A name that somebody has pointed at us, and somebody's page.
+        // A foreign host name that leads to this gateway, and a page of a foreign origin.
         for (line, status) in [
             ("Host: evil.example", 421),
             ("Origin: https://evil.example", 403),
@@ -95,9 +95,9 @@ fn the_set_up_lets_in_who_has_the_token_and_nobody_else() {
             let lines = ["-H", line, "-H", &bearer(&token)];
             refused("/endpoints", &lines, status, "about:blank");
         }
-        // One line for each address and minute, whatever it was.
+        // One line for each address and minute, whatever the reasons.
         assert_eq!(refusals_told(&daemon), 1, "{}", daemon.log());
-        // The set-up is for who is on the board.
+        // The set-up is only for operators on the board.
         refused(
             "/setup",
             &[
@@ -112,7 +112,7 @@ fn the_set_up_lets_in_who_has_the_token_and_nobody_else() {
             "forbidden",
         );
 
-        // Guessing.
+        // The stranger guesses a token.
         let start = Instant::now();
         let mut forged = token.clone();
         forged.replace_range(forged.len() - 4.., "AAAA");
@@ -143,7 +143,7 @@ fn the_set_up_lets_in_who_has_the_token_and_nobody_else() {
             d.log().matches("refused: an unknown token").count() == 2
         });
 
-        // Plain HTTP is told where to go, with nothing of what it sent.
+        // Plain HTTP gets a redirection, which repeats nothing of the request.
         let mut plain = TcpStream::connect((BOARD, port)).expect("it listens");
         plain
             .write_all(
@@ -159,7 +159,7 @@ fn the_set_up_lets_in_who_has_the_token_and_nobody_else() {
             "{answer}"
         );
 
-        // What the secret part is, nothing else knows.
+        // The secret part of the token is stored nowhere.
         let secret = token.splitn(3, '_').nth(2).expect("a secret");
         let kept = folder.join("state/thingway/access.json");
         assert_eq!(
@@ -210,7 +210,7 @@ fn everything_is_as_it_was_after_a_restart() {
             curl(&folder, 8443, "/endpoints", &["-H", &bearer(token)]).status,
             200
         );
-        // Once more: another token, the same place.
+        // A second set-up makes another token at the same address.
         let (good, again) = thingway(&folder, &["setup"]);
         assert!(
             good && again.contains(":8443/#token=") && !again.contains(token),
@@ -262,7 +262,7 @@ fn the_command_line_makes_shares_and_revokes_tokens() {
             "{list}"
         );
 
-        // A link works once.
+        // A link works only once.
         let (good, link) = thingway(&folder, &["token", "share", "guest", "--endpoints", "leg"]);
         assert!(good, "{link}");
         let link = link
@@ -293,7 +293,7 @@ fn the_command_line_makes_shares_and_revokes_tokens() {
             404
         );
 
-        // A stream of events lives with its token.
+        // A stream of events ends with its token.
         let ticket = curl(
             &folder,
             port,
@@ -371,7 +371,7 @@ fn a_file_on_the_boot_partition_lets_the_network_in() {
         assert!(good);
         daemon.signal(Signal::TERM);
         assert!(daemon.ended_within(SOON).expect("an end").success());
-        // What was taken back stays so, whatever the card says.
+        // A revoked token stays revoked, whatever the boot file on the card says.
         let mut daemon = start(&folder, &config);
         assert_eq!(asked(&folder), 401);
         daemon.signal(Signal::TERM);
@@ -458,7 +458,8 @@ fn who_speaks_slowly_or_rubbish_is_hung_up_on() {
         let folder = Arc::new(Folder::new());
         let daemon = start(&folder, CONFIG);
         let (port, token, _) = set_up(&folder);
-        // A client hello that never ends, one byte of it, and no TLS at all after the first byte.
+        // A client hello that never ends, a single byte of one, and bytes that are no TLS after the first
+        // byte.
         let mut slow = TcpStream::connect((BOARD, port)).expect("it listens");
         slow.write_all(&[0x16, 3, 1, 2, 0, 1]).expect("sent");
         let mut rubbish = TcpStream::connect((BOARD, port)).expect("it listens");
@@ -473,7 +474,7 @@ fn who_speaks_slowly_or_rubbish_is_hung_up_on() {
         let start = Instant::now();
         slow.set_read_timeout(Some(SOON)).expect("a limit");
         let _alert = slow.read_to_end(&mut end);
-        // It had its time. How long that is exactly is tested under the virtual clock.
+        // The client was given its time. The virtual clock tests exactly how long that is.
         assert!(start.elapsed().as_secs() >= 8, "{:?}", start.elapsed());
         assert_eq!(
             curl(&folder, port, "/endpoints", &["-H", &bearer(&token)]).status,
@@ -487,7 +488,7 @@ fn who_speaks_slowly_or_rubbish_is_hung_up_on() {
 fn a_token_that_cannot_be_kept_is_shown_with_a_warning_and_holds() {
     let folder = Arc::new(Folder::new());
     let daemon = start(&folder, CONFIG);
-    // Not even root writes over a folder.
+    // Not even root can write a file in place of a folder.
     fs::create_dir(folder.join("state/thingway/access.json")).expect("a folder");
     let (good, text) = thingway(&folder, &["token", "add", "lab"]);
     assert!(
@@ -517,7 +518,7 @@ fn a_token_that_expires_does_so_after_a_restart_too() {
     assert!(daemon.ended_within(SOON).expect("an end").success());
     let daemon = start(&folder, CONFIG);
     let ticket = format!("http://{}/events", daemon.addr);
-    // Open until then, and ended by us, not by the time limit.
+    // The stream stays open until then, and the daemon ends it, not the time limit.
     let output = Command::new("curl")
         .args([
             "-s",
@@ -581,6 +582,6 @@ fn a_stream_ends_when_its_token_expires() {
         .output()
         .expect("curl runs");
     assert!(output.status.success(), "ended by the daemon: {output:?}");
-    // Not before it expires; and when exactly is tested under the virtual clock.
+    // The stream does not end before the token expires. The virtual clock tests exactly when.
     assert!(start.elapsed() > Duration::from_secs(6), "{output:?}");
 }

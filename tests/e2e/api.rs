@@ -1,4 +1,4 @@
-//! The routes: what they answer to whom asks rightly, and to who does not.
+//! The routes: their answers to valid requests and to invalid ones.
 
 use thingway::testing::api::ROUTES;
 

@@ -1,5 +1,5 @@
-//! Attacks from the network on a daemon with the configuration of `docs/skyway.md` and `docs/access.md`: an attacker gets no more
-//! than his rights, and locks nobody else out.
+//! Attacks from the network on a daemon with the configuration of `docs/skyway.md` and `docs/access.md`. An
+//! attacker gets no more than its rights, and locks out no other client.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -18,7 +18,8 @@ use crate::http::{Http, get};
 use crate::peer::{Peer, reliable};
 use crate::stranger::{BOARD, STRANGER, bearer, curl, on_a_network_with, set_up, start, thingway};
 
-/// The parts of `docs/skyway.md` that make peers, keys and the way in from the network, as they are printed there.
+/// Returns the parts of `docs/skyway.md` that make peers, keys and the access from the network, as printed
+/// there.
 fn documented() -> String {
     let path = format!("{}/docs/skyway.md", env!("CARGO_MANIFEST_DIR"));
     let text = fs::read_to_string(path).expect("the document");
@@ -29,14 +30,14 @@ fn documented() -> String {
         .filter(|block| wanted.iter().any(|word| block.contains(word)))
         .collect();
     assert_eq!(chosen.len(), 3, "{chosen:?}");
-    // A key without a secret, so that what is tried is the scope and not the signature.
+    // A key without a secret, so that the tries test the scope and not the signature.
     let listen = "[http]\nlisten = [\"127.0.0.1:0\"]\n[limits]\nsessions = 64\n";
     let more = "[[skyway.key]]\nkey = \"public\"\n[[skyway.key]]\nkey = \"arms\"\nendpoints = [\"arduino\"]\n\
                 [[endpoint]]\nname = \"secret\"\nkind = \"echo\"\n";
     format!("{listen}{}{more}", chosen.join("\n"))
 }
 
-/// Runs an attack in a network of its own with some addresses to come from.
+/// Runs an attack in its own network, which has some addresses for the attacker.
 fn under_attack(test: impl FnOnce(&Arc<Folder>, &mut Daemon, u16, &str) + Send + 'static) {
     let addresses = (1..9).map(|n| format!("ip addr add 192.0.2.{n}/24 dev lo"));
     let addresses: Vec<String> = addresses.collect();
@@ -49,7 +50,7 @@ fn under_attack(test: impl FnOnce(&Arc<Folder>, &mut Daemon, u16, &str) + Send +
     });
 }
 
-/// A request of the stranger's with a JSON body.
+/// Sends a request of the stranger with a JSON body.
 fn send(folder: &Folder, port: u16, method: &str, path: &str, body: &Value) -> (u16, Value) {
     let text = body.to_string();
     let mut more = vec!["-X", method, "-H", "Content-Type: application/json"];
@@ -60,7 +61,7 @@ fn send(folder: &Folder, port: u16, method: &str, path: &str, body: &Value) -> (
     (answer.status, answer.json())
 }
 
-/// A peer of the stranger's; its token.
+/// Makes a peer of the stranger, and returns its token.
 fn peer(folder: &Folder, port: u16, key: &str, name: &str) -> String {
     let body = json!({"key": key, "domain": "localhost", "peer_id": name});
     let (status, body) = send(folder, port, "POST", "/peers", &body);
@@ -71,7 +72,7 @@ fn peer(folder: &Folder, port: u16, key: &str, name: &str) -> String {
         .to_owned()
 }
 
-/// A connection from one address of this network to another one.
+/// Connects from one address of this network to another.
 fn connect_from(from: &str, to: SocketAddr) -> OwnedFd {
     let fd = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
     let from = SocketAddr::new(from.parse().expect("an address"), 0);
@@ -86,7 +87,7 @@ fn a_public_key_opens_no_endpoint_that_was_not_given() {
         for (key, endpoint, status) in [
             ("public", "secret", 403),
             ("public", "no-such", 403),
-            // robot-1 of the document offers both.
+            // The document's robot-1 offers both endpoints.
             ("public", "arduino", 202),
             ("public", "gps0", 202),
             ("arms", "arduino", 202),
@@ -99,7 +100,7 @@ fn a_public_key_opens_no_endpoint_that_was_not_given() {
             let (answered, body) = send(folder, port, "POST", "/data/connections", &body);
             assert_eq!(answered, status, "{key} {endpoint}: {body}");
         }
-        // On the board itself a program may use all of them.
+        // On the board itself a program may use all endpoints.
         let mut http = Http::connect(daemon.addr);
         let body = r#"{"key":"public","domain":"d","peer_id":"here"}"#;
         let head = |path: &str, length: usize| {
@@ -121,7 +122,7 @@ fn content_ports_cannot_take_the_board_away() {
     on_a_network_with(&setup, || {
         let folder = Arc::new(Folder::new());
         let config = folder.write("config.toml", &documented());
-        // A hard limit, which the daemon cannot raise: far less than its configuration may need.
+        // A hard limit that the daemon cannot raise, far below what its configuration may need.
         let mut command = Command::new("sh");
         let program = folder.program();
         let script = "ulimit -n 160 && exec \"$0\" \"$@\"";
@@ -136,7 +137,7 @@ fn content_ports_cannot_take_the_board_away() {
         let data = |_| send(&folder, port, "POST", "/data", &json!({})).0;
         assert_eq!(data(0), 403, "a peer comes first");
         let token = peer(&folder, port, "public", "greedy");
-        // And from the board, where no key is needed for it.
+        // The same from the board, where this needs no key.
         let mut http = Http::connect(daemon.addr);
         let mut opened = (0..10).map(data).filter(|status| *status == 201).count();
         for _ in 0..1_000 {
@@ -152,7 +153,7 @@ fn content_ports_cannot_take_the_board_away() {
         let owner = bearer(&owner);
         let answer = curl(&folder, port, "/endpoints", &["-H", &owner]);
         assert_eq!(answer.status, 200, "an administrator gets in");
-        // The stranger's ports go with the peer that they could have been for.
+        // The stranger's ports are closed with the peer for which they could have been.
         let here = daemon.descriptors();
         let path = format!("/peers/greedy?token={token}");
         assert_eq!(send(&folder, port, "DELETE", &path, &Value::Null).0, 204);
@@ -186,7 +187,8 @@ fn offers_of_one_token_and_silent_connections_lock_nobody_out() {
         assert!(count(daemon) <= 16, "{}", count(daemon));
         assert_eq!(offer(&owner, 200), 201);
 
-        // Six addresses, 32 silent connections each, which is all that the network may have; and then as many again.
+        // Six addresses with 32 silent connections each use all connections of the network. Then as many
+        // connect again.
         let board = SocketAddr::new(BOARD.parse().expect("an address"), port);
         let mut silent = Vec::new();
         for _ in 0..2 {
@@ -198,7 +200,7 @@ fn offers_of_one_token_and_silent_connections_lock_nobody_out() {
         let answer = curl(folder, port, "/endpoints", &["-H", &owner]);
         assert_eq!(answer.status, 200, "an administrator gets in");
 
-        // All connections that this machine may have, each used; root has places of its own.
+        // All connections that this machine may have are in use; root has its own.
         let mut held: Vec<Http> = Vec::new();
         while held.len() < 256 {
             let mut http = Http::connect(daemon.addr);
@@ -224,7 +226,7 @@ fn pages_stay_with_their_keys() {
             let body = json!({"key": key, "domain": "example.org"}).to_string();
             curl(folder, port, "/peers", &["-H", &origin, "-d", &body]).status
         };
-        // The origin of the document's keys is no origin of a key that names none.
+        // The origin of the document's keys is not allowed for a key without origins.
         let documented = "https://app.example.org";
         assert_eq!(ask(documented, "public"), 403);
         assert_eq!(ask("https://evil.example", "public"), 403);
@@ -262,7 +264,7 @@ fn nothing_is_sent_round_through_the_daemon_itself() {
             (BOARD, own),
             ("127.0.0.1", ice),
             (BOARD, ice),
-            // Whatever else listens on the board.
+            // Any other program that listens on the board.
             ("127.0.0.1", 9),
             (BOARD, 9),
         ] {
@@ -288,7 +290,7 @@ fn nothing_is_sent_round_through_the_daemon_itself() {
                 "[[endpoint]]\nname = \"back\"\nkind = {}\nremote = {}\n",
                 body["kind"], body["remote"]
             );
-            // `check` knows what the configuration says, so there the ports are named.
+            // `check` knows only the configuration, so the ports are named there.
             let listen = format!("listen = [\"{local}\", \"0.0.0.0:{port}\"]");
             let text = config.replace("listen = [\"127.0.0.1:0\"]", &listen) + &endpoint;
             let path = folder.write("back.toml", &text);
@@ -296,7 +298,7 @@ fn nothing_is_sent_round_through_the_daemon_itself() {
             let (good, said) = thingway(folder, &["check", "--config", &path]);
             assert!(!good && said.contains("\"back\""), "{body}: {said}");
         }
-        // What only the file system knows is found when it is opened.
+        // A link is found only when the file system opens it.
         let endpoint = format!(
             "[api]\nconfigure = true\n[[endpoint]]\nname = \"back\"\nkind = \"unix\"\nremote = {:?}\n",
             link.display().to_string()

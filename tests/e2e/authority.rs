@@ -12,7 +12,7 @@ use crate::stranger::{
     BOARD, CONFIG, STRANGER, bearer, host, on_a_network, set_up, start, thingway,
 };
 
-/// What curl prints of a page, or why it does not trust it.
+/// Returns what curl prints of a page, or why curl does not trust it.
 fn open(root: &Path, url: &str, more: &[&str]) -> Result<Vec<u8>, String> {
     let mut command = Command::new("curl");
     command
@@ -50,7 +50,7 @@ fn a_device_that_has_added_the_authority_opens_the_board_by_name_and_address() {
             .split_once("#token=")
             .expect("a token");
 
-        // The first time nothing vouches for the page, so a person compares.
+        // At first no authority vouches for the page, so a person compares fingerprints.
         let none = folder.write("none.pem", "");
         let shown = open(&none, page, &["--insecure"]).expect("the page");
         let shown = String::from_utf8(shown).expect("text");
@@ -80,7 +80,7 @@ fn a_device_that_has_added_the_authority_opens_the_board_by_name_and_address() {
         for known in [host().as_str(), BOARD] {
             trusted(known).unwrap_or_else(|why| panic!("{known}: {why}"));
         }
-        // The address is the board's, and no name in the certificate.
+        // The address is the board's, but the name is not in the certificate.
         let url = "https://other.local:8443/access";
         let other = open(
             &root,
@@ -89,7 +89,7 @@ fn a_device_that_has_added_the_authority_opens_the_board_by_name_and_address() {
         );
         assert!(other.is_err_and(|why| why.contains("other.local") || why.contains("subject")));
 
-        // Again: the authority that devices have added stays, also over a restart.
+        // With another set-up the authority that devices have added stays, also over a restart.
         let (good, again) = thingway(&folder, &["setup", "--ca"]);
         assert!(good && again.contains(fingerprint), "{again}");
         daemon.signal(rustix::process::Signal::TERM);
@@ -102,7 +102,7 @@ fn a_device_that_has_added_the_authority_opens_the_board_by_name_and_address() {
         );
         assert_eq!(mode & 0o777, 0o600);
 
-        // A name that it does not sign for wants another authority, which devices have to add.
+        // A name that the authority does not sign for requires another authority, which devices have to add.
         let (good, other) = thingway(&folder, &["setup", "--ca", "--host", "198.51.100.7"]);
         assert!(good && !other.contains(fingerprint), "{other}");
         let (good, why) = thingway(&folder, &["setup", "--ca", "--host", "no spaces"]);
@@ -137,7 +137,7 @@ fn without_an_authority_its_page_says_how_to_make_one() {
     });
 }
 
-/// A certificate that signs itself, as a program that renews them would write it.
+/// Writes a self-signed certificate, as a program that renews certificates would.
 fn write_pair(folder: &Folder, certificate: &Path, key: &Path) {
     let made = rcgen::generate_simple_self_signed(vec![BOARD.to_owned()]).expect("made");
     fs::write(folder.join("key.new"), made.signing_key.serialize_pem()).expect("written");
@@ -150,7 +150,7 @@ fn write_pair(folder: &Folder, certificate: &Path, key: &Path) {
 fn a_certificate_that_was_renewed_is_shown_without_a_restart() {
     on_a_network(|| {
         let folder = Arc::new(Folder::new());
-        // As ACME clients do it: the names that are configured are links, and the files behind them change.
+        // As ACME clients do it: the configured names are links, and the files behind them change.
         let real = folder.join("live");
         fs::create_dir(&real).expect("a folder");
         let (certificate, key) = (real.join("board.pem"), real.join("board.key"));
@@ -174,7 +174,7 @@ fn a_certificate_that_was_renewed_is_shown_without_a_restart() {
         open(&certificate, &url, &[]).expect("the second");
         open(&first, &url, &[]).expect_err("the first is no longer shown");
 
-        // Half of a renewal changes nothing.
+        // An incomplete renewal changes nothing.
         fs::write(&key, "no key").expect("written");
         daemon.until("it is refused", |daemon| {
             daemon.log().contains("the certificate stays as it was")

@@ -27,7 +27,7 @@ fn one_connection_serves_many_requests() {
             "ok\n"
         );
     }
-    // Two in one go are answered in their order.
+    // Two pipelined requests are answered in order.
     http.send(
         "GET /endpoints HTTP/1.1\r\nHost: localhost\r\n\r\n\
          GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
@@ -73,7 +73,7 @@ fn head_has_the_head_of_get_and_no_body() {
             got.header("Content-Length"),
             "{path}"
         );
-        // The next answer begins right behind the head.
+        // The next answer begins directly behind the head.
         let next = http
             .send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             .answer();
@@ -137,7 +137,7 @@ fn a_session_is_patched_and_deleted_over_http() {
     assert_eq!(patch("If-Match: *\r\n", fragment).status, 204);
     let list = format!("If-Match: \"another\", {etag}\r\n");
     assert_eq!(patch(&list, fragment).status, 204);
-    // RFC 8839 §5.1: what cannot be used is passed over, and what is no candidate has its line named.
+    // RFC 8839 §5.1: an unusable candidate is ignored, and an error about a malformed one names its line.
     let unusable = "a=candidate:1 1 udp 1 board.example 5 typ host\r\na=candidate:1 1 udp 1 4A1E.LOCAL 5 typ host\r\n\
                     a=candidate:1 1 udp 1 fe80::1%eth0 5 typ host\r\na=candidate:1 1 udp 1 192.0.2.1 5 typ future\r\n";
     assert_eq!(patch("", &(unusable.to_owned() + fragment)).status, 204);
@@ -173,7 +173,7 @@ fn expect_100_continue_is_answered_before_the_body() {
     let mut http = Http::connect(daemon.addr);
     assert_eq!(http.send(&head).head().status, 100);
     assert_eq!(http.send(&offer).answer().status, 201);
-    // Refused without having been sent.
+    // The request is refused before its body was sent.
     let wrong = head.replace("application/sdp", "text/plain");
     assert_eq!(http.send(wrong).answer().status, 415);
 }
@@ -205,7 +205,7 @@ fn what_is_wrong_with_a_head_is_said_before_its_body() {
         ),
     ] {
         let mut http = Http::connect(daemon.addr);
-        // Not a byte of the body is sent.
+        // No byte of the body is sent.
         http.send(format!(
             "{start} HTTP/1.1\r\nHost: localhost\r\n{lines}{long}\r\n"
         ));
@@ -313,7 +313,7 @@ fn a_head_that_never_ends_is_given_up() {
     let start = Instant::now();
     let mut http = Http::connect(daemon.addr);
     http.send("GET / HTTP/1.1\r\nHost: loc");
-    // One byte a second is not enough to be waited for.
+    // The daemon does not wait for a client that sends only one byte a second.
     for _ in 0..6 {
         std::thread::sleep(Duration::from_secs(1));
         http.send("a");
@@ -335,7 +335,7 @@ fn the_connection_beyond_the_limit_is_closed_and_the_others_work() {
         assert_eq!(answer.text(), "ok\n");
     };
     idle.iter_mut().for_each(ask);
-    // Refused at once, without an answer: nothing has been read.
+    // The connections are refused at once, without an answer, because nothing has been read.
     for _ in 0..2 {
         let mut extra = Http::connect(daemon.addr);
         assert!(extra.is_closed());

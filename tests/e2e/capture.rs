@@ -1,4 +1,4 @@
-//! Capture files: everything that passed, in both directions, as it can be read back.
+//! Capture files: they contain everything that passed, in both directions, and can be read back.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -14,13 +14,13 @@ use crate::serial;
 
 /// One line of a capture file.
 struct Record {
-    /// Seconds since 1970.
+    /// The time, in seconds since 1970.
     at: f64,
     from_device: bool,
     bytes: Vec<u8>,
 }
 
-/// Reads a file as its description says (src/endpoint/recorder.rs), or fails.
+/// Reads a file as specified (src/endpoint/recorder.rs), or fails.
 fn read(path: &Path) -> Vec<Record> {
     let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
     assert!(text.is_empty() || text.ends_with('\n'), "whole lines");
@@ -75,7 +75,7 @@ struct Captured {
     page: Page,
 }
 
-/// A line whose capture has these keys, and a page with a channel to it.
+/// Starts a line whose capture has these keys, and a page with a channel to the line.
 fn captured(folder: Arc<Folder>, keys: &str) -> Captured {
     let line = folder.join("arm");
     let pty = Pty::plug(&line);
@@ -88,7 +88,7 @@ fn captured(folder: Arc<Folder>, keys: &str) -> Captured {
 }
 
 impl Captured {
-    /// Sends bytes to the device, and others back, and waits until all are there.
+    /// Sends bytes in both directions, and waits until all have arrived.
     fn talk(&mut self, up: &[u8], down: &[u8]) {
         self.page.send("arm", up);
         let mut came = Vec::new();
@@ -134,7 +134,7 @@ fn a_capture_can_be_read_back_byte_by_byte() {
     assert!(records.is_sorted_by(|a, b| a.at <= b.at), "time goes on");
     let took = records[records.len() - 1].at - records[0].at;
     assert!(took >= 0.079, "four pauses: {took} s");
-    // A question comes before its answer.
+    // A question is recorded before its answer.
     assert!(!records[0].from_device && records.iter().any(|r| r.from_device));
     let mode = fs::metadata(&file).expect("a file").permissions().mode();
     assert_eq!(mode & 0o7777, 0o640);
@@ -181,7 +181,7 @@ fn capture_files_are_rotated_and_the_oldest_goes() {
         records.extend(read(&path));
     }
     assert!(records.is_sorted_by(|a, b| a.at <= b.at));
-    // Questions and answers took turns, so what is left is the end of all that was said.
+    // Questions and answers alternated, so the remaining files hold the end of everything that was sent.
     let left: Vec<u8> = records
         .iter()
         .flat_map(|record| record.bytes.clone())

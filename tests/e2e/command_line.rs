@@ -111,7 +111,7 @@ fn all_faults_of_a_config_are_told_with_their_lines_and_78() {
             String::new()
         )
     );
-    // Files and endpoints that are not there.
+    // Files and endpoints that do not exist.
     let hollow = folder.write(
         "hollow.toml",
         "[http.tls]\ncertificate = \"/nowhere/cert.pem\"\nkey = \"/nowhere/key.pem\"\n\

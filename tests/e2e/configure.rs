@@ -1,4 +1,4 @@
-//! Where the configuration comes from, and how it changes while the daemon runs.
+//! The sources of the configuration, and its changes while the daemon runs.
 
 use std::fs;
 use std::net::IpAddr;
@@ -16,7 +16,7 @@ use crate::peer::reliable;
 
 pub const END: Duration = SOON;
 
-/// A folder with a file and some drop-ins.
+/// Makes a folder with a file and some drop-ins.
 pub fn folder(main: &str, drop_ins: &[(&str, &str)]) -> Arc<Folder> {
     let folder = Arc::new(Folder::new());
     fs::create_dir(folder.join("conf.d")).expect("a folder");
@@ -27,7 +27,7 @@ pub fn folder(main: &str, drop_ins: &[(&str, &str)]) -> Arc<Folder> {
     folder
 }
 
-/// The program with the folder's configuration.
+/// Returns the program with the folder's configuration.
 pub fn program(folder: &Folder) -> Command {
     let mut command = folder.program();
     command.arg("--config").arg(folder.join("config.toml"));
@@ -46,7 +46,7 @@ pub fn endpoint(name: &str, kind: &str) -> String {
     format!("[[endpoint]]\nname = \"{name}\"\nkind = \"{kind}\"\n")
 }
 
-/// The names of all endpoints.
+/// Returns the names of all endpoints.
 fn names(daemon: &Daemon) -> Vec<String> {
     let all = daemon.get("/endpoints")["endpoints"].clone();
     let all = all.as_array().expect("a list");
@@ -54,7 +54,7 @@ fn names(daemon: &Daemon) -> Vec<String> {
     all.iter().map(name).collect()
 }
 
-/// Exit code and standard error.
+/// Returns the exit code and the standard error.
 pub fn fails(mut command: Command) -> (Option<i32>, String) {
     let output = command.output().expect("it runs");
     assert!(output.stdout.is_empty(), "{output:?}");
@@ -155,7 +155,7 @@ fn open_channel(page: &mut Page, label: &str) {
     page.until("open", |page| page.peer.channels[label].credit.is_some());
 }
 
-/// Sends a text to `echo` and waits for it to come back.
+/// Sends a text to `echo` and waits for its echo.
 fn echoes(page: &mut Page, label: &str, text: &str) {
     page.send(label, text.as_bytes());
     page.until("echo", |page| page.peer.text(label).ends_with(text));
@@ -181,7 +181,7 @@ fn what_did_not_change_keeps_its_channels() {
     echoes(&mut page, "keep", "one");
 
     fs::remove_file(folder.join("conf.d/gone.toml")).expect("removed");
-    // The same endpoint at another place is the same.
+    // The same endpoint in another file is unchanged.
     folder.write("config.toml", &(http + &endpoint("change", "echo")));
     folder.write("conf.d/more.toml", &(endpoint("new", "echo") + &keep));
     daemon.signal(Signal::HUP);
@@ -209,7 +209,7 @@ fn what_did_not_change_keeps_its_channels() {
         echoes(&mut page, label, "three");
     }
 
-    // With a fault nothing changes, and the fault is named.
+    // With a fault nothing changes, and the fault is reported.
     folder.write("conf.d/99.toml", "\n[ice]\npotr = 1\n");
     folder.write("conf.d/more.toml", "");
     daemon.signal(Signal::HUP);
@@ -221,7 +221,7 @@ fn what_did_not_change_keeps_its_channels() {
     assert_eq!(names(&daemon), ["change", "keep", "new"]);
     echoes(&mut page, "keep", "four");
 
-    // Some things need a restart, and it says so.
+    // Some changes need a restart, and the daemon says so.
     fs::remove_file(folder.join("conf.d/99.toml")).expect("removed");
     folder.write("conf.d/more.toml", &keep);
     let other = format!("{}[ice]\nport = 1234\n", listen("127.0.0.2"));
@@ -249,7 +249,7 @@ fn delete(daemon: &Daemon, name: &str) -> Answer {
     http::request(daemon.addr, "DELETE", &format!("/endpoints/{name}"), "", "")
 }
 
-/// Names of the files in `conf.d`.
+/// Returns the names of the files in `conf.d`.
 fn files(folder: &Folder) -> Vec<String> {
     let entries = fs::read_dir(folder.join("conf.d")).expect("a folder");
     let name = |entry: std::io::Result<fs::DirEntry>| {

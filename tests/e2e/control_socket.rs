@@ -1,4 +1,4 @@
-//! The command line of a running daemon: `thingway status` and its like, over the control socket.
+//! Commands for a running daemon over the control socket, such as `thingway status`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +12,7 @@ use crate::daemon::{Daemon, Folder, SOON};
 use crate::page::Page;
 use crate::peer::reliable;
 
-/// What a command prints about the daemon at the folder's socket.
+/// Returns the output of a command about the daemon at the folder's socket.
 fn ask(folder: &Folder, arguments: &[&str]) -> String {
     let mut command = folder.program();
     command.env("RUNTIME_DIRECTORY", folder.join("run"));
@@ -33,7 +33,7 @@ fn the_command_line_reaches_the_daemon_by_its_socket() {
         command.env("RUNTIME_DIRECTORY", folder.join("run"));
         Daemon::run(Arc::clone(&folder), command)
     };
-    // Killed, it leaves its socket behind; the next one takes the place.
+    // A killed daemon leaves its socket behind, and the next daemon replaces it.
     let mut killed = with_socket();
     killed.signal(Signal::KILL);
     killed.ended_within(SOON).expect("killed");
@@ -76,7 +76,8 @@ fn the_command_line_reaches_the_daemon_by_its_socket() {
     }
 }
 
-/// Another user's certificate would be compared with the daemon's for nothing.
+/// Checks that the command prints the daemon's fingerprint, because comparing the fingerprint of another
+/// user's certificate with the daemon's would be pointless.
 #[test]
 fn the_fingerprint_is_that_of_the_daemon_and_not_of_who_asks() {
     let folder = Arc::new(Folder::new());
@@ -105,13 +106,14 @@ fn the_fingerprint_is_that_of_the_daemon_and_not_of_who_asks() {
     assert!(!folder.join("other").exists(), "none was made");
 }
 
-/// Without `XDG_RUNTIME_DIR` and without a login of its own, as in cron, a user's daemon has its socket with its state.
+/// Checks a user without `XDG_RUNTIME_DIR` and without a login session, as in cron: the daemon's socket is in
+/// the state folder.
 #[test]
 fn a_user_without_a_runtime_folder_has_a_control_socket_too() {
     let folder = Arc::new(Folder::new());
     let mut command = folder.program();
     command.env_remove("XDG_RUNTIME_DIR");
-    // A user without a login session; only root may become another user.
+    // The daemon must run as a user without a login session, and only root may become another user.
     if !rustix::process::getuid().is_root() {
         return crate::missing::skip("root, who may start the daemon as another user");
     }

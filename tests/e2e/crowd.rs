@@ -1,4 +1,4 @@
-//! As many sessions as the limit allows, and what is left of them afterwards.
+//! As many sessions as the limit allows, and the resources that remain in use afterwards.
 
 use std::time::Instant;
 
@@ -71,7 +71,7 @@ fn sixty_four_sessions_work_at_once_and_leave_nothing_behind() {
     leave(&daemon, pages);
     daemon.until("descriptors closed", |d| d.descriptors() <= descriptors);
 
-    // The allocator keeps some of what the first crowd took; a second one needs no more.
+    // The allocator keeps some of the memory that the first crowd took. A second crowd needs no more.
     let first = daemon.resident();
     for _ in 0..2 {
         let pages = crowd(&daemon);

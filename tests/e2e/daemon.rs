@@ -1,4 +1,4 @@
-//! One process of thingway, with a folder of its own, ended when the test ends.
+//! One process of thingway with its own folder, ended with its test.
 
 use std::cell::Cell;
 use std::fs;
@@ -16,12 +16,13 @@ use serde_json::Value;
 
 use crate::http;
 
-/// What is waited for comes at some time, on any machine, however busy: this only ends a hang.
+/// The time limit of every wait. On any machine, however busy, the awaited event happens earlier; the limit
+/// only ends a hang.
 pub const SOON: Duration = Duration::from_secs(120);
-/// A daemon that is told to stop at the end of a test may drain for so long before it is told again.
+/// How long a daemon may drain at the end of a test before it is told a second time to stop.
 const DRAIN: Duration = Duration::from_millis(400);
 
-/// Words in the log that no test passes over: what a panic leaves there.
+/// Words in the log that no test ignores, because a panic leaves them there.
 const BUGS: [&str; 4] = [
     "panicked at",
     "ended by a bug",
@@ -29,7 +30,7 @@ const BUGS: [&str; 4] = [
     "a bug at its end",
 ];
 
-/// A folder that goes when the test is over.
+/// A folder that is removed with the test.
 pub struct Folder(PathBuf);
 
 impl Folder {
@@ -49,18 +50,18 @@ impl Folder {
         &self.0
     }
 
-    /// Where the daemon keeps its identity.
+    /// Returns the path of the daemon's identity.
     pub fn pem(&self) -> PathBuf {
         self.join("state/thingway/dtls.pem")
     }
 
-    /// The program, with nothing from this environment but the folder.
+    /// Returns the program with the folder as its only environment.
     pub fn program(&self) -> Command {
         self.alone(Command::new(env!("CARGO_BIN_EXE_thingway")))
     }
 
-    /// The program as a tracee: the process is the daemon, what it calls is written to a file.
-    /// `-D` makes the tracer a grandchild, so that signals and the exit code are the daemon's.
+    /// Returns the program as a tracee: the process is the daemon, and its system calls are written to a
+    /// file. `-D` makes the tracer a grandchild, so that signals and the exit code are the daemon's.
     pub fn traced(&self, options: &[&str], trace: &Path) -> Command {
         let mut command = Command::new("strace");
         command
@@ -76,7 +77,7 @@ impl Folder {
         command
             .env_clear()
             .env("XDG_STATE_HOME", self.join("state"))
-            // Its control socket must not be that of another daemon of this user.
+            // The control socket must not be that of another daemon of this user.
             .env("XDG_RUNTIME_DIR", self.join("user"))
             .stdin(Stdio::null());
         command
@@ -95,8 +96,8 @@ impl Drop for Folder {
     }
 }
 
-/// What a daemon logs. It is read each time a test looks at it, so that what the daemon has said before an
-/// answer is there when the answer is; and in between by a thread, so that the pipe never fills up.
+/// The log of a daemon. The log is read each time a test looks at it, so that a line written before an answer
+/// is available with the answer. In between a thread reads it, so that the pipe never fills up.
 struct Log {
     pipe: ChildStderr,
     bytes: Vec<u8>,
@@ -143,9 +144,9 @@ impl Log {
     }
 }
 
-/// A port of this test run, for TCP and UDP, where the test must know it before the daemon has it.
-/// It lies below those that the system gives out by itself, so no other daemon gets it in between.
-/// Each `test` has one of its own.
+/// Returns a port of this test run, for TCP and UDP, for tests that must know the port before the daemon has
+/// it. The port is below those that the system assigns itself, so no other daemon gets it in between. Each
+/// `test` has a different port.
 pub fn own_port(test: u16) -> u16 {
     let run = (std::process::id() % 1_000) as u16;
     let is_free = |port: &u16| {
@@ -157,20 +158,20 @@ pub fn own_port(test: u16) -> u16 {
     ports.find(is_free).expect("a free port")
 }
 
-/// A daemon that listens.
+/// A running daemon that listens.
 pub struct Daemon {
     child: Child,
-    /// The test has killed it.
+    /// Whether the test has killed the daemon.
     was_killed: Cell<bool>,
-    /// Where its HTTP is.
+    /// The address of the daemon's HTTP listener.
     pub addr: SocketAddr,
     stderr: Arc<Mutex<Log>>,
-    /// Declared last: it goes after the process.
+    /// The folder, declared last because it must be removed after the process.
     pub folder: Arc<Folder>,
 }
 
 impl Daemon {
-    /// A daemon in a new folder.
+    /// Starts a daemon in a new folder.
     pub fn start(config: &str) -> Self {
         Self::start_in(
             Arc::new(Folder::new()),
@@ -179,7 +180,7 @@ impl Daemon {
         )
     }
 
-    /// A daemon in a folder that may have been another's.
+    /// Starts a daemon in a folder that another daemon may have used.
     pub fn start_in(folder: Arc<Folder>, config: &str, arguments: &[&str]) -> Self {
         let config = folder.write("config.toml", config);
         let mut command = folder.program();
@@ -187,7 +188,7 @@ impl Daemon {
         Self::run(folder, command)
     }
 
-    /// A daemon started by a command of the test's own making.
+    /// Starts a daemon with a command that the test has made.
     pub fn run(folder: Arc<Folder>, mut command: Command) -> Self {
         command.stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
@@ -222,7 +223,7 @@ impl Daemon {
         }
     }
 
-    /// What it has logged, up to now.
+    /// Returns the log so far.
     pub fn log(&self) -> String {
         self.stderr.lock().expect("the lock is not poisoned").text()
     }
@@ -233,7 +234,7 @@ impl Daemon {
         serde_json::from_slice(&answer.body).expect("JSON")
     }
 
-    /// Waits until it is so, or fails.
+    /// Waits until a condition is true, or fails.
     pub fn until(&self, what: &str, mut done: impl FnMut(&Self) -> bool) {
         let end = Instant::now() + SOON;
         while !done(self) {
@@ -246,7 +247,7 @@ impl Daemon {
         self.child.id()
     }
 
-    /// Sends a signal. Only who sends SIGKILL wants a daemon that does not end by itself.
+    /// Sends a signal. A test sends SIGKILL only if the daemon shall not end in order.
     pub fn signal(&self, signal: Signal) {
         if signal == Signal::KILL {
             self.was_killed.set(true);
@@ -254,7 +255,7 @@ impl Daemon {
         kill_process(Pid::from_child(&self.child), signal).expect("a process of ours");
     }
 
-    /// Its end, if that comes within the limit.
+    /// Returns the exit status if the daemon ends within the limit.
     pub fn ended_within(&mut self, limit: Duration) -> Option<ExitStatus> {
         let end = Instant::now() + limit;
         loop {
@@ -268,7 +269,7 @@ impl Daemon {
 
     // ---- what the kernel knows of it ----
 
-    /// How often the process has given up the processor of its own accord, that is, waited in `poll`.
+    /// Returns how often the process has given up the processor voluntarily, that is, waited in `poll`.
     pub fn wakes(&self) -> u64 {
         let status = self.proc("status");
         let mut lines = status.lines();
@@ -276,7 +277,7 @@ impl Daemon {
         line.expect("a line").trim().parse().expect("a number")
     }
 
-    /// Resident memory in KiB.
+    /// Returns the resident memory in KiB.
     pub fn resident(&self) -> u64 {
         let status = self.proc("status");
         let line = status
@@ -290,15 +291,15 @@ impl Daemon {
             .expect("a number")
     }
 
-    /// Open file descriptors.
+    /// Returns the number of open file descriptors.
     pub fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.pid()))
             .expect("its descriptors")
             .count()
     }
 
-    /// Its lock files, if it was killed: another process will have its number one day. One that ends by
-    /// itself leaves none, and other daemons must not find that theirs are touched.
+    /// Removes the lock files of a killed daemon, because another process will have its number one day. A
+    /// daemon that ends in order leaves no lock files, and other daemons must not find theirs touched.
     fn forget_locks(&self) {
         for entry in fs::read_dir("/run/lock").into_iter().flatten().flatten() {
             let is_lock = entry.file_name().to_string_lossy().starts_with("LCK..");
@@ -315,14 +316,14 @@ impl Daemon {
 }
 
 impl Daemon {
-    /// Tells it to stop, then once more; how it ended, if it did by itself.
+    /// Tells the daemon to stop, and then once more. Returns how it ended, if it ended without being killed.
     fn stop(&mut self) -> Option<ExitStatus> {
         for limit in [DRAIN, SOON] {
             let ended = self.ended_within(Duration::ZERO);
             if ended.is_some() {
                 return ended;
             }
-            // It may end in between.
+            // The daemon may end in between.
             let _gone = kill_process(Pid::from_child(&self.child), Signal::TERM);
             let ended = self.ended_within(limit);
             if ended.is_some() {
@@ -332,7 +333,7 @@ impl Daemon {
         None
     }
 
-    /// Sessions that have ended by a panic, where the metrics can be had.
+    /// Returns how many sessions have ended by a panic, if the metrics are available.
     fn panicked(&self) -> Option<u64> {
         let limit = Duration::from_secs(5);
         let mut stream = TcpStream::connect_timeout(&self.addr, limit).ok()?;

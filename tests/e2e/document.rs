@@ -1,5 +1,5 @@
-//! `docs/serial.md`, followed line by line: each of its devices is configured as it says, with a
-//! pseudo terminal in the place of the hardware, and each of its commands is run.
+//! `docs/serial.md`, followed line by line: each of its devices is configured as printed, with a pseudo
+//! terminal in place of the hardware, and each of its commands is run.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::daemon::{Daemon, Folder};
 use crate::missing;
 use crate::pty::Pty;
 
-/// Blocks of one language, with the heading each is under.
+/// Returns the blocks of one language, each with the heading above it.
 fn blocks(text: &str) -> Vec<(String, String, String)> {
     let mut blocks = Vec::new();
     let mut heading = String::new();
@@ -28,7 +28,7 @@ fn blocks(text: &str) -> Vec<(String, String, String)> {
     blocks
 }
 
-/// Runs shell commands as a reader would, and returns what they printed.
+/// Runs shell commands as a reader would, and returns their output.
 fn shell(folder: &Folder, commands: &str) -> String {
     let output = Command::new("sh")
         .arg("-ec")
@@ -73,7 +73,7 @@ fn each_device_of_serial_md_works_as_it_says() {
                 devices += 1;
                 let (daemon, _) = daemon.as_ref().expect("just made");
                 let name = name_of(&block);
-                // A pseudo terminal has no transmitter to be switched, and says so.
+                // A pseudo terminal has no transmitter to switch, and the daemon says so.
                 let expected = if block.contains("rs485") {
                     "failed"
                 } else {
@@ -105,7 +105,7 @@ fn name_of(block: &str) -> &str {
         .expect("a name")
 }
 
-/// Runs each `curl` of a block; returns how many there were.
+/// Runs each `curl` of a block. Returns how many there were.
 fn run(daemon: &Daemon, pty: &Pty, heading: &str, block: &str) -> usize {
     let joined = block.replace("\\\n", " ");
     let mut count = 0;
@@ -119,7 +119,7 @@ fn run(daemon: &Daemon, pty: &Pty, heading: &str, block: &str) -> usize {
         let answer = shell(&daemon.folder, &command);
         let answer: Value = serde_json::from_str(&answer).expect(&answer);
         if command.contains("\"dtr\"") {
-            // A pseudo terminal has no modem lines: refused, with the step.
+            // A pseudo terminal has no modem lines, so the request is refused and the error names the step.
             assert_eq!(
                 (&answer["status"], &answer["where"]),
                 (&422.into(), &"do[0]".into())
@@ -176,7 +176,7 @@ fn the_stand_in_of_serial_md_works_as_it_says() {
         .stdout(std::process::Stdio::piped())
         .spawn()
         .expect("socat");
-    // The last line starts the daemon, which a test does in its own way.
+    // The last line starts the daemon, which the test starts in another way.
     let (before, last) = start.rsplit_once('\n').expect("lines");
     assert_eq!(last, "thingway --config board.toml");
     let checked = shell(&folder, &place(before));

@@ -1,4 +1,4 @@
-//! `GET /events`: as server-sent events and over a WebSocket.
+//! `GET /events` as server-sent events and over a WebSocket.
 
 use std::net::TcpStream;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use crate::peer::reliable;
 use crate::pty::Pty;
 use crate::serial;
 
-/// A reader of server-sent events (HTML standard §9.2.6, as far as it is needed).
+/// A reader of server-sent events (HTML standard §9.2.6, the parts needed here).
 pub struct EventSource {
     http: Http,
     text: String,
@@ -99,7 +99,7 @@ impl Socket {
     }
 }
 
-/// Reads until an event is like this, and returns it.
+/// Reads until an event satisfies a condition, and returns the event.
 pub fn find(
     mut next: impl FnMut() -> (String, Value),
     what: &str,
@@ -117,7 +117,7 @@ pub fn find(
     panic!("no {what} among {seen:?}");
 }
 
-/// What a reader sees of a device, a session and its channels coming and going.
+/// Checks what a reader sees while a device, a session and its channels appear and vanish.
 fn follow(daemon: &Daemon, pty: Pty, next: &mut dyn FnMut() -> (String, Value)) {
     let (kind, first) = next();
     assert_eq!((kind.as_str(), &first["name"]), ("endpoint", &"arm".into()));
@@ -137,7 +137,7 @@ fn follow(daemon: &Daemon, pty: Pty, next: &mut dyn FnMut() -> (String, Value)) 
         let wanted = |kind: &str, data: &Value| kind == "session" && data["state"] == state;
         assert_eq!(find(&mut *next, state, wanted)["id"], id.as_str());
     }
-    // In which order two channels open is not ours to say.
+    // The order in which two channels open is not defined.
     let (mut opened, mut refused) = (None, None);
     while opened.is_none() || refused.is_none() {
         let channel = find(&mut *next, "channel", |kind, _| kind == "channel");

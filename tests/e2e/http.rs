@@ -1,4 +1,4 @@
-//! A very small HTTP client: what it sends is written out in the tests, byte for byte.
+//! A minimal HTTP client. The tests spell out the requests byte for byte.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::daemon::SOON;
 
-/// Longer than any limit of the daemon that a test waits for.
+/// The time limit, which is longer than any limit of the daemon that a test waits for.
 const PATIENCE: Duration = SOON;
 
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// A header's value; the name in any case.
+    /// Returns a header's value. The name may be in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut all = self.headers.iter();
         all.find(|(other, _)| other.eq_ignore_ascii_case(name))
@@ -54,7 +54,7 @@ impl Http {
         self
     }
 
-    /// The next answer to anything but HEAD.
+    /// Returns the next answer to any request except HEAD.
     pub fn answer(&mut self) -> Answer {
         let mut answer = self.head();
         let chunked = answer.header("Transfer-Encoding").is_some();
@@ -72,7 +72,7 @@ impl Http {
         answer
     }
 
-    /// The head of the next answer; a body stays where it is.
+    /// Returns the head of the next answer, and leaves a body unread.
     pub fn head(&mut self) -> Answer {
         let text = loop {
             if let Some(at) = find(&self.buffer, b"\r\n\r\n") {
@@ -100,7 +100,7 @@ impl Http {
         }
     }
 
-    /// One chunk of a chunked body; `None` is its end.
+    /// Returns one chunk of a chunked body, or `None` at its end.
     pub fn chunk(&mut self) -> Option<Vec<u8>> {
         let line = self.line();
         let size = usize::from_str_radix(&line, 16).unwrap_or_else(|_| panic!("a size: {line:?}"));
@@ -127,7 +127,7 @@ impl Http {
         self.buffer.drain(..n).collect()
     }
 
-    /// Whether nothing more comes because the daemon has closed the connection.
+    /// Returns whether the daemon has closed the connection, so that nothing more arrives.
     pub fn is_closed(&mut self) -> bool {
         match self.fill() {
             Ok(more) => !more,
@@ -143,7 +143,7 @@ impl Http {
     }
 }
 
-/// One request on a connection of its own; `lines` are more header lines.
+/// Sends one request on a new connection. `lines` are additional header lines.
 pub fn request(addr: SocketAddr, method: &str, path: &str, lines: &str, body: &str) -> Answer {
     let host = if lines.contains("Host:") {
         String::new()

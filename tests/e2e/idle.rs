@@ -1,4 +1,4 @@
-//! A daemon that has nothing to do does nothing.
+//! Tests that an idle daemon does not wake up needlessly.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,8 +13,8 @@ const DEMO: &str = "[[endpoint]]\nname = \"demo\"\nkind = \"demo\"\n";
 
 const MEASURED: Duration = Duration::from_secs(3);
 
-/// How often the daemon wakes up while this goes on, for each second that it takes. Wake-ups are the
-/// daemon's own doing, however busy the machine is.
+/// Returns how often the daemon wakes up per second during an action. The daemon causes these wake-ups
+/// itself, however busy the machine is.
 fn wakes(daemon: &Daemon, what: impl FnOnce()) -> f64 {
     let (begun, before) = (Instant::now(), daemon.wakes());
     what();
@@ -40,7 +40,7 @@ fn after_a_session_it_sleeps_again() {
 
 #[test]
 fn with_a_device_that_has_gone_it_sleeps_too() {
-    // The daemon looks at three folders above the file, and in those of the system much happens.
+    // The daemon watches three folders above the file, and the folders of the system change often.
     let folder = Arc::new(Folder::new());
     let place = folder.join("a/b/c");
     std::fs::create_dir_all(&place).expect("folders");
@@ -48,10 +48,10 @@ fn with_a_device_that_has_gone_it_sleeps_too() {
     let pty = Pty::plug(&line);
     let daemon = Daemon::start_in(folder, &serial::config(&line), &listen);
     daemon.until("open", |d| d.get("/endpoints/arm")["state"] == "open");
-    // One that was there and has hung up, one that never came.
+    // One device was open and has been unplugged; the other never appeared.
     drop(pty);
     daemon.until("absent", |d| d.get("/endpoints/arm")["state"] == "absent");
-    // It looks again now and then, ever more seldom.
+    // The daemon tries again, at growing intervals.
     let rate = wakes(&daemon, || std::thread::sleep(MEASURED));
     assert!(rate < 4.0, "{rate} wake-ups a second");
     let _back = Pty::plug(&line);
@@ -68,7 +68,7 @@ fn sixteen_idle_sessions_cost_next_to_nothing() {
             .iter()
             .all(|page| page.peer.text("demo").ends_with("> "))
     });
-    // Idle as pages are: their consent checks go on (RFC 7675).
+    // The sessions are idle like those of pages: only their consent checks go on (RFC 7675).
     let end = Instant::now() + MEASURED;
     let rate = wakes(&daemon, || {
         all_until(&mut pages, "the end", |_| Instant::now() >= end);

@@ -1,7 +1,7 @@
-//! How a line is opened, set and left alone: the system calls themselves, as strace tells them.
+//! The opening, setting and restoring of a line, checked by the system calls that strace reports.
 //!
-//! A pty has neither modem lines nor RS-485 nor a UART, so its driver says ENOTTY to those calls;
-//! that they are made, and when, is seen all the same.
+//! A pty has no modem lines, no RS-485 and no UART, so its driver answers those calls with ENOTTY. The trace
+//! shows all the same that the calls are made, and when.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// A daemon under strace, with one line that is configured like this.
+    /// Starts a daemon under strace, with one line that has these keys.
     pub fn open(keys: &str) -> Self {
         Self::open_after(keys, |_| {})
     }
@@ -36,7 +36,7 @@ impl Line {
         Self::open_with(&[], keys, prepare)
     }
 
-    /// The same with more options for strace.
+    /// Starts the daemon with additional options for strace.
     fn open_with(options: &[&str], keys: &str, prepare: impl FnOnce(&Pty)) -> Self {
         let folder = Arc::new(Folder::new());
         let (path, trace) = (folder.join("arm"), folder.join("trace"));
@@ -111,7 +111,7 @@ fn a_line_is_opened_alone_then_set_then_raised_and_lowered() {
         assert!(!set.has(&[word]), "{word}: {set:?}");
     }
     assert!(!any(&calls, &["TCSBRK"]), "nothing waits for the driver");
-    // The driver is asked what it holds; a pty never holds anything, and so nothing is flushed.
+    // The daemon asks how much the driver holds. A pty never holds anything, so nothing is flushed.
     in_order(&calls, &[&["TIOCOUTQ, [0]"], &["close("]]);
     assert!(!any(&calls, &["TCFLSH"]), "{calls:?}");
 }
@@ -158,10 +158,10 @@ fn a_line_that_cannot_do_rs485_is_not_used_as_if_it_could() {
 
 // ---- scripts ----
 
-/// Seconds after which a wait has hung. How late it may be is tested under the virtual clock.
+/// The seconds after which a wait counts as hung. The virtual clock tests how late a wait may be.
 const LATE: f64 = 100.0;
 
-/// Runs scripts by a way of its own, each of which returns the answer's `ok` and `step`.
+/// Runs scripts with `run`, which returns the answer's `ok` and `step`.
 fn runs_scripts(line: Line, mut run: impl FnMut(&Value) -> (bool, Option<u64>)) {
     let script = json!([
         {"flush": "both"}, {"wait_ms": 60}, {"break_ms": 50}, {"wait_ms": 40},
@@ -195,7 +195,7 @@ fn runs_scripts(line: Line, mut run: impl FnMut(&Value) -> (bool, Option<u64>)) 
     let changes = calls.iter().filter(|call| call.has(&["TCSETS2"])).count();
     assert_eq!(changes, 3, "{calls:#?}");
 
-    // A pty has no modem lines: the answer says which step it was.
+    // A pty has no modem lines, so the answer names the failed step.
     for (script, step, words) in [
         (json!([{"dtr": true}]), 0, "TIOCMBIS, [TIOCM_DTR]"),
         (json!([{"rts": false}]), 0, "TIOCMBIC, [TIOCM_RTS]"),
@@ -204,7 +204,7 @@ fn runs_scripts(line: Line, mut run: impl FnMut(&Value) -> (bool, Option<u64>)) 
             1,
             "TIOCMBIC, [TIOCM_DTR|TIOCM_RTS]",
         ),
-        // One up and one down is one call, which begins with a look at the others.
+        // Raising one line and dropping the other is one call, which begins by reading the other lines.
         (json!([{"dtr": false, "rts": true}]), 0, "TIOCMGET"),
     ] {
         let skipped = line.calls().len();
@@ -261,7 +261,7 @@ fn a_script_over_http_is_done_in_order_and_in_time() {
 
 #[test]
 fn a_wait_begins_when_the_step_before_it_is_done() {
-    // Each call takes 10 ms, as with a USB adapter that is asked over the bus.
+    // Each call takes 10 ms, as with a USB adapter that must be asked over the bus.
     let line = Line::open_with(&["-e", "inject=ioctl:delay_exit=10000"], "", |_| {});
     let script = json!({"do": [{"baud": 9_600}, {"wait_ms": 30}, {"break_ms": 30}]});
     let kind = "Content-Type: application/json\r\n";
@@ -278,8 +278,8 @@ fn a_wait_begins_when_the_step_before_it_is_done() {
     in_order(&calls, &[&["c_ospeed=9600"], &["TIOCSBRK"], &["TIOCCBRK"]]);
 }
 
-/// So many bytes, a script that changes the speed after them, and as many bytes again, sent at
-/// once: to a device that reads, or that wakes up later.
+/// Sends bytes, a script that changes the speed after them, and as many bytes again, all at once. The device
+/// reads at once, or wakes up later.
 fn changes_speed_between_bytes(len: usize, sleeps: bool) {
     let line = Line::open("");
     let mut page = Page::connect(&line.daemon, &[reliable("thingway"), reliable("arm")]);

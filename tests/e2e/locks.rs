@@ -1,4 +1,4 @@
-//! Lock files, by which a line is left to whoever has it.
+//! Lock files, by which the daemon leaves a line to the program that has it open.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use crate::line::Line;
 use crate::pty::Pty;
 use crate::trace::{self, Call, any};
 
-/// Where a line's lock file is.
+/// Returns the path of a line's lock file.
 pub fn lock_of(pty: &Pty) -> PathBuf {
     let line = pty.line();
     let name = line.strip_prefix("/dev").expect("below /dev");
@@ -55,7 +55,7 @@ fn a_line_that_another_process_has_is_left_to_it() {
         "{detail}"
     );
     assert!(detail.contains(lock.to_str().unwrap()), "{detail}");
-    // Its process has gone, and the line is taken at the next try.
+    // The process of the lock file has ended, so the daemon opens the line at the next try.
     line.daemon
         .until("open", |d| d.get("/endpoints/arm")["state"] == "open");
     let text = fs::read_to_string(&lock).expect("a lock file");
@@ -67,7 +67,7 @@ fn the_lock_file_of_a_dead_process_is_taken_over() {
     let mut lock = PathBuf::new();
     let line = Line::open_after("", |pty| {
         lock = lock_of(pty);
-        // Beyond the largest number that Linux gives to a process.
+        // A number beyond the largest that Linux gives to a process.
         fs::write(&lock, lock_text(99_999_999)).expect("written");
     });
     assert_eq!(line.shown()["state"], "open");

@@ -1,4 +1,4 @@
-//! What is logged, how, and what must never be.
+//! The log: its contents, its form, and what it must never contain.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -57,7 +57,7 @@ fn no_secret_and_no_payload_is_logged_at_any_level() {
     }
 }
 
-/// A process that is ended when the test ends.
+/// A process that is ended with the test.
 struct Process(Child);
 
 impl Drop for Process {
@@ -67,7 +67,7 @@ impl Drop for Process {
     }
 }
 
-/// Starts with a file as standard error and returns what is in it once the daemon listens.
+/// Starts the daemon with a file as standard error. Returns the file's text once the daemon listens.
 fn log_with_journal_stream(stream: impl FnOnce(&File) -> String) -> String {
     let folder = Folder::new();
     let path = folder.join("log");
@@ -101,7 +101,7 @@ fn the_journal_gets_priorities_and_nobody_else_does() {
     let log = log_with_journal_stream(stream);
     assert!(log.lines().all(|line| line.starts_with("<6>")), "{log}");
     assert!(log.contains("\n<6>listening on http://127.0.0.1:"), "{log}");
-    // A variable left over from a parent whose standard error was the journal.
+    // The variable comes from a parent whose standard error was the journal.
     let log = log_with_journal_stream(|_| "1:2".to_owned());
     assert!(
         log.lines()
@@ -121,7 +121,7 @@ fn the_level_is_what_was_asked_for() {
     let mut command = manager.command(&command, Vec::new());
     command.stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program starts");
-    // Whatever it has to say at its start is said by then.
+    // All messages of the start have been written by then.
     manager.hears("READY=1");
     child.kill().expect("it runs");
     let output = child.wait_with_output().expect("its output");

@@ -1,7 +1,7 @@
 //! End to end: the real process, real sockets, real pseudo terminals, nothing simulated.
 //!
-//! Every test has a daemon and a folder of its own and waits with a limit, so all run side by
-//! side. What needs a virtual clock or a bad link is in `tests/sim`.
+//! Every test has its own daemon and folder and waits with a limit, so all tests can run side by side. Tests
+//! that need a virtual clock or a bad link are in `tests/sim`.
 #![allow(
     unreachable_pub,
     clippy::unwrap_in_result,

@@ -1,4 +1,4 @@
-//! Paths and labels that cannot be what they were meant to be.
+//! Invalid paths and labels.
 
 use std::fs;
 use std::path::Path;

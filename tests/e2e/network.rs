@@ -1,4 +1,4 @@
-//! A network of a test's own: addresses beyond loopback, and groups, that lead nowhere else.
+//! A network for one test, with addresses and groups beyond loopback, and no connection to any other network.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -7,11 +7,11 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-/// Its process holds it.
+/// The process that keeps the network alive.
 pub struct Network(Child);
 
 impl Network {
-    /// `setup`: what a shell does in it first. `None`: this user may not make one.
+    /// Makes a network, in which a shell first runs `setup`. Returns `None` if this user may not make one.
     pub fn new(setup: &str) -> Option<Self> {
         let groups = "ip route add 224.0.0.0/4 dev lo";
         let script = format!("ip link set lo up && {groups} && {setup} && echo up && exec cat");
@@ -28,7 +28,7 @@ impl Network {
         (line == "up\n").then_some(network)
     }
 
-    /// What this thread opens and starts from now on is in it.
+    /// Moves this thread, with everything it opens and starts from now on, into the network.
     pub fn enter(&self) {
         let file = fs::File::open(format!("/proc/{}/ns/net", self.0.id())).expect("its network");
         move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).expect("allowed");

@@ -1,4 +1,4 @@
-//! Whose page may ask what: `Host` and `Origin` on every route, over a real socket.
+//! The check of `Host` and `Origin` on every route, over a real socket.
 
 use thingway::testing::api::ROUTES;
 
@@ -11,7 +11,7 @@ const CONFIG: &str = "[api]\nconfigure = true\n[http]\nhosts = [\"board.example\
                       allowed_origins = [\"https://panel.example:8443\"]\n\
                       [[endpoint]]\nname = \"demo\"\nkind = \"demo\"\n";
 
-/// Every route of our own with every method it has, and what is no route.
+/// Returns every route of our own with each of its methods, and a path that is no route.
 fn own() -> Vec<Route> {
     let mut all = routes::own();
     all.extend(ROUTES.iter().map(|(template, _)| {
@@ -23,14 +23,15 @@ fn own() -> Vec<Route> {
     all
 }
 
-/// The same with the routes of the hub.
+/// Returns the same routes and those of the hub.
 fn everything() -> Vec<Route> {
     let mut all = own();
     all.extend(routes::hub());
     all
 }
 
-/// The head of the answer only: an event stream has no end. No answer sets a cookie.
+/// Returns only the head of the answer, because an event stream has no end. Checks that no answer sets a
+/// cookie.
 fn ask(daemon: &Daemon, method: &str, path: &str, lines: &str) -> Answer {
     let mut http = Http::connect(daemon.addr);
     http.send(routes::request(method, path, lines));
@@ -85,7 +86,7 @@ fn a_name_that_is_not_ours_is_refused_on_every_route() {
     let daemon = Daemon::start(CONFIG);
     let hub = routes::hub();
     for (method, path) in everything() {
-        // Clients of other servers know no 421.
+        // Clients written for other servers do not know the status 421.
         let is_of_hub = hub.iter().any(|(_, other)| *other == path);
         let status = if is_of_hub { 403 } else { 421 };
         for host in ["evil.example", "203.0.113.1", "localhost.evil.example:8000"] {
@@ -93,7 +94,7 @@ fn a_name_that_is_not_ours_is_refused_on_every_route() {
             assert_eq!(answer.status, status, "{host} {method} {path}");
         }
     }
-    // A page whose name was rebound to us thinks that we are its own origin.
+    // A page whose name was rebound to this gateway believes that the gateway is its own origin.
     let lines = "Host: evil.example\r\nOrigin: http://evil.example\r\n";
     assert_eq!(ask(&daemon, "GET", "/sessions", lines).status, 421);
     let lines = format!("{lines}{UPGRADE}");
@@ -108,7 +109,7 @@ fn a_name_that_is_not_ours_is_refused_on_every_route() {
         let answer = ask(&daemon, "GET", "/healthz", &format!("Host: {host}\r\n"));
         assert_eq!(answer.status, 200, "{host}");
     }
-    // A page whose request has no `Origin` is known by its Fetch Metadata.
+    // A page whose request has no `Origin` is recognised by its Fetch Metadata.
     for (method, path) in routes::hub() {
         let lines = "Host: localhost\r\nSec-Fetch-Site: cross-site\r\n";
         assert_eq!(
@@ -150,7 +151,7 @@ fn an_allowed_page_may_ask_and_read_the_headers_it_needs() {
     let lines = format!("Host: localhost\r\nOrigin: {origin}\r\n");
     for (method, path) in own() {
         let answer = ask(&daemon, method, &path, &lines);
-        // The set-up is for the control socket only, whoever asks.
+        // The set-up is only for the control socket, whatever the token.
         if path != "/setup" {
             assert_ne!(answer.status, 403, "{method} {path}");
         }

@@ -1,5 +1,5 @@
-//! More than the machine can take: what is too much is refused or dropped and counted, who was there before goes on, and
-//! afterwards everything is as before.
+//! More load than the machine can take. The excess is refused or dropped and counted, existing sessions go
+//! on, and afterwards everything is as before.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use crate::http::{get, request};
 use crate::page::Page;
 use crate::peer::{Peer, reliable};
 
-/// Datagrams that make a storm.
+/// The number of datagrams in a storm.
 const STORM: u64 = 10_000;
 
 const ECHO: &str = "[[endpoint]]\nname = \"echo\"\nkind = \"echo\"\n";
-/// Echoes that show that a session works.
+/// The number of echoes that show that a session works.
 const ECHOES: usize = 100;
 
 fn page(daemon: &Daemon) -> Page {
@@ -25,7 +25,7 @@ fn page(daemon: &Daemon) -> Page {
     page
 }
 
-/// One message there and back.
+/// Sends one message and waits for its echo.
 fn echo(page: &mut Page) {
     let before = page.peer.channels["echo"].bytes.len();
     page.send("echo", &[7; 64]);
@@ -34,7 +34,7 @@ fn echo(page: &mut Page) {
     });
 }
 
-/// How many echoes come while something else goes on.
+/// Returns how many echoes arrive while another action goes on.
 fn echoes_while(page: &mut Page, goes_on: impl Fn() -> bool) -> usize {
     let mut count = 0;
     while goes_on() {
@@ -44,7 +44,7 @@ fn echoes_while(page: &mut Page, goes_on: impl Fn() -> bool) -> usize {
     count
 }
 
-/// The session works as it did: every message comes back, and nothing was dropped.
+/// Checks that the session works as before: every message is echoed, and nothing was dropped.
 fn is_as_before(daemon: &Daemon, page: &mut Page) {
     for _ in 0..ECHOES {
         echo(page);
@@ -64,7 +64,7 @@ fn metric(daemon: &Daemon, name: &str) -> u64 {
     numbers.sum()
 }
 
-/// So many offers from four connections at a time. Returns how many were answered with 201, and with 503.
+/// Sends this many offers from four connections at a time. Returns how many were answered with 201, and with 503.
 fn offer(addr: SocketAddr, count: usize, done: &AtomicUsize) -> (usize, usize) {
     let local = "127.0.0.1:9".parse().expect("an address");
     let (_, offer) = Peer::offer(Instant::now(), local, &[reliable("echo")]);
@@ -102,10 +102,10 @@ fn open_a_thousand(limit: usize) {
     };
     let meanwhile = echoes_while(&mut page, || done.load(Ordering::Relaxed) < 1_000);
     let (made, refused) = crowd.join().expect("answers");
-    // One place is taken already.
+    // One place is already in use.
     let room = (limit - 1).min(1_000);
     assert_eq!((made, refused), (room, 1_000 - room));
-    // At least one for each fifty offers.
+    // At least one echo for each fifty offers.
     assert!(
         meanwhile >= 20,
         "only {meanwhile} echoes while a thousand came"
@@ -145,7 +145,7 @@ fn a_storm_of_datagrams_from_strangers_costs_nobody_their_session() {
         let on = Arc::clone(&on);
         thread::spawn(move || {
             let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-            // What looks like DTLS, like STUN, and like nothing.
+            // Datagrams that look like DTLS, like STUN, and like neither.
             let storm = [
                 vec![23; 200],
                 [vec![0, 1, 0, 0], vec![0; 16]].concat(),
@@ -160,7 +160,7 @@ fn a_storm_of_datagrams_from_strangers_costs_nobody_their_session() {
             sent
         })
     };
-    // The session goes on for as long as the storm does.
+    // The session goes on for as long as the storm lasts.
     let (end, mut meanwhile) = (Instant::now() + SOON, 0);
     while meanwhile < ECHOES || strays() < before + STORM {
         assert!(

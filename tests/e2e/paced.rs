@@ -1,4 +1,4 @@
-//! Devices that send and take bytes at a wire's speed, stop for a while, or vanish in mid-stream.
+//! Devices that send and take bytes at a line's speed, pause for a while, or vanish in mid-stream.
 
 use std::sync::Arc;
 use std::thread;
@@ -27,7 +27,7 @@ fn attach(daemon: &Daemon) -> Page {
     page
 }
 
-/// Sends as much of a stream as credit and channel take now.
+/// Sends as much of a stream as the credit and the channel allow now.
 fn send_on(page: &mut Page, stream: &[u8]) {
     loop {
         let at = page.peer.channels["arm"].sent as usize;
@@ -38,7 +38,7 @@ fn send_on(page: &mut Page, stream: &[u8]) {
     }
 }
 
-/// Nobody lost anything and nobody was closed.
+/// Checks that no byte was lost and no channel was closed.
 fn assert_whole(daemon: &Daemon, page: &Page) {
     for kind in ["dropped", "lost", "closed"] {
         assert!(
@@ -51,15 +51,15 @@ fn assert_whole(daemon: &Daemon, page: &Page) {
     assert_eq!(drops.as_array().map(Vec::len), Some(0), "{drops}");
 }
 
-/// A device that sends these bytes, and takes as many, at a speed of the wire; returns what it
-/// took, and how long that was.
+/// Runs a device that sends these bytes, and takes as many, at a line's speed. Returns the bytes it took, and
+/// how long that lasted.
 fn run_device(pty: &Pty, rate: f64, bytes: &[u8]) -> (Vec<u8>, Duration) {
     let (start, len) = (Instant::now(), bytes.len());
     let (mut taken, mut sent) = (Vec::with_capacity(len), 0);
     while taken.len() < len || sent < len {
         assert!(start.elapsed() < SOON, "it has stopped");
         let due = len.min((rate * start.elapsed().as_secs_f64()) as usize);
-        // The wire has its speed in both directions, and waits for nobody.
+        // The line has this speed in both directions, and does not pause.
         let room = due.saturating_sub(taken.len()).min(4_096);
         let piece = if room > 0 {
             pty.read_some(room)
@@ -76,7 +76,7 @@ fn run_device(pty: &Pty, rate: f64, bytes: &[u8]) -> (Vec<u8>, Duration) {
     (taken, start.elapsed())
 }
 
-/// Three seconds of a full wire, both ways at once.
+/// Fills the line for three seconds in both directions at once.
 fn fills_the_wire(baud: u32) {
     let (daemon, pty) = daemon_with_line();
     let mut page = attach(&daemon);
@@ -123,7 +123,7 @@ fn a_device_that_says_stop_for_a_second_loses_nothing() {
         came.extend(pty.read_some(1_000));
         came.len() > 200_000
     });
-    // The device has said stop. Whatever there was credit for is sent, and then nothing is.
+    // The device has stopped the flow. The page sends as much as its credit allows, and nothing after that.
     let mut last = (page.peer.channels["arm"].sent, Instant::now());
     page.until("rest for a second", |page| {
         send_on(page, &up);
@@ -149,11 +149,11 @@ fn a_device_that_says_stop_for_a_second_loses_nothing() {
     assert_whole(&daemon, &page);
 }
 
-/// The bytes that the page was told of as gone.
+/// Returns how many bytes the page was told are lost.
 fn told_gone(page: &Page) -> u64 {
     let bytes = |told: &serde_json::Value| told["bytes"].as_u64().expect("a number");
     let lost: u64 = page.peer.told("lost").into_iter().map(bytes).sum();
-    // These grow: the last one of each reason counts.
+    // These totals grow, so the last one of each reason counts.
     let mut dropped = std::collections::BTreeMap::new();
     for told in page.peer.told("dropped") {
         dropped.insert(told["reason"].to_string(), bytes(told));
@@ -182,8 +182,8 @@ fn when_a_line_vanishes_in_mid_stream_every_byte_is_accounted_for() {
         first.extend(pty.read_some(2_000));
         first.len() > 300_000
     });
-    // What the daemon has written is taken before the device goes: what is lost in the kernel,
-    // nobody can count.
+    // Read what the daemon has written before the device vanishes, because bytes lost in the kernel cannot be
+    // counted.
     daemon.signal(Signal::STOP);
     let calm = Instant::now() + Duration::from_millis(100);
     while Instant::now() < calm {

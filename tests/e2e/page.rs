@@ -1,4 +1,4 @@
-//! A page in a browser: the peer of `tests/peer` on a real socket and the real clock.
+//! A page in a browser: the peer of `tests/peer` on a real socket with the real clock.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -15,27 +15,27 @@ pub struct Page {
     pub peer: Peer,
     socket: UdpSocket,
     local: SocketAddr,
-    /// Its name in the API.
+    /// The session's name in the API.
     pub session: String,
-    /// What the daemon answered to the offer.
+    /// The daemon's answer to the offer.
     pub answer: String,
     pub offer: String,
 }
 
 impl Page {
-    /// A page on the daemon's machine.
+    /// Connects a page on the daemon's machine.
     pub fn connect(daemon: &Daemon, channels: &[ChannelConfig]) -> Self {
         Self::try_connect(daemon, "127.0.0.1:0", channels).expect("a session")
     }
 
-    /// A page with a control channel and the demo device, that has been greeted.
+    /// Connects a page with a control channel and the demo device, and waits for the greeting.
     pub fn demo(daemon: &Daemon) -> Self {
         let mut page = Self::connect(daemon, &[reliable("thingway"), reliable("demo")]);
         page.until("greeting", |page| page.peer.text("demo").ends_with("> "));
         page
     }
 
-    /// A page whose socket is bound like this, or why it has no session.
+    /// Connects a page whose socket is bound to this address. The error says why the page has no session.
     pub fn try_connect(
         daemon: &Daemon,
         bind: &str,
@@ -68,7 +68,7 @@ impl Page {
         Ok(page)
     }
 
-    /// Sends what is to be sent and takes what has come, waiting for it no longer than this.
+    /// Sends what waits, and receives what arrives within this time.
     pub fn turn(&mut self, wait: Duration) {
         let now = Instant::now();
         if self.peer.timeout <= now && !self.peer.closed {
@@ -89,7 +89,7 @@ impl Page {
 
     fn receive_all(&mut self) {
         self.socket.set_nonblocking(true).expect("it can");
-        // Not for ever: whoever drives the page has other things to do.
+        // At most 256 datagrams, because the test must go on.
         for _ in 0..256 {
             if !self.receive() {
                 break;
@@ -107,7 +107,7 @@ impl Page {
                     .handle_datagram(Instant::now(), from, &buffer[..n]);
                 true
             }
-            // ICMP: the daemon has gone.
+            // An ICMP message: the daemon has ended.
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => true,
             Err(_) => false,
         }
@@ -115,14 +115,14 @@ impl Page {
 
     fn flush(&mut self) {
         while let Some((to, bytes)) = self.peer.out.pop_front() {
-            // Checks of pairs without a route fail here; those with one decide.
+            // Checks of pairs without a route fail here. Pairs with a route decide.
             if to.is_ipv4() == self.local.is_ipv4() {
                 let _no_route = self.socket.send_to(&bytes, to);
             }
         }
     }
 
-    /// Turns until it is so, or fails.
+    /// Runs turns until a condition is true, or fails.
     pub fn until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
         let end = Instant::now() + SOON;
         while !done(self) {
@@ -150,7 +150,7 @@ impl Page {
         self.flush();
     }
 
-    /// Says something on the control channel.
+    /// Sends a request on the control channel.
     pub fn tell(&mut self, request: &serde_json::Value) {
         let text = request.to_string();
         self.until("room to ask", |page| {
@@ -165,13 +165,13 @@ impl Page {
         self.flush();
     }
 
-    /// What the daemon shows of this session.
+    /// Returns the daemon's view of this session.
     pub fn shown(&self, daemon: &Daemon) -> serde_json::Value {
         daemon.get(&format!("/sessions/{}", self.session))
     }
 }
 
-/// Turns many pages until it is so, or fails.
+/// Runs turns of many pages until a condition is true, or fails.
 pub fn all_until(pages: &mut [Page], what: &str, mut done: impl FnMut(&mut [Page]) -> bool) {
     let end = Instant::now() + SOON;
     while !done(pages) {

@@ -1,4 +1,4 @@
-//! `thingway ports` on whatever machine this is, against what the kernel's files say themselves.
+//! `thingway ports` on any machine, compared with the kernel's files.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::daemon::Folder;
 use crate::missing;
 use crate::state::as_nobody;
 
-/// What a run that must succeed prints.
+/// Returns the output of a command that must succeed.
 fn printed(command: &mut Command) -> String {
     let output = command.output().expect("it runs");
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -28,7 +28,7 @@ fn text<'a>(port: &'a Value, key: &str) -> &'a str {
     port[key].as_str().expect(key)
 }
 
-/// The ttys that have a device, as a shell would look for them.
+/// Returns the ttys that have a device, found as a shell would find them.
 fn expected() -> Vec<String> {
     let entries = fs::read_dir("/sys/class/tty").expect("a list of ttys");
     let mut devices = Vec::new();
@@ -65,7 +65,7 @@ fn the_ports_of_this_machine_are_listed_for_people_and_for_programs() {
     if ports.is_empty() {
         assert!(table.starts_with("There is no serial port"), "{table}");
     } else {
-        // What it says to paste is a configuration as it stands.
+        // The lines to paste are a valid configuration as they stand.
         let (_, lines) = table.split_once("\n[[endpoint]]").expect("lines to paste");
         let path = folder.write("board.toml", &format!("[[endpoint]]{lines}"));
         let good = printed(folder.program().args(["check", "--config"]).arg(&path));
@@ -74,8 +74,8 @@ fn the_ports_of_this_machine_are_listed_for_people_and_for_programs() {
     assert!(!folder.join("state").exists(), "looking changes nothing");
 }
 
-/// Whatever ports this machine has, there is one more for a command: a tty of the kernel's list and a
-/// device file, in file systems of its own. `None`, and said: this user may not mount any.
+/// Gives a command one more port than the machine has: a tty in the kernel's list, and a device file, in
+/// separate file systems. Prints a note and returns `None` if this user may not mount any.
 fn with_a_port(folder: &Folder, mode: &str, command: &Command) -> Option<Command> {
     if !rustix::process::getuid().is_root() {
         missing::skip("file systems of its own, which this user may not mount");

@@ -1,4 +1,4 @@
-//! The endpoints without a device: what comes is sent back, counted or made up.
+//! The endpoints without a device: data is echoed, counted or generated.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Programs that write faster than their reader reads: nothing is lost, they are made to wait.
+//! Programs that write faster than their reader reads. They are made to wait, so nothing is lost.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -15,10 +15,10 @@ use crate::daemon::{Daemon, Folder, SOON};
 use crate::page::Page;
 use crate::peer::reliable;
 
-/// What a program does with each connection.
+/// The behaviour of a program on each connection.
 type Manners<S> = fn(S);
 
-/// A program behind TCP that does this with whoever comes.
+/// Starts a program that behaves like this on each TCP connection.
 fn tcp_program(manners: Manners<TcpStream>) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let addr = listener.local_addr().expect("its address");
@@ -43,7 +43,7 @@ fn unix_program(folder: &Folder, manners: Manners<UnixStream>) -> String {
     path.display().to_string()
 }
 
-/// A stream of bytes that both ends can make.
+/// A stream of bytes that both ends can generate.
 struct Stream(StdRng);
 
 impl Stream {
@@ -53,7 +53,7 @@ impl Stream {
 
     fn next(&mut self, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];
-        // Whole words, so that the bytes do not depend on how they are asked for.
+        // Whole words, so that the bytes do not depend on the sizes of the requests.
         for byte in &mut bytes {
             *byte = (self.0.next_u32() >> 24) as u8;
         }
@@ -86,7 +86,7 @@ fn open(daemon: &Daemon) -> Page {
     page
 }
 
-/// Reads on until so many bytes of the stream have come; they are as they were sent.
+/// Reads until this many bytes of the stream have arrived, and checks that they are unchanged.
 fn read(page: &mut Page, stream: &mut Stream, bytes: usize) {
     let mut left = bytes;
     let mut since = Instant::now();
@@ -135,7 +135,7 @@ fn who_writes_half_a_megabyte_and_hangs_up_is_heard_to_the_end() {
     for (kind, remote) in [("tcp", tcp), ("unix", unix)] {
         let daemon = daemon(&folder, kind, &remote, OWN);
         let mut page = open(&daemon);
-        // It is not slow, only busy with something else for a moment.
+        // The page is not slow, only busy for a moment.
         thread::sleep(Duration::from_millis(300));
         read(&mut page, &mut Stream::new(), HALF);
         ends(&mut page);
@@ -152,7 +152,8 @@ fn a_hundred_megabytes_come_through_a_channel_as_they_were_sent() {
     ends(&mut page);
 }
 
-/// As scp's older protocol has it: the file's name and size, a zero, the bytes, a zero, each side answering with a zero.
+/// Acts like the older protocol of scp: the file's name and size, a zero, the bytes, a zero; each side
+/// answers with a zero.
 fn source(mut stream: TcpStream) {
     let zero = |stream: &mut TcpStream| {
         let mut answer = [1];
@@ -190,7 +191,7 @@ fn a_file_is_copied_in_a_conversation() {
 #[test]
 fn what_a_program_said_before_it_hung_up_on_us_is_heard() {
     let folder = Arc::new(Folder::new());
-    // It never reads, so that what is written to it meets a closed door. (With TCP the system itself throws away what such a
+    // The program never reads, so data written to it fails. (With TCP the system itself discards what such a
     // program had still to send: RFC 9293 §3.10.4.)
     let remote = unix_program(&folder, |mut stream| {
         Stream::new().write(&mut stream, 2 * HALF);
@@ -206,7 +207,7 @@ fn what_a_program_said_before_it_hung_up_on_us_is_heard() {
     page.until("the end", |page| page.peer.channels["arm"].closed);
 }
 
-/// Writes for ever, and tells how much the system has taken.
+/// Writes without end, and reports how much the system has taken.
 fn endless(stream: TcpStream) -> Receiver<usize> {
     let (tell, told) = channel();
     thread::spawn(move || {
@@ -226,7 +227,8 @@ fn a_shared_program_waits_for_its_slowest_reader_and_no_longer_for_one_that_left
     daemon.until("open", |d| d.get("/endpoints/arm")["state"] == "open");
     let (mut slow, mut fast) = (open(&daemon), open(&daemon));
     let written = endless(stream);
-    // The one reads and the other does not, until the program has to wait: what was read no longer grows.
+    // One page reads and the other does not, until the program has to wait. Then the number of read bytes no
+    // longer grows.
     let came = |page: &Page| page.peer.channels["arm"].bytes.len();
     let mut still = 0;
     while still < 200 {
@@ -237,7 +239,7 @@ fn a_shared_program_waits_for_its_slowest_reader_and_no_longer_for_one_that_left
     }
     let held_at = came(&fast);
     assert!(held_at < 8 * HALF, "it was not held up: {held_at}");
-    // The slow one reads again, and so the other gets more.
+    // The slow page reads again, so the other page gets more.
     let begun = Instant::now();
     while came(&fast) <= held_at {
         assert!(begun.elapsed() < SOON, "the other gets nothing");
@@ -245,7 +247,7 @@ fn a_shared_program_waits_for_its_slowest_reader_and_no_longer_for_one_that_left
         fast.turn(Duration::from_millis(1));
     }
     let later = came(&fast);
-    // And it leaves.
+    // The slow page leaves.
     slow.close();
     fast.until("more", |fast| came(fast) > later + 8 * HALF);
     for page in [&slow, &fast] {

@@ -1,4 +1,4 @@
-//! A pseudo terminal: the test holds the device's side, the daemon opens the line's.
+//! A pseudo terminal: the test holds the device's side, the daemon opens the line's side.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -11,12 +11,12 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 /// The device at the other end of a line.
 pub struct Pty {
     master: OwnedFd,
-    /// A symbolic link to the line, which goes with the device.
+    /// A symbolic link to the line, which is removed with the device.
     link: PathBuf,
 }
 
 impl Pty {
-    /// Plugs a device in: its line is there under this name.
+    /// Plugs a device in, whose line has this name.
     pub fn plug(link: &Path) -> Self {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let master = openpt(flags).expect("a pseudo terminal");
@@ -32,34 +32,34 @@ impl Pty {
         }
     }
 
-    /// The device's side, for ioctls that mean the line.
+    /// Returns the device's side, for ioctls that concern the line.
     pub fn master(&self) -> &OwnedFd {
         &self.master
     }
 
-    /// The line itself, like `/dev/pts/7`.
+    /// Returns the path of the line itself, like `/dev/pts/7`.
     pub fn line(&self) -> PathBuf {
         fs::read_link(&self.link).expect("the link")
     }
 
-    /// What has come over the line, at most one piece.
+    /// Returns the bytes that have arrived over the line, at most one piece.
     pub fn read(&self) -> Vec<u8> {
         self.read_some(4096)
     }
 
-    /// The same, of at most so many bytes.
+    /// Returns the bytes that have arrived over the line, at most this many.
     pub fn read_some(&self, most: usize) -> Vec<u8> {
         let mut piece = vec![0; most];
         match rustix::io::read(&self.master, &mut piece) {
             Ok(n) => piece.truncate(n),
-            // EIO: nobody has the line open.
+            // EIO: no process has the line open.
             Err(Errno::AGAIN | Errno::IO) => piece.clear(),
             Err(error) => panic!("the pseudo terminal: {error}"),
         }
         piece
     }
 
-    /// Everything that has come over the line so far.
+    /// Returns all bytes that have arrived over the line so far.
     pub fn read_all(&self) -> Vec<u8> {
         let mut all = Vec::new();
         loop {
@@ -71,7 +71,7 @@ impl Pty {
         }
     }
 
-    /// Sends as much as the line takes now, and returns how much that was.
+    /// Sends as much as the line takes now. Returns how much that was.
     pub fn write(&self, bytes: &[u8]) -> usize {
         match rustix::io::write(&self.master, bytes) {
             Ok(n) => n,

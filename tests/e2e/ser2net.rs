@@ -1,4 +1,4 @@
-//! The same device behind ser2net and behind thingway: the bytes are the same.
+//! The same device behind ser2net and behind thingway: both must deliver the same bytes.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -15,7 +15,7 @@ use crate::peer::reliable;
 use crate::pty::Pty;
 use crate::serial;
 
-/// What the host says, one after the other, each when the answer to the one before is complete.
+/// Returns the host's questions. Each is sent when the answer to the previous one is complete.
 fn questions() -> Vec<Vec<u8>> {
     let sizes = [1, 2, 17, 255, 1_000, 4_000, 3];
     let every_byte = (0..=255).collect();
@@ -29,7 +29,7 @@ fn questions() -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// What the device says after it has echoed a question.
+/// Returns the device's message after the echo of a question.
 fn banner(n: usize) -> Vec<u8> {
     let len = [40, 256, 1, 2_000, 10, 8_000, 3, 700, 0][n % 9];
     let mut text = format!("\r\n\x1b[1mdevice {n}\x1b[0m ready\r\n").into_bytes();
@@ -37,7 +37,7 @@ fn banner(n: usize) -> Vec<u8> {
     text
 }
 
-/// The device changes what it echoes, so that an echo of somebody else's would show.
+/// Changes an echoed byte, so that an echo from another place would be noticed.
 fn changed(byte: u8) -> u8 {
     byte.wrapping_mul(3).wrapping_add(1)
 }
@@ -48,8 +48,8 @@ fn answer(n: usize, question: &[u8]) -> Vec<u8> {
     all
 }
 
-/// The device: echoes what it hears, and after each question is silent for a while, then says
-/// something of its own in bursts. Returns all that it heard.
+/// Acts as the device: echoes the bytes it receives, and after each question is silent for a while, then
+/// sends its own message in bursts. Returns all bytes that it received.
 fn play(pty: &Pty, stop: &AtomicBool) -> Vec<u8> {
     let mut ends = questions().into_iter().scan(0, |end, question| {
         *end += question.len();
@@ -90,10 +90,10 @@ fn say(pty: &Pty, bytes: &[u8], stop: &AtomicBool) {
     }
 }
 
-/// Asks all questions by a way of its own, which returns an answer of this length. Returns what
-/// the device heard and what it said, as far as it arrived.
+/// Asks all questions with `ask`, which returns an answer of this length. Returns the bytes that the device
+/// received, and the part of its own bytes that arrived.
 fn converse(pty: &Pty, mut ask: impl FnMut(&[u8], usize) -> Vec<u8>) -> (Vec<u8>, Vec<u8>) {
-    /// The device's thread ends also when the test fails.
+    /// Ends the device's thread even if the test fails.
     struct Stop<'a>(&'a AtomicBool);
     impl Drop for Stop<'_> {
         fn drop(&mut self) {
@@ -150,11 +150,11 @@ impl Ser2net {
         let config = folder.write("ser2net.yaml", &config);
         let start = |program: &str| {
             let mut command = Command::new(program);
-            // In the foreground, without lock files.
+            // Run in the foreground, without lock files.
             command.args(["-n", "-u", "-c"]).arg(&config);
             command.stdin(Stdio::null()).stderr(Stdio::null()).spawn()
         };
-        // Who is not root may not have /usr/sbin in the path.
+        // A user other than root may not have /usr/sbin in the path.
         match start("ser2net").or_else(|_| start("/usr/sbin/ser2net")) {
             Ok(child) => Some(Self { child, addr }),
             Err(error) if error.kind() == ErrorKind::NotFound => None,

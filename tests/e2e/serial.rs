@@ -1,4 +1,4 @@
-//! Serial lines: a lot of bytes, and a device that comes and goes.
+//! Serial lines: a large number of bytes, and a device that is unplugged and returns.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ pub fn config(line: &Path) -> String {
     )
 }
 
-/// A daemon with a line and the device at it.
+/// Starts a daemon with a line, and the device at the line.
 pub fn daemon_with_line() -> (Daemon, Pty) {
     let folder = std::sync::Arc::new(Folder::new());
     let line = folder.join("arm");
@@ -32,8 +32,8 @@ pub fn daemon_with_line() -> (Daemon, Pty) {
 }
 
 const TOTAL: usize = 16 * 1024 * 1024;
-/// The daemon always reads a line, and a reader may fall 256 KiB behind; a real line is slower
-/// than any reader, a pseudo terminal is not.
+/// How far the test writes ahead. The daemon always reads a line, and a reader may fall 256 KiB behind. A
+/// real line is slower than any reader, but a pseudo terminal is not.
 const AHEAD: usize = 128 * 1024;
 
 fn random_bytes(seed: u64, len: usize) -> Vec<u8> {
@@ -42,7 +42,7 @@ fn random_bytes(seed: u64, len: usize) -> Vec<u8> {
     bytes
 }
 
-/// Takes a piece of a stream that must be like this.
+/// Takes a piece of a stream, which must equal the expected bytes.
 fn take(piece: &[u8], at: &mut usize, expected: &[u8]) {
     let right = expected.get(*at..*at + piece.len());
     assert!(
@@ -158,7 +158,7 @@ fn a_device_that_vanishes_and_returns_finds_its_channel_open() {
     assert!(page.peer.told("closed").is_empty());
 }
 
-/// Whether the last that was told of the device is this.
+/// Returns whether this is the last state of the device that the page was told.
 fn state_told(page: &Page, state: &str) -> bool {
     page.peer
         .told("endpoint")
@@ -184,7 +184,7 @@ fn a_line_that_is_absent_at_start_is_opened_when_it_comes() {
     daemon.until("open", |d| d.get("/endpoints/arm")["state"] == "open");
     let mut page = Page::connect(&daemon, &[reliable("arm")]);
     page.until("open", |page| page.peer.channels["arm"].open);
-    // A channel that has only just opened hears from the device what comes from now on.
+    // A channel that has just opened receives what the device sends from now on.
     daemon.until("bound", |d| d.get("/endpoints/arm")["routes"] == 1);
     pty.write(b"hello\n");
     page.until("read", |page| page.peer.text("arm") == "hello\n");
@@ -192,7 +192,7 @@ fn a_line_that_is_absent_at_start_is_opened_when_it_comes() {
 
 const CALLS: &str = "trace=?open,openat,read,?epoll_wait,?epoll_pwait";
 
-/// How long a call waited until nothing came, in milliseconds: what it was told to, not what it took.
+/// Returns how many milliseconds a call without an event waited: the requested time, not the elapsed one.
 fn waited(call: &trace::Call) -> Option<u64> {
     let timed_out = call.has(&["epoll_"]) && call.result() == Some(0);
     let (arguments, _) = call.text.rsplit_once(") = ").filter(|_| timed_out)?;
@@ -203,7 +203,7 @@ fn waited(call: &trace::Call) -> Option<u64> {
 #[test]
 fn the_file_system_tells_of_a_line_that_comes() {
     let folder = std::sync::Arc::new(Folder::new());
-    // The daemon looks at three folders above the file, and in those of the system much happens.
+    // The daemon watches three folders above the file, and the folders of the system change often.
     let place = folder.join("a/b/c");
     std::fs::create_dir_all(&place).expect("folders");
     let (line, trace) = (place.join("arm"), folder.join("trace"));
@@ -217,10 +217,10 @@ fn the_file_system_tells_of_a_line_that_comes() {
         let is_try = |n: &usize| calls[*n].has(&["open", &path]);
         (0..calls.len()).filter(is_try).collect()
     };
-    // Its own tries are more than a second apart after some of them.
+    // After some tries the daemon's own tries are more than a second apart.
     daemon.until("some tries", |_| tries(&trace::all(&trace)).len() >= 6);
     let _pty = Pty::plug(&line);
-    // The test asks the daemon nothing meanwhile: it has to wake up by itself.
+    // The test sends the daemon no request meanwhile, so only the file system can wake it up.
     daemon.until("opened", |_| {
         let calls = trace::all(&trace);
         let last = tries(&calls).pop().and_then(|last| calls.get(last));
@@ -239,7 +239,7 @@ fn the_file_system_tells_of_a_line_that_comes() {
     assert!(waits < 1_000, "{waits} ms: that was merely the next try");
 }
 
-/// What a program that zeroed a termios, or ended amidst its work, leaves at a line.
+/// Leaves the settings of a program that zeroed a termios, or ended during its work.
 fn leave_a_mess(pty: &Pty) {
     let line = rustix::fs::open(
         pty.line(),
@@ -269,7 +269,7 @@ fn what_a_program_before_us_left_at_the_line_is_set_right() {
     let folder = std::sync::Arc::new(Folder::new());
     let line = folder.join("arm");
     let pty = Pty::plug(&line);
-    // As long as somebody has it open, the line stays as it is.
+    // As long as a process has the line open, the line keeps its settings.
     let _other = rustix::fs::open(
         pty.line(),
         OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK,
@@ -292,7 +292,7 @@ fn what_a_program_before_us_left_at_the_line_is_set_right() {
         page.peer.text("arm").ends_with('\u{e9}')
     });
     assert_eq!(page.peer.text("arm"), "Yes \u{e9}", "XOFF is no data");
-    // No byte but XON resumes.
+    // Only XON resumes the output.
     page.send("arm", b"go on");
     assert_eq!(pty.write(b"x"), 1);
     page.until("x", |page| page.peer.text("arm").ends_with('x'));

@@ -1,5 +1,5 @@
-//! A small service manager of the test's own: it is told things, keeps descriptors, and passes them
-//! on to the next process as systemd does (`sd_notify(3)`, `sd_listen_fds(3)`).
+//! A small service manager for tests: it receives messages, keeps descriptors, and passes them on to the next
+//! process as systemd does (`sd_notify(3)`, `sd_listen_fds(3)`).
 
 use std::fs::Permissions;
 use std::io::IoSliceMut;
@@ -20,17 +20,18 @@ use crate::daemon::{Folder, SOON};
 
 pub struct ServiceManager {
     path: PathBuf,
-    /// What has come and was not looked at yet: the text, and descriptors.
+    /// Messages that have arrived and were not handled yet: the text, and descriptors.
     came: Arc<Mutex<Vec<Told>>>,
-    /// What it keeps, by name.
+    /// The kept descriptors, by name.
     pub store: Vec<(String, OwnedFd)>,
-    /// Every line that it was told, in order.
+    /// Every received line, in order.
     pub told: Vec<String>,
 }
 
 type Told = (String, Vec<OwnedFd>);
 
-/// Takes what comes at a socket, all the time: its queue is short, and who sends waits for room.
+/// Receives messages at a socket without pause, because the socket's queue is short and the sender waits for
+/// room.
 fn listen(socket: &UnixDatagram, came: &Weak<Mutex<Vec<Told>>>) {
     while let Some(came) = came.upgrade() {
         if let Some(told) = receive(socket) {
@@ -73,7 +74,8 @@ impl ServiceManager {
         }
     }
 
-    /// The program with what a service gets. `more` is passed on before what is kept.
+    /// Returns the program with the environment of a service. `more` is passed on before the kept
+    /// descriptors.
     pub fn command(&self, program: &Command, more: Vec<(String, OwnedFd)>) -> Command {
         let kept = self.store.iter().map(|(name, fd)| {
             let fd = fd.try_clone().expect("another descriptor");
@@ -81,7 +83,7 @@ impl ServiceManager {
         });
         let passed: Vec<_> = more.into_iter().chain(kept).collect();
         let names: Vec<_> = passed.iter().map(|(name, _)| name.as_str()).collect();
-        // Its process id is known to nobody before it is there.
+        // The process id is not known before the process exists.
         let mut command = Command::new("sh");
         command
             .args(["-c", "LISTEN_PID=$$ exec \"$0\" \"$@\""])
@@ -109,7 +111,7 @@ impl ServiceManager {
         command
     }
 
-    /// Looks at what it was told, after a moment.
+    /// Handles the received messages, after a moment.
     pub fn turn(&mut self) {
         thread::sleep(Duration::from_millis(5));
         let came = std::mem::take(&mut *self.came.lock().expect("the lock is not poisoned"));
@@ -127,7 +129,7 @@ impl ServiceManager {
         }
     }
 
-    /// Waits until it is so, or fails.
+    /// Waits until a condition is true, or fails.
     pub fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
         let end = Instant::now() + SOON;
         while !done(self) {
@@ -145,7 +147,7 @@ impl ServiceManager {
         self.until(line, |manager| manager.count(line) > 0);
     }
 
-    /// How often it was told a line.
+    /// Returns how often a line was received.
     pub fn count(&self, line: &str) -> usize {
         self.told.iter().filter(|told| *told == line).count()
     }

@@ -1,4 +1,4 @@
-//! The end of the process: told to stop, told twice, and killed.
+//! The end of the process: told to stop once, told twice, and killed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::page::Page;
 use crate::peer::reliable;
 use crate::serial::daemon_with_line;
 
-/// Sends this much to a device that does not read yet, and waits until the daemon has it.
+/// Sends this many bytes to a device that does not read yet, and waits until the daemon has them.
 fn send_to_sleeping_device(daemon: &Daemon, page: &mut Page, len: usize) -> Vec<u8> {
     page.until("credit", |page| page.peer.channels["arm"].credit.is_some());
     let bytes: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
@@ -35,7 +35,7 @@ fn told_to_stop_it_delivers_tells_why_and_ends_well() {
         daemon.ended_within(Duration::ZERO).is_none(),
         "the device has not taken it yet"
     );
-    // A device of 200 kB/s.
+    // The device takes 200 kB/s.
     let mut written = Vec::new();
     while daemon.ended_within(Duration::ZERO).is_none() {
         assert!(
@@ -67,8 +67,8 @@ fn a_slow_line_gets_its_last_bytes_too() {
     let mut page = Page::connect(&daemon, &[reliable("thingway"), reliable("arm")]);
     let sent = send_to_sleeping_device(&daemon, &mut page, 12_000);
     daemon.signal(Signal::TERM);
-    // What the kernel has taken is not on the line yet. The daemon gives the device 5 s, and this
-    // takes a twentieth of it.
+    // Bytes that the kernel has taken are not on the line yet. The daemon gives the device 5 s, and this
+    // takes a twentieth of that.
     let mut written = Vec::new();
     let start = Instant::now();
     while written.len() < sent.len() && start.elapsed() < SOON {
@@ -112,7 +112,7 @@ fn a_device_that_never_reads_does_not_hold_it_up() {
         rest.split(' ').next()?.parse::<usize>().ok()
     });
     let lost = lost.unwrap_or_else(|| panic!("the loss is said: {log}"));
-    // The kernel holds the rest: the daemon cannot know that the device never read it.
+    // The kernel holds the rest, because the daemon cannot know that the device never read it.
     assert_eq!(lost + pty.read_all().len(), 100_000, "{said:?}");
 }
 
@@ -134,7 +134,7 @@ fn told_twice_it_ends_at_once() {
     daemon.signal(Signal::TERM);
     let status = daemon.ended_within(SOON).expect("an end");
     assert_eq!(status.code(), Some(0));
-    // It has not waited for the device: nothing was closed in good order.
+    // The daemon has not waited for the device, so no channel was closed with a reason.
     page.run(Duration::from_millis(50));
     assert!(page.peer.told("closed").is_empty());
     let log = daemon.log();
@@ -153,7 +153,7 @@ const DEMO: &str = "[[endpoint]]\nname = \"demo\"\nkind = \"demo\"\n";
 
 #[test]
 fn killed_and_started_again_it_is_the_same_to_its_peers() {
-    // The same ports over both its lives.
+    // Both processes use the same ports.
     let (port, http) = (own_port(0), own_port(1));
     let config = format!("[ice]\nport = {port}\n{DEMO}");
     let listen = format!("127.0.0.1:{http}");
@@ -189,7 +189,7 @@ fn killed_and_started_again_it_is_the_same_to_its_peers() {
             "{answer}"
         );
     }
-    // The old page is a stranger now, and disturbs nobody.
+    // The new daemon does not know the old page, and the old page disturbs no session.
     page.run(Duration::from_millis(200));
     again.send("demo", b"led\n");
     again.until("answer", |page| {

@@ -1,5 +1,5 @@
-//! Programs that were written for SkyWay WebRTC Gateway, as they are on the wire: Ruby's form
-//! `Content-Type`, one request per connection, `localhost`. Answers are compared to the letter.
+//! Programs written for SkyWay WebRTC Gateway, as they appear on the wire: Ruby's form `Content-Type`, one
+//! request per connection, `localhost`. Answers are compared character by character.
 
 use std::net::{Shutdown, UdpSocket};
 use std::process::{Child, Stdio};
@@ -13,11 +13,11 @@ use crate::daemon::{Daemon, Folder, SOON, own_port};
 use crate::http::{self, Answer, Http};
 use crate::stranger::{BOARD, STRANGER, bearer, curl, on_a_network, set_up, start};
 
-/// What Ruby's `net/http` says beside the request itself.
+/// The headers that Ruby's `net/http` adds to a request.
 const RUBY: &str = "Accept-Encoding: gzip;q=1.0,deflate;q=0.6,identity;q=0.3\r\nAccept: */*\r\nUser-Agent: Ruby\r\n\
                     Content-Type: application/x-www-form-urlencoded\r\n";
 
-/// A request as Ruby makes it. The connection is closed when the answer is there.
+/// Sends a request as Ruby does, and closes the connection when the answer has arrived.
 fn ruby(daemon: &Daemon, method: &str, path: &str, body: &str) -> Answer {
     let host = format!("Host: localhost:{}\r\n", daemon.addr.port());
     let length = match body.len() {
@@ -31,7 +31,7 @@ fn ruby(daemon: &Daemon, method: &str, path: &str, body: &str) -> Answer {
     http.answer()
 }
 
-/// The same, with what the answer has to be.
+/// Sends a request as Ruby does, and checks the answer.
 fn exactly(daemon: &Daemon, method: &str, path: &str, body: &str, status: u16, wanted: &str) {
     let answer = ruby(daemon, method, path, body);
     assert_eq!(
@@ -48,7 +48,7 @@ fn text(value: &Value) -> String {
     value.as_str().expect("a string").to_owned()
 }
 
-/// A peer that is there; its token.
+/// Makes a peer, and returns its token.
 fn peer(daemon: &Daemon, name: &str) -> String {
     let body = format!(r#"{{"key":"any","domain":"localhost","peer_id":"{name}","turn":true}}"#);
     let answer = ruby(daemon, "POST", "/peers", &body);
@@ -68,7 +68,7 @@ fn peer(daemon: &Daemon, name: &str) -> String {
     token
 }
 
-/// A port that feeds connections: its id, and a socket that sends there.
+/// Opens a port that feeds connections. Returns its id, and a socket that sends there.
 fn port(daemon: &Daemon) -> (String, UdpSocket) {
     let answer = ruby(daemon, "POST", "/data", "{}");
     let body = answer.json();
@@ -86,7 +86,7 @@ fn port(daemon: &Daemon) -> (String, UdpSocket) {
     (id, socket)
 }
 
-/// A program that hears what is redirected to it, and where.
+/// Opens a program's socket for redirected datagrams. Returns the socket, and its address.
 fn hearing() -> (UdpSocket, String) {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     socket.set_read_timeout(Some(SOON)).expect("a limit");
@@ -127,7 +127,7 @@ fn two_programs_reach_each_other_and_every_answer_is_that_of_the_gateway() {
     let wanted = r#"{"disconnected":false,"peer_id":"data_caller"}"#;
     exactly(&daemon, "GET", &alive, "", 200, wanted);
 
-    // The caller: a port, where it wants to hear, and the call.
+    // The caller opens a port, chooses where to receive, and calls.
     let (feed, to_callee) = port(&daemon);
     let (at_caller, redirect) = hearing();
     let call = format!(
@@ -145,7 +145,7 @@ fn two_programs_reach_each_other_and_every_answer_is_that_of_the_gateway() {
         )
     );
 
-    // The callee is told, and answers with a port of its own.
+    // The callee gets an event, and answers with its own port.
     let events = format!("/peers/data_callee/events?token={callee}");
     let answer = ruby(&daemon, "GET", &events, "");
     let theirs = text(&answer.json()["data_params"]["data_connection_id"]);
@@ -181,7 +181,7 @@ fn two_programs_reach_each_other_and_every_answer_is_that_of_the_gateway() {
     status(&daemon, &ours, "data_callee", &label, "hello");
     status(&daemon, &theirs, "data_caller", &label, "hello");
 
-    // A port that feeds a connection stays; it goes with the connection.
+    // A port that feeds a connection cannot be deleted; it is closed with the connection.
     let path = format!("/data/{feed}");
     let in_use = r#"{"command_type":"DATA_DELETE","params":{"errors":[{"field":"data_id","message":"a connection is fed by this port"}]}}"#;
     exactly(&daemon, "DELETE", &path, "", 403, in_use);
@@ -333,7 +333,7 @@ fn who_calls_nobody_is_told_by_an_event() {
 #[test]
 fn a_post_without_body_and_without_length_is_answered() {
     let daemon = Daemon::start("");
-    // As some libraries do where there is nothing to say (RFC 9112 §6.3: then there is no body).
+    // Some libraries send this if there is no body (RFC 9112 §6.3).
     for (path, status) in [("/data", 201), ("/media/rtcp", 400), ("/peers", 400)] {
         let answer = ruby(&daemon, "POST", path, "");
         assert_eq!(answer.status, status, "{path}: {}", answer.text());
@@ -343,7 +343,7 @@ fn a_post_without_body_and_without_length_is_answered() {
     assert_eq!(answer["params"]["errors"][0]["message"], none);
 }
 
-/// Waits until so many requests wait for an event.
+/// Waits until this many requests wait for an event.
 fn parked(daemon: &Daemon, count: usize) {
     let line = format!("thingway_parked_polls {count}\n");
     daemon.until(&line, |daemon| {
@@ -377,7 +377,7 @@ fn who_has_said_all_is_answered_at_once_and_misses_nothing() {
     let daemon = Daemon::start("");
     let (caller, callee) = (peer(&daemon, "a"), peer(&daemon, "b"));
     let events = format!("/peers/b/events?token={callee}");
-    // As `nc` does: what is to be sent, and then the end.
+    // As `nc` does: the request, and then the end of the input.
     let mut half = Http::connect(daemon.addr);
     half.send(format!(
         "GET {events} HTTP/1.1\r\n{RUBY}Host: localhost\r\n\r\n"
@@ -390,7 +390,7 @@ fn who_has_said_all_is_answered_at_once_and_misses_nothing() {
     let call = format!(r#"{{"peer_id":"a","token":"{caller}","target_id":"b"}}"#);
     let called = ruby(&daemon, "POST", "/data/connections", &call);
     assert_eq!(called.status, 202);
-    // What is there already is told in that answer.
+    // That answer contains an event that already waits.
     let mut half = Http::connect(daemon.addr);
     half.send(format!(
         "GET {events} HTTP/1.1\r\n{RUBY}Host: localhost\r\n\r\n"
@@ -425,7 +425,7 @@ fn of_two_polls_the_older_one_is_told_to_ask_again() {
     assert_eq!(newer.answer().json()["event"], "CLOSE");
 }
 
-/// A process that goes when the test is over.
+/// A process that is ended with the test.
 struct Program(Child);
 
 impl Drop for Program {
@@ -445,7 +445,7 @@ fn an_old_configuration_is_understood() {
     peer(&daemon, "a");
     drop(daemon);
 
-    // What it said at first, `error`, says nothing where nothing is wrong.
+    // With the level `error` of the first configuration, a program without faults logs nothing.
     let folder = Folder::new();
     let config = folder.write("config.toml", &old("error"));
     let mut command = folder.program();
@@ -475,7 +475,7 @@ fn from_the_network_it_is_closed_unless_somebody_opens_it() {
         let folder = Arc::new(Folder::new());
         let _daemon = start(&folder, "[http]\nlisten = [\"127.0.0.1:0\"]\n");
         let (port, token, _) = set_up(&folder);
-        // A token is none of SkyWay's; what it opens is everything else.
+        // A token of this gateway is no SkyWay key, although it gives every other right.
         for more in [vec![], vec!["-H".to_owned(), bearer(&token)]] {
             let mut arguments = vec!["-d", PEER];
             arguments.extend(more.iter().map(String::as_str));
@@ -501,7 +501,7 @@ fn with_expose_a_key_opens_it_to_the_network() {
         let answer = ask("POST", "/peers", &wrong);
         let wanted = r#"{"command_type":"PEERS_CREATE","params":{"errors":[{"field":"key","message":"this key is not known here"}]}}"#;
         assert_eq!((answer.status, answer.body.as_str()), (403, wanted));
-        // Whoever has no peer opens no ports.
+        // A client without a peer cannot open ports.
         assert_eq!(ask("POST", "/data", "{}").status, 403);
 
         let answer = ask("POST", "/peers", PEER);
@@ -528,7 +528,7 @@ fn with_expose_a_key_opens_it_to_the_network() {
             let answer = call(to);
             assert_eq!(answer.status, 202, "{to}: {}", answer.body);
         }
-        // On the machine itself a list of keys counts as well.
+        // A configured list of keys also applies to programs on this machine.
         assert_eq!(ruby(&daemon, "POST", "/peers", &wrong).status, 403);
     });
 }

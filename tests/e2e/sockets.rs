@@ -1,4 +1,4 @@
-//! Programs behind TCP, Unix sockets and UDP that come and go.
+//! Programs behind TCP, Unix sockets and UDP that start and end.
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -17,7 +17,7 @@ use crate::network::Network;
 use crate::page::Page;
 use crate::peer::reliable;
 
-/// An address of this test run that no other test has: all of 127/8 is loopback.
+/// Returns an address of this test run that no other test uses. All of 127/8 is loopback.
 fn address(test: u8) -> SocketAddr {
     let [_, _, high, low] = std::process::id().to_be_bytes();
     (Ipv4Addr::new(127, 1 + high % 200, low, test), 4_001).into()
@@ -32,7 +32,7 @@ fn state(daemon: &Daemon) -> String {
     shown["state"].as_str().expect("a word").to_owned()
 }
 
-/// A daemon whose endpoint has nobody behind it, and a page with a channel to it.
+/// Starts a daemon whose endpoint has no program behind it, and a page with a channel to the endpoint.
 fn daemon_and_page(folder: Arc<Folder>, config: &str) -> (Daemon, Page) {
     let daemon = Daemon::start_in(folder, config, &["--listen", "127.0.0.1:0"]);
     daemon.until("absent", |d| state(d) == "absent");
@@ -41,7 +41,7 @@ fn daemon_and_page(folder: Arc<Folder>, config: &str) -> (Daemon, Page) {
     (daemon, page)
 }
 
-/// Some bytes each way, of all values.
+/// Sends bytes of all values in both directions.
 fn talks(page: &mut Page, program: &mut (impl Read + Write)) {
     let (up, down): (Vec<u8>, Vec<u8>) = ((0..=255).collect(), (0..=255).rev().collect());
     page.send("arm", &up);
@@ -61,7 +61,8 @@ fn talks(page: &mut Page, program: &mut (impl Read + Write)) {
     assert_eq!(page.peer.channels["arm"].bytes, down);
 }
 
-/// Takes the connection that comes: who goes at once each time, as here, is tried ever more slowly.
+/// Accepts the next connection. The daemon tries a program that closes each connection at once, as here, at
+/// growing intervals.
 fn comes_soon<S>(page: &mut Page, mut accept: impl FnMut() -> std::io::Result<S>) -> S {
     let start = Instant::now();
     loop {
@@ -74,7 +75,7 @@ fn comes_soon<S>(page: &mut Page, mut accept: impl FnMut() -> std::io::Result<S>
     }
 }
 
-/// Meets a program that comes, goes and comes again. `listen` returns what accepts connections.
+/// Tests a program that starts, ends and starts again. `listen` returns a function that accepts connections.
 fn meets_again<S: Read + Write, A: FnMut() -> std::io::Result<S>>(
     kind: &str,
     remote: &str,
@@ -93,12 +94,12 @@ fn meets_again<S: Read + Write, A: FnMut() -> std::io::Result<S>>(
         let mut program = comes_soon(&mut page, &mut accept);
         page.until("open", |_| state(&daemon) == "open");
         talks(&mut page, &mut program);
-        // It goes with all that it listens at.
+        // The program ends with its listener.
         drop((program, accept));
         page.until("absent", |_| state(&daemon) == "absent");
         page.run(Duration::from_millis(200));
     }
-    // It closes one connection, and listens on.
+    // The program closes one connection, and keeps listening.
     let mut accept = listen();
     let program = comes_soon(&mut page, &mut accept);
     page.until("open", |_| state(&daemon) == "open");
@@ -142,7 +143,7 @@ fn a_program_at_a_unix_socket_is_met_whenever_it_comes() {
     });
 }
 
-/// Is met by programs, one at a time.
+/// Tests programs that connect to the daemon, one at a time.
 fn is_met<S: Read + Write>(daemon: &Daemon, page: &mut Page, connect: impl Fn() -> S) {
     for _ in 0..2 {
         let mut first = connect();
@@ -194,7 +195,7 @@ fn a_tcp_port_is_for_one_program_at_a_time() {
 fn a_unix_socket_is_for_one_program_at_a_time_and_goes_with_the_daemon() {
     let folder = Arc::new(Folder::new());
     let path = folder.join("arm.sock");
-    // A process that was killed has left its file behind.
+    // A killed process has left its socket's file behind.
     drop(UnixListener::bind(&path).expect("the path"));
     assert!(path.exists());
     let config = config("unix", &format!("listen = \"{}\"\n", path.display()));
@@ -236,7 +237,7 @@ fn a_file_that_is_no_stale_socket_is_left_alone() {
 
 // ---- UDP ----
 
-/// A datagram for us, waited for while the page goes on.
+/// Waits for a datagram to the program while the page runs.
 fn datagram(page: &mut Page, socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     socket.set_nonblocking(true).expect("it can");
     let (mut buffer, mut found) = ([0; 2048], None);
@@ -281,7 +282,7 @@ fn datagrams_of_a_group_arrive_and_are_answered() {
         let keys = "bind = \"0.0.0.0:4001\"\nmulticast = [\"239.1.2.3\"]\n";
         let (_daemon, mut page) = daemon_and_page(Arc::new(Folder::new()), &config("udp", keys));
         let program = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket");
-        // Another group is none of our business, though it is on the same port.
+        // Datagrams of another group are ignored, although they use the same port.
         for (group, text) in [
             ([239, 1, 2, 3], "ours"),
             ([239, 1, 2, 4], "other"),
@@ -296,6 +297,6 @@ fn datagrams_of_a_group_arrive_and_are_answered() {
         let (answer, from) = datagram(&mut page, &program);
         assert_eq!((answer, from.port()), (b"hello".to_vec(), 4_001));
     };
-    // The network is the thread's: it must not be one that other tests run on.
+    // The thread enters the network, so it must not be a thread that other tests run on.
     thread::spawn(inside).join().expect("as it should be");
 }

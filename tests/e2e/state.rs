@@ -1,4 +1,4 @@
-//! The state folder, and what is denied to us: as another user where we are root.
+//! The state folder, and missing permissions, tested as another user if the test runs as root.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -13,7 +13,7 @@ use crate::missing;
 use crate::pty::Pty;
 use crate::service_manager::ServiceManager;
 
-/// Nobody, who is in no group.
+/// The user `nobody`, who is in no group.
 const NOBODY: &str = "65534";
 
 fn chmod(path: &Path, mode: u32) {
@@ -24,13 +24,13 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).expect("it is there").mode() & 0o7777
 }
 
-/// The program as a user to whom something can be denied; `None` where that cannot be arranged.
+/// Returns the program as a user with few permissions, or `None` if that is not possible.
 pub fn as_nobody(folder: &Folder) -> Option<Command> {
     if !getuid().is_root() {
         return Some(folder.program());
     }
     let program = folder.join("thingway");
-    // The build's folder may be closed to others.
+    // Other users may not have access to the build's folder.
     fs::copy(env!("CARGO_BIN_EXE_thingway"), &program).expect("a copy");
     chmod(folder.path(), 0o755);
     let mut command = Command::new("setpriv");
@@ -91,7 +91,7 @@ fn a_damaged_identity_is_an_error_and_is_left_alone() {
     let good = fs::read(folder.pem()).expect("the identity");
     let truncated = good[..good.len() / 2].to_vec();
     let mut flipped = good.clone();
-    // Within the base64 of the certificate.
+    // This byte is within the base64 of the certificate.
     flipped[100] = if flipped[100] == b'A' { b'B' } else { b'A' };
     for damaged in [
         Vec::new(),
@@ -162,7 +162,8 @@ fn a_line_that_is_denied_is_77_and_says_what_to_do() {
     assert!(reason.contains("dialout"), "{reason}");
 }
 
-/// At boot a device may be there a moment before its group is, and nobody would start us again.
+/// Checks that the daemon waits for permission. At boot a device may exist a moment before its group is set,
+/// and the service would not be started again.
 #[test]
 fn as_a_service_it_goes_on_and_opens_the_line_when_it_may() {
     let folder = Arc::new(Folder::new());

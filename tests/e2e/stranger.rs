@@ -1,5 +1,5 @@
-//! Somebody on the network: `curl` from another address of a network that leads nowhere, checking
-//! the certificate.
+//! A client on the network: `curl` from another address of an isolated network, with a check of the
+//! certificate.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ pub const STRANGER: &str = "192.0.2.2";
 pub const CONFIG: &str = "[http]\nlisten = [\"127.0.0.1:0\"]\n[[endpoint]]\nname = \"arm\"\nkind = \"echo\"\n\
                       [[endpoint]]\nname = \"leg\"\nkind = \"echo\"\n";
 
-/// Runs a test in a network of its own, if this user may make one.
+/// Runs a test in its own network, if this user may make one.
 pub fn on_a_network(test: impl FnOnce() + Send + 'static) {
     let setup = format!("ip addr add {BOARD}/24 dev lo && ip addr add {STRANGER}/24 dev lo");
     on_a_network_with(&setup, test);
 }
 
-/// The same, in a network that was set up like this.
+/// Runs a test in its own network, which `setup` has prepared.
 pub fn on_a_network_with(setup: &str, test: impl FnOnce() + Send + 'static) {
     let Some(network) = Network::new(setup) else {
         return missing::skip("a network namespace, which this user may not make");
@@ -37,12 +37,12 @@ pub fn start(folder: &Arc<Folder>, config: &str) -> Daemon {
     let config = folder.write("config.toml", config);
     let mut command = folder.program();
     command.env("RUNTIME_DIRECTORY", folder.join("run"));
-    // What is never logged is not logged at the most talkative level either.
+    // The most detailed level, because secrets must not be logged at any level.
     command.arg("--config").arg(config).args(["--log", "trace"]);
     Daemon::run(Arc::clone(folder), command)
 }
 
-/// What a command of ours prints, and whether it went well.
+/// Runs a command of the program. Returns whether it succeeded, and its output.
 pub fn thingway(folder: &Folder, arguments: &[&str]) -> (bool, String) {
     let mut command = folder.program();
     command.env("RUNTIME_DIRECTORY", folder.join("run"));
@@ -54,7 +54,7 @@ pub fn thingway(folder: &Folder, arguments: &[&str]) -> (bool, String) {
     )
 }
 
-/// The daemon's host name, which its certificate is for.
+/// Returns the daemon's host name, for which its certificate is valid.
 pub fn host() -> String {
     let name = rustix::system::uname()
         .nodename()
@@ -80,7 +80,7 @@ impl Answer {
     }
 }
 
-/// Asks from the stranger's address. The certificate is checked: nothing is insecure here.
+/// Sends a request from the stranger's address. The certificate is checked.
 pub fn curl(folder: &Folder, port: u16, path: &str, more: &[&str]) -> Answer {
     let host = host();
     let mut command = Command::new("curl");
@@ -107,12 +107,12 @@ pub fn bearer(token: &str) -> String {
     format!("Authorization: Bearer {token}")
 }
 
-/// Lets the network in; the port and the first token.
+/// Opens the gateway to the network at any port. Returns the port, the first token and the output.
 pub fn set_up(folder: &Folder) -> (u16, String, String) {
     set_up_at(folder, "0.0.0.0:0")
 }
 
-/// The same, where it is wanted.
+/// Opens the gateway to the network at this address. Returns the port, the first token and the output.
 pub fn set_up_at(folder: &Folder, listen: &str) -> (u16, String, String) {
     let (good, text) = thingway(folder, &["setup", "--listen", listen]);
     assert!(good, "{text}");
@@ -124,7 +124,7 @@ pub fn set_up_at(folder: &Folder, listen: &str) -> (u16, String, String) {
     (port.parse().expect("a port"), token.to_owned(), text)
 }
 
-/// How often the log says that something of the stranger was refused.
+/// Returns how often the log reports a refusal of the stranger.
 pub fn refusals_told(daemon: &Daemon) -> usize {
     let log = daemon.log();
     let lines = log.lines();

@@ -1,4 +1,4 @@
-//! What a service manager is told, and what it passes on and keeps.
+//! The messages to a service manager, and the descriptors that it passes on and keeps.
 
 use std::net::TcpListener;
 use std::process::Command;
@@ -19,7 +19,7 @@ use crate::trace;
 const PROBES: &str = "[[endpoint]]\nname = \"echo\"\nkind = \"echo\"\n\
     [[endpoint]]\nname = \"arm\"\nkind = \"serial\"\npath = \"/dev/not-there\"\n";
 
-/// The program as a service would be started, with a configuration and any port.
+/// Returns the program as a service starts it, with a configuration and any port.
 fn program(folder: &Folder, config: &str) -> Command {
     let mut command = folder.program();
     with_arguments(&mut command, folder, config);
@@ -32,7 +32,7 @@ fn with_arguments(command: &mut Command, folder: &Folder, config: &str) {
     command.args(["--listen", "127.0.0.1:0"]);
 }
 
-/// What a page sends arrives at the device.
+/// Sends bytes from a page, and checks that they arrive at the device.
 fn reaches(page: &mut Page, device: &Pty, bytes: &[u8]) {
     page.until("credit", |page| page.peer.channels["arm"].credit.is_some());
     page.send("arm", bytes);
@@ -86,7 +86,7 @@ fn a_loop_that_hangs_feeds_no_watchdog() {
     command.env("WATCHDOG_USEC", "600000");
     let daemon = Daemon::run(Arc::clone(&folder), command);
     let fed = |manager: &ServiceManager| manager.count("WATCHDOG=1");
-    // Though nothing else happens.
+    // The watchdog is fed although nothing else happens.
     manager.until("fed", |m| fed(m) >= 4);
 
     daemon.signal(Signal::STOP);
@@ -94,7 +94,7 @@ fn a_loop_that_hangs_feeds_no_watchdog() {
     while hung.elapsed() < Duration::from_secs(1) {
         manager.turn();
     }
-    // One may have been on its way.
+    // One message may have been under way.
     assert!(fed(&manager) <= before + 1);
     daemon.signal(Signal::CONT);
     let before = fed(&manager);
@@ -117,7 +117,7 @@ fn a_tty_stays_open_while_the_daemon_is_started_anew() {
     while daemon.ended_within(Duration::ZERO).is_none() {
         page.turn(Duration::from_millis(10));
     }
-    // A line that was closed would say so (EIO), and these bytes would be gone.
+    // After a close of the line this would fail with EIO, and these bytes would be lost.
     let mut byte = [0];
     let read = rustix::io::read(pty.master(), &mut byte);
     assert_eq!(read, Err(rustix::io::Errno::AGAIN), "the line has hung up");
@@ -160,7 +160,7 @@ fn what_is_not_wanted_any_more_is_let_go() {
     manager.until("kept", |m| m.store.len() == 1);
     daemon.signal(Signal::TERM);
     daemon.ended_within(SOON).expect("ended");
-    // Another line is configured when it comes back.
+    // Another line is configured at the next start.
     let command = manager.command(&program(&folder, &config(&second)), Vec::new());
     let daemon = Daemon::run(Arc::clone(&folder), command);
     let kept = format!("tty={}", second.display());
@@ -170,7 +170,7 @@ fn what_is_not_wanted_any_more_is_let_go() {
     let mut byte = [0];
     let read = rustix::io::read(old.master(), &mut byte);
     assert_eq!(read, Err(rustix::io::Errno::IO), "nobody has it open");
-    // Taken out of the configuration.
+    // The endpoint is removed from the configuration.
     folder.write("config.toml", "");
     daemon.signal(Signal::HUP);
     manager.until("none", |m| m.store.is_empty());
@@ -188,7 +188,7 @@ fn a_device_that_is_pulled_is_let_go_and_kept_again_when_it_is_back() {
     let command = manager.command(&program(&folder, &config(&line)), Vec::new());
     let _daemon = Daemon::run(Arc::clone(&folder), command);
     manager.until("kept", |m| m.store.len() == 1);
-    // Held open by somebody, its number could not be given to the adapter when it comes back.
+    // The kept descriptor must be closed, or the adapter could not get the same number when it returns.
     drop(pty);
     manager.until("let go", |m| m.store.is_empty());
     let _pty = Pty::plug(&line);
@@ -212,7 +212,8 @@ fn another_device_under_the_same_name_is_opened_as_new() {
     let command = manager.command(&program(&folder, &config(&line)), Vec::new());
     let daemon = Daemon::run(Arc::clone(&folder), command);
     daemon.until("said", |d| d.log().contains("not as it was kept"));
-    // The old device is let go, or its number could not be given to it when it comes back.
+    // The old device's descriptor must be closed, or the device could not get the same number when it
+    // returns.
     manager.hears("FDSTOREREMOVE=1");
     manager.until("one is kept", |m| m.store.len() == 1);
     let kept = rustix::fs::fstat(&manager.store[0].1).expect("a line");
@@ -230,7 +231,7 @@ fn it_may_listen_for_us() {
     let manager = ServiceManager::new(&folder);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
     let addr = listener.local_addr().expect("its address");
-    // Who comes before there is a process waits for it.
+    // A client that connects before the process exists waits for it.
     let early = std::net::TcpStream::connect(addr).expect("queued");
     let passed = vec![("http".to_owned(), listener.into())];
     let command = manager.command(&program(&folder, PROBES), passed);
@@ -272,7 +273,7 @@ fn nonsense_from_a_service_manager_is_said_and_left() {
     });
 }
 
-/// Tenths of what `systemd-analyze security` may say.
+/// The highest allowed result of `systemd-analyze security`, in tenths.
 const EXPOSURE: &str = "14";
 
 #[test]
@@ -280,7 +281,7 @@ fn the_unit_is_understood_and_shuts_out_what_is_not_needed() {
     let folder = Folder::new();
     let root = env!("CARGO_MANIFEST_DIR");
     let unit = std::fs::read_to_string(format!("{root}/systemd/thingway.service")).expect("it");
-    // The program is where it will be only once the package is installed.
+    // The program is at this path only after the package is installed.
     let unit = unit.replace("/usr/bin/thingway", env!("CARGO_BIN_EXE_thingway"));
     let unit = folder.write("thingway.service", &unit);
     let socket =
@@ -291,7 +292,7 @@ fn the_unit_is_understood_and_shuts_out_what_is_not_needed() {
         .args([&unit, &socket])
         .output()
         .expect("systemd-analyze");
-    // A word that it does not know is only printed.
+    // `systemd-analyze` only prints a message about an unknown word.
     let said = String::from_utf8_lossy(&verified.stderr).into_owned();
     let about_us: Vec<_> = said
         .lines()

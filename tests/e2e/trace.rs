@@ -1,4 +1,4 @@
-//! What strace writes: the calls of a daemon at one of its lines, in their order.
+//! The output of strace: the calls of a daemon at one of its lines, in order.
 
 use std::fs;
 use std::path::Path;
@@ -24,13 +24,13 @@ impl Call {
         words.iter().all(|word| self.text.contains(word))
     }
 
-    /// What it returned, if that is a number.
+    /// Returns the result of the call, if it is a number.
     pub fn result(&self) -> Option<i64> {
         let (_, result) = self.text.rsplit_once(" = ")?;
         result.split(' ').next()?.parse().ok()
     }
 
-    /// Bytes written, if it is a write.
+    /// Returns how many bytes were written, if the call is a write.
     pub fn written(&self) -> usize {
         let is_write = self.text.starts_with("write(");
         let result = self.result().filter(|_| is_write);
@@ -38,15 +38,15 @@ impl Call {
     }
 }
 
-/// All calls so far.
+/// Returns all calls so far.
 pub fn all(trace: &Path) -> Vec<Call> {
     let text = fs::read_to_string(trace).unwrap_or_default();
-    // The last line may be on its way.
+    // The last line may be incomplete.
     let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
     whole.lines().filter_map(Call::parse).collect()
 }
 
-/// From the first successful open of a path to its close, what was called at its descriptor.
+/// Returns the calls at a path's descriptor, from the first successful open to its close.
 pub fn at_file(trace: &Path, path: &Path) -> Vec<Call> {
     let quoted = format!("\"{}\"", path.display());
     let mut calls = all(trace).into_iter().skip_while(|call| {
@@ -70,7 +70,7 @@ pub fn at_file(trace: &Path, path: &Path) -> Vec<Call> {
     found
 }
 
-/// The calls that are like these, which must be there in this order, other calls between them.
+/// Returns the calls that match these words. They must occur in this order; other calls may be between them.
 pub fn in_order(calls: &[Call], wanted: &[&[&str]]) -> Vec<Call> {
     let mut rest = calls.iter();
     let mut found = Vec::new();
@@ -87,7 +87,7 @@ pub fn in_order(calls: &[Call], wanted: &[&[&str]]) -> Vec<Call> {
     found
 }
 
-/// Whether any call is like this.
+/// Returns whether any call contains these words.
 pub fn any(calls: &[Call], words: &[&str]) -> bool {
     calls.iter().any(|call| call.has(words))
 }

@@ -9,10 +9,10 @@ use crate::daemon::{Daemon, SOON};
 use crate::page::Page;
 use crate::peer::{reliable, unreliable};
 
-/// A program on this machine that answers every datagram with the same.
+/// A program on this machine that echoes every datagram.
 struct Program {
     socket: UdpSocket,
-    /// Datagrams that came.
+    /// How many datagrams were received.
     received: usize,
 }
 
@@ -93,7 +93,7 @@ fn a_program_on_ipv6_echoes_messages_of_every_size() {
 
 const MANY: usize = 2_000;
 
-/// Messages that the daemon says it has dropped, in both directions.
+/// Returns how many messages the daemon reports as dropped, in both directions.
 fn counted(page: &Page, daemon: &Daemon) -> u64 {
     let shown = page.shown(daemon);
     let channels = shown["channels"].as_array().expect("channels");
@@ -116,7 +116,7 @@ fn two_thousand_messages_come_back_in_order() {
     let (mut sent, end) = (0, Instant::now() + SOON);
     while sent < MANY {
         assert!(Instant::now() < end, "only {sent} sent");
-        // No further ahead than a socket holds.
+        // The page sends no further ahead than a socket's buffer holds.
         let back = page.peer.channels["rover"].received.len();
         while sent < MANY.min(back + 100) {
             if !page
@@ -130,7 +130,7 @@ fn two_thousand_messages_come_back_in_order() {
         program.echo();
         page.turn(Duration::from_millis(1));
     }
-    // No socket was given more than it holds, so that none is lost, on whatever machine.
+    // No socket received more than its buffer holds, so no datagram is lost on any machine.
     page.until("all back", |page| {
         program.echo();
         page.peer.channels["rover"].received.len() >= MANY
@@ -157,7 +157,7 @@ fn on_an_unreliable_channel_no_credit_runs_out() {
     let mut page = connect(&daemon, unreliable("rover"));
     let end = Instant::now() + SOON;
     let mut sent = 0;
-    // More than the window of a reliable channel, whatever is lost on the way.
+    // Send more than the window of a reliable channel, whatever is lost under way.
     while sent < MANY || program.received <= MANY / 2 {
         let arrived = program.received;
         assert!(Instant::now() < end, "{arrived} of {sent} arrived");

@@ -1,4 +1,4 @@
-//! A network may cut a request anywhere: `POST /sessions` means the same in any pieces.
+//! A network may split a request anywhere: `POST /sessions` must mean the same in any pieces.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use thingway::testing::sources::Command;
 
 const OFFER: &str = include_str!("../golden/offers/firefox-153-gathered.sdp");
 
-/// What the gateway answers to bytes that come in these pieces.
+/// Returns the status of the gateway's answer to bytes that arrive in these pieces.
 fn status(pieces: &[&[u8]]) -> String {
     let now = Instant::now();
     let identity = Identity::generate().expect("an identity");
@@ -30,7 +30,7 @@ fn status(pieces: &[&[u8]]) -> String {
         gateway.consume(now, source, n);
     }
     let text = String::from_utf8(output).expect("text");
-    // One answer, however it was asked.
+    // There is exactly one answer, however the request was split.
     let answers = text
         .split("\r\n")
         .filter(|line| line.starts_with("HTTP/1.1 "));
@@ -61,7 +61,7 @@ fn request(chunked: bool, expect: bool, kind: &str, offer: &str) -> Vec<u8> {
         format!("POST /sessions HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n{expect}");
     let text = if chunked {
         let mut body = String::new();
-        // Pieces of text whose lengths are those of its bytes: the offers are ASCII.
+        // The offers are ASCII, so pieces of their text have the same lengths as pieces of their bytes.
         for piece in offer.as_bytes().chunks(97) {
             let piece = std::str::from_utf8(piece).expect("ASCII");
             body.push_str(&format!("{:x}\r\n{piece}\r\n", piece.len()));

@@ -1,11 +1,11 @@
-//! Every file of every corpus goes through its target.
+//! Every file of every corpus is passed to its fuzz target.
 
 use std::fs;
 use std::path::Path;
 
 use crate::fuzz;
 
-/// Runs each file and says which one it was that failed.
+/// Runs each file, and prints the name of a file that fails.
 fn replay(target: &str, run: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("fuzz/corpus")
@@ -18,7 +18,7 @@ fn replay(target: &str, run: fn(&[u8])) {
     assert!(!paths.is_empty(), "an empty corpus tests nothing");
     for path in paths {
         let data = fs::read(&path).expect("a file");
-        // Shown by the test runner only if this test fails, and then it is the last line.
+        // The test runner shows this only if the test fails, and then it is the last line.
         eprintln!("{}", path.display());
         run(&data);
     }

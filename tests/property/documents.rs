@@ -1,4 +1,4 @@
-//! The documents about the configuration say what the code understands, and nothing else.
+//! The documents about the configuration must describe exactly the keys that the code accepts.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -57,7 +57,7 @@ fn every_key_is_described_and_no_other() {
 fn the_commented_file_has_every_key_and_is_right_with_and_without_its_comments() {
     let text = read("docs/config.toml");
     Config::parse(&text).expect("as it is");
-    // With all of its keys the line would contradict itself, so they are tried one by one.
+    // All keys of the line together would contradict each other, so each key is tried by itself.
     let mut seen = BTreeSet::new();
     let mut section = String::new();
     let mut kind = String::new();
@@ -120,7 +120,7 @@ fn the_commented_file_has_every_key_and_is_right_with_and_without_its_comments()
     }
     let mut known = known_keys();
     known.retain(|key| !TABLES.contains(&key.as_str()));
-    // In a comment behind another key.
+    // The key is documented in a comment behind another key.
     for other in ["endpoint.listen", "endpoint.deadman.send_hex"] {
         let word = other.rsplit('.').next().unwrap();
         assert!(text.contains(&format!("{word} = ")), "{word}");
@@ -159,7 +159,7 @@ fn every_key_outside_endpoints_has_a_variable_that_works() {
         .filter(|key| key.contains('.') && !key.starts_with("endpoint"))
         // Two paths that belong together have no variable.
         .filter(|key| !key.starts_with("http.tls"))
-        // Nor what there may be several of.
+        // Repeatable tables have no variables either.
         .filter(|key| {
             !["peer.", "skyway.key", "peerjs.key", "peerjs"]
                 .iter()

@@ -1,4 +1,4 @@
-//! Requests of all kinds, from nonsense to almost right ones, through what the fuzzer drives.
+//! Requests of all kinds, from random ones to nearly valid ones, passed to the fuzzer's function.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -6,10 +6,10 @@ use proptest::sample::{Index, select};
 use crate::fuzz::facade;
 use thingway::testing::api::skyway::routes;
 
-/// A body that says all that can be said about a connection.
+/// A body with every field that a connection can have.
 const CONNECT: &str = r#"{"peer_id":"a","token":"pt-870c2c49-c16d-4c69-b1ad-fec7550564af","target_id":"b c","params":{"data_id":"da-50a32bab-b3d9-4913-8e20-f79c90a6a211","endpoint":"x","transcode":true},"feed_params":{"endpoint":"x"},"options":{"metadata":"m","serialization":"JSON","label":"l","dcInit":{"ordered":false,"maxPacketLifeTime":1,"maxRetransmits":0,"protocol":"p","negotiated":true,"id":65534,"priority":256}},"redirect_params":{"ip_v4":"127.0.0.1","ip_v6":"::1","port":10001},"key":"k","domain":"d","turn":true,"credential":{"timestamp":1,"ttl":600,"authToken":"x"},"timestamp":1,"ttl":600,"authToken":"x"}"#;
 
-/// What a field may say.
+/// The values that a field may get.
 const VALUES: [&str; 14] = [
     "null",
     "true",
@@ -70,7 +70,7 @@ proptest! {
             let colons: Vec<usize> = body.match_indices("\":").map(|(at, _)| at + 2).collect();
             let from = colons[place.index(colons.len())];
             let end = body[from..].find([',', '}']).map_or(body.len(), |end| from + end);
-            // An object is left as it is: its own fields have their turn.
+            // An object stays unchanged, because its own fields are changed separately.
             if !body[from..].starts_with('{') {
                 body.replace_range(from..end, value);
             }

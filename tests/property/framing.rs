@@ -1,5 +1,5 @@
-//! Framings: whatever the stream and however it is read, the same messages and the same faults,
-//! and those of a decoder that sees the whole stream at once.
+//! Framings: for every stream and every way to read it, a decoder finds the same messages and the same faults
+//! as a decoder that sees the whole stream at once.
 
 use std::time::{Duration, Instant};
 
@@ -36,13 +36,13 @@ fn a_length() -> impl Strategy<Value = Framing> {
     })
 }
 
-/// Bytes of which many mean something to one framing or another.
+/// Returns bytes of which many have a meaning in one framing or another.
 fn rubbish(len: usize) -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![
         3 => prop::sample::select([0, 1, 2, 3, 5, b'\n', 0xc0, 0xdb, 0xdc, 0xdd, 0xff].as_slice()),
         1 => any::<u8>(),
     ];
-    // Without long runs there is no full run of COBS.
+    // Without long runs there would be no full run of COBS.
     let run = prop_oneof![
         20 => byte.prop_map(|byte| vec![byte]),
         1 => (1..=255_u8, 250..260_usize).prop_map(|(byte, len)| vec![byte; len]),
@@ -50,7 +50,7 @@ fn rubbish(len: usize) -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(run, 0..len).prop_map(|runs| runs.concat())
 }
 
-/// How much is read at a time; over and over.
+/// Returns the sizes of the reads, which repeat.
 fn reads() -> impl Strategy<Value = Vec<usize>> {
     prop_oneof![
         1 => Just(vec![1]),
@@ -71,7 +71,7 @@ fn chop<'a>(mut bytes: &'a [u8], reads: &[usize]) -> Vec<&'a [u8]> {
     pieces
 }
 
-/// What became of a stream.
+/// The result of decoding a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Outcome {
     messages: Vec<Vec<u8>>,
@@ -79,7 +79,7 @@ struct Outcome {
     buffered: usize,
 }
 
-/// A decoder, and what it has passed on.
+/// A decoder, and the messages that it has passed on.
 struct Receiver {
     decoder: Decoder,
     max_message: usize,
@@ -99,7 +99,7 @@ impl Receiver {
         let push = &mut |message: &[u8]| self.messages.push(message.to_vec());
         self.decoder.handle_input(now, bytes, push);
         assert!(self.decoder.capacity() <= self.max_message);
-        // Every byte of a message may be escaped, and some bytes are around it.
+        // Every byte of a message may be escaped, and some bytes surround it.
         assert!(self.decoder.buffered() <= 2 * self.max_message + 4);
     }
 
@@ -121,7 +121,7 @@ impl Receiver {
         }
     }
 
-    /// All these pieces at one time.
+    /// Decodes all these pieces at one time.
     fn of(framing: Framing, max_message: usize, pieces: &[&[u8]]) -> Self {
         let now = Instant::now();
         let mut receiver = Self::new(framing, max_message);
@@ -132,7 +132,7 @@ impl Receiver {
     }
 }
 
-/// A message that comes back from this framing as it is.
+/// Returns a message that this framing encodes and decodes without a change.
 fn fit(framing: Framing, max_message: usize, mut message: Vec<u8>) -> Vec<u8> {
     message.truncate(framing.longest(max_message));
     match framing {
@@ -293,7 +293,7 @@ proptest! {
         steps in prop::collection::vec((0..=12_u64, rubbish(8)), 0..30),
         reads in reads(),
     ) {
-        // What came without a gap between is one burst.
+        // Bytes without a gap in between are one burst.
         let mut bursts: Vec<Vec<u8>> = vec![Vec::new()];
         let start = Instant::now();
         let (mut now, mut last) = (start, start);
@@ -302,7 +302,7 @@ proptest! {
         for (pause, mut bytes) in steps {
             now += Duration::from_millis(pause);
             if let Framing::Line { .. } = framing {
-                // Half a character waits for a second silence, which is another test's.
+                // An incomplete character would wait for a second silence, which another test covers.
                 bytes.iter_mut().for_each(|byte| *byte &= 0x7f);
             }
             let bytes = &bytes;
@@ -371,8 +371,8 @@ proptest! {
     }
 }
 
-/// Every byte is somewhere: in a message, among the faults, unfinished, or a delimiter with
-/// nothing before it.
+/// Checks that every byte is in a message, among the faults, unfinished, or a delimiter with nothing before
+/// it.
 fn account(framing: Framing, outcome: &Outcome, idle: usize, len: usize) {
     let faults = usize::try_from(outcome.faults.bytes).unwrap();
     let rest = len - idle - faults - outcome.buffered;
@@ -387,7 +387,7 @@ fn account(framing: Framing, outcome: &Outcome, idle: usize, len: usize) {
         }
         // The END before a message is a delimiter with nothing before it.
         Framing::Slip => assert_eq!(rest, on_the_wire - outcome.messages.len()),
-        // The last full run may be followed by a code that adds nothing.
+        // A code that adds nothing may follow the last full run.
         Framing::Cobs => {
             let full = outcome
                 .messages

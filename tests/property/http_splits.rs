@@ -1,4 +1,4 @@
-//! Any chopping of the input gives the same events and the same output.
+//! Every split of the input gives the same events and the same output.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use thingway::testing::http::HttpEvent;
 mod refused;
 use refused::TABLE;
 
-/// One request, complete and well-formed, or not. The path decides what the owner does with it.
+/// Returns one request, complete and well-formed or not. The path decides how the owner acts on it.
 fn request() -> impl Strategy<Value = Vec<u8>> {
     let path = prop::sample::select((b'a'..=b'i').map(char::from).collect::<Vec<_>>());
     let body = prop::collection::vec(any::<u8>(), 0..40);

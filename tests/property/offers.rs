@@ -1,4 +1,4 @@
-//! Whatever becomes of a real offer on its way, no panic escapes.
+//! No change of a real offer causes a panic.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::fuzz;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-/// All that are in `tests/golden/offers`.
+/// All files of `tests/golden/offers`.
 static OFFERS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/offers");
     let files = fs::read_dir(folder).expect("the folder");
@@ -23,19 +23,19 @@ fn an_offer() -> impl Strategy<Value = &'static str> {
     prop::sample::select(OFFERS.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// What is done to an offer.
+/// A change of an offer.
 #[derive(Debug, Clone)]
 enum Change {
     Truncate(Index),
-    /// A byte becomes another one.
+    /// Replaces a byte.
     Byte(Index, u8),
-    /// A line goes, comes twice, or changes places with another.
+    /// Removes a line. The next two variants repeat a line, and swap two lines.
     Remove(Index),
     Repeat(Index, usize),
     Swap(Index, Index),
-    /// A word becomes another one of any offer, or nonsense.
+    /// Replaces a word by a word of any offer, or by nonsense.
     Word(Index, Index, String),
-    /// A line's value becomes nonsense.
+    /// Replaces a line's value by nonsense.
     Value(Index, String),
 }
 
@@ -94,7 +94,7 @@ fn apply(change: &Change, offer: &mut Vec<u8>) {
     *offer = lines.concat().into_bytes();
 }
 
-/// Mostly candidates that are nearly right.
+/// Returns a line, mostly a candidate that is nearly valid.
 fn a_line_of_a_fragment() -> impl Strategy<Value = String> {
     let word = prop_oneof![
         4 => prop::sample::select(["udp", "UDP", "tcp", "1", "2122260223", "192.0.2.1", "2001:db8::1",

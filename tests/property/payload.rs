@@ -1,4 +1,4 @@
-//! Payloads: what is sent is received, whatever the order of its frames, and no bytes are a panic.
+//! Payloads: the receiver gets what was sent, whatever the order of the frames, and no bytes cause a panic.
 
 use proptest::prelude::*;
 use thingway::testing::payload::binarypack::{self, Value};
@@ -18,7 +18,7 @@ const BOUNDS: binarypack::Bounds = binarypack::Bounds {
     size: 100_000,
 };
 
-/// What the objects of the libraries have in them.
+/// The words in the objects of the libraries.
 const WORDS: &[&[u8]] = &[
     b"\xba__peerData",
     b"\xb1n",
@@ -38,7 +38,7 @@ fn a_serialization() -> impl Strategy<Value = Serialization> {
     prop::sample::select(ALL.as_slice())
 }
 
-/// A value in the form in which it is read.
+/// Returns a value in the form in which it is read.
 fn a_value() -> impl Strategy<Value = Value> {
     let has_a_fraction = |number: &f64| number.is_finite() && number.fract() != 0.0;
     let leaf = prop_oneof![
@@ -62,7 +62,7 @@ fn a_value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Bytes of which many mean something to BinaryPack.
+/// Returns bytes of which many have a meaning in BinaryPack.
 fn rubbish() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         8 => any::<u8>().prop_map(|byte| vec![byte]),
@@ -74,7 +74,7 @@ fn rubbish() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..30).prop_map(|pieces| pieces.concat())
 }
 
-/// An owned payload: text, or bytes.
+/// Returns an owned payload: text, or bytes.
 fn a_payload() -> impl Strategy<Value = (bool, Vec<u8>)> {
     prop_oneof![
         ".{0,40}".prop_map(|text| (true, text.into_bytes())),
@@ -91,7 +91,7 @@ fn borrow(payload: &(bool, Vec<u8>)) -> Payload<'_> {
     }
 }
 
-/// A text frame or a binary one.
+/// A frame that owns its bytes: whether it is text, and the bytes.
 type Owned = (bool, Vec<u8>);
 
 fn frame(frame: &Owned) -> Frame<'_> {
@@ -120,7 +120,7 @@ proptest! {
         prop_assert_eq!(binarypack::encode(&value, &BOUNDS, &mut wire), Ok(()));
         let again = binarypack::decode(&wire, &BOUNDS);
         prop_assert_eq!(again, Ok(value));
-        // Whatever is left out at the end is missed.
+        // A missing end is always noticed.
         for len in 0..wire.len() {
             let whole = binarypack::decode(&wire[..len], &BOUNDS);
             prop_assert!(whole.is_err(), "{} of {}", len, wire.len());
@@ -147,7 +147,7 @@ proptest! {
         prop_assert_eq!((page.held(), page.dropped()), (0, Dropped::default()));
     }
 
-    /// PeerJS opens its channels without order.
+    /// Checks frames in any order, because PeerJS opens unordered channels.
     #[test]
     fn frames_of_several_payloads_come_in_any_order(
         peerjs in any::<bool>(),
@@ -209,7 +209,7 @@ proptest! {
             Ok(value) => {
                 let mut wire = Vec::new();
                 prop_assert_eq!(binarypack::encode(&value, &BOUNDS, &mut wire), Ok(()));
-                // Our forms are the shortest, but a number of four bytes has eight.
+                // Our encodings are the shortest, except that a number of four bytes has eight.
                 prop_assert!(wire.len() <= 2 * bytes.len());
             }
             Err(error) => prop_assert!(error.offset <= bytes.len(), "{}", error),

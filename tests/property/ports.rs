@@ -1,5 +1,4 @@
-//! The lines that `thingway ports` offers are good for a configuration, whatever the ports are
-//! called.
+//! The lines that `thingway ports` prints are a valid configuration, whatever the names of the ports.
 
 use std::path::Path;
 
@@ -9,7 +8,7 @@ use proptest::prelude::*;
 use thingway::testing::config::{Config, EndpointKind};
 use thingway::testing::ports::{Port, config_lines, suggest_names};
 
-/// Any text, and often what some format gives a meaning to.
+/// Returns any text, often with characters that have a meaning in some format.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
@@ -42,7 +41,7 @@ proptest! {
         suggest_names(&mut ports);
         let lines: Vec<String> = ports.iter().map(config_lines).collect();
         for (text, port) in lines.iter().zip(&ports) {
-            // One by one: two endpoints may not have the same path.
+            // Each port is tested by itself, because two endpoints may not have the same path.
             let config = Config::parse(text);
             let config = config.map_err(|faults| TestCaseError::fail(format!("{faults:?}: {text}")))?;
             let [endpoint] = config.endpoints.as_slice() else {

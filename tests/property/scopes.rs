@@ -1,4 +1,4 @@
-//! What a token allows, against what its scopes say when they are read one by one.
+//! The rights of a token, compared with those of its scopes, evaluated one by one.
 
 use proptest::prelude::*;
 use thingway::testing::access::scope::{Grant, Scope, Verb};
@@ -32,7 +32,8 @@ fn grant(scopes: &[Scope]) -> Grant {
     }
 }
 
-/// Written anew, letter by letter, so that a slip in one of the two shows.
+/// Returns whether a name matches a pattern. This is a second implementation, letter by letter, so that a
+/// mistake in either one is noticed.
 fn matches(pattern: &str, endpoint: &str) -> bool {
     let (mut pattern, mut endpoint) = (pattern.chars(), endpoint.chars());
     loop {

@@ -1,4 +1,4 @@
-//! PeerJS and SkyWay-JS: no input is a panic, and what is written can be read.
+//! PeerJS and SkyWay-JS: no input causes a panic, and written signals can be read.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -10,7 +10,7 @@ use thingway::testing::signaling::message::{
 use thingway::testing::signaling::peerjs;
 use thingway::testing::signaling::skyway::{self, Handshake, Said};
 
-/// Names and words that mean something to one of them.
+/// Names and words that have a meaning in one of the dialects.
 const WORDS: [&str; 34] = [
     "type",
     "dst",
@@ -92,7 +92,7 @@ fn a_value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A frame or argument that is right but for one thing.
+/// Returns a frame or argument that is valid except for one thing.
 fn nearly() -> impl Strategy<Value = Value> {
     let init =
         json!({ "candidate": "c", "sdpMid": "0", "sdpMLineIndex": 0, "usernameFragment": "u" });
@@ -215,7 +215,7 @@ fn is_end(body: &Body) -> bool {
         if it.candidate.is_empty() || (it.mid.is_none() && it.line.is_none()))
 }
 
-/// Written for either dialect as it came, and by its fields.
+/// Writes a signal for either dialect, once verbatim and once from its fields.
 fn write_all(signal: &Signal) {
     let unspoken = Signal {
         body: signal.body.clone(),
@@ -291,7 +291,7 @@ proptest! {
             };
             prop_assert_eq!(to, "bob");
             match (signal.body, body) {
-                // Why, and in what words, is not for clients.
+                // The reason and its text are not told to clients.
                 (Body::Failed(ours), Body::Failed(theirs)) => {
                     prop_assert_eq!(ours.connection, theirs.connection);
                 }
@@ -317,7 +317,7 @@ proptest! {
                     return Err(TestCaseError::fail(argument.to_string()));
                 };
                 if let Body::Offer(offer) = &mut body {
-                    // It says nothing of that, see `dcInit`.
+                    // The signal does not contain this value, see `dcInit`.
                     offer.reliable = offer.carries == Carries::Data;
                 }
                 prop_assert_eq!(signal.body, body);

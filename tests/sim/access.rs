@@ -1,4 +1,4 @@
-//! Sessions with tokens: what they see, what they may do, and what ends them.
+//! Sessions with tokens: what they can see and do, and what ends them.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::world::World;
 
 const SOON: Duration = Duration::from_secs(5);
 
-/// Makes a token and asks with it from now on.
+/// Makes a token, and sends it with all requests from now on.
 pub fn with_token(world: &mut World, body: &Value) -> String {
     world.token = None;
     let (status, made) = world.ask_json("POST", "/tokens", body);
@@ -59,7 +59,7 @@ fn a_token_shows_and_opens_what_it_is_for() {
     assert_eq!(names, ["arm"]);
     world.until("open", SOON, |w| w.peer(n).channels["arm"].credit.is_some());
 
-    // It looks on, and no more.
+    // The session receives, but cannot write.
     world.device_sends("/dev/arm", b"hello");
     world.until("bytes", SOON, |w| {
         w.peer(n).channels["arm"].bytes == b"hello"
@@ -111,7 +111,7 @@ fn a_token_shows_and_opens_what_it_is_for() {
     );
     assert_eq!(world.tty("/dev/arm").written, b"");
 
-    // Nor does it hear of the other.
+    // The session learns nothing of the other endpoint.
     world.unplug("/dev/arm");
     world.run(Duration::from_secs(1));
     let heard = world.peer(n).told("endpoint");
@@ -159,7 +159,7 @@ fn requests_are_held_to_the_token() {
         (Some("lab"), Some(false))
     );
 
-    // Its own sessions are its business, and others are not.
+    // A token may see its own sessions, and no others.
     let own = world.connect(&[reliable("arm")], good(), 1);
     world.token = Some(admin);
     let other = world.connect(&[reliable("arm")], good(), 2);
@@ -202,7 +202,7 @@ fn a_revoked_token_ends_its_sessions_and_no_others() {
     world.run(Duration::from_secs(1));
     assert!(!world.peer(two).closed);
     assert_eq!(world.ask_json("DELETE", "/tokens/one", &Value::Null).0, 404);
-    // By hand.
+    // The operator ends the session by hand.
     let target = format!("/sessions/{}", world.clients[two].session);
     assert_eq!(world.ask_json("DELETE", &target, &Value::Null).0, 200);
     world.until("gone", SOON, |w| w.peer(two).closed);
@@ -257,7 +257,7 @@ fn guesses_take_their_time_and_then_are_not_heard() {
     let good = with_token(&mut world, &token("lab", "arm", &["read"]));
     world.token = Some("tw_000000000000_guess".to_owned());
     for _ in 0..10 {
-        // At once there is no answer.
+        // The answer does not come at once.
         let answer = world.ask("GET", "/endpoints", "application/json", "");
         assert_eq!(answer, "");
         world.run(Duration::from_millis(10));
@@ -355,7 +355,7 @@ fn a_ticket_opens_one_stream_that_ends_with_its_token() {
     );
 }
 
-/// Sends a head now; its body is still to come.
+/// Sends the head of a request; the body follows later.
 fn begin(
     world: &mut World,
     target: &str,

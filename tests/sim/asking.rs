@@ -1,4 +1,5 @@
-//! A session asks the holder of a lease for it: the holder keeps it, hands it over, or says nothing for ten seconds.
+//! A session asks the holder of a lease for the lease. The holder keeps the lease, hands it over, or does not
+//! answer for ten seconds.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::world::World;
 
 const SOON: Duration = Duration::from_secs(5);
 
-/// Three sessions at one endpoint, of which the first has the lease.
+/// Makes a world with three sessions at one endpoint. The first session holds the lease.
 fn world() -> (World, [usize; 3]) {
     let mut world = World::new(1, &format!("{ARM}writers = \"one\"\n"));
     let all = [1, 2, 3].map(|seed| {
@@ -29,7 +30,7 @@ fn wish(world: &mut World, n: usize, what: &str) {
     world.run(Duration::from_millis(100));
 }
 
-/// The last that a session has heard: whose the lease is, and who has asked for it.
+/// Returns the last lease message of a session: the holder, and the session that has asked.
 fn heard(world: &mut World, n: usize) -> (Value, Value) {
     let told = world.peer(n).told("lease");
     let last = told.last().expect("told");
@@ -82,7 +83,7 @@ fn a_holder_that_keeps_it_is_left_alone() {
     assert_eq!(heard(&mut world, b), (first.clone(), Value::Null));
     world.run(Duration::from_secs(20));
     assert_eq!(holder(&mut world), first);
-    // Only the holder can keep it.
+    // Only the holder can keep the lease.
     wish(&mut world, b, "keep");
     assert_eq!(world.peer(b).told("error")[0]["reason"], "lease-held");
 }
@@ -118,7 +119,7 @@ fn one_who_has_asked_and_left_gets_nothing() {
     assert_eq!(heard(&mut world, c), (first.clone(), Value::Null));
     world.run(Duration::from_secs(20));
     assert_eq!(holder(&mut world), first);
-    // A free lease need not be asked for twice.
+    // A session that asks for a free lease gets it at once.
     wish(&mut world, a, "release");
     wish(&mut world, c, "ask");
     assert_eq!(holder(&mut world), name(&world, c));

@@ -1,4 +1,4 @@
-//! What waits for a line that takes nothing: whose it is, and what becomes of it.
+//! Messages that wait for a line that takes nothing: the share of each session, and what becomes of them.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::world::World;
 
 const SOON: Duration = Duration::from_secs(5);
 
-/// A line that takes nothing, and two peers that may send to it.
+/// Makes a world with a line that takes nothing, and two peers that may write to it.
 fn two_at_a_stuck_line(seed: u64) -> (World, usize, usize) {
     let mut world = World::new(seed, ARM);
     let [a, b] =

@@ -1,4 +1,5 @@
-//! The sums of a storm: what the peers and the devices sent is what arrived and what was counted.
+//! The sums of a storm: the bytes that peers and devices sent must equal the bytes that arrived or were
+//! counted as dropped.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,14 +9,14 @@ use serde_json::Value;
 use crate::ledger::{self, DEVICE, Piece};
 use crate::storms::{STOP, Said, Sender, Storm, shown};
 
-/// What who comes later is shown of the past, at most.
+/// The most bytes of the past that a later reader receives.
 const SCROLLBACK: u64 = 65_536;
 
-/// What became of one channel.
+/// The final state of one channel.
 struct Channel {
-    /// What the gateway shows of it, if it is still open on both sides.
+    /// The gateway's view of the channel, if the channel is still open on both sides.
     shown: Option<Value>,
-    /// Bytes that the peer sent, and how many of them may have been on their way at its end.
+    /// The bytes that the peer sent, and how many of them may have been under way when the channel ended.
     sent: u64,
     under_way: u64,
     /// Bytes that the peer received.
@@ -24,12 +25,12 @@ struct Channel {
 
 pub struct Balance {
     channels: Vec<Channel>,
-    /// Bytes that were dropped by direction and reason, and those of messages by direction.
+    /// Dropped bytes by direction and reason, and the bytes of messages by direction.
     dropped: BTreeMap<(String, String), u64>,
     messages: BTreeMap<String, u64>,
 }
 
-/// The value of a label in a line of `/metrics`.
+/// Returns the value of a label in a line of `/metrics`.
 fn label(line: &str, name: &str) -> String {
     let (_, rest) = line.split_once(&format!("{name}=\"")).expect("a label");
     rest.split('"').next().expect("a value").to_owned()
@@ -64,7 +65,7 @@ impl Channel {
         }
     }
 
-    /// Whether all that was sent on it, both ways, has arrived.
+    /// Returns whether everything that was sent on the channel, in both directions, has arrived.
     fn is_quiet(&self) -> bool {
         self.shown.as_ref().is_none_or(|shown| {
             bytes(&shown["from_peer"]) == self.sent
@@ -74,7 +75,7 @@ impl Channel {
 }
 
 impl Balance {
-    /// Waits until nothing is on its way, and adds up.
+    /// Waits until nothing is under way, and collects the sums.
     pub fn of(storm: &mut Storm) -> Self {
         let end = storm.world.now + Duration::from_secs(100);
         let channels = loop {
@@ -119,8 +120,8 @@ impl Balance {
         ours.map(|(_, bytes)| bytes).sum()
     }
 
-    /// Checks both directions. Returns whether all that the peers sent is known to the byte: of a
-    /// channel that ended in mid-stream the last bytes may or may not have arrived.
+    /// Checks both directions. Returns whether the sums are exact to the byte. They are not if a channel
+    /// ended in mid-stream, because its last bytes may or may not have arrived.
     pub fn holds(&self, storm: &Storm) -> bool {
         let is_exact = self.check_from_peers(storm);
         for (sender, channel) in storm.senders.iter().zip(&self.channels) {
@@ -134,7 +135,7 @@ impl Balance {
         is_exact
     }
 
-    /// What the devices got is what the peers sent, in order, less what was counted as dropped.
+    /// Checks that the devices received what the peers sent, in order, except what was counted as dropped.
     fn check_from_peers(&self, storm: &Storm) -> bool {
         let seed = storm.seed;
         let mut delivered = 0;
@@ -171,7 +172,7 @@ impl Balance {
         }
         let dropped = self.dropped("from_peer");
         let arrived = self.messages["from_peer"];
-        // No peer sends a stop. One that a line did not take before it vanished is counted.
+        // No peer sends a stop. A stop that a line did not take before it vanished is counted.
         let stops = storm.world.http_text(storm.events);
         let stops = (stops.matches("event: deadman\n").count() * STOP.len()) as u64;
         let written = arm_of(storm)
@@ -195,7 +196,7 @@ impl Balance {
         under_way == 0
     }
 
-    /// What the gateway has sent is what the peers have, on channels that are open.
+    /// Checks that the peers have received what the gateway has sent, on channels that are open.
     fn check_to_peers(&self, seed: u64) {
         let received: u64 = self
             .channels
@@ -210,14 +211,15 @@ impl Balance {
     }
 }
 
-/// What the line has taken from peers.
+/// Returns the bytes that the line has taken from peers.
 fn arm_of(storm: &Storm) -> Vec<u8> {
     let path = std::path::Path::new("/dev/arm");
     storm.world.ttys[path].written.clone()
 }
 
 impl Channel {
-    /// What a peer has of a device is a part of what it said, without a gap that was not counted.
+    /// Checks that the bytes that a peer has from a device are a part of what the device sent, without a gap
+    /// that was not counted.
     fn check_received(&self, seed: u64, sender: &Sender, said: &Said) {
         let name = &sender.name;
         let is_line = |byte: &u8| *byte == b'\n';
@@ -239,14 +241,14 @@ impl Channel {
         let to_peer = drops.filter(|drop| drop["direction"] == "to_peer");
         let lost: u64 = to_peer.map(bytes).sum();
         let Some(first) = numbers.first() else { return };
-        // Scrollback may begin within a message.
+        // The scrollback may begin within a message.
         let begun = match pieces[0] {
             Piece::Part(len) => len as u64 + 1,
             Piece::Whole(..) => 0,
         };
         let start = said.starts[*first] - begun;
         let (due, got) = (said.total - start, self.received.len() as u64);
-        // A slow reader may lose what was said before its first byte, too, from the scrollback on.
+        // A slow reader may also lose bytes before its first byte, from the scrollback on.
         let before = start.saturating_sub(sender.said.saturating_sub(SCROLLBACK));
         assert!(
             got + lost >= due && got + lost <= due + before,

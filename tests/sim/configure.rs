@@ -1,4 +1,4 @@
-//! The configuration while the gateway runs: read again, added to, found.
+//! The configuration while the gateway runs: reloads, additions over the API, and found ports.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ fn endpoints_that_did_not_change_keep_their_channels() {
             .iter()
             .all(|label| w.peer(n).channels[*label].credit.is_some())
     });
-    // The rover has another address, the demo is gone, a leg is new.
+    // The rover has another address, the demo is removed, and a leg is added.
     let rover = ROVER.replace("14550", "14551");
     let leg = ARM.replace("arm", "leg");
     reload(
@@ -203,7 +203,7 @@ fn ports_that_are_found_become_endpoints_if_that_is_wanted() {
     assert_eq!(names(&mut world), ["arm", "ch340", "ftdi"]);
     let n = world.connect(&[reliable("ftdi")], good(), 4);
     world.until("open", SOON, |w| w.peer(n).channels["ftdi"].open);
-    // What was found stays over a reload, and goes when it is no longer wanted.
+    // A found endpoint stays over a reload, and is removed when discovery is switched off.
     reload(&mut world, &format!("[serial]\ndiscover = true\n{ARM}"));
     assert!(!world.peer(n).channels["ftdi"].closed);
     reload(&mut world, ARM);
@@ -241,7 +241,7 @@ fn the_api_writes_over_its_own_files_only() {
             "{method}: {answer}"
         );
     }
-    // It moves into the main file: then it is no longer the API's.
+    // The endpoint moves into the main file, so the API may no longer change it.
     let main = format!("{main}{ARM}");
     load(&mut world, &[("main.toml", &main)]);
     let answer = send(&mut world, "PUT", "arm", r#"{"kind":"demo"}"#);
@@ -249,7 +249,7 @@ fn the_api_writes_over_its_own_files_only() {
         answer.starts_with("409 ") && answer.contains("main.toml"),
         "{answer}"
     );
-    // What is there already is left as it is, its channels too.
+    // An existing endpoint stays unchanged, with its channels.
     let body = r#"{"kind":"serial","path":"/dev/foot"}"#;
     assert!(send(&mut world, "PUT", "foot", body).starts_with("201 "));
     let n = world.connect(&[reliable("foot")], good(), 5);
@@ -278,7 +278,7 @@ fn origins_and_names_are_those_of_the_newest_configuration() {
     };
     let (old, new) = ("https://old.example", "https://new.example");
     let mut world = World::new(30, &http("old.example", old));
-    // A route of our own, and one of the hub.
+    // A request to our own API, and one to the hub.
     let asked = |world: &mut World, lines: &str| {
         ["/endpoints", "/peerjs/peers"].map(|path| {
             let request = format!("GET {path} HTTP/1.1\r\n{lines}\r\n");
@@ -296,7 +296,7 @@ fn origins_and_names_are_those_of_the_newest_configuration() {
     assert_eq!(asked(&mut world, "Host: old.example\r\n"), ["421", "403"]);
     assert_eq!(asked(&mut world, "Host: new.example\r\n"), ["200", "200"]);
     assert_eq!(asked(&mut world, "Host: board\r\n"), ["200", "200"]);
-    // A faulty one changes nothing.
+    // A faulty configuration changes nothing.
     reload(&mut world, "[http]\nallowed_origins = 7\n");
     assert_eq!(asked(&mut world, &origin(new)), ["200", "200"]);
 }

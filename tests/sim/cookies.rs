@@ -13,7 +13,7 @@ fn no_answer_sets_a_cookie_and_no_cookie_gives_rights() {
     let token = with_token(&mut world, &json!({"name": "boss", "admin": true}));
     world.token = None;
     for (method, path) in routes::own().into_iter().chain(routes::hub()) {
-        // As root of the machine, as an administrator, as a page.
+        // A request of root on this machine, of an administrator, and of a page.
         for lines in [
             "Host: board\r\n".to_owned(),
             format!("Host: board\r\nAuthorization: Bearer {token}\r\n"),

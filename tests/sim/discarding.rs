@@ -1,4 +1,5 @@
-//! A peer throws away what it has sent and the device has not taken: what goes out afterwards is what it sends then.
+//! A peer discards what it has sent and the device has not taken. After that the device receives only what
+//! the peer sends then.
 
 use std::time::Duration;
 
@@ -33,7 +34,8 @@ fn written(world: &mut World) -> Vec<u8> {
     world.tty("/dev/arm").written.clone()
 }
 
-/// A line that takes nothing, and a peer that has sent it all that its credit allows.
+/// Makes a line that takes nothing, and sends it as much as the peer's credit allows. Returns how much that
+/// was.
 fn stuck(world: &mut World, n: usize) -> usize {
     world.tty("/dev/arm").rate = 0;
     let sent = world.fill(n, "arm", 1_000, 300_000);
@@ -89,7 +91,7 @@ fn bytes_that_come_behind_the_request_are_thrown_away_too() {
     let n = connect(&mut world, 2);
     write(&mut world, n, b"one");
     world.run(Duration::from_millis(100));
-    // The request overtakes the second message, because it goes over another channel.
+    // The request overtakes the second message, because it uses another channel.
     discard(&mut world, n, 6);
     world.run(Duration::from_millis(100));
     write(&mut world, n, b"two");
@@ -201,7 +203,7 @@ fn a_stop_is_not_thrown_away() {
     world.tty("/dev/arm").rate = 1000;
     world.run(Duration::from_secs(1));
     assert_eq!(written(&mut world), b"STOP\n");
-    // Later bytes may be thrown away again.
+    // Later bytes may be discarded again.
     world.tty("/dev/arm").rate = 0;
     write(&mut world, other, b"late");
     world.run(Duration::from_millis(100));

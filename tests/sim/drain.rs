@@ -1,4 +1,4 @@
-//! How long the way out takes, to the millisecond.
+//! The length of a shutdown, to the millisecond.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::world::World;
 
 const SOON: Duration = Duration::from_secs(5);
 
-/// A line that takes nothing, and a peer that has sent to it. How long after the shutdown is it over?
+/// Returns how long a shutdown takes while a line takes nothing and a peer has sent to it.
 fn stopped_after(told_again: Option<Duration>) -> Duration {
     let mut world = World::new(1, ARM);
     let n = world.connect(&[reliable("thingway"), reliable("arm")], good(), 1);

@@ -79,7 +79,8 @@ fn frames_that_make_no_sense_are_counted_and_the_next_ones_arrive() {
         world.metric(&format!("thingway_dropped_bytes_total{labels}")),
         5
     );
-    // More than a frame may have: refused, told, and the channel stays.
+    // The message is larger than a frame may be. The message is refused and reported, and the channel stays
+    // open.
     let now = world.now;
     assert!(world.peer(n).send(now, "arm", true, &[1; 101]));
     world.until("told", SOON, |w| !w.peer(n).told("dropped").is_empty());
@@ -190,7 +191,7 @@ fn probes_measure_without_a_device() {
     world.until("counted", SOON, |w| {
         w.peer(n).text("sink") == "done:1000000"
     });
-    // A megabyte there and back, under credit.
+    // Send a megabyte and receive its echo, within the credit.
     let sent = world.fill(n, "echo", 1_000, 1_000_000);
     assert_eq!(sent, 1_000_000);
     world.until("back", SOON, |w| {
@@ -207,7 +208,7 @@ fn who_does_not_read_its_echo_holds_up_nobody_else() {
     world.clients[slow].frozen = true;
     for _ in 0..8 {
         let now = world.now;
-        // It goes on sending, and does not read.
+        // The peer keeps sending and does not read.
         world
             .peer(slow)
             .send_within_credit(now, "echo", &[1; 60_000]);
@@ -302,7 +303,7 @@ fn a_device_that_talks_to_nobody_fills_nothing() {
 const SSH: &str = "[[endpoint]]\nname = \"ssh\"\nkind = \"tcp\"\nremote = \"192.0.2.7:22\"\n\
                    connection = \"channel\"\n";
 
-/// The last connection that was made to the program, and what it has been sent.
+/// Returns the last connection to the program, and how many bytes it was sent.
 fn connection(world: &mut World) -> (SourceId, usize) {
     let tty = world.tty("192.0.2.7:22");
     (tty.source().expect("connected"), tty.opened)
@@ -330,7 +331,7 @@ fn every_channel_has_a_connection_of_its_own_if_that_is_wanted() {
     assert_eq!(world.get("/endpoints/ssh")["routes"], 2);
     assert_eq!(world.get("/endpoints/ssh")["from_device"]["bytes"], 6);
 
-    // The program hangs up: what it had said arrives, then the channel is closed and says why.
+    // The program closes its connection. Its bytes arrive, then the channel is closed with a reason.
     let now = world.now;
     world.gateway.handle_data(now, first, b" bye");
     world.gateway.handle_closed(now, first);
@@ -340,7 +341,7 @@ fn every_channel_has_a_connection_of_its_own_if_that_is_wanted() {
     assert_eq!(world.peer(a).told("closed")[0]["reason"], "ended");
     assert!(!world.peer(b).channels["ssh"].closed);
 
-    // The peer hangs up: what it had said is written, then the connection goes.
+    // The peer closes its channel. Its bytes are written, then the connection is closed.
     let now = world.now;
     assert!(world.peer(b).send_within_credit(now, "ssh", b"exit\n"));
     world.peer(b).close_channel(now, "ssh");

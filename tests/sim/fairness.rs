@@ -1,4 +1,4 @@
-//! Who gets how much of a line, and what waits for it.
+//! The share of each session in a line, and the messages that wait for the line.
 
 use std::time::Duration;
 
@@ -109,7 +109,7 @@ fn closing_and_opening_again_piles_nothing_up() {
         .as_u64()
         .unwrap();
     assert!(shown >= queued, "{shown} includes them");
-    // What nobody took within a minute is stale.
+    // Messages that the line did not take within a minute are stale.
     world.run(Duration::from_secs(61));
     assert_eq!(world.metric("thingway_queued_bytes"), 0);
     let dropped = world.dropped("closed");
@@ -182,7 +182,7 @@ fn a_control_channel_that_opens_last_hears_of_every_channel() {
     assert!(world.peer(n).channels["thingway"].open);
 }
 
-/// What a wake-up of the loop does: everything that has come, then one round of turns.
+/// Acts as one wake-up of the loop: passes in everything that has arrived, then runs one round of turns.
 fn wake_up(world: &mut World, clients: &[usize]) -> Vec<(std::net::SocketAddr, usize)> {
     let (now, local) = (world.now, world.ice_addr);
     let ice = world.ice.expect("a socket");
@@ -328,7 +328,7 @@ fn a_channel_that_was_silent_has_no_longer_turn_than_another() {
     world.until("open", SOON, |w| {
         w.peer(n).channels.values().all(|c| c.open)
     });
-    // The leg always has more to say than the path takes.
+    // The leg always has more data than the path takes.
     let mut said = 0;
     let stream = |world: &mut World, said: &mut usize| {
         while *said < world.peer(n).channels["leg"].bytes.len() + 250_000 {
@@ -340,7 +340,7 @@ fn a_channel_that_was_silent_has_no_longer_turn_than_another() {
     while world.peer(n).channels["leg"].bytes.len() < 500_000 {
         stream(&mut world, &mut said);
     }
-    // The arm was silent for hundreds of turns, and then has much to say at once.
+    // The arm was silent for hundreds of turns, and then has much data at once.
     world.peer(n).order = Some(Vec::new());
     world.device_sends("/dev/arm", &[2; 100_000]);
     while world.peer(n).channels["arm"].bytes.len() < 60_000 {

@@ -1,4 +1,4 @@
-//! Peers and strangers who mean harm, or are only broken.
+//! Malicious and broken peers and clients.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ fn channels_beyond_the_limit_are_refused_for_that_reason() {
     world.until("greeting", SOON, |w| w.peer(n).text("demo").ends_with("> "));
 }
 
-/// libdatachannel's channels are closed a moment late, but no more of them than there may be.
+/// Checks that no more channels of libdatachannel wait for their late close than may exist.
 #[test]
 fn channels_that_are_closed_late_are_bounded() {
     let mut world = World::new(2, &format!("[limits]\nchannels_per_session = 4\n{DEMO}"));
@@ -85,7 +85,7 @@ fn channels_that_are_closed_late_are_bounded() {
     world.until("those, too", Duration::from_millis(200), |w| {
         closed(w) == 20
     });
-    // Those that are being closed take nobody's place.
+    // Channels that are being closed do not count against the limit.
     let now = world.now;
     world.peer(n).open_as(now, "last", reliable("nobody"));
     for i in 0..3 {
@@ -134,7 +134,7 @@ fn a_second_or_unreliable_control_channel_is_refused() {
 #[test]
 fn channels_negotiated_behind_our_back_are_ignored() {
     let mut world = World::new(4, DEMO);
-    // Both ends of such a channel must know of it (RFC 8832 §4); we do not.
+    // Both ends of such a channel must know of it (RFC 8832 §4); the gateway does not.
     let hidden = ChannelConfig {
         negotiated: Some(4),
         ..reliable("hidden")
@@ -163,7 +163,7 @@ fn messages_too_large_are_refused_counted_and_told() {
         w.peer(n).channels.values().all(|c| c.open)
     });
     let now = world.now;
-    // What we announce is 65,536; UDP takes 65,507.
+    // The announced limit is 65,536 bytes, but a UDP datagram holds only 65,507.
     assert!(world.peer(n).send(now, "rover", true, &vec![1; 65_520]));
     world.until("told", SOON, |w| !w.peer(n).told("dropped").is_empty());
     let dropped = world.peer(n).told("dropped")[0].clone();
@@ -229,7 +229,7 @@ fn flooding_without_credit_closes_a_reliable_channel_and_thins_an_unreliable_one
     }
 }
 
-/// A binding request as ICE sends it (RFC 8445 §7.2.2), with an integrity that proves nothing.
+/// Returns a binding request as ICE sends it (RFC 8445 §7.2.2), with an integrity that proves nothing.
 fn stun(user: &[u8]) -> Vec<u8> {
     let padded = user.len().div_ceil(4) * 4;
     let length = 4 + padded + 8 + 24;
@@ -342,7 +342,7 @@ fn drops_are_told_at_most_once_a_second_and_all_of_them() {
     let begun = world.now;
     for _ in 0..20 {
         let now = world.now;
-        // More than a UDP datagram takes.
+        // The message is longer than a UDP datagram.
         assert!(world.peer(n).send(now, "rover", true, &[1; 65_520]));
         world.run(Duration::from_millis(150));
     }

@@ -1,5 +1,5 @@
-//! The hub over bad links: a page of PeerJS and one of the gateway's peers call each other, and in the
-//! end every byte is there.
+//! The hub over bad links. A page of PeerJS and a peer of the gateway call each other, and in the end every
+//! byte has arrived.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const SEEDS: u64 = 60;
 /// The WebSocket of a page.
 pub struct Page {
     pub source: SourceId,
-    /// How much of what came has been read.
+    /// How much of the received bytes has been read.
     read: usize,
 }
 
@@ -31,7 +31,7 @@ impl Page {
         page
     }
 
-    /// Asks for a WebSocket at this path.
+    /// Requests a WebSocket at this path.
     pub fn upgrade(world: &mut World, path: &str) -> Self {
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: board\r\n\
@@ -45,7 +45,7 @@ impl Page {
         Self { source, read }
     }
 
-    /// The next frame that has come (RFC 6455 §5.2): its first byte and its payload.
+    /// Returns the first byte and the payload of the next received frame (RFC 6455 §5.2).
     pub fn next_frame(&mut self, world: &World) -> Option<(u8, Vec<u8>)> {
         let rest = world.came(self.source).get(self.read..)?;
         let (first, second) = (*rest.first()?, *rest.get(1)?);
@@ -70,7 +70,7 @@ impl Page {
 
     pub fn say_text(&self, world: &mut World, text: &str) {
         let len = u16::try_from(text.len()).expect("a short message");
-        // Masked with zeros, which is as good as any mask here.
+        // The mask is zero, which is as valid as any other.
         let mut frame = vec![0x81, 0x80 | 126];
         frame.extend(len.to_be_bytes());
         frame.extend([0; 4]);
@@ -79,7 +79,7 @@ impl Page {
         world.settle();
     }
 
-    /// The next message of that kind; candidates and the like are passed over.
+    /// Returns the next message of this kind, skipping candidates and other kinds.
     fn until(&mut self, world: &mut World, kind: &str) -> Value {
         let mut found = None;
         world.until(kind, Duration::from_secs(60), |world| {
@@ -95,7 +95,7 @@ impl Page {
     }
 }
 
-/// A page calls `robot-1` and talks to the tty behind it.
+/// Checks that a page can call `robot-1` and exchange bytes with the tty behind it.
 #[test]
 fn a_page_reaches_a_serial_line_by_a_peers_name() {
     let mut aborted = Aborted::default();
@@ -145,7 +145,7 @@ fn a_page_reaches_a_serial_line_by_a_peers_name() {
     }
 }
 
-/// A program's peer calls a page: the gateway makes the offer.
+/// Checks that a program's peer can call a page, for which the gateway makes the offer.
 #[test]
 fn a_program_calls_a_page() {
     let mut aborted = Aborted::default();
@@ -212,7 +212,7 @@ fn a_program_calls_a_page() {
     }
 }
 
-/// Who is called and is not there is given up after five seconds, once.
+/// Checks that a call to an absent peer is given up after five seconds, and only once.
 #[test]
 fn an_offer_to_nobody_expires() {
     let mut world = World::new(1, CONFIG);
@@ -232,7 +232,7 @@ fn an_offer_to_nobody_expires() {
         took >= Duration::from_secs(5) && took < Duration::from_secs(6),
         "{took:?}"
     );
-    // Nor does rubbish do any harm.
+    // Invalid messages do no harm either.
     page.say(&mut world, &call("robot-1"));
     page.until(&mut world, "EXPIRE");
     page.say(&mut world, &json!({"type": "OFFER", "dst": 7}));
@@ -241,7 +241,7 @@ fn an_offer_to_nobody_expires() {
     assert_eq!(world.metric("thingway_peers"), 2);
 }
 
-/// Whoever calls is told that the call came to nothing, and why, even where the offer makes no sense.
+/// Checks that a caller learns that its call failed, and why, even if the offer makes no sense.
 #[test]
 fn a_refused_offer_is_answered() {
     let mut world = World::new(1, CONFIG);
@@ -258,7 +258,7 @@ fn a_refused_offer_is_answered() {
         json!({"type": "EXPIRE", "src": "robot-1", "dst": "page",
             "payload": {"connectionId": "dc_1", "msg": detail}})
     );
-    // Nobody waits for an answer to these.
+    // These messages are not answered, because no caller waits for an answer.
     page.say(&mut world, &json!({"type": "OFFER", "payload": payload}));
     page.say(
         &mut world,

@@ -1,4 +1,4 @@
-//! Who may use the hub: whose name, whose page, which key, from where.
+//! Access to the hub: which host names, pages, keys and addresses are admitted.
 
 use aws_lc_rs::hmac;
 use data_encoding::BASE64;
@@ -15,7 +15,7 @@ const P: &str = "https://p.example";
 const Q: &str = "https://q.example";
 const SECRET: &str = "a long secret of one key";
 
-/// The hub is open to the network, for pages of two origins and for programs.
+/// Returns a configuration whose hub is open to the network, for pages of two origins and for programs.
 fn config() -> String {
     let dialect = |name: &str| {
         format!(
@@ -63,7 +63,7 @@ fn name_origin_and_fetch_site_are_checked_on_every_route() {
     let hub = routes::hub().into_iter();
     for (method, path) in hub.chain(routes::own()) {
         for (lines, why) in cases {
-            // A page may be linked to from anywhere.
+            // Any site may link to a page of ours.
             if lines.contains("Sec-Fetch-Site") && pages.contains(&path.as_str()) {
                 continue;
             }
@@ -91,7 +91,7 @@ fn name_origin_and_fetch_site_are_checked_on_every_route() {
     }
 }
 
-/// Asks with a body of JSON from another machine; the status.
+/// Sends a request with a JSON body from another machine, and returns the status.
 fn post(world: &mut World, from: &str, path: &str, origin: Option<&str>, body: &Value) -> u16 {
     let origin = origin.map(|origin| format!("Origin: {origin}\r\n"));
     let body = body.to_string();
@@ -104,7 +104,7 @@ fn post(world: &mut World, from: &str, path: &str, origin: Option<&str>, body: &
     answer[9..12].parse().expect("a status")
 }
 
-/// What a server signs for a peer.
+/// Returns the credential that a server signs for a peer.
 fn credential(secret: &str, peer: &str, timestamp: u64, ttl: u64) -> Value {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     let tag = hmac::sign(&key, format!("{timestamp}:{ttl}:{peer}").as_bytes());
@@ -116,7 +116,7 @@ fn a_key_opens_what_its_configuration_says() {
     let mut world = World::new(2, &config());
     let now = world.epoch;
     let signed = |secret: &str, peer: &str, at: u64| Some(credential(secret, peer, at, 600));
-    // Key, domain, origin, peer, credential, and whether it is let in.
+    // Key, domain, origin, peer, credential, and whether the request is admitted.
     let table = [
         ("p", "x", Some(P), "one", None, true),
         ("p", "x", Some(Q), "one", None, false),
@@ -172,10 +172,10 @@ fn a_key_opens_what_its_configuration_says() {
         if let Some(credential) = &credential {
             body["credential"] = credential.clone();
         }
-        // Each row is asked from an address of its own: wrong keys are counted per address.
+        // Each row uses its own address, because wrong keys are counted per address.
         let from = format!("198.51.100.{}:40000", 100 + n);
         let status = post(&mut world, &from, "/peers", origin, &body);
-        // A key is refused with 403, one that is empty with 400.
+        // A wrong key is refused with 403, an empty key with 400.
         let got = status == 201;
         assert_eq!(got, is_good, "{status}: {origin:?} {body}");
         if got {

@@ -1,19 +1,19 @@
-//! Numbered bytes: messages that say who sent them and which they are, and the books of what became
-//! of them. Loss, duplication, reordering and mixing of bytes are all seen.
+//! Numbered bytes: messages that carry their sender and their number, and the accounts of what became of
+//! them. Loss, duplication, reordering and mixing of bytes are all detected.
 //!
 //! The three upper bits of each byte name its channel (1 to 6) or the device (7), so that the bytes
 //! of several senders can be told apart however they are mixed. The five lower bits are a symbol.
 
-/// What begins and ends a message; all other symbols are smaller.
+/// The first and the last symbol of a message. All other symbols are smaller.
 const START: u8 = 30;
 const END: u8 = 31;
-/// Digits of a message's number and of its length, base 16.
+/// The digits of a message's number and of its length, base 16.
 const NUMBER: usize = 5;
 const LENGTH: usize = 4;
 /// The shortest message.
 pub const SHORTEST: usize = 2 + NUMBER + LENGTH;
 
-/// Who a device is.
+/// The sender's number of a device.
 pub const DEVICE: u8 = 7;
 
 fn digits(number: usize, count: usize) -> impl Iterator<Item = u8> {
@@ -22,12 +22,12 @@ fn digits(number: usize, count: usize) -> impl Iterator<Item = u8> {
         .map(move |digit| (number >> (4 * digit) & 15) as u8)
 }
 
-/// What fills a message, by the message's number and the place.
+/// Returns the filler symbol for a message's number and a position.
 fn filler(number: usize, at: usize) -> u8 {
     ((number * 7 + at) % 30) as u8
 }
 
-/// The message of this number.
+/// Returns the message with this number.
 pub fn message(who: u8, number: usize, len: usize) -> Vec<u8> {
     assert!((SHORTEST..65_536).contains(&len) && number < 1 << 20);
     let middle = len - SHORTEST;
@@ -39,16 +39,16 @@ pub fn message(who: u8, number: usize, len: usize) -> Vec<u8> {
     symbols.map(|symbol| who << 5 | symbol).collect()
 }
 
-/// A piece of what one sender's bytes became.
+/// A piece of the received bytes of one sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Piece {
-    /// A whole message, as it was sent: its number and length.
+    /// A whole message, unchanged: its number and length.
     Whole(usize, usize),
-    /// So many bytes of a message whose others were lost.
+    /// This many bytes of a message whose other bytes were lost.
     Part(usize),
 }
 
-/// Reads the bytes of one sender, of whatever other bytes there are among them.
+/// Reads the bytes of one sender among bytes of any senders.
 pub fn read(who: u8, bytes: impl IntoIterator<Item = u8>) -> Vec<Piece> {
     let ours = bytes.into_iter().filter(|byte| byte >> 5 == who);
     let symbols: Vec<u8> = ours.map(|byte| byte & 31).collect();
@@ -76,7 +76,7 @@ pub fn read(who: u8, bytes: impl IntoIterator<Item = u8>) -> Vec<Piece> {
     pieces
 }
 
-/// Bytes of these pieces.
+/// Returns how many bytes these pieces have.
 pub fn bytes(pieces: &[Piece]) -> u64 {
     let lens = pieces.iter().map(|piece| match piece {
         Piece::Whole(_, len) | Piece::Part(len) => *len as u64,
@@ -84,7 +84,7 @@ pub fn bytes(pieces: &[Piece]) -> u64 {
     lens.sum()
 }
 
-/// The numbers of the whole messages.
+/// Returns the numbers of the whole messages.
 pub fn numbers(pieces: &[Piece]) -> Vec<usize> {
     let whole = pieces.iter().filter_map(|piece| match piece {
         Piece::Whole(number, _) => Some(*number),
@@ -99,12 +99,12 @@ fn whatever_happens_to_bytes_is_seen() {
     let both = [one.clone(), two.clone()].concat();
     let whole = [Piece::Whole(5, 300), Piece::Whole(6, 40)];
     assert_eq!(read(1, both.iter().copied()), whole);
-    // Another sender's bytes among them do no harm.
+    // Bytes of another sender in between do no harm.
     let mut mixed = both.clone();
     mixed.splice(100..100, message(2, 9, 50));
     assert_eq!(read(1, mixed.iter().copied()), whole);
     assert_eq!(read(2, mixed), [Piece::Whole(9, 50)]);
-    // A byte that is lost, doubled, changed, or in another's place.
+    // A byte is lost, doubled, changed, or in the wrong place.
     for change in [&[][..], &[both[99], both[99]], &[both[99] ^ 1]] {
         let mut changed = both.clone();
         changed.splice(99..100, change.iter().copied());
@@ -113,7 +113,7 @@ fn whatever_happens_to_bytes_is_seen() {
     let mut swapped = both;
     swapped.swap(120, 121);
     assert_eq!(numbers(&read(1, swapped)), [6]);
-    // The beginning of one, then the other.
+    // The beginning of one message, then the other message.
     let cut = [&one[..50], &two].concat();
     assert_eq!(read(1, cut), [Piece::Part(50), Piece::Whole(6, 40)]);
     assert_eq!(numbers(&read(1, [two, one].concat())), [6, 5], "the order");

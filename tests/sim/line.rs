@@ -1,4 +1,4 @@
-//! Line control: scripts that run when their byte has left, and hold everybody's bytes meanwhile.
+//! Line control: scripts that run when their byte has left, and hold the bytes of all peers meanwhile.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn ask(world: &mut World, n: usize, request: &Value) {
     assert!(world.peer(n).send(now, "thingway", false, text.as_bytes()));
 }
 
-/// The answer to the request with this id.
+/// Returns the answer to the request with this id.
 fn answer(world: &mut World, n: usize, id: u64) -> Value {
     let mut found = None;
     world.until("an answer", Duration::from_secs(40), |w| {
@@ -77,7 +77,7 @@ fn a_script_keeps_its_times_on_the_board() {
 fn a_script_waits_for_its_byte_and_holds_those_behind_it() {
     let (mut world, n) = at_a_line(2);
     world.tty("/dev/arm").rate = 10;
-    // The request may overtake the bytes that it follows: they go over other channels.
+    // The request may overtake the bytes that it follows, because they use other channels.
     let request = json!({
         "type": "line", "id": 1, "endpoint": "arm", "after": 5_000, "do": [{"baud": 57_600}],
     });
@@ -153,7 +153,7 @@ fn requests_that_make_no_sense_are_told_why() {
     }
     let last = answer(&mut world, n, 7);
     assert_eq!(last["step"], 1, "the first one was done: {last}");
-    // A byte that never comes is not waited for for ever, and the next script has its turn.
+    // The wait for a byte that never arrives ends, and the next script has its turn.
     let request = json!({"type": "line", "id": 8, "endpoint": "arm", "after": 1_000, "do": []});
     ask(&mut world, n, &request);
     let request = json!({"type": "line", "id": 9, "endpoint": "arm", "do": []});

@@ -1,5 +1,5 @@
-//! Bad links, slow readers and peers that vanish, over many seeds. What must hold on every one:
-//! what arrives is a prefix of what was sent, and in the end it is all there.
+//! Bad links, slow readers and peers that vanish, over many seeds. On every seed the received bytes must be a
+//! prefix of the sent ones, and in the end all bytes must have arrived.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::seeds;
 use crate::sessions::{ARM, DEMO, ROVER, good};
 use crate::world::World;
 
-/// Seeds per scenario; three scenarios make 300.
+/// The seeds per scenario; three scenarios make 300.
 const SEEDS: u64 = 100;
 
-/// Numbers for a scenario, the same for a seed on every machine (SplitMix64).
+/// Random numbers for a scenario, which are the same for a seed on every machine (SplitMix64).
 pub struct Draw(pub u64);
 
 impl Draw {
@@ -51,9 +51,9 @@ fn is_prefix(part: &[u8], whole: &[u8]) -> bool {
     whole.len() >= part.len() && &whole[..part.len()] == part
 }
 
-/// Sessions that were aborted before they were connected: an INIT that arrives late, when the
-/// association stands, makes the SCTP implementation abort it. That is about one in 4,000 here, so a
-/// second one in one sweep of seeds has another cause.
+/// The count of sessions that were aborted before they were connected. An INIT that arrives late, when the
+/// association already exists, makes the SCTP implementation abort it. This happens about once in 4,000 here,
+/// so a second abort in one sweep of seeds has another cause.
 #[derive(Default)]
 pub struct Aborted(u32);
 
@@ -64,7 +64,7 @@ impl Aborted {
     }
 }
 
-/// Connects, as a page does: again if the first try fails.
+/// Connects as a page does, with a second try if the first one fails.
 pub fn connect_over(
     world: &mut World,
     labels: &[ChannelConfig],
@@ -92,7 +92,7 @@ fn loss_and_reordering_cost_time_and_no_byte() {
     let labels = [reliable("thingway"), reliable("arm")];
     for seed in 0..seeds(SEEDS) {
         let mut draw = Draw(seed);
-        // A handshake that loses every other flight may take longer than the 30 s of the default.
+        // A handshake that loses every other flight may take longer than the default of 30 s.
         let mut world = World::new(seed, &format!("[limits]\nconnect_timeout_s = 120\n{ARM}"));
         let link = draw.bad_link();
         let wait = Duration::from_secs(120);
@@ -169,7 +169,8 @@ fn a_stalled_browser_holds_up_nobody_else() {
             w.peer(quick).channels["rover"].received.len() > heard
         });
 
-        // Waking up, the slow one gets all of it, or is told that it lagged: nothing in between.
+        // After it wakes up, the slow peer receives all of it, or learns that it lagged. Nothing in between
+        // is allowed.
         world.clients[slow].frozen = false;
         world.until("all or told", wait, |w| {
             let peer = w.peer(slow);
@@ -198,14 +199,14 @@ fn a_peer_that_vanishes_is_forgotten_and_costs_nothing() {
         let link = draw.bad_link();
         let labels = [reliable("thingway"), reliable("arm"), reliable("demo")];
         let n = world.connect(&labels, link, seed);
-        // It vanishes at any moment, even before it is connected.
+        // The peer vanishes at any moment, even before it is connected.
         world.run(Duration::from_millis(draw.below(800)));
         world.clients[n].frozen = true;
         for _ in 0..20 {
             world.device_sends("/dev/arm", &[7; 4096]);
             world.run(Duration::from_millis(draw.below(2_000)));
         }
-        // Consent is lost after 21.45 s; then comes the time-out.
+        // Consent is lost after 21.45 s, then the time-out passes.
         world.until("forgotten", Duration::from_secs(60), |w| {
             w.get("/sessions")["sessions"]
                 .as_array()
@@ -234,7 +235,7 @@ fn a_long_path_is_filled_and_a_short_one_not_more_than_it_holds() {
         let now = world.now;
         let order = b"send 16384 4000";
         assert!(world.peer(n).send(now, "source", false, order));
-        // Slow start is over.
+        // Slow start has ended.
         world.run(Duration::from_secs(2));
         let before = world.peer(n).channels["source"].bytes.len();
         world.run(Duration::from_secs(2));

@@ -1,4 +1,4 @@
-//! Leases and dead men whose writer goes, stays silent, or asks in a loop.
+//! Leases and dead-man switches whose writer leaves, stays silent, or asks in a loop.
 
 use crate::peer::reliable;
 use crate::sessions::ARM;
@@ -9,7 +9,8 @@ use std::time::Duration;
 use thingway::testing::config::Config;
 use thingway::testing::endpoint::line::{Flush, LineStep};
 
-/// As io::EventLoop does it: timers, then what is ready is read *and written*, then commands.
+/// Checks the order of calls of io::EventLoop: timers, then ready sources are read *and written*, then
+/// commands.
 #[test]
 fn the_stop_is_not_written_before_the_driver_is_flushed() {
     let mut world = World::new(
@@ -22,7 +23,7 @@ fn the_stop_is_not_written_before_the_driver_is_flushed() {
     let at = world.now + Duration::from_secs(1);
     world.now = at;
     world.gateway.handle_timeout(at);
-    // read_ready: the tty has sent something, and is written to while it is looked at.
+    // Acts like read_ready: the tty has sent bytes, and is written to in the same step.
     let source = world.tty("/dev/arm").source().unwrap();
     world.gateway.handle_data(at, source, b"telemetry");
     let output = world.gateway.output(source).to_vec();
@@ -95,7 +96,8 @@ fn a_lease_in_a_loop_disturbs_nobody() {
     assert!(told < 1000, "b was told {told} times in 4 s");
 }
 
-/// A peer with a poor link reads as it can while another one toys with the lease.
+/// Checks that a peer with a poor link keeps its control channel while another peer takes and releases the
+/// lease in a loop.
 #[test]
 fn a_lease_in_a_loop_costs_a_slow_reader_nothing() {
     let mut world = World::new(9, &format!("{ARM}writers = \"one\"\n"));
@@ -118,7 +120,7 @@ fn a_lease_in_a_loop_costs_a_slow_reader_nothing() {
     );
 }
 
-/// only the newest stop is lifted.
+/// Checks that only a heartbeat with the newest stop lifts the stop.
 #[test]
 fn an_older_stop_lifts_nothing() {
     let mut world = World::new(
@@ -136,7 +138,7 @@ fn an_older_stop_lifts_nothing() {
     assert_eq!(world.tty("/dev/arm").written, b"a\nSTOP\nb\nSTOP\n");
 }
 
-/// a lease stays while one channel of its session does.
+/// Checks that a lease stays as long as one channel of its session exists.
 #[test]
 fn one_of_two_channels_keeps_the_lease() {
     let mut world = World::new(23, &format!("{ARM}writers = \"one\"\n"));
@@ -151,7 +153,7 @@ fn one_of_two_channels_keeps_the_lease() {
     assert!(!world.get("/endpoints/arm")["lease"].is_null());
 }
 
-/// messages that wait are messages, for the dead man, too.
+/// Checks that waiting messages also count as messages for the dead-man switch.
 #[test]
 fn who_sends_is_not_silent_though_its_bytes_wait() {
     let mut world = World::new(

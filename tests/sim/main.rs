@@ -47,7 +47,8 @@ mod tangles;
 mod world;
 mod writers;
 
-/// How many seeds are swept: the usual number, or `THINGWAY_SEEDS` of them. `make soak` asks for all, an emulated core for few.
+/// Returns how many seeds are swept: the usual number, or `THINGWAY_SEEDS`. `make soak` asks for all seeds,
+/// an emulated processor for few.
 fn seeds(all: u64) -> u64 {
     const USUAL: u64 = 150;
     let wanted = std::env::var("THINGWAY_SEEDS").ok();

@@ -1,4 +1,4 @@
-//! A panic costs one session, and no test of the simulation passes over one.
+//! A panic ends only one session, and no test of the simulation ignores a panic.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ const SOON: Duration = Duration::from_secs(5);
 const CONFIG: &str = "[[endpoint]]\nname = \"echo\"\nkind = \"echo\"\n";
 const FAULT: &str = "fault";
 
-/// A session that works, and one that panics when its channel opens.
+/// Makes a session that works, and one that panics when its channel opens. Returns the one that works.
 fn one_of_two_panics(world: &mut World) -> usize {
     world.gateway.panic_at_label(FAULT);
     let other = world.connect(&[reliable("echo")], good(), 1);

@@ -1,4 +1,4 @@
-//! Who gets the next session or connection when many are asked for.
+//! The choice of clients for sessions and connections when many are requested.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::world::World;
 
 const SOON: Duration = Duration::from_secs(5);
 
-/// Makes an offer that goes nowhere; the status.
+/// Makes an offer that never connects, and returns the status.
 fn offer(world: &mut World, n: usize) -> u16 {
     let addr = format!("203.0.113.{}:{}", 1 + n % 200, 1_000 + n);
     let addr = addr.parse().expect("an address");
@@ -92,7 +92,8 @@ fn who_holds_connections_open_keeps_out_nobody_else() {
         let remote = format!("{address}:40000").parse().unwrap();
         world.gateway.handle_accept(world.now, local, remote)
     };
-    // A connection that has shown no right makes room for the next one: of its address, then of the network.
+    // A connection without a proven right is closed for the next one: first one of the same address, then one
+    // of the network.
     for _ in 0..200 {
         assert!(open(&mut world, "192.0.2.66").is_some());
     }
@@ -101,7 +102,7 @@ fn who_holds_connections_open_keeps_out_nobody_else() {
         let address = format!("192.0.2.{}", 70 + n % 100);
         assert!(open(&mut world, &address).is_some(), "{address}");
     }
-    // Three quarters of 256 are for the network.
+    // Three quarters of 256 connections are for the network.
     let displaced = 168 + 32 + 300 - 192;
     assert_eq!(
         world.metric("thingway_connections_displaced_total"),
@@ -113,7 +114,7 @@ fn who_holds_connections_open_keeps_out_nobody_else() {
         "this machine has room"
     );
     assert_eq!(world.metric("thingway_connections_refused_total"), 0);
-    // Silent ones are hung up on after ten seconds, and their places are free again.
+    // Silent connections are closed after ten seconds, and their places are free again.
     world.run(Duration::from_secs(11));
     for n in 0..192 {
         let address = format!("192.0.2.{}", 70 + n % 100);

@@ -1,4 +1,4 @@
-//! What may stand in a URL: a ticket at the event stream, and no token or share code anywhere.
+//! Secrets in a URL: a ticket is allowed at the event stream, and a token or share code nowhere.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::world::World;
 
 const STRANGER: &str = "198.51.100.9:40000";
 
-/// A ticket of an administrator, for requests from [`STRANGER`].
+/// Makes a ticket of an administrator, for requests from [`STRANGER`].
 fn ticket(world: &mut World) -> String {
     let token = with_token(world, &json!({"name": "boss", "admin": true}));
     world.token = None;

@@ -1,4 +1,4 @@
-//! Messages that are refused: each is counted, and its sender may go on.
+//! Refused messages: each is counted, and its sender may continue.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn connect(world: &mut World, seed: u64) -> usize {
     n
 }
 
-/// Four windows of credit are refused for one reason, and all of them can be sent.
+/// Checks that four windows of credit can be sent although all of them are refused for one reason.
 fn goes_on(world: &mut World, n: usize, reason: &str) {
     let sent = world.fill(n, "arm", 1_000, 1_000_000);
     assert_eq!(sent, 1_000_000, "{reason}: the credit ran out");
@@ -68,7 +68,7 @@ fn a_datagram_that_the_system_does_not_send_is_counted_at_its_device() {
     assert_eq!(rover["drops"], drops);
     assert_eq!(world.get("/endpoints/arm")["drops"], serde_json::json!([]));
     assert_eq!(world.metric("thingway_datagrams_not_sent_total"), 2);
-    // A socket of sessions is no device.
+    // A socket of sessions is not a device.
     let ice = world.ice.expect("a socket");
     world.gateway.handle_send_failed(ice, Count::one(50));
     assert_eq!(world.dropped("send-failed"), 120);

@@ -1,4 +1,4 @@
-//! Rights after the first moment: what a token loses later, and what a stream tells later.
+//! Rights after the start: the rights that a token loses later, and the events that a stream sends later.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ fn who_only_reads_hears_of_endpoints_and_of_nothing_else() {
     let reader = world.open(head.as_bytes());
     let owner = world.open(b"GET /events HTTP/1.1\r\nHost: board\r\n\r\n");
 
-    // Another session comes, opens a channel, takes the lease and goes; the configuration is read.
+    // Another session connects, opens a channel, takes the lease and ends; the configuration is reloaded.
     let n = world.connect(&[reliable("thingway"), reliable("arm")], good(), 2);
     let session = world.clients[n].session.clone();
     world.until("open", Duration::from_secs(5), |w| {

@@ -1,4 +1,4 @@
-//! What tokens may not do, each with the line that would let them.
+//! Limits of tokens, each tested with the request that would break the limit.
 
 use std::time::Duration;
 
@@ -170,7 +170,7 @@ fn a_forwarded_request_is_one_whatever_bytes_the_header_has() {
     ] {
         let mut request =
             format!("GET /tokens HTTP/1.1\r\nHost: board\r\n{header}\r\n\r\n").into_bytes();
-        // Latin-1, as a client may send it and a proxy may hand it on.
+        // The header is Latin-1, as a client may send it and a proxy may forward it.
         if let Some(at) = request.windows(2).position(|two| two == [0xc3, 0xbf]) {
             request.remove(at);
         }

@@ -1,4 +1,4 @@
-//! A listener that speaks TLS: what it answers in clear text, and a stream that stays open over TLS.
+//! A TLS listener: its answers to plain text, and a stream that stays open over TLS.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -21,8 +21,8 @@ const LOOPBACK: &str = "127.0.0.1:40000";
 const CONFIG: &str = "[http]\nlisten = [\"192.0.2.1:8443\"]\n[skyway]\nexpose = true\n\
                       [[skyway.key]]\nkey = \"k\"\n[[peerjs.key]]\nkey = \"k\"\n";
 
-/// A certificate, and a client that trusts it. The server sends no session tickets, so the client
-/// sends the last flight of the handshake.
+/// Makes a certificate, and a client that trusts it. The server sends no session tickets, so the client sends
+/// the last flight of the handshake.
 fn certificate() -> (TlsIdentity, ClientConnection) {
     let made = rcgen::generate_simple_self_signed(vec!["board".to_owned()]).expect("made");
     let certificate = CertificateDer::from(made.cert.der().to_vec());
@@ -119,11 +119,11 @@ fn no_key_of_the_hub_is_taken_in_clear_text() {
     assert_eq!(world.metric("thingway_peers"), 0);
 }
 
-/// One TLS connection to the listener.
+/// A TLS connection to the listener.
 struct Secured {
     source: SourceId,
     client: ClientConnection,
-    /// How much of what came has been read.
+    /// How much of the received bytes has been read.
     read: usize,
     text: String,
 }
@@ -197,7 +197,7 @@ fn a_stream_over_tls_outlives_the_limit_of_the_handshake() {
 fn a_handshake_that_is_not_finished_is_given_up_after_ten_seconds() {
     let (mut world, _) = world(4);
     let source = world.accept_at_listener(STRANGER);
-    // The head of a client hello whose rest never comes, byte by byte.
+    // The head of a client hello that never becomes complete, byte by byte.
     for byte in [0x16, 3, 1, 2, 0, 1, 0, 0, 0] {
         assert!(world.http.contains_key(&source), "not before that");
         world.gateway.handle_data(world.now, source, &[byte]);

@@ -1,4 +1,4 @@
-//! What one peer sees on a good link.
+//! Sessions of one peer on a good link.
 
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ fn a_serial_line_carries_bytes_both_ways_and_a_udp_program_datagrams() {
         world.peer(n).channels["arm"].received[0].0,
         "a device's bytes are binary"
     );
-    // An empty datagram cannot be sent to a peer; what follows it still is.
+    // An empty datagram cannot be sent to a peer, but the datagrams behind it still are.
     world.udp_device_sends("127.0.0.1:14550", b"");
     let json = world.get("/sessions");
     assert!(json.to_string().contains(r#""reason":"empty""#), "{json}");
@@ -199,7 +199,7 @@ fn two_peers_share_an_endpoint_each_with_its_own_cursor() {
     world.until("open", SOON, |w| w.peer(b).channels["arm"].open);
     world.device_sends("/dev/arm", b"two");
     world.until("both", SOON, |w| {
-        // Who comes late sees the past, too.
+        // A later peer also receives the past.
         w.peer(a).text("arm") == "one two" && w.peer(b).text("arm") == "one two"
     });
     let now = world.now;

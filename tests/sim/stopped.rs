@@ -1,4 +1,5 @@
-//! Edge cases of the dead man's switch: which writer is told that it stopped, and a machine whose writer has already gone.
+//! Edge cases of the dead-man switch: which writer is told of the stop, and a machine whose writer has
+//! already left.
 
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ fn who_was_stopped_stays_so_over_a_reload() {
     world.until("open", SOON, |w| {
         w.peer(n).channels["again"].credit.is_some()
     });
-    // It has not said that it knows of the stop: this was meant for a machine that moved.
+    // The peer has not confirmed the stop, so these bytes were meant for a moving machine.
     write(&mut world, n, "again", b"stale\n");
     assert_eq!(written(&mut world), "go\nSTOP\n");
     assert_eq!(world.dropped("deadman"), 6);

@@ -1,5 +1,5 @@
-//! Anything in any order, over good links and bad ones: peers that come, go, stall and flood, a line
-//! that stalls and vanishes, a UDP program, scripts, leases, heartbeats and reloads. What must hold:
+//! Random acts in any order, over good links and bad ones: peers that join, leave, stall and flood, a line
+//! that stalls and vanishes, a UDP program, scripts, leases, heartbeats and reloads. Three things must hold:
 //! every byte is delivered whole and in order, or counted as dropped; nothing grows; and in the end
 //! everything works again. The bytes are numbered (`ledger`), and `balance` adds them up.
 
@@ -20,25 +20,25 @@ use crate::world::World;
 const SEEDS: u64 = 200;
 const SOON: Duration = Duration::from_secs(5);
 
-/// What the dead man sends: bytes below those of any sender.
+/// The bytes of the dead-man switch's stop, which are below those of any sender.
 pub const STOP: &[u8] = &[1, 2];
 const PROGRAM: &str = "127.0.0.1:14550";
 
 /// A channel of a peer to one of the two endpoints.
 pub struct Sender {
     pub peer: usize,
-    /// The peer's own name for it.
+    /// The peer's own name for the channel.
     pub name: String,
     pub endpoint: &'static str,
-    /// In the upper bits of its bytes.
+    /// The sender's number, in the upper bits of its bytes.
     pub who: u8,
-    /// Bytes that the gateway had when it was last looked at.
+    /// How many bytes the gateway had received at the last look.
     pub arrived: u64,
-    /// Bytes that the device had said before the channel was opened.
+    /// How many bytes the device had sent before the channel was opened.
     pub said: u64,
 }
 
-/// What a device has said: where each message begins in the stream of all its bytes.
+/// The output of a device, with the position of each message in the stream of all its bytes.
 #[derive(Default)]
 pub struct Said {
     pub starts: Vec<u64>,
@@ -46,7 +46,7 @@ pub struct Said {
 }
 
 impl Said {
-    /// The next message of the device, of so many bytes.
+    /// Returns the next message of the device, with this many bytes.
     fn next(&mut self, len: usize, end: &[u8]) -> Vec<u8> {
         let number = self.starts.len();
         let message = [&ledger::message(DEVICE, number, len), end].concat();
@@ -61,20 +61,20 @@ pub struct Storm {
     pub world: World,
     pub draw: Draw,
     pub senders: Vec<Sender>,
-    /// Each message by its number: its sender and its length.
+    /// The sender and the length of each message, by the message's number.
     pub sent: Vec<(usize, usize)>,
     pub arm: Said,
     pub rover: Said,
-    /// A reader of events, who hears of every stop of the dead man.
+    /// A reader of events, which receives every stop of the dead-man switch.
     pub events: SourceId,
     peers: Vec<usize>,
     is_bad: bool,
 }
 
-/// Channels to one endpoint that the bytes can tell apart.
+/// The most channels to one endpoint that the bytes can tell apart.
 const SENDERS: usize = 6;
 
-/// A line and a program with some of what they can have.
+/// Returns a configuration with a line and a program, and some of their keys.
 fn config(draw: &mut Draw) -> String {
     let mut config = ARM.to_owned();
     for (odds, line) in [
@@ -82,7 +82,7 @@ fn config(draw: &mut Draw) -> String {
         (2, "lag = \"skip\"\n"),
         (2, "framing = \"line\"\n"),
         (3, "scrollback = 0\n"),
-        // [`STOP`]
+        // The bytes are those of [`STOP`].
         (
             3,
             "deadman = { timeout_ms = 300, send = \"\\u0001\\u0002\" }\n",
@@ -117,14 +117,14 @@ fn request(draw: &mut Draw) -> Value {
     }
 }
 
-/// What the gateway shows of a channel while it is bound.
+/// Returns the gateway's view of a channel while the channel is bound.
 pub fn shown<'a>(
     sessions: &'a Value,
     session: &str,
     peer: &Peer,
     sender: &Sender,
 ) -> Option<&'a Value> {
-    // A stream is used again when its channel has closed.
+    // The stream id of a closed channel is used again.
     let channel = &peer.channels[&sender.name];
     let stream = Some(u64::from(channel.stream.filter(|_| channel.open)?));
     let mut list = sessions["sessions"].as_array()?.iter();
@@ -157,7 +157,7 @@ impl Storm {
         storm
     }
 
-    /// A peer with a channel to each of the two, and a control channel.
+    /// Connects a peer with a channel to each of the two endpoints, and a control channel.
     fn connect(&mut self, aborted: &mut Aborted) -> usize {
         let link = if self.is_bad {
             self.draw.bad_link()
@@ -194,11 +194,11 @@ impl Storm {
 
     fn has_room(&self) -> bool {
         let at_arm = self.senders.iter().filter(|it| it.endpoint == "arm");
-        // One place is for the peer that comes at the end.
+        // One place is reserved for the peer that connects at the end.
         at_arm.count() < SENDERS - 1
     }
 
-    /// Sends the next message if the channel takes it. Returns whether it did.
+    /// Sends the next message if the channel accepts it. Returns whether it did.
     fn say(&mut self, sender: usize, len: usize, keeps_to_credit: bool) -> bool {
         let Sender {
             peer, name, who, ..
@@ -217,7 +217,7 @@ impl Storm {
         was_sent
     }
 
-    /// Messages that a device has to say at once; now and then more than a slow reader may miss.
+    /// Returns how many messages a device sends at once; now and then more than a slow reader may miss.
     fn how_many(&mut self) -> u64 {
         match self.draw.below(5) {
             0 => 300 + self.draw.below(200),
@@ -232,7 +232,7 @@ impl Storm {
         let mut bytes = Vec::new();
         for _ in 0..self.how_many() {
             let len = SHORTEST + self.draw.below(1_500) as usize;
-            // A line ends as lines do.
+            // A message of the line ends like a text line.
             bytes.extend(self.arm.next(len, b"\n"));
         }
         self.world.device_sends("/dev/arm", &bytes);
@@ -291,7 +291,7 @@ impl Storm {
         self.world.run(time);
     }
 
-    /// Closes a channel, or opens another one for one that has closed.
+    /// Closes a channel, or opens another one in place of a closed one.
     fn close_or_open(&mut self, sender: usize) {
         let now = self.world.now;
         let Sender {
@@ -317,7 +317,7 @@ impl Storm {
         assert!(matches!(status, 200 | 404), "{status}");
     }
 
-    /// What must hold at any moment.
+    /// Checks what must hold at any moment.
     fn check(&mut self) {
         let seed = self.seed;
         let endpoint = self.world.get("/endpoints/arm");
@@ -341,7 +341,7 @@ impl Storm {
         }
     }
 
-    /// Everything works again: a new peer reaches both, whatever came before.
+    /// Checks that everything works again: a new peer reaches both endpoints, whatever happened before.
     fn calm(&mut self, aborted: &mut Aborted) {
         for n in self.peers.clone() {
             self.world.clients[n].frozen = false;
@@ -389,8 +389,8 @@ fn whatever_happens_every_byte_is_accounted_for() {
         storm.calm(&mut aborted);
         exact += u64::from(Balance::of(&mut storm).holds(&storm));
     }
-    // Of a channel that ends in mid-stream the test does not know what had arrived. If all channels
-    // were like that, the sums would say little.
+    // For a channel that ends in mid-stream, the test does not know how many bytes had arrived. If all
+    // channels ended like that, the sums would prove little.
     let all = seeds(SEEDS);
     assert!(exact * 4 + 8 > all, "{exact} of {all} seeds to the byte");
 }

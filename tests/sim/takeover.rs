@@ -1,4 +1,4 @@
-//! Whose an address pair is, when two sessions claim it.
+//! The owner of an address pair that two sessions claim.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ fn who_lost_its_pair_gets_it_back_when_it_shows_up_again() {
     let new = world.replace(old, &[reliable("demo")]);
     world.until("open again", SOON, |w| w.peer(new).channels["demo"].open);
     world.delete(new);
-    // The second one is silent from now on, and the first is back at its address.
+    // The second session is silent from now on, and the first is back at its address.
     world.clients[new].frozen = true;
     world.clients[new].addr = "0.0.0.0:0".parse().unwrap();
     world.clients[old].addr = addr;

@@ -1,4 +1,4 @@
-//! Things that come at each other's worst moment.
+//! Events that happen at the worst moment for each other.
 
 use crate::peer::reliable;
 use crate::sessions::{ARM, good};
@@ -232,7 +232,7 @@ fn put(name: &str, body: &str) -> String {
     )
 }
 
-/// What the API accepts must be what the daemon starts with.
+/// Checks that the daemon can start with every configuration that the API accepts.
 #[test]
 fn what_is_put_can_be_read_again() {
     use thingway::testing::config::{File, Sources};
@@ -279,7 +279,7 @@ fn two_puts_of_one_turn_do_not_share_a_line() {
     assert_eq!(world.files.len(), 1, "{:?}", world.files);
 }
 
-/// Two GETs in one go on one connection while the endpoint is being removed.
+/// Checks two pipelined GETs on one connection while the endpoint is being removed.
 #[test]
 fn a_pipelined_look_is_answered_when_the_endpoint_goes() {
     let mut world = World::new(12, ARM);
@@ -301,7 +301,7 @@ fn a_pipelined_look_is_answered_when_the_endpoint_goes() {
     assert_eq!(text.matches("HTTP/1.1 ").count(), 2, "{text}");
 }
 
-/// answers of the old source are not taken for those of the new one.
+/// Checks that answers of the old source do not count as answers of the new one.
 #[test]
 fn answers_do_not_outlive_their_line() {
     let mut world = World::new(20, ARM);
@@ -331,7 +331,7 @@ fn answers_do_not_outlive_their_line() {
     assert_eq!(world.peer(n).told("line").len(), 1);
 }
 
-/// what came before the end is sent, however slowly it is read.
+/// Checks that bytes sent before the end arrive, however slowly they are read.
 #[test]
 fn the_last_bytes_arrive_before_the_end() {
     let ssh = "[[endpoint]]\nname = \"ssh\"\nkind = \"tcp\"\nremote = \"192.0.2.7:22\"\nconnection = \"channel\"\n";
@@ -348,7 +348,7 @@ fn the_last_bytes_arrive_before_the_end() {
     assert_eq!(world.peer(n).channels["ssh"].bytes.len(), 192_000);
 }
 
-/// a line that never drains does not hold its scripts for ever (see f3, too).
+/// Checks that a line that never drains does not hold its scripts for ever (see f3, too).
 #[test]
 fn a_driver_that_keeps_its_bytes_fails_the_script() {
     let mut world = World::new(25, ARM);

@@ -1,4 +1,4 @@
-//! Who may write, and what stops a machine whose driver has fallen silent.
+//! The sessions that may write, and the stop of a machine whose driver is silent.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ fn written(world: &mut World) -> String {
     String::from_utf8_lossy(&world.tty("/dev/arm").written).into_owned()
 }
 
-/// The last thing a peer heard about the lease: whose it is, and whether that is the peer.
+/// Returns a peer's last message about the lease: the holder, and whether the peer itself is the holder.
 fn lease(world: &mut World, n: usize) -> (Option<String>, bool) {
     let told = world.peer(n).told("lease");
     let last = told.last().expect("told");
@@ -156,7 +156,7 @@ fn a_writer_that_falls_silent_stops_the_machine_to_the_millisecond() {
             .send(now, "thingway", false, br#"{"type":"heartbeat"}"#)
     );
     world.until("stopped", SOON, |w| written(w) == "go\nSTOP\n");
-    // The heartbeat took 5 ms to get here.
+    // The heartbeat took 5 ms to arrive.
     assert_eq!(world.now - now, Duration::from_millis(255));
     world.run(Duration::from_millis(50));
     assert_eq!(world.peer(n).told("deadman").len(), 1);
@@ -164,7 +164,7 @@ fn a_writer_that_falls_silent_stops_the_machine_to_the_millisecond() {
     assert_eq!(endpoint["deadman"]["fired"], 1);
     assert_eq!(endpoint["deadman"]["armed"], false);
 
-    // What was sent before it knows of the stop is stale, its heartbeats too.
+    // What the peer sent before it knows of the stop is stale, including its heartbeats.
     assert_eq!(world.peer(n).told("deadman")[0]["fired"], 1);
     write(&mut world, n, b"go on\n");
     ask(&mut world, n, &json!({"type": "heartbeat"}));
@@ -209,7 +209,7 @@ fn the_stop_overtakes_everything_that_waits() {
     assert_eq!(world.metric("thingway_queued_bytes"), 0);
     let answer = world.peer(n).told("line").pop().expect("an answer");
     assert_eq!(answer["ok"], false);
-    // What the driver held was thrown away before the stop was written.
+    // The bytes in the driver were discarded before the stop was written.
     let steps = world.tty("/dev/arm").steps.clone();
     assert_eq!(steps.len(), 1, "{steps:?}");
     assert_eq!(steps[0].1, 0, "{steps:?}");
@@ -321,7 +321,7 @@ fn who_has_no_lease_may_look_at_the_line_and_no_more() {
     }
     assert_eq!(world.peer(b).told("line")[1]["reason"], "no-lease");
     assert!(world.tty("/dev/arm").steps.is_empty());
-    // A message to a line that is not there takes no lease.
+    // A message to an absent line takes no lease.
     world.delete(a);
     world.unplug("/dev/arm");
     write(&mut world, b, b"b");

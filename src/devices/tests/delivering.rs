@@ -224,7 +224,7 @@ fn messages_in_parts_of_all_channels_have_one_bound() {
         let mut rig = Rig::with_window(SERIAL, 256 * 1024);
         let arm = rig.endpoint("arm");
         let route = rig.open_as(1, arm, |bind| bind.serialization = Some(page));
-        // Other channels hold all but a little.
+        // Other channels hold nearly all of the memory.
         rig.devices.table.held = limits::PAYLOAD_TOTAL - free;
         rig.send(route, &frames[0]);
         let one = rig.devices.table.held - (limits::PAYLOAD_TOTAL - free);

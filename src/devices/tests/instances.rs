@@ -102,7 +102,7 @@ fn bytes_queued_for_a_device_that_vanishes_are_told_and_counted() {
         _ => None,
     });
     assert_eq!(lost, Some(5));
-    // An old source of the device says nothing about the new one.
+    // An event of the device's old source does not affect its new source.
     rig.pass(Duration::from_secs(60));
     rig.open_sources();
     let state = rig.devices.table().view(arm).unwrap().state;

@@ -1,4 +1,4 @@
-//! Scripts at serial lines, and what peers discard.
+//! Scripts at serial lines, and discards by peers.
 
 use super::*;
 use crate::endpoint::line::{FlowControl, Format, LineFault, LineStatus};
@@ -45,7 +45,7 @@ fn status() -> LineStatus {
     }
 }
 
-/// What is asked of the line now.
+/// Returns the commands for the line.
 fn asked(rig: &mut Rig) -> Vec<Command> {
     let commands = rig.open_sources().into_iter();
     commands
@@ -63,7 +63,7 @@ fn unsent(rig: &mut Rig, bytes: usize) {
     rig.with(|devices, cx| devices.handle_unsent(cx, arm, bytes));
 }
 
-/// How scripts ended: for whom, and with which fault.
+/// Returns how scripts ended: each asker with the fault, if any.
 fn done(rig: &mut Rig) -> Vec<(Asker, Option<LineFault>)> {
     let events = rig.events().into_iter();
     let done = events.filter_map(|event| match event {
@@ -131,7 +131,7 @@ fn a_byte_that_never_comes_is_waited_for_half_a_minute() {
         &done(&mut rig)[..],
         [(_, Some(LineFault::Failed(_)))]
     ));
-    // A channel that is closed brings no byte either.
+    // A closed channel cannot deliver the byte either.
     run(&mut rig, peer(1), RESET, after);
     rig.with(|devices, cx| devices.unbind(cx, route));
     rig.pass(Duration::from_secs(30));

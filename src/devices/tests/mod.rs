@@ -1,4 +1,4 @@
-//! Tests of all devices without sessions, sockets or HTTP: messages in, events and commands out.
+//! Tests of all devices without sessions, sockets or HTTP: messages go in; events and commands come out.
 
 mod delivering;
 mod instances;
@@ -19,7 +19,7 @@ use crate::ids::SourceId;
 use crate::sources::{Command, Owner, Sources};
 use crate::util::slab::Id;
 
-/// A peer that takes so many bytes per turn and keeps what it was sent.
+/// A peer that takes a number of bytes per turn and keeps what it receives.
 struct Peer {
     room: usize,
     longest: usize,
@@ -48,7 +48,7 @@ impl PeerWriter for Peer {
     }
 }
 
-/// All devices of a configuration, with the sources that they ask for.
+/// All devices of a configuration, with their sources.
 struct Rig {
     devices: Devices,
     sources: Sources,
@@ -58,7 +58,7 @@ struct Rig {
     channels: u64,
 }
 
-/// A session's id.
+/// Returns a session's id.
 fn session(number: u64) -> SessionId {
     Id::from_bits(number)
 }
@@ -102,7 +102,7 @@ impl Rig {
         f(&mut self.devices, cx)
     }
 
-    /// Opens what was asked for, and returns all other commands.
+    /// Opens the sources that were asked for, and returns all other commands.
     fn open_sources(&mut self) -> Vec<Command> {
         let mut others = Vec::new();
         while let Some(command) = self.sources.poll_command() {
@@ -167,7 +167,7 @@ impl Rig {
         self.with(|devices, cx| devices.handle_message(cx, route, true, data));
     }
 
-    /// The device takes everything that is written to it.
+    /// Takes everything that is written to a device, and returns it.
     fn take_output(&mut self, name: &str) -> Vec<u8> {
         let id = self.endpoint(name);
         let mut taken = Vec::new();
@@ -181,14 +181,15 @@ impl Rig {
         }
     }
 
-    /// What the device sends. Small reads that follow each other closely are put together, so some time passes.
+    /// Passes bytes from a device in. Small reads in close succession are merged, so this lets some time
+    /// pass.
     fn receive(&mut self, name: &str, bytes: &[u8]) {
         let id = self.endpoint(name);
         self.with(|devices, cx| devices.handle_input(cx, id, bytes));
         self.pass(Duration::from_millis(20));
     }
 
-    /// One turn of a session whose peer takes `room` bytes.
+    /// Runs one turn of a session whose peer takes `room` bytes. Returns the messages that were sent.
     fn turn(&mut self, number: u64, room: usize) -> Vec<Vec<u8>> {
         let mut peer = Peer {
             room,
@@ -215,7 +216,7 @@ impl Rig {
         std::iter::from_fn(|| self.devices.poll_event()).collect()
     }
 
-    /// The channels that are to be closed, with the reason.
+    /// Returns the channels that must be closed, with the reason.
     fn failures(&mut self) -> Vec<(SessionId, &'static str)> {
         let events = self.events().into_iter();
         let failures = events.filter_map(|event| match event {
@@ -234,7 +235,7 @@ impl Rig {
         credits.collect()
     }
 
-    /// Drops of one route by reason.
+    /// Returns the drops of a route by reason.
     fn drops(&self, route: RouteId) -> Vec<(DropReason, u64)> {
         let route = self.devices.table().route(route).expect("it is open");
         let drops = route.drops.iter();

@@ -10,7 +10,7 @@ fn addr(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
-/// What became of the ports that were asked for.
+/// Returns the results of opening ports.
 fn ports(rig: &mut Rig) -> Vec<Result<EndpointId, Failure>> {
     let events = rig.events().into_iter();
     let ports = events.filter_map(|event| match event {

@@ -1,4 +1,4 @@
-//! What devices send, on its way to peers.
+//! Data of devices on its way to peers.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Leases: who may write, and how the right changes hands.
+//! Leases: which session may write, and how the lease changes hands.
 
 use super::*;
 
@@ -26,7 +26,7 @@ fn holder(rig: &mut Rig) -> Option<SessionId> {
         .holder
 }
 
-/// Which endpoints' leases a session is to hear of now.
+/// Returns how many endpoints' leases must be reported to a session now.
 fn hears(rig: &mut Rig, number: u64) -> usize {
     rig.with(|devices, cx| devices.take_lease_news(cx, session(number)).count())
 }

@@ -1,4 +1,4 @@
-//! Listeners: late addresses, and failures that end the daemon.
+//! Listeners: addresses that appear later, and failures that end the daemon.
 
 use super::*;
 
@@ -41,7 +41,7 @@ fn an_address_that_does_not_exist_yet_is_tried_every_five_seconds() {
         rig.pass(Duration::from_millis(1));
         assert_eq!(rig.listens(), [(source, addr)]);
     }
-    // The address comes while another program has the port: that passes, too.
+    // The address appears while another program uses the port. This is tried again, too.
     fail(&mut rig, source, FailureKind::Other);
     assert_eq!(names(&rig.events()), [""; 0]);
     rig.pass(Duration::from_secs(5));
@@ -59,7 +59,7 @@ fn the_failure_of_the_only_listener_ends_the_daemon() {
     fail(&mut rig, source, FailureKind::Absent);
     let events = rig.events();
     assert!(matches!(&events[..], [FrontEvent::Failed(why)] if why.kind == FailureKind::Absent));
-    // And that of the last one that could be reached.
+    // A failure of the last reachable listener also ends the daemon.
     let mut rig = Rig::new(TWO);
     let listens = rig.listens();
     fail(&mut rig, listens[0].0, FailureKind::Absent);

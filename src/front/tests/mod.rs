@@ -1,4 +1,5 @@
-//! Tests of all HTTP and WebSocket connections without a gateway: bytes in, events, commands and bytes out.
+//! Tests of all HTTP and WebSocket connections without a gateway: bytes go in; events, commands and bytes
+//! come out.
 
 mod listeners;
 mod origins;
@@ -30,7 +31,7 @@ use crate::sources::{Command, Owner, Sources};
 use crate::tls::TlsIdentity;
 use crate::websocket::WsMessage;
 
-/// A day in 2026: the clock is set.
+/// A day in 2026, so that the clock counts as set.
 const TODAY: Duration = Duration::from_secs(1_772_000_000);
 
 /// A client's end of a connection.
@@ -40,7 +41,8 @@ struct Client {
     source: SourceId,
 }
 
-/// Connections with an owner that answers requests for our own resources as the gateway does, as far as this component can.
+/// Connections with an owner that answers requests for our own resources like the gateway, as far as this
+/// component can.
 struct Rig {
     front: Front,
     sources: Sources,
@@ -79,7 +81,7 @@ impl Rig {
 
     // ---- clients ----
 
-    /// Connects from there, if there is room. Addresses of loopback come over loopback.
+    /// Connects from an address, if there is room. Loopback addresses connect over loopback.
     fn try_connect(&mut self, remote: &str) -> Option<Client> {
         let remote = SocketAddr::new(remote.parse().expect("an address"), 40_000);
         let local = if remote.ip().is_loopback() {
@@ -118,7 +120,7 @@ impl Rig {
         });
     }
 
-    /// What is written to a client, all of it.
+    /// Returns all bytes that are written to a client.
     fn read_bytes(&mut self, client: Client) -> Vec<u8> {
         let mut all = Vec::new();
         loop {
@@ -145,7 +147,7 @@ impl Rig {
         std::iter::from_fn(|| self.front.poll_event()).collect()
     }
 
-    /// The next request, which must be the only news.
+    /// Returns the next request, which must be the only event.
     fn head(&mut self) -> (RequestId, Box<RequestHead>) {
         let mut events = self.events();
         match (events.pop(), events.is_empty()) {
@@ -158,7 +160,7 @@ impl Rig {
         self.with(|front, cx| front.connections_mut().answer(cx, request, response));
     }
 
-    /// Acts on requests as their owner, and returns all other events.
+    /// Acts on requests as their owner would, and returns all other events.
     fn serve(&mut self) -> Vec<FrontEvent> {
         let mut others = Vec::new();
         while let Some(event) = self.front.poll_event() {
@@ -219,7 +221,8 @@ impl Rig {
         }
     }
 
-    /// The status of what is written to a client, 0 if that is nothing, and what was written.
+    /// Returns the status of the response to a client and the response itself. The status is 0 if nothing was
+    /// written.
     fn response(&mut self, client: Client) -> (u16, String) {
         let text = self.read(client);
         let status = text.split(' ').nth(1).and_then(|word| word.parse().ok());
@@ -233,7 +236,7 @@ impl Rig {
         self.response(client)
     }
 
-    /// The same, on a connection of its own from there.
+    /// Sends a request on a new connection from an address, and returns the status of the response.
     fn ask_from(&mut self, remote: &str, line: &str, headers: &str) -> u16 {
         let client = self.connect(remote);
         let (status, _) = self.ask(client, line, headers);
@@ -259,7 +262,7 @@ impl Rig {
         std::iter::from_fn(|| self.sources.poll_command()).collect()
     }
 
-    /// The listeners that are asked for.
+    /// Returns the listeners that were asked for.
     fn listens(&mut self) -> Vec<(SourceId, SocketAddr)> {
         let commands = self.commands().into_iter();
         let listens = commands.filter_map(|command| match command {
@@ -269,7 +272,7 @@ impl Rig {
         listens.collect()
     }
 
-    /// Stores the tokens as often as that is asked for, with this result.
+    /// Answers every command to store the tokens with this result. Returns the number of commands.
     fn store(&mut self, result: Result<(), &str>) -> usize {
         let commands = self.commands().into_iter();
         let asked = commands.filter(|it| matches!(it, Command::StoreAccess { .. }));
@@ -281,7 +284,7 @@ impl Rig {
         asked
     }
 
-    /// Lets time pass, a deadline at a time.
+    /// Advances the time from one deadline to the next.
     fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         let mut turns = 0;
@@ -313,7 +316,7 @@ impl Rig {
         })
     }
 
-    /// A token that allows this at these endpoints.
+    /// Makes a token that allows this verb at these endpoints.
     fn limited(&mut self, name: &str, endpoints: &[&str], verb: Verb) -> Secret {
         let endpoints = endpoints.iter().map(|&name| name.to_owned()).collect();
         self.token(Wanted {
@@ -327,7 +330,7 @@ impl Rig {
     }
 }
 
-/// A request without a body.
+/// Returns the text of a request without a body.
 fn request(line: &str, headers: &str) -> String {
     format!("{line} HTTP/1.1\r\nHost: board\r\n{headers}\r\n")
 }
@@ -336,14 +339,14 @@ fn bearer(token: &Secret) -> String {
     format!("Authorization: Bearer {}\r\n", token.reveal())
 }
 
-/// A field of the JSON in a response.
+/// Returns a field of the JSON in a response.
 fn field(response: &str, name: &str) -> String {
     let body = response.split_once("\r\n\r\n").expect("a response").1;
     let body: Value = serde_json::from_str(body).expect("JSON");
     body[name].as_str().unwrap_or_default().to_owned()
 }
 
-/// Names of events, for events that cannot be compared.
+/// Returns the names of events, because events cannot be compared.
 fn names(events: &[FrontEvent]) -> Vec<&'static str> {
     let name = |event: &FrontEvent| match event {
         FrontEvent::Head(..) => "head",
@@ -365,7 +368,7 @@ const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocke
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
-/// A client's frame, masked with zeros (RFC 6455 §5.3). 1 is text, 8 is close.
+/// Returns a client's frame, masked with zeros (RFC 6455 §5.3). Opcode 1 is text, 8 is close.
 fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let length = u8::try_from(payload.len()).expect("a short frame") | 0x80;
     let mut bytes = vec![0x80 | opcode, length, 0, 0, 0, 0];

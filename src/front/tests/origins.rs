@@ -132,7 +132,7 @@ fn a_dialect_knows_pages_of_its_keys_from_pages_that_may_do_everything() {
         Err(403)
     );
     assert_eq!(dialect(&mut rig, "Sec-Fetch-Site: same-site\r\n"), Err(403));
-    // For our own resources that origin counts for nothing.
+    // For our own resources that origin is foreign.
     let of_key = "Origin: https://key.example\r\n";
     assert_eq!(rig.ask_from(HERE, "GET /sessions", of_key), 403);
 }

@@ -1,4 +1,4 @@
-//! Requests from their heads to their answers.
+//! Requests from their heads to their responses.
 
 use super::*;
 
@@ -58,7 +58,7 @@ fn a_request_whose_connection_was_closed_is_gone_and_its_answer_is_counted() {
     rig.answer(request, Response::new(404));
     assert_eq!(rig.front.stats().requests, BTreeMap::from([(4, 1)]));
     assert_eq!(names(&rig.events()), [""; 0]);
-    // Another client has the place of the connection, and not its request.
+    // Another client uses the place of the closed connection, but does not get its request.
     let other = rig.connect(HERE);
     rig.send(other, self::request("GET /b", ""));
     rig.answer(request, ok());
@@ -96,7 +96,7 @@ fn a_client_that_sends_no_more_is_answered_and_then_closed() {
     rig.answer(asked, ok());
     assert_eq!(rig.response(client).0, 200);
     assert!(!rig.is_connected(client), "nothing is left to be done");
-    // Without an answer the owner hangs up.
+    // A request without an answer ends when its owner hangs up.
     let client = rig.connect(HERE);
     rig.send(client, request("GET /a", ""));
     let (asked, _) = rig.head();

@@ -1,11 +1,11 @@
-//! The right of a request, by the way that it came and by what it shows.
+//! The rights of a request, by the connection it arrives on and by its token.
 
 use super::*;
 use crate::access::BOOT;
 
-/// The scopes of a token, and whether it is an administrator's, with the status of requests.
+/// Requests with their expected statuses, one for each token.
 const MATRIX: &[(&str, [u16; 4])] = &[
-    // A token for everything, for reading arm, for writing to arm, and for reading all.
+    // The tokens: for everything, for reading arm, for writing to arm, and for reading all endpoints.
     ("GET /healthz", [200, 200, 200, 200]),
     ("GET /sessions", [200, 200, 200, 200]),
     ("GET /endpoints", [200, 200, 200, 200]),
@@ -41,7 +41,7 @@ fn a_token_opens_what_its_scopes_name() {
     ];
     for (line, expected) in MATRIX {
         for (token, status) in tokens.iter().zip(expected) {
-            // A body that never comes: 0 means that it is waited for.
+            // The body never arrives. A status of 0 means that the gateway waits for the body.
             let headers = bearer(token) + "Content-Length: 9\r\n";
             let headers = match line.starts_with("POST") {
                 true => headers,
@@ -131,7 +131,7 @@ fn a_token_that_does_not_exist_is_answered_half_a_second_later() {
     let (status, text) = rig.response(client);
     assert_eq!(status, 401);
     assert!(text.contains("error=\"invalid_token\""), "{text}");
-    // Whatever is no bearer is no token either, even on this machine.
+    // Credentials of another scheme are no token, even on this machine.
     for scheme in ["Basic YTpi", "Bearer", "tw_a_b"] {
         let client = rig.connect(HERE);
         let header = format!("Authorization: {scheme}\r\n");

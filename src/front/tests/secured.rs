@@ -1,4 +1,4 @@
-//! TLS between a stream and its protocol, with a client that speaks it.
+//! TLS between a stream and its protocol, tested with a client that speaks TLS.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
 
 use super::*;
 
-/// A certificate for `board`, and a client that trusts it.
+/// Returns a certificate for `board`, and a client that trusts it.
 pub(super) fn identity() -> (TlsIdentity, ClientConnection) {
     let made = rcgen::generate_simple_self_signed(vec!["board".to_owned()]).expect("made");
     let certificate = CertificateDer::from(made.cert.der().to_vec());
@@ -39,7 +39,7 @@ pub(super) fn identity() -> (TlsIdentity, ClientConnection) {
 
 const CONFIG: &str = "[http]\nlisten = [\"192.0.2.1:8443\"]\n";
 
-/// A gateway with a listener that speaks TLS.
+/// Returns a gateway with a TLS listener, and a client for it.
 fn rig() -> (Rig, SourceId, ClientConnection) {
     let mut rig = Rig::new(CONFIG);
     let commands = rig.commands();
@@ -59,7 +59,7 @@ fn connect(rig: &mut Rig, listener: SourceId) -> Client {
     rig.client(source.expect("there is room"))
 }
 
-/// Carries records both ways until nothing moves, and returns what the client has read.
+/// Carries records in both directions until nothing moves, and returns what the client has read.
 fn carry(rig: &mut Rig, client: Client, tls: &mut ClientConnection) -> String {
     let mut plain = Vec::new();
     loop {
@@ -106,7 +106,7 @@ fn a_request_inside_tls_is_answered_inside_tls() {
     );
     rig.answer(asked, Response::new(200));
     assert!(carry(&mut rig, client, &mut tls).starts_with("HTTP/1.1 200"));
-    // The connection lives on past the time that a handshake may take.
+    // The connection stays open beyond the time limit of a handshake.
     rig.pass(Duration::from_secs(11));
     assert!(rig.is_connected(client));
     tls.writer()
@@ -129,7 +129,7 @@ fn a_handshake_has_ten_seconds() {
     assert!(rig.is_connected(client));
     rig.pass(Duration::from_millis(1));
     assert!(!rig.is_connected(client));
-    // So has a client that says nothing at all.
+    // The limit also applies to a client that sends nothing at all.
     let client = connect(&mut rig, listener);
     rig.pass(Duration::from_secs(11));
     assert!(!rig.is_connected(client));
@@ -222,7 +222,7 @@ fn without_a_certificate_the_daemon_cannot_serve_the_network() {
         panic!("{events:?}");
     };
     assert!(why.detail.contains("no file"));
-    // One that it has is kept when the next one is bad.
+    // An existing certificate is kept when the next one is bad.
     let (mut rig, ..) = self::rig();
     rig.with(|front, cx| front.handle_tls(cx, Err("no file".to_owned())));
     assert_eq!(names(&rig.events()), [""; 0]);

@@ -1,4 +1,4 @@
-//! `thingway setup`: over the control socket the gateway is opened to the network, and closed again.
+//! `thingway setup`: the control socket opens the gateway to the network, and closes it again.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ fn fail(rig: &mut Rig, source: SourceId) {
     rig.with(|front, cx| front.handle_listener_failed(cx, source, &failure));
 }
 
-/// Opens the listener that is asked for, and returns the response.
+/// Opens the listener that was asked for, and returns the response.
 fn open(rig: &mut Rig, client: Client) -> (SourceId, u16, String) {
     let listens = rig.listens();
     let [(source, addr)] = listens[..] else {
@@ -30,7 +30,7 @@ fn open(rig: &mut Rig, client: Client) -> (SourceId, u16, String) {
     (source, status, text)
 }
 
-/// A gateway that is open to the network at 192.0.2.1.
+/// Returns a gateway that is open to the network at 192.0.2.1.
 fn opened() -> (Rig, Client, SourceId) {
     let mut rig = Rig::new("");
     rig.commands();
@@ -64,7 +64,7 @@ fn a_set_up_opens_a_listener_and_makes_a_token_for_the_operator() {
     assert_eq!(field(&text, "listen"), "[::]:8443");
     let bearer = format!("Authorization: Bearer {}\r\n", field(&text, "token"));
     assert_eq!(rig.ask_from(THERE, "GET /tokens", &bearer), 200);
-    // Where it is open already, another token is all that is wanted.
+    // If the gateway is open there already, the operator only wants another token.
     set_up(&mut rig, client, &json!({}));
     assert_eq!(rig.store(Ok(())), 1);
     let (status, text) = rig.response(client);
@@ -116,7 +116,7 @@ fn a_set_up_that_fails_goes_back_to_the_listener_before() {
     assert_eq!(rig.front.lan, Some(before));
     assert_eq!(rig.sources.owner(before), Some(Owner::Listener));
     assert_eq!(rig.front.access.tokens().count(), tokens);
-    // And the next one closes that.
+    // The next set-up closes that listener.
     set_up(&mut rig, client, &json!({"listen": "192.0.2.3:8443"}));
     assert_eq!(open(&mut rig, client).1, 201);
     assert_eq!(rig.sources.owner(before), None);
@@ -240,7 +240,7 @@ fn a_retry_of_the_address_before_does_not_end_a_set_up_that_waits_for_its_author
     assert_eq!(rig.response(client).0, 0, "the authority is still to come");
     rig.with(|front, cx| front.handle_tls(cx, Err("no".to_owned())));
     assert_eq!(rig.response(client).0, 500);
-    // The address before is tried again.
+    // The old address is tried again.
     rig.pass(Duration::from_secs(5));
     assert_eq!(rig.listens().len(), 1);
 }

@@ -7,7 +7,8 @@ const PURPOSE: SocketUse = SocketUse {
     number: 77,
 };
 
-/// A client whose request a dialect has answered with an upgrade that is not written yet. `behind`: what it sends right after it.
+/// Makes a client whose request a dialect has answered with an upgrade that is not written yet. `behind` is
+/// what the client sends directly after the request.
 fn upgrading(rig: &mut Rig, behind: &[u8]) -> (Client, RequestId) {
     let client = rig.connect(HERE);
     let mut bytes = request("GET /socket", UPGRADE).into_bytes();
@@ -87,7 +88,7 @@ fn a_text_for_a_client_that_does_not_read_is_sent_whole_or_not_at_all() {
     assert!((10..20).contains(&sent), "{sent}");
     assert_eq!(rig.read(client).matches('x').count(), sent * text.len());
     assert!(send(&mut rig, socket, &text), "it has read");
-    // The socket of a client that was closed takes everything, and it goes nowhere.
+    // Sending to the socket of a closed client succeeds, and the frame is discarded.
     rig.with(|front, cx| front.connections_mut().handle_failed(cx, client.id));
     assert!(send(&mut rig, socket, &text));
 }
@@ -110,7 +111,7 @@ fn a_socket_is_closed_in_good_order_by_either_side() {
     rig.read(client);
     assert_eq!(names(&rig.events()), ["closed"]);
     assert!(!rig.is_connected(client));
-    // And without any order.
+    // A connection that fails without a close frame is removed, too.
     let (client, socket) = opened(&mut rig);
     rig.with(|front, cx| front.connections_mut().handle_failed(cx, client.id));
     let events = rig.events();

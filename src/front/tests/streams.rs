@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A client from there that reads events, with what it was told first.
+/// Makes a client that reads events, and sends it the current state first.
 fn read_events(rig: &mut Rig, headers: &str) -> Client {
     let client = rig.connect(THERE);
     rig.send(client, request("GET /events", headers));
@@ -80,7 +80,7 @@ fn events_are_counted_with_readers_and_without() {
     assert_eq!(rig.front.connections().published(), 2);
 }
 
-/// How many events of this kind came, and how many a reader was told to have lost.
+/// Returns how many events of this kind arrived, and how many events the reader was told it had lost.
 fn tally(text: &str, kind: &str) -> (u64, u64) {
     let came = text.matches(&format!("event: {kind}\n")).count();
     let lost = text.split("data: {\"events\":").skip(1);

@@ -1,4 +1,4 @@
-//! Tokens, shares and tickets: stored before they are told, and ended in time.
+//! Tokens, shares and tickets: stored before they are shown, and ended in time.
 
 use super::*;
 
@@ -48,7 +48,7 @@ fn responses_wait_for_their_own_file() {
     rig.with(|front, cx| front.handle_stored(cx, Ok(())));
     let told = clients.map(|client| rig.response(client).0);
     assert_eq!(told, [201, 0], "the second file is not written yet");
-    // The client of the second has gone; a third one is not told in its place.
+    // The client of the second token has disconnected. Its response must not go to a third client.
     rig.with(|front, cx| front.connections_mut().handle_failed(cx, clients[1].id));
     let third = rig.connect_control();
     add(&mut rig, third, &json!({"name": "c", "admin": true}));
@@ -152,7 +152,7 @@ fn a_share_becomes_a_token_once() {
     let bearer = format!("Authorization: Bearer {token}\r\n");
     assert_eq!(rig.ask_from(THERE, "GET /endpoints/arm", &bearer), 200);
     assert_eq!(rig.ask_from(THERE, "GET /endpoints/leg", &bearer), 404);
-    // A second time.
+    // A second redemption of the share fails.
     let client = rig.connect(THERE);
     assert_eq!(rig.post(client, "/shares/redeem", "", &code).0, 0);
     rig.pass(Duration::from_millis(500));
@@ -236,7 +236,7 @@ fn the_clock_is_looked_at_once_an_hour_while_a_token_expires() {
         rig.front.poll_timeout(),
         Some(rig.now + Duration::from_secs(3600))
     );
-    // The time of day jumps to its end; the daemon's own does not.
+    // The time of day jumps to the token's expiry; the daemon's own clock does not.
     rig.time += Duration::from_secs(100_000);
     rig.pass(Duration::from_secs(3600));
     assert_eq!(names(&rig.events()), ["token-ended"]);
@@ -265,7 +265,7 @@ fn a_token_that_was_made_before_the_clock_was_set_holds_as_long_as_was_asked_for
         token_ends(&events),
         [(field(&response, "id").as_str(), TokenEnd::Expired)]
     );
-    // Nothing is left that was made before.
+    // No token from before the jump is left.
     rig.with(|front, cx| front.handle_clock_set(cx, 5));
     assert_eq!(rig.store(Ok(())), 0);
 }

@@ -1,9 +1,9 @@
-//! How many connections there may be, and which of them makes room.
+//! The limit of connections, and the choice of a connection that is closed for a newer one.
 
 use super::*;
 use crate::access::visitors::Right;
 
-/// The least that a configuration allows: 12 of them from the network.
+/// The smallest limit that a configuration allows: 12 connections of it from the network.
 const FEW: &str = "[limits]\nconnections = 16\n";
 
 fn stranger(n: usize) -> String {

@@ -1,22 +1,22 @@
-//! The gateway with programs that ask over HTTP, and no network between them.
+//! The gateway with programs that call it over HTTP, without a network between them.
 
 use super::*;
 use crate::config::Config;
 
-/// The gateway with a program that asks over one connection.
+/// The gateway, and a program that sends requests over one connection.
 pub(super) struct Bench {
     pub(super) gateway: Gateway,
     pub(super) now: Instant,
     pub(super) http: SourceId,
-    /// The header lines that each request has.
+    /// The header lines of each request.
     pub(super) headers: String,
     host: &'static str,
-    /// Sockets that were opened, and what was sent from them.
+    /// The sockets that were opened, and the datagrams that were sent from them.
     pub(super) sockets: Vec<(SourceId, SocketAddr)>,
     pub(super) sent: Vec<(SocketAddr, Vec<u8>)>,
-    /// Commands that wait for an answer, while they are kept.
+    /// The commands that wait for a result, while results are withheld.
     pub(super) kept: Vec<Command>,
-    /// Whether this machine's addresses are told as soon as they are asked for.
+    /// Whether this machine's addresses are passed in as soon as the gateway asks for them.
     pub(super) tells_addresses: bool,
 }
 
@@ -43,7 +43,7 @@ impl Bench {
         bench
     }
 
-    /// Lets everything happen that needs no time.
+    /// Settles everything that takes no time.
     pub(super) fn settle(&mut self) {
         loop {
             self.gateway.settle(self.now);
@@ -89,7 +89,7 @@ impl Bench {
         self.gateway.handle_addresses(self.now, &[loopback]);
     }
 
-    /// Lets time pass, a timer at a time.
+    /// Advances the time from one deadline to the next.
     pub(super) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(at) = self.gateway.poll_timeout().filter(|at| *at <= end) {
@@ -100,7 +100,7 @@ impl Bench {
         self.now = end;
     }
 
-    /// From now on the program asks from this address.
+    /// Sets the address from which the program connects from now on.
     pub(super) fn visit(&mut self, remote: &str) {
         let remote = SocketAddr::new(remote.parse().expect("an address"), 40_000);
         let (local, host) = match remote.ip().is_loopback() {
@@ -126,7 +126,7 @@ impl Bench {
         self.settle();
     }
 
-    /// What was written to the program.
+    /// Returns the bytes that were written to the program.
     pub(super) fn read(&mut self) -> String {
         let mut all = String::new();
         loop {
@@ -140,7 +140,7 @@ impl Bench {
         }
     }
 
-    /// The response, if it has come.
+    /// Returns the response, if it has arrived.
     pub(super) fn response(&mut self) -> Option<(u16, Value)> {
         let text = self.read();
         let (head, body) = text.split_once("\r\n\r\n")?;
@@ -155,7 +155,7 @@ impl Bench {
             false => body.to_string(),
         };
         self.ask(method, path, &body);
-        // A handshake within the process takes no time but its timers.
+        // A handshake within the process takes no time except for its timers.
         for _ in 0..100 {
             if let Some(response) = self.response() {
                 return response;
@@ -174,7 +174,7 @@ impl Bench {
         body["params"]["token"].as_str().expect("one").to_owned()
     }
 
-    /// Calls `to`, and returns the status and the id of the connection.
+    /// Calls the peer `to`, and returns the status and the id of the connection.
     pub(super) fn dial(
         &mut self,
         from: &str,
@@ -196,7 +196,7 @@ impl Bench {
         self.call("GET", &path, &Value::Null).1["event"].clone()
     }
 
-    /// A content port, and its number.
+    /// Makes a content port, and returns its name and its number.
     pub(super) fn port(&mut self) -> (String, u16) {
         let (status, body) = self.call("POST", "/data", &json!({}));
         assert_eq!(status, 201, "{body}");
@@ -220,7 +220,7 @@ impl Bench {
         self.settle();
     }
 
-    /// What was sent to a port of this machine.
+    /// Returns the datagrams that were sent to a port of this machine.
     pub(super) fn sent_to(&self, port: u16) -> Vec<&[u8]> {
         let to = SocketAddr::from(([127, 0, 0, 1], port));
         let sent = self.sent.iter().filter(|(at, _)| *at == to);

@@ -1,4 +1,4 @@
-//! What only the whole gateway shows: components that hear of each other.
+//! Tests that need the whole gateway, because they cover events between components.
 
 mod bench;
 mod parts;

@@ -1,4 +1,4 @@
-//! What one component does when another one has something to say.
+//! Tests of how one component acts on the events of another.
 
 use std::time::SystemTime;
 
@@ -15,7 +15,7 @@ fn offer(bench: &mut Bench) {
     bench.headers = before;
 }
 
-/// Makes a token, and lets the program beyond this machine show it from now on.
+/// Makes a token, and has a program outside this machine use it from now on.
 fn show_token(bench: &mut Bench, name: &str) {
     bench.visit(HERE);
     bench.headers.clear();
@@ -161,10 +161,10 @@ fn the_clock_that_is_set_moves_the_tokens_that_were_made_before() {
     bench.settle();
     let (_, body) = bench.call("GET", "/tokens", &Value::Null);
     let entry = &body["tokens"][0];
-    // 10 s of its 60 have passed.
+    // 10 s of the token's 60 s have passed.
     assert_eq!(entry["created"], "2026-02-25T06:13:10Z", "{entry}");
     assert_eq!(entry["expires"], "2026-02-25T06:14:10Z", "{entry}");
-    // A second step of the clock is none.
+    // A second step of the clock does not move the expiry again.
     bench.gateway.handle_clock(bench.now, at(1_772_000_500));
     let (_, after) = bench.call("GET", "/tokens", &Value::Null);
     assert_eq!(after["tokens"][0]["expires"], entry["expires"]);
@@ -207,7 +207,7 @@ fn a_daemon_that_is_told_to_stop_drains_and_then_stops() {
     bench.pass(limits::DRAIN + Duration::from_secs(1));
     assert_eq!(bench.gateway.poll_exit(), Some(&Exit::Done));
     assert!(bench.gateway.sessions.is_empty());
-    // A second word ends it at once.
+    // A second shutdown request ends the process at once.
     let mut bench = Bench::new(ARM);
     offer(&mut bench);
     bench.gateway.handle_shutdown(bench.now);

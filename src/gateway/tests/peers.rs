@@ -102,7 +102,7 @@ fn no_message_is_sent_to_a_port_of_ours() {
         ("127.0.0.1", number, 403),
         ("::ffff:127.0.0.1", number, 403),
         ("127.9.9.9", number, 403),
-        // The port of all sessions, and that of an endpoint.
+        // The port of all sessions, and the port of an endpoint.
         ("127.0.0.1", 5000, 403),
         ("192.0.2.1", 5000, 403),
         ("127.0.0.1", 14_550, 403),
@@ -155,7 +155,7 @@ fn a_page_of_a_foreign_origin_uses_the_dialects_that_name_it_and_no_other() {
         let (answered, body) = bench.call(method, path, &body);
         assert_eq!(answered, status, "{origin} {path}: {body}");
     }
-    // Where no key is asked for, a page is no program.
+    // Where no key is required, a request from a page is refused, and one from a program is accepted.
     let mut bench =
         Bench::new("[[peerjs.key]]\nkey = \"peerjs\"\norigins = [\"https://q.example\"]\n");
     let body = json!({"key": "any", "domain": "d"});

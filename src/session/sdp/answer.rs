@@ -1,25 +1,27 @@
-//! Our answer in the shape of its offer: as many sections, in the same order and with the same names (RFC 3264 §6).
+//! Our answer in the shape of its offer: the same number of sections, in the same order and with the same
+//! names (RFC 3264 §6).
 //!
-//! A section of media that shares the data channel's transport is answered as inactive, any other is rejected. To reject all
-//! would do for browsers; but a rejected section leaves the bundle (RFC 9143 §7.3.3), and aiortc then waits for a transport
-//! of that section's own before it gets to the data channel.
+//! A media section that shares the data channel's transport is answered as inactive, and any other is
+//! rejected. Browsers would accept the rejection of all of them. But a rejected section leaves the bundle
+//! (RFC 9143 §7.3.3), and aiortc then waits for that section's own transport before it starts the data
+//! channel.
 
 use std::fmt::Write as _;
 
 use super::sections::{Section, Sections};
 use crate::limits;
 
-/// What of an offer its answer repeats.
+/// The parts of an offer that its answer repeats.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shape<'a> {
     sections: Vec<Section<'a>>,
-    /// Which of them is the data channel's.
+    /// The index of the data channel's section.
     ours: usize,
-    /// The mids that share its transport, those of sections that are rejected included.
+    /// The mids that share the data channel's transport, including those of sections that are rejected.
     bundle: Option<&'a str>,
 }
 
-/// str0m's answer taken apart: its session, and its one section, which is the data channel's.
+/// str0m's answer in parts: its session, and its only section, which is the data channel's.
 struct Given<'a> {
     session: &'a str,
     section: &'a str,
@@ -34,7 +36,8 @@ impl<'a> Given<'a> {
         Self { session, section }
     }
 
-    /// The lines about the transport, which the first section of a bundle has to have (RFC 9143 §7.3.1).
+    /// Returns the lines about the transport, which the first section of a bundle must have (RFC 9143
+    /// §7.3.1).
     fn transport(&self) -> impl Iterator<Item = &'a str> {
         let names = [
             "ice-ufrag:",
@@ -62,7 +65,8 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// str0m's answer, whose one section is the data channel's, with the other sections of the offer.
+    /// Returns str0m's answer, whose only section is the data channel's, extended by the offer's other
+    /// sections.
     pub(super) fn answer(&self, answer: &str) -> String {
         let given = Given::new(answer);
         let mut text = String::with_capacity(answer.len() * (1 + self.sections.len()));
@@ -97,7 +101,7 @@ impl<'a> Shape<'a> {
         push(text, format_args!("a=group:BUNDLE {}", mids.join(" ")));
     }
 
-    /// Whether a section of media can be answered as one that shares the data channel's transport.
+    /// Returns whether a media section can be answered as sharing the data channel's transport.
     fn is_shared(&self, section: &Section<'_>) -> bool {
         let mut mids = self.bundle.unwrap_or_default().split_ascii_whitespace();
         let is_media = ["audio", "video"].contains(&section.media);
@@ -141,7 +145,8 @@ fn accept(text: &mut String, offered: &Section<'_>, section: &str) {
     }
 }
 
-/// Nothing is sent either way (RFC 3264 §5.1); one codec has to stand there.
+/// Answers a media section as inactive, so that nothing is sent either way (RFC 3264 §5.1). The section must
+/// still list one codec.
 fn deactivate(text: &mut String, offered: &Section<'_>, given: &Given<'_>) {
     media(text, offered, "9");
     push(text, format_args!("a=rtcp-mux"));
@@ -150,8 +155,8 @@ fn deactivate(text: &mut String, offered: &Section<'_>, given: &Given<'_>) {
     }
 }
 
-/// RFC 3264 §6: port 0, and a format of the offer. What else is in a rejected section means nothing; but webrtcbin refuses the whole answer
-/// if one has no credentials.
+/// Rejects a section with port 0 and a format of the offer (RFC 3264 §6). The other lines of a rejected
+/// section mean nothing, but webrtcbin refuses the whole answer if a section has no credentials.
 fn reject(text: &mut String, offered: &Section<'_>, given: &Given<'_>) {
     media(text, offered, "0");
     let is_candidate = |line: &&str| line.contains("candidate");

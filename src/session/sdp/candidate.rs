@@ -1,12 +1,14 @@
-//! Candidates of peers (RFC 8839 §5.1): which of them we check, which we pass over, and which are none.
+//! Candidates of peers (RFC 8839 §5.1): candidates to check, well-formed candidates to ignore, and malformed
+//! ones.
 
-/// Whether an attribute `candidate:…` (RFC 8839 §5.1, without `a=`) names somebody whom we would check. Passed over are
-/// candidates that are well-formed and of no use here: mDNS and other host names (RFC 8828), which are not resolved, while
-/// the peer's own checks reach us; TCP, which has nothing of ours to pair with; addresses with a zone, which means
-/// something on the peer's machine only; unknown types; RTCP's component.
+/// Returns whether an attribute `candidate:…` (RFC 8839 §5.1, without `a=`) names an address that ICE here
+/// would check. Returns false for candidates that are well-formed but useless here: mDNS and other host names
+/// (RFC 8828), which are not resolved, while the peer's own checks reach us; TCP, which no candidate of ours
+/// can pair with; addresses with a zone, which is valid only on the peer's machine; unknown types; the
+/// component of RTCP.
 ///
 /// # Errors
-/// What is wrong with it, when it is no candidate at all.
+/// The fault of an attribute that is not a candidate at all.
 pub(in crate::session) fn is_usable(attribute: &str) -> Result<bool, &'static str> {
     let mut words = attribute
         .trim_start_matches("candidate:")
@@ -31,7 +33,7 @@ pub(in crate::session) fn is_usable(attribute: &str) -> Result<bool, &'static st
         && is_address
         && is_known
         && port != 0
-        // What else str0m does not take, as a name in `raddr`, would cost the whole description.
+        // Anything else that str0m refuses, such as a name in `raddr`, would make the whole description fail.
         && str0m::Candidate::from_sdp_string(attribute).is_ok())
 }
 

@@ -1,5 +1,6 @@
-//! The one section that str0m is shown: the data channel's, with all that is said about its transport elsewhere in the
-//! description. What str0m would stumble over, or read from the wrong place, never reaches it.
+//! The only section that str0m sees: the data channel's, with everything that the rest of the description
+//! says about its transport. Lines on which str0m would fail, or which it would read from the wrong place,
+//! never reach it.
 
 use std::fmt::Write as _;
 
@@ -7,7 +8,7 @@ use super::SdpError;
 use super::sections::{Section, Sections, Transport, Valued};
 use crate::limits;
 
-/// A data channel's transport (RFC 8841, RFC 8839, RFC 8122), in words that were checked.
+/// A data channel's transport (RFC 8841, RFC 8839, RFC 8122), in checked values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DataChannel<'a> {
     pub(super) ufrag: &'a str,
@@ -16,12 +17,13 @@ pub(super) struct DataChannel<'a> {
     fingerprint: String,
     is_ice_lite: bool,
     max_message: Option<u64>,
-    /// Those that are checked, as whole lines.
+    /// The candidates to check, as whole lines.
     pub(super) candidates: Vec<&'a str>,
 }
 
 impl<'a> DataChannel<'a> {
-    /// Gathers what is said for a section: by itself, by the first of its bundle, or by the session.
+    /// Collects the values for a section: from the section itself, from the first section of its bundle, or
+    /// from the session.
     pub(super) fn gather(
         all: &Sections<'a>,
         ours: &Section<'a>,
@@ -38,7 +40,7 @@ impl<'a> DataChannel<'a> {
             &all.transport,
         ];
         let missing = |name| SdpError::whole(format!("the {what} has no a={name}"));
-        // Fragment and password belong together (RFC 8839 §5.4).
+        // The fragment and the password must come from the same place (RFC 8839 §5.4).
         let credentials = places.iter().find(|place| place.ufrag.is_some());
         let credentials = credentials.ok_or_else(|| missing("ice-ufrag"))?;
         let ufrag = credentials.ufrag.ok_or_else(|| missing("ice-ufrag"))?;
@@ -68,16 +70,16 @@ impl<'a> DataChannel<'a> {
         })
     }
 
-    /// The largest message that the peer takes, and never more than ours.
+    /// Returns the largest message that the peer accepts, and never more than our own limit.
     pub(super) fn max_message(&self) -> usize {
-        // RFC 8841 §6.1: without the attribute 64 KiB, and 0 means without limit.
+        // RFC 8841 §6.1: without the attribute the limit is 64 KiB, and 0 means no limit.
         match self.max_message.unwrap_or(65_536) {
             0 => limits::MAX_MESSAGE,
             n => usize::try_from(n).map_or(limits::MAX_MESSAGE, |n| n.min(limits::MAX_MESSAGE)),
         }
     }
 
-    /// The description for str0m, with a section of this name.
+    /// Returns the description for str0m, with a section of this name.
     pub(super) fn to_text(&self, mid: &str) -> String {
         let mut text = format!(
             "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {mid}\r\n{}\
@@ -118,7 +120,8 @@ impl Section<'_> {
     }
 }
 
-/// RFC 8839 §5.4: 4 or 22 to 256 letters, digits, `+` and `/`. Some libraries write other signs, which harm nobody.
+/// Checks a fragment or password (RFC 8839 §5.4): 4 or 22 to 256 letters, digits, `+` and `/`. Some libraries
+/// write other characters, which do no harm.
 fn ice_characters<'a>(
     (line, value): Valued<'a>,
     shortest: usize,
@@ -133,7 +136,7 @@ fn ice_characters<'a>(
     Ok(value)
 }
 
-/// RFC 4145 §4.
+/// Reads a role (RFC 4145 §4).
 fn role((line, value): Valued<'_>) -> Result<String, SdpError> {
     let role = value.to_ascii_lowercase();
     if ["active", "passive", "actpass"].contains(&role.as_str()) {
@@ -142,7 +145,8 @@ fn role((line, value): Valued<'_>) -> Result<String, SdpError> {
     Err(SdpError::line(line, "none of actpass, active and passive"))
 }
 
-/// The first fingerprint that we can compare (RFC 8122 §5: the name of the hash in any case), as str0m wants it.
+/// Returns the first fingerprint that can be compared, in the form that str0m requires. The name of the hash
+/// may be in any case (RFC 8122 §5).
 fn sha_256(fingerprints: &[Valued<'_>]) -> Result<String, SdpError> {
     const BYTES: usize = 32;
     for (line, value) in fingerprints {

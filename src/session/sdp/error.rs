@@ -1,15 +1,15 @@
-//! Why a description is not taken, and where.
+//! Why a description is refused, and at which place.
 
 use std::fmt;
 
-/// Why a description or a trickled candidate was not taken.
+/// Why a description or a trickled candidate was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SdpError {
-    /// Where, as in `line 7`; empty when it is the whole.
+    /// The place, such as `line 7`. Empty if the whole is meant.
     pub place: String,
-    /// What is wrong with it.
+    /// The fault.
     pub detail: String,
-    /// Well-formed, but nothing we can do.
+    /// Whether the text is well-formed but asks for something unsupported.
     pub unsupported: bool,
 }
 
@@ -22,7 +22,7 @@ impl SdpError {
         }
     }
 
-    /// A fault in a line, counted from 1.
+    /// Returns a fault in a line, counted from 1.
     pub fn line(number: usize, detail: impl Into<String>) -> Self {
         Self {
             place: format!("line {number}"),

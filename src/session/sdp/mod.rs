@@ -1,7 +1,7 @@
-//! What is checked in a description before str0m sees it, and what is put right in its own.
+//! Checks on a description before str0m sees it, and corrections of str0m's own descriptions.
 //!
-//! str0m parses and makes SDP (RFC 8866). It says no line numbers, may stop with a panic on input
-//! it does not expect, and announces a message size that it does not keep; these are mended here.
+//! str0m parses and makes SDP (RFC 8866). It reports no line numbers, may panic on input that it does not
+//! expect, and announces a message size that it does not keep. This module corrects these three faults.
 
 mod answer;
 pub(super) mod candidate;
@@ -17,7 +17,7 @@ pub use self::error::SdpError;
 use self::sections::{Section, Sections};
 use crate::limits;
 
-/// An offer or answer that has the shape of one, and in it a data channel.
+/// A well-formed offer or answer with a data channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedDescription<'a> {
     data_channel: DataChannel<'a>,
@@ -26,44 +26,46 @@ pub struct CheckedDescription<'a> {
 }
 
 impl CheckedDescription<'_> {
-    /// How many candidates in it are to be checked.
+    /// Returns how many of its candidates are to be checked.
     pub fn candidates(&self) -> usize {
         self.data_channel.candidates.len()
     }
 
-    /// The largest message that the peer takes, and never more than ours.
+    /// Returns the largest message that the peer accepts, and never more than our own limit.
     pub fn max_message(&self) -> usize {
         self.data_channel.max_message()
     }
 
-    /// The peer's ufrag, to tell its trickled candidates from those of a restart.
+    /// Returns the peer's ufrag, which tells its trickled candidates from those of a restart.
     pub fn ufrag(&self) -> &str {
         self.data_channel.ufrag
     }
 
-    /// Whether libdatachannel wrote it: no other library calls itself `rtc` (RFC 8866 §5.2).
+    /// Returns whether libdatachannel wrote the description. No other library uses the user name `rtc` (RFC
+    /// 8866 §5.2).
     pub fn is_libdatachannel(&self) -> bool {
         self.is_libdatachannel
     }
 
-    /// What str0m is shown: the data channel alone, under this name.
+    /// Returns the description for str0m: the data channel alone, under this name.
     pub(super) fn to_text(&self, mid: &str) -> String {
         self.data_channel.to_text(mid)
     }
 
-    /// str0m's answer to that, in the shape of this offer.
+    /// Returns str0m's answer in the shape of this offer.
     pub(super) fn answer(&self, answer: &str) -> String {
         self.shape.answer(answer)
     }
 }
 
-/// Checks an offer, line by line. Sections of media in it are answered with a refusal; its data channel is what we take.
+/// Checks an offer, line by line. Only its data channel is used; its media sections are answered with a
+/// refusal.
 pub fn check_offer(body: &[u8]) -> Result<CheckedDescription<'_>, SdpError> {
     let text = text_of(body)?;
     check(text, "offer")
 }
 
-/// The same for an answer.
+/// Checks an answer, line by line.
 pub fn check_answer(text: &str) -> Result<CheckedDescription<'_>, SdpError> {
     check(text, "answer")
 }
@@ -127,8 +129,8 @@ fn no_data_channel(found: &Sections<'_>, what: &str) -> SdpError {
     }
 }
 
-/// Announces the message size that we want in place of the one that str0m is told. What str0m is told it also enforces, by
-/// ending the association at a longer message (see [`limits::RECEIVED_MESSAGE`]).
+/// Announces the message size that we want instead of the one configured in str0m. str0m also enforces its
+/// configured size, by ending the association at a longer message (see [`limits::RECEIVED_MESSAGE`]).
 pub(super) fn mend(description: &str) -> String {
     let mut mended = String::with_capacity(description.len());
     for line in description.split_inclusive("\r\n") {
@@ -143,7 +145,7 @@ pub(super) fn mend(description: &str) -> String {
     mended
 }
 
-/// The name of the first section of a description of ours.
+/// Returns the name of the first section of our description.
 pub(super) fn first_mid(description: &str) -> &str {
     let mut lines = description.lines();
     lines

@@ -1,20 +1,22 @@
-//! A description taken apart (RFC 8866): the lines of the session, and the media sections with what of them concerns a data
-//! channel.
+//! A description in parts (RFC 8866): the lines of the session, and of each media section the values that
+//! concern a data channel.
 
 use super::SdpError;
 use super::candidate;
 use crate::limits;
 
-/// More media sections than any browser offers.
+/// The most media sections in a description: more than any browser offers.
 const MAX_SECTIONS: usize = 32;
 
-/// Chromium's offer with every codec has about 300; the time to parse grows with them.
+/// The most lines in a description. Chromium's offer with every codec has about 300; the time to parse grows
+/// with the number of lines.
 const MAX_LINES: usize = 2_000;
 
 /// An attribute's value with its line, counted from 1.
 pub(super) type Valued<'a> = (usize, &'a str);
 
-/// What a section says about its transport; the session may say it for all (RFC 8839 §4.4.3, RFC 8122 §5).
+/// The values of a section about its transport. The session may give them for all sections (RFC 8839 §4.4.3,
+/// RFC 8122 §5).
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Transport<'a> {
     pub(super) ufrag: Option<Valued<'a>>,
@@ -26,7 +28,7 @@ pub(super) struct Transport<'a> {
 /// One media section.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Section<'a> {
-    /// Of its m= line.
+    /// The number of the m= line.
     pub(super) number: usize,
     /// The four parts of the m= line (RFC 8866 §5.14).
     pub(super) media: &'a str,
@@ -35,26 +37,26 @@ pub(super) struct Section<'a> {
     pub(super) formats: &'a str,
     pub(super) mid: Option<&'a str>,
     pub(super) transport: Transport<'a>,
-    /// The whole lines `a=candidate:…` that we would check.
+    /// The lines `a=candidate:…` that ICE here would check.
     pub(super) candidates: Vec<&'a str>,
     pub(super) max_message: Option<u64>,
-    /// The value of `a=sctpmap`, of before RFC 8841.
+    /// The value of `a=sctpmap`, which was used before RFC 8841.
     pub(super) sctpmap: Option<&'a str>,
     pub(super) is_bundle_only: bool,
     pub(super) is_rtcp_mux: bool,
-    /// Whole lines `a=rtpmap:…` and `a=fmtp:…`.
+    /// The lines `a=rtpmap:…` and `a=fmtp:…`.
     pub(super) codecs: Vec<&'a str>,
 }
 
 impl Section<'_> {
-    /// Whether it speaks of SCTP for data channels (RFC 8841 §4.3, and drafts before it).
+    /// Returns whether the section is SCTP for data channels (RFC 8841 §4.3, and drafts before it).
     pub(super) fn is_data_channel(&self) -> bool {
         let is_sctp = self.media.eq_ignore_ascii_case("application")
             && self.proto.to_ascii_uppercase().ends_with("DTLS/SCTP");
         is_sctp && (names_data_channel(self.formats) || self.is_old())
     }
 
-    /// Whether it is written as before RFC 8841, with a port in place of the format.
+    /// Returns whether the section has the form used before RFC 8841, with a port in place of the format.
     pub(super) fn is_old(&self) -> bool {
         self.sctpmap.is_some_and(|map| {
             let mut words = map.split_ascii_whitespace();
@@ -63,7 +65,7 @@ impl Section<'_> {
         })
     }
 
-    /// Its first format, with what is said of that.
+    /// Returns the section's first format, with the lines about that format.
     pub(super) fn codec(&self) -> (&str, impl Iterator<Item = &&str>) {
         let format = self.formats.split(' ').next().unwrap_or_default();
         let lines = self.codecs.iter();
@@ -74,7 +76,7 @@ impl Section<'_> {
         (format, of_it)
     }
 
-    /// Whether its own side does not want it (RFC 8866 §5.14, RFC 9143 §6).
+    /// Returns whether the offerer itself has rejected the section (RFC 8866 §5.14, RFC 9143 §6).
     pub(super) fn is_rejected(&self) -> bool {
         self.port == "0" && !self.is_bundle_only
     }
@@ -99,7 +101,7 @@ impl<'a> Sections<'a> {
     /// Reads a description line by line.
     pub(super) fn read(text: &'a str) -> Result<Self, SdpError> {
         let mut found = Self::default();
-        // Some libraries end with an empty line.
+        // Some libraries end a description with an empty line.
         for (index, line) in text.trim_end().lines().enumerate() {
             if index == MAX_LINES {
                 let detail = format!("more than {MAX_LINES} lines");
@@ -110,7 +112,8 @@ impl<'a> Sections<'a> {
         Ok(found)
     }
 
-    /// The mids that share a transport with this one, if it is in a group: the first carries what is said for all.
+    /// Returns the mids that share a transport with this section, if it is in a group. The first of them
+    /// carries the values for all.
     pub(super) fn bundle_of(&self, section: &Section<'_>) -> Option<&'a str> {
         let mid = section.mid?;
         let mut bundles = self.bundles.iter();

@@ -1,4 +1,4 @@
-//! Descriptions of many makers: what str0m is shown of them, and what is answered.
+//! Descriptions of many libraries: the text that str0m sees of them, and the answers.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn offer() -> String {
     )
 }
 
-/// What str0m says to [`DataChannel::to_text`], abridged.
+/// An answer of str0m to [`DataChannel::to_text`], abridged.
 const ANSWER: &str = "v=0\r\no=- 5 2 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\na=msid-semantic:WMS *\r\n\
     m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=candidate:1 1 udp 1 192.0.2.9 5 typ host\r\n\
     a=mid:0\r\na=ice-ufrag:mine\r\na=sctp-port:5000\r\na=max-message-size:1048576\r\n";
@@ -40,7 +40,7 @@ fn a_good_offer_is_read() {
     let unlimited = good.replace("262144", "0");
     let unlimited = check_offer(unlimited.as_bytes()).unwrap();
     assert_eq!(unlimited.max_message(), 65_536);
-    // No blank line, and no blank line too many.
+    // A description may end without a line end, or with a superfluous blank line.
     for ending in ["", "\r\n", "\n\n", " \r\n"] {
         assert_eq!(shown(&(good.trim_end().to_owned() + ending)), shown(&good));
     }
@@ -58,8 +58,8 @@ fn of_many_candidates_the_first_are_checked() {
     assert_eq!(check_offer(many.as_bytes()).unwrap().candidates(), 16);
 }
 
-/// RFC 3264 §6, RFC 9143 §7.3: every section keeps its place and its name; one of media that shares our transport is
-/// inactive, any other is rejected.
+/// Checks that every section keeps its place and its name (RFC 3264 §6, RFC 9143 §7.3). A media section that
+/// shares our transport is inactive, and any other is rejected.
 #[test]
 fn of_an_offer_with_media_the_data_channel_is_taken() {
     let media = "m=audio 9 UDP/TLS/RTP/SAVPF 111 0\r\na=mid:a\r\na=rtcp-mux\r\na=ice-ufrag:abcd\r\n\
@@ -69,7 +69,7 @@ fn of_an_offer_with_media_the_data_channel_is_taken() {
     let bundled = offer()
         .replace("BUNDLE data", "BUNDLE a v data")
         .replace("m=application", &(media.to_owned() + "m=application"));
-    // The candidates of a bundle stand in its first section.
+    // The candidates of a bundle are in its first section.
     let of_media = "a=candidate:1 1 udp 1 192.0.2.1 5 typ host\r\n";
     assert_eq!(shown(&bundled), shown(&(offer() + of_media)));
     let ours = "a=candidate:1 1 udp 1 192.0.2.9 5 typ host\r\n";
@@ -90,7 +90,8 @@ fn of_an_offer_with_media_the_data_channel_is_taken() {
         )
     );
     let credentials = "a=ice-ufrag:mine\r\n";
-    // Not in the bundle, of another proto's kind, or not to be had over one port with its RTCP.
+    // These media sections cannot share the transport: one is outside the bundle, one does not multiplex
+    // RTCP.
     for apart in [
         bundled.replace("BUNDLE a v data", "BUNDLE data"),
         bundled.replace("a=rtcp-mux\r\n", ""),
@@ -103,13 +104,13 @@ fn of_an_offer_with_media_the_data_channel_is_taken() {
             )
         );
     }
-    // Of another transport they are another matter.
+    // Candidates of another transport are not ours.
     let apart = bundled.replace(
         "a=ice-ufrag:abcd\r\na=candidate",
         "a=ice-ufrag:else\r\na=candidate",
     );
     assert_eq!(shown(&apart), shown(&offer()));
-    // The transport may be told in the first section alone.
+    // The transport may be described only in the first section.
     let transport = "a=ice-pwd:0123456789012345678901\r\n";
     let first_only = bundled
         .replace(
@@ -135,7 +136,7 @@ fn without_a_group_or_names_there_are_none_in_the_answer() {
     let no_name = no_group.replace("a=mid:data\r\n", "");
     assert_eq!(shown(&no_name), shown(&offer()));
     assert!(!answered(&no_name).contains("a=mid"));
-    // Longer than any that str0m keeps.
+    // This name is longer than any that str0m keeps.
     let long = offer().replace(" data\r\n", " a-rather-long-name-of-a-section\r\n");
     let long = long.replace("mid:data", "mid:a-rather-long-name-of-a-section");
     let answer = answered(&long);
@@ -158,7 +159,7 @@ fn an_offer_of_before_rfc_8841_is_answered_in_its_words() {
     assert!(!answer.contains("sctp-port"));
 }
 
-/// RFC 8122 §5.
+/// Checks that of several fingerprints the first comparable one is used (RFC 8122 §5).
 #[test]
 fn of_several_fingerprints_the_one_is_taken_that_we_can_compare() {
     let line = format!("a=fingerprint:sha-256 {DIGEST}\r\n");
@@ -170,7 +171,8 @@ fn of_several_fingerprints_the_one_is_taken_that_we_can_compare() {
         DIGEST.to_uppercase()
     )));
     assert_eq!(shown(&offer().replace(&line, &several)), shown(&offer()));
-    // That of the section goes before that of the session, whose own serves all that have none.
+    // The section's fingerprint has priority over the session's. The session's is for all sections without
+    // one.
     let other = format!(
         "a=fingerprint:sha-256 {}\r\nm=application",
         DIGEST.replace('0', "1")
@@ -183,7 +185,7 @@ fn of_several_fingerprints_the_one_is_taken_that_we_can_compare() {
         .replace(&line, "")
         .replace("m=application", &format!("{line}m=application"));
     assert_eq!(shown(&of_session), shown(&offer()));
-    // None usable.
+    // No fingerprint is usable.
     for (fingerprint, told) in [
         (
             "sha-1 00:11",

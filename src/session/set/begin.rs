@@ -1,4 +1,4 @@
-//! The one place where sessions are made, for whoever wants one.
+//! The only place where sessions are made, for the API and for the hub.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -21,16 +21,16 @@ use crate::sources::Context;
 /// How many lines about the channels of one session go into the log.
 const CHANNEL_LOG_LINES: u32 = 200;
 
-/// What a session begins with.
+/// The description with which a session begins.
 #[derive(Debug)]
 pub(crate) enum Description<'a> {
-    /// The peer's offer, which is answered.
+    /// The peer's offer, which the session answers.
     Answer(&'a [u8]),
-    /// The channel of an offer that is made.
+    /// The channel of an offer that the session makes.
     Offer(ChannelWish),
 }
 
-/// The candidates of ours that the peer is told.
+/// Our candidates in the description.
 #[derive(Debug)]
 pub(crate) enum Candidates {
     /// The peer is another session of this process.
@@ -39,16 +39,16 @@ pub(crate) enum Candidates {
     Hosts(Vec<SocketAddr>),
 }
 
-/// A session that is wanted.
+/// A request for a session.
 #[derive(Debug)]
 pub(crate) struct Begin<'a> {
     pub(crate) how: Description<'a>,
     pub(crate) owner: SessionOwner,
-    /// In whose name the session acts, and what it may do.
+    /// The rights with which the session acts, and its token.
     pub(crate) rights: Grant,
-    /// Whose places it takes.
+    /// The claimant in whose share the session counts.
     pub(crate) claimant: Claimant,
-    /// Where its offer came from.
+    /// The address that the offer came from.
     pub(crate) remote: Option<IpAddr>,
     pub(crate) candidates: Candidates,
 }
@@ -57,20 +57,20 @@ pub(crate) struct Begin<'a> {
 #[derive(Debug)]
 pub(crate) struct Begun {
     pub(crate) id: SessionId,
-    /// The answer, or our offer.
+    /// Our answer, or our offer.
     pub(crate) sdp: String,
 }
 
-/// Why a session is not made.
+/// Why a session was not made.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum BeginError {
     /// The daemon is shutting down.
     Draining,
     /// The token has this many sessions, which is its limit.
     Token(u64),
-    /// There are as many sessions as there may be, of this kind.
+    /// The limit for this kind of session is reached.
     Full { what: Fullness, places: usize },
-    /// All sessions together, some of which are kept for administrators.
+    /// All sessions that are not kept for administrators are in use.
     Reserved { all: usize, kept: usize },
     /// The description is wrong.
     Sdp(SdpError),
@@ -122,8 +122,9 @@ impl fmt::Display for BeginError {
 }
 
 impl Sessions {
-    /// Returns an error if no session may be made for this claimant, and counts the refusal. It is asked before an offer is read, and
-    /// again when the session is made: many requests may have been let in meanwhile.
+    /// Returns an error if no session may be made for this claimant, and counts the refusal. The caller
+    /// checks before an offer is read, and `begin` checks again when the session is made, because many
+    /// requests may have been accepted meanwhile.
     pub(crate) fn check_room(
         &mut self,
         rights: &Grant,
@@ -135,12 +136,12 @@ impl Sessions {
         room
     }
 
-    /// Counts a session that was refused for another reason than the want of room.
+    /// Counts a session that was refused for another reason than lack of room.
     pub(crate) fn count_refused(&mut self) {
         self.stats.refused += 1;
     }
 
-    /// Returns the session that makes room for a new one, if one has to.
+    /// Returns the session that must be closed for a new one, if necessary.
     fn find_room(
         &self,
         rights: &Grant,
@@ -183,7 +184,7 @@ impl Sessions {
         Err(BeginError::Full { what, places })
     }
 
-    /// Returns the limit of a token that has reached it.
+    /// Returns the limit of a token if the token has reached it.
     fn limit_of_token(&self, rights: &Grant) -> Option<u64> {
         let limit = u64::from(rights.limits.sessions?);
         let entries = self.entries.iter();
@@ -201,7 +202,8 @@ impl Sessions {
         let is_within = matches!(begin.candidates, Candidates::Within);
         let local = match begin.candidates {
             Candidates::Hosts(local) => local,
-            // Two sessions of one process cannot tell their datagrams apart by addresses that both have.
+            // Each session within the process gets addresses of its own, because two sessions that share
+            // addresses could not tell their datagrams apart.
             Candidates::Within => {
                 self.internal = self.internal.wrapping_add(1);
                 vec![datagram::internal_address(self.internal)]
@@ -220,7 +222,7 @@ impl Sessions {
             return Err(BeginError::Panicked);
         };
         let (session, sdp) = made.map_err(BeginError::Sdp)?;
-        // Only now: an offer that is refused displaces nothing.
+        // Displace only after the session was made, because a refused offer must not displace a session.
         if let Some(oldest) = displaced {
             self.displace(cx, oldest);
         }
@@ -273,25 +275,27 @@ impl Sessions {
         Ok(id)
     }
 
-    /// Returns whether the log tells of the life of one more session of a claimant: `Some` with how many before it are not told.
+    /// Returns whether the log shows the life of one more session of a claimant. `Some` holds how many
+    /// sessions before it were left out.
     fn note_life(&mut self, cx: &Context<'_>, claimant: &Claimant) -> Option<u32> {
         let names: Vec<String> = claimant.names().collect();
         let passed = names.iter().map(|name| self.lives.pass(cx.now, name));
-        // All names are asked, so that each is counted.
+        // Check all names, so that each name is counted.
         let passed: Vec<Option<u32>> = passed.collect();
         passed
             .into_iter()
             .try_fold(0, |most, untold| Some(most.max(untold?)))
     }
 
-    /// Returns 128 random bits as a name: no session is met by trying.
+    /// Returns 128 random bits as a name, so that a session cannot be found by guessing.
     fn random_name(&mut self) -> String {
         let (high, low) = (self.random.next_u64(), self.random.next_u64());
         format!("{high:016x}{low:016x}")
     }
 }
 
-/// Runs what makes a session. str0m may panic on SDP that it does not expect; that is the end of the description and no more.
+/// Runs the code that makes a session. str0m may panic on SDP that it does not expect. Such a panic refuses
+/// the description and has no other effect.
 pub(super) fn guarded<R>(make: impl FnOnce() -> R) -> Option<R> {
     let made = catch_unwind(AssertUnwindSafe(make));
     if made.is_err() {

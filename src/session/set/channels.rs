@@ -1,5 +1,5 @@
-//! The channels of sessions, as far as their owner decides about them: bound, refused, closed, each time with a reason that can be
-//! found.
+//! The channels of sessions, as far as their owner decides about them: binding, refusal and closing, each
+//! with a reason that the operator can find.
 
 use super::Sessions;
 use crate::channel::ChannelKey;
@@ -19,17 +19,17 @@ pub(crate) struct ClosedChannel {
     pub(crate) detail: String,
 }
 
-/// How a channel ends when the gateway ends it.
+/// How the gateway ended a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// It was never bound.
+    /// The channel was never bound.
     Refused,
-    /// It was bound.
+    /// The channel was bound.
     Closed,
 }
 
 impl Ending {
-    /// Returns the word in events and in the log.
+    /// Returns the word for events and for the log.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Refused => "refused",
@@ -38,11 +38,11 @@ impl Ending {
     }
 }
 
-/// A channel that was ended.
+/// A channel that the gateway has ended.
 #[derive(Debug)]
 pub(crate) struct EndedChannel {
     pub(crate) stream: u16,
-    /// The label, cut where it is too long to be shown.
+    /// The label, shortened if it is too long to be shown.
     pub(crate) label: String,
     pub(crate) binding: Binding,
 }
@@ -91,8 +91,8 @@ impl Sessions {
         entry.is_some_and(|entry| entry.session.set_control(key))
     }
 
-    /// Ends a channel, and says why on the control channel, in the log and in the list of closed channels. Returns `None` if the channel
-    /// is being closed already.
+    /// Ends a channel, and gives the reason on the control channel, in the log and in the list of closed
+    /// channels. Returns `None` if the channel is already being closed.
     pub(crate) fn end_channel(
         &mut self,
         cx: &mut Context<'_>,
@@ -108,7 +108,7 @@ impl Sessions {
             return None;
         }
         let (stream, binding) = (channel.stream, channel.binding);
-        // A label may have 64 KiB.
+        // A label may be 64 KiB long.
         let label: String = channel.label.chars().take(limits::LABEL).collect();
         let (level, what) = (entry.channel_level(), ending.as_str());
         let (name, shown) = (entry.session.name(), Redacted(&label));
@@ -140,7 +140,7 @@ impl Sessions {
             detail: detail.to_owned(),
         });
         self.with(cx, id, |session, _| {
-            // The reason goes out before the control channel itself is closed.
+            // Write the reason before closing, because this may be the control channel itself.
             session.write_control();
             session.close_channel(key);
         });
@@ -167,7 +167,7 @@ impl Sessions {
                 let name = entry.session.name();
                 log::debug!("session {name}: control channel closed");
             }
-            // Said when it was decided.
+            // The reason was already noted when the gateway decided to close the channel.
             Binding::Unbound | Binding::Closing => {}
         }
         self.touch(id);

@@ -1,26 +1,25 @@
-//! Which session a datagram belongs to, in O(1).
+//! The session that a datagram belongs to, in O(1).
 //!
-//! str0m's own way is to ask every session. Here known address pairs are looked up, and a STUN
-//! request of an unknown pair names its session by the ufrag in its USERNAME (RFC 8445 §7.2.2).
-//! Whatever fits neither is dropped; there is no scan to fall back to, so a flood of rubbish
-//! costs two look-ups each.
+//! str0m's own way is to ask every session. Here a known address pair is looked up, and a STUN request of an
+//! unknown pair names its session by the ufrag in its USERNAME (RFC 8445 §7.2.2). Any other datagram is
+//! dropped without a scan of all sessions, so a flood of invalid datagrams costs two lookups each.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use crate::ids::SessionId;
 
-/// The two maps. Keys come from the network, so both use the standard, keyed hash.
+/// The two maps of the demultiplexer. Keys come from the network, so both maps use the standard, keyed hash.
 #[derive(Debug, Default)]
 pub(super) struct Demux {
-    /// (ours, theirs) → session: every datagram after the first of a pair.
+    /// The session of each pair (ours, theirs), for every datagram after the first of a pair.
     pairs: HashMap<(SocketAddr, SocketAddr), SessionId>,
-    /// Our ufrag → session: STUN requests of pairs not yet known.
+    /// The session of each of our ufrags, for STUN requests of unknown pairs.
     ufrags: HashMap<String, SessionId>,
 }
 
 impl Demux {
-    /// Registers a session's ufrag. False: another session has it.
+    /// Registers a session's ufrag. Returns false if another session has the same ufrag.
     #[must_use]
     pub(super) fn insert_ufrag(&mut self, ufrag: &str, session: SessionId) -> bool {
         if self.ufrags.contains_key(ufrag) {
@@ -30,7 +29,7 @@ impl Demux {
         true
     }
 
-    /// Forgets a session's ufrag.
+    /// Removes a session's ufrag.
     pub(super) fn remove_ufrag(&mut self, ufrag: &str) {
         self.ufrags.remove(ufrag);
     }
@@ -45,7 +44,7 @@ impl Demux {
         self.pairs.insert((local, remote), session);
     }
 
-    /// Forgets a pair, unless another session has taken it since.
+    /// Removes a pair, unless another session has taken it since.
     pub(super) fn remove_pair(
         &mut self,
         local: SocketAddr,
@@ -57,22 +56,23 @@ impl Demux {
         }
     }
 
-    /// The session of a pair.
+    /// Returns the session of a pair.
     pub(super) fn by_pair(&self, local: SocketAddr, remote: SocketAddr) -> Option<SessionId> {
         self.pairs.get(&(local, remote)).copied()
     }
 
-    /// The session with this ufrag.
+    /// Returns the session with this ufrag.
     pub(super) fn by_ufrag(&self, ufrag: &str) -> Option<SessionId> {
         self.ufrags.get(ufrag).copied()
     }
 
-    /// Learned pairs and registered ufrags, for the metrics and for tests of leaks.
+    /// Returns how many pairs are learned and how many ufrags are registered, for the metrics and for tests
+    /// of leaks.
     pub(super) fn len(&self) -> (usize, usize) {
         (self.pairs.len(), self.ufrags.len())
     }
 
-    /// Whether nothing is registered.
+    /// Returns whether nothing is registered.
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.pairs.is_empty() && self.ufrags.is_empty()

@@ -1,4 +1,4 @@
-//! How sessions end: politely, after a farewell, displaced by a newer one, or by a bug.
+//! The ends of sessions: a proper close, a close after a farewell, displacement by a newer session, or a bug.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -16,11 +16,11 @@ pub(crate) struct Ended {
     pub(crate) owner: SessionOwner,
     pub(crate) state: ConnectionState,
     pub(crate) reason: EndReason,
-    /// Why it made room for a newer session, if it did.
+    /// Why the session was displaced by a newer session, if it was.
     pub(crate) displaced: Option<&'static str>,
 }
 
-/// What a peer is told when its session is ended by us.
+/// The farewell of a session that the gateway ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bye {
     TokenRevoked,
@@ -29,7 +29,7 @@ pub(crate) enum Bye {
 }
 
 impl Bye {
-    /// Returns the word on the control channel.
+    /// Returns the word for the control channel.
     fn as_str(self) -> &'static str {
         match self {
             Self::TokenRevoked => "token-revoked",
@@ -38,7 +38,7 @@ impl Bye {
         }
     }
 
-    /// Returns the reason in the log and in events.
+    /// Returns the reason for the log and for events.
     fn why(self) -> &'static str {
         match self {
             Self::TokenRevoked => "its token was revoked",
@@ -49,7 +49,7 @@ impl Bye {
 }
 
 impl Sessions {
-    /// Ends a session politely. The caller takes its last news.
+    /// Closes a session properly. The caller takes the session's last news.
     pub(crate) fn close(&mut self, cx: &mut Context<'_>, id: SessionId, why: &'static str) {
         let now = cx.now;
         self.with(cx, id, |session, transmits| {
@@ -57,7 +57,7 @@ impl Sessions {
         });
     }
 
-    /// Ends the session that makes room for a newer one of the same claimant.
+    /// Ends a session, because a newer session of the same claimant needs its place.
     pub(super) fn displace(&mut self, cx: &mut Context<'_>, oldest: SessionId) {
         let why = "it did not connect, and a newer one needs its place";
         self.stats.displaced += 1;
@@ -65,7 +65,7 @@ impl Sessions {
             return;
         };
         entry.displaced = Some(why);
-        // The peers of a link are told why by the link.
+        // The link itself tells its peers the reason.
         let reason = match entry.owner {
             SessionOwner::Api => why,
             SessionOwner::Link(_) => "it failed",
@@ -74,7 +74,7 @@ impl Sessions {
         while self.poll_news(oldest).is_some() {}
     }
 
-    /// Ends a session, after telling its peer why.
+    /// Ends a session after its peer was told why.
     pub(crate) fn say_bye(&mut self, cx: &mut Context<'_>, id: SessionId, bye: Bye) {
         let now = cx.now;
         self.with(cx, id, |session, transmits| {
@@ -86,8 +86,8 @@ impl Sessions {
         self.end_after_farewell(cx, id, bye.why());
     }
 
-    /// Ends a session that has just been told why. Its association is closed a moment later: some libraries (libdatachannel) throw
-    /// away what they have not delivered when DTLS ends.
+    /// Ends a session whose peer was just told why. The association is closed a moment later, because some
+    /// libraries (libdatachannel) discard messages that they have not delivered when DTLS ends.
     fn end_after_farewell(&mut self, cx: &mut Context<'_>, id: SessionId, why: &'static str) {
         if self.farewells.len() >= self.limits.sessions {
             return self.close(cx, id, why);
@@ -102,7 +102,7 @@ impl Sessions {
         }
     }
 
-    /// Closes the associations whose farewell has had its time.
+    /// Closes the associations whose farewell time has passed.
     pub(super) fn close_after_farewell(&mut self, cx: &mut Context<'_>) {
         while self.farewells.front().is_some_and(|(at, ..)| *at <= cx.now)
             && let Some((_, why, mut session)) = self.farewells.pop_front()
@@ -123,7 +123,7 @@ impl Sessions {
 }
 
 impl Entry {
-    /// Returns the level of a log line about the session's own life.
+    /// Returns the log level for the session's own life.
     pub(super) fn life_level(&self) -> log::Level {
         if self.is_quiet {
             log::Level::Debug
@@ -132,7 +132,8 @@ impl Entry {
         }
     }
 
-    /// Returns the level of one more log line about a channel: a peer must not fill the disk by opening channels in a loop.
+    /// Returns the log level for one more line about a channel. The level drops after a number of lines, so
+    /// that a peer cannot fill the disk by opening channels in a loop.
     pub(super) fn channel_level(&mut self) -> log::Level {
         if self.log_lines == 0 {
             return log::Level::Debug;

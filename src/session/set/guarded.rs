@@ -1,6 +1,6 @@
-//! The boundary for panics, and the one way out of the table of sessions.
+//! The boundary for panics, and the only removal of sessions from the table.
 //!
-//! str0m panics when it meets what it does not expect. A panic costs its session and nothing else.
+//! str0m panics when it meets an unexpected state. A panic ends its session and nothing else.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -12,7 +12,7 @@ use crate::session::event::{ConnectionState, EndReason};
 use crate::sources::Context;
 
 impl Sessions {
-    /// Runs `f` on a session. A panic in it ends this session.
+    /// Runs `f` on a session. A panic in `f` ends this session.
     pub(super) fn with<R>(
         &mut self,
         cx: &mut Context<'_>,
@@ -35,18 +35,19 @@ impl Sessions {
         self.end(id, EndReason::Panicked);
     }
 
-    /// Forgets a session.
+    /// Removes a session and drops it.
     pub(super) fn end(&mut self, id: SessionId, reason: EndReason) {
         if let Some(entry) = self.forget(id, reason, None) {
             let name = entry.session.name().to_owned();
-            // Dropping it runs str0m's code too, which after a panic may be in any state.
+            // Dropping a session also runs str0m's code, which may be in any state after a panic.
             if catch_unwind(AssertUnwindSafe(|| drop(entry))).is_err() {
                 log::error!("session {name}: a bug at its end, please report it");
             }
         }
     }
 
-    /// Takes a session out of everything here that knows it. `state`: what is told of it, if that is not its own.
+    /// Removes a session from every index of this component, and reports its end. `state` replaces the
+    /// session's own state in that report.
     pub(super) fn forget(
         &mut self,
         id: SessionId,

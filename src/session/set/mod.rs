@@ -1,7 +1,7 @@
-//! All sessions: who made each of them, which datagrams are whose, and what each has to say.
+//! All sessions: the owner of each, the session of each datagram, and the news of each.
 //!
-//! str0m panics when it meets what it does not expect. Every call into it goes through [`Sessions::with`] or a [`turn::Writer`], which
-//! catch that: a panic costs its session and nothing else.
+//! str0m panics when it meets an unexpected state. Every call into str0m goes through [`Sessions::with`] or a
+//! [`turn::Writer`], which catch that, so a panic ends its session and nothing else.
 
 mod begin;
 mod channels;
@@ -41,7 +41,7 @@ pub(crate) use channels::{ClosedChannel, Ending};
 use demux::Demux;
 pub(crate) use ending::{Bye, Ended};
 
-/// Who made a session, and hears of its end.
+/// The maker of a session, which is also told of the session's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SessionOwner {
     /// A request of our own API.
@@ -50,14 +50,14 @@ pub(crate) enum SessionOwner {
     Link(LinkId),
 }
 
-/// What a session has to say to the owner of all sessions.
+/// News of a session for the owner of all sessions.
 #[derive(Debug)]
 pub(crate) enum SessionNews {
     /// The connection state has changed.
     State(ConnectionState),
-    /// A channel is open; it is to be bound or refused.
+    /// A channel opened. The owner must bind or refuse it.
     ChannelOpen(ChannelKey),
-    /// A channel was closed, by either side; it is to be removed.
+    /// A channel was closed, by either side. The owner must remove it.
     ChannelClosed(ChannelKey),
     /// A message of the peer.
     Message {
@@ -65,55 +65,58 @@ pub(crate) enum SessionNews {
         binary: bool,
         data: Vec<u8>,
     },
-    /// A message of so many bytes, on a channel that does not exist any more, was dropped.
+    /// A message of this many bytes was dropped, because its channel no longer exists.
     Unbound(usize),
 }
 
-/// What a deadline of this component is for.
+/// The purpose of a deadline of this component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum TimerKey {
-    /// str0m's deadline, or a time-out of ours.
+    /// str0m's deadline, or a time-out of the session itself.
     Session(SessionId),
-    /// An association is to be closed whose peer was told why.
+    /// The next close of an association whose peer was told why.
     Farewell,
-    /// Datagrams between sessions of this process.
+    /// The next exchange of datagrams between sessions of this process.
     Internal,
 }
 
-/// A session with what is known about it.
+/// A session with everything that is known about it.
 struct Entry {
     session: Session,
-    /// In whose name it acts, and what it may do.
+    /// The rights with which the session acts, and its token.
     grant: Grant,
-    /// Whose places it takes.
+    /// The claimant in whose share the session counts.
     claimant: Claimant,
     owner: SessionOwner,
-    /// Where its offer came from.
+    /// The address that the session's offer came from.
     remote: Option<IpAddr>,
-    /// When its offer came.
+    /// When the session's offer arrived.
     created: UnixTime,
-    /// Whether it is on the list of touched sessions already.
+    /// Whether the session is already on the list of touched sessions.
     touched: bool,
     /// The channels that ended last.
     closed: VecDeque<ClosedChannel>,
-    /// How many lines about its channels may still go into the log; further ones are for debugging only.
+    /// How many more lines about the session's channels may be logged at the level `info`; further lines are
+    /// for debugging only.
     log_lines: u32,
-    /// Whether its peer is another session of this process: it counts as connected from the start.
+    /// Whether the peer is another session of this process. If so, the session counts as connected from the
+    /// start.
     is_within: bool,
-    /// Whether its whole life is for debugging only, because its claimant has made too many sessions.
+    /// Whether all log lines of the session are for debugging only, because its claimant has made too many
+    /// sessions.
     is_quiet: bool,
-    /// Why it makes room for a newer session.
+    /// Why the session is displaced by a newer one.
     displaced: Option<&'static str>,
 }
 
-/// Why a datagram on the ICE socket was not taken.
+/// Why no session accepted a datagram on the ICE socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stray {
-    /// No session knows the pair of addresses, and the datagram names none.
+    /// No session knows the pair of addresses, and the datagram names no session.
     Stranger,
-    /// It names a session whose password it does not have (RFC 8489 §9.1.3).
+    /// The datagram names a session whose password it does not have (RFC 8489 §9.1.3).
     Unauthenticated,
-    /// It is neither STUN nor DTLS nor anything else known.
+    /// The datagram is neither STUN nor DTLS nor anything else known.
     Malformed,
 }
 
@@ -131,15 +134,15 @@ impl Stray {
 /// Counters of this component.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SessionStats {
-    /// Datagrams that came on the ICE sockets.
+    /// Datagrams that the ICE sockets received.
     pub(crate) datagrams_received: Count,
-    /// Those of them that no session took.
+    /// Received datagrams that no session accepted, by reason.
     pub(crate) strays: std::collections::BTreeMap<Stray, u64>,
     pub(crate) created: u64,
     pub(crate) refused: u64,
-    /// Sessions that made room for a newer one of the same claimant.
+    /// Sessions that were displaced by a newer session of the same claimant.
     pub(crate) displaced: u64,
-    /// Sessions lost to a panic: bugs.
+    /// Sessions that ended in a panic, which is a bug.
     pub(crate) panicked: u64,
 }
 
@@ -150,25 +153,27 @@ pub(crate) struct Sessions {
     names: HashMap<String, SessionId>,
     demux: Demux,
     timers: Timers<TimerKey>,
-    /// Sessions that have had input or may be written to.
+    /// Sessions that had input or may be written to.
     touched: VecDeque<SessionId>,
     ended: VecDeque<Ended>,
-    /// Sessions that have ended, and when and why their associations are closed.
+    /// Sessions that have ended but whose associations are still open, each with the time and the reason of
+    /// its close.
     farewells: VecDeque<(Instant, &'static str, Session)>,
     identity: Identity,
     limits: Limits,
     random: StdRng,
-    /// Limits the log lines about sessions, by whose they are.
+    /// Limits the log lines about sessions, for each claimant.
     lives: RateLimits<String>,
     started: Instant,
-    /// How many sessions there were that only talk to others of this process.
+    /// How many sessions within this process have been made so far.
     internal: u32,
     is_draining: bool,
     stats: SessionStats,
 }
 
 impl Sessions {
-    /// Returns no sessions. `identity`: the DTLS certificate of all of them; `seed`: for names that cannot be guessed.
+    /// Returns a component without sessions. `identity` is the DTLS certificate of all sessions; `seed` is
+    /// for names that cannot be guessed.
     pub(crate) fn new(now: Instant, identity: Identity, limits: Limits, seed: [u8; 32]) -> Self {
         Self {
             entries: Slab::new(),
@@ -193,14 +198,14 @@ impl Sessions {
         }
     }
 
-    /// Uses the limits of a new configuration. Sessions that exist keep theirs.
+    /// Applies the limits of a new configuration. Existing sessions keep theirs.
     pub(crate) fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
     }
 
     // ---- input ----
 
-    /// Gives a datagram to the session that it belongs to, and returns that session.
+    /// Passes a datagram to its session, and returns that session.
     pub(crate) fn handle_datagram(
         &mut self,
         cx: &mut Context<'_>,
@@ -211,8 +216,8 @@ impl Sessions {
         let count = Count::one(datagram.len());
         self.stats.datagrams_received.add(count);
         let by_pair = self.demux.by_pair(local, remote);
-        // A request names its session, whichever session had the pair before: a peer that was killed comes back from the same port.
-        // Everything else has only its pair.
+        // A request names its session, even if another session had the pair before, because a restarted peer
+        // may use the same port. Every other datagram is identified only by its pair.
         let by_name = by_stun_ufrag(datagram, |ufrag| Some(self.demux.by_ufrag(ufrag)));
         let Some(id) = by_name.unwrap_or(by_pair) else {
             self.count_stray(Stray::Stranger);
@@ -237,7 +242,7 @@ impl Sessions {
         *self.stats.strays.entry(kind).or_default() += 1;
     }
 
-    /// Acts on deadlines that have passed until one of a session is among them, and returns that session.
+    /// Handles passed deadlines until one belongs to a session, and returns that session.
     pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) -> Option<SessionId> {
         while let Some(key) = self.timers.pop_expired(cx.now) {
             match key {
@@ -256,17 +261,18 @@ impl Sessions {
         None
     }
 
-    /// Returns when [`Self::handle_timeout`] wants to be called.
+    /// Returns when [`Self::handle_timeout`] must be called next.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next()
     }
 
-    /// Sets whether sessions of this process still have something to say to each other, for which this turn had no time.
+    /// Sets whether sessions of this process still have datagrams for each other that this turn had no time
+    /// for.
     pub(crate) fn set_internal_mail(&mut self, cx: &Context<'_>, waits: bool) {
         self.timers.set(TimerKey::Internal, waits.then_some(cx.now));
     }
 
-    /// Gives a session the answer to its offer.
+    /// Passes a session the answer to its offer.
     pub(crate) fn accept_answer(
         &mut self,
         cx: &mut Context<'_>,
@@ -280,7 +286,7 @@ impl Sessions {
         accepted
     }
 
-    /// Adds candidates that the peer has trickled; each with its line in what it came in.
+    /// Adds candidates that the peer has trickled, each with its line in the request.
     pub(crate) fn add_candidates<'a>(
         &mut self,
         cx: &mut Context<'_>,
@@ -301,19 +307,19 @@ impl Sessions {
 
     // ---- output ----
 
-    /// Takes out the next session that has ended.
+    /// Removes and returns the next session that has ended.
     pub(crate) fn poll_ended(&mut self) -> Option<Ended> {
         self.ended.pop_front()
     }
 
-    /// Takes out the next session that has had input or may be written to.
+    /// Removes and returns the next session that had input or may be written to.
     pub(crate) fn poll_touched(&mut self) -> Option<SessionId> {
         self.touched.pop_front()
     }
 
     // ---- the control channel ----
 
-    /// Queues a message on a session's control channel, if it has one.
+    /// Queues a message on a session's control channel, if the session has one.
     pub(crate) fn tell(&mut self, id: SessionId, reply: &Reply<'_>) {
         if let Some(entry) = self.entries.get_mut(id) {
             entry.session.tell(reply);
@@ -321,7 +327,8 @@ impl Sessions {
         }
     }
 
-    /// Answers a request of a peer, unless so much waits that it asks faster than it reads.
+    /// Answers a request of a peer. The answer is left out if too many replies wait because the peer asks
+    /// faster than it reads.
     pub(crate) fn answer(&mut self, id: SessionId, reply: &Reply<'_>) {
         if let Some(entry) = self.entries.get_mut(id) {
             entry.session.answer(reply);
@@ -336,12 +343,12 @@ impl Sessions {
         self.entries.get(id).map(|entry| &entry.session)
     }
 
-    /// Returns what a session may do.
+    /// Returns the rights of a session.
     pub(crate) fn grant(&self, id: SessionId) -> Option<&Grant> {
         self.entries.get(id).map(|entry| &entry.grant)
     }
 
-    /// Returns who made a session.
+    /// Returns the maker of a session.
     pub(crate) fn owner(&self, id: SessionId) -> Option<SessionOwner> {
         self.entries.get(id).map(|entry| entry.owner)
     }
@@ -368,24 +375,24 @@ impl Sessions {
         self.entries.ids()
     }
 
-    /// Returns the sessions that this token has made.
+    /// Returns the sessions that were made with this token.
     pub(crate) fn ids_of_token(&self, token: &str) -> Vec<SessionId> {
         let entries = self.entries.iter();
         let ours = entries.filter(|(_, entry)| entry.grant.is_of(token));
         ours.map(|(id, _)| id).collect()
     }
 
-    /// Returns how many sessions there are.
+    /// Returns how many sessions exist.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Returns whether there is no session.
+    /// Returns whether no session exists.
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Returns how many pairs of addresses were learned.
+    /// Returns how many address pairs were learned.
     pub(crate) fn pairs(&self) -> usize {
         self.demux.len().0
     }
@@ -400,7 +407,7 @@ impl Sessions {
         &self.stats
     }
 
-    /// Returns where a session's offer came from, when it came, and which of its channels ended last.
+    /// Returns the origin of a session: the address and time of its offer, and the channels that ended last.
     pub(crate) fn origin(&self, id: SessionId) -> Option<Origin<'_>> {
         let entry = self.entries.get(id)?;
         Some(Origin {
@@ -418,7 +425,7 @@ impl Sessions {
 
     // ---- the end of the daemon ----
 
-    /// Begins no more sessions, and has those that exist close their channels without delay.
+    /// Makes no more sessions, and has the existing ones close their channels without delay.
     pub(crate) fn start_draining(&mut self, cx: &mut Context<'_>) {
         self.is_draining = true;
         for id in self.entries.ids() {
@@ -436,14 +443,14 @@ impl Sessions {
     }
 }
 
-/// Where a session comes from, and what became of its channels.
+/// The origin of a session, and the channels that ended last.
 pub(crate) struct Origin<'a> {
     pub(crate) remote: Option<IpAddr>,
     pub(crate) created: UnixTime,
     pub(crate) closed: &'a VecDeque<ClosedChannel>,
 }
 
-/// Returns the part of a log line that says how many lines before it were left out.
+/// Returns the part of a log line that says how many earlier lines were left out.
 fn not_told(untold: u32) -> String {
     if untold == 0 {
         return String::new();
@@ -451,5 +458,5 @@ fn not_told(untold: u32) -> String {
     format!(" ({untold} before it are not in the log)")
 }
 
-/// How long a peer that was told why its session ends has for that.
+/// How long a peer has to read the reason for the end of its session.
 const FAREWELL: Duration = Duration::from_millis(50);

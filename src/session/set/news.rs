@@ -1,4 +1,4 @@
-//! What sessions have to say to the owner of all sessions.
+//! News of sessions for the owner of all sessions.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,8 @@ use crate::ids::SessionId;
 use crate::session::event::SessionEvent;
 
 impl Sessions {
-    /// Takes out what a session has to say. Addresses and the end are dealt with here.
+    /// Removes and returns the next news of a session. This function itself handles address pairs and the
+    /// session's end.
     pub(crate) fn poll_news(&mut self, id: SessionId) -> Option<SessionNews> {
         while let Some(event) = self.entries.get_mut(id)?.session.poll_event() {
             match event {
@@ -44,8 +45,8 @@ impl Sessions {
         None
     }
 
-    /// Gives a pair to a session. A vacant pair is taken by any session that sends to it; one that is taken moves only to a session
-    /// that has proved our password from there.
+    /// Assigns an address pair to a session. Any session that sends to a free pair gets it. A pair that is
+    /// taken moves only to a session whose peer has proved our password from there.
     fn learn_pair(&mut self, id: SessionId, local: SocketAddr, remote: SocketAddr, proved: bool) {
         let loser = match self.demux.by_pair(local, remote) {
             Some(owner) if owner == id => return,
@@ -60,7 +61,7 @@ impl Sessions {
         }
     }
 
-    /// Puts a session on the list of those that have a turn.
+    /// Queues a session for a turn.
     pub(crate) fn touch(&mut self, id: SessionId) {
         if let Some(entry) = self.entries.get_mut(id)
             && !std::mem::replace(&mut entry.touched, true)

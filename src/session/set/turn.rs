@@ -1,4 +1,4 @@
-//! A session's turn: what waits for the peer is written, then str0m is drained once.
+//! The turn of a session: the messages that wait for the peer are written, then str0m is drained once.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -10,10 +10,11 @@ use crate::session::Session;
 use crate::session::event::ConnectionState;
 use crate::sources::Context;
 
-/// Keep-alives of sessions with nothing in flight happen together at multiples of this. The shortest wait that it may lengthen is
-/// [`SOON`], longer than a delayed acknowledgement (200 ms, RFC 9260 §6.2).
+/// The step for keep-alives of sessions with nothing in flight, so that these sessions wake up together. The
+/// shortest wait that the step may lengthen is [`SOON`], which is longer than a delayed acknowledgement (200
+/// ms, RFC 9260 §6.2).
 const TOGETHER: Duration = Duration::from_millis(250);
-/// The multiples for other sessions, whose deadline may be that of a retransmission.
+/// The step for all other sessions, whose deadline may be that of a retransmission.
 const NEARLY: Duration = Duration::from_millis(50);
 const SOON: Duration = Duration::from_millis(250);
 
@@ -39,15 +40,15 @@ impl PeerWriter for Writer<'_> {
 }
 
 impl Sessions {
-    /// Begins a session's turn: what waits on its control channel is written before any payload. Returns whether the control channel has
-    /// room for what can wait; `None` if the session has ended.
+    /// Begins a session's turn by writing the control channel's messages before any payload. Returns whether
+    /// the control channel has room for messages that can wait, or `None` if the session has ended.
     pub(crate) fn begin_turn(&mut self, id: SessionId) -> Option<bool> {
         let entry = self.entries.get_mut(id)?;
         entry.touched = false;
         Some(entry.session.has_room_for_answers())
     }
 
-    /// Writes what waits on a session's control channel, and then what `write` writes.
+    /// Writes the control channel's messages, and then the messages of `write`.
     pub(crate) fn write(
         &mut self,
         cx: &mut Context<'_>,
@@ -72,12 +73,12 @@ impl Sessions {
         self.with(cx, id, |session, transmits| session.flush(now, transmits));
     }
 
-    /// Returns the control channel of a session whose peer does not read it.
+    /// Returns the control channel of a session if the peer does not read it.
     pub(crate) fn overflowed_control(&self, id: SessionId) -> Option<ChannelKey> {
         self.get(id)?.overflowed_control()
     }
 
-    /// Ends a session's turn: its deadline is set.
+    /// Ends a session's turn by setting the session's deadline.
     pub(crate) fn end_turn(&mut self, cx: &Context<'_>, id: SessionId) {
         let Some(entry) = self.entries.get_mut(id) else {
             return;

@@ -14,7 +14,8 @@ use crate::page::Page;
 use crate::peer::reliable;
 use crate::stranger::{BOARD, CONFIG, bearer, curl, host, on_a_network, set_up, thingway};
 
-/// libfaketime, which answers for the clock. `None`, and said: it is not installed.
+/// Returns the path of libfaketime, which fakes the clock. Prints a note and returns `None` if it is not
+/// installed.
 fn library() -> Option<PathBuf> {
     let folders = fs::read_dir("/usr/lib").expect("a list").flatten();
     let files = folders.map(|folder| folder.path().join("faketime/libfaketime.so.1"));
@@ -25,7 +26,7 @@ fn library() -> Option<PathBuf> {
     found
 }
 
-/// A clock of a test's own. The monotonic one is everybody's.
+/// A clock for one test. The monotonic clock is the machine's.
 struct Clock {
     library: PathBuf,
     file: PathBuf,
@@ -41,7 +42,7 @@ impl Clock {
         Some(clock)
     }
 
-    /// Hours after the beginning of 1970.
+    /// Sets the clock to some hours after the beginning of 1970.
     fn unset(&self) {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -60,7 +61,7 @@ impl Clock {
         fs::rename(&new, &self.file).expect("renamed");
     }
 
-    /// Has a command live by it.
+    /// Makes a command use this clock.
     fn give(&self, command: &mut Command) {
         command
             .env("LD_PRELOAD", &self.library)
@@ -85,7 +86,7 @@ fn stop(mut daemon: Daemon) {
     assert!(daemon.ended_within(SOON).expect("an end").success());
 }
 
-/// A token or link from what the command line printed, and the rest of it.
+/// Returns the token or link that the command line printed, and the rest of its output.
 fn made(folder: &Folder, arguments: &[&str]) -> (String, String) {
     let (good, text) = thingway(folder, arguments);
     assert!(good, "{text}");
@@ -128,7 +129,7 @@ fn what_was_begun_in_1970_goes_on_when_the_clock_is_set() {
         for token in [&owner, &short] {
             assert_eq!(status(&folder, port, token).0, 200);
         }
-        // Who looks at the certificate in 1970 finds nothing wrong with it, and curl here finds the same today.
+        // A client whose clock is in 1970 accepts the certificate, and curl here accepts it today.
         let mut in_1970 = Command::new("curl");
         clock.give(&mut in_1970);
         let name = host();
@@ -158,7 +159,7 @@ fn what_was_begun_in_1970_goes_on_when_the_clock_is_set() {
                 .as_str()
                 .is_some_and(|at| at > "2025")
         });
-        // Longer than a path without a sign of life would be believed in for half of its time.
+        // Longer than half of the time after which a path without a sign of life is given up.
         page.run(Duration::from_secs(3));
         page.send("arm", b"hello");
         page.until("echo", |page| page.peer.text("arm") == "hello");
@@ -175,7 +176,7 @@ fn what_was_begun_in_1970_goes_on_when_the_clock_is_set() {
             .to_owned();
         stop(daemon);
 
-        // What is known by then stays known.
+        // A clock that was set by then stays known after a restart.
         let daemon = start(&folder, &clock);
         let again = |token| {
             curl(
@@ -190,7 +191,7 @@ fn what_was_begun_in_1970_goes_on_when_the_clock_is_set() {
             assert_eq!(again(token), 200);
         }
         stop(daemon);
-        // Nobody knows whether they still hold.
+        // Without the time it is not known whether the tokens are still valid.
         clock.unset();
         let daemon = start(&folder, &clock);
         for token in [&short, &guest] {
@@ -210,7 +211,7 @@ fn what_was_begun_in_1970_goes_on_when_the_clock_is_set() {
     });
 }
 
-/// Where the network is let in: the set-up has asked for any port.
+/// Returns the port that is open to the network. The set-up has asked for any port.
 fn port_of(daemon: &Daemon) -> u16 {
     let (_, rest) = daemon
         .log()
@@ -235,7 +236,7 @@ fn what_expires_and_was_made_in_1970_does_not_begin_again_at_each_start() {
         let (short, _) = made(&folder, &["token", "add", "short", "--expires", "10m"]);
         assert_eq!(status(&folder, port, &short).0, 200);
         stop(daemon);
-        // The same time again, as at each boot.
+        // The clock shows the same time again, as at each boot.
         clock.unset();
         let daemon = start(&folder, &clock);
         let port = port_of(&daemon);

@@ -14,13 +14,14 @@ use crate::stranger::{CONFIG, thingway};
 
 const FULL: &str = "No space left on device";
 
-/// A daemon whose state folder is a small file system of its own, prepared by a shell that stands in it.
+/// A daemon whose state folder is a separate small file system. A shell with this folder as its working
+/// directory prepares it.
 struct Small {
     daemon: Daemon,
 }
 
 impl Small {
-    /// `None`, and said: this user may not mount.
+    /// Starts the daemon. Prints a note and returns `None` if this user may not mount.
     fn start(prepare: &str) -> Option<Self> {
         if !getuid().is_root() {
             missing::skip("a file system of its own, which this user may not mount");
@@ -50,7 +51,7 @@ impl Small {
         Some(Self { daemon })
     }
 
-    /// A path of the small file system, as seen from here.
+    /// Returns a path of the small file system, as seen from outside.
     fn path(&self, name: &str) -> PathBuf {
         let state = self.daemon.folder.join("state");
         PathBuf::from(format!(
@@ -90,7 +91,7 @@ impl Small {
         page.until("echo", |page| page.peer.text("arm") == "hello");
     }
 
-    /// Another of our commands, in the same file systems.
+    /// Runs another command of the program in the same file systems.
     fn beside(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let mut command = Command::new("nsenter");
         command.args(["--mount", "--target", &self.daemon.pid().to_string()]);
@@ -103,7 +104,7 @@ impl Small {
     }
 }
 
-/// What is made where it cannot be kept is given all the same, with the reason.
+/// Makes a token that cannot be stored, and checks that it is shown all the same, with the reason.
 fn makes_a_token_and_says(small: &Small, name: &str, why: &str) {
     let (good, text) = thingway(&small.daemon.folder, &["token", "add", name]);
     let token = text.lines().find(|line| line.starts_with("tw_"));
@@ -144,12 +145,12 @@ fn a_first_start_on_a_full_disk_goes_on_and_says_so() {
         "one that cannot be kept does not change meanwhile"
     );
     assert_eq!(small.names(), [""; 0], "nothing half-written");
-    // Who asks for a fingerprint is not told one that nobody else has.
+    // The command must not print a fingerprint that no other process knows.
     let (code, reason) = small.beside(&["fingerprint", "--own"]);
     assert_eq!(code, Some(1), "{reason}");
     assert!(reason.contains(&said), "{reason}");
 
-    // There is room again.
+    // The disk has room again.
     fs::remove_file(small.path("filler")).expect("removed");
     let (good, text) = thingway(&small.daemon.folder, &["token", "add", "two"]);
     assert!(good && !text.contains("warning"), "{text}");
@@ -169,7 +170,7 @@ fn a_disk_that_gets_full_damages_nothing() {
     assert!(good && !text.contains("warning"), "{text}");
     let kept = fs::read(small.path("thingway/access.json")).expect("kept");
     small.fill();
-    // A few bytes of room, which are not enough.
+    // The disk has a few free bytes, which are not enough.
     for name in ["two", "three"] {
         makes_a_token_and_says(&small, name, FULL);
     }
@@ -198,7 +199,7 @@ fn a_read_only_folder_is_no_reason_not_to_start() {
     assert!(reason.contains(&said), "{reason}");
 }
 
-/// The identity was made in better times.
+/// Checks a folder in which the identity was made before the folder became read-only.
 #[test]
 fn a_folder_that_is_read_only_later_is_read() {
     let make = format!(

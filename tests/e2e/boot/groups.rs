@@ -1,4 +1,4 @@
-//! Lines of groups that we are not in, under whatever name a system has them, if any.
+//! Serial lines of groups that this user is not in, whatever the name of the group, if it has one.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -9,10 +9,10 @@ use crate::daemon::Folder;
 use crate::missing;
 use crate::state::as_nobody;
 
-/// Nobody's number on any system: those of packages and people are below or far above.
+/// A group number that no system uses. The numbers of packages and people are below it or far above.
 const WITHOUT_A_NAME: u32 = 64_999;
 
-/// Which number a name has here.
+/// Returns the number of a group's name on this machine.
 fn number(name: &str) -> u32 {
     let groups = fs::read_to_string("/etc/group").expect("the groups");
     let line = groups
@@ -35,7 +35,7 @@ fn a_line_that_is_denied_names_the_group_that_it_is_of() {
             number("dialout"),
             "not in group dialout (sudo usermod -aG dialout USER".to_owned(),
         ),
-        // As elsewhere than on Debian.
+        // The group on systems other than Debian.
         (
             number("tty"),
             "not in group tty (sudo usermod -aG tty USER".to_owned(),

@@ -1,5 +1,5 @@
-//! Kernels that cannot do what others can: without IPv6, without segmentation of UDP. A filter for system calls, which a
-//! thread passes on to the daemon that it starts, makes them say what such a kernel says.
+//! Kernels without some features: without IPv6, or without segmentation of UDP. A filter for system calls
+//! makes the calls fail as on such a kernel. A thread passes the filter on to the daemon that it starts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::peer::reliable;
 use crate::stranger::{BOARD, CONFIG, bearer, curl, on_a_network, set_up_at, start};
 use crate::trace;
 
-/// From now on a call fails in this thread and what it starts, if it has this argument.
+/// Makes a call with this argument fail from now on, in this thread and its child processes.
 fn refuse(call: i64, argument: u8, values: &[i32], errno: i32) {
     let rule = |value: &i32| {
         let value = u64::from(value.unsigned_abs());
@@ -57,7 +57,7 @@ fn without_ipv6_it_serves_ipv4_and_says_so() {
         page.send("arm", b"hello");
         page.until("echo", |page| page.peer.text("arm") == "hello");
 
-        // The set-up's own place is every address, of both families.
+        // The default address of the set-up is the unspecified one, for both families.
         let (port, token, _) = set_up_at(&folder, "[::]:8445");
         let answer = curl(&folder, port, "/endpoints", &["-H", &bearer(&token)]);
         assert_eq!((port, answer.status), (8445, 200));
@@ -86,7 +86,7 @@ fn without_both_families_it_ends_and_says_why() {
 const MESSAGES: usize = 400;
 const SIZE: usize = 16_000;
 
-/// As fast as it can: batches of many datagrams.
+/// Receives as fast as possible, so that the daemon sends batches of many datagrams.
 fn takes_a_lot(page: &mut Page) {
     page.until("open", |page| page.peer.channels["arm"].credit.is_some());
     let ask = format!("send {SIZE} {MESSAGES}");
@@ -118,21 +118,21 @@ fn without_segments_datagrams_go_one_by_one() {
     std::thread::spawn(inside).join().expect("no panic");
 }
 
-/// Some drivers take the option and refuse the batches: the first is tried again without other extras, and then goes in
-/// parts, as do all that follow.
+/// Checks the case of drivers that accept the option and refuse the batches. The first batch is tried again
+/// without other extras, and is then sent in parts, as are all later batches.
 #[test]
 fn a_batch_that_is_refused_goes_in_parts() {
-    // Among many batches there is a datagram alone now and then, which tells nothing.
+    // Among many batches there is sometimes a single datagram, which proves nothing.
     let found = [60, 67, 74, 81, 88, 95].into_iter().any(refuses_at);
     assert!(found, "no batch");
 }
 
-/// False: what was refused was none.
+/// Returns false if the refused call was not a batch.
 fn refuses_at(call: usize) -> bool {
     let folder = Arc::new(Folder::new());
     let (trace, config) = (folder.join("trace"), folder.write("config.toml", SOURCE));
     let fault = format!("inject=sendmsg:error=EIO:when={call}..{}", call + 1);
-    // Of each datagram the header of its DTLS record, which has a number.
+    // Record only the header of each datagram's DTLS record, which contains a number.
     let options = ["-s", "13", "-e", "trace=sendmsg", "-e", &fault];
     let mut command = folder.traced(&options, &trace);
     command

@@ -1,7 +1,7 @@
-//! Surroundings that a board finds itself in at boot: it starts anyway, or says exactly why not.
+//! The conditions that a board may find at boot. The program starts anyway, or says exactly why not.
 //!
-//! Beside what is here: ports in use are in `command_line.rs`, devices and their groups that come late in `serial.rs` and
-//! `state.rs`, images and missing groups in `packaging/check-image`.
+//! Related tests elsewhere: ports in use are in `command_line.rs`, devices and groups that appear late in
+//! `serial.rs` and `state.rs`, images and missing groups in `packaging/check-image`.
 
 mod clock;
 mod disk;

@@ -94,7 +94,7 @@ fn started_before_even_loopback_is_there_it_serves_it_then() {
     });
 }
 
-/// A process that goes with the test.
+/// A process that is ended with the test.
 struct Ended(Child);
 
 impl Drop for Ended {
@@ -112,7 +112,7 @@ fn until(what: &str, done: impl Fn() -> bool) {
     }
 }
 
-/// `ipv6.disable_ipv6=1` on the kernel's command line, or sysctl.
+/// Checks a machine with `ipv6.disable_ipv6=1` on the kernel's command line, or the same sysctl.
 #[test]
 fn where_ipv6_is_switched_off_ipv4_is_served() {
     let off = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6";
@@ -153,7 +153,7 @@ fn a_fault_of_one_listener_that_time_does_not_mend_ends_it() {
     });
 }
 
-/// The interfaces are gone for a while, as when a switch is restarted.
+/// Checks that sessions survive when the interfaces are down for a while, as when a switch is restarted.
 #[test]
 fn a_session_outlives_a_network_that_goes_for_a_moment() {
     let setup = format!("ip addr add {BOARD}/24 dev lo && ip addr add {STRANGER}/24 dev lo");

@@ -1,11 +1,11 @@
-//! The framings once more, as plainly as can be: the whole stream lies there and is cut up.
+//! A second, simple implementation of the framings, which cuts up the whole stream.
 
 use thingway::testing::framing::{ByteOrder, Faults, Framing, Width};
 
 use super::Outcome;
 
-/// What becomes of a stream that comes at one time and has not ended, and how many of its bytes
-/// are delimiters with nothing before them.
+/// Returns the result for a stream that arrives at one time and has not ended, and how many of its bytes are
+/// delimiters with nothing before them.
 pub(super) fn reference(framing: Framing, max: usize, stream: &[u8]) -> (Outcome, usize) {
     match framing {
         Framing::Line { .. } => (
@@ -36,7 +36,8 @@ fn plain<'a>(lines: impl Iterator<Item = &'a [u8]>, max: usize, newline: bool) -
     outcome
 }
 
-/// How much of it ends with a whole character; all of it if nothing does.
+/// Returns the length of the part that ends with a whole character, or the whole length if there is no such
+/// part.
 fn text_end(bytes: &[u8]) -> usize {
     let last = bytes.utf8_chunks().last().unwrap();
     let begun = last.invalid();
@@ -48,12 +49,12 @@ fn text_end(bytes: &[u8]) -> usize {
     }
 }
 
-/// What a frame, or the beginning of one, holds.
+/// The contents of a frame, or of the beginning of one.
 struct Contents {
     bytes: Vec<u8>,
-    /// Something in it is wrong already.
+    /// Whether the frame is already wrong.
     wrong: bool,
-    /// It may go on, and must not end.
+    /// Whether the frame may go on and must not end here.
     incomplete: bool,
 }
 
@@ -89,7 +90,7 @@ fn delimited(
 }
 
 fn slip(frame: &[u8]) -> Contents {
-    // Each ESC takes the byte after it along.
+    // Each ESC forms a unit with the byte after it.
     let mut units: Vec<Vec<u8>> = Vec::new();
     for byte in frame {
         match units.last_mut() {

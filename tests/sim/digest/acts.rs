@@ -1,4 +1,4 @@
-//! What sessions and devices do in a scenario.
+//! The acts of sessions and devices in a scenario.
 
 use serde_json::{Value, json};
 
@@ -8,12 +8,13 @@ use super::scenario::{PLC, ROVER_ADDRESS, SSH, Scenario};
 use crate::peer::{Peer, reliable, unreliable};
 use crate::sessions::good;
 
-/// Peers of the API in one scenario, and those of them that may be connected at one time. More would take too long.
+/// The most peers of the API in one scenario, and the most that may be connected at one time. More would take
+/// too long.
 const PEERS: usize = 20;
 const CONNECTED: usize = 4;
 
 impl Scenario {
-    /// A page makes a session, perhaps with a token, and perhaps sends its candidates later.
+    /// Makes a session of a page, perhaps with a token, and perhaps sends the page's candidates later.
     pub fn connect(&mut self) {
         let peers = self.peers.iter();
         let alive = peers.filter(|n| !self.world.clients[**n].peer.closed);
@@ -69,7 +70,7 @@ impl Scenario {
         self.send(place(token), &[head]);
     }
 
-    /// A session ends in one of three ways, or is said to.
+    /// Ends a session from one side, or sends a request about a session that is refused.
     pub fn disconnect(&mut self) {
         let Some(n) = self.a_peer() else { return };
         let path = format!("/sessions/{}", self.world.clients[n].session);
@@ -88,7 +89,7 @@ impl Scenario {
         }
     }
 
-    /// Another channel is opened, or one is closed.
+    /// Opens another channel, or closes one.
     pub fn change_channels(&mut self) {
         let Some(n) = self.a_peer() else { return };
         let now = self.world.now;
@@ -101,7 +102,7 @@ impl Scenario {
         self.world.peer(n).open_as(now, &name, reliable(endpoint));
     }
 
-    /// Bytes from a page.
+    /// Sends bytes from a page.
     pub fn page_sends(&mut self) {
         let Some(n) = self.a_client() else { return };
         let Some(label) = self.a_channel(n) else {
@@ -124,8 +125,8 @@ impl Scenario {
             }
             "talk" if self.flip() => b"\"hello\"".to_vec(),
             _ => {
-                // Whether an unreliable message of several pieces arrives depends on the time, and so does when a message
-                // arrives that arms the dead man.
+                // Whether an unreliable message of several pieces arrives depends on timing, and so does when
+                // a message arrives that arms the dead-man switch.
                 let is_short = ["arm", "rover"].contains(&endpoint.as_str());
                 let most = if is_short { 900 } else { 3_000 };
                 let len = 1 + self.draw.below(most);
@@ -145,7 +146,8 @@ impl Scenario {
             .note(&object, &format!("sends {}: {sent}", bytes.len()));
     }
 
-    /// A page sends to a line that takes nothing, up to its credit; perhaps it goes on, or throws all of it away.
+    /// Sends from a page to a line that takes nothing, up to the page's credit. Then the page perhaps ignores
+    /// its credit, or discards everything.
     pub fn fill(&mut self) {
         let Some(n) = self.a_peer() else { return };
         let channel = self.world.peer(n).channels.get("arm");
@@ -188,7 +190,7 @@ impl Scenario {
         self.world.tty("/dev/arm").rate = 20_000;
     }
 
-    /// Bytes from a device.
+    /// Sends bytes from a device.
     pub fn device_sends(&mut self) {
         let len = 1 + self.draw.below(1_000);
         let mut bytes = self.draw.bytes(len);
@@ -205,7 +207,7 @@ impl Scenario {
         }
     }
 
-    /// A device goes, or hangs up, or comes back.
+    /// Unplugs a device, closes its connection, makes its datagrams fail, or brings it back.
     pub fn device_fails(&mut self) {
         match self.draw.below(5) {
             0 => self.world.unplug("/dev/arm"),
@@ -214,7 +216,7 @@ impl Scenario {
             3 => self.world.unsendable = 1 + self.draw.below(3) as usize,
             _ => {
                 self.world.tty("/dev/arm").present = true;
-                // The next try comes after 5 s at most.
+                // The next try comes after at most 5 s.
                 self.rest(14);
             }
         }
@@ -233,14 +235,15 @@ impl Scenario {
         tty.is_some_and(|tty| tty.source().is_some())
     }
 
-    /// A page asks something over the control channel.
+    /// Sends a request of a page on the control channel.
     pub fn control(&mut self) {
         let Some(n) = self.a_peer() else { return };
         let request = self.control_request(n);
         self.tell(n, &request);
     }
 
-    /// One page takes the lease, another one asks for it, and the first keeps it, gives it, closes its channel, or says nothing.
+    /// Lets one page take the lease and another ask for it. The first page then keeps it, gives it, closes
+    /// its channel, or does not answer.
     pub fn lease_talk(&mut self) {
         let (Some(one), Some(other)) = (self.a_peer(), self.a_peer()) else {
             return;
@@ -264,7 +267,7 @@ impl Scenario {
                 let now = self.world.now;
                 self.world.peer(one).close_channel(now, "arm");
             }
-            // The lease goes over after 10 s.
+            // The lease is handed over after 10 s.
             _ => self.rest(26),
         }
     }
@@ -312,7 +315,7 @@ impl Scenario {
             15 => json!({"type": "ping", "id": id}),
             16 => json!({"type": "endpoints"}),
             17 => json!({"type": "fly", "id": id}),
-            // Another version ends the control channel.
+            // Another version closes the control channel.
             _ => json!({"v": if self.draw.below(6) == 0 { 2 } else { 1 }, "type": "hello"}),
         }
     }
@@ -328,7 +331,7 @@ impl Scenario {
         }
     }
 
-    /// One of the peers of the API whose session may still be there.
+    /// Picks a peer of the API whose session may still exist.
     fn a_peer(&mut self) -> Option<usize> {
         let peers = self.peers.iter().copied();
         let alive: Vec<usize> = peers
@@ -337,7 +340,7 @@ impl Scenario {
         self.pick(&alive)
     }
 
-    /// One of those, or of the peers of pages.
+    /// Picks a peer of the API, or a peer of a page.
     fn a_client(&mut self) -> Option<usize> {
         let clients = self.names.keys().copied();
         let clients = clients.filter(|n| {
@@ -356,7 +359,8 @@ impl Scenario {
     }
 }
 
-/// Requests with a token come over the network: this machine needs none.
+/// Returns the origin of a request. A request with a token comes over the network, because this machine needs
+/// no token.
 pub fn place(token: &str) -> From {
     if token.is_empty() {
         From::Local

@@ -1,10 +1,10 @@
-//! Configurations of a scenario: all kinds of endpoints that the simulator has, with some of what they can have.
+//! Configurations of a scenario: all kinds of endpoints that the simulator has, with some of their keys.
 
 use super::scenario::{PLC, SSH};
 use crate::links::Draw;
 use crate::sessions::{ARM, DEMO, ROVER};
 
-/// The endpoints of a scenario, and some that are never there.
+/// The endpoints of a scenario, and some names that never exist.
 pub const ENDPOINTS: [&str; 9] = [
     "arm", "rover", "demo", "echo", "sink", "source", "plc", "ssh", "nope",
 ];
@@ -47,7 +47,7 @@ pub fn draw(draw: &mut Draw) -> String {
     config
 }
 
-/// The same configuration with one endpoint more, or one fewer, or one that is another.
+/// Returns the same configuration with one endpoint more, one fewer, or one that differs.
 pub fn change(draw: &mut Draw, config: &str) -> String {
     let foot = "[[endpoint]]\nname = \"foot\"\nkind = \"serial\"\npath = \"/dev/foot\"\n";
     let (from, to) = match draw.below(4) {

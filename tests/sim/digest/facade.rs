@@ -1,4 +1,4 @@
-//! Programs that use the REST API of SkyWay's gateway in a scenario.
+//! Programs in a scenario that use the REST API of SkyWay's gateway.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::http::{From, request};
 use super::scenario::{RECEIVER, Scenario};
 
 impl Scenario {
-    /// A program makes a peer, looks at one, or ends it.
+    /// Makes a peer, looks at one, or ends one.
     pub fn program(&mut self) {
         let name = format!("prog-{}", self.draw.below(3));
         match self.draw.below(5) {
@@ -36,13 +36,14 @@ impl Scenario {
         }
     }
 
-    /// One that was made, or one that nobody knows.
+    /// Picks a peer that was made, or a name and token that the gateway does not know.
     fn a_program(&mut self) -> (String, String) {
         let known = self.pick(&self.programs.clone());
         known.unwrap_or_else(|| ("nobody".to_owned(), "pt-1".to_owned()))
     }
 
-    /// One or two requests wait for the events of a peer, or of a connection; two come on one connection or on two.
+    /// Sends one or two requests that wait for the events of a peer or of a connection, on one HTTP
+    /// connection or on two.
     pub fn poll(&mut self) {
         let path = match self.pick(&self.connections.clone()) {
             Some(id) if self.flip() => format!("/data/connections/{id}/events"),
@@ -67,7 +68,7 @@ impl Scenario {
         self.find_connection(&text);
     }
 
-    /// Remembers the connection that an event names: the program behind the called peer may use it.
+    /// Remembers the connection that an event names, because the program behind the called peer may use it.
     fn find_connection(&mut self, text: &str) {
         let key = "\"data_connection_id\":\"";
         if let Some((_, rest)) = text.split_once(key)
@@ -78,7 +79,7 @@ impl Scenario {
         }
     }
 
-    /// A program makes a connection to somebody, who need not be there.
+    /// Makes a connection to a peer that may or may not exist.
     pub fn call(&mut self) {
         let (name, token) = self.a_program();
         let mut targets = vec!["robot-1".to_owned(), "nobody".to_owned()];
@@ -107,7 +108,7 @@ impl Scenario {
         self.rest(1);
     }
 
-    /// A content port is opened, gets a datagram, or is closed.
+    /// Opens a content port, sends it a datagram, or closes it.
     pub fn port(&mut self) {
         let port = self.pick(&self.ports.clone());
         match (self.draw.below(4), port) {
@@ -131,7 +132,7 @@ impl Scenario {
         }
     }
 
-    /// A program looks at a connection, changes it, or ends it.
+    /// Looks at a connection, changes it, or ends it.
     pub fn connection(&mut self) {
         let Some(id) = self.pick(&self.connections.clone()) else {
             return;
@@ -155,7 +156,7 @@ impl Scenario {
         }
     }
 
-    /// What is not there, and what only media would be.
+    /// Sends a request for something that does not exist, or that exists only for media.
     pub fn stray_call(&mut self) {
         let calls = [
             ("POST", "/media", json!({"is_video": true})),

@@ -1,4 +1,4 @@
-//! Requests of a scenario, which may be answered at once, later, or never; and what is kept of their answers.
+//! Requests of a scenario, which are answered at once, later, or never, and the log of their answers.
 
 use serde_json::Value;
 use thingway::testing::ids::SourceId;
@@ -11,19 +11,19 @@ use super::scenario::Scenario;
 pub struct Waiting {
     object: String,
     source: SourceId,
-    /// How many answers are to come on this connection; none: it is a stream of events.
+    /// How many answers are expected on this connection; 0 for a stream of events.
     answers: usize,
     head_only: bool,
 }
 
-/// Where a request comes from.
+/// The origin of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum From {
     Local,
     Network,
 }
 
-/// A request with a body of JSON, or without a body.
+/// Returns a request with a JSON body, or without a body.
 pub fn request(method: &str, path: &str, lines: &str, body: &Value) -> String {
     let body = if body.is_null() {
         String::new()
@@ -42,7 +42,7 @@ pub fn typed(method: &str, path: &str, lines: &str, (kind, body): (&str, &str)) 
 }
 
 impl Scenario {
-    /// Sends requests on one new connection. Returns what comes at once.
+    /// Sends requests on one new connection. Returns the bytes that arrive at once.
     pub fn send(&mut self, from: From, requests: &[String]) -> String {
         let (local, remote) = match from {
             From::Local => ("127.0.0.1:8000", "127.0.0.1:40000"),
@@ -72,14 +72,14 @@ impl Scenario {
         text
     }
 
-    /// As [`Self::send`], one request with JSON from this machine. Returns the JSON of the answer.
+    /// Sends one request with JSON from this machine, like [`Self::send`]. Returns the JSON of the answer.
     pub fn ask(&mut self, method: &str, path: &str, body: &Value) -> Value {
         let text = self.send(From::Local, &[request(method, path, "", body)]);
         let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
         serde_json::from_str(body).unwrap_or_default()
     }
 
-    /// Notes the answers that are complete, and closes their connections.
+    /// Logs the answers that are complete, and closes their connections.
     pub fn collect_answers(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
         for request in waiting {
@@ -102,7 +102,7 @@ impl Scenario {
         }
     }
 
-    /// The program behind one of the waiting requests closes its connection.
+    /// Closes the connection of one of the waiting requests.
     pub fn hang_up(&mut self) {
         if self.waiting.is_empty() {
             return;
@@ -117,7 +117,7 @@ impl Scenario {
         self.world.settle();
     }
 
-    /// Notes what has come for requests that were not answered, at the end.
+    /// Logs what has arrived for requests without a complete answer, at the end.
     pub fn end_waiting(&mut self) {
         for request in std::mem::take(&mut self.waiting) {
             let came = String::from_utf8_lossy(self.world.came(request.source)).into_owned();
@@ -137,7 +137,7 @@ impl Scenario {
     }
 }
 
-/// The answers that have come whole: each head, and its body.
+/// Splits a text into complete answers, each with its head and its body.
 fn split(mut text: &str, head_only: bool) -> Vec<(&str, &str)> {
     let mut answers = Vec::new();
     while let Some((head, rest)) = text.split_once("\r\n\r\n") {
@@ -165,7 +165,7 @@ fn note_head(log: &mut Log, object: &str, head: &str) {
             _ => line.to_owned(),
         })
         .collect();
-    // Their order means nothing (RFC 9110 §5.3).
+    // The order of headers has no meaning (RFC 9110 §5.3).
     headers.sort();
     log.note(object, &format!("{status} | {}", headers.join(" | ")));
 }
@@ -187,13 +187,13 @@ fn note_body(log: &mut Log, object: &str, head: &str, body: &str) {
     }
 }
 
-/// Whether a counter is the same in each run: datagrams differ, and so do times.
+/// Returns whether a counter is the same in each run. Counters of datagrams and of times differ.
 fn is_steady(line: &str) -> bool {
     let unsteady = ["uptime", "datagram", "version", "build"];
     !line.starts_with('#') && !unsteady.iter().any(|word| line.contains(word))
 }
 
-/// Events are noted for each thing that they are about. Their ids only grow.
+/// Logs events for each object that they concern. The ids of events only grow.
 fn note_stream(log: &mut Log, object: &str, came: &str) {
     let (head, body) = came.split_once("\r\n\r\n").unwrap_or((came, ""));
     note_head(log, object, head);
@@ -207,7 +207,8 @@ fn note_stream(log: &mut Log, object: &str, came: &str) {
             last = id;
         } else if let Some(data) = line.strip_prefix("data: ") {
             let mut data: Value = serde_json::from_str(data).expect("JSON");
-            // Whether a session hears first that its peer closes, or fails to send, depends on its timers.
+            // Whether a session first learns that its peer closes, or first fails to send, depends on its
+            // timers.
             if data["reason"] == "protocol error: DTLS error: connection closed" {
                 data["reason"] = "closed by the peer".into();
                 data["state"] = "closed".into();

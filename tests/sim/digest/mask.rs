@@ -1,10 +1,11 @@
-//! Names, secrets and times that differ from run to run, or that another order of random draws would change.
+//! The masking of names, secrets and times that differ from run to run, or that another order of random draws
+//! would change.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// Fields of JSON whose values say nothing that lasts.
+/// The JSON fields whose values differ from run to run.
 const FIELDS: [&str; 15] = [
     "age_ms",
     "round_trip_time_ms",
@@ -23,20 +24,20 @@ const FIELDS: [&str; 15] = [
     "timestamp",
 ];
 
-/// What is to be written in place of what.
+/// The replacements for random words.
 #[derive(Default)]
 pub struct Mask {
     known: BTreeMap<String, String>,
 }
 
 impl Mask {
-    /// From now on `name` is written as `meaning`.
+    /// Registers `meaning` as the replacement of `name` from now on.
     pub fn learn(&mut self, name: &str, meaning: &str) {
         let meaning = format!("<{meaning}>");
         self.known.entry(name.to_owned()).or_insert(meaning);
     }
 
-    /// A text with each random word replaced.
+    /// Returns a text with each random word replaced.
     pub fn text(&self, text: &str) -> String {
         let (mut masked, mut rest) = (String::new(), text);
         while let Some(first) = rest.chars().next() {
@@ -49,7 +50,7 @@ impl Mask {
             let (word, behind) = rest.split_at(end);
             rest = behind;
             if is_date(word) {
-                // The rest of the time of day.
+                // Skip the rest of the time of day.
                 rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || ":.Z".contains(c));
                 masked.push_str("<time>");
             } else {
@@ -80,7 +81,8 @@ impl Mask {
         word.to_owned()
     }
 
-    /// A message with its random parts replaced; lists of sessions are sorted, because their order is that of a table.
+    /// Returns a message with its random parts replaced. Lists of sessions are sorted, because their order is
+    /// that of a table.
     pub fn json(&self, value: &Value) -> Value {
         match value {
             Value::Object(fields) => {
@@ -120,7 +122,7 @@ fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '-'
 }
 
-/// Whether a word is the beginning of a time (RFC 3339): `2027-01-15T08`.
+/// Returns whether a word is the beginning of a time (RFC 3339): `2027-01-15T08`.
 fn is_date(word: &str) -> bool {
     let pattern = word
         .chars()
@@ -128,7 +130,7 @@ fn is_date(word: &str) -> bool {
     pattern.eq("0000-00-00T00".chars())
 }
 
-/// A candidate without its foundation, its priority, and what comes behind its type.
+/// Returns a candidate without its foundation, its priority, and the words behind its type.
 fn candidate(text: &str) -> String {
     let words: Vec<&str> = text.split(' ').collect();
     match words.as_slice() {
@@ -139,7 +141,7 @@ fn candidate(text: &str) -> String {
     }
 }
 
-/// The beginnings of lines of a description whose rest is random; the peer that offers draws the name of the section.
+/// The beginnings of description lines whose rest is random. The offering peer draws the name of the section.
 const RANDOM_LINES: [&str; 6] = [
     "o=",
     "a=ice-ufrag:",
@@ -149,7 +151,7 @@ const RANDOM_LINES: [&str; 6] = [
     "a=mid:",
 ];
 
-/// A description without what is random in it.
+/// Returns a description without its random parts.
 pub fn sdp(text: &str) -> String {
     let lines = text.lines().map(|line| {
         for start in RANDOM_LINES {

@@ -1,7 +1,7 @@
-//! What an outsider sees of the gateway, as one number per seed. A change of the inside must leave all numbers as they are.
-//! Where a change of behaviour is wanted, the file `digest.txt` is written anew, in the commit that changes it.
+//! What an outsider sees of the gateway, as one number per seed. A change of the internals must leave all
+//! numbers unchanged. A commit that changes behaviour on purpose writes the file `digest.txt` anew.
 //!
-//! * `THINGWAY_DIGEST=1000`: so many seeds are run.
+//! * `THINGWAY_DIGEST=1000`: the number of seeds to run.
 //! * `THINGWAY_DIGEST_WRITE=1`: the file is written instead of compared.
 //! * `THINGWAY_DIGEST_DIR=DIR`: the log of each seed is written to `DIR`.
 //! * `THINGWAY_DIGEST_OLD=DIR`: the logs of another tree are in `DIR`; the first line that differs is shown.
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use log::hash;
 use scenario::Scenario;
 
-/// Seeds that an ordinary run compares.
+/// How many seeds an ordinary run compares.
 const USUAL: u64 = 100;
 /// How many acts a scenario has.
 const ACTS: usize = 120;
@@ -57,11 +57,11 @@ const TABLE: [(u64, Act); 24] = [
     (3, Scenario::port),
 ];
 
-/// These come only now and then.
+/// The acts that come only rarely.
 const RARE: [Act; 3] = [
     Scenario::connection,
     Scenario::stray_call,
-    // Waits for what ends only after a while: an offer, a lease that is asked for.
+    // Waits for things that end only after a while: an offer, or a lease that a session has asked for.
     |scenario| scenario.rest(26),
 ];
 
@@ -134,7 +134,7 @@ fn an_outsider_sees_what_was_seen_before() {
     );
 }
 
-/// The first line that is another one, with its object.
+/// Returns the first line that differs, with its object.
 fn first_difference(old: &str, new: &str) -> Option<String> {
     let ends = ["end of the log"];
     let pairs = old.lines().chain(ends).zip(new.lines().chain(ends));

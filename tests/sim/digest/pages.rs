@@ -1,4 +1,4 @@
-//! Pages of SkyWay-JS and PeerJS: they join, call peers, answer, and leave.
+//! Pages of SkyWay-JS and PeerJS, which join, call peers, answer, and leave.
 
 use serde_json::{Value, json};
 
@@ -19,14 +19,14 @@ pub struct HubPage {
     pub name: String,
     library: Library,
     socket: Page,
-    /// Whether it answers calls.
+    /// Whether the page answers calls.
     answers: bool,
-    /// Its calls that were not answered yet, by their connection.
+    /// The page's unanswered calls, by their connection.
     calls: Vec<(String, Peer)>,
     made: usize,
 }
 
-/// A signal as its receiver reads it.
+/// A signal in the form in which its receiver reads it.
 struct Signal {
     kind: String,
     from: String,
@@ -104,7 +104,7 @@ impl Library {
         }
     }
 
-    /// What keeps a page that says nothing from being taken for gone.
+    /// Returns the message that keeps a silent page from being taken for gone.
     fn sign_of_life(self) -> &'static str {
         match self {
             Self::PeerJs => r#"{"type":"HEARTBEAT"}"#,
@@ -139,7 +139,7 @@ impl Scenario {
         });
     }
 
-    /// A page calls somebody, who need not exist.
+    /// Calls a peer that may or may not exist.
     pub fn page_calls(&mut self) {
         let Some(at) = self.a_page() else { return };
         let mut names = vec!["robot-1".to_owned(), "nobody".to_owned()];
@@ -161,7 +161,7 @@ impl Scenario {
         page.socket.say_text(&mut self.world, &said);
     }
 
-    /// A page says something to its room, or something that makes no sense, or what hangs up.
+    /// Sends a message to the page's room, a message without meaning, or one that ends the connection.
     pub fn page_says(&mut self) {
         let Some(at) = self.a_page() else { return };
         let said = match (self.pages[at].library, self.draw.below(6)) {
@@ -193,7 +193,7 @@ impl Scenario {
         page.socket.say_text(&mut self.world, &said);
     }
 
-    /// A page is closed: its WebSocket goes without a word.
+    /// Closes a page, whose WebSocket ends without a close frame.
     pub fn page_leaves(&mut self) {
         let Some(at) = self.a_page() else { return };
         let source = self.pages[at].socket.source;
@@ -209,7 +209,7 @@ impl Scenario {
         self.pick(&open)
     }
 
-    /// Notes what the pages have heard; they answer calls, and their own calls are answered.
+    /// Logs the messages that the pages received. Pages answer calls, and their own calls are answered.
     pub fn collect_pages(&mut self) {
         for at in 0..self.pages.len() {
             while let Some((first, payload)) = self.pages[at].socket.next_frame(&self.world) {
@@ -277,7 +277,7 @@ impl Scenario {
         self.add_page_peer(peer, &signal.sdp, name);
     }
 
-    /// A peer that talks to the gateway. The simulator carries nothing from one page to another.
+    /// Adds a peer that connects to the gateway. The simulator carries no datagrams between two pages.
     fn add_page_peer(&mut self, peer: Peer, others: &str, name: String) {
         if others.contains(GATEWAY) {
             let addr = peer.local();
@@ -286,7 +286,7 @@ impl Scenario {
         }
     }
 
-    /// An address that no peer has had.
+    /// Returns an address that no peer has had.
     fn next_address(&mut self) -> std::net::SocketAddr {
         self.addresses += 1;
         let host = 1 + self.addresses as u8;

@@ -1,7 +1,7 @@
-//! A scenario: the world, who takes part in it, and how what they see comes into the log.
+//! A scenario: the world, its participants, and the log of what they see.
 //!
-//! The scenario goes in beats. Everything that an act causes is over before the next beat, so what is seen at
-//! the end of a beat depends neither on how often the gateway settles nor on which of two timers fires first.
+//! The scenario advances in beats. All effects of an act end before the next beat, so what is seen at the end
+//! of a beat depends neither on how often the gateway settles nor on which of two timers fires first.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,46 +15,47 @@ use super::pages::HubPage;
 use crate::links::Draw;
 use crate::world::World;
 
-/// Longer than the 250 ms that the gateway collects news for. None of the gateway's other times (900 ms of the dead man,
-/// 1 s, 5 s, 10 s, 28 s) ends near the moment of an act, even if the message that began it took 250 ms.
+/// The length of a beat, which is longer than the 250 ms for which the gateway collects news. No other time
+/// of the gateway (900 ms of the dead-man switch, 1 s, 5 s, 10 s, 28 s) ends near the moment of an act, even
+/// if the message that began it took 250 ms.
 pub const BEAT: Duration = Duration::from_millis(410);
 
-/// A program that gets datagrams of content ports.
+/// The address of a program that receives datagrams of content ports.
 pub const RECEIVER: &str = "127.0.0.1:7001";
 pub const ROVER_ADDRESS: &str = "127.0.0.1:14550";
 pub const PLC: &str = "192.0.2.7:502";
 pub const SSH: &str = "192.0.2.7:22";
 
-/// What was last seen of a channel: whether it is open, whether it has closed, and its credit.
+/// The last state of a channel: whether it is open, whether it has closed, and its credit.
 type Seen = (bool, bool, Option<u64>);
 
 pub struct Scenario {
     pub world: World,
-    /// The configuration of now.
+    /// The current configuration.
     pub config: String,
     pub draw: Draw,
     pub log: Log,
-    /// How many requests there were.
+    /// How many requests were sent.
     pub requests: usize,
     pub waiting: Vec<Waiting>,
-    /// Sessions of the API that were made, by the number of their peer.
+    /// The sessions of the API that were made, by the number of their peer.
     pub peers: Vec<usize>,
-    /// Names of peers by the number of their client.
+    /// The names of peers, by the number of their client.
     pub names: BTreeMap<usize, String>,
     /// How many control messages of each peer are in the log.
     heard: BTreeMap<usize, usize>,
     seen: BTreeMap<(usize, String), Seen>,
-    /// The last totals of `dropped`. How many messages it takes to tell them depends on the time.
+    /// The last totals of `dropped`. How many messages report them depends on timing.
     dropped: BTreeMap<String, Value>,
     pub tokens: Vec<(String, String)>,
     pub pages: Vec<HubPage>,
-    /// Peers of the REST API with their tokens.
+    /// The peers of the REST API, with their tokens.
     pub programs: Vec<(String, String)>,
-    /// Content ports: id and address.
+    /// The content ports: id and address.
     pub ports: Vec<(String, String)>,
-    /// Connections of the REST API.
+    /// The connections of the REST API.
     pub connections: Vec<String>,
-    /// How many addresses pages have had for their peers.
+    /// How many addresses pages have used for their peers.
     pub addresses: usize,
     pub beats: usize,
 }
@@ -65,7 +66,7 @@ impl Scenario {
         let text = super::config::draw(&mut draw);
         let mut world = World::new(seed, &text);
         world.keeps_datagrams = true;
-        // The simulator takes note only of datagrams to addresses that it knows.
+        // The simulator records only datagrams to addresses that it knows.
         let ice = world.ice.expect("an ICE socket");
         world.udp.insert(RECEIVER.parse().unwrap(), ice);
         let mut scenario = Self {
@@ -92,7 +93,7 @@ impl Scenario {
         scenario
     }
 
-    /// One of these, or nothing if there are none.
+    /// Picks one of the values, or `None` if there are none.
     pub fn pick<T: Clone>(&mut self, from: &[T]) -> Option<T> {
         if from.is_empty() {
             return None;
@@ -114,7 +115,7 @@ impl Scenario {
         }
     }
 
-    /// A client that takes part from now on.
+    /// Adds a client to the scenario from now on.
     pub fn admit(&mut self, n: usize, name: String) {
         let session = self.world.clients[n].session.clone();
         if !session.is_empty() {
@@ -134,7 +135,7 @@ impl Scenario {
         self.log.note("configuration", text);
     }
 
-    /// Learns what the secrets and ids of an answer mean.
+    /// Registers masks for the secrets and ids of an answer.
     pub fn learn(&mut self, answer: &str) {
         let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
         let Ok(body) = serde_json::from_str::<Value>(body) else {
@@ -167,7 +168,7 @@ impl Scenario {
             let about = about.into_iter().flatten().next();
             let object = format!("{name} control {}", about.unwrap_or(kind));
             match kind {
-                // What it amounts to is seen at the channel.
+                // The effect of a credit is logged with its channel.
                 "credit" => {}
                 "dropped" => {
                     let key = ["channel", "direction", "reason"].map(|it| message[it].to_string());
@@ -192,9 +193,9 @@ impl Scenario {
         }
     }
 
-    /// The end: the last numbers, the way out, and what everybody has got.
+    /// Ends the scenario: logs the last numbers, the shutdown, and the bytes that every participant received.
     pub fn finish(mut self) -> String {
-        // `dropped` is told once a second.
+        // `dropped` is reported once a second.
         self.rest(3);
         for path in ["/endpoints", "/sessions", "/metrics", "/ports", "/tokens"] {
             self.ask("GET", path, &Value::Null);
@@ -203,7 +204,7 @@ impl Scenario {
         let now = self.world.now;
         self.world.gateway.handle_shutdown(now);
         self.world.settle();
-        // A device that takes nothing gets 5 s.
+        // The gateway waits 5 s for a device that takes nothing.
         self.rest(16);
         let exit = self.world.exit.clone();
         self.log.note("exit", &format!("{exit:?}"));
@@ -216,11 +217,11 @@ impl Scenario {
         self.log.text()
     }
 
-    /// The bytes that each channel has brought to its peer.
+    /// Logs the bytes that each channel has brought to its peer.
     fn note_channels(&mut self) {
         for (n, name) in &self.names {
             let client = &self.world.clients[*n];
-            // A peer that was never connected gives up at a time of its own.
+            // A peer that never connected gives up at a time of its own.
             if client.peer.connected {
                 let closed = format!("session closed: {}", client.peer.closed);
                 self.log.note(name, &closed);
@@ -228,7 +229,7 @@ impl Scenario {
             for (label, channel) in &client.peer.channels {
                 let object = format!("{name} channel {label}");
                 let endpoint = label.split('-').next().unwrap_or_default();
-                // Where a stream of bytes is cut into messages says nothing.
+                // How a stream of bytes is cut into messages has no meaning.
                 if ["arm", "plc", "ssh"].contains(&endpoint) {
                     self.log.note_bytes(&object, "bytes", &channel.bytes);
                     continue;

@@ -1,4 +1,5 @@
-//! What programs and operators ask over HTTP in a scenario: lists, scripts, leases, endpoints, tokens, events.
+//! Requests of programs and operators over HTTP in a scenario: lists, scripts, leases, endpoints, tokens,
+//! events.
 
 use serde_json::{Value, json};
 
@@ -8,7 +9,7 @@ use super::http::{From, request};
 use super::scenario::Scenario;
 
 impl Scenario {
-    /// A request that changes nothing, or two of them on one connection.
+    /// Sends a request that changes nothing, or two of them on one connection.
     pub fn look(&mut self) {
         let paths = [
             "/endpoints",
@@ -41,7 +42,7 @@ impl Scenario {
         self.send(from, &all);
     }
 
-    /// A request from a page of another site, or to another name.
+    /// Sends a request from a page of another site, or to another name.
     pub fn trespass(&mut self) {
         let lines = [
             "Origin: https://evil.example\r\n",
@@ -64,7 +65,7 @@ impl Scenario {
         self.send(from, &[request("GET", path, lines, &Value::Null)]);
     }
 
-    /// A script or a lease, over HTTP.
+    /// Runs a script or changes a lease, over HTTP.
     pub fn operate(&mut self) {
         let (token, flip) = (self.a_token(), self.flip());
         let name = self.pick(&["arm", "arm", "rover", "nope"]).expect("a name");
@@ -81,7 +82,7 @@ impl Scenario {
         self.send(place(&token), &[request("POST", &path, &token, &body)]);
     }
 
-    /// The configuration is read again, or an endpoint is added or removed over the API.
+    /// Reloads the configuration, or adds or removes an endpoint over the API.
     pub fn configure(&mut self) {
         let leg = json!({"kind": "serial", "path": "/dev/leg"});
         match self.draw.below(6) {
@@ -109,7 +110,7 @@ impl Scenario {
         }
     }
 
-    /// Tokens, shares and tickets are made, used and taken back.
+    /// Makes, uses and revokes tokens, shares and tickets.
     pub fn authorize(&mut self) {
         let name = format!("t{}", self.tokens.len());
         let verbs = self.pick(&[&["read"][..], &["read", "write"], &["read", "lines"]]);
@@ -151,7 +152,7 @@ impl Scenario {
         }
     }
 
-    /// The header of one of the tokens, or nothing; it may have been revoked.
+    /// Returns the header of one of the tokens, which may have been revoked, or nothing.
     pub fn a_token(&mut self) -> String {
         if self.draw.below(3) != 0 {
             return String::new();
@@ -162,7 +163,7 @@ impl Scenario {
         })
     }
 
-    /// A reader of events comes.
+    /// Opens a reader of events.
     pub fn listen(&mut self) {
         let token = self.a_token();
         let head = request("GET", "/events", &token, &Value::Null);

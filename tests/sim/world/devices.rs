@@ -1,4 +1,4 @@
-//! Simulated devices, and what the gateway asks of the operating system.
+//! Simulated devices, and the gateway's commands to the operating system.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,31 +14,31 @@ use thingway::testing::sources::Command;
 
 use super::{GATEWAY, World};
 
-/// A serial line that may be there or not.
+/// A serial line that may be present or absent.
 #[derive(Default)]
 pub struct Tty {
     pub present: bool,
     pub(super) source: Option<SourceId>,
-    /// What the device has been sent.
+    /// The bytes that the device was sent.
     pub written: Vec<u8>,
-    /// Bytes per millisecond that the line takes; 0: it is stuck.
+    /// How many bytes per millisecond the line takes; with 0 it is stuck.
     pub rate: usize,
     pub(super) next_write: Option<Instant>,
     pub opened: usize,
-    /// What the driver says that it has not sent yet.
+    /// How many bytes the driver reports as not sent yet.
     pub driver_holds: usize,
-    /// What was done at the line: when, after how many bytes, and what.
+    /// The steps at the line: when, after how many bytes, and which.
     pub steps: Vec<(Instant, usize, LineStep)>,
-    /// Its driver has no modem lines.
+    /// Whether the driver has no modem lines.
     pub is_pty: bool,
-    /// Connections are begun, and neither made nor refused.
+    /// Whether connections stay pending, neither made nor refused.
     pub pending: bool,
-    /// Those.
+    /// The sources of the pending connections.
     pub tried: Vec<SourceId>,
     baud: u32,
-    /// What its UART has counted, if it has one.
+    /// The counters of the UART, if there is one.
     pub counters: Option<LineCounters>,
-    /// Where in [`Self::written`] the device began anew.
+    /// The positions in [`Self::written`] at which the device returned.
     pub returns: Vec<usize>,
 }
 
@@ -68,7 +68,7 @@ impl Tty {
 impl World {
     // ---- devices ----
 
-    /// Bytes from a device.
+    /// Passes in bytes from a device.
     pub fn device_sends(&mut self, path: &str, bytes: &[u8]) {
         if let Some(source) = self.tty(path).source {
             self.gateway.handle_data(self.now, source, bytes);
@@ -76,12 +76,12 @@ impl World {
         self.settle();
     }
 
-    /// A datagram from a UDP device.
+    /// Passes in a datagram from a UDP device.
     pub fn udp_device_sends(&mut self, remote: &str, bytes: &[u8]) {
         self.udp_device_sends_from(remote, remote, bytes);
     }
 
-    /// A datagram to the socket of the endpoint with this address, from anywhere.
+    /// Passes in a datagram from any address to the socket of the endpoint with this address.
     pub fn udp_device_sends_from(&mut self, endpoint: &str, from: &str, bytes: &[u8]) {
         let endpoint: SocketAddr = endpoint.parse().expect("an address");
         let meta = Meta {
@@ -95,12 +95,12 @@ impl World {
         self.settle();
     }
 
-    /// Nothing is there before anybody has tried.
+    /// Makes a device absent before the first try.
     pub fn absent(&mut self, path: &str) {
         self.ttys.insert(path.into(), Tty::default());
     }
 
-    /// The adapter is pulled.
+    /// Unplugs the adapter.
     pub fn unplug(&mut self, path: &str) {
         let tty = self.tty(path);
         tty.present = false;
@@ -217,7 +217,7 @@ impl World {
                     let now = self.now;
                     let mut ttys = self.ttys.values_mut();
                     let tty = ttys.find(|tty| tty.source == Some(source));
-                    // It may have gone since it was asked.
+                    // The line may have vanished since the command was sent.
                     let status = tty.map_or(Err(LineFault::Absent), |tty| {
                         if step != LineStep::Look {
                             tty.steps.push((now, tty.written.len(), step));

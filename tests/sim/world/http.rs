@@ -10,7 +10,7 @@ use super::World;
 impl World {
     // ---- HTTP, without a network ----
 
-    /// Sends raw bytes on a new connection and returns what comes back at once.
+    /// Sends raw bytes on a new connection, and returns the bytes that arrive at once.
     pub fn request(&mut self, bytes: &[u8]) -> String {
         let local = "127.0.0.1:8000".parse().unwrap();
         let remote = "127.0.0.1:40000".parse().unwrap();
@@ -18,7 +18,7 @@ impl World {
         self.exchange(source, bytes)
     }
 
-    /// As [`Self::request`], from another machine at a listener that asks for no TLS.
+    /// Sends raw bytes from another machine, to a listener without TLS, like [`Self::request`].
     pub fn request_from(&mut self, remote: &str, bytes: &[u8]) -> String {
         let local = "192.0.2.1:8000".parse().unwrap();
         let remote = remote.parse().expect("an address");
@@ -26,13 +26,13 @@ impl World {
         self.exchange(source, bytes)
     }
 
-    /// As [`Self::request`], at the only listener.
+    /// Sends raw bytes to the only listener, like [`Self::request`].
     pub fn request_at_listener(&mut self, remote: &str, bytes: &[u8]) -> String {
         let source = self.accept_at_listener(remote);
         self.exchange(Some(source), bytes)
     }
 
-    /// A connection to the only listener, over which nothing has come yet.
+    /// Opens a connection to the only listener, without sending anything.
     pub fn accept_at_listener(&mut self, remote: &str) -> SourceId {
         let (listener, local) = self.listeners[0];
         let remote = remote.parse().expect("an address");
@@ -44,7 +44,7 @@ impl World {
         source
     }
 
-    /// Gives the list of addresses that was held back.
+    /// Passes in the list of addresses that was held back.
     pub fn release_addresses(&mut self) {
         self.holds_addresses = false;
         let addresses = [super::GATEWAY.parse().unwrap()];
@@ -63,7 +63,7 @@ impl World {
         String::from_utf8_lossy(&output).into_owned()
     }
 
-    /// Opens a connection that stays, and sends this.
+    /// Opens a connection that stays open, and sends these bytes.
     pub fn open(&mut self, bytes: &[u8]) -> SourceId {
         let local = "127.0.0.1:8000".parse().unwrap();
         let remote = "127.0.0.1:40000".parse().unwrap();
@@ -75,19 +75,19 @@ impl World {
         source
     }
 
-    /// What has come on a connection.
+    /// Returns the text that has arrived on a connection.
     pub fn http_text(&self, source: SourceId) -> String {
         String::from_utf8_lossy(&self.http[&source]).into_owned()
     }
 
-    /// The bytes that have come on a connection, also if the gateway has closed it.
+    /// Returns the bytes that have arrived on a connection, even if the gateway has closed it.
     pub fn came(&self, source: SourceId) -> &[u8] {
         let open = self.http.get(&source);
         open.or_else(|| self.ended_http.get(&source))
             .map_or(&[], Vec::as_slice)
     }
 
-    /// Asks with the token of [`World::token`], if there is one.
+    /// Sends a request with the token of [`World::token`], if there is one.
     pub fn ask(&mut self, method: &str, target: &str, kind: &str, body: &str) -> String {
         let bearer = self.token.as_ref();
         let bearer = bearer.map(|token| format!("Authorization: Bearer {token}\r\n"));
@@ -100,7 +100,7 @@ impl World {
         self.request(head.as_bytes())
     }
 
-    /// The same with a body of JSON: the status, and the JSON that comes back.
+    /// Sends a request with a JSON body. Returns the status and the JSON of the answer.
     pub fn ask_json(&mut self, method: &str, target: &str, body: &Value) -> (u16, Value) {
         let body = if body.is_null() {
             String::new()
@@ -114,7 +114,7 @@ impl World {
         (status.expect("an answer"), json.unwrap_or_default())
     }
 
-    /// The number after a name (with its labels) in `/metrics`; 0 if it is not there.
+    /// Returns the number behind a name (with its labels) in `/metrics`, or 0 if the name is missing.
     pub fn metric(&mut self, name: &str) -> u64 {
         let answer = self.request(b"GET /metrics HTTP/1.1\r\nHost: board\r\n\r\n");
         let numbers = answer
@@ -123,7 +123,7 @@ impl World {
         numbers.map(|n| n.parse::<u64>().expect("a number")).sum()
     }
 
-    /// Bytes from peers that were dropped for this reason.
+    /// Returns how many bytes from peers were dropped for this reason.
     pub fn dropped(&mut self, reason: &str) -> u64 {
         let labels = format!("{{direction=\"from_peer\",reason=\"{reason}\"}}");
         self.metric(&format!("thingway_dropped_bytes_total{labels}"))
@@ -136,8 +136,8 @@ impl World {
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
 
-    /// Lets a peer send up to `bytes` within its credit, in messages of `piece` bytes. Returns how
-    /// many it could.
+    /// Sends up to `bytes` bytes of a peer within its credit, in messages of `piece` bytes. Returns how many
+    /// were sent.
     pub fn fill(&mut self, n: usize, label: &str, piece: usize, bytes: usize) -> usize {
         let message = vec![7; piece];
         let (mut sent, mut last) = (0, self.now);

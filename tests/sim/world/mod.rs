@@ -30,11 +30,11 @@ pub struct Client {
     pub addr: SocketAddr,
     up: Netem<Vec<u8>>,
     down: Netem<Vec<u8>>,
-    /// A page that does nothing: neither reads nor answers.
+    /// Whether the page is frozen: it neither reads nor answers.
     pub frozen: bool,
     arrived: VecDeque<Vec<u8>>,
     pub session: String,
-    /// The gateway's, which its entity tag is.
+    /// The gateway's ufrag, which is the session's entity tag.
     pub ufrag: String,
 }
 
@@ -47,50 +47,50 @@ pub struct World {
     /// UDP devices that echo, by their address.
     pub udp: BTreeMap<SocketAddr, SourceId>,
     pub echoed: usize,
-    /// UDP devices that keep what they get and send nothing back.
+    /// Whether UDP devices keep their datagrams and send nothing back.
     pub keeps_datagrams: bool,
     pub kept_datagrams: Vec<Vec<u8>>,
-    /// Where each of them was sent to.
+    /// The destination of each kept datagram.
     pub kept_for: Vec<SocketAddr>,
-    /// So many of the next datagrams to UDP devices cannot be sent.
+    /// How many of the next datagrams to UDP devices cannot be sent.
     pub unsendable: usize,
     pub ice: Option<SourceId>,
     pub ice_addr: SocketAddr,
     pub http: BTreeMap<SourceId, Vec<u8>>,
-    /// What had come on the HTTP connections that the gateway has closed.
+    /// The bytes that arrived on HTTP connections that the gateway has closed.
     pub ended_http: BTreeMap<SourceId, Vec<u8>>,
     /// HTTP listeners with their addresses.
     pub listeners: Vec<(SourceId, SocketAddr)>,
-    /// What `LoadTls` finds.
+    /// The certificate that `LoadTls` returns.
     tls: Option<TlsIdentity>,
-    /// How often the certificate's files were looked at.
+    /// How often the certificate's files were checked.
     pub renewals: usize,
-    /// The list of addresses takes its time: it is given out when this is false again.
+    /// Whether the list of addresses is held back. It is passed in when this is false again.
     pub holds_addresses: bool,
-    /// What was kept of tokens.
+    /// The stored tokens.
     pub stored: Option<String>,
-    /// Nothing can be kept.
+    /// Whether tokens cannot be stored.
     pub disk_is_full: bool,
-    /// Who asks comes with this token.
+    /// The token of all requests.
     pub token: Option<String>,
     /// The time of day at the start, in seconds since 1970.
     pub epoch: u64,
     pub exit: Option<Exit>,
-    /// Sources that the gateway wanted closed.
+    /// The sources that the gateway has closed.
     pub closed: Vec<SourceId>,
-    /// What `GET /ports` finds.
+    /// The ports that `GET /ports` finds.
     pub ports: Vec<Port>,
-    /// What the API wrote to `conf.d`.
+    /// The files that the API wrote to `conf.d`.
     pub files: BTreeMap<String, Option<String>>,
-    /// How many panics of sessions the test wants, if it wants any.
+    /// How many panics of sessions the test expects, if any.
     wanted_panics: Option<usize>,
-    /// The last few events, for a failure's report.
+    /// The last few events, for the report of a failure.
     trace: VecDeque<String>,
 }
 
 pub const GATEWAY: &str = "192.0.2.1";
 
-/// Rounds after which everything must have come to rest by itself.
+/// The most rounds after which everything must have settled.
 const ROUNDS: usize = 1_000;
 
 impl World {
@@ -98,7 +98,7 @@ impl World {
         Self::secured(seed, config, None)
     }
 
-    /// With a certificate, for listeners beyond loopback.
+    /// Makes a world with a certificate, for listeners that other machines reach.
     pub fn secured(seed: u64, config: &str, tls: Option<TlsIdentity>) -> Self {
         panics::watch();
         let config = Config::parse(config).expect("a config");
@@ -152,14 +152,14 @@ impl World {
         self.now - self.start
     }
 
-    /// A peer offers over HTTP and is answered; both links behave as told.
+    /// Connects a peer by an offer over HTTP; both links behave as given.
     pub fn connect(&mut self, channels: &[ChannelConfig], link: NetemConfig, seed: u64) -> usize {
         let n = self.clients.len() + 1;
         let addr = SocketAddr::new(IpAddr::from([198, 51, 100, n as u8]), 6000);
         self.connect_from(addr, channels, link, seed)
     }
 
-    /// The peer is killed, and another one has its address from now on.
+    /// Ends a peer without notice, and gives its address to a new peer.
     pub fn replace(&mut self, n: usize, channels: &[ChannelConfig]) -> usize {
         let client = &mut self.clients[n];
         client.frozen = true;
@@ -167,14 +167,14 @@ impl World {
         self.connect_from(addr, channels, NetemConfig::new(), 0)
     }
 
-    /// Somebody makes an offer that names an address, and is never heard of again.
+    /// Makes an offer that names an address; its peer never sends anything.
     pub fn offer_only(&mut self, addr: SocketAddr) -> String {
         let channels = [crate::peer::reliable("demo")];
         let (_, offer) = Peer::offer(self.now, addr, &channels);
         self.request(post(&offer).as_bytes())
     }
 
-    /// From an address of one's own, over a perfect link.
+    /// Connects a peer from its own address, over a perfect link.
     #[allow(dead_code, reason = "only the benchmark needs so many addresses")]
     pub fn connect_at(&mut self, addr: SocketAddr, channels: &[ChannelConfig]) -> usize {
         self.connect_from(addr, channels, NetemConfig::new(), 0)
@@ -190,7 +190,7 @@ impl World {
         self.connect_with(addr, channels, link, seed, str::to_owned)
     }
 
-    /// As [`Self::connect`], with an offer that says something else than the peer.
+    /// Connects a peer like [`Self::connect`], with an edited offer.
     pub fn connect_editing(
         &mut self,
         addr: SocketAddr,
@@ -200,7 +200,7 @@ impl World {
         self.connect_with(addr, channels, NetemConfig::new(), 0, edit)
     }
 
-    /// As [`Self::connect`], with a peer that reads something else in the answer than it says.
+    /// Connects a peer like [`Self::connect`], with an edited answer.
     pub fn connect_misreading(
         &mut self,
         addr: SocketAddr,
@@ -212,7 +212,7 @@ impl World {
         self.join(peer, addr, &edit(&answer), NetemConfig::new(), 0)
     }
 
-    /// Many connections send their heads, then all their bodies.
+    /// Sends the heads of requests on many connections, then all their bodies.
     pub fn heads_then_bodies(&mut self, n: usize, head: &[u8], body: &[u8]) -> Vec<String> {
         let local = "127.0.0.1:8000".parse().unwrap();
         let remote = "127.0.0.1:40000".parse().unwrap();
@@ -250,7 +250,7 @@ impl World {
         self.join(peer, addr, &answer, link, seed)
     }
 
-    /// The gateway has answered a peer's offer.
+    /// Adds a peer whose offer the gateway has answered.
     pub fn join(
         &mut self,
         mut peer: Peer,
@@ -276,7 +276,7 @@ impl World {
         n
     }
 
-    /// A peer that was answered, or has answered, by other ways.
+    /// Adds a peer that was answered, or has answered, in another way.
     pub fn add(&mut self, peer: Peer, addr: SocketAddr, link: NetemConfig, seed: u64) -> usize {
         self.clients.push(Client {
             peer,
@@ -295,7 +295,7 @@ impl World {
         &mut self.clients[n].peer
     }
 
-    /// A datagram of somebody nobody knows.
+    /// Passes in a datagram from an unknown address.
     pub fn stranger(&mut self, remote: SocketAddr, bytes: &[u8]) {
         let meta = Meta {
             local: self.ice_addr,
@@ -309,13 +309,13 @@ impl World {
 
     // ---- time ----
 
-    /// Jumps to the next thing that happens.
+    /// Advances the time to the next event.
     pub fn step(&mut self) {
-        // A quiet world still moves, a little at a time.
+        // Without events the time still advances, a little at a time.
         self.step_within(Duration::from_millis(50));
     }
 
-    /// As [`Self::step`], by this time at most.
+    /// Advances the time like [`Self::step`], by this time at most.
     fn step_within(&mut self, most: Duration) {
         self.check_panics();
         self.settle();
@@ -347,7 +347,7 @@ impl World {
         self.settle();
     }
 
-    /// Steps until it is so, or fails after so much virtual time.
+    /// Steps until a condition is true, or fails after a limit of virtual time.
     pub fn until(&mut self, what: &str, limit: Duration, mut done: impl FnMut(&mut Self) -> bool) {
         let end = self.now + limit;
         while !done(self) {
@@ -363,7 +363,7 @@ impl World {
         }
     }
 
-    /// As [`Self::run`], and not a moment longer, however many timers the gateway has.
+    /// Advances the time like [`Self::run`], and not a moment longer, however many timers the gateway has.
     #[allow(dead_code, reason = "only the digest needs it")]
     pub fn run_exactly(&mut self, time: Duration) {
         let end = self.now + time;
@@ -379,7 +379,7 @@ impl World {
         }
     }
 
-    /// So many sessions are to end by a panic before the world ends.
+    /// Expects this many sessions to end by a panic before the world ends.
     #[allow(dead_code, reason = "only the simulation wants one")]
     pub fn wants_panics(&mut self, count: usize) {
         self.wanted_panics = Some(count);
@@ -524,7 +524,7 @@ impl Drop for World {
     }
 }
 
-/// The request that makes a session.
+/// Returns the request that makes a session.
 pub fn post(offer: &str) -> String {
     format!(
         "POST /sessions HTTP/1.1\r\nHost: board\r\nContent-Type: application/sdp\r\n\

@@ -1,4 +1,4 @@
-//! Panics that the gateway catches: only one session ends by such a panic, yet each is a bug.
+//! Panics that the gateway catches. Such a panic ends only one session, yet each is a bug.
 
 use std::cell::Cell;
 use std::sync::Once;
@@ -19,7 +19,7 @@ pub(super) fn watch() {
     });
 }
 
-/// How many panics this thread has had. A test runs on one thread.
+/// Returns how many panics this thread has had. A test runs on one thread.
 pub(super) fn seen() -> usize {
     SEEN.with(Cell::get)
 }

@@ -1,4 +1,4 @@
-//! Channels as far as their owner decides about them.
+//! Channels, as far as their owner decides about them.
 
 use super::*;
 use crate::session::channels::Binding;
@@ -103,7 +103,7 @@ fn a_bound_channel_is_told_to_its_peer_and_found_by_its_route() {
     rig.peers[n].close_channel(now, "arm");
     rig.news.clear();
     rig.pass(Duration::from_secs(1));
-    // What came in the same breath as the end still finds its channel.
+    // A message that arrives together with the close still finds its channel.
     let news: Vec<_> = rig.news.iter().map(|(_, news)| news).collect();
     assert!(
         matches!(news[..], [SessionNews::Message { channel, .. }, SessionNews::ChannelClosed(closed)]
@@ -159,7 +159,7 @@ fn a_peer_that_does_not_read_its_control_channel_is_found() {
     let key = rig.channel(id, CONTROL);
     assert_eq!(rig.sessions.begin_turn(id), Some(true));
     let pong = Reply::Pong { id: None };
-    // No datagram of this goes out, so that nothing is acknowledged.
+    // None of this is sent in a datagram, so nothing is acknowledged.
     for _ in 0..100_000 {
         rig.sessions.answer(id, &pong);
     }

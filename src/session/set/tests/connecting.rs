@@ -1,4 +1,4 @@
-//! How sessions begin and connect.
+//! The beginnings of sessions, and their connects.
 
 use super::*;
 

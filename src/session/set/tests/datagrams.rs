@@ -1,10 +1,10 @@
-//! Which session a datagram belongs to, and the deadlines of sessions.
+//! The session that a datagram belongs to, and the deadlines of sessions.
 
 use super::super::turn::round_up;
 use super::*;
 use crate::session::event::SessionEvent;
 
-/// A binding request as ICE sends it (RFC 8445 §7.2.2), with an integrity that proves nothing.
+/// Returns a binding request as ICE sends it (RFC 8445 §7.2.2), with an integrity that proves nothing.
 fn stun(user: &str) -> Vec<u8> {
     let padded = user.len().div_ceil(4) * 4;
     let length = u8::try_from(4 + padded + 8 + 24).expect("short");
@@ -133,7 +133,7 @@ fn a_peer_that_comes_back_from_the_same_port_meets_its_new_session() {
     let mut rig = Rig::new();
     let (old, n) = rig.connect(&["arm"]);
     let at = rig.peers[n].local;
-    // The peer was killed and says no more.
+    // The peer was killed and sends nothing more.
     rig.peers[n].ended = true;
     let new = rig
         .offer_from(at, &["arm"], Grant::everything())
@@ -174,7 +174,7 @@ fn a_session_that_does_not_connect_fails_in_time() {
     assert!(rig.sessions.is_empty() && rig.sessions.demux.is_empty());
 }
 
-/// How far a deadline is from a multiple of this many milliseconds since the start.
+/// Returns how far a deadline is from a multiple of this many milliseconds since the start.
 fn off(rig: &Rig, step: u128) -> u128 {
     let at = rig.sessions.poll_timeout().expect("a deadline");
     at.duration_since(rig.sessions.started).as_nanos() % (step * 1_000_000)
@@ -205,7 +205,7 @@ fn what_may_have_to_be_sent_again_waits_for_no_other_session() {
     let (id, n) = rig.connect(&["arm"]);
     rig.pass(Duration::from_secs(10));
     let key = rig.channel(id, "arm");
-    // A datagram tells the session the time, which is no multiple then.
+    // A datagram gives the session the current time, which is no multiple of the step.
     let now = rig.now;
     rig.peers[n].send(now, "arm", b"x");
     rig.settle();

@@ -1,4 +1,4 @@
-//! How sessions end.
+//! The ends of sessions.
 
 use super::*;
 
@@ -114,7 +114,7 @@ fn farewells_are_no_more_than_sessions_may_be() {
 }
 
 impl Rig {
-    /// Makes a session while no deadline passes.
+    /// Offers a session and waits for `time`. Returns the session and the number of its peer.
     fn connect_after(&mut self, time: Duration) -> (SessionId, usize) {
         let id = self.offer(&[CONTROL], Grant::everything()).expect("room");
         self.pass(time);
@@ -135,7 +135,7 @@ fn a_session_that_is_closed_says_so_to_its_peer() {
     assert_eq!(ended[0].reason, EndReason::Closed("it is over"));
     rig.settle();
     assert!(rig.peers[n].ended);
-    // A second time there is nothing to be closed.
+    // A second close has nothing to close.
     rig.with(|sessions, cx| sessions.close(cx, id, "again"));
     assert!(rig.ended().is_empty());
 }

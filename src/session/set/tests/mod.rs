@@ -1,4 +1,5 @@
-//! Tests of all sessions without a gateway: a real WebRTC peer on the other side, or two sessions that talk to each other.
+//! Tests of all sessions without a gateway, with a real WebRTC peer on the other side or between two
+//! sessions.
 
 mod channels;
 mod connecting;
@@ -19,16 +20,16 @@ use crate::sources::Sources;
 use crate::util::slab::Id;
 use peer::Peer;
 
-/// The address of ours that peers send to.
+/// Our address, to which peers send.
 const LOCAL: &str = "127.0.0.1:5000";
 
-/// All sessions, with peers on the other side of a network that loses nothing.
+/// All sessions, with peers on the other side of a network without loss.
 struct Rig {
     sessions: Sessions,
     sources: Sources,
     now: Instant,
     peers: Vec<Peer>,
-    /// What sessions have said, in order.
+    /// The news of sessions, in order.
     news: Vec<(SessionId, SessionNews)>,
 }
 
@@ -36,7 +37,7 @@ fn local() -> SocketAddr {
     LOCAL.parse().expect("an address")
 }
 
-/// An offer of an API's client that acts with this right.
+/// Returns an offer of a client of the API with these rights.
 fn begin<'a>(how: Description<'a>, rights: Grant) -> Begin<'a> {
     let claimant = Claimant {
         token: rights.token.as_ref().map(|holder| holder.id.clone()),
@@ -66,7 +67,7 @@ impl Rig {
         Self {
             sessions: Sessions::new(now, identity, limits, [7; 32]),
             sources,
-            // Deadlines are multiples since the start, and no multiple by chance.
+            // Deadlines are multiples of a step since the start. Now is not a multiple by chance.
             now: now + Duration::from_millis(7),
             peers: Vec::new(),
             news: Vec::new(),
@@ -82,7 +83,8 @@ impl Rig {
         f(&mut self.sessions, cx)
     }
 
-    /// A peer that offers channels of these labels, and the answer that is still to be given to it.
+    /// Adds a peer that offers channels with these labels, makes its session, and passes the answer to the
+    /// peer.
     fn offer(&mut self, labels: &[&str], rights: Grant) -> Result<SessionId, BeginError> {
         let port = 6000 + u16::try_from(self.peers.len()).expect("few peers");
         let at = SocketAddr::from(([127, 0, 0, 1], port));
@@ -104,7 +106,7 @@ impl Rig {
         Ok(begun.id)
     }
 
-    /// A connected session and the number of its peer.
+    /// Returns a connected session and the number of its peer.
     fn connect(&mut self, labels: &[&str]) -> (SessionId, usize) {
         let id = self.offer(labels, Grant::everything());
         let id = id.expect("there is room");
@@ -114,7 +116,7 @@ impl Rig {
         (id, self.peers.len() - 1)
     }
 
-    /// Two sessions that are connected to each other by one channel, the one that offered it first.
+    /// Returns two sessions that are connected to each other by one channel; the offerer is first.
     fn connect_within(&mut self, label: &str) -> [SessionId; 2] {
         let wish = ChannelWish::reliable(label.to_owned());
         let mut first = begin(Description::Offer(wish), Grant::everything());
@@ -148,7 +150,7 @@ impl Rig {
         taken
     }
 
-    /// A session's turn, in which this is written.
+    /// Runs a session's turn, in which `write` writes.
     fn turn(&mut self, id: SessionId, write: impl FnOnce(&mut dyn PeerWriter)) {
         if self.sessions.begin_turn(id).is_none() {
             return;
@@ -158,7 +160,7 @@ impl Rig {
         self.with(|sessions, cx| sessions.end_turn(cx, id));
     }
 
-    /// Lets everything happen that takes no time.
+    /// Settles everything that takes no time.
     fn settle(&mut self) {
         loop {
             while let Some(id) = self.sessions.poll_touched() {
@@ -170,7 +172,7 @@ impl Rig {
         }
     }
 
-    /// Carries what is to be carried now. Returns false if that is nothing.
+    /// Carries all waiting datagrams. Returns false if there are none.
     fn carry(&mut self) -> bool {
         let mut moved = false;
         if let Some(mut mail) = self.sources.transmits().take_internal() {
@@ -187,7 +189,7 @@ impl Rig {
         while let Some(batch) = self.sources.transmits().pop() {
             moved = true;
             let to = batch.destination;
-            // The newest peer at an address is the one that is there.
+            // The newest peer at an address is the current one.
             let mut peer = self.peers.iter_mut().rev().find(|peer| peer.local == to);
             for datagram in batch.contents.chunks(batch.segment) {
                 if let Some(peer) = peer.as_deref_mut() {
@@ -205,7 +207,7 @@ impl Rig {
         moved
     }
 
-    /// Lets time pass, a deadline at a time.
+    /// Advances the time from one deadline to the next.
     fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         self.settle();
@@ -242,7 +244,7 @@ impl Rig {
         states.collect()
     }
 
-    /// The channels that were opened, by their labels.
+    /// Returns the open channel with this label.
     fn channel(&self, of: SessionId, label: &str) -> ChannelKey {
         let session = self.sessions.get(of).expect("it exists");
         let mut channels = session.channels().iter();
@@ -250,7 +252,7 @@ impl Rig {
         found.expect("it is open").0
     }
 
-    /// The messages that came on channels of a session.
+    /// Returns the messages that arrived on channels of a session.
     fn messages(&mut self, of: SessionId) -> Vec<String> {
         let news = std::mem::take(&mut self.news).into_iter();
         let messages = news.filter_map(|(id, news)| match news {
@@ -262,7 +264,7 @@ impl Rig {
         messages.collect()
     }
 
-    /// Makes the channel of that label the control channel.
+    /// Makes the channel with this label the control channel.
     fn control(&mut self, id: SessionId) {
         let key = self.channel(id, control::LABEL);
         assert!(self.sessions.set_control(id, key));

@@ -1,4 +1,4 @@
-//! A peer on the other side: str0m as it comes, without a network.
+//! A peer on the other side: plain str0m, without a network.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -11,22 +11,22 @@ use str0m::{Candidate, Event, Input, Output, Rtc};
 
 use crate::ids::SessionId;
 
-/// An offerer.
+/// A peer that makes offers.
 pub(super) struct Peer {
     rtc: Rtc,
     pending: Option<SdpPendingOffer>,
     channels: Vec<(String, ChannelId)>,
     pub(super) local: SocketAddr,
     timeout: Instant,
-    /// Its session, once that exists.
+    /// The peer's session in the gateway, once it exists.
     pub(super) session: Option<SessionId>,
-    /// Datagrams for us.
+    /// Datagrams for the gateway.
     pub(super) out: VecDeque<Vec<u8>>,
-    /// What came, by the labels of the channels.
+    /// The messages that arrived, each with the label of its channel.
     pub(super) received: Vec<(String, Vec<u8>)>,
     /// The labels of channels that were closed.
     pub(super) closed: Vec<String>,
-    /// Whether its connection is over.
+    /// Whether the peer's connection has ended.
     pub(super) ended: bool,
 }
 
@@ -104,7 +104,7 @@ impl Peer {
         self.drain(now);
     }
 
-    /// The texts that came on a channel.
+    /// Returns the texts that arrived on a channel.
     pub(super) fn texts(&self, label: &str) -> Vec<String> {
         let received = self.received.iter().filter(|(from, _)| from == label);
         let texts = received.map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned());

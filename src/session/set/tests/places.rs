@@ -1,4 +1,4 @@
-//! How many sessions there may be, and which of them makes room.
+//! The limit of sessions, and the choice of a session that is displaced.
 
 use super::*;
 use crate::access::places::Fullness;
@@ -14,7 +14,7 @@ fn offer(rig: &mut Rig, rights: Grant) -> Result<SessionId, BeginError> {
     rig.offer(&["arm"], rights)
 }
 
-/// A session of the hub's, for a client in this network.
+/// Makes a session of the hub for a client at this address.
 fn link(rig: &mut Rig, address: Option<&str>, is_within: bool) -> Result<SessionId, BeginError> {
     let wish = ChannelWish::reliable("data".to_owned());
     let address = address.map(|it| it.parse().expect("an address"));
@@ -135,7 +135,7 @@ fn the_oldest_session_that_does_not_connect_makes_room() {
     assert_eq!((ended[0].id, ended[0].displaced), (first, Some(why)));
     assert_eq!(ended[0].reason, EndReason::Closed(why));
     assert_eq!(rig.sessions.stats().displaced, 1);
-    // Sessions that connect make room for none.
+    // Connected sessions are not displaced.
     rig.pass(Duration::from_secs(1));
     rig.ended();
     for _ in 0..3 {
