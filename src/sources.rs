@@ -142,6 +142,14 @@ impl Sources {
         self.owners.get(source).copied()
     }
 
+    /// Returns the device that owns a source.
+    pub(crate) fn device(&self, source: SourceId) -> Option<EndpointId> {
+        match self.owner(source) {
+            Some(Owner::Device(id)) => Some(id),
+            Some(_) | None => None,
+        }
+    }
+
     /// Notes that a source was opened, or cannot be opened.
     pub(crate) fn note_opened(&mut self, source: SourceId) {
         self.opening.retain(|other| *other != source);

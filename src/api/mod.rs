@@ -4,6 +4,7 @@
 pub mod authority;
 pub(crate) mod bodies;
 pub mod metrics;
+pub(crate) mod offers;
 pub mod origin;
 pub mod page;
 pub mod problem;

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
+use super::problem::Problem;
 use crate::config::{EndpointKind, Meeting};
 use crate::drops::Drops;
 use crate::endpoint::Count;
-use crate::endpoint::line::LineStatus;
+use crate::endpoint::line::{LineFault, LineStatus};
 use crate::http::Response;
 
 /// Returns a count as JSON.
@@ -83,6 +84,58 @@ pub(crate) fn line(status: &LineStatus) -> Value {
 pub(crate) fn fresh_json(value: &Value) -> Response {
     let fresh = Response::new(200).header("Cache-Control", "no-store");
     fresh.body("application/json", value.to_string().into_bytes())
+}
+
+/// Returns the response to a request whose script has ended.
+pub(crate) fn line_response(outcome: Result<LineStatus, (Option<usize>, LineFault)>) -> Response {
+    match outcome {
+        Ok(status) => fresh_json(&json!({"line": line(&status)})),
+        Err((step, fault)) => line_problem(step, &fault).response(),
+    }
+}
+
+/// Returns the response to `GET /endpoints/{name}` after the state of the line was read. `view` is `None` if the endpoint
+/// was removed meanwhile.
+pub(crate) fn viewed_response(view: Option<Value>, status: Option<&LineStatus>) -> Response {
+    let Some(mut view) = view else {
+        return no_endpoint().response();
+    };
+    if let (Some(status), Some(fields)) = (status, view.as_object_mut()) {
+        fields.insert("line".to_owned(), line(status));
+    }
+    fresh_json(&view)
+}
+
+/// Returns the response to `GET /endpoints/{name}/config`.
+pub(crate) fn file_response(read: Result<Value, String>) -> Response {
+    match read {
+        Ok(json) => Response::new(200).body("application/json", json.to_string().into_bytes()),
+        Err(detail) => Problem::new(409, &detail).response(),
+    }
+}
+
+/// Returns the problem of a request for an endpoint that does not exist.
+pub(crate) fn no_endpoint() -> Problem {
+    Problem::new(404, "no endpoint has this name").at("path")
+}
+
+/// Returns the problem of a request for a path or method that does not exist.
+pub(crate) fn nothing_here() -> Problem {
+    Problem::new(404, "there is nothing at this path").at("path")
+}
+
+fn line_problem(step: Option<usize>, fault: &LineFault) -> Problem {
+    let status = match fault {
+        LineFault::Unsupported | LineFault::NoLine => 422,
+        LineFault::Absent | LineFault::Denied(_) => 409,
+        LineFault::Busy => 503,
+        LineFault::Failed(_) => 502,
+    };
+    let problem = Problem::new(status, &fault.to_string());
+    match step {
+        Some(step) => problem.at(&format!("do[{step}]")),
+        None => problem,
+    }
 }
 
 #[cfg(test)]

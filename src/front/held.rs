@@ -61,4 +61,18 @@ impl Front {
         let next = self.delayed.front().map(|delayed| delayed.at);
         self.connections.timers.set(TimerKey::Delayed, next);
     }
+
+    /// Answers a request with what its owner has done, or with a problem. `None`: the response is sent later.
+    pub(crate) fn respond(
+        &mut self,
+        cx: &mut Context<'_>,
+        request: RequestId,
+        done: Result<Option<Response>, Problem>,
+    ) {
+        match done {
+            Ok(Some(response)) => self.connections.answer(cx, request, response),
+            Ok(None) => {}
+            Err(problem) => self.refuse(cx, request, &problem),
+        }
+    }
 }

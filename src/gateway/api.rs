@@ -2,34 +2,26 @@
 
 use std::time::Instant;
 
-use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::lookups::Denied;
-use super::metrics::Figures;
+use super::configured::PendingWrite;
 use super::ticket::{Offer, Ticket};
-use super::views::endpoint_state;
-use super::{Gateway, cx, look};
+use super::{Gateway, controls, cx, figures, look};
 use crate::access::locality::Locality;
-use crate::access::scope::Grant;
 use crate::access::visitors::Right;
-use crate::api::bodies::{JSON, LeaseBody, LineBody, options, parse, text};
+use crate::api::bodies::{JSON, options, text};
+use crate::api::offers::{etag, patch_session, refused_session};
 use crate::api::origin::Caller;
 use crate::api::problem::Problem;
-use crate::api::shapes::fresh_json;
-use crate::api::{Action, Resource, authority, check_content_type};
-use crate::devices::{After, Asker};
-use crate::endpoint::script::Script;
+use crate::api::shapes::{fresh_json, nothing_here};
+use crate::api::{Action, Resource, check_content_type};
 use crate::front::{Asked, NotLocal};
 use crate::http::{Method, RequestHead, Response};
-use crate::ice::gatherer::Vantage;
-use crate::ids::{ConnectionId, RequestId, SessionId};
-use crate::session::Session;
-use crate::session::control::Wish;
+use crate::ids::RequestId;
 use crate::session::set::{Begin, BeginError, Bye, Candidates, Description, SessionOwner};
 use crate::signaling::door::{PageOrigin, Standing};
 use crate::signaling::rendezvous::{Claim, DialectRequest, Rendezvous};
-use crate::signaling::whip::{self, Fragment};
+use crate::signaling::whip::{self};
 
 /// The response to a request, or `None` if the response comes later.
 type Done = Result<Option<Response>, Problem>;
@@ -60,16 +52,7 @@ impl Gateway {
                 })
             }
         };
-        self.finish(now, request, done);
-    }
-
-    fn finish(&mut self, now: Instant, request: RequestId, done: Done) {
-        let cx = cx!(self, now);
-        match done {
-            Ok(Some(response)) => self.front.connections_mut().answer(cx, request, response),
-            Ok(None) => {}
-            Err(problem) => self.front.refuse(cx, request, &problem),
-        }
+        self.front.respond(cx!(self, now), request, done);
     }
 
     /// Checks what can be checked of a request before its body has arrived.
@@ -108,21 +91,46 @@ impl Gateway {
         let asked = match self.front.resume(cx!(self, now), request) {
             Ok(Some(asked)) => asked,
             Ok(None) => return self.rendezvous.handle_body(cx!(self, now), request, &body),
-            Err(problem) => return self.finish(now, request, Err(problem)),
+            Err(problem) => {
+                let cx = cx!(self, now);
+                return self.front.respond(cx, request, Err(problem));
+            }
         };
-        let done = match (&asked.resource, asked.action) {
+        let done = self.post(now, request, asked, body);
+        self.front.respond(cx!(self, now), request, done);
+    }
+
+    /// Acts on a request with its body.
+    fn post(&mut self, now: Instant, request: RequestId, asked: Asked, body: Vec<u8>) -> Done {
+        match (&asked.resource, asked.action) {
             (Resource::Sessions, Action::Post) => {
-                self.park_offer(now, request, asked.grant, body);
+                let remote = self.front.connections().remote_of(request);
+                let offer = Offer::new(request, asked.grant, remote, body);
+                let ticket = Ticket::Offer(Box::new(offer));
+                self.network.gather(cx!(self, now), ticket);
                 Ok(None)
             }
             (Resource::Session(name), Action::Patch) => {
                 let found = look!(self).find_session(name, &asked.grant);
-                found.and_then(|id| self.patch_session(now, id, asked.if_match.as_deref(), &body))
+                found.and_then(|id| {
+                    let (cx, tag) = (cx!(self, now), asked.if_match.as_deref());
+                    patch_session(&mut self.sessions, cx, id, tag, &body)
+                })
             }
-            (Resource::Line(name), Action::Post) => self.post_line(now, request, name, &body),
-            (Resource::Lease(name), Action::Post) => self.post_lease(now, name, &body),
+            (Resource::Line(name), Action::Post) => {
+                let endpoint = look!(self).find_endpoint(name)?;
+                controls!(self).post_line(cx!(self, now), request, endpoint, &body)
+            }
+            (Resource::Lease(name), Action::Post) => {
+                let endpoint = look!(self).find_endpoint(name)?;
+                controls!(self).post_lease(cx!(self, now), endpoint, &body)
+            }
             (Resource::Endpoint(name), Action::Put) => {
-                self.put_endpoint(request, name, &body).map(|()| None)
+                let (endpoint, text, replace) = look!(self).read_endpoint(name, &body)?;
+                let write = PendingWrite::of(request, endpoint);
+                self.config
+                    .write_file(&mut self.sources, write, Some(text), replace);
+                Ok(None)
             }
             (Resource::Tickets, Action::Post) => {
                 let (cx, grant) = (cx!(self, now), asked.grant);
@@ -134,8 +142,7 @@ impl Gateway {
                     .change_access(cx!(self, now), request, resource, &body);
                 changed.map(|()| None)
             }
-        };
-        self.finish(now, request, done);
+        }
     }
 
     fn get(&mut self, now: Instant, request: RequestId, head: &RequestHead, asked: &Asked) -> Done {
@@ -156,9 +163,13 @@ impl Gateway {
                 }
                 fresh(look!(self).endpoint(id).unwrap_or_default())
             }
-            Resource::EndpointFile(name) => self.ask_endpoint_file(request, name).map(|()| None),
+            Resource::EndpointFile(name) => {
+                look!(self).check_own_file(name)?;
+                self.config.read_file(&mut self.sources, request, name);
+                Ok(None)
+            }
             Resource::Ports => {
-                self.ask_ports(request);
+                self.config.ask_ports(&mut self.sources, request);
                 Ok(None)
             }
             Resource::Access => {
@@ -184,69 +195,19 @@ impl Gateway {
                     .start_events(cx, request, head, grant);
                 Ok(None)
             }
-            Resource::Page(_)
-            | Resource::Authority(_)
-            | Resource::Health
-            | Resource::Ready
-            | Resource::Metrics
-            | Resource::Everything => self.get_open(now, head, &asked.resource).map(Some),
-        }
-    }
-
-    /// `GET` of what depends on no right: pages, and how the daemon does.
-    fn get_open(
-        &self,
-        now: Instant,
-        head: &RequestHead,
-        resource: &Resource,
-    ) -> Result<Response, Problem> {
-        match resource {
-            Resource::Page(asset) => asset.response(head),
-            Resource::Authority(file) => {
-                let tls = self.front.tls();
-                let authority = tls.and_then(|tls| tls.authority.as_ref());
-                let authority = authority.ok_or_else(authority::none)?;
-                file.response(authority)
-            }
-            Resource::Health => Ok(text("ok\n")),
             Resource::Ready if self.sources.is_ready() && self.drain.is_none() => {
-                Ok(text("ready\n"))
+                Ok(Some(text("ready\n")))
             }
             Resource::Ready => Err(Problem::new(503, "starting or shutting down")),
             Resource::Metrics => {
-                let body = self.figures(now).text().into_bytes();
+                let body = figures!(self, now).text().into_bytes();
                 let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-                Ok(Response::new(200).body(kind, body))
+                Ok(Some(Response::new(200).body(kind, body)))
             }
-            Resource::Everything => Ok(Response::new(204)),
-            Resource::Sessions
-            | Resource::Session(_)
-            | Resource::Endpoints
-            | Resource::Endpoint(_)
-            | Resource::EndpointFile(_)
-            | Resource::Line(_)
-            | Resource::Lease(_)
-            | Resource::Ports
-            | Resource::Access
-            | Resource::Tokens
-            | Resource::Token(_)
-            | Resource::Tickets
-            | Resource::Shares
-            | Resource::Redeem
-            | Resource::Setup
-            | Resource::Events => Err(nothing_here()),
-        }
-    }
-
-    pub(super) fn figures(&self, now: Instant) -> Figures<'_> {
-        Figures {
-            uptime: now.saturating_duration_since(self.clock.started),
-            sources: &self.sources,
-            front: &self.front,
-            table: self.devices.table(),
-            network: &self.network,
-            sessions: &self.sessions,
-            rendezvous: &self.rendezvous,
+            Resource::Page(_)
+            | Resource::Authority(_)
+            | Resource::Health
+            | Resource::Everything => look!(self).file(head, &asked.resource).map(Some),
         }
     }
 
@@ -258,7 +219,13 @@ impl Gateway {
                 self.take_news(now, id);
                 Ok(Some(Response::new(200)))
             }
-            Resource::Endpoint(name) => self.delete_endpoint(request, name).map(|()| None),
+            Resource::Endpoint(name) => {
+                look!(self).check_own_file(name)?;
+                let removal = PendingWrite::removal(request, name);
+                self.config
+                    .write_file(&mut self.sources, removal, None, true);
+                Ok(None)
+            }
             Resource::Token(name) => {
                 let deleted = self.front.delete_token(cx!(self, now), request, name);
                 deleted.map(|()| None)
@@ -290,36 +257,12 @@ impl Gateway {
 
     // ---- sessions ----
 
-    fn park_offer(&mut self, now: Instant, request: RequestId, grant: Grant, body: Vec<u8>) {
-        let remote = self.front.connections().remote_of(request);
-        let is_local = remote.is_some_and(|remote| remote.is_loopback());
-        let offer = Offer {
-            request,
-            grant,
-            vantage: if is_local {
-                Vantage::Local
-            } else {
-                Vantage::Remote
-            },
-            remote,
-            body,
-        };
-        let ticket = Ticket::Offer(Box::new(offer));
-        self.network.gather(cx!(self, now), ticket);
-    }
-
-    /// Answers an offer over HTTP, now that this machine's addresses are known.
-    pub(super) fn answer_offer(&mut self, now: Instant, offer: Offer) {
-        // A session that no client learns of would take a place until it times out.
-        if !self.front.connections().is_open(offer.request) {
-            return;
-        }
-        let request = offer.request;
-        let done = self.create_session(now, offer);
-        self.finish(now, request, done.map(Some));
-    }
-
-    fn create_session(&mut self, now: Instant, offer: Offer) -> Result<Response, Problem> {
+    /// Makes the session of an offer over HTTP, now that this machine's addresses are known.
+    pub(super) fn create_session(
+        &mut self,
+        now: Instant,
+        offer: Offer,
+    ) -> Result<Response, Problem> {
         // Check again, because many heads may have been accepted before the first body arrived.
         if let Err(problem) = self.front.check_still(cx!(self, now), &offer.grant) {
             self.sessions.count_refused();
@@ -351,87 +294,7 @@ impl Gateway {
             .body(whip::SDP, begun.sdp.into_bytes()))
     }
 
-    /// Adds trickled candidates (RFC 8838).
-    fn patch_session(
-        &mut self,
-        now: Instant,
-        id: SessionId,
-        if_match: Option<&str>,
-        body: &[u8],
-    ) -> Done {
-        let fragment = Fragment::parse(body)?;
-        let Some(session) = self.sessions.get(id) else {
-            return Err(Problem::new(404, "the session has ended").at("path"));
-        };
-        // RFC 9725 §4.3.1: the entity tag names the ICE session that a fragment is for.
-        if if_match.is_some_and(|tag| !whip::matches(tag, &etag(session))) {
-            let detail = "the fragment is for another ICE session than the current one";
-            return Err(Problem::new(412, detail).at("If-Match"));
-        }
-        let remote = session.remote_ufrag();
-        if fragment.ufrag.is_some_and(|ufrag| ufrag != remote) {
-            // RFC 9725 §4.3: 422 where only trickle is supported.
-            let detail = "an ICE restart is not supported yet; make a new session";
-            return Err(Problem::new(422, detail).at("a=ice-ufrag"));
-        }
-        let candidates = fragment.candidates.iter().copied();
-        self.sessions
-            .add_candidates(cx!(self, now), id, candidates)?;
-        Ok(Some(Response::new(204)))
-    }
-
     // ---- endpoints ----
-
-    fn post_line(&mut self, now: Instant, request: RequestId, name: &str, body: &[u8]) -> Done {
-        let endpoint = look!(self).find_endpoint(name)?;
-        let fields: LineBody<'_> = parse(body)?;
-        let script = Script::parse(fields.script.map_or("[]", RawValue::get)).map_err(|bad| {
-            let place = bad.step.map(|step| format!("do[{step}]"));
-            let place = place.as_deref().unwrap_or("do");
-            Problem::new(400, &bad.to_string()).at(place)
-        })?;
-        let after = fields.after;
-        let after = after.map_or(After::Now, |offset| After::Device { offset });
-        let asker = Asker::Request(request);
-        self.devices
-            .run_script(cx!(self, now), endpoint, asker, script, after);
-        Ok(None)
-    }
-
-    fn post_lease(&mut self, now: Instant, name: &str, body: &[u8]) -> Done {
-        let endpoint = look!(self).find_endpoint(name)?;
-        let fields: LeaseBody = parse(body)?;
-        let wish = Wish::parse(&fields.what, false, fields.to)
-            .map_err(|detail| Problem::new(400, &detail).at("do"))?;
-        let is_give = matches!(wish, Wish::Give { .. });
-        let done = self.wish_lease(now, None, endpoint, &wish);
-        done.map_err(|Denied { reason, detail }| {
-            let is_receiver = is_give && reason == "unknown-session";
-            Problem::new(409, &detail).at(if is_receiver { "to" } else { "do" })
-        })?;
-        Ok(Some(Response::new(200)))
-    }
-
-    // ---- the gateway itself ----
-
-    /// Sends a new reader of events the current states.
-    pub(super) fn show_state(&mut self, now: Instant, reader: ConnectionId) {
-        let Some(grant) = self.front.connections().reader_grant(reader) else {
-            return;
-        };
-        let mut current = Vec::new();
-        for view in look!(self).endpoint_states(&grant) {
-            current.push(("endpoint", json!(endpoint_state(&view))));
-        }
-        let ids = self.sessions.ids();
-        for id in ids.into_iter().filter(|_| grant.admin) {
-            if let Some(session) = self.sessions.get(id) {
-                let (name, state) = (session.name(), session.state().as_str());
-                current.push(("session", json!({"id": name, "state": state})));
-            }
-        }
-        self.front.subscribe(cx!(self, now), reader, &current);
-    }
 
     // ---- dialects ----
 
@@ -502,14 +365,7 @@ impl Gateway {
         if let Some(response) = claim.not_allowed() {
             return Err(response);
         }
-        let standing = self.standing(request, head);
-        let standing = standing.map_err(|detail| claim.error(403, "address", detail))?;
-        Ok((caller, is_trusted, standing))
-    }
-
-    /// Returns the standing of a dialect's client. The error says why the client's request is refused.
-    fn standing(&self, request: RequestId, head: &RequestHead) -> Result<Standing, &'static str> {
-        match self.front.locality(request, head) {
+        let standing = match self.front.locality(request, head) {
             Ok(Locality::Local) => Ok(Standing::Local),
             Ok(Locality::Network(remote)) if self.rendezvous.is_exposed() => {
                 Ok(Standing::Network(remote))
@@ -519,29 +375,8 @@ impl Gateway {
             }
             Err(NotLocal::Closed) => Err("the connection was closed"),
             Err(NotLocal::NoTls) => Err("this port speaks TLS: use https"),
-        }
+        };
+        let standing = standing.map_err(|detail| claim.error(403, "address", detail))?;
+        Ok((caller, is_trusted, standing))
     }
-}
-
-/// Returns the entity tag of a session. Each ICE session has one tag.
-fn etag(session: &Session) -> String {
-    format!("\"{}\"", session.local_ufrag())
-}
-
-fn refused_session(why: &BeginError) -> Problem {
-    match why {
-        BeginError::Sdp(error) => error.clone().into(),
-        BeginError::Panicked => Problem::new(400, "the offer is not understood"),
-        BeginError::Collision => Problem::new(503, "please try again").header("Retry-After", "0"),
-        BeginError::Draining
-        | BeginError::Token(_)
-        | BeginError::Full { .. }
-        | BeginError::Reserved { .. } => {
-            Problem::new(503, &why.to_string()).header("Retry-After", "5")
-        }
-    }
-}
-
-fn nothing_here() -> Problem {
-    Problem::new(404, "there is nothing at this path").at("path")
 }

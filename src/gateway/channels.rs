@@ -7,13 +7,14 @@ use serde_json::json;
 use super::{Gateway, cx};
 use crate::access::scope::Verb;
 use crate::channel::ChannelKey;
-use crate::devices::Bind;
+use crate::devices::{Bind, Devices};
 use crate::ids::{EndpointId, LinkId, RouteId, SessionId};
 use crate::limits;
 use crate::payload::Serialization;
 use crate::session::channels::Binding;
 use crate::session::set::Ending;
 use crate::signaling::rendezvous::Target;
+use crate::sources::Context;
 
 /// The endpoint of a new channel, and how messages go to and from that endpoint.
 struct Plan {
@@ -34,14 +35,14 @@ impl Gateway {
     ) {
         if label.is_empty() || label.len() > limits::LABEL {
             let detail = format!("a label has 1 to {} bytes", limits::LABEL);
-            return self.refuse_channel(now, id, key, "bad-label", &detail);
+            return self.end_channel(now, id, key, Ending::Refused, "bad-label", &detail);
         }
         let grant = self.sessions.grant(id);
         let allows = |verb| grant.is_some_and(|grant| grant.allows(label, verb));
         let (may_read, may_write) = (allows(Verb::Read), allows(Verb::Write));
         let Some(endpoint) = self.devices.table().find(label).filter(|_| may_read) else {
             let detail = "no endpoint has this name; GET /endpoints lists those there are";
-            return self.refuse_channel(now, id, key, "unknown-endpoint", detail);
+            return self.end_channel(now, id, key, Ending::Refused, "unknown-endpoint", detail);
         };
         let how = Plan {
             endpoint,
@@ -64,7 +65,7 @@ impl Gateway {
         let plan = match self.rendezvous.plan_channel(link, label) {
             Ok(plan) => plan,
             Err(why) => {
-                return self.refuse_channel(now, id, key, why.reason(), why.detail());
+                return self.end_channel(now, id, key, Ending::Refused, why.reason(), why.detail());
             }
         };
         let Some(channel) = self.sessions.channel(id, key) else {
@@ -72,7 +73,7 @@ impl Gateway {
         };
         let reliable = channel.is_reliable() && channel.ordered;
         let how = Plan {
-            endpoint: self.endpoint_of(now, plan.target),
+            endpoint: target(&mut self.devices, cx!(self, now), plan.target),
             may_write: plan.may_write,
             serialization: plan.serialization,
             as_text: plan.as_text,
@@ -125,31 +126,8 @@ impl Gateway {
         Some(route)
     }
 
-    pub(super) fn refuse_channel(
-        &mut self,
-        now: Instant,
-        id: SessionId,
-        key: ChannelKey,
-        reason: &'static str,
-        detail: &str,
-    ) {
-        self.end(now, id, key, Ending::Refused, reason, detail);
-    }
-
-    /// Closes a channel that was bound.
-    pub(super) fn end_channel(
-        &mut self,
-        now: Instant,
-        id: SessionId,
-        key: ChannelKey,
-        reason: &'static str,
-        detail: &str,
-    ) {
-        self.end(now, id, key, Ending::Closed, reason, detail);
-    }
-
     /// Closes a channel, and gives the reason on the control channel, in the events and in the log.
-    fn end(
+    pub(super) fn end_channel(
         &mut self,
         now: Instant,
         id: SessionId,
@@ -176,13 +154,13 @@ impl Gateway {
             Binding::Unbound | Binding::Closing => {}
         }
     }
+}
 
-    /// Returns the device that a channel of a link is bound to, and makes the device if there is none.
-    pub(super) fn endpoint_of(&mut self, now: Instant, target: Target) -> EndpointId {
-        match target {
-            Target::Endpoint(id) | Target::Port(id) => id,
-            Target::Bridge(bridge) => self.devices.bridge(bridge),
-            Target::Sender => self.devices.sender(cx!(self, now)),
-        }
+/// Returns the device that a channel of a link is bound to, and makes the device if there is none.
+pub(super) fn target(devices: &mut Devices, cx: &mut Context<'_>, target: Target) -> EndpointId {
+    match target {
+        Target::Endpoint(id) | Target::Port(id) => id,
+        Target::Bridge(bridge) => devices.bridge(bridge),
+        Target::Sender => devices.sender(cx),
     }
 }

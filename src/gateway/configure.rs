@@ -2,27 +2,23 @@
 //! found on the machine.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::configured::PendingWrite;
-use super::{Gateway, cx, look};
+use super::{Gateway, cx, look, tell};
 use crate::access::Access;
 use crate::api::problem::Problem;
 use crate::api::shapes::fresh_json;
-use crate::config::{Config, EndpointConfig, Place, endpoint_file};
+use crate::config::{Config, EndpointConfig, Place};
 use crate::devices::Bounds;
 use crate::http::Response;
-use crate::ids::{EndpointId, RequestId};
+use crate::ids::EndpointId;
 use crate::limits;
 use crate::ports::Port;
 use crate::session::control::EndpointState;
+use crate::session::set::Ending;
 use crate::sources::Command;
-use crate::util::json;
-
-/// How long after the first change of device files the ports are listed.
-const LOOK_DELAY: Duration = Duration::from_millis(100);
 
 impl Gateway {
     /// Applies a configuration that was read again. A configuration with faults changes nothing. Returns the
@@ -38,36 +34,27 @@ impl Gateway {
                 return json!({"ok": false, "faults": faults});
             }
         };
-        let restart = self.config.served.differences(&config.served());
+        let restart = self.config.update(&mut self.sources, &config);
         for key in &restart {
             log::warn!("{key} has changed, which takes effect after a restart");
         }
-        self.use_limits(&config);
-        self.config.configure = config.api.configure;
-        if config.serial.discover && !self.config.discover {
-            self.sources.ask(Command::WatchDevices);
-        }
-        self.config.discover = config.serial.discover;
-        self.front.configure(cx!(self, now), &config);
-        let changed = self.apply_endpoints(now, config.endpoints);
-        // After the endpoints, because the new configuration may let peers offer the new endpoints.
-        let (peers, sessions) = (self.limits.peers, self.limits.sessions);
-        self.rendezvous
-            .configure(cx!(self, now), &config.hub, peers, sessions);
-        if self.config.discover {
-            self.sources.ask(Command::ListPorts);
-        }
-        log::info!("the configuration was read again: {changed} endpoints changed");
-        json!({"ok": true, "endpoints_changed": changed, "needs_restart": restart})
-    }
-
-    fn use_limits(&mut self, config: &Config) {
         self.limits = config.limits.clone();
         self.sessions.set_limits(self.limits.clone());
         self.devices.set_bounds(Bounds {
             route_queue: self.limits.route_queue,
             sessions: self.limits.sessions,
         });
+        self.front.configure(cx!(self, now), &config);
+        let changed = self.apply_endpoints(now, config.endpoints);
+        // After the endpoints, because the new configuration may let peers offer the new endpoints.
+        let (peers, sessions) = (self.limits.peers, self.limits.sessions);
+        self.rendezvous
+            .configure(cx!(self, now), &config.hub, peers, sessions);
+        if self.config.discovers() {
+            self.sources.ask(Command::ListPorts);
+        }
+        log::info!("the configuration was read again: {changed} endpoints changed");
+        json!({"ok": true, "endpoints_changed": changed, "needs_restart": restart})
     }
 
     /// Adds, changes and removes endpoints. Unchanged endpoints keep their channels. Returns how many
@@ -80,7 +67,7 @@ impl Gateway {
             .collect();
         for (id, config) in known {
             let new = wanted.iter().find(|endpoint| endpoint.name == config.name);
-            let is_found = config.place == Place::Found && self.config.discover;
+            let is_found = config.place == Place::Found && self.config.discovers();
             // The configuration may now give a name to the port of an endpoint that was found.
             let is_taken = wanted.iter().any(|endpoint| endpoint.shares_with(&config));
             match new {
@@ -133,7 +120,7 @@ impl Gateway {
         let id = self.add_endpoint(now, config);
         self.settle_device_events(now);
         if let Some(view) = self.devices.table().view(id) {
-            self.announce(&view, view.state.as_str());
+            tell!(self).announce(&view, view.state.as_str());
         }
     }
 
@@ -144,7 +131,7 @@ impl Gateway {
         };
         let detail = format!("the endpoint was {reason}");
         for (session, channel) in self.devices.table().channels_at(id) {
-            self.end_channel(now, session, channel, reason, &detail);
+            self.end_channel(now, session, channel, Ending::Closed, reason, &detail);
         }
         // Remove the name first, so that no lookup finds the endpoint that is being removed.
         self.devices.forget_name(&view.name);
@@ -152,7 +139,7 @@ impl Gateway {
         self.devices.remove(cx!(self, now), id);
         self.settle_device_events(now);
         log::info!("endpoint {}: {reason}", view.name);
-        self.tell_endpoint(&EndpointState {
+        tell!(self).endpoint(&EndpointState {
             name: &view.name,
             kind: view.kind,
             state: reason,
@@ -162,126 +149,20 @@ impl Gateway {
 
     // ---- over the API ----
 
-    /// Handles `GET /endpoints/{name}/config`. The response is sent when the file has been read.
-    pub(super) fn ask_endpoint_file(
-        &mut self,
-        request: RequestId,
-        name: &str,
-    ) -> Result<(), Problem> {
-        look!(self).check_own_file(name)?;
-        self.config.readers.push((request, name.to_owned()));
-        let name = name.to_owned();
-        self.sources.ask(Command::ReadEndpoint { name });
-        Ok(())
-    }
-
-    /// Answers the request that waits for [`Command::ReadEndpoint`].
-    pub(super) fn answer_file_reader(
-        &mut self,
-        now: Instant,
-        name: &str,
-        result: Result<Value, String>,
-    ) {
-        let mut readers = self.config.readers.iter();
-        let Some(at) = readers.position(|(_, wanted)| wanted == name) else {
-            return;
-        };
-        let (request, _) = self.config.readers.remove(at);
-        let response = match result {
-            Ok(json) => Response::new(200).body("application/json", json.to_string().into_bytes()),
-            Err(detail) => Problem::new(409, &detail).response(),
-        };
-        self.front
-            .connections_mut()
-            .answer(cx!(self, now), request, response);
-    }
-
-    pub(super) fn put_endpoint(
-        &mut self,
-        request: RequestId,
-        name: &str,
-        body: &[u8],
-    ) -> Result<(), Problem> {
-        look!(self).check_configurable(name)?;
-        let value: Value = json::from_body(body)
-            .map_err(|error| Problem::new(400, &error.to_string()).at("body"))?;
-        let text = crate::config::endpoint_toml(name, &value)
-            .map_err(|detail| Problem::new(400, &detail).at("body"))?;
-        let config = Config::parse(&text).map_err(|faults| {
-            let all: Vec<_> = faults.into_iter().map(|fault| fault.message).collect();
-            Problem::new(422, &all.join("; ")).at("body")
-        })?;
-        let [mut endpoint] = <[_; 1]>::try_from(config.endpoints)
-            .map_err(|_| Problem::new(422, "the body is one endpoint").at("body"))?;
-        endpoint.place = Place::File {
-            file: endpoint_file(name),
-            line: 1,
-        };
-        if let Some(why) = look!(self).own_places().fault(&endpoint.kind) {
-            return Err(Problem::new(422, &why).at("remote"));
-        }
-        look!(self).check_path(&endpoint)?;
-        self.config.writes.push(PendingWrite {
-            request,
-            name: name.to_owned(),
-            endpoint: Some(Box::new(endpoint)),
-        });
-        let config = look!(self).config_named(name);
-        let replace = config.is_some_and(|config| matches!(config.place, Place::File { .. }));
-        self.sources.ask(Command::WriteEndpoint {
-            name: name.to_owned(),
-            text: Some(text),
-            replace,
-        });
-        Ok(())
-    }
-
-    pub(super) fn delete_endpoint(
-        &mut self,
-        request: RequestId,
-        name: &str,
-    ) -> Result<(), Problem> {
-        look!(self).check_own_file(name)?;
-        self.config.writes.push(PendingWrite {
-            request,
-            name: name.to_owned(),
-            endpoint: None,
-        });
-        self.sources.ask(Command::WriteEndpoint {
-            name: name.to_owned(),
-            text: None,
-            replace: true,
-        });
-        Ok(())
-    }
-
     /// Handles the result of [`Command::WriteEndpoint`].
     pub(super) fn use_written(&mut self, now: Instant, name: &str, result: Result<(), String>) {
-        let at = self.config.writes.iter().position(|w| w.name == name);
-        let Some(at) = at else { return };
-        let write = self.config.writes.remove(at);
-        let response = match result {
-            Err(detail) => {
-                log::error!("endpoint {name}: {detail}");
-                Problem::new(409, &detail).response()
-            }
-            Ok(()) => self.apply_write(now, name, write.endpoint),
+        let Some(write) = self.config.take_write(name) else {
+            return;
         };
-        self.front
-            .connections_mut()
-            .answer(cx!(self, now), write.request, response);
-    }
-
-    /// Applies a write of an endpoint's file. With `None` the file was removed.
-    fn apply_write(
-        &mut self,
-        now: Instant,
-        name: &str,
-        endpoint: Option<Box<EndpointConfig>>,
-    ) -> Response {
+        if let Err(detail) = result {
+            log::error!("endpoint {name}: {detail}");
+            let (cx, response) = (cx!(self, now), Problem::new(409, &detail).response());
+            let connections = self.front.connections_mut();
+            return connections.answer(cx, write.request, response);
+        }
         let before = self.devices.table().find(name);
         let config = before.and_then(|id| self.devices.table().config(id));
-        let new = endpoint.as_deref();
+        let new = write.endpoint.as_deref();
         let is_same = config.zip(new).is_some_and(|(old, new)| new.is_same(old));
         if let Some(id) = before {
             match new {
@@ -290,58 +171,30 @@ impl Gateway {
                 None => self.remove_endpoint(now, id, "removed"),
             }
         }
-        let Some(endpoint) = endpoint else {
-            return Response::new(200);
+        let response = match write.endpoint {
+            None => Response::new(200),
+            Some(endpoint) => {
+                if !is_same {
+                    self.add_and_announce(now, *endpoint);
+                }
+                let id = self.devices.table().find(name);
+                let json = id.and_then(|id| look!(self).endpoint(id));
+                let status = if before.is_some() { 200 } else { 201 };
+                let response = Response::new(status);
+                let response = response.header("Location", &format!("/endpoints/{name}"));
+                let body = json.unwrap_or_default().to_string().into_bytes();
+                response.body("application/json", body)
+            }
         };
-        if !is_same {
-            self.add_and_announce(now, *endpoint);
-        }
-        let id = self.devices.table().find(name);
-        let json = id.and_then(|id| look!(self).endpoint(id));
-        let status = if before.is_some() { 200 } else { 201 };
-        Response::new(status)
-            .header("Location", &format!("/endpoints/{name}"))
-            .body(
-                "application/json",
-                json.unwrap_or_default().to_string().into_bytes(),
-            )
+        let (cx, connections) = (cx!(self, now), self.front.connections_mut());
+        connections.answer(cx, write.request, response);
     }
 
     // ---- ports ----
 
-    /// Asks for the ports at the start, where found ports become endpoints without configuration.
-    pub(super) fn discover_at_start(&mut self) {
-        if self.config.discover {
-            self.sources.ask(Command::WatchDevices);
-            self.sources.ask(Command::ListPorts);
-        }
-    }
-
-    pub(super) fn ask_ports(&mut self, request: RequestId) {
-        self.config.port_askers.push(request);
-        self.sources.ask(Command::ListPorts);
-    }
-
-    /// Handles a change of device files: devices are opened again at once, and ports are listed soon.
-    pub(super) fn look_again(&mut self, now: Instant) {
-        self.devices.look_again(cx!(self, now));
-        // One adapter causes a dozen notices. Listing the ports once, after its last links have been made, is
-        // enough.
-        if self.config.discover && self.config.look_at.is_none() {
-            self.config.look_at = Some(now + LOOK_DELAY);
-        }
-    }
-
-    /// Handles a deadline of the configuration.
-    pub(super) fn handle_own_timeout(&mut self, now: Instant) {
-        if self.config.look_at.take_if(|at| *at <= now).is_some() {
-            self.sources.ask(Command::ListPorts);
-        }
-    }
-
     /// Handles the result of [`Command::ListPorts`].
     pub(super) fn use_ports(&mut self, now: Instant, ports: &[Port]) {
-        for request in std::mem::take(&mut self.config.port_askers) {
+        for request in self.config.take_port_askers() {
             let list = ports.iter().map(|port| {
                 let mut json = json!(port);
                 if let Some(fields) = json.as_object_mut() {
@@ -357,15 +210,9 @@ impl Gateway {
                 .connections_mut()
                 .answer(cx!(self, now), request, response);
         }
-        if self.config.discover {
-            self.discover(now, ports);
-        }
-    }
-
-    /// Makes endpoints of ports that no endpoint has. Like other endpoints, a found endpoint stays as absent
-    /// when its port vanishes, so that its channels stay too.
-    fn discover(&mut self, now: Instant, ports: &[Port]) {
-        for port in ports {
+        // A found endpoint stays when its port vanishes, absent like others, so that its channels stay too.
+        let discovers = self.config.discovers();
+        for port in ports.iter().filter(|_| discovers) {
             let is_free = port.warnings.is_empty() && port.holders.is_empty();
             if !is_free || look!(self).endpoint_of_port(port).is_some() {
                 continue;

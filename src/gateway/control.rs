@@ -1,36 +1,44 @@
 //! Messages of control channels, and requests for leases and lines.
 
-use std::time::Instant;
+use super::lookups::Denied;
+use super::views::{endpoint_state, endpoint_states};
+use crate::access::scope::{Grant, Verb};
+use serde_json::value::RawValue;
 
-use serde_json::json;
-
-use super::lookups::{Denied, no_endpoint};
-use super::views::endpoint_state;
-use super::{Gateway, cx, look};
-use crate::access::scope::Verb;
+use crate::api::bodies::{LeaseBody, LineBody, parse};
 use crate::api::problem::Problem;
-use crate::api::shapes::{self, fresh_json};
+use crate::api::shapes;
 use crate::channel::ChannelKey;
-use crate::devices::{After, Asker, Heartbeat, LeaseWish, NoRoute, Outcome};
-use crate::endpoint::line::{LineFault, LineStatus};
+use crate::devices::{After, Asker, Devices, Heartbeat, LeaseDenied, LeaseWish, NoRoute, Outcome};
+use crate::endpoint::line::LineFault;
 use crate::endpoint::script::Script;
+use crate::http::Response;
 use crate::ids::{EndpointId, RequestId, SessionId};
-use crate::session::control::{self, BadRequest, LineRequest, Reply, Request, Wish};
+use crate::session::control::{self, LineRequest, Reply, Request, Wish};
+use crate::session::set::Sessions;
+use crate::sources::Context;
 
-impl Gateway {
-    /// Makes a channel the control channel of its session.
-    pub(super) fn open_control(&mut self, now: Instant, id: SessionId, key: ChannelKey) {
+/// The components that control channels act on.
+pub(super) struct Controls<'a> {
+    pub(super) devices: &'a mut Devices,
+    pub(super) sessions: &'a mut Sessions,
+}
+
+impl Controls<'_> {
+    /// Makes a channel the control channel of its session, or returns why not: the reason's word on the wire, and
+    /// a sentence.
+    pub(super) fn open(&mut self, id: SessionId, key: ChannelKey) -> Result<(), Denied> {
         let channel = self.sessions.channel(id, key);
         if !channel.is_some_and(|channel| channel.is_reliable() && channel.ordered) {
             let detail = "the control channel must be reliable and ordered";
-            return self.refuse_channel(now, id, key, "bad-control-channel", detail);
+            return Err(Denied::new("bad-control-channel", detail));
         }
         if !self.sessions.set_control(id, key) {
             let detail = "the session has a control channel already";
-            return self.refuse_channel(now, id, key, "duplicate-control-channel", detail);
+            return Err(Denied::new("duplicate-control-channel", detail));
         }
         let name = self.sessions.name(id).unwrap_or_default().to_owned();
-        let states = look!(self).endpoint_states(&look!(self).grant_of(id));
+        let states = endpoint_states(self.devices.table(), &self.grant_of(id));
         self.sessions.tell(
             id,
             &Reply::Hello {
@@ -53,30 +61,31 @@ impl Gateway {
             self.devices.tell_lease(id, endpoint);
         }
         log::debug!("session {name}: control channel open");
+        Ok(())
     }
 
-    /// Acts on a message of a control channel.
-    pub(super) fn handle_control(
+    /// Acts on a message of a control channel. Returns why the channel must be closed, if the message is fatal.
+    pub(super) fn handle(
         &mut self,
-        now: Instant,
+        cx: &mut Context<'_>,
         id: SessionId,
-        key: ChannelKey,
         data: &[u8],
-    ) {
+    ) -> Option<Denied> {
+        let mut fatal = None;
         match Request::parse(data) {
             Ok(Request::Hello) => {}
             Ok(Request::Ping { id: ping }) => {
                 self.sessions.answer(id, &Reply::Pong { id: ping });
             }
             Ok(Request::Endpoints) => {
-                let states = look!(self).endpoint_states(&look!(self).grant_of(id));
+                let states = endpoint_states(self.devices.table(), &self.grant_of(id));
                 let endpoints = states.iter().map(endpoint_state).collect();
                 self.sessions.answer(id, &Reply::Endpoints { endpoints });
             }
-            Ok(Request::Line(request)) => self.handle_line_request(now, id, &request),
+            Ok(Request::Line(request)) => self.handle_line_request(cx, id, &request),
             Ok(Request::Lease { endpoint, wish }) => {
-                let found = look!(self).find_allowed(id, &endpoint, Verb::Write);
-                let done = found.and_then(|it| self.wish_lease(now, Some(id), it, &wish));
+                let found = self.find_allowed(id, &endpoint, Verb::Write);
+                let done = found.and_then(|it| self.wish_lease(cx, Some(id), it, &wish));
                 self.tell_denied(id, done);
             }
             Ok(Request::Heartbeat {
@@ -84,26 +93,39 @@ impl Gateway {
                 stop,
                 fired,
             }) => {
-                let only = endpoint.map(|name| look!(self).find_allowed(id, &name, Verb::Read));
+                let only = endpoint.map(|name| self.find_allowed(id, &name, Verb::Read));
                 let done = only.transpose().map(|only| {
                     let heartbeat = Heartbeat { only, stop, fired };
-                    self.devices.handle_heartbeat(cx!(self, now), id, heartbeat);
+                    self.devices.handle_heartbeat(cx, id, heartbeat);
                 });
                 self.tell_denied(id, done);
             }
-            Err(BadRequest {
-                reason,
-                detail,
-                fatal,
-            }) => {
-                let detail = detail.as_str();
+            Err(bad) => {
+                let (reason, detail) = (bad.reason, bad.detail.as_str());
                 self.sessions.answer(id, &Reply::Error { reason, detail });
-                if fatal {
-                    self.end_channel(now, id, key, reason, detail);
-                }
+                fatal = bad.fatal.then(|| Denied::new(reason, detail));
             }
         }
         self.sessions.touch(id);
+        fatal
+    }
+
+    fn grant_of(&self, id: SessionId) -> Grant {
+        self.sessions.grant(id).cloned().unwrap_or_default()
+    }
+
+    /// Returns the endpoint of this name if the session may use it in this way. If the session may not even
+    /// read the endpoint, the error does not reveal that the endpoint exists.
+    fn find_allowed(&self, id: SessionId, name: &str, verb: Verb) -> Result<EndpointId, Denied> {
+        let grant = self.sessions.grant(id);
+        let may = |verb| grant.is_some_and(|grant| grant.allows(name, verb));
+        let found = self.devices.table().find(name).filter(|_| may(Verb::Read));
+        let endpoint = found.ok_or_else(Denied::unknown_endpoint)?;
+        if may(verb) {
+            return Ok(endpoint);
+        }
+        let detail = "the token of this session does not allow that";
+        Err(Denied::new("forbidden", detail))
     }
 
     fn tell_denied(&mut self, id: SessionId, done: Result<(), Denied>) {
@@ -115,11 +137,45 @@ impl Gateway {
 
     // ---- leases ----
 
+    /// Returns why a wish about a lease is denied, for the peer.
+    fn describe(&self, why: LeaseDenied) -> Denied {
+        match why {
+            LeaseDenied::UnknownEndpoint => Denied::unknown_endpoint(),
+            LeaseDenied::NotLeased => Denied::new(
+                "no-lease",
+                "every session may write to this endpoint (writers is not \"one\")",
+            ),
+            LeaseDenied::Held(holder) => {
+                let name = holder.and_then(|id| self.sessions.name(id));
+                let name = name.unwrap_or("nobody");
+                Denied::new("lease-held", format!("session {name} has the lease"))
+            }
+            LeaseDenied::AskedAlready => {
+                Denied::new("lease-held", "another session has asked for it already")
+            }
+            LeaseDenied::NotASession => Denied::new(
+                "no-channel",
+                "over HTTP a lease is released or given to a session",
+            ),
+            LeaseDenied::NoChannel => {
+                Denied::new("no-channel", "open a channel to the endpoint first")
+            }
+            LeaseDenied::Forbidden => Denied::new(
+                "forbidden",
+                "the token of that session does not allow writing",
+            ),
+            LeaseDenied::UnknownSession => Denied::new(
+                "unknown-session",
+                "no such session has a channel to the endpoint",
+            ),
+        }
+    }
+
     /// Grants or denies a wish about a lease. `asker` is `None` for a request over HTTP, which acts for any
     /// session.
     pub(super) fn wish_lease(
         &mut self,
-        now: Instant,
+        cx: &mut Context<'_>,
         asker: Option<SessionId>,
         endpoint: EndpointId,
         wish: &Wish,
@@ -137,23 +193,67 @@ impl Gateway {
                 LeaseWish::Give { to, may_write }
             }
         };
-        let wished = self
-            .devices
-            .wish_lease(cx!(self, now), asker, endpoint, wish);
-        wished.map_err(|why| look!(self).describe(why))
+        let wished = self.devices.wish_lease(cx, asker, endpoint, wish);
+        wished.map_err(|why| self.describe(why))
+    }
+
+    // ---- news ----
+
+    /// Tells a peer the holders of the leases that have changed.
+    pub(super) fn tell_leases(&mut self, cx: &mut Context<'_>, id: SessionId) {
+        for endpoint in self.devices.take_lease_news(cx, id) {
+            let Some(state) = self.devices.lease(cx, endpoint) else {
+                continue;
+            };
+            let name_of = |id: Option<SessionId>| {
+                let name = id.and_then(|id| self.sessions.name(id));
+                name.map(str::to_owned)
+            };
+            let (holder, asked_by) = (name_of(state.holder), name_of(state.asked_by));
+            let wait = state.wait.map(|wait| wait.as_millis());
+            let lease = Reply::Lease {
+                endpoint: self.devices.table().name(endpoint).unwrap_or_default(),
+                holder: holder.as_deref(),
+                yours: state.holder == Some(id),
+                asked_by: asked_by.as_deref(),
+                wait_ms: wait.and_then(|wait| u64::try_from(wait).ok()),
+            };
+            self.sessions.tell(id, &lease);
+        }
+    }
+
+    /// Tells a peer which messages from it or to it were dropped.
+    pub(super) fn tell_drops(&mut self, cx: &mut Context<'_>, id: SessionId) {
+        for news in self.devices.take_drop_news(cx, id) {
+            self.sessions.tell(
+                id,
+                &Reply::Dropped {
+                    channel: news.stream,
+                    label: &news.label,
+                    direction: news.direction.as_str(),
+                    reason: news.reason.as_str(),
+                    messages: news.count.messages,
+                    bytes: news.count.bytes,
+                },
+            );
+        }
     }
 
     // ---- lines ----
 
-    fn handle_line_request(&mut self, now: Instant, id: SessionId, request: &LineRequest<'_>) {
-        match self.begin_line_request(now, id, request) {
+    fn handle_line_request(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: SessionId,
+        request: &LineRequest<'_>,
+    ) {
+        match self.begin_line_request(cx, id, request) {
             Ok((endpoint, script, after)) => {
                 let asker = Asker::Peer {
                     session: id,
                     id: request.id.map(|id| id.get().to_owned()),
                 };
-                self.devices
-                    .run_script(cx!(self, now), endpoint, asker, script, after);
+                self.devices.run_script(cx, endpoint, asker, script, after);
             }
             Err(Denied { reason, detail }) => {
                 let endpoint = request.endpoint.as_str();
@@ -174,11 +274,11 @@ impl Gateway {
     /// Checks a request for a line, and discards the bytes that the request names.
     fn begin_line_request(
         &mut self,
-        now: Instant,
+        cx: &mut Context<'_>,
         id: SessionId,
         request: &LineRequest<'_>,
     ) -> Result<(EndpointId, Script, After), Denied> {
-        let endpoint = look!(self).find_allowed(id, &request.endpoint, Verb::Read)?;
+        let endpoint = self.find_allowed(id, &request.endpoint, Verb::Read)?;
         let script = Script::parse(request.script).map_err(|bad| {
             let place = bad.step.map(|step| format!("do[{step}]: "));
             Denied::new("bad-script", format!("{}{bad}", place.unwrap_or_default()))
@@ -197,11 +297,11 @@ impl Gateway {
             // The channel may have closed meanwhile while its last bytes still wait to be delivered.
             let left = self.devices.lingering_route(id, endpoint, request.channel);
             let route = own.or_else(|why| left.ok_or(why)).map_err(no_route)?;
-            self.devices.discard(cx!(self, now), route, until);
+            self.devices.discard(cx, route, until);
         }
         // A script that waits for a byte blocks all other writers, so it needs the `line` right even without steps.
         if !script.steps.is_empty() || request.after.is_some() {
-            look!(self).find_allowed(id, &request.endpoint, Verb::Line)?;
+            self.find_allowed(id, &request.endpoint, Verb::Line)?;
         }
         Ok((endpoint, script, after))
     }
@@ -232,37 +332,46 @@ impl Gateway {
         self.sessions.answer(session, &line);
     }
 
-    /// Answers a request whose script has ended.
-    pub(super) fn answer_line(&mut self, now: Instant, request: RequestId, outcome: Outcome) {
-        let done = match outcome {
-            Ok(status) => Ok(fresh_json(&json!({"line": shapes::line(&status)}))),
-            Err((step, fault)) => Err(line_problem(step, &fault)),
-        };
-        let response = done.unwrap_or_else(|problem| problem.response());
-        self.front
-            .connections_mut()
-            .answer(cx!(self, now), request, response);
-    }
+    // ---- over HTTP ----
 
-    /// Answers `GET /endpoints/{name}` after the line's state was read.
-    pub(super) fn answer_endpoint(
+    /// Runs the script of `POST /endpoints/{name}/line`. The response is sent when the script has ended.
+    pub(super) fn post_line(
         &mut self,
-        now: Instant,
+        cx: &mut Context<'_>,
         request: RequestId,
         endpoint: EndpointId,
-        line: Option<&LineStatus>,
-    ) {
-        let view = look!(self).endpoint(endpoint);
-        let done = view.ok_or_else(no_endpoint).map(|mut json| {
-            if let (Some(status), Some(fields)) = (line, json.as_object_mut()) {
-                fields.insert("line".to_owned(), shapes::line(status));
-            }
-            fresh_json(&json)
-        });
-        let response = done.unwrap_or_else(|problem| problem.response());
-        self.front
-            .connections_mut()
-            .answer(cx!(self, now), request, response);
+        body: &[u8],
+    ) -> Result<Option<Response>, Problem> {
+        let fields: LineBody<'_> = parse(body)?;
+        let script = Script::parse(fields.script.map_or("[]", RawValue::get)).map_err(|bad| {
+            let place = bad.step.map(|step| format!("do[{step}]"));
+            let place = place.as_deref().unwrap_or("do");
+            Problem::new(400, &bad.to_string()).at(place)
+        })?;
+        let after = fields.after;
+        let after = after.map_or(After::Now, |offset| After::Device { offset });
+        let asker = Asker::Request(request);
+        self.devices.run_script(cx, endpoint, asker, script, after);
+        Ok(None)
+    }
+
+    /// Grants the wish of `POST /endpoints/{name}/lease`.
+    pub(super) fn post_lease(
+        &mut self,
+        cx: &mut Context<'_>,
+        endpoint: EndpointId,
+        body: &[u8],
+    ) -> Result<Option<Response>, Problem> {
+        let fields: LeaseBody = parse(body)?;
+        let wish = Wish::parse(&fields.what, false, fields.to)
+            .map_err(|detail| Problem::new(400, &detail).at("do"))?;
+        let is_give = matches!(wish, Wish::Give { .. });
+        let done = self.wish_lease(cx, None, endpoint, &wish);
+        done.map_err(|Denied { reason, detail }| {
+            let is_receiver = is_give && reason == "unknown-session";
+            Problem::new(409, &detail).at(if is_receiver { "to" } else { "do" })
+        })?;
+        Ok(Some(Response::new(200)))
     }
 }
 
@@ -276,19 +385,5 @@ fn no_route(why: NoRoute) -> Denied {
             let detail = "there are several channels: say which, \"channel\"";
             Denied::new("which-channel", detail)
         }
-    }
-}
-
-fn line_problem(step: Option<usize>, fault: &LineFault) -> Problem {
-    let status = match fault {
-        LineFault::Unsupported | LineFault::NoLine => 422,
-        LineFault::Absent | LineFault::Denied(_) => 409,
-        LineFault::Busy => 503,
-        LineFault::Failed(_) => 502,
-    };
-    let problem = Problem::new(status, &fault.to_string());
-    match step {
-        Some(step) => problem.at(&format!("do[{step}]")),
-        None => problem,
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Gateway, cx};
 use crate::limits;
+use crate::session::set::Ending;
 use crate::sources::Exit;
 
 /// The progress of a shutdown.
@@ -70,6 +71,9 @@ impl Gateway {
         if phase == Phase::Flushing && is_due {
             self.devices.count_unsent(cx!(self, now));
         }
+        let is_flushed = phase == Phase::Flushing
+            && self.sessions.is_flushed(cx!(self, now))
+            && self.devices.table().is_drained();
         let phase = match phase {
             Phase::Flushing
                 if self.sessions.is_empty()
@@ -79,15 +83,18 @@ impl Gateway {
                 self.finish_drain(now)
             }
             // Stop the machines only after all data has gone out, so that the stop is written last.
-            Phase::Flushing
-                if now < deadline && self.is_flushed(now) && self.stop_machines(now) =>
-            {
+            Phase::Flushing if now < deadline && is_flushed && self.stop_machines(now) => {
                 Phase::Flushing
             }
-            Phase::Flushing if now >= deadline || self.is_flushed(now) => {
+            Phase::Flushing if now >= deadline || is_flushed => {
                 self.stop_machines(now);
                 self.devices.table().log_unwritten();
-                self.close_all_channels(now);
+                for id in self.sessions.ids() {
+                    for channel in self.devices.table().channels_of(id) {
+                        let detail = "the gateway is shutting down";
+                        self.end_channel(now, id, channel, Ending::Closed, "shutdown", detail);
+                    }
+                }
                 Phase::Closing {
                     until: now + CLOSING,
                 }
@@ -111,22 +118,11 @@ impl Gateway {
         stopped
     }
 
-    fn is_flushed(&mut self, now: Instant) -> bool {
-        self.sessions.is_flushed(cx!(self, now)) && self.devices.table().is_drained()
-    }
-
-    fn close_all_channels(&mut self, now: Instant) {
-        for id in self.sessions.ids() {
-            for channel in self.devices.table().channels_of(id) {
-                let detail = "the gateway is shutting down";
-                self.end_channel(now, id, channel, "shutdown", detail);
-            }
-        }
-    }
-
     fn finish_drain(&mut self, now: Instant) -> Phase {
         for id in self.sessions.ids() {
-            self.close_session(now, id, "the gateway is shutting down");
+            self.sessions
+                .close(cx!(self, now), id, "the gateway is shutting down");
+            self.take_news(now, id);
         }
         self.settle_events(now);
         self.devices.finish_scripts(cx!(self, now));

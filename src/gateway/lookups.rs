@@ -1,13 +1,19 @@
 //! Lookups and checks that change nothing.
 
+use serde_json::Value;
+
 use super::views::Views;
 use crate::access::places::Claimant;
-use crate::access::scope::{Grant, Verb};
+use crate::access::scope::Grant;
 use crate::api::problem::Problem;
-use crate::config::{EndpointConfig, EndpointKind, OwnPlaces, Place, check_name, endpoint_file};
-use crate::devices::LeaseDenied;
+use crate::api::shapes::no_endpoint;
+use crate::config::{
+    Config, EndpointConfig, EndpointKind, OwnPlaces, Place, check_name, endpoint_file,
+    endpoint_toml,
+};
 use crate::ids::{EndpointId, RequestId, SessionId};
 use crate::ports::Port;
+use crate::util::json;
 
 /// Why a request is denied: the reason as it stands on the wire, and a sentence.
 pub(super) struct Denied {
@@ -27,63 +33,6 @@ impl Denied {
 }
 
 impl<'a> Views<'a> {
-    /// Returns what a session may do.
-    pub(super) fn grant_of(self, id: SessionId) -> Grant {
-        self.sessions.grant(id).cloned().unwrap_or_default()
-    }
-
-    /// Returns the endpoint of this name if the session may use it in this way. If the session may not even
-    /// read the endpoint, the error does not reveal that the endpoint exists.
-    pub(super) fn find_allowed(
-        self,
-        id: SessionId,
-        name: &str,
-        verb: Verb,
-    ) -> Result<EndpointId, Denied> {
-        let grant = self.sessions.grant(id);
-        let may = |verb| grant.is_some_and(|grant| grant.allows(name, verb));
-        let found = self.table.find(name).filter(|_| may(Verb::Read));
-        let endpoint = found.ok_or_else(Denied::unknown_endpoint)?;
-        if may(verb) {
-            return Ok(endpoint);
-        }
-        let detail = "the token of this session does not allow that";
-        Err(Denied::new("forbidden", detail))
-    }
-
-    pub(super) fn describe(self, why: LeaseDenied) -> Denied {
-        match why {
-            LeaseDenied::UnknownEndpoint => Denied::unknown_endpoint(),
-            LeaseDenied::NotLeased => Denied::new(
-                "no-lease",
-                "every session may write to this endpoint (writers is not \"one\")",
-            ),
-            LeaseDenied::Held(holder) => {
-                let name = holder.and_then(|id| self.sessions.name(id));
-                let name = name.unwrap_or("nobody");
-                Denied::new("lease-held", format!("session {name} has the lease"))
-            }
-            LeaseDenied::AskedAlready => {
-                Denied::new("lease-held", "another session has asked for it already")
-            }
-            LeaseDenied::NotASession => Denied::new(
-                "no-channel",
-                "over HTTP a lease is released or given to a session",
-            ),
-            LeaseDenied::NoChannel => {
-                Denied::new("no-channel", "open a channel to the endpoint first")
-            }
-            LeaseDenied::Forbidden => Denied::new(
-                "forbidden",
-                "the token of that session does not allow writing",
-            ),
-            LeaseDenied::UnknownSession => Denied::new(
-                "unknown-session",
-                "no such session has a channel to the endpoint",
-            ),
-        }
-    }
-
     /// Returns the session of this name, if the grant may see the session.
     pub(super) fn find_session(self, name: &str, grant: &Grant) -> Result<SessionId, Problem> {
         let found = self.sessions.find(name);
@@ -139,6 +88,36 @@ impl<'a> Views<'a> {
                 Err(Problem::new(409, detail).at("path"))
             }
         }
+    }
+
+    /// Reads the body of `PUT /endpoints/{name}`. Returns the endpoint, the text of its file, and whether that replaces a file.
+    pub(super) fn read_endpoint(
+        self,
+        name: &str,
+        body: &[u8],
+    ) -> Result<(EndpointConfig, String, bool), Problem> {
+        self.check_configurable(name)?;
+        let value: Value = json::from_body(body)
+            .map_err(|error| Problem::new(400, &error.to_string()).at("body"))?;
+        let text =
+            endpoint_toml(name, &value).map_err(|detail| Problem::new(400, &detail).at("body"))?;
+        let config = Config::parse(&text).map_err(|faults| {
+            let all: Vec<_> = faults.into_iter().map(|fault| fault.message).collect();
+            Problem::new(422, &all.join("; ")).at("body")
+        })?;
+        let [mut endpoint] = <[_; 1]>::try_from(config.endpoints)
+            .map_err(|_| Problem::new(422, "the body is one endpoint").at("body"))?;
+        endpoint.place = Place::File {
+            file: endpoint_file(name),
+            line: 1,
+        };
+        if let Some(why) = self.own_places().fault(&endpoint.kind) {
+            return Err(Problem::new(422, &why).at("remote"));
+        }
+        self.check_path(&endpoint)?;
+        let config = self.config_named(name);
+        let replace = config.is_some_and(|config| matches!(config.place, Place::File { .. }));
+        Ok((endpoint, text, replace))
     }
 
     /// Returns an error if an endpoint has no file of its own that the API may read, write and remove.
@@ -198,9 +177,4 @@ impl<'a> Views<'a> {
         });
         found.map(|(_, config)| config.name.clone())
     }
-}
-
-/// Returns the problem of a request for an endpoint that does not exist.
-pub(super) fn no_endpoint() -> Problem {
-    Problem::new(404, "no endpoint has this name").at("path")
 }

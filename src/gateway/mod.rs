@@ -13,8 +13,10 @@ mod configure;
 mod configured;
 mod control;
 mod drain;
+mod lend;
 mod lookups;
 mod metrics;
+mod news;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -22,6 +24,7 @@ mod ticket;
 mod views;
 mod wiring;
 
+use lend::{controls, cx, figures, look, tell};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -29,6 +32,7 @@ use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 
 use crate::access::{self};
+use crate::api::shapes;
 use crate::config::Config;
 use crate::datagram::{Meta, TransmitBatch};
 use crate::devices::{Bounds, Devices};
@@ -36,7 +40,7 @@ use crate::endpoint::line::{LineFault, LineStatus};
 use crate::endpoint::{Count, Failure};
 use crate::front::Front;
 use crate::ice::network::Network;
-use crate::ids::{EndpointId, SourceId};
+use crate::ids::SourceId;
 use crate::limits::Limits;
 use crate::ports::Port;
 use crate::session::crypto::Identity;
@@ -47,32 +51,6 @@ use crate::tls::TlsIdentity;
 use configured::Configured;
 use drain::Drain;
 use ticket::Ticket;
-
-/// Makes the context of a call into a component.
-macro_rules! cx {
-    ($gateway:ident, $now:expr) => {
-        &mut crate::sources::Context {
-            now: $now,
-            time: $gateway.clock.time,
-            sources: &mut $gateway.sources,
-        }
-    };
-}
-use cx;
-
-/// Borrows all components for reading.
-macro_rules! look {
-    ($gateway:ident) => {
-        crate::gateway::views::Views {
-            table: $gateway.devices.table(),
-            sessions: &$gateway.sessions,
-            front: &$gateway.front,
-            network: &$gateway.network,
-            config: &$gateway.config,
-        }
-    };
-}
-use look;
 
 /// The daemon. One owner drives it: `io::EventLoop` in the program, a simulated world in tests.
 pub struct Gateway {
@@ -155,7 +133,7 @@ impl Gateway {
         gateway
             .rendezvous
             .configure(cx!(gateway, now), &config.hub, peers, sessions);
-        gateway.discover_at_start();
+        gateway.config.start(&mut gateway.sources);
         gateway.settle_events(now);
         gateway
     }
@@ -181,7 +159,7 @@ impl Gateway {
             }
             (Some(Owner::Ice), Some(local)) => {
                 self.network.handle_opened(cx!(self, now), source, local);
-                self.note_own_ports();
+                self.rendezvous.set_own_ports(look!(self).own_ports());
             }
             (Some(_) | None, _) => {}
         }
@@ -212,7 +190,7 @@ impl Gateway {
 
     /// Handles the result of [`Command::CountUnsent`].
     pub fn handle_unsent(&mut self, now: Instant, source: SourceId, bytes: usize) {
-        if let Some(id) = self.device_of(source) {
+        if let Some(id) = self.sources.device(source) {
             self.devices.handle_unsent(cx!(self, now), id, bytes);
             self.settle_events(now);
         }
@@ -225,16 +203,9 @@ impl Gateway {
         source: SourceId,
         result: Result<LineStatus, LineFault>,
     ) {
-        if let Some(id) = self.device_of(source) {
+        if let Some(id) = self.sources.device(source) {
             self.devices.handle_line(cx!(self, now), id, result);
             self.settle_events(now);
-        }
-    }
-
-    fn device_of(&self, source: SourceId) -> Option<EndpointId> {
-        match self.sources.owner(source) {
-            Some(Owner::Device(id)) => Some(id),
-            Some(_) | None => None,
         }
     }
 
@@ -281,7 +252,12 @@ impl Gateway {
         name: &str,
         result: Result<serde_json::Value, String>,
     ) {
-        self.answer_file_reader(now, name, result);
+        let Some(request) = self.config.take_reader(name) else {
+            return;
+        };
+        let response = shapes::file_response(result);
+        let cx = cx!(self, now);
+        self.front.connections_mut().answer(cx, request, response);
         self.settle_events(now);
     }
 
@@ -304,7 +280,8 @@ impl Gateway {
 
     /// Handles device files that have appeared or vanished.
     pub fn handle_devices_changed(&mut self, now: Instant) {
-        self.look_again(now);
+        self.devices.look_again(cx!(self, now));
+        self.config.handle_devices_changed(now);
         self.settle_events(now);
     }
 
@@ -417,7 +394,7 @@ impl Gateway {
     /// Returns whether the loop still reads a stream that accepts no more bytes, because a program may have
     /// sent its last bytes before it closed.
     pub fn reads_to_the_end(&self, source: SourceId) -> bool {
-        let device = self.device_of(source);
+        let device = self.sources.device(source);
         device.is_some_and(|id| self.devices.reads_to_the_end(id))
     }
 
@@ -442,7 +419,10 @@ impl Gateway {
             }
             Some(Owner::Ice) => {
                 for datagram in datagrams {
-                    self.handle_session_datagram(now, meta.local, meta.remote, datagram);
+                    let (cx, local, remote) = (cx!(self, now), meta.local, meta.remote);
+                    if let Some(id) = self.sessions.handle_datagram(cx, local, remote, datagram) {
+                        self.take_news(now, id);
+                    }
                 }
             }
             Some(_) | None => {}
@@ -453,7 +433,7 @@ impl Gateway {
     /// Counts datagrams of [`Self::poll_transmit`] that the operating system did not send.
     pub fn handle_send_failed(&mut self, socket: SourceId, count: Count) {
         self.network.count_send_failed(count);
-        if let Some(id) = self.device_of(socket) {
+        if let Some(id) = self.sources.device(socket) {
             self.devices.handle_send_failed(id, count);
         }
     }
@@ -468,7 +448,7 @@ impl Gateway {
         self.devices.handle_timeout(cx!(self, now));
         self.front.handle_timeout(cx!(self, now));
         self.rendezvous.handle_timeout(cx!(self, now));
-        self.handle_own_timeout(now);
+        self.config.handle_timeout(&mut self.sources, now);
         self.settle_events(now);
     }
 

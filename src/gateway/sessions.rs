@@ -1,22 +1,22 @@
 //! Events of sessions and devices, and the turns of sessions.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use serde_json::json;
 
-use super::{Gateway, cx};
-use crate::access::scope::Verb;
+use super::lookups::Denied;
+use super::{Gateway, controls, cx, look, tell};
+use crate::api::shapes;
 use crate::channel::ChannelKey;
-use crate::devices::{Asker, ChannelFault, DeviceEvent, EndpointView, Stop};
+use crate::devices::{Asker, ChannelFault, DeviceEvent};
 use crate::drops::Direction;
 use crate::endpoint::{Count, DropReason};
-use crate::ids::{EndpointId, SessionId};
+use crate::ids::SessionId;
 use crate::limits;
 use crate::session::channels::{Binding, Reliability};
-use crate::session::control::{self, EndpointState, Reply};
+use crate::session::control::{self, Reply};
 use crate::session::event::{ConnectionState, EndReason};
-use crate::session::set::{Begin, BeginError, Begun, Ended, SessionNews, SessionOwner};
+use crate::session::set::{Begin, BeginError, Begun, Ended, Ending, SessionNews, SessionOwner};
 
 /// How many rounds of messages the sessions of this process may exchange in one turn; a handshake takes
 /// fewer. What is left over waits for the next turn, so that other sources get theirs.
@@ -35,7 +35,7 @@ impl Gateway {
 
     pub(super) fn handle_device_event(&mut self, now: Instant, event: DeviceEvent) {
         match event {
-            DeviceEvent::Changed(view) => self.announce(&view, view.state.as_str()),
+            DeviceEvent::Changed(view) => tell!(self).announce(&view, view.state.as_str()),
             DeviceEvent::Credit {
                 session,
                 stream,
@@ -47,141 +47,53 @@ impl Gateway {
                     limit,
                 },
             ),
-            DeviceEvent::Lost { endpoint, count } => self.tell_lost(endpoint, count),
-            DeviceEvent::Leased { endpoint, holder } => {
-                let holder = holder.and_then(|id| self.sessions.name(id));
-                let name = self.devices.table().name(endpoint);
-                let (shown, nobody) = (name.unwrap_or_default(), "nobody");
-                log::debug!(
-                    "endpoint {shown}: the lease has {}",
-                    holder.unwrap_or(nobody)
-                );
-                let event = json!({"endpoint": name, "holder": holder});
-                self.front.connections_mut().publish("lease", &event);
-            }
-            DeviceEvent::Stopped(stop) => self.tell_stopped(stop),
+            DeviceEvent::Lost { endpoint, count } => tell!(self).lost(endpoint, count),
+            DeviceEvent::Leased { endpoint, holder } => tell!(self).leased(endpoint, holder),
+            DeviceEvent::Stopped(stop) => tell!(self).stopped(stop),
             DeviceEvent::ChannelFailed {
                 session,
                 channel,
                 fault,
                 detail,
-            } => self.end_channel(now, session, channel, fault.as_str(), &detail),
+            } => self.end_channel(
+                now,
+                session,
+                channel,
+                Ending::Closed,
+                fault.as_str(),
+                &detail,
+            ),
             DeviceEvent::ScriptDone {
                 name,
                 asker,
                 outcome,
             } => match asker {
                 Asker::Peer { session, id } => {
-                    self.answer_script(session, id.as_deref(), &name, &outcome);
+                    controls!(self).answer_script(session, id.as_deref(), &name, &outcome);
                 }
-                Asker::Request(request) => self.answer_line(now, request, outcome),
+                Asker::Request(request) => {
+                    let (cx, response) = (cx!(self, now), shapes::line_response(outcome));
+                    self.front.connections_mut().answer(cx, request, response);
+                }
                 Asker::Gone => {}
             },
             DeviceEvent::Viewed {
                 request,
                 endpoint,
                 line,
-            } => self.answer_endpoint(now, request, endpoint, line.as_ref()),
+            } => {
+                let view = look!(self).endpoint(endpoint);
+                let (cx, response) = (cx!(self, now), shapes::viewed_response(view, line.as_ref()));
+                self.front.connections_mut().answer(cx, request, response);
+            }
             DeviceEvent::Port { bind, result } => {
                 self.rendezvous.handle_port(cx!(self, now), bind, result);
             }
-            DeviceEvent::Bound => self.note_own_ports(),
-        }
-    }
-
-    /// Tells the rendezvous which UDP ports are ours, because messages redirected to those would loop for
-    /// ever.
-    pub(super) fn note_own_ports(&mut self) {
-        let ports = self
-            .devices
-            .table()
-            .local_ports()
-            .chain(self.network.ports());
-        self.rendezvous.set_own_ports(ports.collect());
-    }
-
-    /// Tells every session with a channel to a device that vanished how many queued bytes are lost.
-    fn tell_lost(&mut self, id: EndpointId, count: Count) {
-        let endpoint = self.devices.table().name(id).unwrap_or_default();
-        for session in self.devices.table().sessions_at(id) {
-            self.sessions.tell(
-                session,
-                &Reply::Lost {
-                    endpoint,
-                    reason: DropReason::Unwritten.as_str(),
-                    bytes: count.bytes,
-                },
-            );
-        }
-    }
-
-    /// Tells every session with a channel to a machine, and the readers of events, that it was stopped.
-    fn tell_stopped(&mut self, stop: Stop) {
-        let endpoint = self.devices.table().name(stop.endpoint).unwrap_or_default();
-        let writer = stop.writer.and_then(|id| self.sessions.name(id));
-        let writer = writer.map(str::to_owned);
-        let millis = u64::try_from(stop.timeout.as_millis()).unwrap_or(u64::MAX);
-        let event = json!({
-            "endpoint": endpoint, "session": writer, "timeout_ms": millis, "fired": stop.fired,
-        });
-        self.front.connections_mut().publish("deadman", &event);
-        for reader in self.devices.table().sessions_at(stop.endpoint) {
-            self.sessions.tell(
-                reader,
-                &Reply::Deadman {
-                    endpoint,
-                    session: writer.as_deref(),
-                    fired: stop.fired,
-                },
-            );
-        }
-    }
-
-    /// Tells every reader of an endpoint the endpoint's new state, and logs it.
-    pub(super) fn announce(&mut self, view: &EndpointView, state: &str) {
-        let (name, detail) = (&view.name, view.state.detail());
-        if detail.is_empty() {
-            log::info!("endpoint {name}: {state}");
-        } else {
-            log::warn!("endpoint {name}: {state}: {detail}");
-        }
-        self.tell_endpoint(&EndpointState {
-            name,
-            kind: view.kind,
-            state,
-            detail,
-        });
-    }
-
-    /// Tells the readers of events, and every session that may read an endpoint, the endpoint's new state.
-    pub(super) fn tell_endpoint(&mut self, endpoint: &EndpointState<'_>) {
-        self.front
-            .connections_mut()
-            .publish("endpoint", &json!(endpoint));
-        for session in self.sessions.ids() {
-            let grant = self.sessions.grant(session);
-            if grant.is_some_and(|grant| grant.allows(endpoint.name, Verb::Read)) {
-                let endpoint = endpoint.clone();
-                self.sessions.tell(session, &Reply::Endpoint { endpoint });
-            }
+            DeviceEvent::Bound => self.rendezvous.set_own_ports(look!(self).own_ports()),
         }
     }
 
     // ---- sessions ----
-
-    /// Handles a datagram on a socket that all sessions share.
-    pub(super) fn handle_session_datagram(
-        &mut self,
-        now: Instant,
-        local: SocketAddr,
-        remote: SocketAddr,
-        datagram: &[u8],
-    ) {
-        let cx = cx!(self, now);
-        if let Some(id) = self.sessions.handle_datagram(cx, local, remote, datagram) {
-            self.take_news(now, id);
-        }
-    }
 
     /// Acts on a session's news.
     pub(super) fn take_news(&mut self, now: Instant, id: SessionId) {
@@ -191,7 +103,21 @@ impl Gateway {
                     channel,
                     binary,
                     data,
-                } => self.handle_message(now, id, channel, binary, data),
+                } => match self.sessions.channel(id, channel).map(|it| it.binding) {
+                    Some(Binding::Route(route)) => {
+                        let cx = cx!(self, now);
+                        self.devices.handle_message(cx, route, binary, data);
+                    }
+                    Some(Binding::Control) => {
+                        let fatal = controls!(self).handle(cx!(self, now), id, &data);
+                        if let Some(Denied { reason, detail }) = fatal {
+                            self.end_channel(now, id, channel, Ending::Closed, reason, &detail);
+                        }
+                    }
+                    Some(Binding::Unbound | Binding::Closing) | None => {
+                        self.devices.count_unbound(data.len());
+                    }
+                },
                 SessionNews::Unbound(bytes) => self.devices.count_unbound(bytes),
                 SessionNews::ChannelOpen(channel) => self.handle_channel_open(now, id, channel),
                 SessionNews::ChannelClosed(channel) => {
@@ -213,28 +139,6 @@ impl Gateway {
         }
     }
 
-    /// Handles a message of a peer.
-    pub(super) fn handle_message(
-        &mut self,
-        now: Instant,
-        id: SessionId,
-        key: ChannelKey,
-        binary: bool,
-        data: Vec<u8>,
-    ) {
-        let channel = self.sessions.channel(id, key);
-        match channel.map(|channel| channel.binding) {
-            Some(Binding::Route(route)) => {
-                let cx = cx!(self, now);
-                self.devices.handle_message(cx, route, binary, data);
-            }
-            Some(Binding::Control) => self.handle_control(now, id, key, &data),
-            Some(Binding::Unbound | Binding::Closing) | None => {
-                self.devices.count_unbound(data.len());
-            }
-        }
-    }
-
     /// Binds or refuses a channel that has opened.
     pub(super) fn handle_channel_open(&mut self, now: Instant, id: SessionId, key: ChannelKey) {
         let (Some(channel), Some(owner)) =
@@ -251,21 +155,25 @@ impl Gateway {
         let most = self.limits.channels_per_session;
         if self.drain.is_some() {
             let detail = "the gateway is shutting down";
-            return self.refuse_channel(now, id, key, "draining", detail);
+            return self.end_channel(now, id, key, Ending::Refused, "draining", detail);
         }
         if self.sessions.open_channels(id) > most {
             let detail = format!("a session has at most {most}");
-            return self.refuse_channel(now, id, key, "too-many-channels", &detail);
+            return self.end_channel(now, id, key, Ending::Refused, "too-many-channels", &detail);
         }
         if is_stillborn {
             // SCTP would drop every message from us before sending it even once.
             let detail =
                 "with maxPacketLifeTime 0 nothing can be sent back; maxRetransmits 0 sends it once";
-            return self.refuse_channel(now, id, key, "bad-reliability", detail);
+            return self.end_channel(now, id, key, Ending::Refused, "bad-reliability", detail);
         }
         match owner {
             SessionOwner::Link(link) => self.open_link_channel(now, id, key, link, &label),
-            SessionOwner::Api if label == control::LABEL => self.open_control(now, id, key),
+            SessionOwner::Api if label == control::LABEL => {
+                if let Err(Denied { reason, detail }) = controls!(self).open(id, key) {
+                    self.end_channel(now, id, key, Ending::Refused, reason, &detail);
+                }
+            }
             SessionOwner::Api => self.open_named_channel(now, id, key, &label),
         }
     }
@@ -289,7 +197,9 @@ impl Gateway {
                 // channel once nothing is left to be delivered.
                 let is_of_link = matches!(self.sessions.owner(id), Some(SessionOwner::Link(_)));
                 if is_of_link && self.devices.table().is_emptied(id) {
-                    self.close_session(now, id, "its channel was closed");
+                    self.sessions
+                        .close(cx!(self, now), id, "its channel was closed");
+                    self.take_news(now, id);
                 }
             }
             Binding::Control => self.devices.set_hears(id, false),
@@ -310,26 +220,23 @@ impl Gateway {
                 };
                 self.take_turn(now, session);
             }
-            if !self.carry_internal(now) {
+            // Hand over what sessions of this process have sent to each other.
+            let Some(mut mail) = self.sources.transmits().take_internal() else {
                 return self.sessions.set_internal_mail(cx!(self, now), false);
+            };
+            for (local, remote, datagram) in mail.iter() {
+                let cx = cx!(self, now);
+                if let Some(id) = self.sessions.handle_datagram(cx, local, remote, datagram) {
+                    self.take_news(now, id);
+                }
+            }
+            mail.clear();
+            self.sources.transmits().give_back_internal(mail);
+            while let Some(ended) = self.sessions.poll_ended() {
+                self.handle_session_ended(now, &ended);
             }
         }
         self.sessions.set_internal_mail(cx!(self, now), true);
-    }
-
-    /// Delivers the datagrams that sessions of this process have sent to each other. Returns false if there
-    /// were none.
-    fn carry_internal(&mut self, now: Instant) -> bool {
-        let Some(mut mail) = self.sources.transmits().take_internal() else {
-            return false;
-        };
-        for (local, remote, datagram) in mail.iter() {
-            self.handle_session_datagram(now, local, remote, datagram);
-        }
-        mail.clear();
-        self.sources.transmits().give_back_internal(mail);
-        self.settle_ended(now);
-        true
     }
 
     /// Runs a session's turn: writes what waits for the peer, then drains str0m once.
@@ -341,7 +248,7 @@ impl Gateway {
         // Lease news can wait, so they are told only while the control channel has room. They go out before
         // any payload.
         if has_room {
-            self.tell_lease_news(now, id);
+            controls!(self).tell_leases(cx!(self, now), id);
         }
         let devices = &mut self.devices;
         self.sessions
@@ -351,62 +258,16 @@ impl Gateway {
         if let Some(control) = self.sessions.overflowed_control(id) {
             let detail = "the peer does not read its control channel";
             let reason = ChannelFault::Dropped(DropReason::Lagged).as_str();
-            self.end_channel(now, id, control, reason, detail);
+            self.end_channel(now, id, control, Ending::Closed, reason, detail);
         }
         // After the writes, because reading from a device may have made room for messages that wait for it.
         self.devices.end_turn(cx!(self, now), id);
         self.settle_device_events(now);
-        self.tell_drop_news(now, id);
+        controls!(self).tell_drops(cx!(self, now), id);
         self.take_news(now, id);
         // Last, because this sets the session's deadline, which the calls above may move.
         self.sessions.end_turn(cx!(self, now), id);
         self.settle_device_events(now);
-        self.settle_ended(now);
-    }
-
-    /// Tells a peer the holders of the leases that have changed.
-    fn tell_lease_news(&mut self, now: Instant, id: SessionId) {
-        let cx = cx!(self, now);
-        for endpoint in self.devices.take_lease_news(cx, id) {
-            let Some(state) = self.devices.lease(cx, endpoint) else {
-                continue;
-            };
-            let name_of = |id: Option<SessionId>| {
-                let name = id.and_then(|id| self.sessions.name(id));
-                name.map(str::to_owned)
-            };
-            let (holder, asked_by) = (name_of(state.holder), name_of(state.asked_by));
-            let wait = state.wait.map(|wait| wait.as_millis());
-            let lease = Reply::Lease {
-                endpoint: self.devices.table().name(endpoint).unwrap_or_default(),
-                holder: holder.as_deref(),
-                yours: state.holder == Some(id),
-                asked_by: asked_by.as_deref(),
-                wait_ms: wait.and_then(|wait| u64::try_from(wait).ok()),
-            };
-            self.sessions.tell(id, &lease);
-        }
-    }
-
-    /// Tells a peer which messages from it or to it were dropped.
-    fn tell_drop_news(&mut self, now: Instant, id: SessionId) {
-        for news in self.devices.take_drop_news(cx!(self, now), id) {
-            self.sessions.tell(
-                id,
-                &Reply::Dropped {
-                    channel: news.stream,
-                    label: &news.label,
-                    direction: news.direction.as_str(),
-                    reason: news.reason.as_str(),
-                    messages: news.count.messages,
-                    bytes: news.count.bytes,
-                },
-            );
-        }
-    }
-
-    /// Acts on every session that has ended.
-    pub(super) fn settle_ended(&mut self, now: Instant) {
         while let Some(ended) = self.sessions.poll_ended() {
             self.handle_session_ended(now, &ended);
         }
@@ -433,12 +294,6 @@ impl Gateway {
         }
     }
 
-    /// Closes a session in order, and acts on its last news.
-    pub(super) fn close_session(&mut self, now: Instant, id: SessionId, why: &'static str) {
-        self.sessions.close(cx!(self, now), id, why);
-        self.take_news(now, id);
-    }
-
     /// Makes a session. Offers over HTTP and connections between peers both use this function.
     pub(super) fn begin_session(
         &mut self,
@@ -450,7 +305,9 @@ impl Gateway {
         self.devices.add_session(begun.id, &rights);
         // Another session may have been closed to make room. Settle its end before the new session is
         // published.
-        self.settle_ended(now);
+        while let Some(ended) = self.sessions.poll_ended() {
+            self.handle_session_ended(now, &ended);
+        }
         let name = self.sessions.name(begun.id);
         let event = json!({"id": name, "state": "new"});
         self.front.connections_mut().publish("session", &event);

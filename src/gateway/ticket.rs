@@ -22,3 +22,26 @@ pub(super) struct Offer {
     pub(super) remote: Option<IpAddr>,
     pub(super) body: Vec<u8>,
 }
+
+impl Offer {
+    /// Returns an offer of a client at this address.
+    pub(super) fn new(
+        request: RequestId,
+        grant: Grant,
+        remote: Option<IpAddr>,
+        body: Vec<u8>,
+    ) -> Self {
+        let is_local = remote.is_some_and(|remote| remote.is_loopback());
+        Self {
+            request,
+            grant,
+            vantage: if is_local {
+                Vantage::Local
+            } else {
+                Vantage::Remote
+            },
+            remote,
+            body,
+        }
+    }
+}

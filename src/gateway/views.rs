@@ -1,6 +1,7 @@
 //! The API's view of sessions and endpoints.
 #![expect(clippy::indexing_slicing, reason = "serde_json inserts a missing key")]
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -8,12 +9,16 @@ use serde_json::{Value, json};
 use super::configured::Configured;
 use super::ticket::Ticket;
 use crate::access::scope::{Grant, Verb};
-use crate::api::shapes::{add_place, count, drops};
+use crate::api::bodies::text;
+use crate::api::problem::Problem;
+use crate::api::shapes::{add_place, count, drops, nothing_here};
+use crate::api::{Resource, authority};
 use crate::config::EndpointKind;
 use crate::devices::{DeviceReport, EndpointView, RouteReport, Table};
 use crate::front::{Front, rfc3339};
+use crate::http::{RequestHead, Response};
 use crate::ice::network::Network;
-use crate::ids::{EndpointId, RequestId, SessionId};
+use crate::ids::{ConnectionId, EndpointId, RequestId, SessionId};
 use crate::session::Session;
 use crate::session::channels::{Binding, Channel, Reliability};
 use crate::session::control::EndpointState;
@@ -39,12 +44,53 @@ pub(super) fn endpoint_state(view: &EndpointView) -> EndpointState<'_> {
     }
 }
 
+/// Returns the states of all endpoints that a grant may read, in the order of their names.
+pub(super) fn endpoint_states(table: &Table, grant: &Grant) -> Vec<EndpointView> {
+    let all = table.names();
+    let seen = all.filter(|(name, _)| grant.allows(name, Verb::Read));
+    seen.filter_map(|(_, id)| table.view(id)).collect()
+}
+
 impl<'a> Views<'a> {
-    /// Returns the states of all endpoints that a grant may read, in the order of their names.
-    pub(super) fn endpoint_states(self, grant: &Grant) -> Vec<EndpointView> {
-        let all = self.table.names();
-        let seen = all.filter(|(name, _)| grant.allows(name, Verb::Read));
-        seen.filter_map(|(_, id)| self.table.view(id)).collect()
+    /// Returns what depends on no right and on no state: pages, and the authority of the board.
+    pub(super) fn file(self, head: &RequestHead, resource: &Resource) -> Result<Response, Problem> {
+        match resource {
+            Resource::Page(asset) => asset.response(head),
+            Resource::Authority(file) => {
+                let tls = self.front.tls();
+                let authority = tls.and_then(|tls| tls.authority.as_ref());
+                let authority = authority.ok_or_else(authority::none)?;
+                file.response(authority)
+            }
+            Resource::Health => Ok(text("ok\n")),
+            Resource::Everything => Ok(Response::new(204)),
+            Resource::Sessions
+            | Resource::Session(_)
+            | Resource::Endpoints
+            | Resource::Endpoint(_)
+            | Resource::EndpointFile(_)
+            | Resource::Line(_)
+            | Resource::Lease(_)
+            | Resource::Ports
+            | Resource::Access
+            | Resource::Tokens
+            | Resource::Token(_)
+            | Resource::Tickets
+            | Resource::Shares
+            | Resource::Redeem
+            | Resource::Setup
+            | Resource::Events
+            | Resource::Ready
+            | Resource::Metrics => Err(nothing_here()),
+        }
+    }
+
+    /// Returns the UDP ports of this daemon. A message that is redirected to one of them would loop for ever.
+    pub(super) fn own_ports(self) -> BTreeSet<u16> {
+        self.table
+            .local_ports()
+            .chain(self.network.ports())
+            .collect()
     }
 
     pub(super) fn endpoints(self, grant: &Grant) -> Value {
@@ -192,6 +238,24 @@ impl<'a> Views<'a> {
             channel_json(channel, route.as_ref())
         })
         .collect()
+    }
+
+    /// Returns the current states for a new reader of events.
+    pub(super) fn current(self, reader: ConnectionId) -> Vec<(&'static str, Value)> {
+        let grant = self.front.connections().reader_grant(reader);
+        let grant = grant.unwrap_or_default();
+        let mut current = Vec::new();
+        for view in endpoint_states(self.table, &grant) {
+            current.push(("endpoint", json!(endpoint_state(&view))));
+        }
+        let ids = self.sessions.ids();
+        for id in ids.into_iter().filter(|_| grant.admin) {
+            if let Some(session) = self.sessions.get(id) {
+                let (name, state) = (session.name(), session.state().as_str());
+                current.push(("session", json!({"id": name, "state": state})));
+            }
+        }
+        current
     }
 }
 

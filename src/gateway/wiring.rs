@@ -3,10 +3,9 @@
 use std::time::Instant;
 
 use super::ticket::Ticket;
-use super::{Gateway, cx};
+use super::{Gateway, channels, cx, look};
 use crate::access::Refusal;
 use crate::front::{FrontEvent, TokenEnd, refused};
-use crate::ids::SessionId;
 use crate::session::set::{Begin, Bye, Candidates, Description, SessionOwner};
 use crate::signaling::rendezvous::{BeginLink, Beginning, Place, RendezvousEvent};
 use crate::sources::Exit;
@@ -26,7 +25,16 @@ impl Gateway {
             } else if let Some(event) = self.rendezvous.poll_event() {
                 self.handle_rendezvous_event(now, event);
             } else if let Some(ticket) = self.network.poll_gathered() {
-                self.handle_gathered(now, ticket);
+                match ticket {
+                    // A session that no client learns of would take a place until it times out.
+                    Ticket::Offer(offer) if self.front.connections().is_open(offer.request) => {
+                        let request = offer.request;
+                        let done = self.create_session(now, *offer);
+                        (self.front).respond(cx!(self, now), request, done.map(Some));
+                    }
+                    Ticket::Offer(_) => {}
+                    Ticket::Link(link) => self.rendezvous.handle_gathered(cx!(self, now), link),
+                }
             } else {
                 return;
             }
@@ -34,13 +42,6 @@ impl Gateway {
     }
 
     // ---- the network ----
-
-    fn handle_gathered(&mut self, now: Instant, ticket: Ticket) {
-        match ticket {
-            Ticket::Offer(offer) => self.answer_offer(now, *offer),
-            Ticket::Link(link) => self.rendezvous.handle_gathered(cx!(self, now), link),
-        }
-    }
 
     // ---- requests ----
 
@@ -51,8 +52,32 @@ impl Gateway {
             FrontEvent::Body(request, body) => self.handle_body(now, request, body),
             FrontEvent::HalfClosed(request) => self.rendezvous.handle_half_closed(cx, request),
             FrontEvent::Gone(request) => self.rendezvous.handle_gone(cx, request),
-            FrontEvent::TokenEnded { id, why } => self.end_token(now, &id, why),
-            FrontEvent::ReaderOpened(reader) => self.show_state(now, reader),
+            // End every session that uses the token, and cancel the requests for lines that it has made.
+            FrontEvent::TokenEnded { id, why } => {
+                let bye = match why {
+                    TokenEnd::Revoked => Bye::TokenRevoked,
+                    TokenEnd::Expired => Bye::TokenExpired,
+                };
+                for session in self.sessions.ids_of_token(&id) {
+                    self.sessions.say_bye(cx!(self, now), session, bye);
+                    self.take_news(now, session);
+                }
+                if why == TokenEnd::Revoked {
+                    self.devices.forget_rate(&id);
+                }
+                let front = &self.front;
+                let is_of = |request| front.connections().is_of_token(request, &id);
+                for request in self.devices.cancel_requests(is_of) {
+                    let response = refused(Refusal::Revoked).response();
+                    self.front
+                        .connections_mut()
+                        .answer(cx!(self, now), request, response);
+                }
+            }
+            FrontEvent::ReaderOpened(reader) => {
+                let current = look!(self).current(reader);
+                self.front.subscribe(cx!(self, now), reader, &current);
+            }
             FrontEvent::SocketOpened(socket, purpose) => {
                 self.rendezvous.handle_socket_opened(cx, socket, purpose);
             }
@@ -64,29 +89,6 @@ impl Gateway {
             }
             FrontEvent::SocketClosed(socket) => self.rendezvous.handle_socket_closed(cx, socket),
             FrontEvent::Failed(failure) => self.exit = Some(Exit::Failed(failure)),
-        }
-    }
-
-    /// Ends every session that uses a token, and cancels the token's requests for lines.
-    fn end_token(&mut self, now: Instant, id: &str, why: TokenEnd) {
-        let bye = match why {
-            TokenEnd::Revoked => Bye::TokenRevoked,
-            TokenEnd::Expired => Bye::TokenExpired,
-        };
-        for session in self.sessions.ids_of_token(id) {
-            self.sessions.say_bye(cx!(self, now), session, bye);
-            self.take_news(now, session);
-        }
-        if why == TokenEnd::Revoked {
-            self.devices.forget_rate(id);
-        }
-        let front = &self.front;
-        let is_of = |request| front.connections().is_of_token(request, id);
-        for request in self.devices.cancel_requests(is_of) {
-            let response = refused(Refusal::Revoked).response();
-            self.front
-                .connections_mut()
-                .answer(cx!(self, now), request, response);
         }
     }
 
@@ -121,15 +123,18 @@ impl Gateway {
                 }
             }
             RendezvousEvent::AddCandidates(session, candidates) => {
-                self.add_candidates(now, session, &candidates);
+                self.sessions.try_candidates(cx, session, &candidates);
             }
-            RendezvousEvent::CloseSession(session, why) => self.close_session(now, session, why),
+            RendezvousEvent::CloseSession(session, why) => {
+                self.sessions.close(cx, session, why);
+                self.take_news(now, session);
+            }
             RendezvousEvent::SetScopes(session, scopes) => {
                 self.sessions.set_scopes(session, scopes);
             }
             RendezvousEvent::Rebind(route, target) => {
-                let endpoint = self.endpoint_of(now, target);
-                self.devices.rebind(cx!(self, now), route, endpoint);
+                let endpoint = channels::target(&mut self.devices, cx, target);
+                self.devices.rebind(cx, route, endpoint);
             }
             RendezvousEvent::Redirect(route, to) => self.devices.redirect(route, to),
             RendezvousEvent::Transcode(route, how) => self.devices.transcode(route, how),
@@ -165,15 +170,5 @@ impl Gateway {
         let begun = begun.map_err(|error| error.to_string());
         self.rendezvous
             .handle_begun(cx!(self, now), wanted.link, begun);
-    }
-
-    fn add_candidates(&mut self, now: Instant, session: SessionId, candidates: &[String]) {
-        for candidate in candidates {
-            let one = std::iter::once((1, candidate.as_str()));
-            if let Err(error) = self.sessions.add_candidates(cx!(self, now), session, one) {
-                let detail = error.detail;
-                log::debug!("a candidate of a peer is not understood: {detail}");
-            }
-        }
     }
 }

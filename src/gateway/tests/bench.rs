@@ -228,7 +228,8 @@ impl Bench {
     }
 
     pub(super) fn metric(&self, name: &str) -> u64 {
-        let text = self.gateway.figures(self.now).text();
+        let gateway = &self.gateway;
+        let text = figures!(gateway, self.now).text();
         let line = text.lines().find_map(|line| line.strip_prefix(name));
         let line = line.unwrap_or_else(|| panic!("no {name} in {text}"));
         line.trim().parse().expect("a number")

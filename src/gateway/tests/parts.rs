@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use super::*;
 use crate::limits;
+use crate::session::event::SessionEvent;
 
 const OFFER: &str = include_str!("../../../tests/golden/offers/chromium-156-trickle.sdp");
 const ARM: &str = "[[endpoint]]\nname = \"arm\"\nkind = \"echo\"\n";
@@ -136,13 +137,13 @@ fn bytes_on_a_channel_that_does_not_exist_are_counted_as_dropped() {
     offer(&mut bench);
     let id = bench.gateway.sessions.ids()[0];
     let now = bench.now;
-    bench.gateway.handle_message(
-        now,
-        id,
-        crate::util::slab::Id::from_bits(9),
-        true,
-        vec![0; 23],
-    );
+    let event = SessionEvent::Message {
+        channel: crate::util::slab::Id::from_bits(9),
+        binary: true,
+        data: vec![0; 23],
+    };
+    bench.gateway.sessions.push_event_for_test(id, event);
+    bench.gateway.take_news(now, id);
     let name = "thingway_dropped_bytes_total{direction=\"from_peer\",reason=\"closed\"} ";
     assert_eq!(bench.metric(name), 23);
 }

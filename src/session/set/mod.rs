@@ -300,6 +300,23 @@ impl Sessions {
         added.unwrap_or(Ok(()))
     }
 
+    /// Gives a session candidates of a peer of the hub. A candidate that is not understood is only logged, because
+    /// others may do.
+    pub(crate) fn try_candidates(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: SessionId,
+        candidates: &[String],
+    ) {
+        for candidate in candidates {
+            let one = std::iter::once((1, candidate.as_str()));
+            if let Err(error) = self.add_candidates(cx, id, one) {
+                let detail = error.detail;
+                log::debug!("a candidate of a peer is not understood: {detail}");
+            }
+        }
+    }
+
     /// Panics inside a session, for the self-test.
     pub(crate) fn panic_in(&mut self, cx: &mut Context<'_>, id: SessionId) {
         self.with(cx, id, |_, _| panic!("the self-test asked for it"));

@@ -69,4 +69,10 @@ impl Sessions {
             self.touched.push_back(id);
         }
     }
+
+    #[cfg(test)]
+    pub(crate) fn push_event_for_test(&mut self, id: SessionId, event: SessionEvent) {
+        let entry = self.entries.get_mut(id).expect("a session");
+        entry.session.push_event_for_test(event);
+    }
 }

@@ -52,7 +52,8 @@ impl Names {
             Item::Use(it) => return self.import(module, &mut Vec::new(), &it.tree),
             _ => return,
         };
-        self.defined.insert((module.clone(), name.to_string()), file);
+        self.defined
+            .insert((module.clone(), name.to_string()), file);
     }
 
     fn import(&mut self, module: &Module, before: &mut Vec<String>, tree: &UseTree) {
@@ -90,7 +91,8 @@ impl Names {
     ) {
         let mut path = before.to_vec();
         path.push(ident.to_string());
-        self.imported.insert((module.clone(), name.to_string()), path);
+        self.imported
+            .insert((module.clone(), name.to_string()), path);
     }
 
     /// Returns the module that a path stands for.
@@ -150,13 +152,16 @@ impl Names {
             return self.resolve_within(from, target, depth);
         }
         let globs = self.globs.get(from)?;
-        globs.iter().find_map(|module| {
-            self.resolve_within(module, std::slice::from_ref(name), depth)
-        })
+        globs
+            .iter()
+            .find_map(|module| self.resolve_within(module, std::slice::from_ref(name), depth))
     }
 }
 
 /// Returns the words of a path.
 pub fn words(path: &syn::Path) -> Vec<String> {
-    path.segments.iter().map(|it| it.ident.to_string()).collect()
+    path.segments
+        .iter()
+        .map(|it| it.ident.to_string())
+        .collect()
 }

@@ -11,9 +11,7 @@ use crate::names::{Definition, Names, words};
 use crate::source::{File, is_of_tests, lines};
 
 /// Which top folders may use which others. The order is that of the floors: a folder uses only those above its line.
-pub const MAY_USE: &[(&str, &[&str])] = &[
-    ("dummy", &[]),
-];
+pub const MAY_USE: &[(&str, &[&str])] = &[("dummy", &[])];
 
 /// Types whose fields nothing else sees, and that know no other one of them.
 const COMPONENTS: [&str; 8] = [
@@ -61,7 +59,9 @@ fn check_uses(files: &[File], faults: &mut Vec<String>) {
     for (index, (folder, uses)) in MAY_USE.iter().enumerate() {
         for used in *uses {
             if !MAY_USE[..index].iter().any(|(above, _)| above == used) {
-                faults.push(format!("{folder} may use {used}, which is on no lower floor"));
+                faults.push(format!(
+                    "{folder} may use {used}, which is on no lower floor"
+                ));
             }
         }
     }
@@ -85,7 +85,9 @@ fn check_uses(files: &[File], faults: &mut Vec<String>) {
     for (folder, uses) in MAY_USE.iter().filter(|(folder, _)| known(folder)) {
         for used in uses.iter().filter(|used| known(used)) {
             if !seen.contains(&((*folder).to_owned(), (*used).to_owned())) {
-                faults.push(format!("{folder} may use {used} and does not: take it out of MAY_USE"));
+                faults.push(format!(
+                    "{folder} may use {used} and does not: take it out of MAY_USE"
+                ));
             }
         }
     }
@@ -158,10 +160,16 @@ fn check_fields(files: &[File], faults: &mut Vec<String>) {
         let name = item.ident.to_string();
         let fields = item.fields.len();
         if name == "Context" && file.module == ["sources"] && fields != CONTEXT_FIELDS {
-            faults.push(format!("{}: Context has {fields} fields, not {CONTEXT_FIELDS}", file.path));
+            faults.push(format!(
+                "{}: Context has {fields} fields, not {CONTEXT_FIELDS}",
+                file.path
+            ));
         }
         if name == "Gateway" && fields > GATEWAY_FIELDS {
-            faults.push(format!("{}: Gateway has {fields} fields of {GATEWAY_FIELDS}", file.path));
+            faults.push(format!(
+                "{}: Gateway has {fields} fields of {GATEWAY_FIELDS}",
+                file.path
+            ));
         }
         if name != "Gateway" && !COMPONENTS.contains(&name.as_str()) {
             continue;
@@ -170,7 +178,10 @@ fn check_fields(files: &[File], faults: &mut Vec<String>) {
             if !matches!(field.vis, Visibility::Inherited) {
                 let field = field.ident.as_ref().map(ToString::to_string);
                 let field = field.unwrap_or_default();
-                faults.push(format!("{}: the field {field} of {name} is not private", file.path));
+                faults.push(format!(
+                    "{}: the field {field} of {name} is not private",
+                    file.path
+                ));
             }
         }
     }
@@ -197,7 +208,9 @@ fn check_components(files: &[File], names: &Names, faults: &mut Vec<String>) {
             continue;
         }
         for item in &item.items {
-            let ImplItem::Fn(function) = item else { continue };
+            let ImplItem::Fn(function) = item else {
+                continue;
+            };
             for input in &function.sig.inputs {
                 let FnArg::Typed(typed) = input else { continue };
                 let of = calls::type_of(names, file, &typed.ty);
@@ -231,7 +244,10 @@ fn check_gateway(files: &[File], faults: &mut Vec<String>) {
         faults.push(format!("{path}: impl Gateway is for the folder gateway"));
     }
     if own.len() > GATEWAY_FILES {
-        faults.push(format!("impl Gateway is in {} files of {GATEWAY_FILES}", own.len()));
+        faults.push(format!(
+            "impl Gateway is in {} files of {GATEWAY_FILES}",
+            own.len()
+        ));
     }
     let within = files.iter().filter(|file| top(file) == "gateway");
     let lines: usize = within.map(|file| file.lines).sum();
@@ -248,7 +264,10 @@ fn check_sizes(files: &[File], names: &Names, faults: &mut Vec<String>) {
         let Some(own) = calls::type_of(names, file, &item.self_ty) else {
             continue;
         };
-        let functions = item.items.iter().filter(|item| matches!(item, ImplItem::Fn(_)));
+        let functions = item
+            .items
+            .iter()
+            .filter(|item| matches!(item, ImplItem::Fn(function) if !is_of_tests(&function.attrs)));
         let (all, methods) = sizes.entry(own).or_default();
         *all += lines(item);
         *methods += functions.count();
@@ -268,7 +287,10 @@ fn check_sizes(files: &[File], names: &Names, faults: &mut Vec<String>) {
 fn check_calls(files: &[File], names: &Names, faults: &mut Vec<String>) {
     let graph = calls::graph(files, names);
     for circle in circles(&graph) {
-        faults.push(format!("{} files call each other in a circle:", circle.len()));
+        faults.push(format!(
+            "{} files call each other in a circle:",
+            circle.len()
+        ));
         for from in &circle {
             for (to, by) in graph.get(from).into_iter().flatten() {
                 if circle.contains(to) {

@@ -23,8 +23,10 @@ impl File {
     pub fn parse(path: &str, text: &str) -> Result<Self, String> {
         let parsed = syn::parse_file(text).map_err(|error| format!("{path}: {error}"))?;
         let all = text.lines().count();
-        let (kept, dropped): (Vec<Item>, Vec<Item>) =
-            parsed.items.into_iter().partition(|item| !is_of_tests(attributes(item)));
+        let (kept, dropped): (Vec<Item>, Vec<Item>) = parsed
+            .items
+            .into_iter()
+            .partition(|item| !is_of_tests(attributes(item)));
         let lines_of_tests: usize = dropped.iter().map(lines).sum();
         Ok(Self {
             path: path.to_owned(),
@@ -67,7 +69,10 @@ fn visit(directory: &Path, below: &str, files: &mut Vec<(String, String)>) -> io
 fn module(path: &str) -> Vec<String> {
     let path = path.trim_end_matches(".rs");
     let mut parts: Vec<String> = path.split('/').map(str::to_owned).collect();
-    if matches!(parts.last().map(String::as_str), Some("mod" | "lib" | "main")) {
+    if matches!(
+        parts.last().map(String::as_str),
+        Some("mod" | "lib" | "main")
+    ) {
         parts.pop();
     }
     parts

@@ -1,0 +1,66 @@
+//! Which components are lent together. Each macro borrows its fields alone, so that the other fields of the gateway stay free.
+
+/// Makes the context of a call into a component.
+macro_rules! cx {
+    ($gateway:ident, $now:expr) => {
+        &mut crate::sources::Context {
+            now: $now,
+            time: $gateway.clock.time,
+            sources: &mut $gateway.sources,
+        }
+    };
+}
+pub(super) use cx;
+
+/// Borrows all components for reading.
+macro_rules! look {
+    ($gateway:ident) => {
+        crate::gateway::views::Views {
+            table: $gateway.devices.table(),
+            sessions: &$gateway.sessions,
+            front: &$gateway.front,
+            network: &$gateway.network,
+            config: &$gateway.config,
+        }
+    };
+}
+pub(super) use look;
+
+/// The components that control channels act on.
+macro_rules! controls {
+    ($gateway:ident) => {
+        crate::gateway::control::Controls {
+            devices: &mut $gateway.devices,
+            sessions: &mut $gateway.sessions,
+        }
+    };
+}
+pub(super) use controls;
+
+/// The components whose counters are shown.
+macro_rules! figures {
+    ($gateway:ident, $now:expr) => {
+        crate::gateway::metrics::Figures {
+            uptime: $now.saturating_duration_since($gateway.clock.started),
+            sources: &$gateway.sources,
+            front: &$gateway.front,
+            table: $gateway.devices.table(),
+            network: &$gateway.network,
+            sessions: &$gateway.sessions,
+            rendezvous: &$gateway.rendezvous,
+        }
+    };
+}
+pub(super) use figures;
+
+/// The listeners of news about endpoints.
+macro_rules! tell {
+    ($gateway:ident) => {
+        crate::gateway::news::News {
+            connections: $gateway.front.connections_mut(),
+            sessions: &mut $gateway.sessions,
+            table: $gateway.devices.table(),
+        }
+    };
+}
+pub(super) use tell;
