@@ -55,7 +55,7 @@ impl Configured {
         (self.writes.iter()).filter_map(|write| write.endpoint.as_deref())
     }
 
-    /// Returns when [`Gateway::handle_own_timeout`] must be called next.
+    /// Returns when [`super::Gateway::handle_own_timeout`] must be called next.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.look_at
     }
