@@ -17,7 +17,7 @@ use crate::sources::{Command, Context};
 /// How many scripts may wait at one device.
 const MAX_JOBS: usize = 16;
 impl Devices {
-    /// Adds a script. Its answer is a [`DeviceEvent::ScriptDone`], at once or later.
+    /// Adds a script. Its answer is a [`super::DeviceEvent::ScriptDone`], at once or later.
     pub(crate) fn run_script(
         &mut self,
         cx: &mut Context<'_>,
@@ -76,8 +76,8 @@ impl Devices {
         }
     }
 
-    /// Asks for the state of a line, for `GET /endpoints/{name}`. The answer is a [`DeviceEvent::Viewed`].
-    /// Returns false if the endpoint has no line to ask.
+    /// Asks for the state of a line, for `GET /endpoints/{name}`. The answer is a
+    /// [`super::DeviceEvent::Viewed`]. Returns false if the endpoint has no line to ask.
     pub(crate) fn look(
         &mut self,
         cx: &mut Context<'_>,

@@ -1,9 +1,9 @@
 //! HTTP and WebSocket connections: requests, the rights of their clients, and the responses.
 //!
-//! No other component sees a source or a byte of HTTP. A request is a [`RequestId`]. The next request of a
-//! connection becomes an event when the request before it is answered, never a call inside that answer. The
-//! id of a request whose connection was closed finds nothing, so a component that answers late needs no
-//! special rule.
+//! No other component sees a source or a byte of HTTP. A request is a [`crate::ids::RequestId`]. The next
+//! request of a connection becomes an event when the request before it is answered, never a call inside that
+//! answer. The id of a request whose connection was closed finds nothing, so a component that answers late
+//! needs no special rule.
 
 mod authorize;
 mod bytes;

@@ -61,8 +61,8 @@ impl Connections {
         Some((open, connection.http_mut()?))
     }
 
-    /// Accepts the body of a request, which then arrives as a [`FrontEvent::Body`]. [`Self::resume`] returns
-    /// `asked` again.
+    /// Accepts the body of a request, which then arrives as a [`FrontEvent::Body`]. [`super::Front::resume`]
+    /// returns `asked` again.
     pub(crate) fn accept_body(
         &mut self,
         cx: &mut Context<'_>,
