@@ -47,6 +47,7 @@ mod ids;
 )]
 mod io;
 mod limits;
+mod names;
 mod payload;
 mod ports;
 mod program;

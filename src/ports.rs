@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::session::control;
+use crate::names::CONTROL_LABEL;
 
 /// One serial port that exists.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -57,7 +57,7 @@ pub struct Holder {
 
 /// Gives each port of a list a unique name that is valid in a configuration.
 pub fn suggest_names(ports: &mut [Port]) {
-    let mut taken = BTreeSet::from([control::LABEL.to_owned()]);
+    let mut taken = BTreeSet::from([CONTROL_LABEL.to_owned()]);
     for port in ports {
         let base = base_name(port);
         let mut name = base.clone();

@@ -449,7 +449,7 @@ impl Entry {
 
 impl Wanted {
     fn check(&self) -> Result<(), String> {
-        crate::config::check_name(&self.name).map_err(|why| format!("the name {why}"))?;
+        crate::names::check_name(&self.name).map_err(|why| format!("the name {why}"))?;
         if !self.admin && self.scopes.is_empty() {
             return Err("it allows nothing: give scopes, or admin".to_owned());
         }

@@ -57,7 +57,7 @@ fn is_pattern(text: &str) -> bool {
     if beginning.is_empty() {
         return !is_whole;
     }
-    crate::config::check_name(beginning).is_ok()
+    crate::names::check_name(beginning).is_ok()
 }
 
 /// The rights of a client, and its token.

@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 use super::Resource;
 use super::origin::Caller;
 use super::problem::Problem;
+use crate::api::whip;
 use crate::http::Response;
-use crate::signaling::whip;
 use crate::util::json;
 
 /// The media type of JSON.

@@ -10,6 +10,7 @@ pub mod page;
 pub mod problem;
 pub(crate) mod shapes;
 pub mod skyway;
+pub mod whip;
 
 use crate::http::{Method, RequestHead};
 use problem::Problem;

@@ -1,11 +1,11 @@
 //! Offers and fragments over HTTP (RFC 9725): what becomes of them, and the problems that refuse them.
 
 use super::problem::Problem;
+use crate::api::whip::{self, Fragment};
 use crate::http::Response;
 use crate::ids::SessionId;
 use crate::session::Session;
 use crate::session::set::{BeginError, Sessions};
-use crate::signaling::whip::{self, Fragment};
 use crate::sources::Context;
 
 /// Adds trickled candidates (RFC 8838).

@@ -1,7 +1,8 @@
 //! `[[endpoint]]`: the keys of all kinds, and the calls into the readers of each kind.
 
+use super::check_name;
 use super::reader::{Document, Section, one_of};
-use super::values::{check_name, required};
+use super::values::required;
 use super::{
     EndpointConfig, EndpointKind, Meeting, MessageType, Place, Traffic, Writers, serial, sockets,
     traffic,

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::check_name;
 use super::reader::{Document, Section};
-use super::values::{check_name, is_origin, required};
+use super::values::{is_origin, required};
 
 /// The settings of the hub and of the SkyWay gateway's API.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

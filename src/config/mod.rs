@@ -11,6 +11,7 @@ mod http;
 mod hub;
 mod lag;
 mod limits;
+mod line;
 mod notes;
 mod own;
 mod reader;
@@ -25,20 +26,20 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::endpoint::line::LineSettings;
 use crate::framing::Framing;
 use crate::limits::Limits;
 
+pub use crate::names::check_name;
 pub use change::{ServedConfig, endpoint_file, endpoint_json, endpoint_toml, holds_only};
 pub use environment::VARIABLES;
 pub use http::is_host;
 pub use hub::{ContentConfig, HubConfig, KeyConfig, Network, PeerConfig, Secret};
 pub use lag::LagPolicy;
+pub use line::{AtOpen, FlowControl, Format, LineSettings, Parity, Rs485};
 pub use own::OwnPlaces;
 #[cfg(any(test, feature = "testing"))]
 pub use sources::known_keys;
 pub use sources::{File, Sources};
-pub use values::check_name;
 
 /// The whole configuration. Keys that are not configured have their defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]

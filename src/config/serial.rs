@@ -3,7 +3,7 @@
 use super::EndpointKind;
 use super::reader::{Document, Section};
 use super::values::{absolute, required};
-use crate::endpoint::line::{AtOpen, FlowControl, Format, LineSettings, Parity, Rs485};
+use super::{AtOpen, FlowControl, Format, LineSettings, Parity, Rs485};
 
 const LEVELS: [(&str, AtOpen); 3] = [
     ("keep", AtOpen::Keep),

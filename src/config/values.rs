@@ -1,7 +1,6 @@
 //! Values that several tables have, and their faults.
 
 use super::reader::{Document, Section};
-use crate::limits;
 
 /// Takes a string that must exist.
 pub(super) fn required<'a>(
@@ -38,27 +37,6 @@ pub(super) fn absolute_of(
     }
     document.fault_at(line, format!("{key} {path:?} must begin with /"));
     None
-}
-
-/// Checks a name, which becomes a label, a path segment, a file name and a metric's label, so it must be
-/// plain.
-pub fn check_name(name: &str) -> Result<(), String> {
-    if name.is_empty() || name.len() > limits::LABEL {
-        return Err(format!("must have 1 to {} bytes", limits::LABEL));
-    }
-    if name == crate::session::control::LABEL {
-        return Err("is reserved for the control channel".to_owned());
-    }
-    if !name
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-    {
-        return Err("may have letters, digits, '-', '_' and '.' only".to_owned());
-    }
-    if name.starts_with('.') {
-        return Err("may not begin with '.'".to_owned());
-    }
-    Ok(())
 }
 
 /// Returns whether a text is an origin (RFC 6454 §6.1): scheme, host and port, without a path. `*` would

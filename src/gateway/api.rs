@@ -14,6 +14,7 @@ use crate::api::offers::{etag, patch_session, refused_session};
 use crate::api::origin::Caller;
 use crate::api::problem::Problem;
 use crate::api::shapes::{fresh_json, nothing_here};
+use crate::api::whip::{self};
 use crate::api::{Action, Resource, check_content_type};
 use crate::front::{Asked, NotLocal};
 use crate::http::{Method, RequestHead, Response};
@@ -21,7 +22,6 @@ use crate::ids::RequestId;
 use crate::session::set::{Begin, BeginError, Bye, Candidates, Description, SessionOwner};
 use crate::signaling::door::{PageOrigin, Standing};
 use crate::signaling::rendezvous::{Claim, DialectRequest, Rendezvous};
-use crate::signaling::whip::{self};
 
 /// The response to a request, or `None` if the response comes later.
 type Done = Result<Option<Response>, Problem>;

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::limits;
 
 /// The label of the control channel, which no endpoint may have as its name.
-pub const LABEL: &str = "thingway";
+pub use crate::names::CONTROL_LABEL as LABEL;
 
 /// The version of the protocol. It changes when an old peer would misunderstand the new messages.
 pub const VERSION: u32 = 1;

@@ -14,4 +14,3 @@ pub mod peerjs;
 pub(crate) mod rendezvous;
 pub mod skyway;
 pub mod socket_io;
-pub mod whip;

@@ -19,6 +19,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use thingway::testing::api::problem::Problem;
+use thingway::testing::api::whip::Fragment;
 use thingway::testing::config::Config;
 use thingway::testing::datagram::TransmitQueue;
 use thingway::testing::endpoint::script::{Script, Step};
@@ -26,7 +27,6 @@ use thingway::testing::limits::Limits;
 use thingway::testing::session::control::{Reply, Request};
 use thingway::testing::session::crypto::Identity;
 use thingway::testing::session::{Session, sdp};
-use thingway::testing::signaling::whip::Fragment;
 
 pub use facade::facade;
 pub use framing::framing;

@@ -133,7 +133,7 @@ impl DataOptions {
     fn read(reader: &mut Reader, object: Object<'_>) -> Self {
         let inner = reader.object(object, "options");
         let label = reader.free_text(inner, "options.label", limits::LABEL_AND_PROTOCOL);
-        if label.as_deref() == Some(crate::session::control::LABEL) {
+        if label.as_deref() == Some(crate::names::CONTROL_LABEL) {
             reader.fault("options.label", "is reserved for the control channel");
         }
         let dc_init = DcInit::read(reader, inner);
