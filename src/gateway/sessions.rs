@@ -368,7 +368,7 @@ impl Gateway {
     fn tell_lease_news(&mut self, now: Instant, id: SessionId) {
         let cx = cx!(self, now);
         for endpoint in self.devices.take_lease_news(cx, id) {
-            let Some(state) = self.devices.lease(cx, endpoint) else {
+            let Some(state) = self.devices.table().lease(cx, endpoint) else {
                 continue;
             };
             let name_of = |id: Option<SessionId>| {
