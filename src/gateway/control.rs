@@ -183,10 +183,8 @@ impl Gateway {
             let place = bad.step.map(|step| format!("do[{step}]: "));
             Denied::new("bad-script", format!("{}{bad}", place.unwrap_or_default()))
         })?;
-        let own = self
-            .devices
-            .table()
-            .own_route(id, endpoint, request.channel);
+        let table = self.devices.table();
+        let own = table.own_route(id, endpoint, request.channel);
         let after = match request.after {
             Some(offset) => {
                 let route = own.map_err(no_route)?;
@@ -198,10 +196,7 @@ impl Gateway {
         };
         if let Some(until) = request.discard {
             // The channel may have closed meanwhile while its last bytes still wait to be delivered.
-            let left = self
-                .devices
-                .table()
-                .lingering_route(id, endpoint, request.channel);
+            let left = table.lingering_route(id, endpoint, request.channel);
             let route = own.or_else(|why| left.ok_or(why)).map_err(no_route)?;
             self.devices.discard(cx!(self, now), route, until);
         }
