@@ -37,7 +37,7 @@ pub use lag::LagPolicy;
 pub use own::OwnPlaces;
 #[cfg(any(test, feature = "testing"))]
 pub use sources::known_keys;
-pub use sources::{File, Sources};
+pub use sources::{ConfigSources, File};
 pub use values::check_name;
 
 /// The whole configuration. Keys that are not configured have their defaults.
@@ -404,13 +404,6 @@ impl Default for Config {
             log_level: None,
             endpoints: vec![demo],
         }
-    }
-}
-
-impl Config {
-    /// Reads one file's text. Returns the configuration, or all faults in the order of their lines.
-    pub fn parse(text: &str) -> Result<Self, Vec<Fault>> {
-        sources::parse_one(text)
     }
 }
 
