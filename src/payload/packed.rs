@@ -10,7 +10,7 @@ pub(super) const LARGEST: usize = 16 * 1024 * 1024;
 pub(super) const HEADER: usize = 5;
 
 /// Limits for values from a page that are neither text nor bytes; generous for what a program makes.
-pub(super) const VALUE: binarypack::Bounds = binarypack::Bounds {
+const VALUE: binarypack::Bounds = binarypack::Bounds {
     depth: 32,
     elements: 16_384,
     size: 2 * LARGEST,
