@@ -48,7 +48,7 @@ pub(crate) enum Command {
     /// `thingway status`
     Status(Status),
     /// `thingway sessions`
-    Sessions(Sessions),
+    Sessions(ListSessions),
     /// `thingway endpoints`
     Endpoints(Endpoints),
     /// `thingway setup`
@@ -105,7 +105,7 @@ pub(crate) struct Status {
 /// List the sessions of the running daemon.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "sessions")]
-pub(crate) struct Sessions {
+pub(crate) struct ListSessions {
     /// the daemon's control socket, if it is not at the default path
     #[argh(option)]
     pub socket: Option<String>,

@@ -39,7 +39,7 @@ pub use line::{AtOpen, FlowControl, Format, LineSettings, Parity, Rs485};
 pub use own::OwnPlaces;
 #[cfg(any(test, feature = "testing"))]
 pub use sources::known_keys;
-pub use sources::{File, Sources};
+pub use sources::{ConfigSources, File};
 
 /// The whole configuration. Keys that are not configured have their defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -405,13 +405,6 @@ impl Default for Config {
             log_level: None,
             endpoints: vec![demo],
         }
-    }
-}
-
-impl Config {
-    /// Reads one file's text. Returns the configuration, or all faults in the order of their lines.
-    pub fn parse(text: &str) -> Result<Self, Vec<Fault>> {
-        sources::parse_one(text)
     }
 }
 

@@ -23,7 +23,7 @@ pub struct File {
 
 /// All sources of a configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sources {
+pub struct ConfigSources {
     /// The main file and the files of `conf.d`. Without any file the demo device exists.
     pub files: Vec<File>,
     /// Variables whose names begin with `THINGWAY_`.
@@ -38,7 +38,7 @@ struct Draft {
     paths: BTreeMap<String, String>,
 }
 
-impl Sources {
+impl ConfigSources {
     /// Reads all sources. The faults have the form `file:line: message`.
     pub fn read(&self) -> Result<Config, Vec<String>> {
         let mut draft = Draft::new(self.files.is_empty());
@@ -66,10 +66,13 @@ impl Sources {
     }
 }
 
-pub(super) fn parse_one(text: &str) -> Result<Config, Vec<Fault>> {
-    let mut draft = Draft::new(false);
-    draft.read("", text)?;
-    Ok(draft.config)
+impl Config {
+    /// Reads one file's text. Returns the configuration, or all faults in the order of their lines.
+    pub fn parse(text: &str) -> Result<Self, Vec<Fault>> {
+        let mut draft = Draft::new(false);
+        draft.read("", text)?;
+        Ok(draft.config)
+    }
 }
 
 /// Returns every key that any configuration may have, as in `endpoint.deadman.send`. This is for tests,

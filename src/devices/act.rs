@@ -2,13 +2,13 @@
 
 use super::device::Role;
 use super::report::EndpointView;
-use super::{DeviceEvent, Devices, TimerKey};
+use super::{DeviceEvent, Flow, TimerKey};
 use crate::drops::Direction;
 use crate::endpoint::{Action, Count, DropReason};
 use crate::ids::EndpointId;
 use crate::sources::{Command, Context, Owner};
 
-impl Devices {
+impl Flow {
     /// Carries out the actions that an endpoint asks for after a call into the endpoint.
     pub(super) fn after_endpoint(&mut self, cx: &mut Context<'_>, id: EndpointId) {
         while let Some(device) = self.table.endpoints.get_mut(id)
@@ -80,6 +80,16 @@ impl Devices {
         self.record_output(cx, id, len);
         if let Some(device) = self.table.endpoints.get_mut(id) {
             device.endpoint.consume(len);
+        }
+    }
+
+    /// Handles the deadline of an endpoint.
+    pub(super) fn handle_endpoint_timeout(&mut self, cx: &mut Context<'_>, id: EndpointId) {
+        if let Some(device) = self.table.endpoints.get_mut(id) {
+            device.endpoint.handle_timeout(cx.now);
+            device.count_faults();
+            self.after_endpoint(cx, id);
+            self.table.touch_readers(id);
         }
     }
 }

@@ -1,24 +1,15 @@
-//! Functions that many files of this component use: failures of channels, credit, and the check of writers.
+//! Functions that many files of the lower half use: failures of channels, and credit.
 
 use std::borrow::Cow;
 
-use super::{ChannelFault, DeviceEvent, Devices};
-use crate::config::Writers;
+use super::{ChannelFault, DeviceEvent, Flow};
 use crate::drops::Direction;
 use crate::endpoint::{Count, DropReason, LagPolicy};
-use crate::ids::{EndpointId, RouteId, SessionId};
+use crate::ids::{EndpointId, RouteId};
 use crate::sources::Context;
 
-impl Devices {
-    /// Counts a message on a channel that is not bound yet, or not bound any more.
-    pub(crate) fn count_unbound(&mut self, bytes: usize) {
-        let (direction, reason) = (Direction::FromPeer, DropReason::Closed);
-        self.table
-            .counted
-            .drops
-            .add(direction, reason, Count::one(bytes));
-    }
-
+impl Flow {
+    /// Counts messages of a peer that are dropped on a route.
     pub(super) fn drop_from_peer(&mut self, id: RouteId, reason: DropReason, count: Count) {
         if let Some(route) = self.table.routes.get_mut(id) {
             route.drops.add(Direction::FromPeer, reason, count);
@@ -83,26 +74,6 @@ impl Devices {
         }
     }
 
-    /// Returns an error if a session may not write to a device now.
-    pub(super) fn check_writer(
-        &self,
-        session: SessionId,
-        id: EndpointId,
-    ) -> Result<(), DropReason> {
-        let Some(device) = self.table.endpoints.get(id) else {
-            return Err(DropReason::Absent);
-        };
-        if device.writing.stopped.contains(&session) {
-            return Err(DropReason::Deadman);
-        }
-        let holder = device.writing.lease;
-        let is_free = holder.is_none_or(|holder| holder == session);
-        if device.config.traffic.writers == Writers::One && !is_free {
-            return Err(DropReason::NoLease);
-        }
-        Ok(())
-    }
-
     /// Resumes reading from a program that had to wait for its slowest reader.
     pub(super) fn resume_reading(&mut self, cx: &mut Context<'_>, id: EndpointId) {
         if let Some(device) = self.table.endpoints.get(id)
@@ -110,6 +81,19 @@ impl Devices {
             && let Some(source) = device.source
         {
             cx.sources.touch(source);
+        }
+    }
+
+    /// Fails a channel whose connection has ended, after the channel has received all data.
+    pub(super) fn end_if_finished(&mut self, id: RouteId) {
+        if let Some(route) = self.table.routes.get(id)
+            && let Some(device) = self.table.endpoints.get(route.endpoint)
+            && let Some(why) = &device.ended
+            && device.endpoint.message(id).is_none()
+            && (route.transcoder.as_ref()).is_none_or(|it| it.front().is_none())
+        {
+            let why = why.clone();
+            self.fail_channel(id, ChannelFault::DeviceEnded, why);
         }
     }
 }

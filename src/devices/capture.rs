@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Devices, TimerKey};
+use super::{Flow, TimerKey};
 use crate::config::Capture;
 use crate::endpoint::Failure;
 use crate::endpoint::recorder::{Recorder, Way};
@@ -34,7 +34,7 @@ impl CaptureFile {
     }
 }
 
-impl Devices {
+impl Flow {
     pub(super) fn open_capture(&mut self, cx: &mut Context<'_>, id: EndpointId) {
         let device = self.table.endpoints.get_mut(id);
         if let Some(file) = device.and_then(|device| device.capture.as_mut()) {
@@ -45,7 +45,7 @@ impl Devices {
     }
 
     /// Handles a capture file that was opened.
-    pub(crate) fn handle_capture_opened(&mut self, cx: &mut Context<'_>, id: EndpointId) {
+    pub(super) fn handle_capture_opened(&mut self, cx: &mut Context<'_>, id: EndpointId) {
         let device = self.table.endpoints.get_mut(id);
         if let Some(file) = device.and_then(|device| device.capture.as_mut()) {
             file.trouble = None;
@@ -56,7 +56,7 @@ impl Devices {
     }
 
     /// Handles a capture file that cannot be opened or written. The device goes on without its capture.
-    pub(crate) fn handle_capture_failed(
+    pub(super) fn handle_capture_failed(
         &mut self,
         cx: &mut Context<'_>,
         id: EndpointId,
@@ -79,18 +79,8 @@ impl Devices {
         self.timers.set(TimerKey::Capture(id), again);
     }
 
-    /// Returns the text that waits for a capture file.
-    pub(crate) fn capture_output(&self, id: EndpointId) -> &[u8] {
-        let file = self
-            .table
-            .endpoints
-            .get(id)
-            .and_then(|it| it.capture.as_ref());
-        file.map_or(&[], |file| file.recorder.output())
-    }
-
-    /// Removes the first `n` bytes of [`Self::capture_output`], which were written.
-    pub(crate) fn consume_capture(&mut self, id: EndpointId, n: usize) {
+    /// Removes the first `n` bytes of [`Table::capture_output`], which were written.
+    pub(super) fn consume_capture(&mut self, id: EndpointId, n: usize) {
         let file = self
             .table
             .endpoints

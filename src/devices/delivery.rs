@@ -11,6 +11,7 @@ use super::transcode::Transcoder;
 use super::waiting::Offered;
 use super::{ChannelFault, Devices, TimerKey};
 use crate::channel::ChannelKey;
+use crate::drops::Direction;
 use crate::endpoint::{Count, DropReason, Message};
 use crate::ids::{EndpointId, RouteId, SessionId};
 use crate::limits;
@@ -20,9 +21,6 @@ use crate::sources::Context;
 /// How long a slow device has for the messages that a peer sent before it closed its channel. After that the
 /// messages count as stale.
 const LINGER: Duration = Duration::from_secs(60);
-
-/// How many closed channels of a session may still have messages to deliver.
-const MAX_LINGERING: usize = 64;
 
 /// The properties of a channel that is to be bound to an endpoint.
 #[derive(Debug)]
@@ -55,7 +53,7 @@ impl Devices {
     pub(crate) fn bind(&mut self, cx: &mut Context<'_>, bind: Bind) -> RouteId {
         let endpoint = self.device_for_channel(cx, bind.endpoint);
         let (session, channel) = (bind.session, (bind.stream, bind.label));
-        let window = self.table.bounds.route_queue;
+        let window = self.flow.table.bounds.route_queue;
         let mut route = Route::new(
             session,
             bind.channel,
@@ -67,25 +65,25 @@ impl Devices {
         route.may_write = bind.may_write;
         route.as_text = bind.as_text;
         route.transcoder = bind.serialization.and_then(Transcoder::new);
-        let id = self.table.routes.insert(route);
-        if let Some(device) = self.table.endpoints.get_mut(endpoint) {
+        let id = self.flow.table.routes.insert(route);
+        if let Some(device) = self.flow.table.endpoints.get_mut(endpoint) {
             device.routes.push(id);
             device.endpoint.attach(cx.now, id);
         }
-        if let Some(share) = self.table.shares.get_mut(&session) {
+        if let Some(share) = self.flow.table.shares.get_mut(&session) {
             share.routes.push(id);
         }
-        self.tell_lease(session, endpoint);
-        self.extend_credit(id);
-        self.table.touch(session);
-        self.after_endpoint(cx, endpoint);
+        self.flow.tell_lease(session, endpoint);
+        self.flow.extend_credit(id);
+        self.flow.table.touch(session);
+        self.flow.after_endpoint(cx, endpoint);
         id
     }
 
     /// Ends a route whose channel is closed, or is being closed by us. Messages that still wait are dropped
     /// and counted.
     pub(crate) fn unbind(&mut self, cx: &mut Context<'_>, id: RouteId) {
-        self.remove_route(cx, id, DropReason::Closed);
+        self.flow.remove_route(cx, id, DropReason::Closed);
     }
 
     /// Delivers a message of a peer.
@@ -96,7 +94,7 @@ impl Devices {
         binary: bool,
         data: Vec<u8>,
     ) {
-        match self.table.routes.get(id) {
+        match self.flow.table.routes.get(id) {
             Some(route) if route.transcoder.is_none() => self.deliver(cx, id, binary, data),
             Some(_) => self.decode(cx, id, binary, &data),
             None => self.count_unbound(data.len()),
@@ -105,7 +103,7 @@ impl Devices {
 
     /// Decodes a frame with its channel's serialization, and delivers the message that the frame completes.
     fn decode(&mut self, cx: &mut Context<'_>, id: RouteId, binary: bool, data: &[u8]) {
-        let route = self.table.routes.get_mut(id);
+        let route = self.flow.table.routes.get_mut(id);
         let Some(mut transcoder) = route.and_then(|route| route.transcoder.take()) else {
             return;
         };
@@ -121,29 +119,32 @@ impl Devices {
             Ok(None) => Received::Nothing,
             Err(error) => {
                 log::debug!("a message is not encoded as its offer says: {error}");
-                self.drop_from_peer(id, DropReason::BadFrame, Count::one(data.len()));
+                self.flow
+                    .drop_from_peer(id, DropReason::BadFrame, Count::one(data.len()));
                 Received::Nothing
             }
         };
         let after = transcoder.held();
         // Update the sum before the delivery, because the delivery may end the route, which subtracts the
         // route's held bytes from the sum.
-        self.table.held = self.table.held + after - before;
-        if let Some(route) = self.table.routes.get_mut(id) {
+        self.flow.table.held = self.flow.table.held + after - before;
+        if let Some(route) = self.flow.table.routes.get_mut(id) {
             route.transcoder = Some(transcoder);
         }
         match received {
             Received::Message(binary, data) => self.deliver_in_pieces(cx, id, binary, data),
             Received::Close => {
                 let detail = "the page wants it to be closed";
-                self.fail_channel(id, ChannelFault::ByPeer, detail);
+                self.flow.fail_channel(id, ChannelFault::ByPeer, detail);
             }
             Received::Nothing => {}
         }
-        if self.table.held > limits::PAYLOAD_TOTAL && after > before {
-            self.drop_from_peer(id, DropReason::Overflow, Count::one(after));
+        if self.flow.table.held > limits::PAYLOAD_TOTAL && after > before {
+            self.flow
+                .drop_from_peer(id, DropReason::Overflow, Count::one(after));
             let detail = "all channels together have too many messages that are not whole yet";
-            self.fail_channel(id, ChannelFault::Dropped(DropReason::Overflow), detail);
+            self.flow
+                .fail_channel(id, ChannelFault::Dropped(DropReason::Overflow), detail);
         }
     }
 
@@ -156,8 +157,8 @@ impl Devices {
         binary: bool,
         data: Vec<u8>,
     ) {
-        let route = self.table.routes.get(id);
-        let device = route.and_then(|route| self.table.endpoints.get(route.endpoint));
+        let route = self.flow.table.routes.get(id);
+        let device = route.and_then(|route| self.flow.table.endpoints.get(route.endpoint));
         let is_stream = device.is_some_and(|device| device.endpoint.is_stream());
         if !is_stream || data.len() <= limits::MAX_MESSAGE {
             return self.deliver(cx, id, binary, data);
@@ -169,14 +170,14 @@ impl Devices {
 
     /// Delivers a peer's message to its endpoint, or keeps it on the route.
     fn deliver(&mut self, cx: &mut Context<'_>, id: RouteId, binary: bool, data: Vec<u8>) {
-        let Some(route) = self.table.routes.get_mut(id) else {
+        let Some(route) = self.flow.table.routes.get_mut(id) else {
             return;
         };
         let (session, endpoint, count) = (route.session, route.endpoint, Count::one(data.len()));
         let is_giant = data.len() > limits::MAX_MESSAGE;
         let refused = if is_giant {
             Some(DropReason::TooLarge)
-        } else if self.is_draining {
+        } else if self.flow.is_draining {
             Some(DropReason::Closed)
         } else if route.is_discarded() {
             Some(DropReason::Discarded)
@@ -191,51 +192,53 @@ impl Devices {
             Offered::Refused(reason)
         } else if !self.may_send(cx, session) {
             Offered::Refused(DropReason::RateLimited)
-        } else if let Err(reason) = self.check_writer(session, endpoint) {
+        } else if let Err(reason) = self.flow.table.check_writer(session, endpoint) {
             Offered::Refused(reason)
-        } else if self.table.must_wait(endpoint, id) {
+        } else if self.flow.table.must_wait(endpoint, id) {
             Offered::Full
         } else {
             let bytes = data.as_slice();
-            self.table
+            self.flow
+                .table
                 .offer(cx, id, endpoint, Message { binary, bytes })
         };
         if matches!(offered, Offered::Taken | Offered::Full) {
-            self.note_writer(cx, session, endpoint);
+            self.flow.note_writer(cx, session, endpoint);
         }
         match offered {
             Offered::Taken => {}
             Offered::Full
-                if self.table.may_keep(session, data.len())
-                    && self.table.keep(id, binary, data) =>
+                if self.flow.table.may_keep(session, data.len())
+                    && self.flow.table.keep(id, binary, data) =>
             {
                 // The message may wait only because scripts must first check how far they are.
-                if self.has_scripts(endpoint) {
-                    self.offer_waiting(cx, endpoint);
+                if self.flow.table.has_scripts(endpoint) {
+                    self.flow.offer_waiting(cx, endpoint);
                 }
             }
             Offered::Full => {
-                self.drop_from_peer(id, DropReason::Overflow, count);
+                self.flow.drop_from_peer(id, DropReason::Overflow, count);
                 let detail = "more was sent than the device takes; keep to the credit";
-                return self.fail_reliable(id, DropReason::Overflow, detail);
+                return self.flow.fail_reliable(id, DropReason::Overflow, detail);
             }
             Offered::Refused(reason) => {
-                self.drop_from_peer(id, reason, count);
+                self.flow.drop_from_peer(id, reason, count);
                 if is_giant {
                     let detail = format!("a message has at most {} bytes", limits::MAX_MESSAGE);
-                    return self.fail_reliable(id, reason, detail);
+                    return self.flow.fail_reliable(id, reason, detail);
                 }
             }
         }
-        self.extend_credit(id);
-        self.after_delivery(cx, endpoint);
+        self.flow.extend_credit(id);
+        self.flow.after_delivery(cx, endpoint);
         // The endpoint may have produced a reply.
-        self.table.touch(session);
+        self.flow.table.touch(session);
     }
 
     /// Returns whether a session's token allows one more message now.
     fn may_send(&mut self, cx: &Context<'_>, session: SessionId) -> bool {
         let rate = self
+            .flow
             .table
             .shares
             .get(&session)
@@ -252,37 +255,32 @@ impl Devices {
     /// everything first (W3C), and a printer must get its last page. A session that ends gets no such
     /// delivery.
     pub(crate) fn deliver_then_unbind(&mut self, cx: &mut Context<'_>, id: RouteId) {
-        let Some(route) = self.table.routes.get(id) else {
+        let Some(route) = self.flow.table.routes.get(id) else {
             return;
         };
         let endpoint = route.endpoint;
-        self.offer_waiting(cx, endpoint);
-        match self.table.routes.get_mut(id) {
+        self.flow.offer_waiting(cx, endpoint);
+        match self.flow.table.routes.get_mut(id) {
             Some(route) if !route.is_empty() => {
                 route.lingers = true;
                 let session = route.session;
-                self.detach(cx, id);
-                self.timers.set(TimerKey::Linger(id), Some(cx.now + LINGER));
-                self.linger(cx, session, id);
+                self.flow.detach(cx, id);
+                self.flow
+                    .timers
+                    .set(TimerKey::Linger(id), Some(cx.now + LINGER));
+                self.flow.linger(cx, session, id);
             }
-            Some(_) | None => self.remove_route(cx, id, DropReason::Closed),
+            Some(_) | None => self.flow.remove_route(cx, id, DropReason::Closed),
         }
     }
 
-    /// Keeps a closed channel's messages. All closed channels of a session together share one window.
-    fn linger(&mut self, cx: &mut Context<'_>, session: SessionId, id: RouteId) {
-        let Some(share) = self.table.shares.get_mut(&session) else {
-            return;
-        };
-        share.lingering.push_back(id);
-        while let Some(share) = self.table.shares.get(&session) {
-            let bytes = self.table.queued_of(&share.lingering);
-            let fits =
-                bytes <= self.table.bounds.route_queue && share.lingering.len() <= MAX_LINGERING;
-            let Some(oldest) = share.lingering.front().copied().filter(|_| !fits) else {
-                break;
-            };
-            self.remove_route(cx, oldest, DropReason::Closed);
-        }
+    /// Counts a message on a channel that is not bound yet, or not bound any more.
+    pub(crate) fn count_unbound(&mut self, bytes: usize) {
+        let (direction, reason) = (Direction::FromPeer, DropReason::Closed);
+        self.flow
+            .table
+            .counted
+            .drops
+            .add(direction, reason, Count::one(bytes));
     }
 }

@@ -1,17 +1,16 @@
 //! An endpoint with its routes, its writers, its scripts and its counters.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::capture::CaptureFile;
 use super::script::{Expected, Job};
-use super::writers::Writing;
 use crate::config::{EndpointConfig, EndpointKind};
 use crate::drops::{Direction, Drops};
 use crate::endpoint::{Count, DropReason, Endpoint};
 use crate::framing::Faults;
-use crate::ids::{EndpointId, RouteId, SourceId};
+use crate::ids::{EndpointId, RouteId, SessionId, SourceId};
 use crate::util::rate_limit::RateLimit;
 
 /// The purpose of a device.
@@ -145,12 +144,35 @@ impl Device {
     }
 
     /// Logs that a second connection was closed, unless that was logged a moment ago.
-    pub(super) fn log_refused_connection(&mut self, now: std::time::Instant) {
+    pub(super) fn log_refused_connection(&mut self, now: Instant) {
         let name = &self.config.name;
         if let Some(untold) = self.refusals.pass(now) {
             log::warn!(
                 "endpoint {name}: a second connection was closed: one at a time (and {untold} more since it was last said)"
             );
         }
+    }
+}
+
+/// The writers of a device.
+#[derive(Debug, Default)]
+pub(crate) struct Writing {
+    /// The session that holds the lease.
+    pub(super) lease: Option<SessionId>,
+    /// The session that has asked the holder for the lease, and the time at which it gets the lease.
+    pub(super) asked: Option<(SessionId, Instant)>,
+    /// The session whose silence stops the machine: the session that wrote last.
+    pub(super) writer: Option<SessionId>,
+    /// Sessions that were stopped and have not yet confirmed it. Their messages may have been sent before the
+    /// stop.
+    pub(super) stopped: BTreeSet<SessionId>,
+    /// How often the machine was stopped.
+    pub(super) fired: u64,
+}
+
+impl Writing {
+    /// Returns whether silence would stop the machine now.
+    pub(super) fn is_armed(&self) -> bool {
+        self.writer.is_some()
     }
 }

@@ -56,7 +56,7 @@ pub(crate) enum DeviceEvent {
         bind: SocketAddr,
         result: Result<EndpointId, Failure>,
     },
-    /// The set of [`super::table::Table::local_ports`] has changed.
+    /// The set of [`super::Table::local_ports`] has changed.
     Bound,
 }
 

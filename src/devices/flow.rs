@@ -5,20 +5,22 @@
 //! byte, and messages wait behind a script. Files of a higher level call this file; this file calls none of
 //! them.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::script::{Expected, Phase};
 use super::waiting::Offered;
-use super::{After, DeviceEvent, Devices, TimerKey};
+use super::{After, Bounds, DeviceEvent, Flow, Table, TimerKey};
 use crate::drops::Direction;
 use crate::endpoint::line::{LineFault, LineStep};
 use crate::endpoint::script::Step;
 use crate::endpoint::{Count, DropReason, Message};
-use crate::ids::{EndpointId, RouteId};
+use crate::ids::{EndpointId, RouteId, SessionId};
 use crate::sources::{Command, Context};
+use crate::util::timers::Timers;
 
 /// How long a script waits for its byte before it fails.
-pub(super) const LINE_PATIENCE: Duration = Duration::from_secs(30);
+const LINE_PATIENCE: Duration = Duration::from_secs(30);
 /// How often a driver is asked how many bytes it still holds.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
@@ -28,6 +30,9 @@ const DISPOSE_AFTER: Duration = Duration::from_secs(60);
 /// How many connections of one endpoint may use that time at once.
 const MAX_ENDING: usize = 64;
 
+/// How many closed channels of a session may still have messages to deliver.
+const MAX_LINGERING: usize = 64;
+
 /// Whether the first script of a device goes on within the same call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
@@ -35,14 +40,21 @@ enum Progress {
     Later,
 }
 
-impl Devices {
-    // ---- scripts ----
-
-    /// Returns whether a script waits at a device or has its turn.
-    pub(super) fn has_scripts(&self, id: EndpointId) -> bool {
-        let device = self.table.endpoints.get(id);
-        device.is_some_and(|device| !device.jobs.is_empty())
+impl Flow {
+    /// Returns the lower half of a component without endpoints.
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self {
+            table: Table::new(bounds),
+            timers: Timers::default(),
+            events: VecDeque::with_capacity(16),
+            orphans: Vec::new(),
+            halted: Vec::new(),
+            captures: 0,
+            is_draining: false,
+        }
     }
+
+    // ---- scripts ----
 
     /// Resumes a device's scripts, then offers the messages that waited behind a script that has ended.
     pub(super) fn resume_scripts(&mut self, cx: &mut Context<'_>, id: EndpointId) {
@@ -163,7 +175,7 @@ impl Devices {
     /// Resumes scripts after a message was delivered or dropped, because a script may have waited for that
     /// message.
     pub(super) fn after_delivery(&mut self, cx: &mut Context<'_>, id: EndpointId) {
-        if self.has_scripts(id) {
+        if self.table.has_scripts(id) {
             self.step_scripts(cx, id);
         }
         self.after_endpoint(cx, id);
@@ -285,7 +297,7 @@ impl Devices {
     }
 
     /// Removes an endpoint with everything except its channels, which the caller has closed.
-    pub(crate) fn remove(&mut self, cx: &mut Context<'_>, id: EndpointId) {
+    pub(super) fn remove(&mut self, cx: &mut Context<'_>, id: EndpointId) {
         // Finish the script first, because no break and no reset may be left at the line, and the device must
         // still exist for that.
         self.finish_script_at_once(cx, id);
@@ -331,5 +343,33 @@ impl Devices {
         if device.local.is_some() {
             self.events.push_back(DeviceEvent::Bound);
         }
+    }
+
+    /// Keeps a closed channel's messages. All closed channels of a session together share one window.
+    pub(super) fn linger(&mut self, cx: &mut Context<'_>, session: SessionId, id: RouteId) {
+        let Some(share) = self.table.shares.get_mut(&session) else {
+            return;
+        };
+        share.lingering.push_back(id);
+        while let Some(share) = self.table.shares.get(&session) {
+            let bytes = self.table.queued_of(&share.lingering);
+            let fits =
+                bytes <= self.table.bounds.route_queue && share.lingering.len() <= MAX_LINGERING;
+            let Some(oldest) = share.lingering.front().copied().filter(|_| !fits) else {
+                break;
+            };
+            self.remove_route(cx, oldest, DropReason::Closed);
+        }
+    }
+
+    /// Restarts the time limit of the script that waits for the line, because the line has taken bytes.
+    pub(super) fn handle_script_progress(&mut self, cx: &mut Context<'_>, id: EndpointId) {
+        let device = self.table.endpoints.get_mut(id);
+        if let Some(job) = device.and_then(|device| device.jobs.front_mut())
+            && matches!(job.phase, Phase::Draining { .. })
+        {
+            job.give_up = Some(cx.now + LINE_PATIENCE);
+        }
+        self.step_scripts(cx, id);
     }
 }

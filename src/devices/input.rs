@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 
 use super::device::Role;
 use super::{DeviceEvent, Devices};
-use crate::config::EndpointKind;
 use crate::drops::Direction;
 use crate::endpoint::{Count, DropReason, Failure, FailureKind};
 use crate::ids::{EndpointId, SourceId};
@@ -21,22 +20,22 @@ impl Devices {
         id: EndpointId,
         local: Option<SocketAddr>,
     ) {
-        if let Some(device) = self.table.endpoints.get_mut(id) {
+        if let Some(device) = self.flow.table.endpoints.get_mut(id) {
             if local.is_some() {
                 device.local = local;
-                self.events.push_back(DeviceEvent::Bound);
+                self.flow.events.push_back(DeviceEvent::Bound);
             }
             device.endpoint.handle_opened(cx.now);
             self.report_port_opened(id);
-            self.after_endpoint(cx, id);
-            self.offer_waiting(cx, id);
+            self.flow.after_endpoint(cx, id);
+            self.flow.offer_waiting(cx, id);
         }
     }
 
     /// Accepts a program's connection to an endpoint's listener. Returns `None` if the connection before is
     /// still open.
     pub(crate) fn accept(&mut self, cx: &mut Context<'_>, id: EndpointId) -> Option<SourceId> {
-        let device = self.table.endpoints.get_mut(id)?;
+        let device = self.flow.table.endpoints.get_mut(id)?;
         if device.source.is_some() {
             device.log_refused_connection(cx.now);
             return None;
@@ -57,7 +56,7 @@ impl Devices {
     ) {
         // The device may have given up this source already.
         cx.sources.close(source);
-        let Some(device) = self.table.endpoints.get_mut(id) else {
+        let Some(device) = self.flow.table.endpoints.get_mut(id) else {
             return;
         };
         if device.source != Some(source) && device.listener != Some(source) {
@@ -86,16 +85,16 @@ impl Devices {
         if lost != Count::default() {
             let (name, bytes) = (&device.config.name, lost.bytes);
             log::warn!("endpoint {name}: {bytes} bytes queued for it are lost");
-            self.events.push_back(DeviceEvent::Lost {
+            self.flow.events.push_back(DeviceEvent::Lost {
                 endpoint: id,
                 count: lost,
             });
         }
-        self.fail_scripts(id);
-        self.after_endpoint(cx, id);
-        self.offer_waiting(cx, id);
-        self.table.touch_readers(id);
-        self.dispose_instance(cx, id);
+        self.flow.fail_scripts(id);
+        self.flow.after_endpoint(cx, id);
+        self.flow.offer_waiting(cx, id);
+        self.flow.table.touch_readers(id);
+        self.flow.dispose_instance(cx, id);
     }
 
     /// Handles the end of a stream that the program at its other end has closed.
@@ -104,26 +103,17 @@ impl Devices {
         self.handle_failed(cx, id, source, &why);
     }
 
-    pub(super) fn handle_endpoint_timeout(&mut self, cx: &mut Context<'_>, id: EndpointId) {
-        if let Some(device) = self.table.endpoints.get_mut(id) {
-            device.endpoint.handle_timeout(cx.now);
-            device.count_faults();
-            self.after_endpoint(cx, id);
-            self.table.touch_readers(id);
-        }
-    }
-
     // ---- from devices ----
 
     /// Handles bytes from a device's stream.
     pub(crate) fn handle_input(&mut self, cx: &mut Context<'_>, id: EndpointId, bytes: &[u8]) {
-        if let Some(device) = self.table.endpoints.get_mut(id) {
+        if let Some(device) = self.flow.table.endpoints.get_mut(id) {
             device.from_device.add(Count::one(bytes.len()));
             device.endpoint.handle_input(cx.now, bytes);
             device.count_faults();
-            self.record_input(cx, id, bytes);
-            self.schedule_endpoint(id);
-            self.table.touch_readers(id);
+            self.flow.record_input(cx, id, bytes);
+            self.flow.schedule_endpoint(id);
+            self.flow.table.touch_readers(id);
         }
     }
 
@@ -135,12 +125,12 @@ impl Devices {
         from: SocketAddr,
         datagram: &[u8],
     ) {
-        if let Some(device) = self.table.endpoints.get_mut(id) {
+        if let Some(device) = self.flow.table.endpoints.get_mut(id) {
             device.from_device.add(Count::one(datagram.len()));
             device.endpoint.handle_datagram(cx.now, from, datagram);
-            self.record_input(cx, id, datagram);
-            self.after_endpoint(cx, id);
-            self.table.touch_readers(id);
+            self.flow.record_input(cx, id, datagram);
+            self.flow.after_endpoint(cx, id);
+            self.flow.table.touch_readers(id);
         }
     }
 
@@ -149,51 +139,35 @@ impl Devices {
     pub(crate) fn input_room(&self, id: EndpointId) -> usize {
         // Keep reading while draining: no channel is written then, so room would never come, and a program
         // that waits to be read takes no output.
-        let device = self.table.endpoints.get(id).filter(|_| !self.is_draining);
-        device.map_or(usize::MAX, |device| device.endpoint.input_room())
-    }
-
-    /// Returns whether the loop still reads a stream that accepts no more bytes, because a program may have
-    /// sent its last bytes before it closed.
-    pub(crate) fn reads_to_the_end(&self, id: EndpointId) -> bool {
-        let kind = self
+        let device = self
+            .flow
             .table
             .endpoints
             .get(id)
-            .map(|device| &device.config.kind);
-        matches!(kind, Some(EndpointKind::Tcp(_) | EndpointKind::Unix(_)))
+            .filter(|_| !self.flow.is_draining);
+        device.map_or(usize::MAX, |device| device.endpoint.input_room())
     }
 
     // ---- to devices ----
 
-    /// Returns the bytes to be written to a device's stream.
-    pub(crate) fn output(&self, id: EndpointId) -> &[u8] {
-        let device = self
-            .table
-            .endpoints
-            .get(id)
-            .filter(|device| !device.holds_output);
-        device.map_or(&[], |device| device.endpoint.output())
-    }
-
     /// Removes the first `n` bytes of [`Self::output`], which the device took, and offers waiting messages
     /// the room.
     pub(crate) fn consume(&mut self, cx: &mut Context<'_>, id: EndpointId, n: usize) {
-        self.record_output(cx, id, n);
-        if let Some(device) = self.table.endpoints.get_mut(id) {
+        self.flow.record_output(cx, id, n);
+        if let Some(device) = self.flow.table.endpoints.get_mut(id) {
             device.endpoint.consume(n);
             device.driver_is_empty = false;
             if !device.jobs.is_empty() {
-                self.handle_script_progress(cx, id);
+                self.flow.handle_script_progress(cx, id);
             }
-            self.offer_waiting(cx, id);
-            self.dispose_instance(cx, id);
+            self.flow.offer_waiting(cx, id);
+            self.flow.dispose_instance(cx, id);
         }
     }
 
     /// Counts datagrams of a device that the operating system did not send.
     pub(crate) fn handle_send_failed(&mut self, id: EndpointId, count: Count) {
-        if let Some(device) = self.table.endpoints.get_mut(id) {
+        if let Some(device) = self.flow.table.endpoints.get_mut(id) {
             let (direction, reason) = (Direction::FromPeer, DropReason::SendFailed);
             device.drops.add(direction, reason, count);
         }
@@ -202,7 +176,7 @@ impl Devices {
     /// Asks the drivers how many bytes they still hold. A driver is asked again if its device has taken more
     /// bytes since.
     pub(crate) fn count_unsent(&mut self, cx: &mut Context<'_>) {
-        for (_, device) in self.table.endpoints.iter() {
+        for (_, device) in self.flow.table.endpoints.iter() {
             if let Some(source) = device.source
                 && device.endpoint.output().is_empty()
                 && !device.driver_is_empty

@@ -3,11 +3,11 @@
 //!
 //! Each connection is a device without a name, whose parent is an endpoint with a name.
 
+use super::Devices;
 use super::device::{Device, Role};
-use super::{ChannelFault, Devices};
 use crate::config::{EndpointConfig, EndpointKind, Meeting};
 use crate::endpoint;
-use crate::ids::{EndpointId, RouteId};
+use crate::ids::EndpointId;
 use crate::sources::Context;
 
 /// Returns whether every channel of an endpoint gets its own connection.
@@ -25,7 +25,7 @@ impl Devices {
         cx: &mut Context<'_>,
         id: EndpointId,
     ) -> EndpointId {
-        let parent = self.table.endpoints.get(id);
+        let parent = self.flow.table.endpoints.get(id);
         let Some(config) = parent.map(|it| &it.config).filter(|it| is_gate(it)) else {
             return id;
         };
@@ -33,22 +33,9 @@ impl Devices {
         let endpoint = endpoint::new_instance(&config);
         let device = Device::new(config, endpoint, Role::Instance(id));
         let is_captured = device.capture.is_some();
-        let instance = self.table.endpoints.insert(device);
-        self.captures += usize::from(is_captured);
-        self.after_endpoint(cx, instance);
+        let instance = self.flow.table.endpoints.insert(device);
+        self.flow.captures += usize::from(is_captured);
+        self.flow.after_endpoint(cx, instance);
         instance
-    }
-
-    /// Fails a channel whose connection has ended, after the channel has received all data.
-    pub(super) fn end_if_finished(&mut self, id: RouteId) {
-        if let Some(route) = self.table.routes.get(id)
-            && let Some(device) = self.table.endpoints.get(route.endpoint)
-            && let Some(why) = &device.ended
-            && device.endpoint.message(id).is_none()
-            && (route.transcoder.as_ref()).is_none_or(|it| it.front().is_none())
-        {
-            let why = why.clone();
-            self.fail_channel(id, ChannelFault::DeviceEnded, why);
-        }
     }
 }

@@ -1,13 +1,13 @@
 //! The end of scripts: finished, failed, cancelled or forgotten.
 
 use super::script::Expected;
-use super::{Asker, DeviceEvent, Devices, Outcome, TimerKey};
+use super::{Asker, DeviceEvent, Flow, Outcome, TimerKey};
 use crate::endpoint::line::{LineFault, LineStatus};
 use crate::endpoint::script::Step;
 use crate::ids::{EndpointId, RequestId, SessionId};
 use crate::sources::{Command, Context};
 
-impl Devices {
+impl Flow {
     /// Applies at once the remaining settings of a script that has begun, without its pauses, so that no
     /// break and no reset is left at the line.
     pub(super) fn finish_script_at_once(&mut self, cx: &mut Context<'_>, id: EndpointId) {

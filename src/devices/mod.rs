@@ -4,10 +4,14 @@
 //! This component knows sessions only by their ids. It owns the check of writers, the dead-man switch,
 //! scripts at serial lines, leases and captures. Its owner calls `handle_*` and takes the results from
 //! [`Devices::poll_event`]; [`Devices::poll_readable`] names the sessions whose channels may be written to.
+//!
+//! The component has three layers. [`Table`] holds the data. [`Flow`] does what happens to one endpoint or
+//! route. [`Devices`] handles the inputs and decides.
 
 mod act;
 mod basics;
 mod capture;
+mod deadman;
 mod delivery;
 mod device;
 mod discard;
@@ -18,6 +22,7 @@ mod instances;
 mod jobs;
 mod lease;
 mod news;
+mod output;
 mod ports;
 mod report;
 mod route;
@@ -30,25 +35,32 @@ mod table;
 mod tests;
 mod transcode;
 mod waiting;
+mod wishes;
 mod writers;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Instant;
+
+use rustc_hash::FxHashMap;
 
 use crate::access::rates::Rates;
 use crate::config::{EndpointConfig, Place};
 use crate::drops::Direction;
-use crate::endpoint::{self, Count, DropReason};
-use crate::ids::{EndpointId, RouteId, SessionId};
+use crate::endpoint::{self, Count, DropReason, Failure};
+use crate::ids::{BridgeId, EndpointId, EndpointKind, RouteId, RouteKind, SessionId};
 use crate::sources::Context;
+use crate::util::slab::Slab;
 use crate::util::timers::Timers;
 pub(crate) use delivery::Bind;
 use device::{Device, Role};
 pub(crate) use event::{ChannelFault, DeviceEvent, Stop};
-pub(crate) use lease::{LeaseDenied, LeaseWish};
 pub(crate) use report::{DeviceReport, EndpointView, RouteReport};
+use route::Route;
 pub(crate) use script::{After, Asker, NoRoute, Outcome};
-pub(crate) use table::{Bounds, Table};
+use share::Share;
+pub(crate) use table::Bounds;
+use table::Counted;
+pub(crate) use wishes::{LeaseDenied, LeaseWish};
 pub(crate) use writers::Heartbeat;
 
 /// The purpose of a deadline of this component.
@@ -74,8 +86,29 @@ enum TimerKey {
     Reports,
 }
 
-/// All endpoints with their routes.
-pub(crate) struct Devices {
+/// All endpoints and routes.
+pub(crate) struct Table {
+    endpoints: Slab<EndpointKind, Device>,
+    /// The endpoints of the configuration, and those that were found on the machine.
+    names: BTreeMap<String, EndpointId>,
+    routes: Slab<RouteKind, Route>,
+    shares: FxHashMap<SessionId, Share>,
+    /// The sockets that only send, for IPv4 and IPv6, made on demand.
+    senders: [Option<EndpointId>; 2],
+    bridges: HashMap<BridgeId, EndpointId>,
+    /// Sessions whose channels may be written to.
+    readable: VecDeque<SessionId>,
+    /// Bytes that wait for devices, on all routes.
+    queued: usize,
+    /// Bytes of unfinished messages, on all routes.
+    held: usize,
+    bounds: Bounds,
+    counted: Counted,
+}
+
+/// The lower half of the devices: what happens to one endpoint or route. Waiting messages are offered,
+/// scripts take their steps, leases change hands, and captures record.
+struct Flow {
     table: Table,
     timers: Timers<TimerKey>,
     events: VecDeque<DeviceEvent>,
@@ -85,48 +118,48 @@ pub(crate) struct Devices {
     halted: Vec<EndpointId>,
     /// How many endpoints are captured.
     captures: usize,
-    rates: Rates,
     is_draining: bool,
+}
+
+/// All endpoints with their routes. The methods of this type handle the inputs and decide; what follows from
+/// a decision is the work of [`Flow`], which calls no method of this type.
+pub(crate) struct Devices {
+    flow: Flow,
+    rates: Rates,
 }
 
 impl Devices {
     /// Returns a component without endpoints.
     pub(crate) fn new(bounds: Bounds) -> Self {
         Self {
-            table: Table::new(bounds),
-            timers: Timers::default(),
-            events: VecDeque::with_capacity(16),
-            orphans: Vec::new(),
-            halted: Vec::new(),
-            captures: 0,
+            flow: Flow::new(bounds),
             rates: Rates::default(),
-            is_draining: false,
         }
     }
 
     /// Applies the limits of a new configuration. Existing routes keep theirs.
     pub(crate) fn set_bounds(&mut self, bounds: Bounds) {
-        self.table.bounds = bounds;
+        self.flow.table.bounds = bounds;
     }
 
     /// Returns the endpoints and routes for reading.
     pub(crate) fn table(&self) -> &Table {
-        &self.table
+        &self.flow.table
     }
 
     /// Sets the place of an endpoint in the configuration.
     pub(crate) fn set_place(&mut self, id: EndpointId, place: Place) {
-        self.table.set_place(id, place);
+        self.flow.table.set_place(id, place);
     }
 
     /// Removes an endpoint's name, so that no lookup finds the endpoint while it is being removed.
     pub(crate) fn forget_name(&mut self, name: &str) {
-        self.table.forget_name(name);
+        self.flow.table.forget_name(name);
     }
 
     /// Notes whether a session has a control channel.
     pub(crate) fn set_hears(&mut self, session: SessionId, hears: bool) {
-        self.table.set_hears(session, hears);
+        self.flow.table.set_hears(session, hears);
     }
 
     /// Returns the credits of a session's channels; see [`Table::repeat_credits`].
@@ -134,12 +167,12 @@ impl Devices {
         &mut self,
         session: SessionId,
     ) -> Vec<(u16, String, u64, EndpointId)> {
-        self.table.repeat_credits(session)
+        self.flow.table.repeat_credits(session)
     }
 
     /// Counts messages that were lost before they reached a route.
     pub(crate) fn count_lost(&mut self, direction: Direction, reason: DropReason, count: Count) {
-        self.table.count_lost(direction, reason, count);
+        self.flow.table.count_lost(direction, reason, count);
     }
 
     // ---- endpoints ----
@@ -150,38 +183,70 @@ impl Devices {
         let name = config.name.clone();
         let device = Device::new(config, endpoint, Role::Configured);
         let is_captured = device.capture.is_some();
-        let id = self.table.endpoints.insert(device);
-        self.table.names.insert(name, id);
+        let id = self.flow.table.endpoints.insert(device);
+        self.flow.table.names.insert(name, id);
         if is_captured {
-            self.captures += 1;
-            self.open_capture(cx, id);
+            self.flow.captures += 1;
+            self.flow.open_capture(cx, id);
         }
-        self.after_endpoint(cx, id);
+        self.flow.after_endpoint(cx, id);
         id
     }
 
     /// Returns whether capture files need the time of day.
     pub(crate) fn is_capturing(&self) -> bool {
-        self.captures > 0
+        self.flow.captures > 0
+    }
+
+    /// Removes an endpoint with everything except its channels, which the caller has closed.
+    pub(crate) fn remove(&mut self, cx: &mut Context<'_>, id: EndpointId) {
+        self.flow.remove(cx, id);
+    }
+
+    /// Marks an endpoint's lease to be reported to a session, if the endpoint has a lease.
+    pub(crate) fn tell_lease(&mut self, reader: SessionId, id: EndpointId) {
+        self.flow.tell_lease(reader, id);
+    }
+
+    // ---- captures ----
+
+    /// Handles a capture file that was opened.
+    pub(crate) fn handle_capture_opened(&mut self, cx: &mut Context<'_>, id: EndpointId) {
+        self.flow.handle_capture_opened(cx, id);
+    }
+
+    /// Handles a capture file that cannot be opened or written. The device goes on without its capture.
+    pub(crate) fn handle_capture_failed(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: EndpointId,
+        why: &Failure,
+    ) {
+        self.flow.handle_capture_failed(cx, id, why);
+    }
+
+    /// Removes the first `n` bytes of [`Table::capture_output`], which were written.
+    pub(crate) fn consume_capture(&mut self, id: EndpointId, n: usize) {
+        self.flow.consume_capture(id, n);
     }
 
     // ---- the life of the daemon ----
 
     /// Stops carrying data to and from peers, except data already under way.
     pub(crate) fn start_draining(&mut self, cx: &mut Context<'_>) {
-        self.is_draining = true;
-        for id in self.table.endpoints.ids() {
-            self.resume_reading(cx, id);
+        self.flow.is_draining = true;
+        for id in self.flow.table.endpoints.ids() {
+            self.flow.resume_reading(cx, id);
         }
     }
 
     /// Handles device files that have appeared or vanished: every endpoint may be opened again at once.
     pub(crate) fn look_again(&mut self, cx: &mut Context<'_>) {
-        let ids: Vec<EndpointId> = self.table.names.values().copied().collect();
+        let ids: Vec<EndpointId> = self.flow.table.names.values().copied().collect();
         for id in ids {
-            if let Some(device) = self.table.endpoints.get_mut(id) {
+            if let Some(device) = self.flow.table.endpoints.get_mut(id) {
                 device.endpoint.look_again(cx.now);
-                self.after_endpoint(cx, id);
+                self.flow.after_endpoint(cx, id);
             }
         }
     }
@@ -190,43 +255,43 @@ impl Devices {
 
     /// Handles the deadlines that have passed.
     pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
-        while let Some(key) = self.timers.pop_expired(cx.now) {
+        while let Some(key) = self.flow.timers.pop_expired(cx.now) {
             match key {
-                TimerKey::Endpoint(id) => self.handle_endpoint_timeout(cx, id),
-                TimerKey::Lease(session) => self.table.touch(session),
-                TimerKey::Asked(id) => self.hand_over_lease(id),
-                TimerKey::Deadman(id) => self.fire_deadman(cx, id),
-                TimerKey::Capture(id) => self.open_capture(cx, id),
-                TimerKey::Dispose(id) => self.remove(cx, id),
-                TimerKey::Line(id) => self.resume_scripts(cx, id),
-                TimerKey::Linger(route) => self.remove_route(cx, route, DropReason::Closed),
-                TimerKey::Reports => self.touch_sessions_with_news(),
+                TimerKey::Endpoint(id) => self.flow.handle_endpoint_timeout(cx, id),
+                TimerKey::Lease(session) => self.flow.table.touch(session),
+                TimerKey::Asked(id) => self.flow.hand_over_lease(id),
+                TimerKey::Deadman(id) => self.flow.fire_deadman(cx, id),
+                TimerKey::Capture(id) => self.flow.open_capture(cx, id),
+                TimerKey::Dispose(id) => self.flow.remove(cx, id),
+                TimerKey::Line(id) => self.flow.resume_scripts(cx, id),
+                TimerKey::Linger(route) => self.flow.remove_route(cx, route, DropReason::Closed),
+                TimerKey::Reports => self.flow.table.touch_sessions_with_news(),
             }
         }
     }
 
     /// Returns when [`Self::handle_timeout`] must be called next.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
+        self.flow.timers.next()
     }
 
     /// Settles what the turn has left: connections that lost their channel, and devices that lost a script.
     pub(crate) fn settle(&mut self, cx: &mut Context<'_>) {
-        while let Some(id) = self.orphans.pop() {
-            self.dispose_instance(cx, id);
+        while let Some(id) = self.flow.orphans.pop() {
+            self.flow.dispose_instance(cx, id);
         }
-        while let Some(id) = self.halted.pop() {
-            self.resume_scripts(cx, id);
+        while let Some(id) = self.flow.halted.pop() {
+            self.flow.resume_scripts(cx, id);
         }
     }
 
     /// Removes and returns the next event.
     pub(crate) fn poll_event(&mut self) -> Option<DeviceEvent> {
-        self.events.pop_front()
+        self.flow.events.pop_front()
     }
 
     /// Removes and returns the next session whose channels may be written to.
     pub(crate) fn poll_readable(&mut self) -> Option<SessionId> {
-        self.table.readable.pop_front()
+        self.flow.table.readable.pop_front()
     }
 }

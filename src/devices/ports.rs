@@ -16,7 +16,7 @@ impl Devices {
     /// Opens a content port. The result is a [`DeviceEvent::Port`].
     pub(crate) fn open_port(&mut self, cx: &mut Context<'_>, bind: SocketAddr) {
         let port = self.add_udp(bind, Role::Port(bind));
-        self.after_endpoint(cx, port);
+        self.flow.after_endpoint(cx, port);
     }
 
     /// Returns the IPv4 socket that only sends, for connections that no endpoint or port feeds.
@@ -26,7 +26,7 @@ impl Devices {
 
     /// Returns the socket that sends to addresses of this family, and makes it if there is none.
     pub(super) fn sender_to(&mut self, cx: &mut Context<'_>, to: IpAddr) -> EndpointId {
-        if let Some(sender) = self.table.known_sender(to) {
+        if let Some(sender) = self.flow.table.known_sender(to) {
             return sender;
         }
         let any = match to {
@@ -35,10 +35,10 @@ impl Devices {
         };
         let bind = SocketAddr::new(any, 0);
         let sender = self.add_udp(bind, Role::Sender(bind));
-        if let Some(place) = self.table.senders.get_mut(usize::from(to.is_ipv6())) {
+        if let Some(place) = self.flow.table.senders.get_mut(usize::from(to.is_ipv6())) {
             *place = Some(sender);
         }
-        self.after_endpoint(cx, sender);
+        self.flow.after_endpoint(cx, sender);
         sender
     }
 
@@ -49,21 +49,21 @@ impl Devices {
 
     /// Returns the device of a bridge, and makes it if there is none.
     pub(crate) fn bridge(&mut self, id: BridgeId) -> EndpointId {
-        if let Some(known) = self.table.bridges.get(&id) {
+        if let Some(known) = self.flow.table.bridges.get(&id) {
             return *known;
         }
         let endpoint = Box::new(Bridge::default());
         let config = nameless("the other page", EndpointKind::Echo);
         let device = Device::new(config, endpoint, Role::Bridge);
-        let bridge = self.table.endpoints.insert(device);
-        self.table.bridges.insert(id, bridge);
+        let bridge = self.flow.table.endpoints.insert(device);
+        self.flow.table.bridges.insert(id, bridge);
         bridge
     }
 
     /// Removes a bridge, whose channels are closed.
     pub(crate) fn remove_bridge(&mut self, cx: &mut Context<'_>, id: BridgeId) {
-        if let Some(bridge) = self.table.bridges.remove(&id) {
-            self.remove(cx, bridge);
+        if let Some(bridge) = self.flow.table.bridges.remove(&id) {
+            self.flow.remove(cx, bridge);
         }
     }
 
@@ -77,15 +77,65 @@ impl Devices {
         let name = format!("content port {}", bind.port());
         let config = nameless(&name, EndpointKind::Udp(udp));
         let device = Device::new(config, Box::new(endpoint) as Box<dyn Endpoint>, role);
-        self.table.endpoints.insert(device)
+        self.flow.table.endpoints.insert(device)
+    }
+
+    /// Binds a route to another endpoint. Messages that wait for the old endpoint are dropped and counted.
+    pub(crate) fn rebind(&mut self, cx: &mut Context<'_>, id: RouteId, endpoint: EndpointId) {
+        let Some(route) = self.flow.table.routes.get_mut(id) else {
+            return;
+        };
+        let before = std::mem::replace(&mut route.endpoint, endpoint);
+        if before == endpoint {
+            return;
+        }
+        self.flow.table.queued -= route.queued_bytes();
+        route.forget(crate::endpoint::DropReason::Closed);
+        self.flow.table.stop_waiting(before, id);
+        if let Some(device) = self.flow.table.endpoints.get_mut(before) {
+            device.routes.retain(|other| *other != id);
+            device.endpoint.detach(id);
+        }
+        if let Some(device) = self.flow.table.endpoints.get_mut(endpoint) {
+            device.routes.push(id);
+            device.endpoint.attach(cx.now, id);
+        }
+        self.flow.after_endpoint(cx, before);
+        self.flow.after_endpoint(cx, endpoint);
+    }
+
+    /// Sets the destination of a route's messages, for a device that has several destinations.
+    pub(crate) fn redirect(&mut self, id: RouteId, to: Option<SocketAddr>) {
+        let route = self.flow.table.routes.get(id);
+        let device = route.and_then(|route| self.flow.table.endpoints.get_mut(route.endpoint));
+        if let Some(device) = device {
+            device.endpoint.redirect(id, to);
+        }
+    }
+
+    /// Sets the encoding of a route's messages from now on. An incomplete message is lost.
+    pub(crate) fn transcode(
+        &mut self,
+        id: RouteId,
+        serialization: Option<crate::payload::Serialization>,
+    ) {
+        let made = serialization.and_then(super::transcode::Transcoder::new);
+        if let Some(route) = self.flow.table.routes.get_mut(id)
+            && route.transcoder.is_some() != made.is_some()
+        {
+            self.flow.table.held -= route.transcoder.as_ref().map_or(0, |it| it.held());
+            route.transcoder = made;
+        }
     }
 
     /// Reports that a content port was opened.
     pub(super) fn report_port_opened(&mut self, id: EndpointId) {
-        let role = self.table.endpoints.get(id).map(|device| device.role);
+        let role = self.flow.table.endpoints.get(id).map(|device| device.role);
         if let Some(Role::Port(bind)) = role {
             let result = Ok(id);
-            self.events.push_back(DeviceEvent::Port { bind, result });
+            self.flow
+                .events
+                .push_back(DeviceEvent::Port { bind, result });
         }
     }
 
@@ -99,63 +149,18 @@ impl Devices {
         why: &Failure,
     ) {
         let was_open = self
+            .flow
             .table
             .endpoints
             .get(id)
             .is_some_and(|it| it.local.is_some());
         if !was_open {
-            self.remove(cx, id);
+            self.flow.remove(cx, id);
         }
         let result = Err(why.clone());
-        self.events.push_back(DeviceEvent::Port { bind, result });
-    }
-
-    /// Binds a route to another endpoint. Messages that wait for the old endpoint are dropped and counted.
-    pub(crate) fn rebind(&mut self, cx: &mut Context<'_>, id: RouteId, endpoint: EndpointId) {
-        let Some(route) = self.table.routes.get_mut(id) else {
-            return;
-        };
-        let before = std::mem::replace(&mut route.endpoint, endpoint);
-        if before == endpoint {
-            return;
-        }
-        self.table.queued -= route.queued_bytes();
-        route.forget(crate::endpoint::DropReason::Closed);
-        self.table.stop_waiting(before, id);
-        if let Some(device) = self.table.endpoints.get_mut(before) {
-            device.routes.retain(|other| *other != id);
-            device.endpoint.detach(id);
-        }
-        if let Some(device) = self.table.endpoints.get_mut(endpoint) {
-            device.routes.push(id);
-            device.endpoint.attach(cx.now, id);
-        }
-        self.after_endpoint(cx, before);
-        self.after_endpoint(cx, endpoint);
-    }
-
-    /// Sets the destination of a route's messages, for a device that has several destinations.
-    pub(crate) fn redirect(&mut self, id: RouteId, to: Option<SocketAddr>) {
-        let route = self.table.routes.get(id);
-        let device = route.and_then(|route| self.table.endpoints.get_mut(route.endpoint));
-        if let Some(device) = device {
-            device.endpoint.redirect(id, to);
-        }
-    }
-
-    /// Sets the encoding of a route's messages from now on. An incomplete message is lost.
-    pub(crate) fn transcode(
-        &mut self,
-        id: RouteId,
-        serialization: Option<crate::payload::Serialization>,
-    ) {
-        let made = serialization.and_then(super::transcode::Transcoder::new);
-        if let Some(route) = self.table.routes.get_mut(id)
-            && route.transcoder.is_some() != made.is_some()
-        {
-            self.table.held -= route.transcoder.as_ref().map_or(0, |it| it.held());
-            route.transcoder = made;
-        }
+        self.flow
+            .events
+            .push_back(DeviceEvent::Port { bind, result });
     }
 }
 

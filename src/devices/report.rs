@@ -1,14 +1,16 @@
 //! Views of endpoints and routes for the owner and the API.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use super::Table;
 use super::device::{Device, Role};
-use super::table::Table;
-use crate::config::EndpointConfig;
+use crate::config::{EndpointConfig, EndpointKind};
 use crate::drops::{Direction, Drops};
 use crate::endpoint::{Count, DeviceState, DropReason};
 use crate::framing::Faults;
 use crate::ids::{EndpointId, RouteId, SessionId};
+use crate::sources::Context;
 
 /// How many endpoints that are not open a summary names.
 const NAMED: usize = 3;
@@ -66,6 +68,15 @@ pub(crate) struct RouteReport<'a> {
     pub(crate) queued_bytes: usize,
     pub(crate) credit: u64,
     pub(crate) drops: &'a Drops,
+}
+
+/// The state of a lease, as told to its readers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LeaseState {
+    pub(crate) holder: Option<SessionId>,
+    pub(crate) asked_by: Option<SessionId>,
+    /// How much longer the holder may keep the lease from the session that asked.
+    pub(crate) wait: Option<Duration>,
 }
 
 /// The drops of one channel to report to its peer.
@@ -237,5 +248,34 @@ impl Table {
             text += ", \u{2026}";
         }
         text
+    }
+
+    /// Returns whether the loop still reads a stream that accepts no more bytes, because a program may have
+    /// sent its last bytes before it closed.
+    pub(crate) fn reads_to_the_end(&self, id: EndpointId) -> bool {
+        let kind = self.endpoints.get(id).map(|device| &device.config.kind);
+        matches!(kind, Some(EndpointKind::Tcp(_) | EndpointKind::Unix(_)))
+    }
+
+    /// Returns the bytes to be written to a device's stream.
+    pub(crate) fn output(&self, id: EndpointId) -> &[u8] {
+        let device = self.endpoints.get(id).filter(|device| !device.holds_output);
+        device.map_or(&[], |device| device.endpoint.output())
+    }
+
+    /// Returns the text that waits for a capture file.
+    pub(crate) fn capture_output(&self, id: EndpointId) -> &[u8] {
+        let file = self.endpoints.get(id).and_then(|it| it.capture.as_ref());
+        file.map_or(&[], |file| file.recorder.output())
+    }
+
+    /// Returns the state of an endpoint's lease.
+    pub(crate) fn lease(&self, cx: &Context<'_>, id: EndpointId) -> Option<LeaseState> {
+        let writing = &self.endpoints.get(id)?.writing;
+        Some(LeaseState {
+            holder: writing.lease,
+            asked_by: writing.asked.map(|(by, _)| by),
+            wait: (writing.asked).map(|(_, at)| at.saturating_duration_since(cx.now)),
+        })
     }
 }

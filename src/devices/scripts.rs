@@ -5,17 +5,17 @@
 //! example at another speed) do not overtake the script.
 
 use super::device::Device;
-use super::flow::LINE_PATIENCE;
 use super::script::{Expected, Job, Phase};
-use super::{After, Asker, Devices, NoRoute};
+use super::{After, Asker, Devices};
 use crate::endpoint::DeviceState;
 use crate::endpoint::line::{LineFault, LineStatus, LineStep};
 use crate::endpoint::script::Script;
-use crate::ids::{EndpointId, RequestId, RouteId, SessionId};
+use crate::ids::{EndpointId, RequestId};
 use crate::sources::{Command, Context};
 
 /// How many scripts may wait at one device.
 const MAX_JOBS: usize = 16;
+
 impl Devices {
     /// Adds a script. Its answer is a [`super::DeviceEvent::ScriptDone`], at once or later.
     pub(crate) fn run_script(
@@ -28,10 +28,12 @@ impl Devices {
     ) {
         let looks_only = script.steps.is_empty();
         let denied = match &asker {
-            Asker::Peer { session, .. } if !looks_only => self.check_writer(*session, id).err(),
+            Asker::Peer { session, .. } if !looks_only => {
+                self.flow.table.check_writer(*session, id).err()
+            }
             Asker::Peer { .. } | Asker::Request(_) | Asker::Gone => None,
         };
-        let Some(device) = self.table.endpoints.get_mut(id) else {
+        let Some(device) = self.flow.table.endpoints.get_mut(id) else {
             return;
         };
         let fault = if !device.is_serial() {
@@ -46,7 +48,7 @@ impl Devices {
             None
         };
         if let Some(fault) = fault {
-            return self.answer_script(id, asker, Err((None, fault)));
+            return self.flow.answer_script(id, asker, Err((None, fault)));
         }
         if let Some(source) = device.source
             && looks_only
@@ -72,7 +74,7 @@ impl Devices {
         };
         device.jobs.insert(place, job);
         if place == 0 {
-            self.step_scripts(cx, id);
+            self.flow.step_scripts(cx, id);
         }
     }
 
@@ -85,6 +87,7 @@ impl Devices {
         request: RequestId,
     ) -> bool {
         let device = self
+            .flow
             .table
             .endpoints
             .get_mut(id)
@@ -101,20 +104,9 @@ impl Devices {
         true
     }
 
-    /// Restarts the time limit of the script that waits for the line, because the line has taken bytes.
-    pub(super) fn handle_script_progress(&mut self, cx: &mut Context<'_>, id: EndpointId) {
-        let device = self.table.endpoints.get_mut(id);
-        if let Some(job) = device.and_then(|device| device.jobs.front_mut())
-            && matches!(job.phase, Phase::Draining { .. })
-        {
-            job.give_up = Some(cx.now + LINE_PATIENCE);
-        }
-        self.step_scripts(cx, id);
-    }
-
     /// Handles the result of [`Command::CountUnsent`]: how many bytes the driver still holds.
     pub(crate) fn handle_unsent(&mut self, cx: &mut Context<'_>, id: EndpointId, bytes: usize) {
-        let Some(device) = self.table.endpoints.get_mut(id) else {
+        let Some(device) = self.flow.table.endpoints.get_mut(id) else {
             return;
         };
         device.driver_is_empty = bytes == 0;
@@ -125,7 +117,7 @@ impl Devices {
             && matches!(job.phase, Phase::Draining { .. })
         {
             job.phase = Phase::Running;
-            self.resume_scripts(cx, id);
+            self.flow.resume_scripts(cx, id);
         }
     }
 
@@ -136,14 +128,14 @@ impl Devices {
         id: EndpointId,
         result: Result<LineStatus, LineFault>,
     ) {
-        let Some(device) = self.table.endpoints.get_mut(id) else {
+        let Some(device) = self.flow.table.endpoints.get_mut(id) else {
             return;
         };
         match device.expected.pop_front() {
-            Some(Expected::View(request)) => self.answer_look(id, request, result.ok()),
+            Some(Expected::View(request)) => self.flow.answer_look(id, request, result.ok()),
             Some(Expected::Look(asker)) => {
                 let outcome = result.map_err(|fault| (None, fault));
-                self.answer_script(id, asker, outcome);
+                self.flow.answer_script(id, asker, outcome);
             }
             Some(Expected::Job) => {
                 let Some(job) = device.jobs.front_mut() else {
@@ -156,18 +148,18 @@ impl Devices {
                         job.phase = Phase::Running;
                     }
                     (Ok(status), None) => {
-                        self.finish_script(id, Ok(status));
+                        self.flow.finish_script(id, Ok(status));
                     }
                     (Err(fault), place) => {
-                        self.finish_script(id, Err((place, fault)));
+                        self.flow.finish_script(id, Err((place, fault)));
                     }
                 }
-                self.resume_scripts(cx, id);
+                self.flow.resume_scripts(cx, id);
             }
             Some(Expected::Flushed) => {
                 // Another flush may still be pending, which would discard bytes written now.
                 device.holds_output = device.expected.contains(&Expected::Flushed);
-                self.after_endpoint(cx, id);
+                self.flow.after_endpoint(cx, id);
             }
             Some(Expected::Ignored) | None => {}
         }
@@ -177,8 +169,8 @@ impl Devices {
 
     /// Applies at once the remaining settings of all scripts that have begun, without their pauses.
     pub(crate) fn finish_scripts(&mut self, cx: &mut Context<'_>) {
-        for id in self.table.endpoints.ids() {
-            self.finish_script_at_once(cx, id);
+        for id in self.flow.table.endpoints.ids() {
+            self.flow.finish_script_at_once(cx, id);
         }
     }
 
@@ -188,7 +180,7 @@ impl Devices {
         mut is_cancelled: impl FnMut(RequestId) -> bool,
     ) -> Vec<RequestId> {
         let mut cancelled = Vec::new();
-        for (id, device) in self.table.endpoints.iter_mut() {
+        for (id, device) in self.flow.table.endpoints.iter_mut() {
             let before = device.jobs.len();
             device.jobs.retain(|job| match job.asker {
                 Asker::Request(request) if !job.has_begun() && is_cancelled(request) => {
@@ -198,58 +190,10 @@ impl Devices {
                 Asker::Request(_) | Asker::Peer { .. } | Asker::Gone => true,
             });
             if device.jobs.len() < before {
-                self.halted.push(id);
+                self.flow.halted.push(id);
             }
         }
         cancelled
-    }
-
-    // ---- the channel whose bytes a script counts ----
-
-    /// Returns the route whose bytes a request counts: the session's only route to the endpoint, unless the
-    /// request names the channel.
-    pub(crate) fn own_route(
-        &self,
-        session: SessionId,
-        endpoint: EndpointId,
-        stream: Option<u16>,
-    ) -> Result<RouteId, NoRoute> {
-        let share = self.table.shares.get(&session);
-        let routes = share.into_iter().flat_map(|share| &share.routes);
-        let mut matching = routes.filter(|id| {
-            let route = self.table.routes.get(**id);
-            route.is_some_and(|route| stream.is_none_or(|stream| stream == route.stream))
-                && self.leads_to(**id, endpoint)
-        });
-        match (matching.next(), matching.next()) {
-            (Some(route), None) => Ok(*route),
-            (None, _) => Err(NoRoute::None),
-            (Some(_), Some(_)) => Err(NoRoute::Several),
-        }
-    }
-
-    /// Returns the newest route of a closed channel that still has bytes to deliver.
-    pub(crate) fn lingering_route(
-        &self,
-        session: SessionId,
-        endpoint: EndpointId,
-        stream: Option<u16>,
-    ) -> Option<RouteId> {
-        let share = self.table.shares.get(&session)?;
-        let mut newest_first = share.lingering.iter().rev().copied();
-        newest_first.find(|id| {
-            let route = self.table.routes.get(*id);
-            route.is_some_and(|route| Some(route.stream) == stream) && self.leads_to(*id, endpoint)
-        })
-    }
-
-    /// Returns whether a route leads to this endpoint, or to one of the endpoint's connections for single
-    /// channels.
-    fn leads_to(&self, route: RouteId, endpoint: EndpointId) -> bool {
-        self.table.routes.get(route).is_some_and(|route| {
-            let device = self.table.endpoints.get(route.endpoint);
-            route.endpoint == endpoint || device.is_some_and(|it| it.parent() == Some(endpoint))
-        })
     }
 }
 

@@ -37,7 +37,7 @@ enum Sent {
 impl Devices {
     /// Begins a session's turn. Touches from now on count for the next turn.
     pub(crate) fn begin_turn(&mut self, session: SessionId) {
-        if let Some(share) = self.table.shares.get_mut(&session) {
+        if let Some(share) = self.flow.table.shares.get_mut(&session) {
             share.touched = false;
         }
     }
@@ -45,10 +45,10 @@ impl Devices {
     /// Writes messages of all channels of a session in turn, until nothing waits or too much is in flight.
     /// While draining this writes nothing, because only data already under way still arrives.
     pub(crate) fn serve(&mut self, session: SessionId, peer: &mut impl PeerWriter) {
-        if self.is_draining {
+        if self.flow.is_draining {
             return;
         }
-        let Some(share) = self.table.shares.get_mut(&session) else {
+        let Some(share) = self.flow.table.shares.get_mut(&session) else {
             return;
         };
         let mut idle = 0;
@@ -57,12 +57,18 @@ impl Devices {
             let Some(id) = share.routes.get(at).copied() else {
                 return;
             };
-            let Some(route) = self.table.routes.get_mut(id) else {
+            let Some(route) = self.flow.table.routes.get_mut(id) else {
                 return;
             };
-            let device = self.table.endpoints.get_mut(route.endpoint);
+            let device = self.flow.table.endpoints.get_mut(route.endpoint);
             let turn = device.map_or(Turn::Idle, |device| {
-                serve_route(id, route, device.endpoint.as_mut(), peer, &mut self.events)
+                serve_route(
+                    id,
+                    route,
+                    device.endpoint.as_mut(),
+                    peer,
+                    &mut self.flow.events,
+                )
             });
             match turn {
                 Turn::Idle => idle += 1,
@@ -78,28 +84,29 @@ impl Devices {
     /// channels whose connection has ended.
     pub(crate) fn end_turn(&mut self, cx: &mut Context<'_>, session: SessionId) {
         let routes = self
+            .flow
             .table
             .shares
             .get(&session)
             .map_or(0, |share| share.routes.len());
         for at in 0..routes {
-            let share = self.table.shares.get(&session);
+            let share = self.flow.table.shares.get(&session);
             let Some(id) = share.and_then(|share| share.routes.get(at).copied()) else {
                 break;
             };
-            let Some(route) = self.table.routes.get(id) else {
+            let Some(route) = self.flow.table.routes.get(id) else {
                 continue;
             };
             let (endpoint, has_waiting) = (route.endpoint, !route.is_empty());
-            let Some(device) = self.table.endpoints.get(endpoint) else {
+            let Some(device) = self.flow.table.endpoints.get(endpoint) else {
                 continue;
             };
             let is_room = device.endpoint.has_room_per_route();
             if is_room && (has_waiting || device.endpoint.couples_routes()) {
-                self.offer_waiting(cx, endpoint);
+                self.flow.offer_waiting(cx, endpoint);
             }
-            self.resume_reading(cx, endpoint);
-            self.end_if_finished(id);
+            self.flow.resume_reading(cx, endpoint);
+            self.flow.end_if_finished(id);
         }
     }
 }

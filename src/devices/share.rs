@@ -37,12 +37,12 @@ impl Devices {
             rate: rate.map(|(token, limit)| (token.id.clone(), limit)),
             ..Share::default()
         };
-        self.table.shares.insert(session, share);
+        self.flow.table.shares.insert(session, share);
     }
 
     /// Removes a session with all its routes. The session's scripts that have not begun are forgotten.
     pub(crate) fn remove_session(&mut self, cx: &mut Context<'_>, session: SessionId) {
-        let Some(share) = self.table.shares.get(&session) else {
+        let Some(share) = self.flow.table.shares.get(&session) else {
             return;
         };
         let routes: Vec<RouteId> = share
@@ -52,11 +52,11 @@ impl Devices {
             .copied()
             .collect();
         for route in routes {
-            self.remove_route(cx, route, DropReason::Closed);
+            self.flow.remove_route(cx, route, DropReason::Closed);
         }
-        self.forget_scripts_of(session);
-        self.forget_stopped(session);
-        self.timers.set(TimerKey::Lease(session), None);
-        self.table.shares.remove(&session);
+        self.flow.forget_scripts_of(session);
+        self.flow.table.forget_stopped(session);
+        self.flow.timers.set(TimerKey::Lease(session), None);
+        self.flow.table.shares.remove(&session);
     }
 }

@@ -1,5 +1,5 @@
-//! The endpoints, their routes and the sessions' shares of both. This file holds data and lookups only: it
-//! sends no command to the event loop, and sets no deadline.
+//! Lookups of endpoints, routes and sessions' shares, and changes of the table alone. This file sends no
+//! command to the event loop, and sets no deadline.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -7,12 +7,11 @@ use std::net::{IpAddr, SocketAddr};
 use rustc_hash::FxHashMap;
 
 use super::device::{Device, Role};
-use super::route::Route;
-use super::share::Share;
-use crate::config::{EndpointConfig, Place};
+use super::{NoRoute, Table};
+use crate::config::{EndpointConfig, Place, Writers};
 use crate::drops::Drops;
-use crate::endpoint::Count;
-use crate::ids::{BridgeId, EndpointId, EndpointKind, RouteKind, SessionId, SourceId};
+use crate::endpoint::{Count, DropReason};
+use crate::ids::{EndpointId, RouteId, SessionId, SourceId};
 use crate::util::slab::Slab;
 
 /// The limits of the configuration that apply to devices.
@@ -30,26 +29,6 @@ pub(super) struct Counted {
     pub(super) drops: Drops,
     pub(super) from_peers: Count,
     pub(super) to_peers: Count,
-}
-
-/// All endpoints and routes.
-pub(crate) struct Table {
-    pub(super) endpoints: Slab<EndpointKind, Device>,
-    /// The endpoints of the configuration, and those that were found on the machine.
-    pub(super) names: BTreeMap<String, EndpointId>,
-    pub(super) routes: Slab<RouteKind, Route>,
-    pub(super) shares: FxHashMap<SessionId, Share>,
-    /// The sockets that only send, for IPv4 and IPv6, made on demand.
-    pub(super) senders: [Option<EndpointId>; 2],
-    pub(super) bridges: HashMap<BridgeId, EndpointId>,
-    /// Sessions whose channels may be written to.
-    pub(super) readable: VecDeque<SessionId>,
-    /// Bytes that wait for devices, on all routes.
-    pub(super) queued: usize,
-    /// Bytes of unfinished messages, on all routes.
-    pub(super) held: usize,
-    pub(super) bounds: Bounds,
-    pub(super) counted: Counted,
 }
 
 impl Table {
@@ -202,6 +181,100 @@ impl Table {
     pub(crate) fn local_ports(&self) -> impl Iterator<Item = u16> {
         let devices = self.endpoints.iter();
         devices.filter_map(|(_, device)| Some(device.local?.port()))
+    }
+
+    /// Returns the route whose bytes a request counts: the session's only route to the endpoint, unless the
+    /// request names the channel.
+    pub(crate) fn own_route(
+        &self,
+        session: SessionId,
+        endpoint: EndpointId,
+        stream: Option<u16>,
+    ) -> Result<RouteId, NoRoute> {
+        let share = self.shares.get(&session);
+        let routes = share.into_iter().flat_map(|share| &share.routes);
+        let mut matching = routes.filter(|id| {
+            let route = self.routes.get(**id);
+            route.is_some_and(|route| stream.is_none_or(|stream| stream == route.stream))
+                && self.leads_to(**id, endpoint)
+        });
+        match (matching.next(), matching.next()) {
+            (Some(route), None) => Ok(*route),
+            (None, _) => Err(NoRoute::None),
+            (Some(_), Some(_)) => Err(NoRoute::Several),
+        }
+    }
+
+    /// Returns the newest route of a closed channel that still has bytes to deliver.
+    pub(crate) fn lingering_route(
+        &self,
+        session: SessionId,
+        endpoint: EndpointId,
+        stream: Option<u16>,
+    ) -> Option<RouteId> {
+        let share = self.shares.get(&session)?;
+        let mut newest_first = share.lingering.iter().rev().copied();
+        newest_first.find(|id| {
+            let route = self.routes.get(*id);
+            route.is_some_and(|route| Some(route.stream) == stream) && self.leads_to(*id, endpoint)
+        })
+    }
+
+    /// Returns whether a route leads to this endpoint, or to one of the endpoint's connections for single
+    /// channels.
+    fn leads_to(&self, route: RouteId, endpoint: EndpointId) -> bool {
+        self.routes.get(route).is_some_and(|route| {
+            let device = self.endpoints.get(route.endpoint);
+            route.endpoint == endpoint || device.is_some_and(|it| it.parent() == Some(endpoint))
+        })
+    }
+
+    /// Returns whether no other session has a channel to an endpoint, or bytes that wait for it.
+    pub(super) fn is_alone_at(&self, session: SessionId, endpoint: EndpointId) -> bool {
+        let device = self.endpoints.get(endpoint);
+        let waiting = device.into_iter().flat_map(|device| &device.waiting);
+        let routes = waiting.filter_map(|id| self.routes.get(*id));
+        let mut others = routes.map(|route| route.session);
+        let open = self.sessions_at(endpoint);
+        others.all(|other| other == session) && open.iter().all(|other| *other == session)
+    }
+
+    /// Touches every session that has not been told of all its drops, so that the owner asks for them again.
+    pub(super) fn touch_sessions_with_news(&mut self) {
+        let routes = self.routes.iter();
+        let untold = routes.filter(|(_, route)| route.drops.total() != route.reported.0);
+        let sessions: Vec<SessionId> = untold.map(|(_, route)| route.session).collect();
+        for session in sessions {
+            self.touch(session);
+        }
+    }
+
+    /// Returns an error if a session may not write to a device now.
+    pub(super) fn check_writer(
+        &self,
+        session: SessionId,
+        id: EndpointId,
+    ) -> Result<(), DropReason> {
+        let Some(device) = self.endpoints.get(id) else {
+            return Err(DropReason::Absent);
+        };
+        if device.writing.stopped.contains(&session) {
+            return Err(DropReason::Deadman);
+        }
+        let holder = device.writing.lease;
+        let is_free = holder.is_none_or(|holder| holder == session);
+        if device.config.traffic.writers == Writers::One && !is_free {
+            return Err(DropReason::NoLease);
+        }
+        Ok(())
+    }
+
+    /// Forgets that a session was stopped, because the session has ended. The deadline stays, because a
+    /// machine must stop even if its writer's session has ended.
+    pub(super) fn forget_stopped(&mut self, session: SessionId) {
+        for (_, device) in self.endpoints.iter_mut() {
+            device.writing.stopped.remove(&session);
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Messages that wait for room at a device: the order of their routes, and which new messages must wait
 //! behind them.
 
+use super::Table;
 use super::route::{DELIVERY_QUANTUM, Waiting};
-use super::table::Table;
 use crate::endpoint::{Count, DropReason, Message, Unaccepted};
 use crate::ids::{EndpointId, RouteId};
 use crate::limits;
@@ -154,5 +154,11 @@ impl Table {
             let routes = share.routes.iter().chain(&share.lingering);
             self.queued_of(routes) + bytes <= most
         })
+    }
+
+    /// Returns whether a script waits at a device or has its turn.
+    pub(super) fn has_scripts(&self, id: EndpointId) -> bool {
+        let device = self.endpoints.get(id);
+        device.is_some_and(|device| !device.jobs.is_empty())
     }
 }

@@ -2,8 +2,46 @@
 
 use std::time::{Duration, Instant};
 
+use super::Faults;
 use super::buffer::Buffer;
-use super::{ByteOrder, Faults, Width};
+
+/// The number of bytes of a length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Width {
+    One,
+    Two,
+    Four,
+}
+
+impl Width {
+    /// Returns the number of bytes.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Two => 2,
+            Self::Four => 4,
+        }
+    }
+
+    /// Returns the largest number that fits.
+    pub(super) fn largest(self) -> usize {
+        match self {
+            Self::One => 0xff,
+            Self::Two => 0xffff,
+            Self::Four => 0xffff_ffff,
+        }
+    }
+}
+
+/// The byte of a length that comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ByteOrder {
+    /// The most significant byte comes first.
+    Big,
+    /// The least significant byte comes first.
+    Little,
+}
 
 /// The receiving side of the framing with lengths.
 #[derive(Debug)]

@@ -19,6 +19,8 @@ mod tests;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+pub use length::{ByteOrder, Width};
+
 /// A framing: how bytes of a stream are cut into messages, and how messages are put into the stream. (Raw is
 /// not part of this type because endpoints do that from their ring.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,24 +59,6 @@ pub enum Framing {
     },
 }
 
-/// The number of bytes of a length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
-pub enum Width {
-    One,
-    Two,
-    Four,
-}
-
-/// The byte of a length that comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ByteOrder {
-    /// The most significant byte comes first.
-    Big,
-    /// The least significant byte comes first.
-    Little,
-}
-
 /// The upper limit of every `max_message`, in bytes, which is what a channel carries (`limits::MAX_MESSAGE`).
 pub const MAX_MESSAGE: usize = 65_536;
 
@@ -97,26 +81,6 @@ impl Framing {
         match self {
             Self::Line { .. } | Self::IdleGap { .. } | Self::Slip | Self::Cobs => max_message,
             Self::Length { width, .. } => max_message.min(width.largest()),
-        }
-    }
-}
-
-impl Width {
-    /// Returns the number of bytes.
-    pub fn bytes(self) -> usize {
-        match self {
-            Self::One => 1,
-            Self::Two => 2,
-            Self::Four => 4,
-        }
-    }
-
-    /// Returns the largest number that fits.
-    fn largest(self) -> usize {
-        match self {
-            Self::One => 0xff,
-            Self::Two => 0xffff,
-            Self::Four => 0xffff_ffff,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Bytes of connections, and the events of their protocols.
 
+use super::Connections;
 use super::connection::{OpenRequest, Protocol, Purpose, Reach};
-use super::connections::Connections;
 use super::event::{FrontEvent, TimerKey};
 use super::guard::Guard;
 use crate::http::HttpEvent;

@@ -3,33 +3,16 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+use super::Connections;
 use super::connection::Connection;
-use super::event::{FrontEvent, FrontStats, TimerKey};
+use super::event::FrontStats;
 use super::subscribers::Readers;
 use crate::access::visitors::Visitors;
 use crate::http;
-use crate::ids::{ConnectionId, ConnectionKind};
+use crate::ids::ConnectionId;
 use crate::limits;
-use crate::tls::TlsIdentity;
 use crate::util::slab::Slab;
 use crate::util::timers::Timers;
-
-/// All connections.
-pub(crate) struct Connections {
-    pub(super) list: Slab<ConnectionKind, Connection>,
-    pub(super) visitors: Visitors<ConnectionId>,
-    /// The most connections that may exist, not counting those of the control socket.
-    pub(super) most: usize,
-    pub(super) http_limits: http::Limits,
-    pub(super) readers: Readers,
-    /// The certificate for new TLS connections.
-    pub(super) tls: Option<TlsIdentity>,
-    /// The decrypted bytes of the TLS connection that is being read.
-    pub(super) plain: Vec<u8>,
-    pub(super) timers: Timers<TimerKey>,
-    pub(super) events: VecDeque<FrontEvent>,
-    pub(super) stats: FrontStats,
-}
 
 impl Connections {
     /// Returns a collection without connections. `most` is the most that may exist.

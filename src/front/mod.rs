@@ -35,21 +35,44 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::access::Access;
+use crate::access::visitors::Visitors;
 use crate::api::origin::Policy;
 use crate::config::{Config, TlsFiles};
-use crate::ids::SourceId;
+use crate::http;
+use crate::ids::{ConnectionId, ConnectionKind, SourceId};
 use crate::sources::Context;
+use crate::tls::TlsIdentity;
 use crate::util::rate_limit::RateLimit;
+use crate::util::slab::Slab;
+use crate::util::timers::Timers;
 pub(crate) use authorize::{NotLocal, refused};
 pub(crate) use connection::Asked;
-pub(crate) use connections::Connections;
+use connection::Connection;
 pub(crate) use event::{FrontEvent, TokenEnd};
 use event::{FrontStats, TimerKey};
 use expiry::Stored;
 use held::Delayed;
 use listeners::Listener;
 use setup::Setup;
+use subscribers::Readers;
 pub(crate) use tokens::rfc3339;
+
+/// All HTTP and WebSocket connections: their streams, requests and readers.
+pub(crate) struct Connections {
+    list: Slab<ConnectionKind, Connection>,
+    visitors: Visitors<ConnectionId>,
+    /// The most connections that may exist, not counting those of the control socket.
+    most: usize,
+    http_limits: http::Limits,
+    readers: Readers,
+    /// The certificate for new TLS connections.
+    tls: Option<TlsIdentity>,
+    /// The decrypted bytes of the TLS connection that is being read.
+    plain: Vec<u8>,
+    timers: Timers<TimerKey>,
+    events: VecDeque<FrontEvent>,
+    stats: FrontStats,
+}
 
 /// All HTTP and WebSocket connections, and the state that decides about their rights.
 pub(crate) struct Front {
@@ -176,7 +199,7 @@ impl Front {
     pub(crate) fn subscribe(
         &mut self,
         cx: &mut Context<'_>,
-        id: crate::ids::ConnectionId,
+        id: ConnectionId,
         current: &[(&'static str, serde_json::Value)],
     ) {
         let grant = self.connections.reader_grant(id).unwrap_or_default();

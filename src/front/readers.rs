@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::Connections;
 use super::connection::{Connection, Protocol};
-use super::connections::Connections;
 use super::event::TimerKey;
 use super::subscribers::Reader;
 use crate::access::scope::Grant;

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::Connections;
 use super::connection::{Asked, Connection, OpenRequest, Purpose, Reach};
-use super::connections::Connections;
 use super::event::FrontEvent;
 use crate::access::scope::Grant;
 use crate::access::visitors::Right;

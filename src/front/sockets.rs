@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::Connections;
 use super::connection::Connection;
-use super::connections::Connections;
 use crate::connection::Full;
 use crate::ids::SocketId;
 use crate::sources::Context;

@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::Connections;
 use super::connection::{Connection, Protocol, Reach};
-use super::connections::{Connections, canonical};
+use super::connections::canonical;
 use super::guard::Guard;
 use crate::access::scope::Grant;
 use crate::access::visitors::{Admission, From, Right};

@@ -202,7 +202,7 @@ impl Controls<'_> {
     /// Tells a peer the holders of the leases that have changed.
     pub(super) fn tell_leases(&mut self, cx: &mut Context<'_>, id: SessionId) {
         for endpoint in self.devices.take_lease_news(cx, id) {
-            let Some(state) = self.devices.lease(cx, endpoint) else {
+            let Some(state) = self.devices.table().lease(cx, endpoint) else {
                 continue;
             };
             let name_of = |id: Option<SessionId>| {
@@ -283,7 +283,8 @@ impl Controls<'_> {
             let place = bad.step.map(|step| format!("do[{step}]: "));
             Denied::new("bad-script", format!("{}{bad}", place.unwrap_or_default()))
         })?;
-        let own = self.devices.own_route(id, endpoint, request.channel);
+        let table = self.devices.table();
+        let own = table.own_route(id, endpoint, request.channel);
         let after = match request.after {
             Some(offset) => {
                 let route = own.map_err(no_route)?;
@@ -295,7 +296,7 @@ impl Controls<'_> {
         };
         if let Some(until) = request.discard {
             // The channel may have closed meanwhile while its last bytes still wait to be delivered.
-            let left = self.devices.lingering_route(id, endpoint, request.channel);
+            let left = table.lingering_route(id, endpoint, request.channel);
             let route = own.or_else(|why| left.ok_or(why)).map_err(no_route)?;
             self.devices.discard(cx, route, until);
         }

@@ -362,8 +362,8 @@ impl Gateway {
     /// Returns the bytes to be written to a stream, or no bytes if nothing is to be written.
     pub fn output(&self, source: SourceId) -> &[u8] {
         match self.sources.owner(source) {
-            Some(Owner::Device(id)) => self.devices.output(id),
-            Some(Owner::Capture(id)) => self.devices.capture_output(id),
+            Some(Owner::Device(id)) => self.devices.table().output(id),
+            Some(Owner::Capture(id)) => self.devices.table().capture_output(id),
             Some(Owner::Connection(id)) => self.front.connections().output(id),
             Some(_) | None => &[],
         }
@@ -395,7 +395,7 @@ impl Gateway {
     /// sent its last bytes before it closed.
     pub fn reads_to_the_end(&self, source: SourceId) -> bool {
         let device = self.sources.device(source);
-        device.is_some_and(|id| self.devices.reads_to_the_end(id))
+        device.is_some_and(|id| self.devices.table().reads_to_the_end(id))
     }
 
     // ---- datagrams ----

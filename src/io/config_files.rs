@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::{addresses, control_socket, plain};
-use crate::config::{Config, File, OwnPlaces, Place, Sources, endpoint_file};
+use crate::config::{Config, ConfigSources, File, OwnPlaces, Place, endpoint_file};
 use crate::error::Fatal;
 
 /// The configuration files of one daemon.
@@ -41,7 +41,7 @@ impl ConfigFiles {
     /// Reads everything anew: the main file, `conf.d/*.toml` beside it, the environment, the command line.
     /// The error has one line for each fault.
     pub(crate) fn load(&mut self) -> Result<Config, Fatal> {
-        let mut sources = Sources {
+        let mut sources = ConfigSources {
             files: Vec::new(),
             environment: environment(),
         };

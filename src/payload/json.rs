@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use super::DecodeError;
 use super::binarypack::Value;
+use super::message::utf8;
 use crate::util::halves;
 
 /// Appends text as a JSON string.
@@ -31,7 +32,7 @@ pub(super) fn decode<'a>(
     document: &'a [u8],
     room: &'a mut String,
 ) -> Result<Document<'a>, DecodeError> {
-    let document = super::utf8(document)?;
+    let document = utf8(document)?;
     let value: &RawValue = serde_json::from_str(document)?;
     let value = value.get();
     if !value.starts_with('"') {

@@ -13,6 +13,8 @@
 pub mod binarypack;
 mod error;
 mod json;
+mod message;
+mod packed;
 mod parts;
 mod peerjs;
 mod skyway;
@@ -20,9 +22,11 @@ mod surrogates;
 #[cfg(test)]
 mod tests;
 
-use binarypack::{Item, Reader, Value};
-
 pub use error::{DecodeError, EncodeError, Unknown};
+use message::utf8;
+pub use message::{Decoded, Frame, Payload};
+use packed::LARGEST;
+pub use parts::Dropped;
 
 use crate::limits;
 
@@ -91,44 +95,6 @@ impl Serialization {
     }
 }
 
-/// A payload between an endpoint and a page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Payload<'a> {
-    /// Text, which is a string on the page.
-    Text(&'a str),
-    /// Bytes, which are an `ArrayBuffer` on the page.
-    Bytes(&'a [u8]),
-}
-
-impl<'a> Payload<'a> {
-    /// Returns the bytes that a device receives.
-    pub fn as_bytes(self) -> &'a [u8] {
-        match self {
-            Self::Text(text) => text.as_bytes(),
-            Self::Bytes(bytes) => bytes,
-        }
-    }
-}
-
-/// One message of a DataChannel (RFC 8831 §6.6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Frame<'a> {
-    /// Text that should be UTF-8, not checked yet.
-    Text(&'a [u8]),
-    /// Bytes, which a page receives as an `ArrayBuffer`.
-    Binary(&'a [u8]),
-}
-
-/// The meaning of a frame, or of the frames that the last one completes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decoded<'a> {
-    /// A payload for the endpoint.
-    Payload(Payload<'a>),
-    /// The page has sent all that it had and wants the connection to be closed
-    /// (PeerJS' `close({ flush: true })`).
-    Close,
-}
-
 /// Limits of messages and of what may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
@@ -147,22 +113,6 @@ impl Default for Bounds {
             held: limits::PAYLOAD_PARTS,
             groups: limits::PAYLOAD_UNFINISHED,
         }
-    }
-}
-
-/// Unfinished messages that were dropped to make room, since the beginning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Dropped {
-    /// The number of messages. A part that arrives for a dropped message later counts as another message.
-    pub messages: u64,
-    /// The bytes received of those messages, in packed form.
-    pub bytes: u64,
-}
-
-impl Dropped {
-    fn count(&mut self, bytes: usize) {
-        self.messages += 1;
-        self.bytes += bytes as u64;
     }
 }
 
@@ -299,19 +249,6 @@ impl Codec {
     }
 }
 
-/// The upper limit of [`Bounds::message`], because a written message has a length of four bytes.
-const LARGEST: usize = 16 * 1024 * 1024;
-
-/// The longest header that BinaryPack puts before a text or bytes.
-const HEADER: usize = 5;
-
-/// Limits for values from a page that are neither text nor bytes; generous for what a program makes.
-const VALUE: binarypack::Bounds = binarypack::Bounds {
-    depth: 32,
-    elements: 16_384,
-    size: 2 * LARGEST,
-};
-
 /// Returns a payload as text; an error if it is bytes that are not UTF-8.
 fn text(payload: Payload<'_>) -> Result<&str, EncodeError> {
     match payload {
@@ -320,74 +257,5 @@ fn text(payload: Payload<'_>) -> Result<&str, EncodeError> {
             let valid = error.valid_up_to();
             EncodeError::NotUtf8 { valid }
         }),
-    }
-}
-
-fn utf8(bytes: &[u8]) -> Result<&str, DecodeError> {
-    std::str::from_utf8(bytes).map_err(|error| {
-        let valid = error.valid_up_to();
-        DecodeError::NotUtf8 { valid }
-    })
-}
-
-/// Returns the payload of a packed value. The text is stored in `room` unless it can be borrowed as it is.
-fn unpack<'a>(
-    packed: &'a [u8],
-    longest: usize,
-    room: &'a mut String,
-) -> Result<Payload<'a>, DecodeError> {
-    let mut reader = Reader::new(packed);
-    let item = reader.item()?;
-    let payload = match item {
-        Item::Bytes(bytes) => {
-            reader.end()?;
-            Payload::Bytes(bytes)
-        }
-        Item::Text(text) => {
-            reader.end()?;
-            match std::str::from_utf8(text) {
-                Ok(text) => Payload::Text(text),
-                Err(_) => {
-                    let start = Reader::new(packed);
-                    let joined = surrogates::join(text);
-                    *room = joined.ok_or_else(|| start.error(binarypack::Reason::NotUtf8))?;
-                    Payload::Text(room)
-                }
-            }
-        }
-        Item::Null
-        | Item::Undefined
-        | Item::Bool(_)
-        | Item::Unsigned(_)
-        | Item::Signed(_)
-        | Item::Float(_)
-        | Item::Array(_)
-        | Item::Map(_) => {
-            let value: Value = binarypack::decode(packed, &VALUE)?;
-            *room = json::stringify(&value);
-            Payload::Text(room)
-        }
-    };
-    bounded(payload, longest)
-}
-
-fn bounded(payload: Payload<'_>, longest: usize) -> Result<Payload<'_>, DecodeError> {
-    if payload.as_bytes().len() > longest {
-        return Err(DecodeError::TooLong { longest });
-    }
-    Ok(payload)
-}
-
-/// Returns a length within [`LARGEST`] in the type of BinaryPack's lengths.
-fn size(len: usize) -> u32 {
-    u32::try_from(len).expect("no payload is longer than 16 MiB")
-}
-
-/// Returns the bounds of reassembly, where the longest payload becomes `longest` bytes when it is packed.
-fn packed(bounds: Bounds, longest: usize) -> Bounds {
-    Bounds {
-        message: longest,
-        held: bounds.held.max(longest),
-        groups: bounds.groups,
     }
 }

@@ -6,7 +6,23 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 
-use super::{Bounds, Dropped};
+use super::Bounds;
+
+/// Unfinished messages that were dropped to make room, since the beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Dropped {
+    /// The number of messages. A part that arrives for a dropped message later counts as another message.
+    pub messages: u64,
+    /// The bytes received of those messages, in packed form.
+    pub bytes: u64,
+}
+
+impl Dropped {
+    fn count(&mut self, bytes: usize) {
+        self.messages += 1;
+        self.bytes += bytes as u64;
+    }
+}
 
 /// Messages with missing parts, the oldest first.
 ///

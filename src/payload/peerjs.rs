@@ -6,8 +6,9 @@
 //! connection.
 
 use super::binarypack::{Item, Reader, writer};
+use super::packed::{HEADER, packed, size, unpack};
 use super::parts::{Part, Parts, Refused};
-use super::{Bounds, DecodeError, Decoded, Dropped, Frame, HEADER, Payload, packed, size, unpack};
+use super::{Bounds, DecodeError, Decoded, Dropped, Frame, Payload};
 
 /// The longest piece (`chunkedMTU`); JSON must be shorter than this.
 pub(super) const CHUNK: usize = 16_300;

@@ -8,12 +8,11 @@
 use std::io::Write;
 
 use super::binarypack::{Item, Reader, writer};
+use super::packed::{HEADER, bounded, packed, size, unpack};
 use super::parts::{Part, Parts, Refused};
 use super::peerjs::{push_bytes, push_text};
 use super::surrogates;
-use super::{
-    Bounds, DecodeError, Decoded, Dropped, Frame, HEADER, Payload, bounded, packed, size, unpack,
-};
+use super::{Bounds, DecodeError, Decoded, Dropped, Frame, Payload};
 
 /// The codec for both directions of one channel.
 #[derive(Debug)]

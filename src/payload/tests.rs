@@ -264,7 +264,7 @@ fn unfinished_messages_are_bounded_and_counted() {
             let sent = frames(&mut codec, Payload::Bytes(&[0; 200_000])).unwrap();
             for frame in &sent[1..] {
                 assert_eq!(device(&mut codec, frame), Ok(None));
-                assert!(codec.held() <= limits::PAYLOAD_PARTS + HEADER);
+                assert!(codec.held() <= limits::PAYLOAD_PARTS + packed::HEADER);
             }
         }
         assert_eq!(codec.dropped().messages, 18);

@@ -9,7 +9,7 @@ use str0m::channel::{ChannelConfig, ChannelId};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 
-use super::{LIMIT, clock, request_text};
+use super::request::{LIMIT, clock, request_text};
 
 pub(super) struct Client {
     rtc: Rtc,

@@ -5,11 +5,12 @@
 mod client;
 mod crypto;
 mod line;
+mod request;
 
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::gateway::Gateway;
@@ -19,9 +20,8 @@ use crate::io::systemd::Inherited;
 use crate::session::crypto::Identity;
 use crate::sources::Exit;
 use client::Client;
+use request::{LIMIT, clock, request_text};
 
-/// The time limit of a step, because an emulator is 20 times slower than the emulated machine.
-const LIMIT: Duration = Duration::from_secs(60);
 /// The label of the channel at which a session is made to panic.
 const FAULT: &str = "selftest-fault";
 
@@ -153,24 +153,4 @@ impl Daemon {
             Err(_) => Err("the loop has panicked".to_owned()),
         }
     }
-}
-
-/// Sends one request on its own connection. Returns the response if it is a success.
-fn request_text(addr: SocketAddr, request: &str) -> Result<String, String> {
-    let said = |error: io::Error| error.to_string();
-    let mut stream = TcpStream::connect(addr).map_err(said)?;
-    stream.set_read_timeout(Some(LIMIT)).map_err(said)?;
-    stream.write_all(request.as_bytes()).map_err(said)?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).map_err(said)?;
-    if answer.starts_with("HTTP/1.1 2") {
-        Ok(answer)
-    } else {
-        let line = answer.lines().next().unwrap_or_default();
-        Err(format!("answered {line:?}"))
-    }
-}
-
-fn clock() -> Instant {
-    Instant::now()
 }

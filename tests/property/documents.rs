@@ -5,7 +5,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use thingway::testing::config::{Config, File, Sources, VARIABLES, known_keys};
+use thingway::testing::config::{Config, ConfigSources, File, VARIABLES, known_keys};
 
 fn read(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
@@ -175,7 +175,7 @@ fn every_key_outside_endpoints_has_a_variable_that_works() {
         assert_eq!(*name, format!("THINGWAY_{table}_{key}").to_uppercase());
     }
     let read = |name: &str, value: &str| {
-        let sources = Sources {
+        let sources = ConfigSources {
             files: vec![File {
                 name: "a.toml".to_owned(),
                 text: "[limits]\nsessions = 5\n".to_owned(),
@@ -226,7 +226,7 @@ fn later_files_win_and_faults_name_their_file() {
     let endpoint = |name: &str, path: &str| {
         format!("[[endpoint]]\nname = \"{name}\"\nkind = \"serial\"\npath = \"{path}\"\n")
     };
-    let mut sources = Sources {
+    let mut sources = ConfigSources {
         files: vec![
             file(
                 "main.toml",

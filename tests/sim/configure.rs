@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use thingway::testing::config::{Config, File, Place, Sources};
+use thingway::testing::config::{Config, ConfigSources, File, Place};
 use thingway::testing::ports::Port;
 
 use crate::peer::reliable;
@@ -215,7 +215,7 @@ fn load(world: &mut World, files: &[(&str, &str)]) {
         name: (*name).to_owned(),
         text: (*text).to_owned(),
     });
-    let sources = Sources {
+    let sources = ConfigSources {
         files: files.collect(),
         environment: Vec::new(),
     };

@@ -235,7 +235,7 @@ fn put(name: &str, body: &str) -> String {
 /// Checks that the daemon can start with every configuration that the API accepts.
 #[test]
 fn what_is_put_can_be_read_again() {
-    use thingway::testing::config::{File, Sources};
+    use thingway::testing::config::{ConfigSources, File};
     let main = format!("[api]\nconfigure = true\n{ARM}");
     let mut world = World::new(10, &main);
     let body = r#"{"kind":"udp","remote":"127.0.0.1:7","capture":{"path":"/dev/arm"}}"#;
@@ -250,7 +250,7 @@ fn what_is_put_can_be_read_again() {
             text: text.clone()?,
         })
     }));
-    let again = Sources {
+    let again = ConfigSources {
         files,
         environment: Vec::new(),
     }

@@ -225,14 +225,14 @@ fn messages_in_parts_of_all_channels_have_one_bound() {
         let arm = rig.endpoint("arm");
         let route = rig.open_as(1, arm, |bind| bind.serialization = Some(page));
         // Other channels hold nearly all of the memory.
-        rig.devices.table.held = limits::PAYLOAD_TOTAL - free;
+        rig.devices.flow.table.held = limits::PAYLOAD_TOTAL - free;
         rig.send(route, &frames[0]);
-        let one = rig.devices.table.held - (limits::PAYLOAD_TOTAL - free);
+        let one = rig.devices.flow.table.held - (limits::PAYLOAD_TOTAL - free);
         assert!((16_000..20_000).contains(&one), "{one}");
         assert_eq!(rig.drops(route).len(), drops, "{free}");
         assert_eq!(rig.failures().len(), drops);
         rig.with(|devices, cx| devices.unbind(cx, route));
-        assert_eq!(rig.devices.table.held, limits::PAYLOAD_TOTAL - free);
+        assert_eq!(rig.devices.flow.table.held, limits::PAYLOAD_TOTAL - free);
     }
 }
 

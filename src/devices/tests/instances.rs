@@ -18,7 +18,7 @@ fn each_channel_has_a_connection_of_its_own_which_ends_with_it() {
     assert_ne!(a, b);
     rig.send(first, b"one");
     assert_eq!(
-        (rig.devices.output(a), rig.devices.output(b)),
+        (rig.devices.table().output(a), rig.devices.table().output(b)),
         (&b"one"[..], &b""[..])
     );
     let report = rig.devices.table().report(rig.endpoint("each")).unwrap();
@@ -131,7 +131,7 @@ fn a_capture_that_fails_hurts_no_device_and_is_tried_again() {
     assert!(rig.devices.is_capturing());
     rig.with(|devices, cx| devices.handle_capture_opened(cx, arm));
     rig.receive("arm", b"ok");
-    let line = String::from_utf8(rig.devices.capture_output(arm).to_vec()).unwrap();
+    let line = String::from_utf8(rig.devices.table().capture_output(arm).to_vec()).unwrap();
     assert!(line.ends_with("< ok\n"), "{line}");
     let why = Failure::new(FailureKind::Other, "the disk is full");
     rig.with(|devices, cx| devices.handle_capture_failed(cx, arm, &why));

@@ -193,7 +193,7 @@ fn scripts_end_with_their_session_their_token_and_their_device() {
     rig.with(|devices, cx| devices.remove_session(cx, session(2)));
     let arm = rig.endpoint("arm");
     let source = rig.opened[&arm];
-    let why = endpoint::Failure::new(endpoint::FailureKind::Absent, "unplugged");
+    let why = Failure::new(endpoint::FailureKind::Absent, "unplugged");
     rig.with(|devices, cx| devices.handle_failed(cx, arm, source, &why));
     let expected = [(Asker::Request(request(1)), Some(LineFault::Absent))];
     assert_eq!(done(&mut rig), expected);

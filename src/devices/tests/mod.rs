@@ -172,7 +172,7 @@ impl Rig {
         let id = self.endpoint(name);
         let mut taken = Vec::new();
         loop {
-            let output = self.devices.output(id).to_vec();
+            let output = self.devices.table().output(id).to_vec();
             if output.is_empty() {
                 return taken;
             }

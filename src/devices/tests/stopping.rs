@@ -137,7 +137,7 @@ fn an_absent_machine_cannot_be_stopped_and_a_draining_daemon_stops_the_others() 
     rig.send(route, b"a");
     let (arm, why) = (
         rig.endpoint("arm"),
-        endpoint::Failure::new(endpoint::FailureKind::Absent, "unplugged"),
+        Failure::new(endpoint::FailureKind::Absent, "unplugged"),
     );
     let source = rig.opened[&arm];
     rig.with(|devices, cx| devices.handle_failed(cx, arm, source, &why));

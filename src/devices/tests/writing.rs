@@ -21,7 +21,7 @@ fn wish(rig: &mut Rig, asker: Option<u64>, wish: LeaseWish) -> Result<(), LeaseD
 
 fn holder(rig: &mut Rig) -> Option<SessionId> {
     let arm = rig.endpoint("arm");
-    rig.with(|devices, cx| devices.lease(cx, arm))
+    rig.with(|devices, cx| devices.table().lease(cx, arm))
         .unwrap()
         .holder
 }

@@ -4,6 +4,7 @@
 //! knows neither the links for naming a port nor the processes that hold it, `udev` needs its C library, and
 //! neither can read below another root.
 
+mod files;
 mod processes;
 mod sysfs;
 mod warnings;
@@ -13,12 +14,13 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
-
 use super::plain;
 use crate::ports::{Port, suggest_names};
+use files::is_plain;
 use sysfs::Found;
+
+/// The number of ports in an answer: more than any machine has.
+const PORTS: usize = 256;
 
 /// Returns all serial ports below `root` (`/`, except in tests), in the order in which people count them.
 ///
@@ -81,60 +83,6 @@ fn split_piece<'a>(rest: &mut &'a str) -> (&'a str, &'a str) {
     *rest = tail;
     (text, number.trim_start_matches('0'))
 }
-
-/// Returns whether a name has no spaces and control characters, so that it can be shown and pasted.
-fn is_plain(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(|c| c.is_ascii_graphic())
-}
-
-/// Reads the beginning of a small file. Opening neither waits nor follows a link, because lock files lie
-/// where any user may put other files.
-fn read(path: &Path, most: usize) -> Option<Vec<u8>> {
-    let flags =
-        OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = rustix::fs::open(path, flags, Mode::empty()).ok()?;
-    let mut bytes = vec![0; most];
-    let mut filled = 0;
-    loop {
-        match rustix::io::read(&file, bytes.get_mut(filled..)?) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(Errno::INTR) => {}
-            Err(_) => return None,
-        }
-    }
-    bytes.truncate(filled);
-    Some(bytes)
-}
-
-/// Reads a small file of one line; `None` also if the file is empty.
-fn read_line(path: &Path) -> Option<String> {
-    shown(&read(path, LINE)?)
-}
-
-/// Returns text of devices and strangers in a form that a terminal may show; `None` if nothing remains.
-fn shown(bytes: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(bytes);
-    let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
-    let printable = |c: char| "\"'\\".contains(c) || c.escape_debug().len() == 1;
-    let text: String = text
-        .chars()
-        .map(|c| if printable(c) { c } else { '\u{fffd}' })
-        .collect();
-    (!text.is_empty()).then_some(text)
-}
-
-/// Returns the last part of a link's target, such as the driver of `driver`.
-fn link_name(path: &Path) -> Option<String> {
-    let target = fs::read_link(path).ok()?;
-    Some(target.file_name()?.to_str()?.to_owned())
-}
-
-/// The number of ports in an answer: more than any machine has.
-const PORTS: usize = 256;
-
-/// The length of a file of sysfs: at most a page.
-const LINE: usize = 4096;
 
 #[cfg(test)]
 mod tests;

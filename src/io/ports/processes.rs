@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::files::{LINE, read, shown};
 use super::sysfs::Found;
-use super::{LINE, read, shown};
 use crate::ports::Holder;
 
 /// Notes for each port the processes that have it open. Returns the process id of ModemManager, if it runs.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::{PORTS, is_plain, link_name, read as read_file, read_line, shown};
+use super::PORTS;
+use super::files::{is_plain, link_name, read as read_file, read_line, shown};
 use crate::ports::Port;
 
 /// A port, and facts that only its warnings need.

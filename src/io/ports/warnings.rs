@@ -6,8 +6,8 @@ use std::path::Path;
 use rustix::fs::Access;
 use rustix::io::Errno;
 
+use super::files::read_line;
 use super::processes::lock_file;
-use super::read_line;
 use super::sysfs::Found;
 use crate::io::tty;
 use crate::ports::{Holder, Port};

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Entry, FAREWELL, SessionOwner, Sessions, TimerKey};
+use super::{FAREWELL, SessionOwner, Sessions, TimerKey};
 use crate::ids::SessionId;
 use crate::session::control::Reply;
 use crate::session::event::{ConnectionState, EndReason};
@@ -119,26 +119,5 @@ impl Sessions {
         }
         let next = self.farewells.front().map(|(at, ..)| *at);
         self.timers.set(TimerKey::Farewell, next);
-    }
-}
-
-impl Entry {
-    /// Returns the log level for the session's own life.
-    pub(super) fn life_level(&self) -> log::Level {
-        if self.is_quiet {
-            log::Level::Debug
-        } else {
-            log::Level::Info
-        }
-    }
-
-    /// Returns the log level for one more line about a channel. The level drops after a number of lines, so
-    /// that a peer cannot fill the disk by opening channels in a loop.
-    pub(super) fn channel_level(&mut self) -> log::Level {
-        if self.log_lines == 0 {
-            return log::Level::Debug;
-        }
-        self.log_lines -= 1;
-        log::Level::Info
     }
 }

@@ -72,7 +72,7 @@ impl Sessions {
             ) => ConnectionState::Failed,
             (_, own) => state.unwrap_or(own),
         };
-        log_end(&entry, &reason);
+        entry.log_end(&reason);
         self.ended.push_back(Ended {
             id,
             name,
@@ -82,27 +82,5 @@ impl Sessions {
             displaced: entry.displaced,
         });
         Some(entry)
-    }
-}
-
-fn log_end(entry: &Entry, reason: &EndReason) {
-    let (name, who) = (entry.session.name(), entry.grant.who());
-    match reason {
-        EndReason::Panicked => log::error!("session {name}: ended by a bug, please report it"),
-        EndReason::NoCertificate | EndReason::MessageTooLong | EndReason::Protocol(_)
-            if !entry.is_quiet =>
-        {
-            log::warn!("session {name} of {who}: ended: {reason}");
-        }
-        EndReason::NoCertificate
-        | EndReason::MessageTooLong
-        | EndReason::Protocol(_)
-        | EndReason::PeerClosed
-        | EndReason::Closed(_)
-        | EndReason::ConnectTimeout
-        | EndReason::DisconnectedTimeout => {
-            let level = entry.life_level();
-            log::log!(level, "session {name} of {who}: ended: {reason}");
-        }
     }
 }

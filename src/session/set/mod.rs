@@ -8,6 +8,7 @@ mod channels;
 mod demux;
 mod ending;
 mod guarded;
+mod lines;
 mod news;
 #[cfg(test)]
 mod tests;

@@ -22,13 +22,43 @@ mod write;
 
 pub use credential::{Credential, Expiry, Invalid};
 pub use handshake::Handshake;
-pub(crate) use pages::SkyWay;
 pub(crate) use paths::PATHS;
 pub use read::{Said, parse};
 pub use rooms::{Emit, RoomCall, RoomKind, Rooms};
 pub use write::write;
 
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use rand::rngs::StdRng;
 use serde_json::{Value, json};
+
+use super::dialect::Output;
+use crate::ids::{PageId, PageKind, PeerId, RequestId, SocketId};
+use crate::util::slab::Slab;
+use crate::util::timers::Timers;
+use page::Page;
+
+/// The dialect of SkyWay-JS.
+#[derive(Debug)]
+pub(crate) struct SkyWay {
+    random: StdRng,
+    pages: Slab<PageKind, Page>,
+    /// Pages by the ids of their sessions.
+    sids: HashMap<String, PageId>,
+    /// Pages that have joined.
+    members: BTreeMap<PeerId, PageId>,
+    /// Requests that wait for packets.
+    polls: BTreeMap<RequestId, PageId>,
+    sockets: BTreeMap<SocketId, PageId>,
+    rooms: Rooms,
+    timers: Timers<PageId>,
+    outputs: VecDeque<Output>,
+    refused: u64,
+    /// Packets that were dropped, of pages that have left.
+    dropped: u64,
+    /// Pages whose sessions may have outputs.
+    unsettled: VecDeque<PageId>,
+}
 
 /// An event for a client: its name and its argument.
 pub type Event = (&'static str, Value);

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::Emit;
+use super::SkyWay;
 use super::page;
-use super::pages::SkyWay;
 use crate::access::visitors::Right;
 use crate::ids::{PageId, PeerId};
 use crate::signaling::dialect::{Output, Shown};

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use super::SkyWay;
 use super::page::Page;
 use super::page_base::milliseconds;
-use super::pages::SkyWay;
 use super::{Credential, Handshake, Said};
 use crate::ids::{PageId, PeerId};
 use crate::payload;

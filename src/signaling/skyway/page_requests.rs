@@ -5,8 +5,8 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::Handshake;
+use super::SkyWay;
 use super::page::{self, Page};
-use super::pages::SkyWay;
 use super::paths::Ask;
 use crate::access::tries::network_of;
 use crate::http::{Method, RequestHead, Response};

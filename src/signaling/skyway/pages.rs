@@ -9,10 +9,10 @@ use std::time::Instant;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use super::Rooms;
-use super::page::{self, NORMAL, Page, Socket};
+use super::page::{self, NORMAL, Socket};
 use super::paths::{Ask, ask};
-use crate::ids::{PageId, PageKind, PeerId, RequestId, SocketId};
+use super::{Rooms, SkyWay};
+use crate::ids::{PageId, PeerId, RequestId, SocketId};
 use crate::signaling::dialect::{
     Counts, Dialect, DialectRequest, Eviction, Output, RequestInput, Shown, SocketInput,
     check_is_get, fresh,
@@ -23,28 +23,6 @@ use crate::signaling::socket_io::request::Refusal;
 use crate::util::slab::Slab;
 use crate::util::timers::Timers;
 use crate::websocket::WsMessage;
-
-/// The dialect of SkyWay-JS.
-#[derive(Debug)]
-pub(crate) struct SkyWay {
-    pub(super) random: StdRng,
-    pub(super) pages: Slab<PageKind, Page>,
-    /// Pages by the ids of their sessions.
-    pub(super) sids: HashMap<String, PageId>,
-    /// Pages that have joined.
-    pub(super) members: BTreeMap<PeerId, PageId>,
-    /// Requests that wait for packets.
-    pub(super) polls: BTreeMap<RequestId, PageId>,
-    sockets: BTreeMap<SocketId, PageId>,
-    pub(super) rooms: Rooms,
-    pub(super) timers: Timers<PageId>,
-    pub(super) outputs: VecDeque<Output>,
-    pub(super) refused: u64,
-    /// Packets that were dropped, of pages that have left.
-    pub(super) dropped: u64,
-    /// Pages whose sessions may have outputs.
-    pub(super) unsettled: VecDeque<PageId>,
-}
 
 impl SkyWay {
     /// Returns the dialect without any page.
