@@ -67,8 +67,9 @@ lint:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 	tests/biome
 	tests/check-files
+	tests/check-walls
 	tests/check-budgets.mjs
-	for folder in benches fuzz tests/skyway_crate; do (cd $$folder && $(CARGO) metadata --locked --format-version 1 > /dev/null) || exit 1; done
+	for folder in benches fuzz tests/skyway_crate tests/walls; do (cd $$folder && $(CARGO) metadata --locked --format-version 1 > /dev/null) || exit 1; done
 	if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; fi
 
 format:
