@@ -36,14 +36,14 @@ pub struct TransmitBatch<'a> {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Entry {
+struct QueuedDatagram {
     socket: SourceId,
     source: Option<IpAddr>,
     destination: SocketAddr,
     len: usize,
 }
 
-impl Entry {
+impl QueuedDatagram {
     fn same_flow(&self, other: &Self) -> bool {
         self.socket == other.socket
             && self.destination == other.destination
@@ -55,7 +55,7 @@ impl Entry {
 #[derive(Debug)]
 pub struct TransmitQueue {
     bytes: Vec<u8>,
-    entries: VecDeque<Entry>,
+    entries: VecDeque<QueuedDatagram>,
     /// The offset of the first entry in `bytes`.
     start: usize,
     /// The sockets for ICE, over IPv4 and over IPv6.
@@ -195,7 +195,7 @@ impl TransmitQueue {
             return false;
         }
         self.bytes.extend_from_slice(contents);
-        self.entries.push_back(Entry {
+        self.entries.push_back(QueuedDatagram {
             socket,
             source,
             destination,

@@ -10,7 +10,7 @@ use rand::TryRngCore;
 use serde_json::Value;
 
 use crate::cli::access::{Token, TokenCommand};
-use crate::cli::invitation::{self, Place};
+use crate::cli::invitation::{self, Reachability};
 use crate::cli::{self, Args, Command, Parsed};
 use crate::config::{Config, EndpointKind};
 use crate::endpoint::FailureKind;
@@ -92,7 +92,7 @@ fn run(arguments: &[String]) -> Result<(), Fatal> {
         Some(Command::Setup(setup)) => {
             let body = setup.body()?;
             let answer = send(setup.socket.as_deref(), "POST", "/setup", &body)?;
-            let place = Place::new(&answer, &own_addresses()?, is_terminal());
+            let place = Reachability::new(&answer, &own_addresses()?, is_terminal());
             print(&invitation::setup_text(&answer, &place))
         }
         Some(Command::Token(token)) => run_token(token),
@@ -112,14 +112,15 @@ fn run_token(token: &Token) -> Result<(), Fatal> {
             print(&format!("{token}\n"))?;
             // A program that reads the token expects no other output.
             if is_terminal() {
-                let place = Place::new(&ask(socket, "/access")?, &own_addresses()?, true);
+                let place = Reachability::new(&ask(socket, "/access")?, &own_addresses()?, true);
                 print(&invitation::token_text(token, &place))?;
             }
             Ok(())
         }
         TokenCommand::Share(share) => {
             let answer = send(socket, "POST", "/shares", &share.body()?)?;
-            let place = Place::new(&ask(socket, "/access")?, &own_addresses()?, is_terminal());
+            let place =
+                Reachability::new(&ask(socket, "/access")?, &own_addresses()?, is_terminal());
             print(&invitation::share_text(&answer, &place))
         }
         TokenCommand::List(list) => {

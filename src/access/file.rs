@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scope::{Scope, TokenLimits};
 use super::secret::SecretHash;
-use super::{Access, Entry, Kind, UnixTime};
+use super::{Access, Kind, TokenEntry, UnixTime};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,7 +82,7 @@ impl Access {
 }
 
 impl Row {
-    fn of(entry: &Entry) -> Self {
+    fn of(entry: &TokenEntry) -> Self {
         Self {
             id: entry.id.clone(),
             name: entry.name.clone(),
@@ -96,8 +96,8 @@ impl Row {
         }
     }
 
-    fn entry(self, kind: Kind) -> Option<Entry> {
-        Some(Entry {
+    fn entry(self, kind: Kind) -> Option<TokenEntry> {
+        Some(TokenEntry {
             hash: SecretHash::from_hex(&self.hash)?,
             id: self.id,
             name: self.name,

@@ -11,4 +11,12 @@ pub enum Locality {
     Network(IpAddr),
 }
 
-impl Locality {}
+impl Locality {
+    /// Returns the address of a client on another machine.
+    pub fn remote(self) -> Option<IpAddr> {
+        match self {
+            Self::Local => None,
+            Self::Network(address) => Some(address),
+        }
+    }
+}

@@ -52,7 +52,7 @@ pub fn is_clock_set(now: UnixTime) -> bool {
 /// The access control of the daemon, with all tokens and shares.
 #[derive(Debug, Default)]
 pub struct Access {
-    entries: Vec<Entry>,
+    entries: Vec<TokenEntry>,
     /// The address that `thingway setup` has opened to the network, in addition to those of the
     /// configuration.
     pub lan: Option<SocketAddr>,
@@ -64,7 +64,7 @@ pub struct Access {
 
 /// A token, or a share that becomes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct TokenEntry {
     /// The id, which is never used again.
     pub id: String,
     /// The name for people. No two valid tokens have the same name.
@@ -87,7 +87,7 @@ pub struct Entry {
     revoked: bool,
 }
 
-/// The kind of an [`Entry`].
+/// The kind of an [`TokenEntry`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A token, which admits its holder.
@@ -113,7 +113,7 @@ pub struct Wanted {
 
 /// Why a client is not admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum TokenRefusal {
     /// The client has sent no token.
     Missing,
     /// No such token exists.
@@ -126,7 +126,7 @@ pub enum Refusal {
     NoClock,
 }
 
-impl Refusal {
+impl TokenRefusal {
     /// Returns one word, for `type`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -139,7 +139,7 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for TokenRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Missing => {
@@ -180,39 +180,39 @@ impl Access {
     }
 
     /// Returns the tokens that were not revoked.
-    pub fn tokens(&self) -> impl Iterator<Item = &Entry> {
+    pub fn tokens(&self) -> impl Iterator<Item = &TokenEntry> {
         let all = self.entries.iter();
         all.filter(|entry| entry.kind == Kind::Token && !entry.revoked)
     }
 
     /// Returns the shares whose links were not used.
-    pub fn shares(&self) -> impl Iterator<Item = &Entry> {
+    pub fn shares(&self) -> impl Iterator<Item = &TokenEntry> {
         self.entries
             .iter()
             .filter(|entry| entry.kind == Kind::Share)
     }
 
     /// Returns the rights of a token now.
-    pub fn check(&mut self, now: UnixTime, text: &str) -> Result<Grant, Refusal> {
-        let (id, secret) = secret::parse(TOKEN, text).ok_or(Refusal::Unknown)?;
+    pub fn check(&mut self, now: UnixTime, text: &str) -> Result<Grant, TokenRefusal> {
+        let (id, secret) = secret::parse(TOKEN, text).ok_or(TokenRefusal::Unknown)?;
         let found = self.entries.iter_mut().find(|entry| {
             // Only a client that has the secret learns why its token is refused.
             entry.kind == Kind::Token && entry.id == id && entry.hash.is_of(secret)
         });
-        let entry = found.ok_or(Refusal::Unknown)?;
+        let entry = found.ok_or(TokenRefusal::Unknown)?;
         entry.holds(now)?;
         entry.last_used = Some(now);
         Ok(entry.grant())
     }
 
     /// Returns an error if the token of a grant is no longer valid. A grant without a token is always valid.
-    pub fn still_holds(&self, now: UnixTime, grant: &Grant) -> Result<(), Refusal> {
+    pub fn still_holds(&self, now: UnixTime, grant: &Grant) -> Result<(), TokenRefusal> {
         let Some(holder) = &grant.token else {
             return Ok(());
         };
         let mut entries = self.entries.iter();
         let entry = entries.find(|entry| entry.kind == Kind::Token && entry.id == holder.id);
-        entry.ok_or(Refusal::Revoked)?.holds(now)
+        entry.ok_or(TokenRefusal::Revoked)?.holds(now)
     }
 
     /// Makes a token. Only the returned value contains its text.
@@ -242,7 +242,7 @@ impl Access {
         now: UnixTime,
         code: &str,
         random: &mut impl RngCore,
-    ) -> Option<(Secret, Entry)> {
+    ) -> Option<(Secret, TokenEntry)> {
         let (id, secret) = secret::parse(SHARE, code)?;
         let at = self.entries.iter().position(|entry| {
             entry.kind == Kind::Share && entry.id == id && entry.hash.is_of(secret)
@@ -251,7 +251,7 @@ impl Access {
         self.entries.get(at)?.holds(now).ok()?;
         let share = self.entries.remove(at);
         let secret = Secret::generate(TOKEN, random);
-        let token = Entry {
+        let token = TokenEntry {
             id: secret.id.clone(),
             kind: Kind::Token,
             hash: secret.hash.clone(),
@@ -280,7 +280,7 @@ impl Access {
 
     /// Removes shares that have expired, and returns the ids of tokens that have expired.
     pub fn expire(&mut self, now: UnixTime) -> Vec<String> {
-        let is_over = |entry: &Entry| entry.expires.is_some_and(|at| at <= now);
+        let is_over = |entry: &TokenEntry| entry.expires.is_some_and(|at| at <= now);
         self.entries
             .retain(|entry| entry.kind == Kind::Token || !is_over(entry));
         let over = self.entries.iter().filter(|entry| is_over(entry));
@@ -309,7 +309,7 @@ impl Access {
     /// Ends the entries that an earlier process made while its clock was not set. How much of their lifetime
     /// has passed is not known, so they count as expired.
     fn end_what_has_no_time(&mut self) {
-        let has_none = |entry: &Entry| entry.expires.is_some() && !is_clock_set(entry.created);
+        let has_none = |entry: &TokenEntry| entry.expires.is_some() && !is_clock_set(entry.created);
         self.entries
             .retain(|entry| entry.kind == Kind::Token || !has_none(entry));
         for entry in &mut self.entries {
@@ -360,7 +360,7 @@ impl Access {
         }
         let prefix = if kind == Kind::Token { TOKEN } else { SHARE };
         let secret = Secret::generate(prefix, random);
-        self.entries.push(Entry {
+        self.entries.push(TokenEntry {
             id: secret.id.clone(),
             name: wanted.name,
             kind,
@@ -379,7 +379,7 @@ impl Access {
     fn forget_some_revoked(&mut self) {
         // Keep the revoked token of the boot file, however old, because its secret is still on the card and
         // must not become valid again.
-        let may_go = |entry: &Entry| entry.revoked && entry.id != BOOT;
+        let may_go = |entry: &TokenEntry| entry.revoked && entry.id != BOOT;
         let mut spare = self.entries.iter().filter(|entry| may_go(entry)).count();
         self.entries.retain(|entry| {
             let goes = may_go(entry) && spare > MAX_REVOKED;
@@ -398,13 +398,13 @@ impl Access {
                 "it must have {MIN_CHOSEN} to 128 letters, digits, - or _"
             ));
         }
-        let is_there = |entry: &Entry| entry.id == name && entry.hash.is_of(secret);
+        let is_there = |entry: &TokenEntry| entry.id == name && entry.hash.is_of(secret);
         if self.entries.iter().any(is_there) {
             // This includes a revoked token, because the file on the card must not make it valid again.
             return Ok(false);
         }
         self.entries.retain(|entry| entry.id != name);
-        self.entries.push(Entry {
+        self.entries.push(TokenEntry {
             id: name.to_owned(),
             name: name.to_owned(),
             kind: Kind::Token,
@@ -421,7 +421,7 @@ impl Access {
     }
 }
 
-impl Entry {
+impl TokenEntry {
     /// Returns the rights of the entry's holder.
     pub fn grant(&self) -> Grant {
         Grant {
@@ -435,13 +435,13 @@ impl Entry {
         }
     }
 
-    fn holds(&self, now: UnixTime) -> Result<(), Refusal> {
+    fn holds(&self, now: UnixTime) -> Result<(), TokenRefusal> {
         if self.revoked {
-            return Err(Refusal::Revoked);
+            return Err(TokenRefusal::Revoked);
         }
         match self.expires {
-            Some(_) if now + CLOCK_SLACK < self.created => Err(Refusal::NoClock),
-            Some(at) if at <= now => Err(Refusal::Expired),
+            Some(_) if now + CLOCK_SLACK < self.created => Err(TokenRefusal::NoClock),
+            Some(at) if at <= now => Err(TokenRefusal::Expired),
             Some(_) | None => Ok(()),
         }
     }

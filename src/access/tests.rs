@@ -37,7 +37,11 @@ fn a_token_lets_in_until_it_is_revoked() {
         &forged,
         secret.reveal().trim_start_matches("tw_"),
     ] {
-        assert_eq!(access.check(NOW, text), Err(Refusal::Unknown), "{text}");
+        assert_eq!(
+            access.check(NOW, text),
+            Err(TokenRefusal::Unknown),
+            "{text}"
+        );
     }
     assert!(
         access.add(NOW, wanted("lab"), &mut random).is_err(),
@@ -45,7 +49,10 @@ fn a_token_lets_in_until_it_is_revoked() {
     );
     assert_eq!(access.revoke("lab"), Some(secret.id.clone()));
     assert_eq!(access.revoke("lab"), None);
-    assert_eq!(access.check(NOW, secret.reveal()), Err(Refusal::Revoked));
+    assert_eq!(
+        access.check(NOW, secret.reveal()),
+        Err(TokenRefusal::Revoked)
+    );
     assert!(access.is_empty());
     access
         .add(NOW, wanted("lab"), &mut random)
@@ -65,10 +72,13 @@ fn a_token_expires_by_a_clock_that_is_set() {
     assert_eq!(access.expire(NOW + 59), [""; 0]);
     assert_eq!(
         access.check(NOW + 60, secret.reveal()),
-        Err(Refusal::Expired)
+        Err(TokenRefusal::Expired)
     );
     assert_eq!(access.expire(NOW + 60), [secret.id.clone()]);
-    assert_eq!(access.check(1000, secret.reveal()), Err(Refusal::NoClock));
+    assert_eq!(
+        access.check(1000, secret.reveal()),
+        Err(TokenRefusal::NoClock)
+    );
     let for_ever = access.add(NOW, wanted("ever"), &mut random).expect("made");
     assert!(
         access.check(1000, for_ever.reveal()).is_ok(),
@@ -85,7 +95,7 @@ fn a_share_becomes_a_token_once() {
         .expect("made");
     assert_eq!(
         access.check(NOW, share.reveal()),
-        Err(Refusal::Unknown),
+        Err(TokenRefusal::Unknown),
         "it is no token"
     );
     assert!(access.redeem(NOW, "ts_0_0", &mut random).is_none());
@@ -147,7 +157,7 @@ fn what_is_kept_is_all_and_no_secret() {
         again.check(NOW, one.reveal()),
         access.check(NOW, one.reveal())
     );
-    assert_eq!(again.check(NOW, two.reveal()), Err(Refusal::Revoked));
+    assert_eq!(again.check(NOW, two.reveal()), Err(TokenRefusal::Revoked));
     assert!(again.redeem(NOW, three.reveal(), &mut random).is_some());
     for bad in [
         "",
@@ -275,7 +285,7 @@ fn what_is_made_before_the_clock_is_set_holds_as_long_as_was_asked_for() {
     assert!(access.check(NOW + 299, token.reveal()).is_ok());
     assert_eq!(
         access.check(NOW + 300, token.reveal()),
-        Err(Refusal::Expired)
+        Err(TokenRefusal::Expired)
     );
     assert!(
         access
@@ -290,7 +300,7 @@ fn what_is_made_before_the_clock_is_set_holds_as_long_as_was_asked_for() {
     // Another process does not know how long ago that was, whatever its own clock says.
     for now in [0, 50, 400, NOW] {
         let mut again = Access::parse(&text).expect("as it was");
-        assert_eq!(again.check(now, token.reveal()), Err(Refusal::Expired));
+        assert_eq!(again.check(now, token.reveal()), Err(TokenRefusal::Expired));
         assert!(again.redeem(now, share.reveal(), &mut random).is_none());
     }
 }

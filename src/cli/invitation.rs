@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// The addresses at which other machines reach the daemon.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Reachability {
     /// The addresses, in the order in which they are printed.
     hosts: Vec<String>,
     /// The port. `None`: the daemon listens on loopback only.
@@ -18,7 +18,7 @@ pub(crate) struct Place {
     is_terminal: bool,
 }
 
-impl Place {
+impl Reachability {
     /// Returns the place for an answer of `/access` or `/setup`, with this machine's addresses.
     pub(crate) fn new(answer: &Value, addresses: &[IpAddr], is_terminal: bool) -> Self {
         // An IPv4 address first, because it makes the smallest code and old phones do not resolve `.local`
@@ -85,7 +85,7 @@ const WHERE: &str = "Chrome, Edge: \"Not secure\" in the address bar, then the c
                      Certificate. Safari: Show Details, then view the certificate.\n";
 
 /// Returns the output of `thingway setup`.
-pub(crate) fn setup_text(answer: &Value, place: &Place) -> String {
+pub(crate) fn setup_text(answer: &Value, place: &Reachability) -> String {
     let text = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or_default();
     let (name, token) = (text("name"), text("token"));
     let console = place.shown(&format!("#token={token}"));
@@ -119,7 +119,7 @@ pub(crate) fn setup_text(answer: &Value, place: &Place) -> String {
 }
 
 /// Returns the output of `thingway token add` below the token.
-pub(crate) fn token_text(token: &str, place: &Place) -> String {
+pub(crate) fn token_text(token: &str, place: &Reachability) -> String {
     if place.port.is_none() {
         return closed();
     }
@@ -130,7 +130,7 @@ pub(crate) fn token_text(token: &str, place: &Place) -> String {
 }
 
 /// Returns the output of `thingway token share`.
-pub(crate) fn share_text(answer: &Value, place: &Place) -> String {
+pub(crate) fn share_text(answer: &Value, place: &Reachability) -> String {
     let text = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or_default();
     let (code, expires) = (text("share"), text("expires"));
     if place.port.is_none() {
@@ -154,9 +154,9 @@ mod tests {
 
     use super::*;
 
-    fn place(answer: &Value, is_terminal: bool) -> Place {
+    fn place(answer: &Value, is_terminal: bool) -> Reachability {
         let addresses = ["127.0.0.1", "192.0.2.7", "2001:db8::1"].map(|a| a.parse().unwrap());
-        Place::new(answer, &addresses, is_terminal)
+        Reachability::new(answer, &addresses, is_terminal)
     }
 
     fn answer() -> Value {

@@ -4,8 +4,8 @@ use super::check_name;
 use super::reader::{Document, Section, one_of};
 use super::values::required;
 use super::{
-    EndpointConfig, EndpointKind, Meeting, MessageType, Place, Traffic, Writers, serial, sockets,
-    traffic,
+    ConfigPlace, EndpointConfig, EndpointKind, Meeting, MessageType, Traffic, Writers, serial,
+    sockets, traffic,
 };
 
 pub(super) const KINDS: [&str; 8] = [
@@ -69,7 +69,7 @@ pub(super) fn read<'a>(
         name: name?,
         kind,
         traffic,
-        place: Place::File {
+        place: ConfigPlace::File {
             file: String::new(),
             line: section_line,
         },

@@ -140,7 +140,7 @@ pub struct EndpointConfig {
     /// The settings of the bytes and messages that pass through the endpoint.
     pub traffic: Traffic,
     /// The place where the endpoint was configured.
-    pub place: Place,
+    pub place: ConfigPlace,
 }
 
 impl EndpointConfig {
@@ -185,7 +185,7 @@ impl EndpointConfig {
 
 /// The place where an endpoint was configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum ConfigPlace {
     /// No place: the endpoint exists without configuration.
     BuiltIn,
     /// A configuration file.
@@ -386,7 +386,7 @@ impl Default for Config {
             kind: EndpointKind::Demo,
             messages: MessageType::Text,
             traffic: Traffic::default(),
-            place: Place::BuiltIn,
+            place: ConfigPlace::BuiltIn,
         };
         Self {
             http: HttpConfig {

@@ -8,8 +8,8 @@ use log::LevelFilter;
 
 use super::reader::{Document, Section};
 use super::{
-    Config, EndpointConfig, EndpointKind, Fault, Place, endpoints, environment, http, hub, limits,
-    traffic,
+    Config, ConfigPlace, EndpointConfig, EndpointKind, Fault, endpoints, environment, http, hub,
+    limits, traffic,
 };
 
 /// A configuration file with its text.
@@ -224,7 +224,7 @@ impl Draft {
                 self.paths.insert(path, place.clone());
             }
         }
-        endpoint.place = Place::File {
+        endpoint.place = ConfigPlace::File {
             file: file.to_owned(),
             line,
         };

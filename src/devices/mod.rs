@@ -44,7 +44,7 @@ use std::time::Instant;
 use rustc_hash::FxHashMap;
 
 use crate::access::rates::Rates;
-use crate::config::{EndpointConfig, Place};
+use crate::config::{ConfigPlace, EndpointConfig};
 use crate::drops::Direction;
 use crate::endpoint::{self, Count, DropReason, Failure};
 use crate::ids::{BridgeId, EndpointId, EndpointKind, RouteId, RouteKind, SessionId};
@@ -148,7 +148,7 @@ impl Devices {
     }
 
     /// Sets the place of an endpoint in the configuration.
-    pub(crate) fn set_place(&mut self, id: EndpointId, place: Place) {
+    pub(crate) fn set_place(&mut self, id: EndpointId, place: ConfigPlace) {
         self.flow.table.set_place(id, place);
     }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::device::{Device, Role};
 use super::{DeviceEvent, Devices};
-use crate::config::{EndpointConfig, EndpointKind, MessageType, Place, Traffic, UdpConfig};
+use crate::config::{ConfigPlace, EndpointConfig, EndpointKind, MessageType, Traffic, UdpConfig};
 use crate::endpoint::bridge::Bridge;
 use crate::endpoint::content::Content;
 use crate::endpoint::{Endpoint, Failure};
@@ -170,6 +170,6 @@ fn nameless(name: &str, kind: EndpointKind) -> EndpointConfig {
         kind,
         messages: MessageType::Binary,
         traffic: Traffic::default(),
-        place: Place::BuiltIn,
+        place: ConfigPlace::BuiltIn,
     }
 }

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::device::{Device, Role};
 use super::{NoRoute, Table};
-use crate::config::{EndpointConfig, Place, Writers};
+use crate::config::{ConfigPlace, EndpointConfig, Writers};
 use crate::drops::Drops;
 use crate::endpoint::{Count, DropReason};
 use crate::ids::{EndpointId, RouteId, SessionId, SourceId};
@@ -77,7 +77,7 @@ impl Table {
     }
 
     /// Sets the place of an endpoint in the configuration.
-    pub(super) fn set_place(&mut self, id: EndpointId, place: Place) {
+    pub(super) fn set_place(&mut self, id: EndpointId, place: ConfigPlace) {
         if let Some(device) = self.endpoints.get_mut(id) {
             device.config.place = place;
         }

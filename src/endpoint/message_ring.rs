@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 #[derive(Debug, Clone, Copy)]
-struct Entry {
+struct RingEntry {
     at: usize,
     len: usize,
 }
@@ -17,7 +17,7 @@ pub struct MessageRing {
     capacity: usize,
     /// The buffer, which is empty until the first message, because many content ports never receive one.
     bytes: Box<[u8]>,
-    entries: VecDeque<Entry>,
+    entries: VecDeque<RingEntry>,
     /// The absolute number of the first entry.
     first: u64,
     /// The position of the next message, if the message fits before the end of the buffer.
@@ -93,7 +93,7 @@ impl MessageRing {
         if let Some(room) = self.bytes.get_mut(at..at + len) {
             room.copy_from_slice(message);
         }
-        self.entries.push_back(Entry { at, len });
+        self.entries.push_back(RingEntry { at, len });
         self.head = at + occupied;
         self.total_bytes += len as u64;
         true

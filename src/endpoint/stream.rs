@@ -36,7 +36,7 @@ pub struct StreamEndpoint {
     lag: LagPolicy,
     /// Whether the device is opened only once, for one channel, whose messages wait for the open.
     once: bool,
-    state: State,
+    state: StreamState,
     /// When the device was last opened. A device that stayed open is tried again quickly after it vanishes.
     opened: Option<Instant>,
     backoff: Backoff,
@@ -44,7 +44,7 @@ pub struct StreamEndpoint {
 }
 
 #[derive(Debug)]
-enum State {
+enum StreamState {
     Opening,
     /// The listener is open, and no program has connected.
     Listening,
@@ -63,7 +63,7 @@ impl StreamEndpoint {
             stream: ByteStream::new(binary, traffic),
             lag: traffic.lag,
             once: false,
-            state: State::Opening,
+            state: StreamState::Opening,
             opened: None,
             backoff: Backoff::new(FIRST_RETRY, LAST_RETRY),
             actions: VecDeque::from([Action::Open(target.clone())]),
@@ -81,8 +81,11 @@ impl StreamEndpoint {
 
     fn retry(&self) -> Option<Instant> {
         match self.state {
-            State::Waiting { retry, .. } if !self.once => retry,
-            State::Waiting { .. } | State::Opening | State::Listening | State::Open => None,
+            StreamState::Waiting { retry, .. } if !self.once => retry,
+            StreamState::Waiting { .. }
+            | StreamState::Opening
+            | StreamState::Listening
+            | StreamState::Open => None,
         }
     }
 }
@@ -103,9 +106,9 @@ impl Endpoint for StreamEndpoint {
         message: Message<'_>,
     ) -> Result<(), Unaccepted> {
         match self.state {
-            State::Open => self.stream.write(message.bytes),
-            State::Opening if self.once => Err(Unaccepted::Full),
-            State::Opening | State::Listening | State::Waiting { .. } => {
+            StreamState::Open => self.stream.write(message.bytes),
+            StreamState::Opening if self.once => Err(Unaccepted::Full),
+            StreamState::Opening | StreamState::Listening | StreamState::Waiting { .. } => {
                 Err(Unaccepted::Refused(DropReason::Absent))
             }
         }
@@ -129,15 +132,15 @@ impl Endpoint for StreamEndpoint {
 
     fn state(&self) -> DeviceState {
         match &self.state {
-            State::Opening => DeviceState::Opening,
-            State::Open => DeviceState::Open,
-            State::Listening => {
+            StreamState::Opening => DeviceState::Opening,
+            StreamState::Open => DeviceState::Open,
+            StreamState::Listening => {
                 DeviceState::Absent(format!("{}: no program has connected", self.target))
             }
-            State::Waiting { failure, .. } if failure.kind == FailureKind::Absent => {
+            StreamState::Waiting { failure, .. } if failure.kind == FailureKind::Absent => {
                 DeviceState::Absent(failure.detail.clone())
             }
-            State::Waiting { failure, .. } => DeviceState::Failed(failure.detail.clone()),
+            StreamState::Waiting { failure, .. } => DeviceState::Failed(failure.detail.clone()),
         }
     }
 
@@ -147,8 +150,12 @@ impl Endpoint for StreamEndpoint {
 
     fn handle_opened(&mut self, now: Instant) {
         self.opened = Some(now);
-        let waits = self.target.is_listener() && !matches!(self.state, State::Listening);
-        self.state = if waits { State::Listening } else { State::Open };
+        let waits = self.target.is_listener() && !matches!(self.state, StreamState::Listening);
+        self.state = if waits {
+            StreamState::Listening
+        } else {
+            StreamState::Open
+        };
         self.actions.push_back(Action::StateChanged);
     }
 
@@ -156,19 +163,19 @@ impl Endpoint for StreamEndpoint {
         if self.opened.take().is_some_and(|at| now >= at + STABLE) {
             self.backoff.reset();
         }
-        if self.target.is_listener() && matches!(self.state, State::Open) {
-            self.state = State::Listening;
+        if self.target.is_listener() && matches!(self.state, StreamState::Open) {
+            self.state = StreamState::Listening;
             self.actions.push_back(Action::StateChanged);
         } else {
             // A try that fails in the same way as the previous one is not reported again.
             let news = match &self.state {
-                State::Waiting {
+                StreamState::Waiting {
                     failure: before, ..
                 } => before != failure,
-                State::Opening | State::Listening | State::Open => true,
+                StreamState::Opening | StreamState::Listening | StreamState::Open => true,
             };
             let retry = now + self.backoff.delay();
-            self.state = State::Waiting {
+            self.state = StreamState::Waiting {
                 retry: Some(retry),
                 failure: failure.clone(),
             };
@@ -209,13 +216,15 @@ impl Endpoint for StreamEndpoint {
 
     fn overtake(&mut self, bytes: &[u8]) -> Count {
         match self.state {
-            State::Open => self.stream.overtake(bytes),
-            State::Opening | State::Listening | State::Waiting { .. } => Count::default(),
+            StreamState::Open => self.stream.overtake(bytes),
+            StreamState::Opening | StreamState::Listening | StreamState::Waiting { .. } => {
+                Count::default()
+            }
         }
     }
 
     fn look_again(&mut self, now: Instant) {
-        if let State::Waiting {
+        if let StreamState::Waiting {
             retry: Some(retry), ..
         } = &mut self.state
         {
@@ -232,7 +241,7 @@ impl Endpoint for StreamEndpoint {
 
     fn handle_timeout(&mut self, now: Instant) {
         self.stream.handle_timeout(now);
-        if let State::Waiting { retry, .. } = &mut self.state
+        if let StreamState::Waiting { retry, .. } = &mut self.state
             && retry.is_some_and(|at| at <= now)
             && !self.once
         {

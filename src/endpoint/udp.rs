@@ -27,7 +27,7 @@ pub struct Udp {
     lag: LagPolicy,
     /// The datagram being sent. The owner takes it within the same call.
     output: Vec<u8>,
-    state: State,
+    state: UdpState,
     /// The failure that was reported last, until the socket works.
     last_failure: Option<String>,
     backoff: Backoff,
@@ -35,7 +35,7 @@ pub struct Udp {
 }
 
 #[derive(Debug)]
-enum State {
+enum UdpState {
     Opening,
     Open,
     Waiting { retry: Instant, detail: String },
@@ -49,7 +49,7 @@ impl Udp {
             log: MessageLog::new(binary, traffic.scrollback),
             lag: traffic.lag,
             output: Vec::new(),
-            state: State::Opening,
+            state: UdpState::Opening,
             last_failure: None,
             backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(10)),
             actions: VecDeque::from([Action::OpenUdp(config.clone())]),
@@ -83,11 +83,11 @@ impl Endpoint for Udp {
             return Err(Unaccepted::Refused(DropReason::TooLarge));
         }
         match self.state {
-            State::Open if self.remote().is_some() => {
+            UdpState::Open if self.remote().is_some() => {
                 self.send(message.bytes);
                 Ok(())
             }
-            State::Open | State::Opening | State::Waiting { .. } => {
+            UdpState::Open | UdpState::Opening | UdpState::Waiting { .. } => {
                 Err(Unaccepted::Refused(DropReason::Absent))
             }
         }
@@ -107,12 +107,12 @@ impl Endpoint for Udp {
 
     fn state(&self) -> DeviceState {
         match &self.state {
-            State::Opening => DeviceState::Opening,
-            State::Open if self.remote().is_none() => {
+            UdpState::Opening => DeviceState::Opening,
+            UdpState::Open if self.remote().is_none() => {
                 DeviceState::Absent("no datagram has arrived yet".to_owned())
             }
-            State::Open => DeviceState::Open,
-            State::Waiting { detail, .. } => DeviceState::Failed(detail.clone()),
+            UdpState::Open => DeviceState::Open,
+            UdpState::Waiting { detail, .. } => DeviceState::Failed(detail.clone()),
         }
     }
 
@@ -121,7 +121,7 @@ impl Endpoint for Udp {
     }
 
     fn handle_opened(&mut self, _now: Instant) {
-        self.state = State::Open;
+        self.state = UdpState::Open;
         self.last_failure = None;
         self.backoff.reset();
         self.actions.push_back(Action::StateChanged);
@@ -131,7 +131,7 @@ impl Endpoint for Udp {
         // A try that fails in the same way as the previous one is not reported again.
         let news = self.last_failure.as_ref() != Some(&failure.detail);
         let retry = now + self.backoff.delay();
-        self.state = State::Waiting {
+        self.state = UdpState::Waiting {
             retry,
             detail: failure.detail.clone(),
         };
@@ -158,7 +158,7 @@ impl Endpoint for Udp {
     }
 
     fn overtake(&mut self, bytes: &[u8]) -> Count {
-        if !bytes.is_empty() && matches!(self.state, State::Open) && self.remote().is_some() {
+        if !bytes.is_empty() && matches!(self.state, UdpState::Open) && self.remote().is_some() {
             self.send(bytes);
         }
         Count::default()
@@ -170,14 +170,14 @@ impl Endpoint for Udp {
 
     fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
-            State::Waiting { retry, .. } => Some(retry),
-            State::Opening | State::Open => None,
+            UdpState::Waiting { retry, .. } => Some(retry),
+            UdpState::Opening | UdpState::Open => None,
         }
     }
 
     fn handle_timeout(&mut self, now: Instant) {
         if self.poll_timeout().is_some_and(|retry| retry <= now) {
-            self.state = State::Opening;
+            self.state = UdpState::Opening;
             self.actions.push_back(Action::OpenUdp(self.config.clone()));
         }
     }

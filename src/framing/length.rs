@@ -53,13 +53,13 @@ pub(super) struct Length {
     width: Width,
     order: ByteOrder,
     max: usize,
-    state: State,
+    state: LengthState,
     unfinished: Buffer,
 }
 
 /// The position of the next byte in the stream.
 #[derive(Debug, Clone, Copy)]
-enum State {
+enum LengthState {
     /// Within a length, of which `bytes` bytes have arrived with the value `value`.
     Prefix { bytes: usize, value: u32 },
     /// Within a message that ends after `left` bytes (at least 1).
@@ -68,7 +68,7 @@ enum State {
     Skip { left: u32 },
 }
 
-const START: State = State::Prefix { bytes: 0, value: 0 };
+const START: LengthState = LengthState::Prefix { bytes: 0, value: 0 };
 
 impl Length {
     pub(super) fn new(gap: Option<Duration>, width: Width, order: ByteOrder, max: usize) -> Self {
@@ -98,7 +98,7 @@ impl Length {
 
     /// Restarts the silence for an unfinished message at `now`.
     pub(super) fn wait(&mut self, now: Instant) {
-        let is_between = matches!(self.state, State::Prefix { bytes: 0, .. });
+        let is_between = matches!(self.state, LengthState::Prefix { bytes: 0, .. });
         let gap = self.gap.filter(|_| !is_between);
         self.deadline = gap.and_then(|gap| now.checked_add(gap));
     }
@@ -116,7 +116,7 @@ impl Length {
     fn read(&mut self, mut input: &[u8], faults: &mut Faults, message: &mut impl FnMut(&[u8])) {
         while let Some((&byte, rest)) = input.split_first() {
             match self.state {
-                State::Prefix { bytes, value } => {
+                LengthState::Prefix { bytes, value } => {
                     let value = match self.order {
                         ByteOrder::Big => value << 8 | u32::from(byte),
                         ByteOrder::Little => value | u32::from(byte) << (8 * bytes),
@@ -124,7 +124,7 @@ impl Length {
                     self.state = self.after_prefix_byte(bytes + 1, value, faults, message);
                     input = rest;
                 }
-                State::Message { left } => {
+                LengthState::Message { left } => {
                     let (piece, rest) = input.split_at(left.min(input.len()));
                     input = rest;
                     if piece.len() == left {
@@ -133,10 +133,10 @@ impl Length {
                     } else {
                         self.unfinished.push(piece);
                         let left = left - piece.len();
-                        self.state = State::Message { left };
+                        self.state = LengthState::Message { left };
                     }
                 }
-                State::Skip { left } => {
+                LengthState::Skip { left } => {
                     let have = u32::try_from(input.len()).unwrap_or(u32::MAX);
                     let skipped = left.min(have);
                     faults.bytes += u64::from(skipped);
@@ -144,7 +144,7 @@ impl Length {
                     input = input.get(skipped as usize..).unwrap_or_default();
                     self.state = match left - skipped {
                         0 => START,
-                        left => State::Skip { left },
+                        left => LengthState::Skip { left },
                     };
                 }
             }
@@ -158,21 +158,21 @@ impl Length {
         value: u32,
         faults: &mut Faults,
         message: &mut impl FnMut(&[u8]),
-    ) -> State {
+    ) -> LengthState {
         if bytes < self.width.bytes() {
-            return State::Prefix { bytes, value };
+            return LengthState::Prefix { bytes, value };
         }
         match usize::try_from(value) {
             Ok(0) => {
                 message(&[]);
                 START
             }
-            Ok(left) if left <= self.max => State::Message { left },
+            Ok(left) if left <= self.max => LengthState::Message { left },
             Ok(_) | Err(_) => {
                 faults.frames += 1;
                 faults.bytes += bytes as u64;
                 faults.skipping = u64::from(value);
-                State::Skip { left: value }
+                LengthState::Skip { left: value }
             }
         }
     }
@@ -191,9 +191,9 @@ impl Length {
 
     pub(super) fn buffered(&self) -> usize {
         match self.state {
-            State::Prefix { bytes, .. } => bytes,
-            State::Message { .. } => self.width.bytes() + self.unfinished.len(),
-            State::Skip { .. } => 0,
+            LengthState::Prefix { bytes, .. } => bytes,
+            LengthState::Message { .. } => self.width.bytes() + self.unfinished.len(),
+            LengthState::Skip { .. } => 0,
         }
     }
 

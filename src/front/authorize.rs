@@ -10,7 +10,7 @@ use crate::access::locality::Locality;
 use crate::access::scope::{Grant, Verb};
 use crate::access::tries::Guess;
 use crate::access::visitors::Right;
-use crate::access::{BOOT, Refusal, secret};
+use crate::access::{BOOT, TokenRefusal, secret};
 use crate::api::origin::{Caller, check_fetch_site, check_fetch_site_of};
 use crate::api::problem::Problem;
 use crate::api::{Action, Resource};
@@ -202,19 +202,19 @@ impl Front {
             if resource.is_public() {
                 return Ok(Grant::default());
             }
-            return Err(refused(Refusal::Missing));
+            return Err(refused(TokenRefusal::Missing));
         }
         let (now, time) = (cx.now, cx.unix_time());
         let allowed = self.access.tries.check(now, remote, Guess::Token);
         let checked = match (ticket, authorization) {
             (Some(ticket), _) => {
                 let grant = self.access.tickets.redeem(now, ticket, remote);
-                grant.ok_or(Refusal::Unknown)
+                grant.ok_or(TokenRefusal::Unknown)
             }
             (None, Some(value)) => bearer(value)
-                .ok_or(Refusal::Unknown)
+                .ok_or(TokenRefusal::Unknown)
                 .and_then(|token| self.access.check(time, token)),
-            (None, None) => Err(Refusal::Missing),
+            (None, None) => Err(TokenRefusal::Missing),
         };
         match (checked, allowed) {
             // A secret of 256 bits cannot be guessed, so failed tries from the same address do not block a
@@ -223,7 +223,7 @@ impl Front {
             (Ok(grant), Err(_)) if !grant.is_of(BOOT) => Ok(grant),
             (_, Err(wait)) => Err(too_many_tries(wait)),
             (Err(refusal), Ok(())) => {
-                if refusal == Refusal::Unknown {
+                if refusal == TokenRefusal::Unknown {
                     self.note_failed_try(cx, remote);
                 } else {
                     self.log_refusal(cx, remote, refusal);
@@ -234,7 +234,7 @@ impl Front {
     }
 
     /// Logs a refusal that was not a guess, at a limited rate per address.
-    fn log_refusal(&mut self, cx: &Context<'_>, remote: IpAddr, refusal: Refusal) {
+    fn log_refusal(&mut self, cx: &Context<'_>, remote: IpAddr, refusal: TokenRefusal) {
         if let Some(untold) = self.access.tries.note(cx.now, remote) {
             let why = refusal.as_str();
             log::warn!("{remote}: refused: {why} ({untold} more before)");
@@ -334,8 +334,8 @@ pub(crate) fn forbidden(detail: &str) -> Problem {
     Problem::new(403, detail).kind("forbidden")
 }
 
-pub(crate) fn refused(refusal: Refusal) -> Problem {
-    let error = if refusal == Refusal::Missing {
+pub(crate) fn refused(refusal: TokenRefusal) -> Problem {
+    let error = if refusal == TokenRefusal::Missing {
         ""
     } else {
         ", error=\"invalid_token\""

@@ -1,7 +1,7 @@
 //! Bytes of connections, and the events of their protocols.
 
 use super::Connections;
-use super::connection::{OpenRequest, Protocol, Purpose, Reach};
+use super::connection::{OpenRequest, Protocol, Reach, SocketPurpose};
 use super::event::{FrontEvent, TimerKey};
 use super::guard::Guard;
 use crate::http::HttpEvent;
@@ -11,7 +11,7 @@ use crate::tls::{FIRST_BYTE, Tls};
 use crate::websocket::WebSocketConnection;
 
 /// An event of a protocol.
-enum Said {
+enum ProtocolEvent {
     Http(HttpEvent),
     Message(crate::websocket::WsMessage),
 }
@@ -99,17 +99,17 @@ impl Connections {
                 return;
             };
             let said = match &mut connection.protocol {
-                Protocol::Http(http) => http.poll_event().map(Said::Http),
-                Protocol::WebSocket(socket) => socket.poll_message().map(Said::Message),
+                Protocol::Http(http) => http.poll_event().map(ProtocolEvent::Http),
+                Protocol::WebSocket(socket) => socket.poll_message().map(ProtocolEvent::Message),
             };
             match said {
-                Some(Said::Http(event)) => self.handle_http_event(cx, id, event),
-                Some(Said::Message(message)) if connection.is_dialect_socket() => {
+                Some(ProtocolEvent::Http(event)) => self.handle_http_event(cx, id, event),
+                Some(ProtocolEvent::Message(message)) if connection.is_dialect_socket() => {
                     let message = FrontEvent::SocketMessage(SocketId(id), message);
                     self.events.push_back(message);
                 }
                 // Readers of events have no messages for us, so their messages are read and ignored.
-                Some(Said::Message(_)) => {}
+                Some(ProtocolEvent::Message(_)) => {}
                 // A frame may have arrived directly behind the request that became a WebSocket.
                 None if self.finish_upgrade(cx, id) => {}
                 None => return self.schedule(cx, id),
@@ -179,8 +179,8 @@ impl Connections {
         let socket = WebSocketConnection::new(cx.now, &received);
         connection.protocol = Protocol::WebSocket(Box::new(socket));
         self.events.push_back(match purpose {
-            Purpose::Events => FrontEvent::ReaderOpened(id),
-            Purpose::Dialect(purpose) => FrontEvent::SocketOpened(SocketId(id), purpose),
+            SocketPurpose::Events => FrontEvent::ReaderOpened(id),
+            SocketPurpose::Dialect(purpose) => FrontEvent::SocketOpened(SocketId(id), purpose),
         });
         true
     }

@@ -33,7 +33,7 @@ pub(super) enum Protocol {
 
 /// The purpose of a WebSocket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(super) enum SocketPurpose {
     /// The event stream.
     Events,
     /// The signaling of a dialect.
@@ -76,7 +76,7 @@ pub(super) struct Connection {
     pub(super) request: Option<OpenRequest>,
     /// The purpose of the connection's WebSocket. It is set before the 101 is written, and stays set
     /// afterwards.
-    pub(super) purpose: Option<Purpose>,
+    pub(super) purpose: Option<SocketPurpose>,
     /// The rights with which the client reads the event stream.
     pub(super) grant: Grant,
 }
@@ -121,7 +121,7 @@ impl Connection {
 
     /// Returns whether the connection is the WebSocket of a dialect.
     pub(super) fn is_dialect_socket(&self) -> bool {
-        self.is_socket() && matches!(self.purpose, Some(Purpose::Dialect(_)))
+        self.is_socket() && matches!(self.purpose, Some(SocketPurpose::Dialect(_)))
     }
 
     /// Encrypts the protocol's output. Returns whether the connection is finished.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::Connections;
-use super::connection::{Asked, Connection, OpenRequest, Purpose, Reach};
+use super::connection::{Asked, Connection, OpenRequest, Reach, SocketPurpose};
 use super::event::FrontEvent;
 use crate::access::scope::Grant;
 use crate::access::visitors::Right;
@@ -107,7 +107,7 @@ impl Connections {
         };
         if let Some(key) = key {
             self.set_grant(request.connection, grant);
-            return self.start_upgrade(cx, request, &key, Purpose::Events);
+            return self.start_upgrade(cx, request, &key, SocketPurpose::Events);
         }
         let response = Response::new(200)
             .header("Cache-Control", "no-store")
@@ -140,7 +140,7 @@ impl Connections {
         key: &str,
         purpose: SocketUse,
     ) {
-        self.start_upgrade(cx, request, key, Purpose::Dialect(purpose));
+        self.start_upgrade(cx, request, key, SocketPurpose::Dialect(purpose));
     }
 
     fn start_upgrade(
@@ -148,7 +148,7 @@ impl Connections {
         cx: &mut Context<'_>,
         request: RequestId,
         key: &str,
-        purpose: Purpose,
+        purpose: SocketPurpose,
     ) {
         let id = request.connection;
         let response = Response::new(101)

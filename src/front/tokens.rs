@@ -10,7 +10,7 @@ use super::Front;
 use super::event::TokenEnd;
 use crate::access::scope::{Grant, Scope, TokenLimits};
 use crate::access::tries::Guess;
-use crate::access::{Entry, NotMade, UnixTime, Wanted, tickets};
+use crate::access::{NotMade, TokenEntry, UnixTime, Wanted, tickets};
 use crate::api::problem::Problem;
 use crate::http::Response;
 use crate::ids::RequestId;
@@ -40,7 +40,7 @@ struct RedeemBody {
 
 impl Front {
     /// Returns the entry of a grant's token.
-    pub(crate) fn token_of(&self, grant: &Grant) -> Option<&Entry> {
+    pub(crate) fn token_of(&self, grant: &Grant) -> Option<&TokenEntry> {
         let holder = grant.token.as_ref()?;
         let mut entries = self.access.tokens();
         entries.find(|entry| entry.id == holder.id)
@@ -195,7 +195,7 @@ pub(super) fn not_made(why: &NotMade) -> Problem {
     Problem::new(status, &why.to_string()).at("body")
 }
 
-fn token_json(token: &Entry) -> Value {
+fn token_json(token: &TokenEntry) -> Value {
     json!({
         "name": token.name,
         "id": token.id,

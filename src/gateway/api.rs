@@ -20,7 +20,7 @@ use crate::front::{Asked, NotLocal};
 use crate::http::{Method, RequestHead, Response};
 use crate::ids::RequestId;
 use crate::session::set::{Begin, BeginError, Bye, Candidates, Description, SessionOwner};
-use crate::signaling::door::{PageOrigin, Standing};
+use crate::signaling::door::PageOrigin;
 use crate::signaling::rendezvous::{Claim, DialectRequest, Rendezvous};
 
 /// The response to a request, or `None` if the response comes later.
@@ -306,14 +306,14 @@ impl Gateway {
         head: &RequestHead,
         claim: Claim,
     ) {
-        let (caller, is_trusted, standing) = match self.check_dialect(now, request, head, &claim) {
+        let (caller, is_trusted, locality) = match self.check_dialect(now, request, head, &claim) {
             Ok(checked) => checked,
             Err(response) => {
                 let cx = cx!(self, now);
                 return self.front.connections_mut().answer(cx, request, response);
             }
         };
-        if standing == Standing::Local {
+        if locality == Locality::Local {
             self.front
                 .connections_mut()
                 .show_right(request.connection, Right::Token);
@@ -331,7 +331,7 @@ impl Gateway {
         let dialect_request = DialectRequest {
             id: request,
             claim,
-            standing,
+            locality,
             origin,
             local,
             query: head.query.clone().unwrap_or_default(),
@@ -347,7 +347,7 @@ impl Gateway {
         request: RequestId,
         head: &RequestHead,
         claim: &Claim,
-    ) -> Result<(Caller, bool, Standing), Response> {
+    ) -> Result<(Caller, bool, Locality), Response> {
         // Origins of one dialect's keys mean nothing to the other dialects.
         let origins = self.rendezvous.origins(claim);
         let checked = (self.front).check_dialect(cx!(self, now), request, head, origins);
@@ -365,10 +365,10 @@ impl Gateway {
         if let Some(response) = claim.not_allowed() {
             return Err(response);
         }
-        let standing = match self.front.locality(request, head) {
-            Ok(Locality::Local) => Ok(Standing::Local),
+        let locality = match self.front.locality(request, head) {
+            Ok(Locality::Local) => Ok(Locality::Local),
             Ok(Locality::Network(remote)) if self.rendezvous.is_exposed() => {
-                Ok(Standing::Network(remote))
+                Ok(Locality::Network(remote))
             }
             Ok(Locality::Network(_)) => {
                 Err("from beyond this machine it is open only where skyway.expose is true")
@@ -376,7 +376,7 @@ impl Gateway {
             Err(NotLocal::Closed) => Err("the connection was closed"),
             Err(NotLocal::NoTls) => Err("this port speaks TLS: use https"),
         };
-        let standing = standing.map_err(|detail| claim.error(403, "address", detail))?;
-        Ok((caller, is_trusted, standing))
+        let locality = locality.map_err(|detail| claim.error(403, "address", detail))?;
+        Ok((caller, is_trusted, locality))
     }
 }

@@ -10,7 +10,7 @@ use super::{Gateway, cx, look, tell};
 use crate::access::Access;
 use crate::api::problem::Problem;
 use crate::api::shapes::fresh_json;
-use crate::config::{Config, EndpointConfig, Place};
+use crate::config::{Config, ConfigPlace, EndpointConfig};
 use crate::devices::Bounds;
 use crate::http::Response;
 use crate::ids::EndpointId;
@@ -67,7 +67,7 @@ impl Gateway {
             .collect();
         for (id, config) in known {
             let new = wanted.iter().find(|endpoint| endpoint.name == config.name);
-            let is_found = config.place == Place::Found && self.config.discovers();
+            let is_found = config.place == ConfigPlace::Found && self.config.discovers();
             // The configuration may now give a name to the port of an endpoint that was found.
             let is_taken = wanted.iter().any(|endpoint| endpoint.shares_with(&config));
             match new {
@@ -111,7 +111,7 @@ impl Gateway {
         // Remove found endpoints first, because a configured endpoint replaces a found one with the same
         // port.
         let found: Vec<EndpointId> = (self.devices.table().configs())
-            .filter(|(_, other)| other.place == Place::Found && config.shares_with(other))
+            .filter(|(_, other)| other.place == ConfigPlace::Found && config.shares_with(other))
             .map(|(id, _)| id)
             .collect();
         for id in found {
@@ -223,7 +223,7 @@ impl Gateway {
             if let Ok(config) = Config::parse(&crate::ports::config_lines(port)) {
                 for mut endpoint in config.endpoints {
                     log::info!("endpoint {}: found at {}", endpoint.name, port.device);
-                    endpoint.place = Place::Found;
+                    endpoint.place = ConfigPlace::Found;
                     self.add_and_announce(now, endpoint);
                 }
             }

@@ -14,7 +14,7 @@ use crate::endpoint::line::LineFault;
 use crate::endpoint::script::Script;
 use crate::http::Response;
 use crate::ids::{EndpointId, RequestId, SessionId};
-use crate::session::control::{self, LineRequest, Reply, Request, Wish};
+use crate::session::control::{self, ControlRequest, LineRequest, Reply, Wish};
 use crate::session::set::Sessions;
 use crate::sources::Context;
 
@@ -72,23 +72,23 @@ impl Controls<'_> {
         data: &[u8],
     ) -> Option<Denied> {
         let mut fatal = None;
-        match Request::parse(data) {
-            Ok(Request::Hello) => {}
-            Ok(Request::Ping { id: ping }) => {
+        match ControlRequest::parse(data) {
+            Ok(ControlRequest::Hello) => {}
+            Ok(ControlRequest::Ping { id: ping }) => {
                 self.sessions.answer(id, &Reply::Pong { id: ping });
             }
-            Ok(Request::Endpoints) => {
+            Ok(ControlRequest::Endpoints) => {
                 let states = endpoint_states(self.devices.table(), &self.grant_of(id));
                 let endpoints = states.iter().map(endpoint_state).collect();
                 self.sessions.answer(id, &Reply::Endpoints { endpoints });
             }
-            Ok(Request::Line(request)) => self.handle_line_request(cx, id, &request),
-            Ok(Request::Lease { endpoint, wish }) => {
+            Ok(ControlRequest::Line(request)) => self.handle_line_request(cx, id, &request),
+            Ok(ControlRequest::Lease { endpoint, wish }) => {
                 let found = self.find_allowed(id, &endpoint, Verb::Write);
                 let done = found.and_then(|it| self.wish_lease(cx, Some(id), it, &wish));
                 self.tell_denied(id, done);
             }
-            Ok(Request::Heartbeat {
+            Ok(ControlRequest::Heartbeat {
                 endpoint,
                 stop,
                 fired,

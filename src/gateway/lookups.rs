@@ -8,7 +8,7 @@ use crate::access::scope::Grant;
 use crate::api::problem::Problem;
 use crate::api::shapes::no_endpoint;
 use crate::config::{
-    Config, EndpointConfig, EndpointKind, OwnPlaces, Place, check_name, endpoint_file,
+    Config, ConfigPlace, EndpointConfig, EndpointKind, OwnPlaces, check_name, endpoint_file,
     endpoint_toml,
 };
 use crate::ids::{EndpointId, RequestId, SessionId};
@@ -69,7 +69,8 @@ impl<'a> Views<'a> {
         let own_file = endpoint_file(name);
         let mut others = self.table.configs().filter(|(_, config)| {
             let place = &config.place;
-            let is_there = matches!(place, Place::File { file, .. } if file.ends_with(&own_file));
+            let is_there =
+                matches!(place, ConfigPlace::File { file, .. } if file.ends_with(&own_file));
             is_there && config.name != name
         });
         if let Some((_, other)) = others.next() {
@@ -77,13 +78,13 @@ impl<'a> Views<'a> {
             return Err(Problem::new(409, &detail).at("path"));
         }
         match self.config_named(name).map(|config| &config.place) {
-            None | Some(Place::Found) => Ok(()),
-            Some(Place::File { file, .. }) if file.ends_with(&endpoint_file(name)) => Ok(()),
-            Some(Place::File { file, line }) => {
+            None | Some(ConfigPlace::Found) => Ok(()),
+            Some(ConfigPlace::File { file, .. }) if file.ends_with(&endpoint_file(name)) => Ok(()),
+            Some(ConfigPlace::File { file, line }) => {
                 let detail = format!("this endpoint is in {file}, line {line}: change it there");
                 Err(Problem::new(409, &detail).at("path"))
             }
-            Some(Place::BuiltIn) => {
+            Some(ConfigPlace::BuiltIn) => {
                 let detail = "this endpoint is built in; with a configuration file it is not there";
                 Err(Problem::new(409, detail).at("path"))
             }
@@ -107,7 +108,7 @@ impl<'a> Views<'a> {
         })?;
         let [mut endpoint] = <[_; 1]>::try_from(config.endpoints)
             .map_err(|_| Problem::new(422, "the body is one endpoint").at("body"))?;
-        endpoint.place = Place::File {
+        endpoint.place = ConfigPlace::File {
             file: endpoint_file(name),
             line: 1,
         };
@@ -116,7 +117,7 @@ impl<'a> Views<'a> {
         }
         self.check_path(&endpoint)?;
         let config = self.config_named(name);
-        let replace = config.is_some_and(|config| matches!(config.place, Place::File { .. }));
+        let replace = config.is_some_and(|config| matches!(config.place, ConfigPlace::File { .. }));
         Ok((endpoint, text, replace))
     }
 
@@ -124,7 +125,7 @@ impl<'a> Views<'a> {
     pub(super) fn check_own_file(self, name: &str) -> Result<(), Problem> {
         self.check_configurable(name)?;
         let config = self.config_named(name);
-        if config.is_some_and(|config| matches!(config.place, Place::File { .. })) {
+        if config.is_some_and(|config| matches!(config.place, ConfigPlace::File { .. })) {
             return Ok(());
         }
         let detail = "no endpoint of this name has a file of its own";
@@ -148,7 +149,8 @@ impl<'a> Views<'a> {
     /// Returns an error if another endpoint already uses the line or the capture file of a new one.
     pub(super) fn check_path(self, new: &EndpointConfig) -> Result<(), Problem> {
         // An endpoint that was found does not count, because a configured endpoint replaces it.
-        let mut kept = (self.table.configs()).filter(|(_, other)| other.place != Place::Found);
+        let mut kept =
+            (self.table.configs()).filter(|(_, other)| other.place != ConfigPlace::Found);
         let is_other = |other: &EndpointConfig| other.name != new.name && new.shares_with(other);
         let other = kept.find(|(_, other)| is_other(other));
         // An endpoint whose file is being written counts as well.

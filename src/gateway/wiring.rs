@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use super::ticket::Ticket;
 use super::{Gateway, channels, cx, look};
-use crate::access::Refusal;
+use crate::access::TokenRefusal;
 use crate::front::{FrontEvent, TokenEnd, refused};
 use crate::session::set::{Begin, Bye, Candidates, Description, SessionOwner};
-use crate::signaling::rendezvous::{BeginLink, Beginning, Place, RendezvousEvent};
+use crate::signaling::rendezvous::{BeginLink, Beginning, PeerPlace, RendezvousEvent};
 use crate::sources::Exit;
 
 impl Gateway {
@@ -68,7 +68,7 @@ impl Gateway {
                 let front = &self.front;
                 let is_of = |request| front.connections().is_of_token(request, &id);
                 for request in self.devices.cancel_requests(is_of) {
-                    let response = refused(Refusal::Revoked).response();
+                    let response = refused(TokenRefusal::Revoked).response();
                     self.front
                         .connections_mut()
                         .answer(cx!(self, now), request, response);
@@ -161,8 +161,8 @@ impl Gateway {
             claimant: wanted.claimant,
             remote: None,
             candidates: match wanted.place {
-                Place::Within => Candidates::Within,
-                Place::Vantage(from) => Candidates::Hosts(self.network.candidates(from)),
+                PeerPlace::Within => Candidates::Within,
+                PeerPlace::Vantage(from) => Candidates::Hosts(self.network.candidates(from)),
             },
         };
         let begun = self.begin_session(now, begin);

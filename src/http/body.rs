@@ -59,13 +59,13 @@ impl BodyLength {
 /// A decoder that takes a body off the wire, piece by piece.
 #[derive(Debug)]
 pub(super) struct BodyDecoder {
-    state: State,
+    state: BodyState,
     /// The number of further bytes of body that are acceptable.
     room: u64,
 }
 
 #[derive(Debug)]
-enum State {
+enum BodyState {
     Length(u64),
     ChunkSize,
     ChunkData(u64),
@@ -86,9 +86,9 @@ impl BodyDecoder {
     /// bytes in all.
     pub(super) fn new(length: BodyLength, room: usize) -> Self {
         let state = match length {
-            BodyLength::None | BodyLength::Known(0) => State::Done,
-            BodyLength::Known(n) => State::Length(n),
-            BodyLength::Chunked => State::ChunkSize,
+            BodyLength::None | BodyLength::Known(0) => BodyState::Done,
+            BodyLength::Known(n) => BodyState::Length(n),
+            BodyLength::Chunked => BodyState::ChunkSize,
         };
         Self {
             state,
@@ -101,15 +101,18 @@ impl BodyDecoder {
     }
 
     pub(super) fn is_done(&self) -> bool {
-        matches!(self.state, State::Done)
+        matches!(self.state, BodyState::Done)
     }
 
     /// Returns how many bytes are still to come, if the head said so.
     pub(super) fn remaining(&self) -> Option<u64> {
         match self.state {
-            State::Length(left) => Some(left),
-            State::Done => Some(0),
-            State::ChunkSize | State::ChunkData(_) | State::ChunkEnd | State::Trailers(_) => None,
+            BodyState::Length(left) => Some(left),
+            BodyState::Done => Some(0),
+            BodyState::ChunkSize
+            | BodyState::ChunkData(_)
+            | BodyState::ChunkEnd
+            | BodyState::Trailers(_) => None,
         }
     }
 
@@ -129,7 +132,7 @@ impl BodyDecoder {
     /// Processes the input of one state. Returns whether the state changed.
     fn step(&mut self, rest: &mut &[u8], sink: &mut Sink<'_>) -> Result<bool, HttpError> {
         let next = match &mut self.state {
-            State::Length(left) => {
+            BodyState::Length(left) => {
                 if *left > self.room {
                     return Err(HttpError::BodyTooLarge);
                 }
@@ -137,35 +140,35 @@ impl BodyDecoder {
                 if *left > 0 {
                     return Ok(false);
                 }
-                State::Done
+                BodyState::Done
             }
-            State::ChunkSize => match chunk_size(rest)? {
+            BodyState::ChunkSize => match chunk_size(rest)? {
                 None => return Ok(false),
-                Some(0) => State::Trailers(MAX_TRAILERS),
+                Some(0) => BodyState::Trailers(MAX_TRAILERS),
                 Some(size) if size > self.room => return Err(HttpError::BodyTooLarge),
-                Some(size) => State::ChunkData(size),
+                Some(size) => BodyState::ChunkData(size),
             },
-            State::ChunkData(left) => {
+            BodyState::ChunkData(left) => {
                 self.room = self.room.saturating_sub(copy(left, rest, sink));
                 if *left > 0 {
                     return Ok(false);
                 }
-                State::ChunkEnd
+                BodyState::ChunkEnd
             }
-            State::ChunkEnd => match rest.strip_prefix(b"\r\n") {
+            BodyState::ChunkEnd => match rest.strip_prefix(b"\r\n") {
                 None if b"\r\n".starts_with(rest) => return Ok(false),
                 None => return Err(HttpError::Chunk),
                 Some(after) => {
                     *rest = after;
-                    State::ChunkSize
+                    BodyState::ChunkSize
                 }
             },
-            State::Trailers(room) => match line(rest, *room)? {
+            BodyState::Trailers(room) => match line(rest, *room)? {
                 None => return Ok(false),
-                Some([]) => State::Done,
-                Some(trailer) => State::Trailers(*room - trailer.len() - b"\r\n".len()),
+                Some([]) => BodyState::Done,
+                Some(trailer) => BodyState::Trailers(*room - trailer.len() - b"\r\n".len()),
             },
-            State::Done => return Ok(false),
+            BodyState::Done => return Ok(false),
         };
         self.state = next;
         Ok(true)

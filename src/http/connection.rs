@@ -7,7 +7,7 @@ use std::mem;
 use std::time::{Duration, Instant};
 
 use super::error::HttpError;
-use super::exchange::{Ending, State};
+use super::exchange::{Ending, ExchangeState};
 use super::head::RequestHead;
 use super::queue::Queue;
 use super::response::{Fate, Framing, Part, Response};
@@ -42,7 +42,7 @@ pub struct HttpConnection {
     now: Instant,
     input: Queue,
     output: Queue,
-    state: State,
+    state: ExchangeState,
     event: Option<HttpEvent>,
     gone: Notice,
     /// The deadline of the state.
@@ -74,7 +74,7 @@ impl HttpConnection {
             now,
             input: Queue::default(),
             output: Queue::default(),
-            state: State::Idle,
+            state: ExchangeState::Idle,
             event: None,
             gone: Notice::None,
             deadline: Some(now + limits.first_timeout),
@@ -108,14 +108,14 @@ impl HttpConnection {
     /// [`HttpEvent::Body`]. Tells the client to continue if the client waits for that.
     pub fn accept_body(&mut self, now: Instant) {
         self.clock(now);
-        if let State::Deciding(_) = self.state
+        if let ExchangeState::Deciding(_) = self.state
             && let Some(mut exchange) = self.take_exchange()
         {
             if mem::take(&mut exchange.awaits_continue) {
                 // Sent even if the body has already arrived, because its arrival depends on the network only.
                 self.output.push(b"HTTP/1.1 100 Continue\r\n\r\n");
             }
-            self.enter(State::Receiving {
+            self.enter(ExchangeState::Receiving {
                 exchange,
                 body: Vec::new(),
             });
@@ -146,7 +146,7 @@ impl HttpConnection {
                 false => self.fate(&exchange),
             };
             response.write_head(self.output.tail(), exchange.stream_framing(), fate);
-            self.enter(State::Streaming { exchange, fate });
+            self.enter(ExchangeState::Streaming { exchange, fate });
         }
         self.settle();
     }
@@ -155,7 +155,7 @@ impl HttpConnection {
     /// stream, pushed bytes are discarded.
     pub fn push(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Full> {
         self.clock(now);
-        let State::Streaming { exchange, .. } = &self.state else {
+        let ExchangeState::Streaming { exchange, .. } = &self.state else {
             return Ok(());
         };
         // An empty chunk would end the body.
@@ -191,7 +191,7 @@ impl HttpConnection {
         if let Some(exchange) = self.take_exchange() {
             if exchange.rest.is_done() {
                 response.write_head(self.output.tail(), Framing::None, Fate::Upgraded);
-                self.enter(State::Upgraded);
+                self.enter(ExchangeState::Upgraded);
             } else {
                 let refusal = HttpError::WebSocketRequest.response();
                 refusal.write(self.output.tail(), exchange.part, Fate::Closed);
@@ -205,23 +205,23 @@ impl HttpConnection {
     /// replace this connection by that protocol's, beginning with the bytes of
     /// [`take_upgraded_input`](Self::take_upgraded_input).
     pub fn is_upgraded(&self) -> bool {
-        matches!(self.state, State::Upgraded) && self.output.is_empty()
+        matches!(self.state, ExchangeState::Upgraded) && self.output.is_empty()
     }
 
     /// Takes the bytes that arrived after the head of the upgraded request.
     pub fn take_upgraded_input(&mut self) -> Vec<u8> {
         match self.state {
-            State::Upgraded => self.input.take(),
-            State::Idle
-            | State::Head(_)
-            | State::Deciding(_)
-            | State::Receiving { .. }
-            | State::Answering(_)
-            | State::Streaming { .. }
-            | State::Discarding(_)
-            | State::Closing(_)
-            | State::Lingering
-            | State::Finished => Vec::new(),
+            ExchangeState::Upgraded => self.input.take(),
+            ExchangeState::Idle
+            | ExchangeState::Head(_)
+            | ExchangeState::Deciding(_)
+            | ExchangeState::Receiving { .. }
+            | ExchangeState::Answering(_)
+            | ExchangeState::Streaming { .. }
+            | ExchangeState::Discarding(_)
+            | ExchangeState::Closing(_)
+            | ExchangeState::Lingering
+            | ExchangeState::Finished => Vec::new(),
         }
     }
 
@@ -231,16 +231,23 @@ impl HttpConnection {
     pub fn close_after_output(&mut self) {
         self.shutting_down = true;
         match &self.state {
-            State::Streaming { .. } => self.finish_stream(),
-            State::Deciding(_) | State::Receiving { .. } | State::Answering(_) => {
+            ExchangeState::Streaming { .. } => self.finish_stream(),
+            ExchangeState::Deciding(_)
+            | ExchangeState::Receiving { .. }
+            | ExchangeState::Answering(_) => {
                 if self.half_closed {
                     self.event = None;
-                    self.enter(State::Closing(Ending::Close));
+                    self.enter(ExchangeState::Closing(Ending::Close));
                 }
             }
-            State::Head(_) | State::Discarding(_) => self.enter(State::Closing(Ending::Linger)),
-            State::Upgraded => self.enter(State::Closing(Ending::Close)),
-            State::Idle | State::Closing(_) | State::Lingering | State::Finished => {}
+            ExchangeState::Head(_) | ExchangeState::Discarding(_) => {
+                self.enter(ExchangeState::Closing(Ending::Linger))
+            }
+            ExchangeState::Upgraded => self.enter(ExchangeState::Closing(Ending::Close)),
+            ExchangeState::Idle
+            | ExchangeState::Closing(_)
+            | ExchangeState::Lingering
+            | ExchangeState::Finished => {}
         }
         self.settle_without_clock();
     }
@@ -274,23 +281,23 @@ impl Connection for HttpConnection {
     fn wants_input(&self) -> bool {
         !self.half_closed
             && match self.state {
-                State::Idle
-                | State::Deciding(_)
-                | State::Answering(_)
-                | State::Streaming { .. }
-                | State::Upgraded => self.input.len() < self.limits.head,
+                ExchangeState::Idle
+                | ExchangeState::Deciding(_)
+                | ExchangeState::Answering(_)
+                | ExchangeState::Streaming { .. }
+                | ExchangeState::Upgraded => self.input.len() < self.limits.head,
                 // These states accept every byte at once.
-                State::Head(_)
-                | State::Receiving { .. }
-                | State::Discarding(_)
-                | State::Closing(_)
-                | State::Lingering => true,
-                State::Finished => false,
+                ExchangeState::Head(_)
+                | ExchangeState::Receiving { .. }
+                | ExchangeState::Discarding(_)
+                | ExchangeState::Closing(_)
+                | ExchangeState::Lingering => true,
+                ExchangeState::Finished => false,
             }
     }
 
     fn is_finished(&self) -> bool {
-        matches!(self.state, State::Finished)
+        matches!(self.state, ExchangeState::Finished)
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
@@ -304,7 +311,7 @@ impl Connection for HttpConnection {
                 self.write_deadline = Some(now + self.limits.write_timeout);
             } else {
                 self.lose_exchange();
-                self.enter(State::Finished);
+                self.enter(ExchangeState::Finished);
             }
         }
         if self.deadline.is_some_and(|at| at <= now) {

@@ -7,7 +7,7 @@ use super::scan::HeadScanner;
 
 /// The state of a connection.
 #[derive(Debug)]
-pub(super) enum State {
+pub(super) enum ExchangeState {
     /// Between requests; no byte of the next one was examined.
     Idle,
     /// Part of a head has arrived.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::{addresses, control_socket, plain};
-use crate::config::{Config, ConfigSources, File, OwnPlaces, Place, endpoint_file};
+use crate::config::{Config, ConfigPlace, ConfigSources, File, OwnPlaces, endpoint_file};
 use crate::error::Fatal;
 
 /// The configuration files of one daemon.
@@ -197,8 +197,8 @@ fn check_own(config: &Config) -> Result<(), Fatal> {
         .filter_map(|endpoint| {
             let fault = own.fault(&endpoint.kind)?;
             let place = match &endpoint.place {
-                Place::File { file, line } => format!("{file}:{line}: "),
-                Place::BuiltIn | Place::Found => String::new(),
+                ConfigPlace::File { file, line } => format!("{file}:{line}: "),
+                ConfigPlace::BuiltIn | ConfigPlace::Found => String::new(),
             };
             Some(format!("{place}endpoint {:?}: {fault}", endpoint.name))
         })

@@ -27,7 +27,7 @@ pub(super) struct Binary {
 
 /// The purpose of an object.
 #[derive(Debug)]
-enum Purpose<'a> {
+enum FramePurpose<'a> {
     Value,
     Part(Part<'a, u64>),
     Close,
@@ -79,7 +79,7 @@ impl Binary {
     ) -> Result<Option<Decoded<'a>>, DecodeError> {
         let longest = self.bounds.message;
         let (message, purpose) = match purpose(frame)? {
-            Purpose::Part(part) => {
+            FramePurpose::Part(part) => {
                 let complete = self.parts.insert(part).map_err(|refused| match refused {
                     Refused::Contradiction(fault) => DecodeError::Part(fault),
                     Refused::TooLong => DecodeError::TooLong { longest },
@@ -90,15 +90,15 @@ impl Binary {
                 let whole = self.parts.whole();
                 (whole, purpose(whole)?)
             }
-            purpose @ (Purpose::Value | Purpose::Close) => (frame, purpose),
+            purpose @ (FramePurpose::Value | FramePurpose::Close) => (frame, purpose),
         };
         match purpose {
-            Purpose::Value => {
+            FramePurpose::Value => {
                 let payload = unpack(message, longest, &mut self.room)?;
                 Ok(Some(Decoded::Payload(payload)))
             }
-            Purpose::Close => Ok(Some(Decoded::Close)),
-            Purpose::Part(_) => Err(DecodeError::Part("a message in parts is itself a part")),
+            FramePurpose::Close => Ok(Some(Decoded::Close)),
+            FramePurpose::Part(_) => Err(DecodeError::Part("a message in parts is itself a part")),
         }
     }
 
@@ -122,10 +122,10 @@ pub(super) fn push_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
-fn purpose(packed: &[u8]) -> Result<Purpose<'_>, DecodeError> {
+fn purpose(packed: &[u8]) -> Result<FramePurpose<'_>, DecodeError> {
     let mut reader = Reader::new(packed);
     let Item::Map(entries) = reader.item()? else {
-        return Ok(Purpose::Value);
+        return Ok(FramePurpose::Value);
     };
     let (mut in_band, mut index, mut total, mut bytes) = (None, None, None, None);
     for _ in 0..entries {
@@ -139,26 +139,26 @@ fn purpose(packed: &[u8]) -> Result<Purpose<'_>, DecodeError> {
         }
     }
     let Some(in_band) = in_band else {
-        return Ok(Purpose::Value);
+        return Ok(FramePurpose::Value);
     };
     match in_band.item {
         // A `__peerData` that is false in JavaScript has no meaning for PeerJS either.
         Item::Null | Item::Undefined | Item::Bool(false) | Item::Unsigned(0) | Item::Text(b"") => {
-            Ok(Purpose::Value)
+            Ok(FramePurpose::Value)
         }
         Item::Unsigned(id) => {
             reader.end()?;
             let (Some(index), Some(total), Some(bytes)) = (index, total, bytes) else {
                 return Err(DecodeError::Part("a part without n, total or data"));
             };
-            Ok(Purpose::Part(Part {
+            Ok(FramePurpose::Part(Part {
                 id,
                 index,
                 total,
                 bytes,
             }))
         }
-        Item::Map(entries) if is_close(in_band.inside, entries)? => Ok(Purpose::Close),
+        Item::Map(entries) if is_close(in_band.inside, entries)? => Ok(FramePurpose::Close),
         Item::Map(_)
         | Item::Bool(true)
         | Item::Signed(_)

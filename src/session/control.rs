@@ -183,7 +183,7 @@ pub enum Reply<'a> {
 
 /// A request that was understood.
 #[derive(Debug)]
-pub enum Request<'a> {
+pub enum ControlRequest<'a> {
     /// The peer speaks our version of the protocol.
     Hello,
     /// The peer asks for a `pong`.
@@ -321,17 +321,17 @@ struct Fields<'t> {
 
 impl<'a> Fields<'a> {
     /// Reads the fields of `lease`.
-    fn lease(self) -> Result<Request<'a>, String> {
+    fn lease(self) -> Result<ControlRequest<'a>, String> {
         let word = self.what.map_or("", RawValue::get).trim_matches('"');
         let wish = Wish::parse(word, self.force, self.to)?;
-        Ok(Request::Lease {
+        Ok(ControlRequest::Lease {
             endpoint: self.endpoint.unwrap_or_default(),
             wish,
         })
     }
 }
 
-impl<'a> Request<'a> {
+impl<'a> ControlRequest<'a> {
     /// Parses one message of the control channel.
     pub fn parse(message: &'a [u8]) -> Result<Self, BadRequest> {
         // A parser's message may quote the whole request.
@@ -445,14 +445,16 @@ mod tests {
     #[test]
     fn requests_are_understood_or_told_off() {
         assert!(matches!(
-            Request::parse(br#"{"v":1,"type":"hello"}"#),
-            Ok(Request::Hello)
+            ControlRequest::parse(br#"{"v":1,"type":"hello"}"#),
+            Ok(ControlRequest::Hello)
         ));
         assert!(matches!(
-            Request::parse(br#"{"type":"endpoints"}"#),
-            Ok(Request::Endpoints)
+            ControlRequest::parse(br#"{"type":"endpoints"}"#),
+            Ok(ControlRequest::Endpoints)
         ));
-        let Ok(Request::Ping { id }) = Request::parse(br#"{"id": 1.50,"type":"p\u0069ng"}"#) else {
+        let Ok(ControlRequest::Ping { id }) =
+            ControlRequest::parse(br#"{"id": 1.50,"type":"p\u0069ng"}"#)
+        else {
             panic!("a ping, however it is spelled")
         };
         let pong = serde_json::to_string(&Reply::Pong { id }).unwrap();
@@ -465,19 +467,19 @@ mod tests {
             (br#"{"type":"hello","v":2}"#, "unsupported-version", true),
             (br#"{"type":"hello"}"#, "unsupported-version", true),
         ] {
-            let error = Request::parse(text).expect_err("an error");
+            let error = ControlRequest::parse(text).expect_err("an error");
             assert_eq!((error.reason, error.fatal), (reason, fatal), "{error:?}");
         }
         let long = format!(r#"{{"type":"ping","id":"{}"}}"#, "x".repeat(300));
         assert_eq!(
-            Request::parse(long.as_bytes())
+            ControlRequest::parse(long.as_bytes())
                 .expect_err("too long")
                 .reason,
             "too-large"
         );
         let giant = vec![b' '; MAX_REQUEST + 1];
         assert_eq!(
-            Request::parse(&giant).expect_err("too long").reason,
+            ControlRequest::parse(&giant).expect_err("too long").reason,
             "too-large"
         );
     }

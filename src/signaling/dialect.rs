@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::call::{LinkNews, Order};
-use super::door::{PageOrigin, Standing};
+use super::door::PageOrigin;
 use super::message::Signal;
 use super::rendezvous::lobby::Lobby;
+use crate::access::locality::Locality;
 use crate::access::visitors::Right;
 use crate::api::problem::Problem;
 use crate::config::{HubConfig, KeyConfig};
@@ -72,7 +73,7 @@ pub(crate) struct DialectRequest {
     /// The dialect that claims the request, and the path.
     pub(crate) claim: Claim,
     /// The location of the client.
-    pub(crate) standing: Standing,
+    pub(crate) locality: Locality,
     /// The origin of the page that asks.
     pub(crate) origin: PageOrigin,
     /// The gateway's address of the connection.

@@ -3,31 +3,11 @@
 //!
 //! These rules know no connection and no gateway. Their input is what a client claims and where it is.
 
-use std::net::IpAddr;
-
 use crate::access::UnixTime;
+use crate::access::locality::Locality;
 use crate::access::scope::{Scope, Verb};
 use crate::config::{KeyConfig, PeerConfig};
 use crate::signaling::skyway::Credential;
-
-/// The location of a client of the hub.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// On this machine.
-    Local,
-    /// Beyond this machine.
-    Network(IpAddr),
-}
-
-impl Standing {
-    /// Returns the client's address, if it is beyond this machine.
-    pub fn remote(self) -> Option<IpAddr> {
-        match self {
-            Self::Local => None,
-            Self::Network(address) => Some(address),
-        }
-    }
-}
 
 /// The origin of the page that sent a request (RFC 6454).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -125,11 +105,11 @@ const UNGUESSABLE: usize = 22;
 /// trusted pages on this machine need none.
 pub fn check(
     keys: &[KeyConfig],
-    standing: Standing,
+    locality: Locality,
     application: Application<'_>,
     time: UnixTime,
 ) -> Result<Admitted, NotAdmitted> {
-    if keys.is_empty() && standing == Standing::Local {
+    if keys.is_empty() && locality == Locality::Local {
         if application.origin.needs_key() {
             let detail = "pages of this origin need a key that names the origin";
             return Err(NotAdmitted::Key(detail));
@@ -172,9 +152,9 @@ pub fn check(
 
 /// Returns whether a client that was admitted with this key still would be, credential and id aside: a
 /// reloaded configuration may no longer have the key, or the page's origin.
-pub fn still_holds(keys: &[KeyConfig], standing: Standing, key: &str, origin: &PageOrigin) -> bool {
+pub fn still_holds(keys: &[KeyConfig], locality: Locality, key: &str, origin: &PageOrigin) -> bool {
     if keys.is_empty() {
-        return standing == Standing::Local && !origin.needs_key();
+        return locality == Locality::Local && !origin.needs_key();
     }
     let known = keys.iter().find(|known| known.key == key);
     known.is_some_and(|known| origin.may_use(&known.origins))
@@ -185,11 +165,11 @@ pub fn still_holds(keys: &[KeyConfig], standing: Standing, key: &str, origin: &P
 pub fn scopes(
     keys: &[KeyConfig],
     peers: &[PeerConfig],
-    standing: Standing,
+    locality: Locality,
     key: &str,
 ) -> Vec<Scope> {
     let verbs = vec![Verb::Read, Verb::Write];
-    if standing == Standing::Local {
+    if locality == Locality::Local {
         let endpoints = vec!["*".to_owned()];
         return vec![Scope { endpoints, verbs }];
     }
@@ -230,11 +210,11 @@ mod tests {
         labels = { second = "imu" }
     "#;
 
-    fn network() -> Standing {
-        Standing::Network("192.0.2.9".parse().expect("an address"))
+    fn network() -> Locality {
+        Locality::Network("192.0.2.9".parse().expect("an address"))
     }
 
-    fn ask(standing: Standing, key: &str, origin: &PageOrigin) -> Result<Admitted, NotAdmitted> {
+    fn ask(locality: Locality, key: &str, origin: &PageOrigin) -> Result<Admitted, NotAdmitted> {
         let keys = Config::parse(KEYS).expect("good").hub.skyway_keys;
         let application = Application {
             key,
@@ -243,7 +223,7 @@ mod tests {
             peer: Some("robot-1"),
             credential: None,
         };
-        check(&keys, standing, application, 1_800_000_000)
+        check(&keys, locality, application, 1_800_000_000)
     }
 
     #[test]
@@ -253,7 +233,7 @@ mod tests {
         let p = PageOrigin::of_page("https://P.example", false);
         let q = PageOrigin::of_page("https://q.example", false);
         let refused = Err(NotAdmitted::Key("this key is for pages of other origins"));
-        for standing in [Standing::Local, network()] {
+        for locality in [Locality::Local, network()] {
             for (key, origin, may) in [
                 ("plain", &program, true),
                 ("plain", &trusted, true),
@@ -264,8 +244,8 @@ mod tests {
                 ("paged", &q, false),
                 ("paged", &trusted, false),
             ] {
-                let answer = ask(standing, key, origin);
-                assert_eq!(answer.is_ok(), may, "{standing:?} {key} {origin:?}");
+                let answer = ask(locality, key, origin);
+                assert_eq!(answer.is_ok(), may, "{locality:?} {key} {origin:?}");
                 assert!(may || answer == refused, "{key} {origin:?}: {answer:?}");
             }
         }
@@ -279,7 +259,7 @@ mod tests {
             ("domestic", "invalid-key"),
             ("signed", "authentication"),
         ] {
-            let refused = ask(Standing::Local, key, &program).expect_err(key);
+            let refused = ask(Locality::Local, key, &program).expect_err(key);
             assert_eq!(refused.skyway_kind(), kind, "{key}: {refused:?}");
         }
         let keys = Config::parse(KEYS).expect("good").hub.skyway_keys;
@@ -296,7 +276,7 @@ mod tests {
 
     #[test]
     fn without_keys_this_machine_needs_none_and_the_network_has_none() {
-        let ask = |standing, origin: &PageOrigin| {
+        let ask = |locality, origin: &PageOrigin| {
             let application = Application {
                 key: "any",
                 domain: None,
@@ -304,16 +284,16 @@ mod tests {
                 peer: Some("a"),
                 credential: None,
             };
-            check(&[], standing, application, 0).is_ok()
+            check(&[], locality, application, 0).is_ok()
         };
         let foreign = PageOrigin::of_page("https://p.example", false);
-        assert!(ask(Standing::Local, &PageOrigin::default()));
+        assert!(ask(Locality::Local, &PageOrigin::default()));
         assert!(ask(
-            Standing::Local,
+            Locality::Local,
             &PageOrigin::of_page("http://localhost", true)
         ));
         assert!(
-            !ask(Standing::Local, &foreign),
+            !ask(Locality::Local, &foreign),
             "a foreign page needs a key"
         );
         assert!(!ask(network(), &PageOrigin::default()));
@@ -330,8 +310,8 @@ mod tests {
     #[test]
     fn a_key_opens_what_it_names_and_what_is_offered() {
         let hub = Config::parse(KEYS).expect("good").hub;
-        let may = |standing, key, endpoint| {
-            let scopes = scopes(&hub.skyway_keys, &hub.peers, standing, key);
+        let may = |locality, key, endpoint| {
+            let scopes = scopes(&hub.skyway_keys, &hub.peers, locality, key);
             scopes
                 .iter()
                 .any(|scope| scope.allows(endpoint, Verb::Write))
@@ -346,7 +326,7 @@ mod tests {
             ("unknown", "arm", false),
         ] {
             assert_eq!(may(network(), key, endpoint), allowed, "{key} {endpoint}");
-            assert!(may(Standing::Local, key, endpoint));
+            assert!(may(Locality::Local, key, endpoint));
         }
         assert!(scopes(&hub.skyway_keys, &[], network(), "plain").is_empty());
     }
@@ -358,9 +338,9 @@ mod tests {
         let p = PageOrigin::of_page("https://p.example", false);
         assert!(still_holds(&keys, network(), "paged", &p));
         assert!(!still_holds(&keys, network(), "plain", &p));
-        assert!(!still_holds(&keys, Standing::Local, "gone", &program));
-        assert!(still_holds(&[], Standing::Local, "any", &program));
-        assert!(!still_holds(&[], Standing::Local, "any", &p));
+        assert!(!still_holds(&keys, Locality::Local, "gone", &program));
+        assert!(still_holds(&[], Locality::Local, "any", &program));
+        assert!(!still_holds(&[], Locality::Local, "any", &p));
         assert!(!still_holds(&[], network(), "any", &program));
     }
 }

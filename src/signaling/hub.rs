@@ -7,14 +7,14 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::message::{Body, Carries, Failed, Offer, Signal, Why, Written};
+use super::message::{Body, Carries, Encoding, Failed, Offer, Signal, Why};
 use crate::ids::{PeerId, PeerKind};
 use crate::limits;
 use crate::payload::{Dialect, Serialization};
 use crate::util::slab::Slab;
 
 /// How long a signal waits for a receiver that has not joined, as in PeerJS' server.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The kind of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,7 +202,7 @@ impl Hub {
         }
         self.changed = true;
         self.waiting.push_back(Waiting {
-            until: now + PATIENCE,
+            until: now + JOIN_TIMEOUT,
             from,
             to: to.to_owned(),
             signal,
@@ -327,10 +327,10 @@ fn check(from: Speaks, to: Speaks, offer: &Offer) -> Result<Verdict, String> {
         ));
     }
     let written = match &offer.serialization {
-        Some(Written::Other(name)) => {
+        Some(Encoding::Other(name)) => {
             return Err(format!("{to} does not know the serialization {name:?}"));
         }
-        Some(Written::Known(known)) => *known,
+        Some(Encoding::Known(known)) => *known,
         None => Serialization::Raw,
     };
     let (Speaks::Page(_), Speaks::Page(dialect)) = (from, to) else {
@@ -360,7 +360,7 @@ mod tests {
     const PEERJS: Speaks = Speaks::Page(Dialect::PeerJs);
     const SKYWAY: Speaks = Speaks::Page(Dialect::SkyWay);
 
-    fn offer(connection: &str, carries: Carries, serialization: Option<Written>) -> Signal {
+    fn offer(connection: &str, carries: Carries, serialization: Option<Encoding>) -> Signal {
         let offer = Offer {
             connection: connection.to_owned(),
             carries,
@@ -377,7 +377,7 @@ mod tests {
     }
 
     fn raw(connection: &str) -> Signal {
-        let written = Written::Known(Serialization::Raw);
+        let written = Encoding::Known(Serialization::Raw);
         offer(connection, Carries::Data, Some(written))
     }
 
@@ -451,10 +451,10 @@ mod tests {
             ] {
                 hub.send(now, a, "nobody", signal);
             }
-            assert_eq!(hub.poll_timeout(), Some(now + PATIENCE));
-            hub.handle_timeout(now + PATIENCE - Duration::from_millis(1));
+            assert_eq!(hub.poll_timeout(), Some(now + JOIN_TIMEOUT));
+            hub.handle_timeout(now + JOIN_TIMEOUT - Duration::from_millis(1));
             assert_eq!(told(&mut hub), []);
-            hub.handle_timeout(now + PATIENCE);
+            hub.handle_timeout(now + JOIN_TIMEOUT);
             let failed = told(&mut hub);
             assert_eq!(failed.len(), failures, "{speaks}: {failed:?}");
             for (to, from, why) in failed {
@@ -490,8 +490,8 @@ mod tests {
 
     #[test]
     fn pairs_that_do_not_understand_each_other_are_told_so() {
-        let known = |written| Some(Written::Known(written));
-        let strange = Some(Written::Other("MsgPack".to_owned()));
+        let known = |written| Some(Encoding::Known(written));
+        let strange = Some(Encoding::Other("MsgPack".to_owned()));
         let (data, media) = (Carries::Data, Carries::Media);
         let cases = [
             (PEERJS, PEERJS, data, strange.clone(), true),

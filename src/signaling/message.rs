@@ -69,7 +69,7 @@ pub struct Offer {
     /// The DataChannel's label, if the dialect gives it.
     pub label: Option<String>,
     /// The serialization of messages; `None` for media, and if the dialect does not give it.
-    pub serialization: Option<Written>,
+    pub serialization: Option<Encoding>,
     /// Metadata of the application: any JSON.
     pub metadata: Option<Value>,
     /// Whether messages arrive in order and without loss (PeerJS gives it).
@@ -78,7 +78,7 @@ pub struct Offer {
 
 /// The serialization in which the offerer writes its messages, and expects messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Written {
+pub enum Encoding {
     /// A serialization that the gateway knows.
     Known(Serialization),
     /// A serialization that only its dialect knows, such as PeerJS' `MsgPack`. A receiver of the same dialect
@@ -86,7 +86,7 @@ pub enum Written {
     Other(String),
 }
 
-impl Written {
+impl Encoding {
     /// Returns the serialization of that name.
     pub fn parse(dialect: Dialect, name: &str) -> Self {
         match Serialization::parse(dialect, name) {

@@ -44,7 +44,7 @@ pub(crate) enum WsMessage {
 pub(crate) struct WebSocketConnection {
     context: WebSocketContext,
     pipe: Pipe,
-    state: State,
+    state: WebSocketState,
     /// The latest time that a caller has passed in.
     now: Instant,
     /// The deadline of a probe: the peer is given up if it has sent nothing by then.
@@ -53,7 +53,7 @@ pub(crate) struct WebSocketConnection {
 
 /// The state of the connection.
 #[derive(Debug)]
-enum State {
+enum WebSocketState {
     /// Messages are sent and received.
     Open {
         heard: Instant,
@@ -91,7 +91,7 @@ impl WebSocketConnection {
         Self {
             context: WebSocketContext::new(Role::Server, Some(config)),
             pipe,
-            state: State::Open {
+            state: WebSocketState::Open {
                 heard: now,
                 keep_alive: KeepAlive::Quiet,
             },
@@ -103,7 +103,7 @@ impl WebSocketConnection {
     /// Pings the peer now. The connection is given up unless the peer sends something within this time.
     pub(crate) fn probe(&mut self, now: Instant, within: Duration) {
         self.now = now;
-        if let State::Open { .. } = self.state
+        if let WebSocketState::Open { .. } = self.state
             && self.probed.is_none()
         {
             self.probed = Some(now + within);
@@ -134,7 +134,7 @@ impl WebSocketConnection {
     /// being closed, the message is discarded.
     pub(crate) fn send_text(&mut self, now: Instant, text: &str) -> Result<(), Full> {
         self.now = now;
-        let State::Open { .. } = self.state else {
+        let WebSocketState::Open { .. } = self.state else {
             return Ok(());
         };
         // `tungstenite` holds nothing back before this text, because it does so only while there is no room
@@ -157,10 +157,10 @@ impl WebSocketConnection {
     /// that is too long is cut.
     pub(crate) fn close(&mut self, now: Instant, code: u16, reason: &str) {
         self.now = now;
-        if let State::Open { .. } = self.state {
+        if let WebSocketState::Open { .. } = self.state {
             let code = Some(CloseCode::from(code)).filter(|code| code.is_allowed());
             self.send_close(code.unwrap_or(CloseCode::Error), reason);
-            self.state = State::Closing {
+            self.state = WebSocketState::Closing {
                 until: now + CLOSE_TIMEOUT,
             };
         }
@@ -171,30 +171,32 @@ impl Connection for WebSocketConnection {
     fn handle_input(&mut self, now: Instant, input: &[u8]) {
         self.now = now;
         match &mut self.state {
-            State::Open { heard, keep_alive } => {
+            WebSocketState::Open { heard, keep_alive } => {
                 *heard = now;
                 *keep_alive = KeepAlive::Quiet;
                 self.probed = None;
                 self.pipe.push(input);
             }
-            State::Closing { .. } => self.pipe.push(input),
-            State::Closed { .. } | State::Failed { .. } | State::Finished => {}
+            WebSocketState::Closing { .. } => self.pipe.push(input),
+            WebSocketState::Closed { .. }
+            | WebSocketState::Failed { .. }
+            | WebSocketState::Finished => {}
         }
     }
 
     fn handle_closed(&mut self, now: Instant) {
         self.now = now;
         // RFC 6455 §7.1.1: a peer that closes its side without a close frame has ended the connection.
-        self.state = State::Finished;
+        self.state = WebSocketState::Finished;
     }
 
     fn output(&self) -> &[u8] {
         match self.state {
-            State::Finished => &[],
-            State::Open { .. }
-            | State::Closing { .. }
-            | State::Closed { .. }
-            | State::Failed { .. } => self.pipe.output(),
+            WebSocketState::Finished => &[],
+            WebSocketState::Open { .. }
+            | WebSocketState::Closing { .. }
+            | WebSocketState::Closed { .. }
+            | WebSocketState::Failed { .. } => self.pipe.output(),
         }
     }
 
@@ -206,62 +208,64 @@ impl Connection for WebSocketConnection {
 
     fn wants_input(&self) -> bool {
         match self.state {
-            State::Open { .. } | State::Closing { .. } => {
+            WebSocketState::Open { .. } | WebSocketState::Closing { .. } => {
                 self.pipe.room() > 0 && self.pipe.waiting() < MAX_MESSAGE
             }
-            State::Closed { .. } | State::Failed { .. } => true,
-            State::Finished => false,
+            WebSocketState::Closed { .. } | WebSocketState::Failed { .. } => true,
+            WebSocketState::Finished => false,
         }
     }
 
     fn is_finished(&self) -> bool {
-        matches!(self.state, State::Finished)
+        matches!(self.state, WebSocketState::Finished)
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
-            State::Open {
+            WebSocketState::Open {
                 heard,
                 keep_alive: KeepAlive::Quiet,
             } => Some((heard + PING_AFTER).min(self.probed.unwrap_or(heard + PING_AFTER))),
-            State::Open {
+            WebSocketState::Open {
                 heard,
                 keep_alive: KeepAlive::Pinged,
             } => Some((heard + CLOSE_AFTER).min(self.probed.unwrap_or(heard + CLOSE_AFTER))),
-            State::Closing { until } | State::Closed { until } | State::Failed { until } => {
-                Some(until)
-            }
-            State::Finished => None,
+            WebSocketState::Closing { until }
+            | WebSocketState::Closed { until }
+            | WebSocketState::Failed { until } => Some(until),
+            WebSocketState::Finished => None,
         }
     }
 
     fn handle_timeout(&mut self, now: Instant) {
         self.now = now;
         match self.state {
-            State::Open { heard, .. }
+            WebSocketState::Open { heard, .. }
                 if now >= heard + CLOSE_AFTER || self.probed.is_some_and(|at| now >= at) =>
             {
                 self.fail(CloseCode::Error, "no sign of life");
             }
-            State::Open {
+            WebSocketState::Open {
                 heard,
                 keep_alive: KeepAlive::Quiet,
             } if now >= heard + PING_AFTER => {
                 self.ping();
-                if let State::Open { keep_alive, .. } = &mut self.state {
+                if let WebSocketState::Open { keep_alive, .. } = &mut self.state {
                     *keep_alive = KeepAlive::Pinged;
                 }
             }
-            State::Closing { until } | State::Closed { until } | State::Failed { until }
+            WebSocketState::Closing { until }
+            | WebSocketState::Closed { until }
+            | WebSocketState::Failed { until }
                 if now >= until =>
             {
-                self.state = State::Finished;
+                self.state = WebSocketState::Finished;
             }
-            State::Open { .. }
-            | State::Closing { .. }
-            | State::Closed { .. }
-            | State::Failed { .. }
-            | State::Finished => {}
+            WebSocketState::Open { .. }
+            | WebSocketState::Closing { .. }
+            | WebSocketState::Closed { .. }
+            | WebSocketState::Failed { .. }
+            | WebSocketState::Finished => {}
         }
     }
 }
@@ -270,8 +274,10 @@ impl WebSocketConnection {
     /// Returns whether the peer's input is still processed.
     fn reads(&self) -> bool {
         match self.state {
-            State::Open { .. } | State::Closing { .. } => true,
-            State::Closed { .. } | State::Failed { .. } | State::Finished => false,
+            WebSocketState::Open { .. } | WebSocketState::Closing { .. } => true,
+            WebSocketState::Closed { .. }
+            | WebSocketState::Failed { .. }
+            | WebSocketState::Finished => false,
         }
     }
 
@@ -306,7 +312,7 @@ impl WebSocketConnection {
         }
         match error {
             Error::ConnectionClosed | Error::AlreadyClosed => {
-                self.state = State::Closed {
+                self.state = WebSocketState::Closed {
                     until: self.now + CLOSE_TIMEOUT,
                 };
                 self.settle();
@@ -329,7 +335,7 @@ impl WebSocketConnection {
     fn fail(&mut self, code: CloseCode, reason: &str) {
         self.send_close(code, reason);
         self.pipe.clear_input();
-        self.state = State::Failed {
+        self.state = WebSocketState::Failed {
             until: self.now + LINGER,
         };
     }
@@ -352,10 +358,10 @@ impl WebSocketConnection {
     }
 
     fn settle(&mut self) {
-        if let State::Closed { .. } = self.state
+        if let WebSocketState::Closed { .. } = self.state
             && self.pipe.output().is_empty()
         {
-            self.state = State::Finished;
+            self.state = WebSocketState::Finished;
         }
     }
 }

@@ -24,7 +24,7 @@ use thingway::testing::config::Config;
 use thingway::testing::datagram::TransmitQueue;
 use thingway::testing::endpoint::script::{Script, Step};
 use thingway::testing::limits::Limits;
-use thingway::testing::session::control::{Reply, Request};
+use thingway::testing::session::control::{ControlRequest, Reply};
 use thingway::testing::session::crypto::Identity;
 use thingway::testing::session::{Session, sdp};
 
@@ -36,18 +36,21 @@ pub use signaling::signaling;
 
 /// Parses a message of the control channel and answers it.
 pub fn control(data: &[u8]) {
-    match Request::parse(data) {
-        Ok(Request::Ping { id }) => {
+    match ControlRequest::parse(data) {
+        Ok(ControlRequest::Ping { id }) => {
             let text = serde_json::to_string(&Reply::Pong { id }).expect("what came in goes out");
             assert!(text.len() <= LONGEST_PONG, "{} bytes", text.len());
         }
-        Ok(Request::Line(line)) => {
+        Ok(ControlRequest::Line(line)) => {
             if let Ok(script) = Script::parse(line.script) {
                 assert!(script.steps.len() <= 3 * 64, "{} steps", script.steps.len());
             }
         }
         Ok(
-            Request::Hello | Request::Endpoints | Request::Lease { .. } | Request::Heartbeat { .. },
+            ControlRequest::Hello
+            | ControlRequest::Endpoints
+            | ControlRequest::Lease { .. }
+            | ControlRequest::Heartbeat { .. },
         ) => {}
         Err(error) => assert!(
             !error.detail.is_empty() && error.detail.len() <= 400,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use thingway::testing::limits;
 use thingway::testing::signaling::fault::Fault;
 use thingway::testing::signaling::message::{Body, Signal};
-use thingway::testing::signaling::peerjs::{self, Query, Refusal};
+use thingway::testing::signaling::peerjs::{self, Query, QueryRefusal};
 use thingway::testing::signaling::skyway::{self, Emit, Handshake, RoomCall, Rooms};
 
 /// Reads a text with one of the parsers. The first byte picks it, as a digit: 0 a query and 1 a frame
@@ -24,16 +24,20 @@ pub fn signaling(data: &[u8]) {
     match pick % 8 {
         0 => match Query::parse(text) {
             Ok(query) => assert!(query.id.len() <= limits::SIGNAL_ID),
-            Err(Refusal::Fault(fault)) => check_fault(fault),
-            Err(refusal) => assert_eq!(refusal, Refusal::Missing),
+            Err(QueryRefusal::Fault(fault)) => check_fault(fault),
+            Err(refusal) => assert_eq!(refusal, QueryRefusal::Missing),
         },
         1 => match peerjs::parse(text) {
-            Ok(peerjs::Said::To { to, signal }) => {
+            Ok(peerjs::ClientMessage::To { to, signal }) => {
                 let frame = peerjs::write("a", &to, &signal).expect("its own dialect has the word");
                 check_same(&signal, &read_frame(&frame, &to));
                 check_signal(&signal);
             }
-            Ok(peerjs::Said::Heartbeat | peerjs::Said::Left | peerjs::Said::Unknown) => {}
+            Ok(
+                peerjs::ClientMessage::Heartbeat
+                | peerjs::ClientMessage::Left
+                | peerjs::ClientMessage::Unknown,
+            ) => {}
             Err(fault) => check_fault(fault),
         },
         2 => match Handshake::parse(text) {
@@ -74,7 +78,7 @@ fn check_event(text: &str) {
         return;
     };
     match skyway::parse(name, argument.as_ref()) {
-        Ok(skyway::Said::To { signal, .. }) => {
+        Ok(skyway::ClientMessage::To { signal, .. }) => {
             let written = skyway::write("a", &signal).expect("its own dialect has the word");
             if let Some(again) = read_event(written) {
                 check_same(&signal, &again);
@@ -82,10 +86,10 @@ fn check_event(text: &str) {
             check_signal(&signal);
         }
         Ok(
-            skyway::Said::Ping
-            | skyway::Said::UpdateCredential(_)
-            | skyway::Said::Room(_)
-            | skyway::Said::Unknown,
+            skyway::ClientMessage::Ping
+            | skyway::ClientMessage::UpdateCredential(_)
+            | skyway::ClientMessage::Room(_)
+            | skyway::ClientMessage::Unknown,
         ) => {}
         Err(fault) => check_fault(fault),
     }
@@ -117,7 +121,7 @@ fn check_signal(signal: &Signal) {
 /// As if the client that gets it had sent it.
 fn read_frame(frame: &str, receiver: &str) -> Signal {
     match peerjs::parse(frame) {
-        Ok(peerjs::Said::To { to, signal }) if to == receiver => signal,
+        Ok(peerjs::ClientMessage::To { to, signal }) if to == receiver => signal,
         other => panic!("{frame}: {other:?}"),
     }
 }
@@ -135,7 +139,7 @@ fn read_event((name, mut argument): skyway::Event) -> Option<Signal> {
     assert_eq!(object.remove("src"), Some(json!("a")));
     object.insert("dst".to_owned(), json!("b"));
     match skyway::parse(&format!("SEND_{name}"), Some(&argument)) {
-        Ok(skyway::Said::To { signal, .. }) => Some(signal),
+        Ok(skyway::ClientMessage::To { signal, .. }) => Some(signal),
         other => panic!("{argument}: {other:?}"),
     }
 }
@@ -162,7 +166,7 @@ fn check_rooms(text: &str) {
         else {
             continue;
         };
-        let Ok(skyway::Said::Room(call)) = skyway::parse(name, Some(&argument)) else {
+        let Ok(skyway::ClientMessage::Room(call)) = skyway::parse(name, Some(&argument)) else {
             continue;
         };
         if let RoomCall::Join { room, .. } = &call {

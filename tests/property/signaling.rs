@@ -5,10 +5,10 @@ use serde_json::{Map, Value, json};
 
 use thingway::testing::payload::Serialization;
 use thingway::testing::signaling::message::{
-    Answer, Body, Candidate, Carries, Failed, Offer, Signal, Why, Written,
+    Answer, Body, Candidate, Carries, Encoding, Failed, Offer, Signal, Why,
 };
 use thingway::testing::signaling::peerjs;
-use thingway::testing::signaling::skyway::{self, Handshake, Said};
+use thingway::testing::signaling::skyway::{self, ClientMessage, Handshake};
 
 /// Names and words that have a meaning in one of the dialects.
 const WORDS: [&str; 34] = [
@@ -163,7 +163,7 @@ fn a_body() -> impl Strategy<Value = Body> {
                 carries,
                 sdp,
                 label: is_data.then_some(label),
-                serialization: is_data.then_some(Written::Known(Serialization::Raw)),
+                serialization: is_data.then_some(Encoding::Known(Serialization::Raw)),
                 metadata,
                 reliable: is_data && reliable,
             })
@@ -237,7 +237,7 @@ fn write_all(signal: &Signal) {
 
 fn check_peerjs(text: &str) {
     match peerjs::parse(text) {
-        Ok(peerjs::Said::To { signal, .. }) => {
+        Ok(peerjs::ClientMessage::To { signal, .. }) => {
             assert!(peerjs::write("a", "b", &signal).is_some());
             write_all(&signal);
         }
@@ -248,7 +248,7 @@ fn check_peerjs(text: &str) {
 
 fn check_skyway(name: &str, argument: Option<&Value>) {
     match skyway::parse(name, argument) {
-        Ok(Said::To { signal, .. }) => {
+        Ok(ClientMessage::To { signal, .. }) => {
             assert!(skyway::write("a", &signal).is_some());
             write_all(&signal);
         }
@@ -286,7 +286,7 @@ proptest! {
         let frame = peerjs::write("alice", "bob", &signal);
         prop_assert_eq!(frame.is_none(), is_end(&body) || matches!(body, Body::Close { .. }));
         if let Some(frame) = frame {
-            let Ok(peerjs::Said::To { to, signal }) = peerjs::parse(&frame) else {
+            let Ok(peerjs::ClientMessage::To { to, signal }) = peerjs::parse(&frame) else {
                 return Err(TestCaseError::fail(frame));
             };
             prop_assert_eq!(to, "bob");
@@ -313,7 +313,7 @@ proptest! {
             mut body => {
                 argument["dst"] = json!("bob");
                 let read = skyway::parse(&format!("SEND_{name}"), Some(&argument));
-                let Ok(Said::To { signal, .. }) = read else {
+                let Ok(ClientMessage::To { signal, .. }) = read else {
                     return Err(TestCaseError::fail(argument.to_string()));
                 };
                 if let Body::Offer(offer) = &mut body {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use thingway::testing::config::{Config, ConfigSources, File, Place};
+use thingway::testing::config::{Config, ConfigPlace, ConfigSources, File};
 use thingway::testing::ports::Port;
 
 use crate::peer::reliable;
@@ -124,7 +124,7 @@ fn endpoints_come_and_go_over_the_api_where_that_is_allowed() {
     assert_eq!(written.remove(0).name, "leg");
     assert!(matches!(
         written.first().map(|e| &e.place),
-        None | Some(Place::File { .. })
+        None | Some(ConfigPlace::File { .. })
     ));
 
     let n = world.connect(&[reliable("thingway"), reliable("leg")], good(), 3);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::super::body::Sink;
 use super::super::error::HttpError;
-use super::super::exchange::{Ending, Exchange, State, announces_too_much};
+use super::super::exchange::{Ending, Exchange, ExchangeState, announces_too_much};
 use super::super::head::RequestHead;
 use super::super::response::{Fate, Part};
 use super::super::scan::HeadScanner;
@@ -19,7 +19,7 @@ impl HttpConnection {
         }
         if self.output.is_empty() {
             self.write_deadline = None;
-            if self.deadline.is_none() && matches!(self.state, State::Idle) {
+            if self.deadline.is_none() && matches!(self.state, ExchangeState::Idle) {
                 self.deadline = Some(self.now + self.limits.idle_timeout);
             }
         } else if self.write_deadline.is_none() {
@@ -48,55 +48,61 @@ impl HttpConnection {
     }
 
     /// Returns the next state, if there is a reason to leave this one.
-    fn step(&mut self) -> Option<State> {
+    fn step(&mut self) -> Option<ExchangeState> {
         match &mut self.state {
-            State::Idle => self.step_idle(),
-            State::Head(scanner) => match scanner.scan(self.input.as_slice()) {
+            ExchangeState::Idle => self.step_idle(),
+            ExchangeState::Head(scanner) => match scanner.scan(self.input.as_slice()) {
                 Ok(Some(length)) => Some(self.begin_exchange(length)),
-                Ok(None) => self.half_closed.then_some(State::Closing(Ending::Close)),
+                Ok(None) => self
+                    .half_closed
+                    .then_some(ExchangeState::Closing(Ending::Close)),
                 Err(error) => Some(self.refuse(error, Part::Whole)),
             },
-            State::Receiving { .. } => self.step_receiving(),
-            State::Discarding(_) => self.step_discarding(),
-            State::Closing(ending) => {
+            ExchangeState::Receiving { .. } => self.step_receiving(),
+            ExchangeState::Discarding(_) => self.step_discarding(),
+            ExchangeState::Closing(ending) => {
                 self.input.clear();
                 self.output.is_empty().then_some(match ending {
-                    Ending::Linger => State::Lingering,
-                    Ending::Close => State::Finished,
+                    Ending::Linger => ExchangeState::Lingering,
+                    Ending::Close => ExchangeState::Finished,
                 })
             }
-            State::Lingering => {
+            ExchangeState::Lingering => {
                 self.input.clear();
-                self.half_closed.then_some(State::Finished)
+                self.half_closed.then_some(ExchangeState::Finished)
             }
-            State::Upgraded => self.half_closed.then_some(State::Closing(Ending::Close)),
-            State::Finished => {
+            ExchangeState::Upgraded => self
+                .half_closed
+                .then_some(ExchangeState::Closing(Ending::Close)),
+            ExchangeState::Finished => {
                 self.input.clear();
                 None
             }
-            State::Deciding(_) | State::Answering(_) | State::Streaming { .. } => None,
+            ExchangeState::Deciding(_)
+            | ExchangeState::Answering(_)
+            | ExchangeState::Streaming { .. } => None,
         }
     }
 
-    fn step_idle(&mut self) -> Option<State> {
+    fn step_idle(&mut self) -> Option<ExchangeState> {
         // RFC 9112 §2.2: some clients send an extra line end after a body.
         loop {
             match self.input.as_slice() {
                 [b'\n', ..] => self.input.consume(1),
                 [b'\r', b'\n', ..] => self.input.consume(2),
                 [b'\r'] | [] if self.half_closed || self.shutting_down => {
-                    return Some(State::Closing(Ending::Close));
+                    return Some(ExchangeState::Closing(Ending::Close));
                 }
                 [b'\r'] | [] => return None,
-                [..] if self.shutting_down => return Some(State::Closing(Ending::Linger)),
+                [..] if self.shutting_down => return Some(ExchangeState::Closing(Ending::Linger)),
                 // A client that asks faster than it reads has to wait.
                 [..] if self.output.len() >= self.limits.output => return None,
-                [..] => return Some(State::Head(HeadScanner::new(self.limits.head))),
+                [..] => return Some(ExchangeState::Head(HeadScanner::new(self.limits.head))),
             }
         }
     }
 
-    fn begin_exchange(&mut self, length: usize) -> State {
+    fn begin_exchange(&mut self, length: usize) -> ExchangeState {
         let head = RequestHead::parse(self.input.as_slice().get(..length).unwrap_or_default());
         self.input.consume(length);
         let head = match head {
@@ -109,11 +115,11 @@ impl HttpConnection {
         }
         self.gone = Notice::None;
         self.event = Some(HttpEvent::Head(head));
-        State::Deciding(exchange)
+        ExchangeState::Deciding(exchange)
     }
 
-    fn step_receiving(&mut self) -> Option<State> {
-        let State::Receiving { exchange, body } = &mut self.state else {
+    fn step_receiving(&mut self) -> Option<ExchangeState> {
+        let ExchangeState::Receiving { exchange, body } = &mut self.state else {
             return None;
         };
         match exchange
@@ -129,59 +135,62 @@ impl HttpConnection {
         }
         if exchange.rest.is_done() {
             self.event = Some(HttpEvent::Body(mem::take(body)));
-            return self.take_exchange().map(State::Answering);
+            return self.take_exchange().map(ExchangeState::Answering);
         }
         if self.half_closed {
             self.lose_exchange();
-            return Some(State::Closing(Ending::Close));
+            return Some(ExchangeState::Closing(Ending::Close));
         }
         None
     }
 
-    fn step_discarding(&mut self) -> Option<State> {
-        let State::Discarding(rest) = &mut self.state else {
+    fn step_discarding(&mut self) -> Option<ExchangeState> {
+        let ExchangeState::Discarding(rest) = &mut self.state else {
             return None;
         };
         match rest.decode(self.input.as_slice(), Sink::Discard) {
             Ok(n) => self.input.consume(n),
             // The answer was sent already, and a request has only one.
-            Err(_) => return Some(State::Closing(Ending::Linger)),
+            Err(_) => return Some(ExchangeState::Closing(Ending::Linger)),
         }
         if rest.is_done() {
-            return Some(State::Idle);
+            return Some(ExchangeState::Idle);
         }
-        self.half_closed.then_some(State::Closing(Ending::Close))
+        self.half_closed
+            .then_some(ExchangeState::Closing(Ending::Close))
     }
 
     /// Acts on the end of the time allowed for the state.
     pub(super) fn expire(&mut self) {
         let next = match &self.state {
-            State::Idle if !self.output.is_empty() => {
+            ExchangeState::Idle if !self.output.is_empty() => {
                 // The last answer is still being written. The write deadline limits that, and the time
                 // between requests begins when the answer is written.
                 self.deadline = None;
                 return;
             }
-            State::Idle | State::Lingering => State::Finished,
-            State::Head(_) => self.refuse(HttpError::Timeout, Part::Whole),
-            State::Receiving { exchange, .. } => {
+            ExchangeState::Idle | ExchangeState::Lingering => ExchangeState::Finished,
+            ExchangeState::Head(_) => self.refuse(HttpError::Timeout, Part::Whole),
+            ExchangeState::Receiving { exchange, .. } => {
                 let part = exchange.part;
                 self.lose_exchange();
                 self.refuse(HttpError::Timeout, part)
             }
-            State::Discarding(_) => State::Closing(Ending::Linger),
+            ExchangeState::Discarding(_) => ExchangeState::Closing(Ending::Linger),
             // These states have a deadline only after the peer has closed its side.
-            State::Deciding(_) | State::Answering(_) | State::Streaming { .. } => {
+            ExchangeState::Deciding(_)
+            | ExchangeState::Answering(_)
+            | ExchangeState::Streaming { .. } => {
                 self.lose_exchange();
-                State::Closing(Ending::Close)
+                ExchangeState::Closing(Ending::Close)
             }
-            State::Closing(_) | State::Upgraded | State::Finished => return,
+            ExchangeState::Closing(_) | ExchangeState::Upgraded | ExchangeState::Finished => return,
         };
         self.enter(next);
     }
 
-    pub(super) fn enter(&mut self, state: State) {
-        if let State::Finished = state {
+    pub(super) fn enter(&mut self, state: ExchangeState) {
+        if let ExchangeState::Finished = state {
             self.input.clear();
             self.output.clear();
         }
@@ -193,23 +202,27 @@ impl HttpConnection {
     /// Returns how long the state may last.
     pub(super) fn allowance(&self) -> Option<Duration> {
         match self.state {
-            State::Idle => Some(self.limits.idle_timeout),
-            State::Head(_) => Some(self.limits.head_timeout),
-            State::Receiving { .. } | State::Discarding(_) => Some(self.limits.body_timeout),
-            State::Deciding(_) | State::Answering(_) | State::Streaming { .. } => {
+            ExchangeState::Idle => Some(self.limits.idle_timeout),
+            ExchangeState::Head(_) => Some(self.limits.head_timeout),
+            ExchangeState::Receiving { .. } | ExchangeState::Discarding(_) => {
+                Some(self.limits.body_timeout)
+            }
+            ExchangeState::Deciding(_)
+            | ExchangeState::Answering(_)
+            | ExchangeState::Streaming { .. } => {
                 self.half_closed.then_some(self.limits.idle_timeout)
             }
-            State::Lingering => Some(LINGER),
-            State::Closing(_) | State::Upgraded | State::Finished => None,
+            ExchangeState::Lingering => Some(LINGER),
+            ExchangeState::Closing(_) | ExchangeState::Upgraded | ExchangeState::Finished => None,
         }
     }
 
     /// Answers a fault, because the rest of the input cannot be interpreted.
-    fn refuse(&mut self, error: HttpError, part: Part) -> State {
+    fn refuse(&mut self, error: HttpError, part: Part) -> ExchangeState {
         error
             .response()
             .write(self.output.tail(), part, Fate::Closed);
-        State::Closing(Ending::Linger)
+        ExchangeState::Closing(Ending::Linger)
     }
 
     pub(super) fn fate(&self, exchange: &Exchange) -> Fate {
@@ -222,18 +235,18 @@ impl HttpConnection {
 
     /// Takes the exchange that has no answer yet. The caller must enter the next state.
     pub(super) fn take_exchange(&mut self) -> Option<Exchange> {
-        match mem::replace(&mut self.state, State::Finished) {
-            State::Deciding(exchange)
-            | State::Answering(exchange)
-            | State::Receiving { exchange, .. } => Some(exchange),
-            state @ (State::Idle
-            | State::Head(_)
-            | State::Streaming { .. }
-            | State::Discarding(_)
-            | State::Closing(_)
-            | State::Lingering
-            | State::Upgraded
-            | State::Finished) => {
+        match mem::replace(&mut self.state, ExchangeState::Finished) {
+            ExchangeState::Deciding(exchange)
+            | ExchangeState::Answering(exchange)
+            | ExchangeState::Receiving { exchange, .. } => Some(exchange),
+            state @ (ExchangeState::Idle
+            | ExchangeState::Head(_)
+            | ExchangeState::Streaming { .. }
+            | ExchangeState::Discarding(_)
+            | ExchangeState::Closing(_)
+            | ExchangeState::Lingering
+            | ExchangeState::Upgraded
+            | ExchangeState::Finished) => {
                 self.state = state;
                 None
             }
@@ -245,33 +258,33 @@ impl HttpConnection {
         // Drop a body that the owner has not polled yet, because the answer makes it useless.
         self.event = None;
         self.enter(match fate {
-            Fate::Kept(_) if exchange.rest.is_done() => State::Idle,
-            Fate::Kept(_) => State::Discarding(exchange.into_rest()),
-            Fate::Closed | Fate::Upgraded => State::Closing(exchange.ending()),
+            Fate::Kept(_) if exchange.rest.is_done() => ExchangeState::Idle,
+            Fate::Kept(_) => ExchangeState::Discarding(exchange.into_rest()),
+            Fate::Closed | Fate::Upgraded => ExchangeState::Closing(exchange.ending()),
         });
     }
 
     pub(super) fn finish_stream(&mut self) {
-        match mem::replace(&mut self.state, State::Finished) {
-            State::Streaming { exchange, .. } if exchange.ends_by_closing() => {
-                self.enter(State::Closing(Ending::Close));
+        match mem::replace(&mut self.state, ExchangeState::Finished) {
+            ExchangeState::Streaming { exchange, .. } if exchange.ends_by_closing() => {
+                self.enter(ExchangeState::Closing(Ending::Close));
             }
-            State::Streaming { exchange, fate } => {
+            ExchangeState::Streaming { exchange, fate } => {
                 if exchange.part == Part::Whole {
                     self.output.push(b"0\r\n\r\n");
                 }
                 self.finish_exchange(exchange, fate);
             }
-            state @ (State::Idle
-            | State::Head(_)
-            | State::Deciding(_)
-            | State::Receiving { .. }
-            | State::Answering(_)
-            | State::Discarding(_)
-            | State::Closing(_)
-            | State::Lingering
-            | State::Upgraded
-            | State::Finished) => self.state = state,
+            state @ (ExchangeState::Idle
+            | ExchangeState::Head(_)
+            | ExchangeState::Deciding(_)
+            | ExchangeState::Receiving { .. }
+            | ExchangeState::Answering(_)
+            | ExchangeState::Discarding(_)
+            | ExchangeState::Closing(_)
+            | ExchangeState::Lingering
+            | ExchangeState::Upgraded
+            | ExchangeState::Finished) => self.state = state,
         }
     }
 
@@ -287,10 +300,10 @@ impl HttpConnection {
     pub(super) fn is_serving(&self) -> bool {
         matches!(
             self.state,
-            State::Deciding(_)
-                | State::Receiving { .. }
-                | State::Answering(_)
-                | State::Streaming { .. }
+            ExchangeState::Deciding(_)
+                | ExchangeState::Receiving { .. }
+                | ExchangeState::Answering(_)
+                | ExchangeState::Streaming { .. }
         )
     }
 }

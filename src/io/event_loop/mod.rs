@@ -22,7 +22,7 @@ use mio::{Events, Poll, Token};
 use self::clock::{clock, time_of_day};
 use super::capture::CaptureFile;
 use super::config_files::ConfigFiles;
-use super::signal::{Told, Word};
+use super::signal::{Signal, Signals};
 use super::stream::Stream;
 use super::systemd::{Inherited, Manager};
 use super::tls_files::Stamp;
@@ -88,7 +88,7 @@ struct Slot {
 pub(crate) struct EventLoop {
     poll: Poll,
     gateway: Gateway,
-    signals: Told,
+    signals: Signals,
     files: Watch,
     config: ConfigFiles,
     manager: Manager,
@@ -111,7 +111,7 @@ impl EventLoop {
         inherited: Inherited,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let signals = Told::new(poll.registry(), SIGNALS)?;
+        let signals = Signals::new(poll.registry(), SIGNALS)?;
         let files = Watch::new(poll.registry(), FILES)?;
         Ok(Self {
             poll,
@@ -190,8 +190,8 @@ impl EventLoop {
     fn handle_signals(&mut self, now: Instant) {
         for word in self.signals.take() {
             match word {
-                Word::Stop => self.gateway.handle_shutdown(now),
-                Word::Reload => {
+                Signal::Stop => self.gateway.handle_shutdown(now),
+                Signal::Reload => {
                     self.manager.reloading();
                     let loaded = self.config.load();
                     let loaded = loaded

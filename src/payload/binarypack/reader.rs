@@ -31,7 +31,7 @@ pub(in crate::payload) enum Item<'a> {
 /// An entry of an object: the key, the item of its value, and a reader at the beginning of that item's
 /// contents.
 #[derive(Debug)]
-pub(in crate::payload) struct Entry<'a> {
+pub(in crate::payload) struct MapEntry<'a> {
     pub(in crate::payload) key: &'a [u8],
     pub(in crate::payload) item: Item<'a>,
     pub(in crate::payload) inside: Reader<'a>,
@@ -61,12 +61,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the next entry of an object and skips the contents of its value.
-    pub(in crate::payload) fn entry(&mut self) -> Result<Entry<'a>, Error> {
+    pub(in crate::payload) fn entry(&mut self) -> Result<MapEntry<'a>, Error> {
         let key = self.key()?;
         let item = self.item()?;
         let inside = self.clone();
         self.skip(item)?;
-        Ok(Entry { key, item, inside })
+        Ok(MapEntry { key, item, inside })
     }
 
     /// Returns an error if bytes follow.

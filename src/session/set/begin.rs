@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rand::RngCore;
 
 use super::super::channels::ChannelWish;
-use super::{Entry, SessionOwner, Sessions, TimerKey, not_told};
+use super::{SessionEntry, SessionOwner, Sessions, TimerKey, not_told};
 use crate::access::places::{Claimant, Fullness, Occupant, Places, Verdict};
 use crate::access::scope::Grant;
 use crate::datagram;
@@ -226,7 +226,7 @@ impl Sessions {
         if let Some(oldest) = displaced {
             self.displace(cx, oldest);
         }
-        let entry = Entry {
+        let entry = SessionEntry {
             session,
             grant: begin.rights,
             claimant: begin.claimant,
@@ -244,7 +244,11 @@ impl Sessions {
         Ok(Begun { id, sdp })
     }
 
-    fn insert(&mut self, cx: &Context<'_>, mut entry: Entry) -> Result<SessionId, BeginError> {
+    fn insert(
+        &mut self,
+        cx: &Context<'_>,
+        mut entry: SessionEntry,
+    ) -> Result<SessionId, BeginError> {
         let name = entry.session.name().to_owned();
         let ufrag = entry.session.local_ufrag().to_owned();
         let did = if entry.session.awaits_answer() {

@@ -5,7 +5,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::ending::Ended;
-use super::{Entry, Session, Sessions, TimerKey};
+use super::{Session, SessionEntry, Sessions, TimerKey};
 use crate::datagram::TransmitQueue;
 use crate::ids::SessionId;
 use crate::session::event::{ConnectionState, EndReason};
@@ -53,7 +53,7 @@ impl Sessions {
         id: SessionId,
         reason: EndReason,
         state: Option<ConnectionState>,
-    ) -> Option<Entry> {
+    ) -> Option<SessionEntry> {
         let entry = self.entries.remove(id)?;
         let name = entry.session.name().to_owned();
         for (local, remote) in entry.session.pairs() {

@@ -1,9 +1,9 @@
 //! The log lines of a session, and their levels.
 
-use super::Entry;
+use super::SessionEntry;
 use crate::session::event::EndReason;
 
-impl Entry {
+impl SessionEntry {
     /// Returns the log level for the session's own life.
     pub(super) fn life_level(&self) -> log::Level {
         if self.is_quiet {

@@ -82,7 +82,7 @@ enum TimerKey {
 }
 
 /// A session with everything that is known about it.
-struct Entry {
+struct SessionEntry {
     session: Session,
     /// The rights with which the session acts, and its token.
     grant: Grant,
@@ -149,7 +149,7 @@ pub(crate) struct SessionStats {
 
 /// All sessions.
 pub(crate) struct Sessions {
-    entries: Slab<SessionKind, Entry>,
+    entries: Slab<SessionKind, SessionEntry>,
     /// Sessions by their names in the API.
     names: HashMap<String, SessionId>,
     demux: Demux,

@@ -5,11 +5,11 @@ use super::paths::call;
 use super::polls::Parked;
 use super::ports::{Opening, port_client};
 use super::{Facade, Lobby, RequestInput, Subject, Wrong, bad, error, wrong};
+use crate::access::locality::Locality;
 use crate::api::skyway::{Call, reply, request};
 use crate::http::Method;
 use crate::limits;
 use crate::signaling::dialect::DialectRequest;
-use crate::signaling::door::Standing;
 
 impl Facade {
     /// Performs a call.
@@ -88,7 +88,7 @@ impl Facade {
         self.open_port(Opening {
             request: request.id,
             command,
-            client: port_client(request.standing, &request.origin),
+            client: port_client(request.locality, &request.origin),
             local: request.local.ip(),
         });
     }
@@ -100,13 +100,13 @@ impl Facade {
         body: &[u8],
     ) -> Result<(), Wrong> {
         request::parse_nothing(body).map_err(bad)?;
-        let (standing, origin) = (request.standing, &request.origin);
-        if self.own_peers(standing, origin) == Some(0) {
+        let (locality, origin) = (request.locality, &request.origin);
+        if self.own_peers(locality, origin) == Some(0) {
             let detail = "programs beyond this machine, and pages, make a peer first: POST /peers";
             return Err(wrong(403, "address", detail));
         }
-        let client = port_client(standing, origin);
-        if !self.ports.may_open(&client, standing != Standing::Local) {
+        let client = port_client(locality, origin);
+        if !self.ports.may_open(&client, locality != Locality::Local) {
             let most = limits::CONTENT_PORTS;
             let detail = format!(
                 "{most} ports are open, which is the limit for one client: use or delete some"

@@ -6,6 +6,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::{DataId, Facade, LinkId, Order, Output, PeerId, RequestId, Wrong, bad, wrong};
+use crate::access::locality::Locality;
 use crate::access::scope::{Scope, Verb};
 use crate::api::skyway::reply::{self, DataStatus};
 use crate::api::skyway::request::{self, ConnectOptions, ConnectionChange, DcInit, Reliability};
@@ -16,7 +17,6 @@ use crate::limits;
 use crate::session::channels::{self, ChannelWish};
 use crate::signaling::call::{Feed, LinkStatus, Wish};
 use crate::signaling::dialect::DialectRequest;
-use crate::signaling::door::Standing;
 use crate::signaling::rendezvous::lobby::Lobby;
 use crate::signaling::rendezvous::site::NotRedirected;
 
@@ -79,12 +79,12 @@ impl Facade {
         let program = self.check_token(&asked.peer_id, &asked.token, false)?;
         let peer = self.programs.get(program).and_then(|it| it.peer);
         let peer = peer.ok_or_else(|| wrong(404, "peer_id", "there is no peer with this id"))?;
-        let standing = request.standing;
-        let scopes = self.scopes(lobby, standing, peer);
+        let locality = request.locality;
+        let scopes = self.scopes(lobby, locality, peer);
         let fields = ["params.data_id", "params.endpoint"];
         let source = asked.params.source.as_ref();
-        let source = self.source_of(lobby, (peer, standing), source, fields, &scopes)?;
-        self.check_redirect(lobby, standing, asked.redirect_params)?;
+        let source = self.source_of(lobby, (peer, locality), source, fields, &scopes)?;
+        self.check_redirect(lobby, locality, asked.redirect_params)?;
         let source = source.unwrap_or(Source::Nothing);
         let wish = Wish {
             peer,
@@ -126,16 +126,16 @@ impl Facade {
         let change = ConnectionChange::parse(body).map_err(bad)?;
         let known = self.connections.get(id).map(|it| (it.link, it.peer));
         let (link, peer) = known.ok_or_else(ended)?;
-        let standing = request.standing;
-        let scopes = self.scopes(lobby, standing, peer);
+        let locality = request.locality;
+        let scopes = self.scopes(lobby, locality, peer);
         let fields = ["feed_params.data_id", "feed_params.endpoint"];
         let source = change.feed_params.source.as_ref();
-        let source = self.source_of(lobby, (peer, standing), source, fields, &scopes)?;
-        self.check_redirect(lobby, standing, change.redirect_params)?;
+        let source = self.source_of(lobby, (peer, locality), source, fields, &scopes)?;
+        self.check_redirect(lobby, locality, change.redirect_params)?;
         if let Some(source) = source {
             self.claim(&source, peer);
             // The peer's own right counts, not that of the client that changes the connection.
-            let scopes = self.scopes(lobby, Standing::Local, peer);
+            let scopes = self.scopes(lobby, Locality::Local, peer);
             self.order(Order::Feed(link, source.feed(), scopes));
             if let Some(known) = self.connections.get_mut(id) {
                 known.source = source;
@@ -195,7 +195,7 @@ impl Facade {
         // An endpoint that was removed has closed its channels itself.
         let existing = fed.filter(|(_, id, name)| lobby.endpoint(name) == Some(**id));
         let forbidden = existing.filter(|(it, _, name)| {
-            let scopes = self.scopes(lobby, Standing::Local, it.peer);
+            let scopes = self.scopes(lobby, Locality::Local, it.peer);
             !scopes.iter().any(|scope| scope.allows(name, Verb::Read))
         });
         let forbidden: Vec<LinkId> = forbidden.map(|(it, _, _)| it.link).collect();
@@ -224,7 +224,7 @@ impl Facade {
     fn source_of(
         &self,
         lobby: &Lobby<'_>,
-        (peer, standing): (PeerId, Standing),
+        (peer, locality): (PeerId, Locality),
         source: Option<&request::Source>,
         [data_id, endpoint]: [&'static str; 2],
         scopes: &[Scope],
@@ -237,7 +237,7 @@ impl Facade {
                     found.ok_or_else(|| wrong(404, data_id, "there is no port with this id"))?;
                 let owners = &self.ports.owners;
                 let is_anothers = owners.peer(port).is_some_and(|owner| owner != peer);
-                if is_anothers && standing != Standing::Local {
+                if is_anothers && locality != Locality::Local {
                     return Err(wrong(403, data_id, "this port belongs to another peer"));
                 }
                 if !is_anothers && !owners.may_use(port, peer) {
@@ -266,11 +266,11 @@ impl Facade {
     fn check_redirect(
         &mut self,
         lobby: &Lobby<'_>,
-        standing: Standing,
+        locality: Locality,
         to: Option<SocketAddr>,
     ) -> Result<(), Wrong> {
         let Some(to) = to else { return Ok(()) };
-        lobby.check_redirect(standing, to).map_err(|why| {
+        lobby.check_redirect(locality, to).map_err(|why| {
             let detail = match why {
                 NotRedirected::Network => {
                     "this address is in none of the networks of skyway.redirect"

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::connections::Source;
 use super::{DataId, Facade, Output, Timer, Wrong, wrong};
+use crate::access::locality::Locality;
 use crate::access::tries::network_of;
 use crate::api::skyway::ids::{Id, Kind};
 use crate::api::skyway::{ContentPorts, FieldError, PortOwners, error, reply};
@@ -14,7 +15,7 @@ use crate::endpoint::Failure;
 use crate::http::Response;
 use crate::ids::{EndpointId, PeerId, RequestId};
 use crate::limits;
-use crate::signaling::door::{PageOrigin, Standing};
+use crate::signaling::door::PageOrigin;
 use crate::signaling::names::random_bytes;
 
 /// A client that opens content ports: its network, if that is beyond this machine, and the origin of its
@@ -22,8 +23,8 @@ use crate::signaling::names::random_bytes;
 pub(super) type PortClient = (Option<IpAddr>, PageOrigin);
 
 /// Returns the client for a location and an origin.
-pub(super) fn port_client(standing: Standing, origin: &PageOrigin) -> PortClient {
-    (standing.remote().map(network_of), origin.clone())
+pub(super) fn port_client(locality: Locality, origin: &PageOrigin) -> PortClient {
+    (locality.remote().map(network_of), origin.clone())
 }
 
 /// A request that waits for its port to open.

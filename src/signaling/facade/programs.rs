@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::ports::port_client;
 use super::{Facade, Output, ProgramId, Subject, Timer, Wrong, bad, wrong};
 use crate::access::UnixTime;
+use crate::access::locality::Locality;
 use crate::access::scope::Scope;
 use crate::api::skyway::ids::{Id, Kind};
 use crate::api::skyway::request::{self, Credential, PeerOptions};
@@ -12,7 +13,7 @@ use crate::api::skyway::{Event, EventQueue, reply};
 use crate::http::Response;
 use crate::ids::PeerId;
 use crate::signaling::dialect::DialectRequest;
-use crate::signaling::door::{Application, PageOrigin, Standing};
+use crate::signaling::door::{Application, PageOrigin};
 use crate::signaling::hub::{NotJoined, Speaks};
 use crate::signaling::names::{random_bytes, random_name};
 use crate::signaling::rendezvous::lobby::Lobby;
@@ -65,11 +66,11 @@ impl Facade {
             peer: Some(&name),
             credential: credential.as_ref(),
         };
-        let admitted = lobby.admit(request.standing, application);
+        let admitted = lobby.admit(request.locality, application);
         let expires = admitted.map_err(|why| wrong(403, "key", why.detail()))?;
         let guest = Guest {
             key: options.key,
-            standing: request.standing,
+            locality: request.locality,
             origin: request.origin.clone(),
         };
         let joined = lobby.join(&name, Speaks::Gateway, guest.clone());
@@ -124,7 +125,7 @@ impl Facade {
             peer: Some(peer),
             credential: credential.as_ref(),
         };
-        let admitted = lobby.admit(request.standing, application);
+        let admitted = lobby.admit(request.locality, application);
         let expires = admitted.map_err(|why| wrong(403, "authToken", why.detail()))?;
         (program.expires, program.warned) = (expires, false);
         self.schedule_credential(lobby, id);
@@ -191,31 +192,31 @@ impl Facade {
     /// Returns how many living peers a client has made: programs beyond this machine are counted by their
     /// address, pages of other origins by their origin. `None`: a program or trusted page on this machine,
     /// for which there is no such limit.
-    pub(super) fn own_peers(&self, standing: Standing, origin: &PageOrigin) -> Option<usize> {
-        let remote = standing.remote();
+    pub(super) fn own_peers(&self, locality: Locality, origin: &PageOrigin) -> Option<usize> {
+        let remote = locality.remote();
         if remote.is_none() && !origin.needs_key() {
             return None;
         }
         let programs = self.programs.iter();
         let own = programs.filter(|(_, program)| {
             program.peer.is_some()
-                && program.guest.standing.remote() == remote
+                && program.guest.locality.remote() == remote
                 && (!origin.needs_key() || program.guest.origin == *origin)
         });
         Some(own.count())
     }
 
     /// Returns the endpoints that a program at this location may use with a peer.
-    pub(super) fn scopes(&self, lobby: &Lobby<'_>, standing: Standing, peer: PeerId) -> Vec<Scope> {
+    pub(super) fn scopes(&self, lobby: &Lobby<'_>, locality: Locality, peer: PeerId) -> Vec<Scope> {
         let program = self.peers.get(&peer);
         let program = program.and_then(|id| self.programs.get(*id));
         let key = program.map_or("", |program| program.guest.key.as_str());
-        let standing = match (standing, program) {
+        let locality = match (locality, program) {
             // A peer that was made from beyond this machine keeps its rights when a local program uses it.
-            (Standing::Local, Some(program)) => program.guest.standing,
-            (standing, _) => standing,
+            (Locality::Local, Some(program)) => program.guest.locality,
+            (locality, _) => locality,
         };
-        lobby.scopes(standing, key)
+        lobby.scopes(locality, key)
     }
 
     /// Ends a peer with its connections and their ports.
@@ -228,14 +229,14 @@ impl Facade {
         };
         program.events.push(Event::Close);
         program.ended = Some(lobby.now());
-        let (standing, origin) = (program.guest.standing, program.guest.origin.clone());
+        let (locality, origin) = (program.guest.locality, program.guest.origin.clone());
         self.peers.remove(&peer);
         // The connections end before their ports are closed, because a port that feeds a connection stays open.
         self.outputs.push_back(Output::Remove(peer));
         let mut ports = self.ports.owners.of_peer(peer);
         // The client has no other peer that could use its unused ports.
-        if self.own_peers(standing, &origin) == Some(0) {
-            let client = port_client(standing, &origin);
+        if self.own_peers(locality, &origin) == Some(0) {
+            let client = port_client(locality, &origin);
             ports.extend(self.ports.owners.unused_of(&client));
         }
         for port in ports {

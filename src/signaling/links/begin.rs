@@ -13,10 +13,10 @@ use crate::limits;
 use crate::payload::{Dialect, Serialization};
 use crate::session::channels::Reliability;
 use crate::signaling::call::{LinkNews, Wish};
-use crate::signaling::message::{Answer, Body, Candidate, Carries, Offer, Written};
+use crate::signaling::message::{Answer, Body, Candidate, Carries, Encoding, Offer};
 
 /// How long a peer that is called may take to join.
-const PATIENCE: Duration = Duration::from_secs(5);
+const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The terms on which a peer accepts an offer.
 #[derive(Debug, Clone)]
@@ -85,7 +85,7 @@ impl Links {
         if has_joined {
             self.events.push_back(LinkEvent::Gather(link));
         } else {
-            self.timers.set(link, Some(now + PATIENCE));
+            self.timers.set(link, Some(now + JOIN_TIMEOUT));
         }
         Some(link)
     }
@@ -104,8 +104,8 @@ impl Links {
             self.close(known, "the other peer called again");
         }
         let serialization = match offer.serialization {
-            Some(Written::Known(known)) => known,
-            Some(Written::Other(_)) | None => Serialization::Raw,
+            Some(Encoding::Known(known)) => known,
+            Some(Encoding::Other(_)) | None => Serialization::Raw,
         };
         let label = offer.label.unwrap_or_else(|| offer.connection.clone());
         let link = self.add(Link {
@@ -210,7 +210,7 @@ impl Links {
             carries,
             sdp,
             label: Some(link.label.clone()),
-            serialization: Some(Written::Known(link.serialization)),
+            serialization: Some(Encoding::Known(link.serialization)),
             metadata: link.metadata.clone(),
             reliable: link.reliable,
         };

@@ -8,7 +8,7 @@ use super::*;
 use crate::config::{Config, PeerConfig};
 use crate::payload::Dialect;
 use crate::signaling::call::Wish;
-use crate::signaling::message::{Answer, Candidate, Carries, Failed, Offer, Why, Written};
+use crate::signaling::message::{Answer, Candidate, Carries, Encoding, Failed, Offer, Why};
 use crate::util::slab::Id;
 
 const OURS: u64 = 1;
@@ -41,7 +41,7 @@ fn offer(connection: &str) -> Offer {
         carries: Carries::Data,
         sdp: "v=0".to_owned(),
         label: Some("joy".to_owned()),
-        serialization: Some(Written::Known(Serialization::PeerJsJson)),
+        serialization: Some(Encoding::Known(Serialization::PeerJsJson)),
         metadata: None,
         reliable: true,
     }
@@ -123,7 +123,7 @@ fn called(links: &mut Links, dialect: Dialect) -> (LinkId, String) {
     assert_eq!((to.as_str(), offer.sdp.as_str()), ("page", "sdp"));
     assert_eq!(offer.label.as_ref(), Some(&offer.connection));
     let written = Serialization::SkyWayJson.of(dialect);
-    assert_eq!(offer.serialization, Some(Written::Known(written)));
+    assert_eq!(offer.serialization, Some(Encoding::Known(written)));
     (link, offer.connection.clone())
 }
 

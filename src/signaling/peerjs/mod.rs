@@ -16,8 +16,8 @@ mod write;
 
 pub(crate) use page::PeerJs;
 pub(crate) use paths::PATHS;
-pub use query::{Query, Refusal};
-pub use read::{Said, parse, refusal};
+pub use query::{Query, QueryRefusal};
+pub use read::{ClientMessage, parse, refusal};
 pub use write::write;
 
 use serde_json::json;

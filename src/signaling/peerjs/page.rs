@@ -10,7 +10,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::paths::{Ask, ask};
-use super::{Query, Refusal, Said};
+use super::{ClientMessage, Query, QueryRefusal};
 use crate::access::visitors::Right;
 use crate::http::{RequestHead, Response};
 use crate::ids::{PeerId, RequestId, SocketId};
@@ -54,7 +54,7 @@ struct Joining {
     token: String,
     guest: Guest,
     /// The reason for refusing the page, which is sent over its WebSocket.
-    refusal: Option<Refusal>,
+    refusal: Option<QueryRefusal>,
 }
 
 /// The dialect of PeerJS.
@@ -100,12 +100,12 @@ impl PeerJs {
                     peer: Some(&query.id),
                     credential: None,
                 };
-                let admitted = lobby.admit(request.standing, application);
+                let admitted = lobby.admit(request.locality, application);
                 if admitted.is_ok() {
                     let shown = Output::ShowRight(Shown::Request(request.id), Right::Key);
                     self.outputs.push_back(shown);
                 }
-                admitted.err().map(|_| Refusal::Key)
+                admitted.err().map(|_| QueryRefusal::Key)
             }
             Err(refusal) => Some(*refusal),
         };
@@ -122,7 +122,7 @@ impl PeerJs {
             token,
             guest: Guest {
                 key: own,
-                standing: request.standing,
+                locality: request.locality,
                 origin: request.origin.clone(),
             },
             refusal,
@@ -163,7 +163,7 @@ impl PeerJs {
         lobby: &mut Lobby<'_>,
         socket: SocketId,
         joining: Joining,
-    ) -> Result<PeerId, Refusal> {
+    ) -> Result<PeerId, QueryRefusal> {
         if let Some(refusal) = joining.refusal {
             return Err(refusal);
         }
@@ -191,8 +191,8 @@ impl PeerJs {
             self.outputs.push_back(probe);
         }
         let peer = joined.map_err(|why| match why {
-            NotJoined::Taken => Refusal::Taken,
-            NotJoined::Full => Refusal::Full,
+            NotJoined::Taken => QueryRefusal::Taken,
+            NotJoined::Full => QueryRefusal::Full,
         })?;
         self.pages.insert(peer, Page { socket, token });
         self.send(socket, super::open().to_owned());
@@ -205,12 +205,12 @@ impl PeerJs {
         };
         self.timers.set(peer, Some(lobby.now() + SILENCE));
         match super::parse(text) {
-            Ok(Said::Heartbeat | Said::Unknown) => {}
-            Ok(Said::Left) => {
+            Ok(ClientMessage::Heartbeat | ClientMessage::Unknown) => {}
+            Ok(ClientMessage::Left) => {
                 self.leave(lobby, peer);
                 self.close(socket, NORMAL, "");
             }
-            Ok(Said::To { to, signal }) => lobby.say(peer, &to, signal),
+            Ok(ClientMessage::To { to, signal }) => lobby.say(peer, &to, signal),
             Err(fault) => {
                 self.refused += 1;
                 let name = lobby.name(peer).unwrap_or_default();
@@ -251,7 +251,7 @@ impl PeerJs {
             peer: None,
             credential: None,
         };
-        if let Err(why) = lobby.admit_reader(request.standing, application) {
+        if let Err(why) = lobby.admit_reader(request.locality, application) {
             return request.claim.problem(401, "key", why.detail());
         }
         if wants_id {

@@ -20,8 +20,8 @@ pub struct Query {
 impl Query {
     /// Reads the query, without its question mark. The library does not encode it, but browsers do where
     /// necessary.
-    pub fn parse(query: &str) -> Result<Self, Refusal> {
-        let value = |name, bound| query_value(query, name, bound)?.ok_or(Refusal::Missing);
+    pub fn parse(query: &str) -> Result<Self, QueryRefusal> {
+        let value = |name, bound| query_value(query, name, bound)?.ok_or(QueryRefusal::Missing);
         let id = value("id", limits::SIGNAL_ID)?;
         let token = value("token", limits::SIGNAL_NAME)?;
         let key = value("key", limits::SIGNAL_NAME)?;
@@ -41,7 +41,7 @@ impl fmt::Debug for Query {
 
 /// The reason for refusing a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum QueryRefusal {
     /// The id, the token or the key is missing.
     Missing,
     /// The id, the token or the key has a fault.
@@ -54,7 +54,7 @@ pub enum Refusal {
     Taken,
 }
 
-impl Refusal {
+impl QueryRefusal {
     /// Returns the message to the client before its connection is closed.
     pub fn frame(self) -> String {
         match self {
@@ -67,7 +67,7 @@ impl Refusal {
 }
 
 /// Uses the words of PeerServer, where it has some.
-impl fmt::Display for Refusal {
+impl fmt::Display for QueryRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("No id, token, or key supplied to websocket server"),
@@ -79,9 +79,9 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for QueryRefusal {}
 
-impl From<Fault> for Refusal {
+impl From<Fault> for QueryRefusal {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
     }

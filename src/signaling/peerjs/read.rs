@@ -6,12 +6,12 @@ use crate::limits;
 use crate::payload::Dialect;
 use crate::signaling::fault::{Fault, Wrong};
 use crate::signaling::fields::{self, CandidatePaths, Object};
-use crate::signaling::message::{Answer, Body, Carries, Failed, Offer, Signal, Why, Written};
+use crate::signaling::message::{Answer, Body, Carries, Encoding, Failed, Offer, Signal, Why};
 use crate::util::halves;
 
 /// The content of one frame from a client.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Said {
+pub enum ClientMessage {
     /// The client is alive.
     Heartbeat,
     /// The client leaves the server; its connections continue.
@@ -28,31 +28,31 @@ pub enum Said {
 }
 
 /// Reads a text frame; the caller has bounded its length.
-pub fn parse(text: &str) -> Result<Said, Fault> {
+pub fn parse(text: &str) -> Result<ClientMessage, Fault> {
     let value = halves::parse(text).map_err(|_| Fault::new(Fault::WHOLE, Wrong::NotJson))?;
     let Value::Object(frame) = value else {
         return Err(Fault::new(Fault::WHOLE, Wrong::NotAnObject));
     };
     let kind = fields::text(&frame, "type", usize::MAX)?;
     let read: fn(&Object) -> Result<Body, Fault> = match kind {
-        "HEARTBEAT" => return Ok(Said::Heartbeat),
+        "HEARTBEAT" => return Ok(ClientMessage::Heartbeat),
         "OFFER" => |frame| offer(payload(frame)?).map(Body::Offer),
         "ANSWER" => |frame| answer(payload(frame)?).map(Body::Answer),
         "CANDIDATE" => |frame| candidate(payload(frame)?),
         "LEAVE" => |_| Ok(Body::Leave),
         "EXPIRE" => |frame| Ok(expired(frame)),
-        _ => return Ok(Said::Unknown),
+        _ => return Ok(ClientMessage::Unknown),
     };
     let to = fields::optional_text(&frame, "dst", limits::SIGNAL_ID)?.unwrap_or_default();
     if to.is_empty() {
         return match kind {
-            "LEAVE" => Ok(Said::Left),
+            "LEAVE" => Ok(ClientMessage::Left),
             _ => Err(Fault::new("dst", Wrong::Missing)),
         };
     }
     let to = to.to_owned();
     let body = read(&frame)?;
-    Ok(Said::To {
+    Ok(ClientMessage::To {
         to,
         signal: Signal {
             body,
@@ -93,7 +93,7 @@ fn offer(payload: &Object) -> Result<Offer, Fault> {
     if carries == Carries::Data {
         label = fields::optional_text(payload, "payload.label", limits::SIGNAL_NAME)?;
         let name = fields::text(payload, "payload.serialization", limits::SIGNAL_NAME)?;
-        serialization = Some(Written::parse(Dialect::PeerJs, name));
+        serialization = Some(Encoding::parse(Dialect::PeerJs, name));
     }
     let reliable = match fields::value(payload, "payload.reliable") {
         Some(Value::Bool(reliable)) => *reliable,

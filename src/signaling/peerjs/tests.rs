@@ -5,7 +5,7 @@ use crate::limits;
 use crate::payload::{Dialect, Serialization};
 use crate::signaling::fault::{Fault, Wrong};
 use crate::signaling::message::{
-    Answer, Body, Candidate, Carries, Failed, Offer, Signal, Why, Written,
+    Answer, Body, Candidate, Carries, Encoding, Failed, Offer, Signal, Why,
 };
 
 /// Messages as `peerjs` 1.5.5 sends them; the SDP is shortened.
@@ -16,7 +16,7 @@ const CANDIDATE: &str = r#"{"type":"CANDIDATE","payload":{"candidate":{"candidat
 
 fn signal(text: &str) -> Signal {
     match parse(text) {
-        Ok(Said::To { to, signal }) if to == "bob" => signal,
+        Ok(ClientMessage::To { to, signal }) if to == "bob" => signal,
         other => panic!("{text}: {other:?}"),
     }
 }
@@ -46,7 +46,7 @@ fn what_the_server_says_by_itself() {
     assert_eq!(open(), r#"{"type":"OPEN"}"#);
     let taken = r#"{"type":"ID-TAKEN","payload":{"msg":"ID is taken"}}"#;
     assert_eq!(
-        (id_taken(), Refusal::Taken.frame().as_str()),
+        (id_taken(), QueryRefusal::Taken.frame().as_str()),
         (taken, taken)
     );
     assert_eq!(
@@ -55,16 +55,16 @@ fn what_the_server_says_by_itself() {
     );
     for (refusal, message) in [
         (
-            Refusal::Missing,
+            QueryRefusal::Missing,
             "No id, token, or key supplied to websocket server",
         ),
-        (Refusal::Key, "Invalid key provided"),
+        (QueryRefusal::Key, "Invalid key provided"),
         (
-            Refusal::Full,
+            QueryRefusal::Full,
             "Server has reached its concurrent user limit",
         ),
         (
-            Refusal::Fault(Fault::new("id", Wrong::Encoding)),
+            QueryRefusal::Fault(Fault::new("id", Wrong::Encoding)),
             "id is not percent-encoded UTF-8",
         ),
     ] {
@@ -92,7 +92,7 @@ fn queries() {
         "id=a&token=t",
         "key=k&token=t",
     ] {
-        assert_eq!(Query::parse(query), Err(Refusal::Missing), "{query}");
+        assert_eq!(Query::parse(query), Err(QueryRefusal::Missing), "{query}");
     }
     let long = "a".repeat(limits::SIGNAL_ID + 1);
     let longer = "a".repeat(limits::SIGNAL_NAME + 1);
@@ -117,22 +117,28 @@ fn queries() {
         ("a", "%ff", "k", "token", Wrong::Encoding),
     ] {
         let query = format!("key={key}&id={id}&token={token}");
-        let refusal = Refusal::Fault(Fault::new(field, wrong));
+        let refusal = QueryRefusal::Fault(Fault::new(field, wrong));
         assert_eq!(Query::parse(&query), Err(refusal), "{query}");
     }
 }
 
 #[test]
 fn frames_of_the_client() {
-    assert_eq!(parse(r#"{"type":"HEARTBEAT"}"#), Ok(Said::Heartbeat));
-    assert_eq!(parse(r#"{"type":"LEAVE"}"#), Ok(Said::Left));
-    assert_eq!(parse(r#"{"type":"PING","dst":"bob"}"#), Ok(Said::Unknown));
+    assert_eq!(
+        parse(r#"{"type":"HEARTBEAT"}"#),
+        Ok(ClientMessage::Heartbeat)
+    );
+    assert_eq!(parse(r#"{"type":"LEAVE"}"#), Ok(ClientMessage::Left));
+    assert_eq!(
+        parse(r#"{"type":"PING","dst":"bob"}"#),
+        Ok(ClientMessage::Unknown)
+    );
     let offer = Offer {
         connection: "dc_x1".to_owned(),
         carries: Carries::Data,
         sdp: "v=0\r\n".to_owned(),
         label: Some("dc_x1".to_owned()),
-        serialization: Some(Written::Known(Serialization::Raw)),
+        serialization: Some(Encoding::Known(Serialization::Raw)),
         metadata: Some(json!({ "b": [1, null] })),
         reliable: false,
     };
@@ -174,7 +180,7 @@ fn a_client_of_peerjs_gets_it_verbatim() {
     };
     assert_eq!(
         offer.serialization,
-        Some(Written::Other("MsgPack".to_owned()))
+        Some(Encoding::Other("MsgPack".to_owned()))
     );
     let wire = format!(r#"{{"type":"OFFER","src":"alice","dst":"bob","payload":{payload}}}"#);
     assert_eq!(write("alice", "bob", &signal), Some(wire));
@@ -274,7 +280,7 @@ fn a_label_and_a_serialization_are_always_said() {
     ] {
         let frame = say(Body::Offer(Offer {
             label: None,
-            serialization: serialization.map(Written::Known),
+            serialization: serialization.map(Encoding::Known),
             metadata: None,
             ..offer.clone()
         }));
@@ -426,6 +432,6 @@ fn every_fault_names_its_field() {
 
 #[test]
 fn serializations_are_those_of_this_dialect() {
-    let none = Written::parse(Dialect::PeerJs, "none");
-    assert_eq!(none, Written::Other("none".to_owned()));
+    let none = Encoding::parse(Dialect::PeerJs, "none");
+    assert_eq!(none, Encoding::Other("none".to_owned()));
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::payload::{Dialect, Serialization};
 use crate::signaling::fields::{candidate_init, kind};
-use crate::signaling::message::{Body, Carries, Failed, Offer, Signal, Written};
+use crate::signaling::message::{Body, Carries, Encoding, Failed, Offer, Signal};
 use crate::util::halves;
 
 /// Returns the frame for the client `to`: as `from` wrote it, if `from` is a client of PeerJS. `None` if this
@@ -52,8 +52,8 @@ fn offer(offer: &Offer) -> Option<Payload<'_>> {
     };
     if offer.carries == Carries::Data {
         let serialization = match &offer.serialization {
-            Some(Written::Known(known)) => *known,
-            Some(Written::Other(_)) => return None,
+            Some(Encoding::Known(known)) => *known,
+            Some(Encoding::Other(_)) => return None,
             None => Serialization::Raw,
         };
         payload.label = Some(offer.label.as_ref().unwrap_or(&offer.connection));

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 
 use super::roster::{Guest, Member};
 use super::{Rendezvous, most_links, table};
+use crate::access::locality::Locality;
 use crate::config::{HubConfig, PeerConfig};
 use crate::ids::{DialectId, LinkId, PeerId};
 use crate::signaling::dialect::Eviction;
-use crate::signaling::door::{self as rules, Standing};
+use crate::signaling::door::{self as rules};
 use crate::signaling::hub::{NotJoined, Speaks};
 use crate::sources::Context;
 
@@ -117,15 +118,15 @@ impl Rendezvous {
 
     fn still_holds(&self, dialect: DialectId, guest: &Guest) -> bool {
         let keys = table::keys(dialect, &self.config);
-        (self.config.expose || guest.standing == Standing::Local)
-            && rules::still_holds(keys, guest.standing, &guest.key, &guest.origin)
+        (self.config.expose || guest.locality == Locality::Local)
+            && rules::still_holds(keys, guest.locality, &guest.key, &guest.origin)
     }
 
     /// Returns whether messages for one of the gateway's own peers may still be sent to an address.
     fn may_redirect(&self, peer: PeerId, to: SocketAddr) -> bool {
         let guest = self.roster.guest(peer);
-        let standing = guest.map_or(Standing::Local, |guest| guest.standing);
-        let is_local = standing == Standing::Local;
+        let locality = guest.map_or(Locality::Local, |guest| guest.locality);
+        let is_local = locality == Locality::Local;
         self.site.may_redirect(&self.config, is_local, to)
     }
 }

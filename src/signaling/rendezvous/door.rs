@@ -4,9 +4,10 @@
 use std::time::Instant;
 
 use crate::access::UnixTime;
+use crate::access::locality::Locality;
 use crate::access::tries::{Guess, Tries};
 use crate::config::KeyConfig;
-use crate::signaling::door::{self as rules, Admitted, Application, NotAdmitted, Standing};
+use crate::signaling::door::{self as rules, Admitted, Application, NotAdmitted};
 
 /// A door that checks clients against keys, and delays clients that guess.
 #[derive(Debug, Default)]
@@ -23,11 +24,11 @@ impl Door {
         now: Instant,
         time: UnixTime,
         keys: &[KeyConfig],
-        standing: Standing,
+        locality: Locality,
         application: Application<'_>,
     ) -> Result<Option<UnixTime>, NotAdmitted> {
-        let admitted = rules::check(keys, standing, application, time);
-        self.count_guess(now, standing, admitted)
+        let admitted = rules::check(keys, locality, application, time);
+        self.count_guess(now, locality, admitted)
     }
 
     /// Checks whether an application may see which peers exist.
@@ -36,15 +37,15 @@ impl Door {
         now: Instant,
         time: UnixTime,
         keys: &[KeyConfig],
-        standing: Standing,
+        locality: Locality,
         application: Application<'_>,
     ) -> Result<(), NotAdmitted> {
-        let checked = match rules::check(keys, standing, application, time) {
+        let checked = match rules::check(keys, locality, application, time) {
             // A client that only asks has no id yet, so it has guessed nothing.
             Err(NotAdmitted::Peer | NotAdmitted::Credential(_)) => Ok(Admitted::default()),
             other => other,
         };
-        self.count_guess(now, standing, checked).map(|_| ())
+        self.count_guess(now, locality, checked).map(|_| ())
     }
 
     /// Returns how many keys and credentials were wrong.
@@ -57,10 +58,10 @@ impl Door {
     fn count_guess(
         &mut self,
         now: Instant,
-        standing: Standing,
+        locality: Locality,
         admitted: Result<Admitted, NotAdmitted>,
     ) -> Result<Option<UnixTime>, NotAdmitted> {
-        let Some(remote) = standing.remote() else {
+        let Some(remote) = locality.remote() else {
             return admitted.map(|admitted| admitted.until);
         };
         // Check the delay before this attempt is counted, so that the attempt that exceeds the bound still
@@ -111,8 +112,8 @@ mod tests {
             peer: Some(peer),
             credential: None,
         };
-        let standing = Standing::Network("192.0.2.9".parse().expect("an address"));
-        door.admit(now, 0, &keys(), standing, application).is_ok()
+        let locality = Locality::Network("192.0.2.9".parse().expect("an address"));
+        door.admit(now, 0, &keys(), locality, application).is_ok()
     }
 
     #[test]
@@ -143,15 +144,15 @@ mod tests {
             peer: None,
             credential: None,
         };
-        let standing = Standing::Network("192.0.2.9".parse().expect("an address"));
+        let locality = Locality::Network("192.0.2.9".parse().expect("an address"));
         for _ in 0..20 {
-            let answer = door.admit_reader(now, 0, &keys(), standing, application("short"));
+            let answer = door.admit_reader(now, 0, &keys(), locality, application("short"));
             assert_eq!(answer, Ok(()));
         }
-        let answer = door.admit_reader(now, 0, &keys(), standing, application("wrong"));
+        let answer = door.admit_reader(now, 0, &keys(), locality, application("wrong"));
         assert!(answer.is_err());
         assert_eq!(door.failed(), 1);
-        let here = door.admit_reader(now, 0, &keys(), Standing::Local, application("wrong"));
+        let here = door.admit_reader(now, 0, &keys(), Locality::Local, application("wrong"));
         assert!(here.is_err());
         assert_eq!(door.failed(), 1, "on this machine nothing is counted");
     }

@@ -79,12 +79,12 @@ pub(crate) struct BeginLink {
     pub(crate) rights: Grant,
     /// The claimant to which the session is charged.
     pub(crate) claimant: Claimant,
-    pub(crate) place: Place,
+    pub(crate) place: PeerPlace,
 }
 
 /// The location of the other side of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum PeerPlace {
     /// This very process.
     Within,
     /// A location that ICE finds.

@@ -8,10 +8,11 @@ use super::door::Door;
 use super::roster::{Guest, Member, Roster};
 use super::site::{NotRedirected, Site};
 use crate::access::UnixTime;
+use crate::access::locality::Locality;
 use crate::access::scope::Scope;
 use crate::config::{HubConfig, KeyConfig};
 use crate::ids::{DialectId, EndpointId, PeerId};
-use crate::signaling::door::{self as rules, Application, NotAdmitted, Standing};
+use crate::signaling::door::{self as rules, Application, NotAdmitted};
 use crate::signaling::hub::{NotJoined, Speaks};
 use crate::signaling::message::Signal;
 
@@ -74,22 +75,22 @@ impl<'a> Lobby<'a> {
     /// application.
     pub(crate) fn admit(
         &mut self,
-        standing: Standing,
+        locality: Locality,
         application: Application<'_>,
     ) -> Result<Option<UnixTime>, NotAdmitted> {
         let (now, time) = (self.now, self.unix_time());
-        self.door.admit(now, time, self.keys, standing, application)
+        self.door.admit(now, time, self.keys, locality, application)
     }
 
     /// Checks whether an application may see which peers exist.
     pub(crate) fn admit_reader(
         &mut self,
-        standing: Standing,
+        locality: Locality,
         application: Application<'_>,
     ) -> Result<(), NotAdmitted> {
         let (now, time) = (self.now, self.unix_time());
         let (door, keys) = (&mut *self.door, self.keys);
-        door.admit_reader(now, time, keys, standing, application)
+        door.admit_reader(now, time, keys, locality, application)
     }
 
     /// Returns whether peers of this key need a credential.
@@ -99,8 +100,8 @@ impl<'a> Lobby<'a> {
     }
 
     /// Returns the endpoints that a program with this key at this location may use.
-    pub(crate) fn scopes(&self, standing: Standing, key: &str) -> Vec<Scope> {
-        rules::scopes(self.keys, &self.config.peers, standing, key)
+    pub(crate) fn scopes(&self, locality: Locality, key: &str) -> Vec<Scope> {
+        rules::scopes(self.keys, &self.config.peers, locality, key)
     }
 
     // ---- the hub ----
@@ -166,10 +167,10 @@ impl<'a> Lobby<'a> {
     /// Checks whether a program at this location may have messages sent to an address.
     pub(crate) fn check_redirect(
         &self,
-        standing: Standing,
+        locality: Locality,
         to: SocketAddr,
     ) -> Result<(), NotRedirected> {
-        let is_local = standing == Standing::Local;
+        let is_local = locality == Locality::Local;
         self.site.check_redirect(self.config, is_local, to)
     }
 
@@ -250,7 +251,7 @@ pub(crate) mod testing {
                     method,
                     segments: segments.map(str::to_owned).collect(),
                 },
-                standing: Standing::Local,
+                locality: Locality::Local,
                 origin: PageOrigin::default(),
                 local: "127.0.0.1:80".parse().expect("an address"),
                 query: query.to_owned(),

@@ -25,7 +25,7 @@ use std::time::Instant;
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 
-pub(crate) use event::{BeginLink, Beginning, Place, RendezvousEvent, RendezvousStats, Target};
+pub(crate) use event::{BeginLink, Beginning, PeerPlace, RendezvousEvent, RendezvousStats, Target};
 
 use super::dialect::Dialect;
 pub(crate) use super::dialect::{Claim, DialectRequest};

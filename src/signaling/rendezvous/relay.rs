@@ -6,7 +6,7 @@ use serde_json::json;
 use super::roster::{Member, RosterNews, kind, not_told};
 use super::{Rendezvous, RendezvousEvent, table};
 use crate::ids::{DialectId, LinkId, PeerId};
-use crate::payload::{Dialect as Written, Serialization};
+use crate::payload::{Dialect as Encoding, Serialization};
 use crate::signaling::call::{Feed, LinkNews, Order};
 use crate::signaling::dialect::{Output, SocketUse};
 use crate::signaling::door as rules;
@@ -139,8 +139,8 @@ impl Rendezvous {
     fn handle_link_event(&mut self, cx: &Context<'_>, event: LinkEvent) {
         match self.relay_order(event) {
             None => {}
-            Some(Told::Say { from, to, body }) => self.roster.send(cx.now, from, &to, body),
-            Some(Told::News { peer, link, news }) => {
+            Some(LinkOutput::Say { from, to, body }) => self.roster.send(cx.now, from, &to, body),
+            Some(LinkOutput::News { peer, link, news }) => {
                 let is_call = matches!(news, LinkNews::Called(_));
                 if let Some(Member::Guest(dialect, _)) = self.roster.member(peer) {
                     let dialect = *dialect;
@@ -152,7 +152,7 @@ impl Rendezvous {
                     self.bound_remembered();
                 }
             }
-            Some(Told::Failed { remote, detail }) => {
+            Some(LinkOutput::Failed { remote, detail }) => {
                 let caller = self.roster.claimant(self.roster.find(&remote));
                 if let Some(untold) = self.roster.note_life(cx.now, &caller) {
                     let (remote, detail) = (Redacted(&remote), Redacted(&detail));
@@ -172,11 +172,15 @@ impl Rendezvous {
     }
 
     /// Passes on an event of the links if it is for sessions and routes, and returns it otherwise.
-    fn relay_order(&mut self, event: LinkEvent) -> Option<Told> {
+    fn relay_order(&mut self, event: LinkEvent) -> Option<LinkOutput> {
         let event = match event {
-            LinkEvent::Say { from, to, body } => return Some(Told::Say { from, to, body }),
-            LinkEvent::News { peer, link, news } => return Some(Told::News { peer, link, news }),
-            LinkEvent::Failed { remote, detail } => return Some(Told::Failed { remote, detail }),
+            LinkEvent::Say { from, to, body } => return Some(LinkOutput::Say { from, to, body }),
+            LinkEvent::News { peer, link, news } => {
+                return Some(LinkOutput::News { peer, link, news });
+            }
+            LinkEvent::Failed { remote, detail } => {
+                return Some(LinkOutput::Failed { remote, detail });
+            }
             LinkEvent::Gather(link) => RendezvousEvent::Gather(link),
             LinkEvent::AcceptAnswer { link, session, sdp } => {
                 RendezvousEvent::AcceptAnswer(link, session, sdp)
@@ -238,7 +242,7 @@ impl Rendezvous {
             // The program behind the peer chooses the target of the connection later, with its own right.
             Some(Member::Guest(dialect, guest)) => {
                 let keys = table::keys(*dialect, &self.config);
-                rules::scopes(keys, &self.config.peers, guest.standing, &guest.key)
+                rules::scopes(keys, &self.config.peers, guest.locality, &guest.key)
             }
             None => Vec::new(),
         };
@@ -255,8 +259,8 @@ impl Rendezvous {
             return;
         };
         let serialization = match self.roster.speaks(callee) {
-            Some(Speaks::Page(Written::SkyWay)) => Serialization::SkyWayJson,
-            Some(Speaks::Page(Written::PeerJs) | Speaks::Gateway) | None => {
+            Some(Speaks::Page(Encoding::SkyWay)) => Serialization::SkyWayJson,
+            Some(Speaks::Page(Encoding::PeerJs) | Speaks::Gateway) | None => {
                 Serialization::PeerJsJson
             }
         };
@@ -273,7 +277,7 @@ impl Rendezvous {
 }
 
 /// An output of links that is not for sessions and routes.
-enum Told {
+enum LinkOutput {
     /// A signal to another peer.
     Say {
         from: PeerId,

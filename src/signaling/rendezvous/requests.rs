@@ -1,11 +1,11 @@
 //! The input of clients of the hub: requests and frames of WebSockets, each given to its dialect.
 
 use super::{Rendezvous, RendezvousEvent};
+use crate::access::locality::Locality;
 use crate::access::visitors::Right;
 use crate::http::RequestHead;
 use crate::ids::{RequestId, SocketId};
 use crate::signaling::dialect::{DialectRequest, RequestInput, Shown, SocketInput, SocketUse};
-use crate::signaling::door::Standing;
 use crate::sources::Context;
 use crate::websocket::WsMessage;
 
@@ -26,7 +26,7 @@ impl Rendezvous {
         }
         // The right gives a waiting connection a longer timeout, so it must be noted before the request is
         // handled.
-        if request.standing == Standing::Local {
+        if request.locality == Locality::Local {
             let shown = RendezvousEvent::ShowRight(Shown::Request(id), Right::Token);
             self.events.push_back(shown);
         }

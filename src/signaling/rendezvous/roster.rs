@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::event::{Place, Vantage};
+use super::event::{PeerPlace, Vantage};
+use crate::access::locality::Locality;
 use crate::access::places::Claimant;
 use crate::config::PeerConfig;
 use crate::ids::{DialectId, PeerId};
 use crate::limits;
 use crate::payload;
-use crate::signaling::door::{PageOrigin, Standing};
+use crate::signaling::door::PageOrigin;
 use crate::signaling::hub::{Delivery, Hub, NotJoined, Speaks};
 use crate::signaling::message::{Body, Signal};
 use crate::util::rate_limit::RateLimits;
@@ -21,7 +22,7 @@ pub(crate) struct Guest {
     /// The key of its application.
     pub(crate) key: String,
     /// The location of the client.
-    pub(crate) standing: Standing,
+    pub(crate) locality: Locality,
     /// The origin of its page.
     pub(crate) origin: PageOrigin,
 }
@@ -30,7 +31,7 @@ impl Guest {
     /// Returns the claimant to which the client's actions are charged. Programs and pages on this machine have no
     /// common bound.
     pub(crate) fn claimant(&self) -> Claimant {
-        let Some(remote) = self.standing.remote() else {
+        let Some(remote) = self.locality.remote() else {
             return Claimant::default();
         };
         Claimant {
@@ -60,7 +61,7 @@ pub(crate) enum RosterNews {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct RosterEntry {
     member: Member,
     /// The network of a client beyond this machine, when the peer joined.
     network: Option<IpAddr>,
@@ -72,7 +73,7 @@ struct Entry {
 #[derive(Debug)]
 pub(crate) struct Roster {
     hub: Hub,
-    entries: BTreeMap<PeerId, Entry>,
+    entries: BTreeMap<PeerId, RosterEntry>,
     most: usize,
     lives: RateLimits<String>,
     news: VecDeque<RosterNews>,
@@ -122,7 +123,7 @@ impl Roster {
             let before = not_told(untold);
             log::info!("peer {name} of {speaks}: joined{before}");
         }
-        let entry = Entry {
+        let entry = RosterEntry {
             member,
             network: claimant.network,
             is_quiet: told.is_none(),
@@ -263,11 +264,13 @@ impl Roster {
     }
 
     /// Returns the location of a peer, for choosing candidates.
-    pub(crate) fn place_of(&self, name: &str) -> Option<Place> {
+    pub(crate) fn place_of(&self, name: &str) -> Option<PeerPlace> {
         let id = self.hub.find(name)?;
         Some(match (self.hub.speaks(id)?, self.member(id)?) {
-            (Speaks::Page(_), Member::Guest(_, guest)) => Place::Vantage(vantage(guest.standing)),
-            (Speaks::Gateway, _) | (Speaks::Page(_), Member::Configured(_)) => Place::Within,
+            (Speaks::Page(_), Member::Guest(_, guest)) => {
+                PeerPlace::Vantage(vantage(guest.locality))
+            }
+            (Speaks::Gateway, _) | (Speaks::Page(_), Member::Configured(_)) => PeerPlace::Within,
         })
     }
 
@@ -318,10 +321,10 @@ fn claimant_of(member: &Member) -> Claimant {
 }
 
 /// Returns the vantage that determines a client's candidates.
-fn vantage(standing: Standing) -> Vantage {
-    match standing {
-        Standing::Local => Vantage::Local,
-        Standing::Network(_) => Vantage::Remote,
+fn vantage(locality: Locality) -> Vantage {
+    match locality {
+        Locality::Local => Vantage::Local,
+        Locality::Network(_) => Vantage::Remote,
     }
 }
 
@@ -350,14 +353,14 @@ mod tests {
 
     fn guest(address: &str) -> Member {
         let address: IpAddr = address.parse().expect("an address");
-        let standing = if address.is_loopback() {
-            Standing::Local
+        let locality = if address.is_loopback() {
+            Locality::Local
         } else {
-            Standing::Network(address)
+            Locality::Network(address)
         };
         let guest = Guest {
             key: "k".to_owned(),
-            standing,
+            locality,
             origin: PageOrigin::default(),
         };
         Member::Guest(DialectId(1), guest)
@@ -392,14 +395,17 @@ mod tests {
             (Some(id), Some("a"), vec!["a"])
         );
         assert_eq!(roster.dialect_of("a"), Some(payload::Dialect::PeerJs));
-        let remote = Place::Vantage(Vantage::Remote);
+        let remote = PeerPlace::Vantage(Vantage::Remote);
         assert_eq!(roster.place_of("a"), Some(remote));
         assert!(roster.claimant(Some(id)).network.is_some());
         let Member::Guest(dialect, here) = guest("127.0.0.1") else {
             unreachable!()
         };
         roster.set_guest(id, dialect, here);
-        assert_eq!(roster.place_of("a"), Some(Place::Vantage(Vantage::Local)));
+        assert_eq!(
+            roster.place_of("a"),
+            Some(PeerPlace::Vantage(Vantage::Local))
+        );
         assert_eq!(roster.claimant(Some(id)), Claimant::default());
         roster.leave(id);
         roster.leave(id);
@@ -421,7 +427,7 @@ mod tests {
         let (mut roster, now) = (Roster::new(8), Instant::now());
         let joined = roster.join(now, "p", Speaks::Gateway, guest("192.0.2.1"));
         assert!(joined.is_ok());
-        assert_eq!(roster.place_of("p"), Some(Place::Within));
+        assert_eq!(roster.place_of("p"), Some(PeerPlace::Within));
         assert_eq!((roster.place_of("x"), roster.dialect_of("p")), (None, None));
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::event::{BeginLink, ChannelPlan, ChannelRefusal, Place, Vantage};
+use super::event::{BeginLink, ChannelPlan, ChannelRefusal, PeerPlace, Vantage};
 use super::{Rendezvous, RendezvousEvent};
 use crate::endpoint::Failure;
 use crate::ids::{EndpointId, LinkId, RequestId, RouteId, SessionId};
@@ -33,7 +33,7 @@ impl Rendezvous {
             how,
             rights: links::grant(&remote, scopes),
             claimant,
-            place: place.unwrap_or(Place::Vantage(Vantage::Remote)),
+            place: place.unwrap_or(PeerPlace::Vantage(Vantage::Remote)),
         };
         (self.events).push_back(RendezvousEvent::Begin(Box::new(begin)));
     }

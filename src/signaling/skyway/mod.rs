@@ -23,7 +23,7 @@ mod write;
 pub use credential::{Credential, Expiry, Invalid};
 pub use handshake::Handshake;
 pub(crate) use paths::PATHS;
-pub use read::{Said, parse};
+pub use read::{ClientMessage, parse};
 pub use rooms::{Emit, RoomCall, RoomKind, Rooms};
 pub use write::write;
 

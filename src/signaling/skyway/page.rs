@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use super::Handshake;
 use crate::access::UnixTime;
+use crate::access::locality::Locality;
 use crate::http::Response;
 use crate::ids::{PeerId, RequestId, SocketId};
 use crate::signaling::dialect::{Output, Shown};
-use crate::signaling::door::{PageOrigin, Standing};
+use crate::signaling::door::PageOrigin;
 use crate::signaling::rendezvous::roster::Guest;
-use crate::signaling::socket_io::request::Refusal;
+use crate::signaling::socket_io::request::TransportRefusal;
 use crate::signaling::socket_io::{Frame, Session};
 
 /// The number of unwritten bytes above which a page's frames stay in its queue.
@@ -33,7 +34,7 @@ pub(super) struct Page {
     pub(super) session: Session,
     pub(super) handshake: Option<Handshake>,
     pub(super) opened: Instant,
-    pub(super) standing: Standing,
+    pub(super) locality: Locality,
     pub(super) origin: PageOrigin,
     /// The request that waits for packets.
     pub(super) poll: Option<RequestId>,
@@ -53,7 +54,7 @@ impl Page {
     pub(super) fn guest(&self, key: &str) -> Guest {
         Guest {
             key: key.to_owned(),
-            standing: self.standing,
+            locality: self.locality,
             origin: self.origin.clone(),
         }
     }
@@ -119,7 +120,7 @@ pub(super) fn answer(request: RequestId, response: Response) -> Output {
 }
 
 /// Returns the answer to a request of Socket.IO that is refused.
-pub(super) fn refusal(request: RequestId, refusal: Refusal) -> Output {
+pub(super) fn refusal(request: RequestId, refusal: TransportRefusal) -> Output {
     let body = refusal.body().into_bytes();
     let response = Response::new(refusal.status()).body("application/json", body);
     answer(request, response)

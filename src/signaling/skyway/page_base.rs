@@ -9,7 +9,7 @@ use crate::access::visitors::Right;
 use crate::ids::{PageId, PeerId};
 use crate::signaling::dialect::{Output, Shown};
 use crate::signaling::rendezvous::lobby::Lobby;
-use crate::signaling::socket_io::request::Refusal;
+use crate::signaling::socket_io::request::TransportRefusal;
 
 impl SkyWay {
     /// Sends an event to a page. The event leaves when the page is settled.
@@ -40,7 +40,7 @@ impl SkyWay {
         if let Some(request) = page.poll {
             self.polls.remove(&request);
             self.outputs
-                .push_back(page::refusal(request, Refusal::Session));
+                .push_back(page::refusal(request, TransportRefusal::Session));
         }
     }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::SkyWay;
 use super::page::Page;
 use super::page_base::milliseconds;
-use super::{Credential, Handshake, Said};
+use super::{ClientMessage, Credential, Handshake};
 use crate::ids::{PageId, PeerId};
 use crate::payload;
 use crate::signaling::dialect::Shown;
@@ -55,7 +55,7 @@ impl SkyWay {
             peer: Some(&name),
             credential: handshake.credential.as_ref(),
         };
-        let expires = match lobby.admit(guest.standing, application) {
+        let expires = match lobby.admit(guest.locality, application) {
             Ok(expires) => expires,
             Err(why) => return self.send_away(lobby, id, why.skyway_kind(), why.detail()),
         };
@@ -142,14 +142,14 @@ impl SkyWay {
             return;
         };
         match super::parse(name, argument) {
-            Ok(Said::To { to, signal }) => lobby.say(peer, &to, signal),
-            Ok(Said::Room(call)) => {
+            Ok(ClientMessage::To { to, signal }) => lobby.say(peer, &to, signal),
+            Ok(ClientMessage::Room(call)) => {
                 let from = lobby.name(peer).unwrap_or_default().to_owned();
                 let emits = self.rooms.handle(milliseconds(lobby), &from, call);
                 self.emit_to_rooms(lobby, emits);
             }
-            Ok(Said::UpdateCredential(credential)) => self.renew(lobby, id, &credential),
-            Ok(Said::Ping | Said::Unknown) => {}
+            Ok(ClientMessage::UpdateCredential(credential)) => self.renew(lobby, id, &credential),
+            Ok(ClientMessage::Ping | ClientMessage::Unknown) => {}
             Err(fault) => {
                 self.refused += 1;
                 let detail = format!("{name}: {fault}");
@@ -175,7 +175,7 @@ impl SkyWay {
             peer: handshake.peer_id.as_deref(),
             credential: Some(credential),
         };
-        match lobby.admit(page.standing, application) {
+        match lobby.admit(page.locality, application) {
             Ok(expires) => {
                 (page.expires, page.warned) = (expires, false);
                 page.schedule_look(lobby.now(), lobby.unix_time());

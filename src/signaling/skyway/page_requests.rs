@@ -8,14 +8,15 @@ use super::Handshake;
 use super::SkyWay;
 use super::page::{self, Page};
 use super::paths::Ask;
+use crate::access::locality::Locality;
 use crate::access::tries::network_of;
 use crate::http::{Method, RequestHead, Response};
 use crate::ids::{PageId, RequestId};
 use crate::signaling::dialect::{DialectRequest, Output, Shown, json as respond};
-use crate::signaling::door::{Application, Standing};
+use crate::signaling::door::Application;
 use crate::signaling::names::random_name;
 use crate::signaling::rendezvous::lobby::Lobby;
-use crate::signaling::socket_io::request::{Arrival, Refusal, Request};
+use crate::signaling::socket_io::request::{Arrival, TransportRefusal, TransportRequest};
 use crate::signaling::socket_io::{Revision, Session, Settings, Transport};
 
 impl SkyWay {
@@ -42,12 +43,12 @@ impl SkyWay {
             ) => Arrival::Other,
         };
         let key = key.unwrap_or_default();
-        let done = Request::parse(arrival, &request.query).and_then(|asked| match asked {
-            Request::Open { .. } if !self.make_room(lobby, request.standing) => {
+        let done = TransportRequest::parse(arrival, &request.query).and_then(|asked| match asked {
+            TransportRequest::Open { .. } if !self.make_room(lobby, request.locality) => {
                 lobby.count_refused_peer();
-                Err(Refusal::Forbidden)
+                Err(TransportRefusal::Forbidden)
             }
-            Request::Open {
+            TransportRequest::Open {
                 revision,
                 transport,
             } => {
@@ -60,16 +61,16 @@ impl SkyWay {
                     }
                 }
             }
-            Request::Poll { sid } => {
+            TransportRequest::Poll { sid } => {
                 let page = self.find(sid)?;
                 self.park(page, request.id)
             }
-            Request::Upgrade { sid } => {
+            TransportRequest::Upgrade { sid } => {
                 let page = self.find(sid)?;
                 self.upgrade(request.id, key, page);
                 Ok(())
             }
-            Request::Post { .. } => Err(Refusal::Method),
+            TransportRequest::Post { .. } => Err(TransportRefusal::Method),
         });
         if let Err(refusal) = done {
             self.outputs.push_back(page::refusal(request.id, refusal));
@@ -79,16 +80,16 @@ impl SkyWay {
     /// Handles packets of a page that polls.
     pub(super) fn handle_post(&mut self, lobby: &Lobby<'_>, request: &DialectRequest, body: &[u8]) {
         let now = lobby.now();
-        let asked = Request::parse(Arrival::Post, &request.query);
+        let asked = TransportRequest::parse(Arrival::Post, &request.query);
         let done = asked.and_then(|asked| match asked {
-            Request::Post { sid } => {
+            TransportRequest::Post { sid } => {
                 let id = self.find(sid)?;
-                let page = self.pages.get_mut(id).ok_or(Refusal::Session)?;
+                let page = self.pages.get_mut(id).ok_or(TransportRefusal::Session)?;
                 page.session.handle_post(now, body).map(|()| id)
             }
-            Request::Open { .. } | Request::Poll { .. } | Request::Upgrade { .. } => {
-                Err(Refusal::Request)
-            }
+            TransportRequest::Open { .. }
+            | TransportRequest::Poll { .. }
+            | TransportRequest::Upgrade { .. } => Err(TransportRefusal::Request),
         });
         match done {
             Ok(id) => {
@@ -101,19 +102,19 @@ impl SkyWay {
         }
     }
 
-    fn find(&self, sid: &str) -> Result<PageId, Refusal> {
-        self.sids.get(sid).copied().ok_or(Refusal::Session)
+    fn find(&self, sid: &str) -> Result<PageId, TransportRefusal> {
+        self.sids.get(sid).copied().ok_or(TransportRefusal::Session)
     }
 
     /// Returns whether one more page is allowed, and makes room for it if necessary. Pages that have not
     /// joined count as well: those of one network beyond this machine may be a quarter. When they reach
     /// that share, or all pages reach the limit, the oldest page that has not joined is closed.
-    fn make_room(&mut self, lobby: &mut Lobby<'_>, standing: Standing) -> bool {
-        let network = standing.remote().map(network_of);
+    fn make_room(&mut self, lobby: &mut Lobby<'_>, locality: Locality) -> bool {
+        let network = locality.remote().map(network_of);
         let strangers = self.pages.iter().filter(|(_, page)| page.peer.is_none());
         let mut strangers: Vec<(Instant, PageId, bool)> = strangers
             .map(|(id, page)| {
-                let its = page.standing.remote().map(network_of);
+                let its = page.locality.remote().map(network_of);
                 (page.opened, id, network.is_some() && its == network)
             })
             .collect();
@@ -153,7 +154,7 @@ impl SkyWay {
             session,
             handshake: handshake.ok(),
             opened: now,
-            standing: request.standing,
+            locality: request.locality,
             origin: request.origin.clone(),
             poll: None,
             socket: None,
@@ -176,8 +177,8 @@ impl SkyWay {
     }
 
     /// Parks a request that waits for packets.
-    fn park(&mut self, id: PageId, request: RequestId) -> Result<(), Refusal> {
-        let page = self.pages.get_mut(id).ok_or(Refusal::Session)?;
+    fn park(&mut self, id: PageId, request: RequestId) -> Result<(), TransportRefusal> {
+        let page = self.pages.get_mut(id).ok_or(TransportRefusal::Session)?;
         let parked = page.session.handle_poll();
         if parked.is_ok() {
             page.poll = Some(request);
@@ -222,7 +223,7 @@ impl SkyWay {
             peer: None,
             credential: None,
         };
-        if let Err(why) = lobby.admit_reader(request.standing, application) {
+        if let Err(why) = lobby.admit_reader(request.locality, application) {
             return request.claim.problem(401, "key", why.detail());
         }
         match peer {

@@ -19,7 +19,7 @@ use crate::signaling::dialect::{
 };
 use crate::signaling::message::Signal;
 use crate::signaling::rendezvous::lobby::Lobby;
-use crate::signaling::socket_io::request::Refusal;
+use crate::signaling::socket_io::request::TransportRefusal;
 use crate::util::slab::Slab;
 use crate::util::timers::Timers;
 use crate::websocket::WsMessage;
@@ -50,12 +50,12 @@ impl SkyWay {
         let opened = self
             .pages
             .get_mut(id)
-            .map_or(Err(Refusal::Session), |page| {
+            .map_or(Err(TransportRefusal::Session), |page| {
                 // A page that began with a WebSocket does not change its transport.
                 match (page.socket, std::mem::take(&mut page.is_direct)) {
                     (None, true) => Ok(()),
                     (None, false) => page.session.handle_websocket_opened(now),
-                    (Some(_), _) => Err(Refusal::Request),
+                    (Some(_), _) => Err(TransportRefusal::Request),
                 }
             });
         if opened.is_err() {

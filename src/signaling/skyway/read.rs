@@ -7,12 +7,12 @@ use crate::limits;
 use crate::payload::{Dialect, Serialization};
 use crate::signaling::fault::{Fault, Wrong};
 use crate::signaling::fields::{self, CandidatePaths, Object};
-use crate::signaling::message::{Answer, Body, Carries, Offer, Signal, Written};
+use crate::signaling::message::{Answer, Body, Carries, Encoding, Offer, Signal};
 use crate::util::halves;
 
 /// The content of one event from a client.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Said {
+pub enum ClientMessage {
     /// A signal to a peer.
     To {
         /// The name of the receiver.
@@ -31,13 +31,13 @@ pub enum Said {
 }
 
 /// Reads an event; the caller has bounded its length.
-pub fn parse(name: &str, argument: Option<&Value>) -> Result<Said, Fault> {
+pub fn parse(name: &str, argument: Option<&Value>) -> Result<ClientMessage, Fault> {
     let read: fn(&Object) -> Result<Body, Fault> = match name {
-        "PING" => return Ok(Said::Ping),
+        "PING" => return Ok(ClientMessage::Ping),
         "UPDATE_CREDENTIAL" => {
             let argument = halves::plain(argument.cloned().unwrap_or_default());
             let credential = Credential::parse(&argument)?;
-            return Ok(Said::UpdateCredential(credential));
+            return Ok(ClientMessage::UpdateCredential(credential));
         }
         "SEND_OFFER" => |object| offer(object).map(Body::Offer),
         "SEND_ANSWER" => |object| answer(object).map(Body::Answer),
@@ -53,7 +53,7 @@ pub fn parse(name: &str, argument: Option<&Value>) -> Result<Said, Fault> {
     let body = read(object)?;
     let mut verbatim = object.clone();
     verbatim.remove("dst");
-    Ok(Said::To {
+    Ok(ClientMessage::To {
         to,
         signal: Signal {
             body,
@@ -62,7 +62,7 @@ pub fn parse(name: &str, argument: Option<&Value>) -> Result<Said, Fault> {
     })
 }
 
-fn room(name: &str, argument: Option<&Value>) -> Result<Said, Fault> {
+fn room(name: &str, argument: Option<&Value>) -> Result<ClientMessage, Fault> {
     let of = |object: &Object| {
         let name = fields::text(object, "roomName", limits::ROOM_NAME)?;
         Ok::<_, Fault>(name.to_owned())
@@ -103,9 +103,9 @@ fn room(name: &str, argument: Option<&Value>) -> Result<Said, Fault> {
         "SFU_GET_OFFER" | "SFU_ANSWER" | "SFU_CANDIDATE" => RoomCall::Sfu {
             room: of(object(argument)?)?,
         },
-        _ => return Ok(Said::Unknown),
+        _ => return Ok(ClientMessage::Unknown),
     };
-    Ok(Said::Room(call))
+    Ok(ClientMessage::Room(call))
 }
 
 fn object(argument: Option<&Value>) -> Result<&Object, Fault> {
@@ -121,9 +121,9 @@ fn offer(object: &Object) -> Result<Offer, Fault> {
         label = fields::optional_text(object, "label", limits::SIGNAL_NAME)?;
         let name = fields::optional_text(object, "serialization", limits::SIGNAL_NAME)?;
         serialization = Some(match name {
-            Some(name) => Written::parse(Dialect::SkyWay, name),
+            Some(name) => Encoding::parse(Dialect::SkyWay, name),
             // The library's default.
-            None => Written::Known(Serialization::SkyWayBinary),
+            None => Encoding::Known(Serialization::SkyWayBinary),
         });
         reliable = is_reliable(object)?;
     }

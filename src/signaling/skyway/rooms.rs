@@ -103,7 +103,7 @@ impl Rooms {
                 kind: RoomKind::Sfu,
                 ..
             }
-            | RoomCall::Sfu { .. } => Err(Refusal::Sfu),
+            | RoomCall::Sfu { .. } => Err(RoomRefusal::Sfu),
             // Leaving twice is no error.
             RoomCall::Leave { room } => Ok(self.leave(now_unix_ms, from, &room)),
             RoomCall::Members { room, carries } => self.members_for(from, &room, carries),
@@ -135,18 +135,18 @@ impl Rooms {
         self.rooms.get(room).map_or(&[], |room| &room.members)
     }
 
-    fn join(&mut self, now: u64, from: &str, name: String) -> Result<Option<Emit>, Refusal> {
+    fn join(&mut self, now: u64, from: &str, name: String) -> Result<Option<Emit>, RoomRefusal> {
         let mine = self.rooms.values().filter(|room| room.has(from)).count();
         let is_member = self.rooms.get(&name).is_some_and(|room| room.has(from));
         if !is_member {
             if mine >= limits::ROOMS_PER_PEER {
-                return Err(Refusal::TooManyRooms);
+                return Err(RoomRefusal::TooManyRooms);
             }
             if !self.rooms.contains_key(&name) && self.rooms.len() >= limits::ROOMS {
-                return Err(Refusal::NoMoreRooms);
+                return Err(RoomRefusal::NoMoreRooms);
             }
             if self.members(&name).len() >= limits::ROOM_MEMBERS {
-                return Err(Refusal::Full);
+                return Err(RoomRefusal::Full);
             }
         }
         let event = ("ROOM_USER_JOIN", json!({ "roomName": name, "src": from }));
@@ -177,7 +177,7 @@ impl Rooms {
         from: &str,
         name: &str,
         carries: Carries,
-    ) -> Result<Option<Emit>, Refusal> {
+    ) -> Result<Option<Emit>, RoomRefusal> {
         let room = self.room_of(from, name)?;
         let argument = json!({
             "roomName": name,
@@ -193,7 +193,7 @@ impl Rooms {
         from: &str,
         name: &str,
         data: Value,
-    ) -> Result<Option<Emit>, Refusal> {
+    ) -> Result<Option<Emit>, RoomRefusal> {
         let room = self.room_of(from, name)?;
         let argument = json!({ "roomName": name, "src": from, "data": data });
         let event = ("ROOM_DATA", argument);
@@ -201,16 +201,16 @@ impl Rooms {
         Ok(room.tell(|member| member != from, event))
     }
 
-    fn log(&mut self, from: &str, name: &str) -> Result<Option<Emit>, Refusal> {
+    fn log(&mut self, from: &str, name: &str) -> Result<Option<Emit>, RoomRefusal> {
         let room = self.room_of(from, name)?;
         let argument = json!({ "roomName": name, "log": room.log });
         Ok(room.tell(|member| member == from, ("ROOM_LOGS", argument)))
     }
 
     /// Returns a room if the client is a member of it.
-    fn room_of(&mut self, from: &str, name: &str) -> Result<&mut Room, Refusal> {
+    fn room_of(&mut self, from: &str, name: &str) -> Result<&mut Room, RoomRefusal> {
         let room = self.rooms.get_mut(name).filter(|room| room.has(from));
-        room.ok_or(Refusal::NotIn)
+        room.ok_or(RoomRefusal::NotIn)
     }
 }
 
@@ -247,7 +247,7 @@ impl Room {
 
 /// The reason why a client's request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refusal {
+enum RoomRefusal {
     Sfu,
     NotIn,
     Full,
@@ -255,7 +255,7 @@ enum Refusal {
     NoMoreRooms,
 }
 
-impl Refusal {
+impl RoomRefusal {
     fn message(self) -> &'static str {
         match self {
             Self::Sfu => "there are no SFU rooms here; join with the mode 'mesh'",

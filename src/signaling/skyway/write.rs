@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Event, error};
 use crate::payload::{Dialect, Serialization};
 use crate::signaling::fields::{Object, candidate_init, kind};
-use crate::signaling::message::{Body, Carries, Failed, Offer, Signal, Written};
+use crate::signaling::message::{Body, Carries, Encoding, Failed, Offer, Signal};
 
 /// Returns the event for a client: as `from` wrote it, if `from` speaks SkyWay. `None` if this dialect has no
 /// event for it: for the end of candidates, and for serializations that only another dialect can name.
@@ -60,8 +60,8 @@ fn offer(offer: &Offer) -> Option<Object> {
     }
     if offer.carries == Carries::Data {
         let serialization = match &offer.serialization {
-            Some(Written::Known(known)) => *known,
-            Some(Written::Other(_)) => return None,
+            Some(Encoding::Known(known)) => *known,
+            Some(Encoding::Other(_)) => return None,
             None => Serialization::Raw,
         };
         let label = offer.label.as_ref().unwrap_or(&offer.connection);

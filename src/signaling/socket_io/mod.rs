@@ -1,7 +1,7 @@
 //! The server's side of Engine.IO and Socket.IO, which carry the signaling of SkyWay-JS (Socket.IO
 //! 2) and of Extreal's pages (Socket.IO 4).
 //!
-//! A [`request::Request`] is the meaning of a query; a [`Session`] is one client, whether it polls, has a
+//! A [`request::TransportRequest`] is the meaning of a query; a [`Session`] is one client, whether it polls, has a
 //! WebSocket or changes from polling to a WebSocket. The dialects interpret the events; the owner of a
 //! session handles HTTP and frames. Binary attachments, other namespaces than `/` and JSONP are not
 //! supported.

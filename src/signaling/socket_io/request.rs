@@ -19,7 +19,7 @@ pub enum Arrival {
 
 /// The meaning of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Request<'a> {
+pub enum TransportRequest<'a> {
     /// A new client. If it polls, this is the first GET of its session.
     Open {
         /// The protocol revision of the client.
@@ -44,23 +44,23 @@ pub enum Request<'a> {
     },
 }
 
-impl<'a> Request<'a> {
+impl<'a> TransportRequest<'a> {
     /// Reads the query, without its question mark; parameters that do not concern the transport (`t`, `b64`,
     /// `apiKey` and so on) are ignored.
-    pub fn parse(arrival: Arrival, query: &'a str) -> Result<Self, Refusal> {
+    pub fn parse(arrival: Arrival, query: &'a str) -> Result<Self, TransportRefusal> {
         let transport = match value(query, "transport") {
             Some("polling") => Transport::Polling,
             Some("websocket") => Transport::WebSocket,
-            Some(_) | None => return Err(Refusal::Transport),
+            Some(_) | None => return Err(TransportRefusal::Transport),
         };
         let revision = match value(query, "EIO") {
             Some("3") => Revision::Three,
             Some("4") => Revision::Four,
-            Some(_) | None => return Err(Refusal::Version),
+            Some(_) | None => return Err(TransportRefusal::Version),
         };
         // `j` asks for JSONP.
         if value(query, "j").is_some() {
-            return Err(Refusal::Request);
+            return Err(TransportRefusal::Request);
         }
         let Some(sid) = value(query, "sid").filter(|sid| !sid.is_empty()) else {
             return match (arrival, transport) {
@@ -70,8 +70,8 @@ impl<'a> Request<'a> {
                         transport,
                     })
                 }
-                (Arrival::Get | Arrival::WebSocket, _) => Err(Refusal::Request),
-                (Arrival::Post | Arrival::Other, _) => Err(Refusal::Method),
+                (Arrival::Get | Arrival::WebSocket, _) => Err(TransportRefusal::Request),
+                (Arrival::Post | Arrival::Other, _) => Err(TransportRefusal::Method),
             };
         };
         match (arrival, transport) {
@@ -79,7 +79,7 @@ impl<'a> Request<'a> {
             (Arrival::Post, Transport::Polling) => Ok(Self::Post { sid }),
             (Arrival::WebSocket, Transport::WebSocket) => Ok(Self::Upgrade { sid }),
             (Arrival::Get | Arrival::Post | Arrival::WebSocket | Arrival::Other, _) => {
-                Err(Refusal::Request)
+                Err(TransportRefusal::Request)
             }
         }
     }
@@ -95,7 +95,7 @@ fn value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
 
 /// The reason for refusing a request; Engine.IO has a number for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum TransportRefusal {
     /// 0: neither polling nor WebSocket.
     Transport,
     /// 1: the session does not exist, or has ended.
@@ -110,7 +110,7 @@ pub enum Refusal {
     Version,
 }
 
-impl Refusal {
+impl TransportRefusal {
     /// Returns the status code.
     pub fn status(self) -> u16 {
         match self {
@@ -138,7 +138,7 @@ impl Refusal {
 }
 
 /// Uses the words of Engine.IO.
-impl fmt::Display for Refusal {
+impl fmt::Display for TransportRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Transport => "Transport unknown",
@@ -151,7 +151,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for TransportRefusal {}
 
 #[cfg(test)]
 mod tests {
@@ -162,7 +162,7 @@ mod tests {
     fn queries_of_the_clients() {
         use Arrival::{Get, Post, WebSocket};
         let open = |revision, transport| {
-            Ok(Request::Open {
+            Ok(TransportRequest::Open {
                 revision,
                 transport,
             })
@@ -186,20 +186,20 @@ mod tests {
             (
                 Get,
                 "EIO=4&transport=polling&t=x&sid=ab_-1",
-                Ok(Request::Poll { sid: "ab_-1" }),
+                Ok(TransportRequest::Poll { sid: "ab_-1" }),
             ),
             (
                 Post,
                 "EIO=3&transport=polling&sid=ab",
-                Ok(Request::Post { sid: "ab" }),
+                Ok(TransportRequest::Post { sid: "ab" }),
             ),
             (
                 WebSocket,
                 "EIO=4&transport=websocket&sid=ab",
-                Ok(Request::Upgrade { sid: "ab" }),
+                Ok(TransportRequest::Upgrade { sid: "ab" }),
             ),
         ] {
-            assert_eq!(Request::parse(arrival, query), request, "{query}");
+            assert_eq!(TransportRequest::parse(arrival, query), request, "{query}");
         }
     }
 
@@ -207,18 +207,38 @@ mod tests {
     fn what_is_refused() {
         use Arrival::{Get, Other, Post, WebSocket};
         for (arrival, query, refusal) in [
-            (Get, "", Refusal::Transport),
-            (Get, "EIO=4&transport=flashsocket", Refusal::Transport),
-            (Get, "EIO=2&transport=polling", Refusal::Version),
-            (Get, "transport=polling", Refusal::Version),
-            (Post, "EIO=4&transport=polling", Refusal::Method),
-            (Other, "EIO=4&transport=polling", Refusal::Method),
-            (Other, "EIO=4&transport=polling&sid=a", Refusal::Request),
-            (Get, "EIO=4&transport=websocket", Refusal::Request),
-            (WebSocket, "EIO=4&transport=polling&sid=a", Refusal::Request),
-            (Get, "EIO=3&transport=polling&j=0", Refusal::Request),
+            (Get, "", TransportRefusal::Transport),
+            (
+                Get,
+                "EIO=4&transport=flashsocket",
+                TransportRefusal::Transport,
+            ),
+            (Get, "EIO=2&transport=polling", TransportRefusal::Version),
+            (Get, "transport=polling", TransportRefusal::Version),
+            (Post, "EIO=4&transport=polling", TransportRefusal::Method),
+            (Other, "EIO=4&transport=polling", TransportRefusal::Method),
+            (
+                Other,
+                "EIO=4&transport=polling&sid=a",
+                TransportRefusal::Request,
+            ),
+            (Get, "EIO=4&transport=websocket", TransportRefusal::Request),
+            (
+                WebSocket,
+                "EIO=4&transport=polling&sid=a",
+                TransportRefusal::Request,
+            ),
+            (
+                Get,
+                "EIO=3&transport=polling&j=0",
+                TransportRefusal::Request,
+            ),
         ] {
-            assert_eq!(Request::parse(arrival, query), Err(refusal), "{query}");
+            assert_eq!(
+                TransportRequest::parse(arrival, query),
+                Err(refusal),
+                "{query}"
+            );
         }
     }
 
@@ -226,32 +246,32 @@ mod tests {
     fn errors_have_the_numbers_and_words_of_engine_io() {
         for (refusal, status, body) in [
             (
-                Refusal::Transport,
+                TransportRefusal::Transport,
                 400,
                 r#"{"code":0,"message":"Transport unknown"}"#,
             ),
             (
-                Refusal::Session,
+                TransportRefusal::Session,
                 400,
                 r#"{"code":1,"message":"Session ID unknown"}"#,
             ),
             (
-                Refusal::Method,
+                TransportRefusal::Method,
                 400,
                 r#"{"code":2,"message":"Bad handshake method"}"#,
             ),
             (
-                Refusal::Request,
+                TransportRefusal::Request,
                 400,
                 r#"{"code":3,"message":"Bad request"}"#,
             ),
             (
-                Refusal::Forbidden,
+                TransportRefusal::Forbidden,
                 403,
                 r#"{"code":4,"message":"Forbidden"}"#,
             ),
             (
-                Refusal::Version,
+                TransportRefusal::Version,
                 400,
                 r#"{"code":5,"message":"Unsupported protocol version"}"#,
             ),
@@ -265,8 +285,8 @@ mod tests {
         #[test]
         fn any_query_has_an_answer(query in "[EIO34=&transporgwebckl id\\PC]{0,64}") {
             for arrival in [Arrival::Get, Arrival::Post, Arrival::WebSocket, Arrival::Other] {
-                let refused = Request::parse(arrival, &query).err();
-                prop_assert!(refused.is_none_or(|it| it != Refusal::Session));
+                let refused = TransportRequest::parse(arrival, &query).err();
+                prop_assert!(refused.is_none_or(|it| it != TransportRefusal::Session));
             }
         }
     }

@@ -14,7 +14,7 @@ use super::heartbeat::{Beat, Heartbeat};
 use super::packet::{self, Content, EnginePacket, Packet, PacketError};
 use super::polling::{Packets, Writer};
 use super::queue::{Dropped, Queue};
-use super::request::Refusal;
+use super::request::TransportRefusal;
 use super::{Revision, Settings, Transport};
 
 /// The state machine of one client.
@@ -121,10 +121,10 @@ impl Session {
     }
 
     /// Handles a GET that wants packets. Its answer comes from [`Self::poll_answer`], now or later.
-    pub fn handle_poll(&mut self) -> Result<(), Refusal> {
+    pub fn handle_poll(&mut self) -> Result<(), TransportRefusal> {
         self.check_polling()?;
         if self.get == Get::Parked {
-            return Err(Refusal::Request);
+            return Err(TransportRefusal::Request);
         }
         self.get = Get::Parked;
         Ok(())
@@ -141,7 +141,7 @@ impl Session {
 
     /// Handles a POST with packets. The owner answers at once, with the body `ok` if the packets are not
     /// refused.
-    pub fn handle_post(&mut self, now: Instant, body: &[u8]) -> Result<(), Refusal> {
+    pub fn handle_post(&mut self, now: Instant, body: &[u8]) -> Result<(), TransportRefusal> {
         self.check_polling()?;
         let fault = match std::str::from_utf8(body) {
             _ if body.len() > self.settings.max_payload => Reason::TooLong,
@@ -152,12 +152,12 @@ impl Session {
             },
         };
         self.close(now, fault);
-        Err(Refusal::Request)
+        Err(TransportRefusal::Request)
     }
 
     /// Handles the WebSocket to which a client that polls wants to change. For a client that began with a
     /// WebSocket, the owner does not call this.
-    pub fn handle_websocket_opened(&mut self, now: Instant) -> Result<(), Refusal> {
+    pub fn handle_websocket_opened(&mut self, now: Instant) -> Result<(), TransportRefusal> {
         self.check_polling()?;
         match (self.phase, self.link) {
             (Phase::Opened { .. } | Phase::Connected, Link::Polling) if self.settings.upgrades => {
@@ -170,7 +170,7 @@ impl Session {
             (
                 Phase::Opened { .. } | Phase::Connected | Phase::Closing { .. } | Phase::Finished,
                 Link::Polling | Link::Upgrading { .. } | Link::Rejecting | Link::WebSocket,
-            ) => Err(Refusal::Request),
+            ) => Err(TransportRefusal::Request),
         }
     }
 
@@ -381,10 +381,10 @@ impl Session {
 
 impl Session {
     /// Checks whether requests of polling are allowed now.
-    fn check_polling(&self) -> Result<(), Refusal> {
+    fn check_polling(&self) -> Result<(), TransportRefusal> {
         match (self.phase, self.link) {
-            (Phase::Finished, _) => Err(Refusal::Session),
-            (_, Link::WebSocket) => Err(Refusal::Request),
+            (Phase::Finished, _) => Err(TransportRefusal::Session),
+            (_, Link::WebSocket) => Err(TransportRefusal::Request),
             (_, Link::Polling | Link::Upgrading { .. } | Link::Rejecting) => Ok(()),
         }
     }

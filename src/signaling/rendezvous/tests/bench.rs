@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::access::locality::Locality;
 use crate::access::visitors::Right;
 use crate::config::Config;
 use crate::endpoint::{Failure, FailureKind};
 use crate::http::{RequestHead, Response};
 use crate::ids::{EndpointId, LinkId, RequestId, RouteId, SessionId, SocketId};
 use crate::signaling::dialect::{DialectRequest, Shown, SocketUse};
-use crate::signaling::door::{PageOrigin, Standing};
+use crate::signaling::door::PageOrigin;
 use crate::signaling::rendezvous::event::{Beginning, ChannelPlan, RendezvousEvent};
 use crate::signaling::rendezvous::{Rendezvous, RendezvousStats};
 use crate::sources::{Context, Sources};
@@ -34,7 +35,7 @@ pub(super) struct Bench {
     pub(super) now: Instant,
     start: Instant,
     /// The location of the client, and the origin of its page.
-    pub(super) standing: Standing,
+    pub(super) locality: Locality,
     pub(super) origin: PageOrigin,
     connections: u64,
     /// Everything that nothing else has consumed.
@@ -66,7 +67,7 @@ impl Bench {
             sources: Sources::new(),
             now,
             start: now,
-            standing: Standing::Local,
+            locality: Locality::Local,
             origin: PageOrigin::default(),
             connections: 0,
             events: Vec::new(),
@@ -263,10 +264,10 @@ impl Bench {
     /// Moves the client to this address.
     pub(super) fn visit(&mut self, address: &str) {
         let address: std::net::IpAddr = address.parse().expect("an address");
-        self.standing = if address.is_loopback() {
-            Standing::Local
+        self.locality = if address.is_loopback() {
+            Locality::Local
         } else {
-            Standing::Network(address)
+            Locality::Network(address)
         };
     }
 
@@ -304,7 +305,7 @@ impl Bench {
         let request = DialectRequest {
             id,
             claim: Rendezvous::claims(&head).expect("a dialect claims it"),
-            standing: self.standing,
+            locality: self.locality,
             origin: self.origin.clone(),
             local: "192.0.2.1:8000".parse().expect("an address"),
             query: head.query.clone().unwrap_or_default(),

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use crate::limits;
 use crate::signaling::message::Carries;
-use crate::signaling::skyway::{Emit, RoomCall, RoomKind, Rooms, Said, parse};
+use crate::signaling::skyway::{ClientMessage, Emit, RoomCall, RoomKind, Rooms, parse};
 
 const NOW: u64 = 1_600_000_000_000;
 
@@ -101,7 +101,11 @@ fn calls_of_the_client() {
             RoomCall::Sfu { room: room() },
         ),
     ] {
-        assert_eq!(parse(name, Some(&argument)), Ok(Said::Room(call)), "{name}");
+        assert_eq!(
+            parse(name, Some(&argument)),
+            Ok(ClientMessage::Room(call)),
+            "{name}"
+        );
         let fault = parse(name, Some(&json!({ "roomType": "mesh", "type": "data" })));
         assert_eq!(fault.expect_err(name).to_string(), "roomName is missing");
     }

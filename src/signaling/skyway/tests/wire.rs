@@ -4,10 +4,10 @@ use crate::limits;
 use crate::payload::{Dialect, Serialization};
 use crate::signaling::fault::{Fault, Wrong};
 use crate::signaling::message::{
-    Answer, Body, Candidate, Carries, Failed, Offer, Signal, Why, Written,
+    Answer, Body, Candidate, Carries, Encoding, Failed, Offer, Signal, Why,
 };
 use crate::signaling::peerjs;
-use crate::signaling::skyway::{Handshake, Said, error, expires_in, open, parse, write};
+use crate::signaling::skyway::{ClientMessage, Handshake, error, expires_in, open, parse, write};
 use crate::signaling::socket_io::packet;
 use crate::util::halves;
 
@@ -64,7 +64,7 @@ fn force_close() -> Value {
 
 fn signal(name: &str, argument: &Value) -> Signal {
     match parse(name, Some(argument)) {
-        Ok(Said::To { to, signal }) if to == "bob" => signal,
+        Ok(ClientMessage::To { to, signal }) if to == "bob" => signal,
         other => panic!("{name} {argument}: {other:?}"),
     }
 }
@@ -138,17 +138,20 @@ fn handshakes() {
 
 #[test]
 fn events_of_the_client() {
-    assert_eq!(parse("PING", None), Ok(Said::Ping));
-    assert_eq!(parse("message", Some(&json!({}))), Ok(Said::Unknown));
+    assert_eq!(parse("PING", None), Ok(ClientMessage::Ping));
+    assert_eq!(
+        parse("message", Some(&json!({}))),
+        Ok(ClientMessage::Unknown)
+    );
     let renewed = json!({ "timestamp": 1, "ttl": 600, "authToken": "AAAA" });
     let renewed = parse("UPDATE_CREDENTIAL", Some(&renewed));
-    assert!(matches!(renewed, Ok(Said::UpdateCredential(it)) if it.ttl == 600));
+    assert!(matches!(renewed, Ok(ClientMessage::UpdateCredential(it)) if it.ttl == 600));
     let offered = Offer {
         connection: "dc_x1".to_owned(),
         carries: Carries::Data,
         sdp: "v=0\r\n".to_owned(),
         label: Some("dc_x1".to_owned()),
-        serialization: Some(Written::Known(Serialization::Raw)),
+        serialization: Some(Encoding::Known(Serialization::Raw)),
         metadata: Some(json!({ "b": [1, null] })),
         reliable: true,
     };
@@ -253,7 +256,7 @@ fn what_an_offer_says_of_its_channel() {
         let Body::Offer(offer) = signal("SEND_OFFER", &argument).body else {
             panic!("{argument}");
         };
-        let expected = (reliable, Some(Written::Known(written)));
+        let expected = (reliable, Some(Encoding::Known(written)));
         assert_eq!(
             (offer.reliable, offer.serialization),
             expected,
@@ -341,7 +344,7 @@ fn events_for_the_client() {
 #[test]
 fn what_peerjs_offers() {
     let frame = r#"{"type":"OFFER","dst":"bob","payload":{"sdp":{"type":"offer","sdp":"v=0\r\n"},"type":"data","connectionId":"dc_x1","metadata":{"b":1},"label":"l","reliable":false,"serialization":"raw","browser":"chrome"}}"#;
-    let Ok(peerjs::Said::To {
+    let Ok(peerjs::ClientMessage::To {
         signal: offered, ..
     }) = peerjs::parse(frame)
     else {
@@ -361,7 +364,7 @@ fn what_peerjs_offers() {
     });
     assert_eq!(write("alice", &offered), Some(("OFFER", expected)));
     let msgpack = frame.replace("\"raw\"", "\"MsgPack\"");
-    let Ok(peerjs::Said::To {
+    let Ok(peerjs::ClientMessage::To {
         signal: offered, ..
     }) = peerjs::parse(&msgpack)
     else {
@@ -563,6 +566,6 @@ fn every_fault_names_its_field() {
 
 #[test]
 fn serializations_are_those_of_this_dialect() {
-    let raw = Written::parse(Dialect::SkyWay, "raw");
-    assert_eq!(raw, Written::Other("raw".to_owned()));
+    let raw = Encoding::parse(Dialect::SkyWay, "raw");
+    assert_eq!(raw, Encoding::Other("raw".to_owned()));
 }

@@ -78,8 +78,11 @@ fn disconnect_comes_after_what_waits() {
     assert_eq!(polling.handle_post(now, b"1"), Ok(()));
     assert_eq!(polling.poll_answer().as_deref(), Some("1"));
     assert!(polling.is_finished());
-    assert_eq!(polling.handle_poll(), Err(Refusal::Session));
-    assert_eq!(polling.handle_post(now, b"3"), Err(Refusal::Session));
+    assert_eq!(polling.handle_poll(), Err(TransportRefusal::Session));
+    assert_eq!(
+        polling.handle_post(now, b"3"),
+        Err(TransportRefusal::Session)
+    );
 
     let mut websocket = connected_by_websocket(now);
     websocket.emit("a", &NOTHING).unwrap();
@@ -105,7 +108,10 @@ fn disconnect_in_an_upgrade() {
     session.disconnect(now);
     assert_eq!(session.poll_answer().as_deref(), Some("41"));
     assert_eq!(frames(&mut session), ["close"]);
-    assert_eq!(session.handle_websocket_opened(now), Err(Refusal::Request));
+    assert_eq!(
+        session.handle_websocket_opened(now),
+        Err(TransportRefusal::Request)
+    );
 }
 
 #[test]
@@ -149,7 +155,10 @@ fn malformed_input_ends_the_session() {
         (b"42[", Reason::Packet(PacketError::Json)),
     ] {
         let mut session = connected(now);
-        assert_eq!(session.handle_post(now, body), Err(Refusal::Request));
+        assert_eq!(
+            session.handle_post(now, body),
+            Err(TransportRefusal::Request)
+        );
         assert_eq!(closed(&mut session), Some(reason));
         if let Ok(text) = std::str::from_utf8(body) {
             let mut session = connected_by_websocket(now);
@@ -159,11 +168,17 @@ fn malformed_input_ends_the_session() {
         }
     }
     let mut three = session(now, Revision::Three, Transport::Polling);
-    assert_eq!(three.handle_post(now, b"40"), Err(Refusal::Request));
+    assert_eq!(
+        three.handle_post(now, b"40"),
+        Err(TransportRefusal::Request)
+    );
     let reason = Reason::Payload(PayloadError::Length);
     assert_eq!(closed(&mut three), Some(reason));
     let mut early = session(now, Revision::Four, Transport::Polling);
-    assert_eq!(early.handle_post(now, b"42[\"a\"]"), Err(Refusal::Request));
+    assert_eq!(
+        early.handle_post(now, b"42[\"a\"]"),
+        Err(TransportRefusal::Request)
+    );
     assert_eq!(closed(&mut early), Some(Reason::TooEarly));
     let mut binary = connected_by_websocket(now);
     binary.handle_websocket_binary(now);

@@ -9,7 +9,7 @@ mod packet;
 mod property;
 mod wire;
 
-use super::request::Refusal;
+use super::request::TransportRefusal;
 use super::*;
 
 const SID: &str = "abcdefghijklmnopqrst";

@@ -38,9 +38,9 @@ fn a_websocket_from_the_beginning() {
     let open =
         format!(r#"0{{"sid":"{SID}","upgrades":[],"pingInterval":25000,"pingTimeout":20000}}"#);
     assert_eq!(frames(&mut three), [open, "40".to_owned()]);
-    assert_eq!(three.handle_poll(), Err(Refusal::Request));
+    assert_eq!(three.handle_poll(), Err(TransportRefusal::Request));
     let refused = three.handle_websocket_opened(start());
-    assert_eq!(refused, Err(Refusal::Request));
+    assert_eq!(refused, Err(TransportRefusal::Request));
 }
 
 /// Replays a complete capture of a session of socket.io-client 4.7.4.
@@ -105,7 +105,10 @@ fn skyway_js_over_polling_alone() {
     assert_eq!(events(&mut session), ["connected", "PING None "]);
     // The pong repeats the text of the client's ping.
     assert_eq!(get(&mut session), Some("4:3\u{e9}\u{1f600}".to_owned()));
-    assert_eq!(session.handle_websocket_opened(now), Err(Refusal::Request));
+    assert_eq!(
+        session.handle_websocket_opened(now),
+        Err(TransportRefusal::Request)
+    );
     assert_eq!(session.handle_post(now, b"2:41"), Ok(()));
     assert_eq!(events(&mut session), ["closed Client"]);
 }
@@ -132,7 +135,7 @@ fn revision_three_upgrades_too() {
 fn a_second_get_is_refused_and_the_first_one_stays() {
     let mut session = connected(start());
     assert_eq!(get(&mut session), None);
-    assert_eq!(session.handle_poll(), Err(Refusal::Request));
+    assert_eq!(session.handle_poll(), Err(TransportRefusal::Request));
     session.emit("a", &NOTHING).unwrap();
     session.emit("b", &NOTHING).unwrap();
     let both = "42[\"a\"]\u{1e}42[\"b\"]";
@@ -146,7 +149,10 @@ fn gets_are_let_go_until_the_upgrade() {
     let mut session = connected(now);
     assert_eq!(get(&mut session), None);
     session.handle_websocket_opened(now).unwrap();
-    assert_eq!(session.handle_websocket_opened(now), Err(Refusal::Request));
+    assert_eq!(
+        session.handle_websocket_opened(now),
+        Err(TransportRefusal::Request)
+    );
     session.handle_websocket_message(now, "2probe");
     assert_eq!(session.poll_answer().as_deref(), Some("6"));
     assert_eq!(get(&mut session).as_deref(), Some("6"));
@@ -160,8 +166,11 @@ fn gets_are_let_go_until_the_upgrade() {
     session.handle_websocket_message(now, "5");
     assert_eq!(session.poll_answer().as_deref(), Some("6"));
     assert_eq!(frames(&mut session), [r#"42["c"]"#]);
-    assert_eq!(session.handle_poll(), Err(Refusal::Request));
-    assert_eq!(session.handle_post(now, b"3"), Err(Refusal::Request));
+    assert_eq!(session.handle_poll(), Err(TransportRefusal::Request));
+    assert_eq!(
+        session.handle_post(now, b"3"),
+        Err(TransportRefusal::Request)
+    );
 }
 
 #[test]
