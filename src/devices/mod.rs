@@ -290,6 +290,11 @@ impl Devices {
         self.flow.events.pop_front()
     }
 
+    /// Returns whether [`Self::poll_event`] has an event.
+    pub(crate) fn has_event(&self) -> bool {
+        !self.flow.events.is_empty()
+    }
+
     /// Removes and returns the next session whose channels may be written to.
     pub(crate) fn poll_readable(&mut self) -> Option<SessionId> {
         self.flow.table.readable.pop_front()

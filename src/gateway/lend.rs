@@ -64,3 +64,15 @@ macro_rules! tell {
     };
 }
 pub(super) use tell;
+
+/// Whether any component has an event. Most turns carry only messages, so this check is what most of them cost.
+macro_rules! has_events {
+    ($gateway:ident) => {
+        $gateway.devices.has_event()
+            || $gateway.sessions.has_ended()
+            || $gateway.front.has_event()
+            || $gateway.rendezvous.has_event()
+            || $gateway.network.has_gathered()
+    };
+}
+pub(super) use has_events;

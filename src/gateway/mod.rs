@@ -24,7 +24,7 @@ mod ticket;
 mod views;
 mod wiring;
 
-use lend::{controls, cx, figures, look, tell};
+use lend::{controls, cx, figures, has_events, look, tell};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -48,6 +48,7 @@ use crate::session::set::Sessions;
 use crate::signaling::rendezvous::Rendezvous;
 use crate::sources::{Command, Exit, Owner, Sources};
 use crate::tls::TlsIdentity;
+use crate::util::timers::sooner;
 use configured::Configured;
 use drain::Drain;
 use ticket::Ticket;
@@ -454,15 +455,11 @@ impl Gateway {
 
     /// Returns when [`Self::handle_timeout`] must be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let all = [
-            self.sessions.poll_timeout(),
-            self.devices.poll_timeout(),
-            self.front.poll_timeout(),
-            self.rendezvous.poll_timeout(),
-            self.config.poll_timeout(),
-            self.drain.as_ref().and_then(Drain::poll_timeout),
-        ];
-        all.into_iter().flatten().min()
+        let messages = sooner(self.sessions.poll_timeout(), self.devices.poll_timeout());
+        let requests = sooner(self.front.poll_timeout(), self.rendezvous.poll_timeout());
+        let drain = self.drain.as_ref().and_then(Drain::poll_timeout);
+        let own = sooner(self.config.poll_timeout(), drain);
+        sooner(messages, sooner(requests, own))
     }
 
     /// Starts a drain at the first call, and ends at once at the second.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::ticket::Ticket;
-use super::{Gateway, channels, cx, look};
+use super::{Gateway, channels, cx, has_events, look};
 use crate::access::TokenRefusal;
 use crate::front::{FrontEvent, TokenEnd, refused};
 use crate::session::set::{Begin, Bye, Candidates, Description, SessionOwner};
@@ -15,7 +15,7 @@ impl Gateway {
     /// come first, because a device's lost bytes must be told before its channel is closed. Requests come
     /// after sessions, so that responses show the newest state.
     pub(super) fn settle_events(&mut self, now: Instant) {
-        loop {
+        while has_events!(self) {
             if let Some(event) = self.devices.poll_event() {
                 self.handle_device_event(now, event);
             } else if let Some(ended) = self.sessions.poll_ended() {
@@ -35,8 +35,6 @@ impl Gateway {
                     Ticket::Offer(_) => {}
                     Ticket::Link(link) => self.rendezvous.handle_gathered(cx!(self, now), link),
                 }
-            } else {
-                return;
             }
         }
     }

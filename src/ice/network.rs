@@ -98,6 +98,11 @@ impl<T> Network<T> {
         self.gathered.extend(self.waiting.drain(..));
     }
 
+    /// Returns whether [`Self::poll_gathered`] has a ticket.
+    pub(crate) fn has_gathered(&self) -> bool {
+        !self.gathered.is_empty()
+    }
+
     /// Removes and returns the next ticket whose addresses are known.
     pub(crate) fn poll_gathered(&mut self) -> Option<T> {
         self.gathered.pop_front()

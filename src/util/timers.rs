@@ -13,6 +13,8 @@ pub(crate) struct Timers<K> {
     /// The deadline of each key, read several times for each message. A fast hash is safe because the program
     /// makes the keys, so no peer can make them collide.
     deadlines: FxHashMap<K, Instant>,
+    /// The earliest deadline, which every turn asks for.
+    next: Option<Instant>,
 }
 
 impl<K> Default for Timers<K> {
@@ -20,6 +22,7 @@ impl<K> Default for Timers<K> {
         Self {
             order: BTreeSet::new(),
             deadlines: FxHashMap::default(),
+            next: None,
         }
     }
 }
@@ -40,6 +43,7 @@ impl<K: Copy + Ord + Hash> Timers<K> {
         if let Some(at) = deadline {
             self.order.insert((at, key));
         }
+        self.next = self.order.first().map(|(at, _)| *at);
     }
 
     /// Returns whether a key has a deadline.
@@ -49,18 +53,26 @@ impl<K: Copy + Ord + Hash> Timers<K> {
 
     /// Returns the earliest deadline.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.order.first().map(|(at, _)| *at)
+        self.next
     }
 
     /// Removes and returns one key whose deadline has passed.
     pub(crate) fn pop_expired(&mut self, now: Instant) -> Option<K> {
-        let (at, key) = *self.order.first()?;
-        if at > now {
+        if self.next? > now {
             return None;
         }
-        self.order.pop_first();
+        let (_, key) = self.order.pop_first()?;
         self.deadlines.remove(&key);
+        self.next = self.order.first().map(|(at, _)| *at);
         Some(key)
+    }
+}
+
+/// Returns the earlier of two deadlines.
+pub(crate) fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

@@ -169,6 +169,8 @@ pub(crate) struct Sessions {
     /// How many sessions within this process have been made so far.
     internal: u32,
     is_draining: bool,
+    /// Whether the timer for datagrams between sessions of this process is set.
+    has_internal_mail: bool,
     stats: SessionStats,
 }
 
@@ -195,6 +197,7 @@ impl Sessions {
             started: now,
             internal: 0,
             is_draining: false,
+            has_internal_mail: false,
             stats: SessionStats::default(),
         }
     }
@@ -270,7 +273,11 @@ impl Sessions {
     /// Sets whether sessions of this process still have datagrams for each other that this turn had no time
     /// for.
     pub(crate) fn set_internal_mail(&mut self, cx: &Context<'_>, waits: bool) {
-        self.timers.set(TimerKey::Internal, waits.then_some(cx.now));
+        // Every turn says that there is none, so the timer is touched only when that changes.
+        if waits || std::mem::take(&mut self.has_internal_mail) {
+            self.has_internal_mail = waits;
+            self.timers.set(TimerKey::Internal, waits.then_some(cx.now));
+        }
     }
 
     /// Passes a session the answer to its offer.
@@ -328,6 +335,11 @@ impl Sessions {
     /// Removes and returns the next session that has ended.
     pub(crate) fn poll_ended(&mut self) -> Option<Ended> {
         self.ended.pop_front()
+    }
+
+    /// Returns whether [`Self::poll_ended`] has a session.
+    pub(crate) fn has_ended(&self) -> bool {
+        !self.ended.is_empty()
     }
 
     /// Removes and returns the next session that had input or may be written to.

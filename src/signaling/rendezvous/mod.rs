@@ -37,6 +37,7 @@ use crate::config::HubConfig;
 use crate::http::RequestHead;
 use crate::ids::{DialectId, EndpointId, RequestId, SocketId};
 use crate::sources::Context;
+use crate::util::timers::sooner;
 use door::Door;
 use lobby::Lobby;
 use roster::Roster;
@@ -147,9 +148,9 @@ impl Rendezvous {
 
     /// Returns when [`Self::handle_timeout`] must be called.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let own = [self.roster.poll_timeout(), self.links.poll_timeout()];
+        let own = sooner(self.roster.poll_timeout(), self.links.poll_timeout());
         let dialects = self.dialects.iter().map(Dialect::poll_timeout);
-        own.into_iter().chain(dialects).flatten().min()
+        dialects.fold(own, sooner)
     }
 
     /// Returns whether [`Self::settle`] would do nothing.
@@ -175,6 +176,11 @@ impl Rendezvous {
     /// Takes out the next event for the rest of the gateway.
     pub(crate) fn poll_event(&mut self) -> Option<RendezvousEvent> {
         self.events.pop_front()
+    }
+
+    /// Returns whether [`Self::poll_event`] has an event.
+    pub(crate) fn has_event(&self) -> bool {
+        !self.events.is_empty()
     }
 
     // ---- queries ----
