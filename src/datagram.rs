@@ -168,6 +168,11 @@ impl TransmitQueue {
         }
     }
 
+    /// Returns whether sessions of this process have sent datagrams to each other.
+    pub fn has_internal(&self) -> bool {
+        !self.internal.entries.is_empty()
+    }
+
     /// Takes the datagrams between sessions of this process, if there are any.
     pub fn take_internal(&mut self) -> Option<Internal> {
         if self.internal.entries.is_empty() {

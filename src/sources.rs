@@ -176,6 +176,11 @@ impl Sources {
         self.owners.len() + limits::OWN_DESCRIPTORS + spare < self.descriptors
     }
 
+    /// Returns whether sessions of this process have sent datagrams to each other.
+    pub(crate) fn has_internal_mail(&self) -> bool {
+        self.transmits.has_internal()
+    }
+
     /// Returns the datagrams that wait for the end of the turn.
     pub(crate) fn transmits(&mut self) -> &mut TransmitQueue {
         &mut self.transmits

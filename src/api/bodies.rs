@@ -1,12 +1,14 @@
 //! The bodies of requests of this program's own API, and responses that depend on nothing but the request.
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Resource;
 use super::origin::Caller;
 use super::problem::Problem;
 use crate::api::whip;
+use crate::config::{Config, ConfigPlace, EndpointConfig, endpoint_file, endpoint_toml};
 use crate::http::Response;
 use crate::util::json;
 
@@ -55,4 +57,23 @@ pub(crate) fn options(resource: &Resource, caller: &Caller) -> Response {
         response
     };
     caller.dress_preflight(response, &allow)
+}
+
+/// Reads the body of `PUT /endpoints/{name}`. Returns the endpoint, and the text of its file.
+pub(crate) fn endpoint(name: &str, body: &[u8]) -> Result<(EndpointConfig, String), Problem> {
+    let value: Value =
+        json::from_body(body).map_err(|error| Problem::new(400, &error.to_string()).at("body"))?;
+    let text =
+        endpoint_toml(name, &value).map_err(|detail| Problem::new(400, &detail).at("body"))?;
+    let config = Config::parse(&text).map_err(|faults| {
+        let all: Vec<_> = faults.into_iter().map(|fault| fault.message).collect();
+        Problem::new(422, &all.join("; ")).at("body")
+    })?;
+    let [mut endpoint] = <[_; 1]>::try_from(config.endpoints)
+        .map_err(|_| Problem::new(422, "the body is one endpoint").at("body"))?;
+    endpoint.place = ConfigPlace::File {
+        file: endpoint_file(name),
+        line: 1,
+    };
+    Ok((endpoint, text))
 }

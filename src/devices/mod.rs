@@ -295,6 +295,11 @@ impl Devices {
         !self.flow.events.is_empty()
     }
 
+    /// Returns whether [`Self::poll_readable`] has a session.
+    pub(crate) fn has_readable(&self) -> bool {
+        !self.flow.table.readable.is_empty()
+    }
+
     /// Removes and returns the next session whose channels may be written to.
     pub(crate) fn poll_readable(&mut self) -> Option<SessionId> {
         self.flow.table.readable.pop_front()

@@ -235,11 +235,6 @@ impl Front {
         self.connections.events.pop_front()
     }
 
-    /// Returns whether [`Self::poll_event`] has an event.
-    pub(crate) fn has_event(&self) -> bool {
-        !self.connections.events.is_empty()
-    }
-
     /// Returns the counters.
     pub(crate) fn stats(&self) -> &FrontStats {
         &self.connections.stats

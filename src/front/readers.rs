@@ -67,6 +67,11 @@ impl Connections {
         self.schedule(cx, id);
     }
 
+    /// Returns whether events were published since [`Self::flush_events`] was called.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.readers.news.is_empty()
+    }
+
     /// Sends the events that were published in this turn.
     pub(crate) fn flush_events(&mut self, cx: &mut Context<'_>) {
         if self.readers.news.is_empty() {
@@ -177,5 +182,10 @@ impl Connections {
             }
         }
         self.schedule(cx, id);
+    }
+
+    /// Returns whether the owner has events to act on.
+    pub(crate) fn has_event(&self) -> bool {
+        !self.events.is_empty()
     }
 }

@@ -294,8 +294,6 @@ impl Gateway {
             .body(whip::SDP, begun.sdp.into_bytes()))
     }
 
-    // ---- endpoints ----
-
     // ---- dialects ----
 
     /// Checks a request that a dialect claims, and hands the request to the rendezvous.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Gateway, cx};
+use super::{Gateway, cx, settle};
 use crate::limits;
 use crate::session::set::Ending;
 use crate::sources::Exit;
@@ -50,7 +50,7 @@ impl Gateway {
         self.devices.start_draining(cx!(self, now));
         self.sessions.start_draining(cx!(self, now));
         self.rendezvous.stop(cx!(self, now));
-        self.settle_events(now);
+        settle!(self, now);
         self.step_drain(now);
     }
 
@@ -114,7 +114,7 @@ impl Gateway {
     /// Stops every machine whose writer is watched. Returns false if no writer is watched.
     fn stop_machines(&mut self, now: Instant) -> bool {
         let stopped = self.devices.stop_machines(cx!(self, now));
-        self.settle_events(now);
+        settle!(self, now);
         stopped
     }
 
@@ -124,7 +124,7 @@ impl Gateway {
                 .close(cx!(self, now), id, "the gateway is shutting down");
             self.take_news(now, id);
         }
-        self.settle_events(now);
+        settle!(self, now);
         self.devices.finish_scripts(cx!(self, now));
         let cx = cx!(self, now);
         // Flush before the streams end, so that readers receive the ends of channels and sessions.

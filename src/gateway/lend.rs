@@ -70,9 +70,20 @@ macro_rules! has_events {
     ($gateway:ident) => {
         $gateway.devices.has_event()
             || $gateway.sessions.has_ended()
-            || $gateway.front.has_event()
+            || $gateway.front.connections().has_event()
             || $gateway.rendezvous.has_event()
             || $gateway.network.has_gathered()
     };
 }
 pub(super) use has_events;
+
+/// Brings every event to the components that act on it. The check stands here and not in the function, because the
+/// large stack frame of the function costs more than the check.
+macro_rules! settle {
+    ($gateway:ident, $now:expr) => {
+        if crate::gateway::has_events!($gateway) {
+            $gateway.settle_events($now);
+        }
+    };
+}
+pub(super) use settle;

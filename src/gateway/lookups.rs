@@ -1,19 +1,16 @@
 //! Lookups and checks that change nothing.
 
-use serde_json::Value;
-
 use super::views::Views;
 use crate::access::places::Claimant;
 use crate::access::scope::Grant;
+use crate::api::bodies;
 use crate::api::problem::Problem;
 use crate::api::shapes::no_endpoint;
 use crate::config::{
-    Config, ConfigPlace, EndpointConfig, EndpointKind, OwnPlaces, check_name, endpoint_file,
-    endpoint_toml,
+    ConfigPlace, EndpointConfig, EndpointKind, OwnPlaces, check_name, endpoint_file,
 };
 use crate::ids::{EndpointId, RequestId, SessionId};
 use crate::ports::Port;
-use crate::util::json;
 
 /// Why a request is denied: the reason as it stands on the wire, and a sentence.
 pub(super) struct Denied {
@@ -98,20 +95,7 @@ impl<'a> Views<'a> {
         body: &[u8],
     ) -> Result<(EndpointConfig, String, bool), Problem> {
         self.check_configurable(name)?;
-        let value: Value = json::from_body(body)
-            .map_err(|error| Problem::new(400, &error.to_string()).at("body"))?;
-        let text =
-            endpoint_toml(name, &value).map_err(|detail| Problem::new(400, &detail).at("body"))?;
-        let config = Config::parse(&text).map_err(|faults| {
-            let all: Vec<_> = faults.into_iter().map(|fault| fault.message).collect();
-            Problem::new(422, &all.join("; ")).at("body")
-        })?;
-        let [mut endpoint] = <[_; 1]>::try_from(config.endpoints)
-            .map_err(|_| Problem::new(422, "the body is one endpoint").at("body"))?;
-        endpoint.place = ConfigPlace::File {
-            file: endpoint_file(name),
-            line: 1,
-        };
+        let (endpoint, text) = bodies::endpoint(name, body)?;
         if let Some(why) = self.own_places().fault(&endpoint.kind) {
             return Err(Problem::new(422, &why).at("remote"));
         }

@@ -24,7 +24,7 @@ mod ticket;
 mod views;
 mod wiring;
 
-use lend::{controls, cx, figures, has_events, look, tell};
+use lend::{controls, cx, figures, has_events, look, settle, tell};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -145,7 +145,7 @@ impl Gateway {
     pub fn handle_listening(&mut self, now: Instant, source: SourceId, local: SocketAddr) {
         self.sources.note_opened(source);
         self.front.handle_listening(cx!(self, now), source, local);
-        self.settle_events(now);
+        settle!(self, now);
     }
 
     /// Handles a stream or socket that was opened; `local` is the real address of a socket.
@@ -164,7 +164,7 @@ impl Gateway {
             }
             (Some(_) | None, _) => {}
         }
-        self.settle_events(now);
+        settle!(self, now);
     }
 
     /// Handles a source that could not be opened, or that failed and is closed.
@@ -186,14 +186,14 @@ impl Gateway {
             }
             None => {}
         }
-        self.settle_events(now);
+        settle!(self, now);
     }
 
     /// Handles the result of [`Command::CountUnsent`].
     pub fn handle_unsent(&mut self, now: Instant, source: SourceId, bytes: usize) {
         if let Some(id) = self.sources.device(source) {
             self.devices.handle_unsent(cx!(self, now), id, bytes);
-            self.settle_events(now);
+            settle!(self, now);
         }
     }
 
@@ -206,20 +206,20 @@ impl Gateway {
     ) {
         if let Some(id) = self.sources.device(source) {
             self.devices.handle_line(cx!(self, now), id, result);
-            self.settle_events(now);
+            settle!(self, now);
         }
     }
 
     /// Handles the result of [`Command::LoadTls`] and of the other commands that load a certificate.
     pub fn handle_tls(&mut self, now: Instant, result: Result<TlsIdentity, String>) {
         self.front.handle_tls(cx!(self, now), result);
-        self.settle_events(now);
+        settle!(self, now);
     }
 
     /// Handles the result of [`Command::StoreAccess`].
     pub fn handle_access_stored(&mut self, now: Instant, result: Result<(), String>) {
         self.front.handle_stored(cx!(self, now), result);
-        self.settle_events(now);
+        settle!(self, now);
     }
 
     /// Handles this machine's addresses with the prefix lengths of their networks. The caller passes these
@@ -234,7 +234,7 @@ impl Gateway {
     /// Handles the result of [`Command::ListAddresses`].
     pub fn handle_addresses(&mut self, now: Instant, addresses: &[IpAddr]) {
         self.network.handle_addresses(addresses);
-        self.settle_events(now);
+        settle!(self, now);
     }
 
     // ---- configuration ----
@@ -242,7 +242,7 @@ impl Gateway {
     /// Handles a configuration that was read again. A configuration with faults changes nothing.
     pub fn handle_reload(&mut self, now: Instant, result: Result<Config, Vec<String>>) {
         let event = self.reload(now, result);
-        self.settle_events(now);
+        settle!(self, now);
         self.front.connections_mut().publish("config", &event);
     }
 
@@ -259,7 +259,7 @@ impl Gateway {
         let response = shapes::file_response(result);
         let cx = cx!(self, now);
         self.front.connections_mut().answer(cx, request, response);
-        self.settle_events(now);
+        settle!(self, now);
     }
 
     /// Handles the result of [`Command::WriteEndpoint`].
@@ -270,20 +270,20 @@ impl Gateway {
         result: Result<(), String>,
     ) {
         self.use_written(now, name, result);
-        self.settle_events(now);
+        settle!(self, now);
     }
 
     /// Handles the result of [`Command::ListPorts`].
     pub fn handle_ports(&mut self, now: Instant, ports: &[Port]) {
         self.use_ports(now, ports);
-        self.settle_events(now);
+        settle!(self, now);
     }
 
     /// Handles device files that have appeared or vanished.
     pub fn handle_devices_changed(&mut self, now: Instant) {
         self.devices.look_again(cx!(self, now));
         self.config.handle_devices_changed(now);
-        self.settle_events(now);
+        settle!(self, now);
     }
 
     // ---- streams ----
@@ -301,7 +301,7 @@ impl Gateway {
             .front
             .connections_mut()
             .accept(cx!(self, now), local, remote);
-        self.settle_events(now);
+        settle!(self, now);
         accepted
     }
 
@@ -323,7 +323,7 @@ impl Gateway {
                 .accept_control(cx, local, remote),
             Some(_) | None => None,
         };
-        self.settle_events(now);
+        settle!(self, now);
         accepted
     }
 
@@ -334,7 +334,7 @@ impl Gateway {
             return None;
         };
         let accepted = self.devices.accept(cx!(self, now), id);
-        self.settle_events(now);
+        settle!(self, now);
         accepted
     }
 
@@ -346,7 +346,7 @@ impl Gateway {
             Some(Owner::Connection(id)) => self.front.connections_mut().handle_input(cx, id, bytes),
             Some(_) | None => return,
         }
-        self.settle_events(now);
+        settle!(self, now);
     }
 
     /// Handles the end of a stream's input: the other side will send no more.
@@ -357,7 +357,7 @@ impl Gateway {
             Some(Owner::Connection(id)) => self.front.connections_mut().handle_closed(cx, id),
             Some(_) | None => return,
         }
-        self.settle_events(now);
+        settle!(self, now);
     }
 
     /// Returns the bytes to be written to a stream, or no bytes if nothing is to be written.
@@ -379,7 +379,7 @@ impl Gateway {
             Some(Owner::Connection(id)) => self.front.connections_mut().consume(cx, id, n),
             Some(_) | None => return,
         }
-        self.settle_events(now);
+        settle!(self, now);
     }
 
     /// Returns how many bytes of a stream may be read now. With 0 the loop reads nothing until the stream is
@@ -428,7 +428,7 @@ impl Gateway {
             }
             Some(_) | None => {}
         }
-        self.settle_events(now);
+        settle!(self, now);
     }
 
     /// Counts datagrams of [`Self::poll_transmit`] that the operating system did not send.
@@ -450,7 +450,7 @@ impl Gateway {
         self.front.handle_timeout(cx!(self, now));
         self.rendezvous.handle_timeout(cx!(self, now));
         self.config.handle_timeout(&mut self.sources, now);
-        self.settle_events(now);
+        settle!(self, now);
     }
 
     /// Returns when [`Self::handle_timeout`] must be called next.
@@ -472,7 +472,7 @@ impl Gateway {
             return;
         }
         self.start_drain(now);
-        self.settle_events(now);
+        settle!(self, now);
     }
 
     /// Handles the time of day, which capture files and expiries use. The caller passes it before the other
@@ -489,7 +489,7 @@ impl Gateway {
         let by = self.clock.time.saturating_sub(expected);
         log::info!("the clock has been set");
         self.front.handle_clock_set(cx!(self, now), by.as_secs());
-        self.settle_events(now);
+        settle!(self, now);
     }
 
     /// Returns whether the caller must call [`Self::handle_clock`].
@@ -501,19 +501,26 @@ impl Gateway {
     /// a session's writes for many inputs are combined.
     pub fn settle(&mut self, now: Instant) {
         self.settle_sessions(now);
-        self.settle_events(now);
+        settle!(self, now);
         // Most turns carry only messages and no signaling between peers.
         if !self.rendezvous.is_quiet() {
             self.rendezvous.settle(cx!(self, now));
-            self.settle_events(now);
+            settle!(self, now);
         }
-        // Sends in the same turn what peers, requests and devices have caused.
         self.devices.settle(cx!(self, now));
-        self.settle_events(now);
-        self.settle_sessions(now);
-        self.settle_events(now);
-        self.front.connections_mut().flush_events(cx!(self, now));
-        self.settle_events(now);
+        // Send in the same turn what peers, requests and devices have caused. Most turns have caused nothing.
+        let has_turns = self.devices.has_readable()
+            || self.sessions.has_touched()
+            || self.sources.has_internal_mail();
+        if has_turns || has_events!(self) {
+            settle!(self, now);
+            self.settle_sessions(now);
+            settle!(self, now);
+        }
+        if self.front.connections().has_news() {
+            self.front.connections_mut().flush_events(cx!(self, now));
+            settle!(self, now);
+        }
         if self.drain.is_some() {
             self.step_drain(now);
         }

@@ -14,6 +14,7 @@ impl Gateway {
     /// Delivers every event to the components that act on it, until no component has another event. Devices
     /// come first, because a device's lost bytes must be told before its channel is closed. Requests come
     /// after sessions, so that responses show the newest state.
+    #[inline(never)]
     pub(super) fn settle_events(&mut self, now: Instant) {
         while has_events!(self) {
             if let Some(event) = self.devices.poll_event() {
@@ -38,8 +39,6 @@ impl Gateway {
             }
         }
     }
-
-    // ---- the network ----
 
     // ---- requests ----
 

@@ -241,7 +241,7 @@ impl HttpConnection {
                 }
             }
             ExchangeState::Head(_) | ExchangeState::Discarding(_) => {
-                self.enter(ExchangeState::Closing(Ending::Linger))
+                self.enter(ExchangeState::Closing(Ending::Linger));
             }
             ExchangeState::Upgraded => self.enter(ExchangeState::Closing(Ending::Close)),
             ExchangeState::Idle

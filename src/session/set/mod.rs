@@ -342,6 +342,11 @@ impl Sessions {
         !self.ended.is_empty()
     }
 
+    /// Returns whether [`Self::poll_touched`] has a session.
+    pub(crate) fn has_touched(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
     /// Removes and returns the next session that had input or may be written to.
     pub(crate) fn poll_touched(&mut self) -> Option<SessionId> {
         self.touched.pop_front()
