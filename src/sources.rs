@@ -146,7 +146,15 @@ impl Sources {
     pub(crate) fn device(&self, source: SourceId) -> Option<EndpointId> {
         match self.owner(source) {
             Some(Owner::Device(id)) => Some(id),
-            Some(_) | None => None,
+            Some(
+                Owner::Listener
+                | Owner::ControlSocket
+                | Owner::Connection(_)
+                | Owner::DeviceListener(_)
+                | Owner::Capture(_)
+                | Owner::Ice,
+            )
+            | None => None,
         }
     }
 

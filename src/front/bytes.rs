@@ -103,7 +103,7 @@ impl Connections {
                 Protocol::WebSocket(socket) => socket.poll_message().map(ProtocolEvent::Message),
             };
             match said {
-                Some(ProtocolEvent::Http(event)) => self.handle_http_event(cx, id, event),
+                Some(ProtocolEvent::Http(event)) => self.handle_http_event(id, event),
                 Some(ProtocolEvent::Message(message)) if connection.is_dialect_socket() => {
                     let message = FrontEvent::SocketMessage(SocketId(id), message);
                     self.events.push_back(message);
@@ -117,7 +117,7 @@ impl Connections {
         }
     }
 
-    fn handle_http_event(&mut self, cx: &mut Context<'_>, id: ConnectionId, event: HttpEvent) {
+    fn handle_http_event(&mut self, id: ConnectionId, event: HttpEvent) {
         let Some(connection) = self.list.get_mut(id) else {
             return;
         };
@@ -139,14 +139,14 @@ impl Connections {
                 };
                 self.events.push_back(FrontEvent::Body(request, body));
             }
-            HttpEvent::Gone => self.handle_half_closed(cx, id),
+            HttpEvent::Gone => self.handle_half_closed(id),
         }
     }
 
     /// Handles a client that has closed its sending side. Whether the client still reads is not known. An
     /// event stream has no end of its own, so it is ended here. A request's response has an end, so the
     /// request's owner decides.
-    fn handle_half_closed(&mut self, _cx: &mut Context<'_>, id: ConnectionId) {
+    fn handle_half_closed(&mut self, id: ConnectionId) {
         let is_reader = self.readers.remove(id);
         let Some(connection) = self.list.get_mut(id) else {
             return;

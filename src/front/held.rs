@@ -22,6 +22,7 @@ pub(super) struct Delayed {
 
 impl Front {
     /// Answers a request with a problem. A problem that looks like guessing is sent later.
+    #[inline(never)]
     pub(crate) fn refuse(&mut self, cx: &mut Context<'_>, request: RequestId, problem: &Problem) {
         if problem.is_guess() {
             self.answer_later(cx, request, problem.response());
@@ -63,6 +64,7 @@ impl Front {
     }
 
     /// Answers a request with what its owner has done, or with a problem. `None`: the response is sent later.
+    #[inline(never)]
     pub(crate) fn respond(
         &mut self,
         cx: &mut Context<'_>,

@@ -17,6 +17,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 impl Connections {
     /// Publishes an event, which is sent at the end of the turn.
+    #[inline(never)]
     pub(crate) fn publish(&mut self, kind: &'static str, data: &Value) {
         self.readers.published += 1;
         if !self.readers.readers.is_empty() {

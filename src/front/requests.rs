@@ -31,6 +31,7 @@ impl Connections {
     }
 
     /// Answers a request, unless its connection was closed. The next request of the connection becomes an event.
+    #[inline(never)]
     pub(crate) fn answer(&mut self, cx: &mut Context<'_>, request: RequestId, response: Response) {
         self.count_response(response.status());
         let id = request.connection;

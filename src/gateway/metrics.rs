@@ -40,68 +40,62 @@ impl Figures<'_> {
     fn gauges(&self) -> Vec<Family> {
         let uptime = self.uptime.as_secs();
         let (routes, queued) = self.table.waiting();
-        let hub = self.rendezvous.stats();
-        vec![
-            counter("uptime_seconds", "Seconds since the start", single(uptime)),
-            gauge("sessions", "Sessions", self.sessions.len()),
-            gauge("channels", "Channels bound to endpoints", routes),
-            gauge("queued_bytes", "Bytes waiting for devices", queued),
-            gauge(
+        let (hub, connections) = (self.rendezvous.stats(), self.front.connections());
+        let gauges = [
+            ("sessions", "Sessions", self.sessions.len()),
+            ("channels", "Channels bound to endpoints", routes),
+            ("queued_bytes", "Bytes waiting for devices", queued),
+            (
                 "connections",
                 "HTTP and WebSocket connections",
-                self.front.connections().len(),
+                connections.len(),
             ),
-            gauge(
+            (
                 "event_readers",
                 "Readers of the event stream",
-                self.front.connections().readers(),
+                connections.readers(),
             ),
-            gauge(
+            (
                 "address_pairs",
                 "Address pairs learned",
                 self.sessions.pairs(),
             ),
-            gauge("peers", "Peers of the hub", hub.peers),
-            gauge("links", "Connections of our own peers", hub.links),
-            gauge("content_ports", "Content ports", hub.content_ports),
-            gauge(
+            ("peers", "Peers of the hub", hub.peers),
+            ("links", "Connections of our own peers", hub.links),
+            ("content_ports", "Content ports", hub.content_ports),
+            (
                 "parked_polls",
                 "Requests that wait for an event",
                 hub.parked_polls,
             ),
-        ]
+        ];
+        let uptime = counter("uptime_seconds", "Seconds since the start", single(uptime));
+        let gauges = gauges.map(|(name, help, value)| gauge(name, help, value));
+        std::iter::once(uptime).chain(gauges).collect()
     }
 
     fn hub_counters(&self) -> Vec<Family> {
         let hub = self.rendezvous.stats();
+        let refused = "Signals that made no sense, or were not read";
         vec![
             counter(
                 "peers_refused",
                 "Peers that could not join",
                 single(hub.peers_refused),
             ),
-            counter(
-                "signals_refused",
-                "Signals that made no sense, or were not read",
-                single(hub.signals_refused),
-            ),
+            counter("signals_refused", refused, single(hub.signals_refused)),
         ]
     }
 
     fn session_counters(&self) -> Vec<Family> {
         let (stats, hub) = (self.sessions.stats(), self.rendezvous.stats());
+        let refused = stats.refused + hub.links_refused;
+        let displaced =
+            "Unconnected sessions that made room for a newer one of the same token, key or address";
         vec![
             counter("sessions_created", "Offers answered", single(stats.created)),
-            counter(
-                "sessions_refused",
-                "Offers refused",
-                single(stats.refused + hub.links_refused),
-            ),
-            counter(
-                "sessions_displaced",
-                "Unconnected sessions that made room for a newer one of the same token, key or address",
-                single(stats.displaced),
-            ),
+            counter("sessions_refused", "Offers refused", single(refused)),
+            counter("sessions_displaced", displaced, single(stats.displaced)),
             counter(
                 "sessions_panicked",
                 "Sessions lost to a bug",

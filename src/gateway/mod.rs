@@ -1,7 +1,7 @@
 //! The whole daemon as one sans-IO machine: a small wiring of components.
 //!
 //! Time and bytes enter through `handle_*`; commands, bytes and a deadline come out. Each component owns its
-//! state and knows no other component. Only `wiring` passes the events of one component to the others.
+//! state and knows no other component. Only this folder names two of them: `wiring` polls their events, and its neighbors act on them.
 #![allow(
     clippy::unnecessary_mut_passed,
     reason = "`cx!` lends the context to those who change sources and to those who do not"
@@ -46,7 +46,10 @@ use crate::ports::Port;
 use crate::session::crypto::Identity;
 use crate::session::set::Sessions;
 use crate::signaling::rendezvous::Rendezvous;
-use crate::sources::{Command, Exit, Owner, Sources};
+use crate::sources::Owner::{
+    Capture, Connection, ControlSocket, Device, DeviceListener, Ice, Listener,
+};
+use crate::sources::{Command, Exit, Sources};
 use crate::tls::TlsIdentity;
 use crate::util::timers::sooner;
 use configured::Configured;
@@ -152,13 +155,13 @@ impl Gateway {
     pub fn handle_opened(&mut self, now: Instant, source: SourceId, local: Option<SocketAddr>) {
         self.sources.note_opened(source);
         match (self.sources.owner(source), local) {
-            (Some(Owner::Device(id) | Owner::DeviceListener(id)), local) => {
+            (Some(Device(id) | DeviceListener(id)), local) => {
                 self.devices.handle_opened(cx!(self, now), id, local);
             }
-            (Some(Owner::Capture(id)), _) => {
+            (Some(Capture(id)), _) => {
                 self.devices.handle_capture_opened(cx!(self, now), id);
             }
-            (Some(Owner::Ice), Some(local)) => {
+            (Some(Ice), Some(local)) => {
                 self.network.handle_opened(cx!(self, now), source, local);
                 self.rendezvous.set_own_ports(look!(self).own_ports());
             }
@@ -172,14 +175,14 @@ impl Gateway {
         self.sources.note_opened(source);
         let cx = cx!(self, now);
         match cx.sources.owner(source) {
-            Some(Owner::Device(id) | Owner::DeviceListener(id)) => {
+            Some(Device(id) | DeviceListener(id)) => {
                 self.devices.handle_failed(cx, id, source, failure);
             }
-            Some(Owner::Capture(id)) => self.devices.handle_capture_failed(cx, id, failure),
-            Some(Owner::Listener) => self.front.handle_listener_failed(cx, source, failure),
-            Some(Owner::ControlSocket) => self.front.handle_control_failed(cx, source, failure),
-            Some(Owner::Connection(id)) => self.front.connections_mut().handle_failed(cx, id),
-            Some(Owner::Ice) => {
+            Some(Capture(id)) => self.devices.handle_capture_failed(cx, id, failure),
+            Some(Listener) => self.front.handle_listener_failed(cx, source, failure),
+            Some(ControlSocket) => self.front.handle_control_failed(cx, source, failure),
+            Some(Connection(id)) => self.front.connections_mut().handle_failed(cx, id),
+            Some(Ice) => {
                 if let Err(failure) = self.network.handle_failed(cx, source, failure) {
                     self.exit = Some(Exit::Failed(failure));
                 }
@@ -316,12 +319,12 @@ impl Gateway {
     ) -> Option<SourceId> {
         let cx = cx!(self, now);
         let accepted = match cx.sources.owner(listener) {
-            Some(Owner::Listener) => self.front.accept_at(cx, listener, local, remote),
-            Some(Owner::ControlSocket) => self
+            Some(Listener) => self.front.accept_at(cx, listener, local, remote),
+            Some(ControlSocket) => self
                 .front
                 .connections_mut()
                 .accept_control(cx, local, remote),
-            Some(_) | None => None,
+            Some(Connection(_) | Device(_) | DeviceListener(_) | Capture(_) | Ice) | None => None,
         };
         settle!(self, now);
         accepted
@@ -330,7 +333,7 @@ impl Gateway {
     /// Handles a connection that a device's listener accepted. Returns `None` if the device has a connection
     /// already; the caller then closes the new one.
     pub fn handle_device_accept(&mut self, now: Instant, listener: SourceId) -> Option<SourceId> {
-        let Some(Owner::DeviceListener(id)) = self.sources.owner(listener) else {
+        let Some(DeviceListener(id)) = self.sources.owner(listener) else {
             return None;
         };
         let accepted = self.devices.accept(cx!(self, now), id);
@@ -342,9 +345,9 @@ impl Gateway {
     pub fn handle_data(&mut self, now: Instant, source: SourceId, bytes: &[u8]) {
         let cx = cx!(self, now);
         match cx.sources.owner(source) {
-            Some(Owner::Device(id)) => self.devices.handle_input(cx, id, bytes),
-            Some(Owner::Connection(id)) => self.front.connections_mut().handle_input(cx, id, bytes),
-            Some(_) | None => return,
+            Some(Device(id)) => self.devices.handle_input(cx, id, bytes),
+            Some(Connection(id)) => self.front.connections_mut().handle_input(cx, id, bytes),
+            Some(Listener | ControlSocket | DeviceListener(_) | Capture(_) | Ice) | None => return,
         }
         settle!(self, now);
     }
@@ -353,9 +356,9 @@ impl Gateway {
     pub fn handle_closed(&mut self, now: Instant, source: SourceId) {
         let cx = cx!(self, now);
         match cx.sources.owner(source) {
-            Some(Owner::Device(id)) => self.devices.handle_closed(cx, id, source),
-            Some(Owner::Connection(id)) => self.front.connections_mut().handle_closed(cx, id),
-            Some(_) | None => return,
+            Some(Device(id)) => self.devices.handle_closed(cx, id, source),
+            Some(Connection(id)) => self.front.connections_mut().handle_closed(cx, id),
+            Some(Listener | ControlSocket | DeviceListener(_) | Capture(_) | Ice) | None => return,
         }
         settle!(self, now);
     }
@@ -363,10 +366,10 @@ impl Gateway {
     /// Returns the bytes to be written to a stream, or no bytes if nothing is to be written.
     pub fn output(&self, source: SourceId) -> &[u8] {
         match self.sources.owner(source) {
-            Some(Owner::Device(id)) => self.devices.table().output(id),
-            Some(Owner::Capture(id)) => self.devices.table().capture_output(id),
-            Some(Owner::Connection(id)) => self.front.connections().output(id),
-            Some(_) | None => &[],
+            Some(Device(id)) => self.devices.table().output(id),
+            Some(Capture(id)) => self.devices.table().capture_output(id),
+            Some(Connection(id)) => self.front.connections().output(id),
+            Some(Listener | ControlSocket | DeviceListener(_) | Ice) | None => &[],
         }
     }
 
@@ -374,10 +377,10 @@ impl Gateway {
     pub fn consume(&mut self, now: Instant, source: SourceId, n: usize) {
         let cx = cx!(self, now);
         match cx.sources.owner(source) {
-            Some(Owner::Device(id)) => self.devices.consume(cx, id, n),
-            Some(Owner::Capture(id)) => return self.devices.consume_capture(id, n),
-            Some(Owner::Connection(id)) => self.front.connections_mut().consume(cx, id, n),
-            Some(_) | None => return,
+            Some(Device(id)) => self.devices.consume(cx, id, n),
+            Some(Capture(id)) => return self.devices.consume_capture(id, n),
+            Some(Connection(id)) => self.front.connections_mut().consume(cx, id, n),
+            Some(Listener | ControlSocket | DeviceListener(_) | Ice) | None => return,
         }
         settle!(self, now);
     }
@@ -386,9 +389,11 @@ impl Gateway {
     /// touched. A tty may always be read.
     pub fn input_room(&self, source: SourceId) -> usize {
         match self.sources.owner(source) {
-            Some(Owner::Device(id)) => self.devices.input_room(id),
-            Some(Owner::Connection(id)) => self.front.connections().input_room(id),
-            Some(_) | None => usize::MAX,
+            Some(Device(id)) => self.devices.input_room(id),
+            Some(Connection(id)) => self.front.connections().input_room(id),
+            Some(Listener | ControlSocket | DeviceListener(_) | Capture(_) | Ice) | None => {
+                usize::MAX
+            }
         }
     }
 
@@ -412,13 +417,13 @@ impl Gateway {
             &mut chunks
         };
         match self.sources.owner(socket) {
-            Some(Owner::Device(id)) => {
+            Some(Device(id)) => {
                 for datagram in datagrams {
                     let (cx, from) = (cx!(self, now), meta.remote);
                     self.devices.handle_datagram(cx, id, from, datagram);
                 }
             }
-            Some(Owner::Ice) => {
+            Some(Ice) => {
                 for datagram in datagrams {
                     let (cx, local, remote) = (cx!(self, now), meta.local, meta.remote);
                     if let Some(id) = self.sessions.handle_datagram(cx, local, remote, datagram) {
@@ -426,7 +431,8 @@ impl Gateway {
                     }
                 }
             }
-            Some(_) | None => {}
+            Some(Listener | ControlSocket | Connection(_) | DeviceListener(_) | Capture(_))
+            | None => {}
         }
         settle!(self, now);
     }

@@ -1,4 +1,5 @@
-//! Every event of every component, and which components act on it. Only this file connects components.
+//! Polls the events of every component, in a fixed order, and says which components act on each. Events of sessions and devices
+//! go on in `sessions`.
 
 use std::time::Instant;
 
@@ -34,7 +35,7 @@ impl Gateway {
                         (self.front).respond(cx!(self, now), request, done.map(Some));
                     }
                     Ticket::Offer(_) => {}
-                    Ticket::Link(link) => self.rendezvous.handle_gathered(cx!(self, now), link),
+                    Ticket::Link(link) => self.rendezvous.handle_gathered(link),
                 }
             }
         }
@@ -42,6 +43,7 @@ impl Gateway {
 
     // ---- requests ----
 
+    #[inline(never)]
     fn handle_front_event(&mut self, now: Instant, event: FrontEvent) {
         let cx = cx!(self, now);
         match event {
@@ -91,6 +93,7 @@ impl Gateway {
 
     // ---- peers ----
 
+    #[inline(never)]
     fn handle_rendezvous_event(&mut self, now: Instant, event: RendezvousEvent) {
         let cx = cx!(self, now);
         let front = self.front.connections_mut();
@@ -103,7 +106,7 @@ impl Gateway {
             }
             RendezvousEvent::Send(socket, text) => {
                 if front.send(cx, socket, &text).is_err() {
-                    self.rendezvous.handle_socket_full(cx, socket);
+                    self.rendezvous.handle_socket_full(socket);
                 }
             }
             RendezvousEvent::Close(socket, code, why) => front.close(cx, socket, code, why),

@@ -1,28 +1,26 @@
-//! An ordered set of deadlines for one component.
+//! An ordered list of deadlines for one component.
 
-use std::collections::BTreeSet;
 use std::hash::Hash;
 use std::time::Instant;
 
 use rustc_hash::FxHashMap;
 
-/// Deadlines, at most one per key. With a few hundred of them an ordered set is fast enough.
+/// Deadlines, at most one per key. A sorted list is fast enough for a thousand of them, and each component has a type of
+/// its own: a tree would be a copy of some 10 kB of code for each.
 #[derive(Debug)]
 pub(crate) struct Timers<K> {
-    order: BTreeSet<(Instant, K)>,
+    /// The latest first, so that the next one is taken from the end.
+    order: Vec<(Instant, K)>,
     /// The deadline of each key, read several times for each message. A fast hash is safe because the program
     /// makes the keys, so no peer can make them collide.
     deadlines: FxHashMap<K, Instant>,
-    /// The earliest deadline, which every turn asks for.
-    next: Option<Instant>,
 }
 
 impl<K> Default for Timers<K> {
     fn default() -> Self {
         Self {
-            order: BTreeSet::new(),
+            order: Vec::new(),
             deadlines: FxHashMap::default(),
-            next: None,
         }
     }
 }
@@ -37,13 +35,21 @@ impl<K: Copy + Ord + Hash> Timers<K> {
         if before == deadline {
             return;
         }
-        if let Some(at) = before {
-            self.order.remove(&(at, key));
+        if let Some(at) = before
+            && let Ok(place) = self.place(at, key)
+        {
+            self.order.remove(place);
         }
-        if let Some(at) = deadline {
-            self.order.insert((at, key));
+        if let Some(at) = deadline
+            && let Err(place) = self.place(at, key)
+        {
+            self.order.insert(place, (at, key));
         }
-        self.next = self.order.first().map(|(at, _)| *at);
+    }
+
+    /// Returns where a deadline is in the list, or where it belongs.
+    fn place(&self, at: Instant, key: K) -> Result<usize, usize> {
+        self.order.binary_search_by(|entry| (at, key).cmp(entry))
     }
 
     /// Returns whether a key has a deadline.
@@ -53,17 +59,13 @@ impl<K: Copy + Ord + Hash> Timers<K> {
 
     /// Returns the earliest deadline.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.next
+        self.order.last().map(|(at, _)| *at)
     }
 
     /// Removes and returns one key whose deadline has passed.
     pub(crate) fn pop_expired(&mut self, now: Instant) -> Option<K> {
-        if self.next? > now {
-            return None;
-        }
-        let (_, key) = self.order.pop_first()?;
+        let (_, key) = self.order.pop_if(|(at, _)| *at <= now)?;
         self.deadlines.remove(&key);
-        self.next = self.order.first().map(|(at, _)| *at);
         Some(key)
     }
 }

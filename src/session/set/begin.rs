@@ -165,9 +165,9 @@ impl Sessions {
                     entry.session.state(),
                     ConnectionState::New | ConnectionState::Connecting
                 ),
-            is_of_hub: entry.owner != SessionOwner::Api,
+            is_of_hub: entry.owner.is_of_hub(),
         });
-        let what = match places.decide(claimant, owner != SessionOwner::Api, occupants) {
+        let what = match places.decide(claimant, owner.is_of_hub(), occupants) {
             Verdict::Free => return Ok(None),
             Verdict::InPlaceOf(oldest) => return Ok(Some(oldest)),
             Verdict::Full(what) => what,

@@ -51,6 +51,16 @@ pub(crate) enum SessionOwner {
     Link(LinkId),
 }
 
+impl SessionOwner {
+    /// Returns whether the places of the hub's sessions are meant for the owner's sessions.
+    pub(crate) fn is_of_hub(self) -> bool {
+        match self {
+            Self::Api => false,
+            Self::Link(_) => true,
+        }
+    }
+}
+
 /// News of a session for the owner of all sessions.
 #[derive(Debug)]
 pub(crate) enum SessionNews {
@@ -355,6 +365,7 @@ impl Sessions {
     // ---- the control channel ----
 
     /// Queues a message on a session's control channel, if the session has one.
+    #[inline(never)]
     pub(crate) fn tell(&mut self, id: SessionId, reply: &Reply<'_>) {
         if let Some(entry) = self.entries.get_mut(id) {
             entry.session.tell(reply);
@@ -364,6 +375,7 @@ impl Sessions {
 
     /// Answers a request of a peer. The answer is left out if too many replies wait because the peer asks
     /// faster than it reads.
+    #[inline(never)]
     pub(crate) fn answer(&mut self, id: SessionId, reply: &Reply<'_>) {
         if let Some(entry) = self.entries.get_mut(id) {
             entry.session.answer(reply);

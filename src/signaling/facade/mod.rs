@@ -14,7 +14,7 @@ mod programs;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -37,6 +37,7 @@ use connections::{Connection, Made};
 use polls::{Polls, Subject};
 use ports::Ports;
 use programs::Program;
+use rustc_hash::FxHashMap;
 
 /// The faults of a call: the status, and the fields.
 type Wrong = (u16, Vec<FieldError>);
@@ -80,7 +81,7 @@ pub(crate) struct Facade {
     /// Connections that have not ended.
     links: HashMap<LinkId, DataId>,
     /// Connections that are being made, by the requests that asked for them.
-    making: BTreeMap<RequestId, Made>,
+    making: FxHashMap<RequestId, Made>,
     ports: Ports,
     polls: Polls,
     timers: Timers<Timer>,
@@ -100,7 +101,7 @@ impl Facade {
             connections: Slab::new(),
             names: HashMap::new(),
             links: HashMap::new(),
-            making: BTreeMap::new(),
+            making: FxHashMap::default(),
             ports: Ports::new(content),
             polls: Polls::default(),
             timers: Timers::default(),

@@ -17,6 +17,7 @@ use crate::ids::{EndpointId, PeerId, RequestId};
 use crate::limits;
 use crate::signaling::door::PageOrigin;
 use crate::signaling::names::random_bytes;
+use rustc_hash::FxHashMap;
 
 /// A client that opens content ports: its network, if that is beyond this machine, and the origin of its
 /// page.
@@ -54,7 +55,7 @@ pub(super) struct Ports {
     ids: HashMap<String, EndpointId>,
     open: BTreeMap<EndpointId, Open>,
     /// Ports that are being opened, by their addresses.
-    opening: BTreeMap<SocketAddr, Opening>,
+    opening: FxHashMap<SocketAddr, Opening>,
 }
 
 impl Ports {
@@ -65,7 +66,7 @@ impl Ports {
             owners: PortOwners::default(),
             ids: HashMap::new(),
             open: BTreeMap::new(),
-            opening: BTreeMap::new(),
+            opening: FxHashMap::default(),
         }
     }
 

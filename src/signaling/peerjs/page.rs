@@ -27,6 +27,7 @@ use crate::signaling::rendezvous::lobby::Lobby;
 use crate::signaling::rendezvous::roster::Guest;
 use crate::util::timers::Timers;
 use crate::websocket::WsMessage;
+use rustc_hash::FxHashMap;
 
 /// How long a page of PeerJS may be silent; pages send a heartbeat every 5 s. The server's default.
 const SILENCE: Duration = Duration::from_secs(90);
@@ -63,7 +64,7 @@ pub(crate) struct PeerJs {
     random: StdRng,
     pages: BTreeMap<PeerId, Page>,
     /// WebSockets of pages that have joined.
-    sockets: BTreeMap<SocketId, PeerId>,
+    sockets: FxHashMap<SocketId, PeerId>,
     joining: BTreeMap<u64, Joining>,
     /// The number of the next page.
     next: u64,
@@ -79,7 +80,7 @@ impl PeerJs {
         Self {
             random: StdRng::from_seed(seed),
             pages: BTreeMap::new(),
-            sockets: BTreeMap::new(),
+            sockets: FxHashMap::default(),
             joining: BTreeMap::new(),
             next: 0,
             timers: Timers::default(),

@@ -18,7 +18,7 @@ mod table;
 mod tests;
 mod turns;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -41,6 +41,7 @@ use crate::util::timers::sooner;
 use door::Door;
 use lobby::Lobby;
 use roster::Roster;
+use rustc_hash::FxHashMap;
 use site::Site;
 use table::Dialects;
 
@@ -61,11 +62,11 @@ pub(crate) struct Rendezvous {
     /// How many links are allowed, those included that have ended and are remembered.
     most_links: usize,
     /// Requests whose body has not arrived yet.
-    bodies: BTreeMap<RequestId, DialectRequest>,
+    bodies: FxHashMap<RequestId, DialectRequest>,
     /// Requests that asked for the status of a link, with the dialects that asked.
-    asked: BTreeMap<RequestId, DialectId>,
+    asked: FxHashMap<RequestId, DialectId>,
     /// WebSockets, with their dialects.
-    sockets: BTreeMap<SocketId, DialectId>,
+    sockets: FxHashMap<SocketId, DialectId>,
     events: VecDeque<RendezvousEvent>,
     /// Signals that did not fit into their WebSocket.
     refused: u64,
@@ -95,9 +96,9 @@ impl Rendezvous {
                 echo: tests::echo::Echo::default(),
             },
             most_links: most_links(sessions),
-            bodies: BTreeMap::new(),
-            asked: BTreeMap::new(),
-            sockets: BTreeMap::new(),
+            bodies: FxHashMap::default(),
+            asked: FxHashMap::default(),
+            sockets: FxHashMap::default(),
             events: VecDeque::new(),
             refused: 0,
         }

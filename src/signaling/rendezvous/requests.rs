@@ -97,7 +97,7 @@ impl Rendezvous {
     }
 
     /// Acts on a text that did not fit into a WebSocket: closes it, because its client does not read.
-    pub(crate) fn handle_socket_full(&mut self, _cx: &Context<'_>, socket: SocketId) {
+    pub(crate) fn handle_socket_full(&mut self, socket: SocketId) {
         self.refused += 1;
         let why = "it does not read what it is told";
         let event = RendezvousEvent::Close(socket, TOO_SLOW, why);

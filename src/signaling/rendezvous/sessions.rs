@@ -12,7 +12,7 @@ use crate::sources::Context;
 
 impl Rendezvous {
     /// Begins the session of a link after this machine's addresses were listed.
-    pub(crate) fn handle_gathered(&mut self, _cx: &Context<'_>, link: LinkId) {
+    pub(crate) fn handle_gathered(&mut self, link: LinkId) {
         let Some(Start {
             peer,
             remote,

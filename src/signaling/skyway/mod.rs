@@ -27,7 +27,7 @@ pub use read::{ClientMessage, parse};
 pub use rooms::{Emit, RoomCall, RoomKind, Rooms};
 pub use write::write;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
@@ -37,6 +37,7 @@ use crate::ids::{PageId, PageKind, PeerId, RequestId, SocketId};
 use crate::util::slab::Slab;
 use crate::util::timers::Timers;
 use page::Page;
+use rustc_hash::FxHashMap;
 
 /// The dialect of SkyWay-JS.
 #[derive(Debug)]
@@ -46,10 +47,10 @@ pub(crate) struct SkyWay {
     /// Pages by the ids of their sessions.
     sids: HashMap<String, PageId>,
     /// Pages that have joined.
-    members: BTreeMap<PeerId, PageId>,
+    members: FxHashMap<PeerId, PageId>,
     /// Requests that wait for packets.
-    polls: BTreeMap<RequestId, PageId>,
-    sockets: BTreeMap<SocketId, PageId>,
+    polls: FxHashMap<RequestId, PageId>,
+    sockets: FxHashMap<SocketId, PageId>,
     rooms: Rooms,
     timers: Timers<PageId>,
     outputs: VecDeque<Output>,

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use rand::SeedableRng;
@@ -23,6 +23,7 @@ use crate::signaling::socket_io::request::TransportRefusal;
 use crate::util::slab::Slab;
 use crate::util::timers::Timers;
 use crate::websocket::WsMessage;
+use rustc_hash::FxHashMap;
 
 impl SkyWay {
     /// Returns the dialect without any page.
@@ -31,9 +32,9 @@ impl SkyWay {
             random: StdRng::from_seed(seed),
             pages: Slab::new(),
             sids: HashMap::new(),
-            members: BTreeMap::new(),
-            polls: BTreeMap::new(),
-            sockets: BTreeMap::new(),
+            members: FxHashMap::default(),
+            polls: FxHashMap::default(),
+            sockets: FxHashMap::default(),
             rooms: Rooms::new(),
             timers: Timers::default(),
             outputs: VecDeque::new(),

@@ -155,7 +155,7 @@ impl Bench {
             RendezvousEvent::Send(socket, text) => self.said.push((socket, text)),
             RendezvousEvent::Close(socket, code, _) => self.closed.push((socket, code)),
             RendezvousEvent::ShowRight(shown, right) => self.rights.push((shown, right)),
-            RendezvousEvent::Gather(link) => self.with(|hub, cx| hub.handle_gathered(cx, link)),
+            RendezvousEvent::Gather(link) => self.hub.handle_gathered(link),
             RendezvousEvent::Begin(wanted) => self.begin(wanted.link, wanted.how),
             RendezvousEvent::AcceptAnswer(link, session, sdp) => {
                 self.accept(link, session, &sdp);

@@ -156,7 +156,7 @@ fn an_id_in_use_is_probed_and_a_page_that_comes_back_keeps_it() {
 fn a_page_that_does_not_read_is_sent_away_and_counted() {
     let mut bench = Bench::new("");
     let page = peerjs(&mut bench, "a");
-    bench.with(|hub, cx| hub.handle_socket_full(cx, page));
+    bench.hub.handle_socket_full(page);
     bench.settle();
     assert_eq!(bench.closed, [(page, 1013)]);
     assert_eq!(bench.stats().signals_refused, 1);
