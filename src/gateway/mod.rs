@@ -165,7 +165,7 @@ impl Gateway {
                 self.network.handle_opened(cx!(self, now), source, local);
                 self.rendezvous.set_own_ports(look!(self).own_ports());
             }
-            (Some(_) | None, _) => {}
+            (Some(Ice | Listener | ControlSocket | Connection(_)) | None, _) => {}
         }
         settle!(self, now);
     }
