@@ -1,7 +1,7 @@
 //! thingway carries the DataChannels of any browser to hardware that cannot speak WebRTC.
 //!
-//! The whole daemon is one sans-IO machine, [`gateway::Gateway`]: time and bytes go in; bytes, commands and a
-//! deadline come out. Only [`io`] makes system calls and reads the clock. `ARCHITECTURE.md` describes the
+//! The whole daemon is one sans-IO machine, `gateway::Gateway`: time and bytes go in; bytes, commands and a
+//! deadline come out. Only `io` makes system calls and reads the clock. `ARCHITECTURE.md` describes the
 //! parts.
 #![cfg_attr(
     not(feature = "testing"),

@@ -79,7 +79,7 @@ impl Flow {
         self.timers.set(TimerKey::Capture(id), again);
     }
 
-    /// Removes the first `n` bytes of [`Table::capture_output`], which were written.
+    /// Removes the first `n` bytes of `Table::capture_output`, which were written.
     pub(super) fn consume_capture(&mut self, id: EndpointId, n: usize) {
         let file = self
             .table

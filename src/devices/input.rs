@@ -150,7 +150,7 @@ impl Devices {
 
     // ---- to devices ----
 
-    /// Removes the first `n` bytes of [`Self::output`], which the device took, and offers waiting messages
+    /// Removes the first `n` bytes of `Table::output`, which the device took, and offers waiting messages
     /// the room.
     pub(crate) fn consume(&mut self, cx: &mut Context<'_>, id: EndpointId, n: usize) {
         self.flow.record_output(cx, id, n);

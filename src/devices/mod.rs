@@ -225,7 +225,7 @@ impl Devices {
         self.flow.handle_capture_failed(cx, id, why);
     }
 
-    /// Removes the first `n` bytes of [`Table::capture_output`], which were written.
+    /// Removes the first `n` bytes of `Table::capture_output`, which were written.
     pub(crate) fn consume_capture(&mut self, id: EndpointId, n: usize) {
         self.flow.consume_capture(id, n);
     }
