@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::names::CONTROL_LABEL;
 
@@ -68,6 +69,14 @@ pub fn suggest_names(ports: &mut [Port]) {
         }
         port.suggested_name = name;
     }
+}
+
+/// Returns a port as JSON, with lines of configuration for it and the name of the endpoint that uses it.
+pub fn to_json(port: &Port, endpoint: Option<String>) -> Value {
+    let mut json = json!(port);
+    json["config"] = Value::from(config_lines(port));
+    json["endpoint"] = Value::from(endpoint);
+    json
 }
 
 /// Returns the `[[endpoint]]` section to paste into a configuration.
@@ -184,9 +193,7 @@ fn wrapped(text: &str, first: &str, rest: &str) -> String {
 
 /// Returns a basic string of TOML 1.0. JSON's escapes are valid there, but TOML requires one more.
 fn toml_string(text: &str) -> String {
-    serde_json::Value::from(text)
-        .to_string()
-        .replace('\u{7f}', "\\u007f")
+    Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }
 
 /// Returns maker and serial number of an adapter, or the device's own name for a built-in port.

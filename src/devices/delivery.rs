@@ -190,10 +190,10 @@ impl Devices {
         // Charge the token's rate only for messages that the checks above have not refused.
         let offered = if let Some(reason) = refused {
             Offered::Refused(reason)
-        } else if !self.may_send(cx, session) {
-            Offered::Refused(DropReason::RateLimited)
         } else if let Err(reason) = self.flow.table.check_writer(session, endpoint) {
             Offered::Refused(reason)
+        } else if !self.may_send(cx, session) {
+            Offered::Refused(DropReason::RateLimited)
         } else if self.flow.table.must_wait(endpoint, id) {
             Offered::Full
         } else {

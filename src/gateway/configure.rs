@@ -15,7 +15,7 @@ use crate::devices::Bounds;
 use crate::http::Response;
 use crate::ids::EndpointId;
 use crate::limits;
-use crate::ports::Port;
+use crate::ports::{self, Port};
 use crate::session::control::EndpointState;
 use crate::session::set::Ending;
 use crate::sources::Command;
@@ -164,10 +164,14 @@ impl Gateway {
         let config = before.and_then(|id| self.devices.table().config(id));
         let new = write.endpoint.as_deref();
         let is_same = config.zip(new).is_some_and(|(old, new)| new.is_same(old));
+        let mut writing = None;
         if let Some(id) = before {
             match new {
                 Some(new) if is_same => self.devices.set_place(id, new.place.clone()),
-                Some(_) => self.remove_endpoint(now, id, "reconfigured"),
+                Some(_) => {
+                    writing = Some(self.devices.take_writing(id));
+                    self.remove_endpoint(now, id, "reconfigured");
+                }
                 None => self.remove_endpoint(now, id, "removed"),
             }
         }
@@ -178,6 +182,9 @@ impl Gateway {
                     self.add_and_announce(now, *endpoint);
                 }
                 let id = self.devices.table().find(name);
+                if let Some((id, before)) = id.zip(writing) {
+                    self.devices.keep_watching(cx!(self, now), id, before);
+                }
                 let json = id.and_then(|id| look!(self).endpoint(id));
                 let status = if before.is_some() { 200 } else { 201 };
                 let response = Response::new(status);
@@ -193,18 +200,10 @@ impl Gateway {
     // ---- ports ----
 
     /// Handles the result of [`Command::ListPorts`].
-    pub(super) fn use_ports(&mut self, now: Instant, ports: &[Port]) {
+    pub(super) fn use_ports(&mut self, now: Instant, found: &[Port]) {
         for request in self.config.take_port_askers() {
-            let list = ports.iter().map(|port| {
-                let mut json = json!(port);
-                if let Some(fields) = json.as_object_mut() {
-                    let lines = crate::ports::config_lines(port);
-                    fields.insert("config".to_owned(), Value::from(lines));
-                    let endpoint = look!(self).endpoint_of_port(port);
-                    fields.insert("endpoint".to_owned(), Value::from(endpoint));
-                }
-                json
-            });
+            let user_of = |port| look!(self).endpoint_of_port(port);
+            let list = found.iter().map(|port| ports::to_json(port, user_of(port)));
             let response = fresh_json(&json!({"ports": list.collect::<Vec<Value>>()}));
             self.front
                 .connections_mut()
@@ -212,7 +211,7 @@ impl Gateway {
         }
         // A found endpoint stays when its port vanishes, absent like others, so that its channels stay too.
         let discovers = self.config.discovers();
-        for port in ports.iter().filter(|_| discovers) {
+        for port in found.iter().filter(|_| discovers) {
             let is_free = port.warnings.is_empty() && port.holders.is_empty();
             if !is_free || look!(self).endpoint_of_port(port).is_some() {
                 continue;
@@ -220,7 +219,7 @@ impl Gateway {
             if self.devices.table().find(&port.suggested_name).is_some() {
                 continue;
             }
-            if let Ok(config) = Config::parse(&crate::ports::config_lines(port)) {
+            if let Ok(config) = Config::parse(&ports::config_lines(port)) {
                 for mut endpoint in config.endpoints {
                     log::info!("endpoint {}: found at {}", endpoint.name, port.device);
                     endpoint.place = ConfigPlace::Found;

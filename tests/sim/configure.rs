@@ -97,7 +97,7 @@ fn a_faulty_file_changes_nothing() {
     assert!(world.peer(n).channels["arm"].open && !world.peer(n).channels["arm"].closed);
 }
 
-fn send(world: &mut World, method: &str, name: &str, body: &str) -> String {
+pub fn send(world: &mut World, method: &str, name: &str, body: &str) -> String {
     let length = body.len();
     let request = format!(
         "{method} /endpoints/{name} HTTP/1.1\r\nHost: board\r\nContent-Length: {length}\r\n\

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use thingway::testing::config::Config;
 
+use crate::configure::send;
 use crate::peer::reliable;
 use crate::sessions::ARM;
 use crate::tangles::{DEAD, SOON, ask, connect, write};
@@ -48,5 +49,22 @@ fn a_shutdown_stops_the_machine_of_a_writer_that_has_gone() {
     assert_eq!(written(&mut world), "go\n", "the dead man still waits");
     world.gateway.handle_shutdown(world.now);
     world.until("exit", Duration::from_secs(20), |w| w.exit.is_some());
+    assert_eq!(written(&mut world), "go\nSTOP\n");
+}
+
+#[test]
+fn a_machine_is_watched_on_after_its_endpoint_was_written_over_the_api() {
+    let leg = json!({
+        "kind": "serial", "path": "/dev/arm", "baud": 9600,
+        "deadman": {"timeout_ms": 500, "send": "STOP\n"},
+    });
+    let mut world = World::new(3, "[api]\nconfigure = true\n");
+    let put = |world: &mut World, body: &str| send(world, "PUT", "leg", body);
+    assert!(put(&mut world, &leg.to_string()).starts_with("201 "));
+    let n = connect(&mut world, "leg", 3);
+    write(&mut world, n, "leg", b"go\n");
+    let faster = leg.to_string().replace("9600", "19200");
+    assert!(put(&mut world, &faster).starts_with("200 "));
+    world.run(Duration::from_secs(1));
     assert_eq!(written(&mut world), "go\nSTOP\n");
 }

@@ -174,6 +174,25 @@ fn a_token_sends_no_more_messages_than_it_may_and_keeps_its_allowance_for_what_i
 }
 
 #[test]
+fn what_the_lease_keeps_out_uses_up_no_rate() {
+    let mut rig = Rig::new(&format!("{SERIAL}writers = \"one\"\n"));
+    let mut grant = Grant::everything();
+    grant.token = Some(Holder {
+        id: "t".to_owned(),
+        name: "t".to_owned(),
+    });
+    grant.limits.messages_per_second = Some(2);
+    rig.devices.add_session(session(9), &grant);
+    let holder = rig.open(1, "arm");
+    rig.send(holder, b"x");
+    let route = rig.open(9, "arm");
+    for _ in 0..5 {
+        rig.send(route, b"x");
+    }
+    assert_eq!(rig.drops(route), [(DropReason::NoLease, 5)]);
+}
+
+#[test]
 fn a_giant_message_fails_a_reliable_channel_and_is_counted() {
     let mut rig = Rig::new(SERIAL);
     let route = rig.open(1, "arm");
