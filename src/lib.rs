@@ -28,6 +28,7 @@ mod access;
 mod api;
 mod channel;
 mod cli;
+mod codec;
 mod config;
 mod connection;
 mod datagram;
