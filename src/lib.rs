@@ -63,6 +63,7 @@ mod session;
 mod signaling;
 mod sources;
 mod tls;
+mod transceiver;
 mod util;
 mod websocket;
 

@@ -15,6 +15,10 @@ pub const RECEIVED_MESSAGE: u32 = 1024 * 1024;
 /// fits one datagram.
 pub const STREAM_MESSAGE: usize = 1_100;
 
+/// The longest payload of an RTP packet that is forwarded, in bytes. str0m's buffers have 2,000 bytes for a
+/// packet with its header, and it panics at more.
+pub const RTP_PAYLOAD: usize = 1_900;
+
 /// The most bytes that a session may have in flight. The sender scans the bytes in flight at every packet, so
 /// this size is only for long round trips.
 pub const SEND_LIMIT: usize = 256 * 1024;

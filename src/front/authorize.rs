@@ -75,6 +75,7 @@ impl Front {
             action,
             grant,
             if_match: head.header("If-Match").map(str::to_owned),
+            query: head.query.clone(),
         })
     }
 

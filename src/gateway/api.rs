@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::configured::PendingWrite;
 use super::ticket::{Offer, Ticket};
+use super::media::names_of_media;
 use super::{Gateway, controls, cx, figures, look};
 use crate::access::locality::Locality;
 use crate::access::visitors::Right;
@@ -105,7 +106,8 @@ impl Gateway {
         match (&asked.resource, asked.action) {
             (Resource::Sessions, Action::Post) => {
                 let remote = self.front.connections().remote_of(request);
-                let offer = Offer::new(request, asked.grant, remote, body);
+                let media = names_of_media(asked.query.as_deref());
+                let offer = Offer::new(request, asked.grant, remote, body, media);
                 let ticket = Ticket::Offer(Box::new(offer));
                 self.network.gather(cx!(self, now), ticket);
                 Ok(None)
@@ -269,6 +271,7 @@ impl Gateway {
             return Err(problem);
         }
         let claimant = look!(self).claimant(offer.request, &offer.grant);
+        let (tracks, wishes) = self.find_tracks(&offer.media, &offer.grant)?;
         let begin = Begin {
             how: Description::Answer(&offer.body),
             owner: SessionOwner::Api,
@@ -276,6 +279,7 @@ impl Gateway {
             claimant,
             remote: offer.remote,
             candidates: Candidates::Hosts(self.network.candidates(offer.vantage)),
+            tracks: &wishes,
         };
         let begun = self.begin_session(now, begin).map_err(|why| {
             // A refusal for lack of room was already counted where it was found.
@@ -284,6 +288,7 @@ impl Gateway {
             }
             refused_session(&why)
         })?;
+        self.join_tracks(&begun, &tracks);
         let session = self.sessions.get(begun.id);
         let (name, etag) = session.map(|it| (it.name(), etag(it))).unwrap_or_default();
         Ok(Response::new(201)

@@ -73,6 +73,7 @@ macro_rules! has_events {
             || $gateway.front.connections().has_event()
             || $gateway.rendezvous.has_event()
             || $gateway.network.has_gathered()
+            || $gateway.media.has_news()
     };
 }
 pub(super) use has_events;

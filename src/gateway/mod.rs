@@ -15,6 +15,7 @@ mod control;
 mod drain;
 mod lend;
 mod lookups;
+mod media;
 mod metrics;
 mod news;
 mod sessions;
@@ -42,12 +43,13 @@ use crate::front::Front;
 use crate::ice::network::Network;
 use crate::ids::SourceId;
 use crate::limits::Limits;
+use crate::media::Media;
 use crate::ports::Port;
 use crate::session::crypto::Identity;
 use crate::session::set::Sessions;
 use crate::signaling::rendezvous::Rendezvous;
 use crate::sources::Owner::{
-    Capture, Connection, ControlSocket, Device, DeviceListener, Ice, Listener,
+    Capture, Connection, ControlSocket, Device, DeviceListener, Ice, Listener, Track,
 };
 use crate::sources::{Command, Exit, Sources};
 use crate::tls::TlsIdentity;
@@ -67,6 +69,7 @@ pub struct Gateway {
     network: Network<Ticket>,
     sessions: Sessions,
     rendezvous: Rendezvous,
+    media: Media,
     drain: Option<Drain>,
     exit: Option<Exit>,
     /// For the self-test: a session that opens a channel with this label panics.
@@ -126,6 +129,7 @@ impl Gateway {
             network,
             sessions: Sessions::new(now, identity, config.limits.clone(), next_seed()),
             rendezvous,
+            media: Media::new(config.limits.viewers, next_seed()),
             sources,
             drain: None,
             exit: None,
@@ -165,6 +169,7 @@ impl Gateway {
                 self.network.handle_opened(cx!(self, now), source, local);
                 self.rendezvous.set_own_ports(look!(self).own_ports());
             }
+            (Some(Track(id, _)), _) => self.media.handle_opened(id),
             (Some(Ice | Listener | ControlSocket | Connection(_)) | None, _) => {}
         }
         settle!(self, now);
@@ -182,6 +187,7 @@ impl Gateway {
             Some(Listener) => self.front.handle_listener_failed(cx, source, failure),
             Some(ControlSocket) => self.front.handle_control_failed(cx, source, failure),
             Some(Connection(id)) => self.front.connections_mut().handle_failed(cx, id),
+            Some(Track(id, socket)) => self.media.handle_failed(cx, id, socket, failure),
             Some(Ice) => {
                 if let Err(failure) = self.network.handle_failed(cx, source, failure) {
                     self.exit = Some(Exit::Failed(failure));
@@ -324,7 +330,8 @@ impl Gateway {
                 .front
                 .connections_mut()
                 .accept_control(cx, local, remote),
-            Some(Connection(_) | Device(_) | DeviceListener(_) | Capture(_) | Ice) | None => None,
+            Some(Connection(_) | Device(_) | DeviceListener(_) | Capture(_) | Ice | Track(..))
+            | None => None,
         };
         settle!(self, now);
         accepted
@@ -347,7 +354,8 @@ impl Gateway {
         match cx.sources.owner(source) {
             Some(Device(id)) => self.devices.handle_input(cx, id, bytes),
             Some(Connection(id)) => self.front.connections_mut().handle_input(cx, id, bytes),
-            Some(Listener | ControlSocket | DeviceListener(_) | Capture(_) | Ice) | None => return,
+            Some(Listener | ControlSocket | DeviceListener(_) | Capture(_) | Ice | Track(..))
+            | None => return,
         }
         settle!(self, now);
     }
@@ -358,7 +366,8 @@ impl Gateway {
         match cx.sources.owner(source) {
             Some(Device(id)) => self.devices.handle_closed(cx, id, source),
             Some(Connection(id)) => self.front.connections_mut().handle_closed(cx, id),
-            Some(Listener | ControlSocket | DeviceListener(_) | Capture(_) | Ice) | None => return,
+            Some(Listener | ControlSocket | DeviceListener(_) | Capture(_) | Ice | Track(..))
+            | None => return,
         }
         settle!(self, now);
     }
@@ -369,7 +378,7 @@ impl Gateway {
             Some(Device(id)) => self.devices.table().output(id),
             Some(Capture(id)) => self.devices.table().capture_output(id),
             Some(Connection(id)) => self.front.connections().output(id),
-            Some(Listener | ControlSocket | DeviceListener(_) | Ice) | None => &[],
+            Some(Listener | ControlSocket | DeviceListener(_) | Ice | Track(..)) | None => &[],
         }
     }
 
@@ -380,7 +389,7 @@ impl Gateway {
             Some(Device(id)) => self.devices.consume(cx, id, n),
             Some(Capture(id)) => return self.devices.consume_capture(id, n),
             Some(Connection(id)) => self.front.connections_mut().consume(cx, id, n),
-            Some(Listener | ControlSocket | DeviceListener(_) | Ice) | None => return,
+            Some(Listener | ControlSocket | DeviceListener(_) | Ice | Track(..)) | None => return,
         }
         settle!(self, now);
     }
@@ -391,9 +400,8 @@ impl Gateway {
         match self.sources.owner(source) {
             Some(Device(id)) => self.devices.input_room(id),
             Some(Connection(id)) => self.front.connections().input_room(id),
-            Some(Listener | ControlSocket | DeviceListener(_) | Capture(_) | Ice) | None => {
-                usize::MAX
-            }
+            Some(Listener | ControlSocket | DeviceListener(_) | Capture(_) | Ice | Track(..))
+            | None => usize::MAX,
         }
     }
 
@@ -431,6 +439,12 @@ impl Gateway {
                     }
                 }
             }
+            Some(Track(id, socket)) => {
+                for datagram in datagrams {
+                    let cx = cx!(self, now);
+                    self.media.handle_datagram(cx, id, socket, meta.remote, datagram);
+                }
+            }
             Some(Listener | ControlSocket | Connection(_) | DeviceListener(_) | Capture(_))
             | None => {}
         }
@@ -454,6 +468,7 @@ impl Gateway {
         }
         self.devices.handle_timeout(cx!(self, now));
         self.front.handle_timeout(cx!(self, now));
+        self.media.handle_timeout(cx!(self, now));
         self.rendezvous.handle_timeout(cx!(self, now));
         self.config.handle_timeout(&mut self.sources, now);
         settle!(self, now);
@@ -465,6 +480,7 @@ impl Gateway {
         let requests = sooner(self.front.poll_timeout(), self.rendezvous.poll_timeout());
         let drain = self.drain.as_ref().and_then(Drain::poll_timeout);
         let own = sooner(self.config.poll_timeout(), drain);
+        let own = sooner(self.media.poll_timeout(), own);
         sooner(messages, sooner(requests, own))
     }
 
@@ -514,8 +530,10 @@ impl Gateway {
             settle!(self, now);
         }
         self.devices.settle(cx!(self, now));
+        self.media.end_turn();
         // Send in the same turn what peers, requests and devices have caused. Most turns have caused nothing.
         let has_turns = self.devices.has_readable()
+            || self.media.has_readable()
             || self.sessions.has_touched()
             || self.sources.has_internal_mail();
         if has_turns || has_events!(self) {

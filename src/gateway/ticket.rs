@@ -21,6 +21,8 @@ pub(super) struct Offer {
     pub(super) vantage: Vantage,
     pub(super) remote: Option<IpAddr>,
     pub(super) body: Vec<u8>,
+    /// The endpoints whose tracks the media sections are to carry.
+    pub(super) media: Vec<String>,
 }
 
 impl Offer {
@@ -30,6 +32,7 @@ impl Offer {
         grant: Grant,
         remote: Option<IpAddr>,
         body: Vec<u8>,
+        media: Vec<String>,
     ) -> Self {
         let is_local = remote.is_some_and(|remote| remote.is_loopback());
         Self {
@@ -42,6 +45,7 @@ impl Offer {
             },
             remote,
             body,
+            media,
         }
     }
 }

@@ -26,6 +26,8 @@ impl Gateway {
                 self.handle_front_event(now, event);
             } else if let Some(event) = self.rendezvous.poll_event() {
                 self.handle_rendezvous_event(now, event);
+            } else if let Some(news) = self.media.poll_news() {
+                self.handle_media_news(now, news);
             } else if let Some(ticket) = self.network.poll_gathered() {
                 match ticket {
                     // A session that no client learns of would take a place until it times out.
@@ -164,6 +166,7 @@ impl Gateway {
                 PeerPlace::Within => Candidates::Within,
                 PeerPlace::Vantage(from) => Candidates::Hosts(self.network.candidates(from)),
             },
+            tracks: &[],
         };
         let begun = self.begin_session(now, begin);
         let begun = begun.map(|begun| (begun.id, begun.sdp));
