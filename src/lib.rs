@@ -28,6 +28,10 @@ mod access;
 mod api;
 mod channel;
 mod cli;
+#[cfg_attr(
+    not(any(test, feature = "testing")),
+    expect(dead_code, reason = "the component of media comes next")
+)]
 mod codec;
 mod config;
 mod connection;
@@ -48,6 +52,7 @@ mod ids;
 )]
 mod io;
 mod limits;
+mod media;
 mod names;
 mod payload;
 mod ports;
@@ -83,6 +88,9 @@ pub mod testing {
     pub mod api {
         pub use crate::api::*;
     }
+    pub mod codec {
+        pub use crate::codec::*;
+    }
     pub mod config {
         pub use crate::config::*;
     }
@@ -109,6 +117,9 @@ pub mod testing {
     }
     pub mod limits {
         pub use crate::limits::*;
+    }
+    pub mod media {
+        pub use crate::media::*;
     }
     pub mod payload {
         pub use crate::payload::*;

@@ -55,6 +55,10 @@ pub const QUEUED_TOTAL: usize = 32 * 1024 * 1024;
 /// The most messages that wait on the control channel for a peer that does not read.
 pub const CONTROL_QUEUE: usize = 256;
 
+/// The most lost packets that one RTCP datagram may name. A datagram of 64 KiB could name 280,000, each of which
+/// costs a search, and str0m keeps no more than 1,000 packets of a video to send again.
+pub const NACKS: usize = 1_024;
+
 /// How many closed channels a session remembers, for `GET /sessions/{id}`.
 pub const CLOSED_CHANNELS: usize = 16;
 

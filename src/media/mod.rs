@@ -4,7 +4,7 @@
 //! into the packets of a track.
 
 mod feedback;
-mod keyframe;
+pub mod keyframe;
 mod log;
 pub mod rtcp;
 pub mod rtp;

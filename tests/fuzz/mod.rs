@@ -8,6 +8,7 @@ mod framing;
 mod gateway;
 pub mod http;
 mod input;
+mod media;
 mod payload;
 mod peer;
 mod programs;
@@ -31,6 +32,7 @@ use thingway::testing::session::{Session, sdp};
 pub use facade::facade;
 pub use framing::framing;
 pub use gateway::gateway;
+pub use media::{keyframe, rtcp, rtp};
 pub use payload::payload;
 pub use signaling::signaling;
 
