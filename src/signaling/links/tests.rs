@@ -7,6 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::config::{Config, PeerConfig};
 use crate::payload::Dialect;
+use crate::session::channels::Reliability;
 use crate::signaling::call::Wish;
 use crate::signaling::message::{Answer, Candidate, Carries, Encoding, Failed, Offer, Why};
 use crate::util::slab::Id;
@@ -125,6 +126,34 @@ fn called(links: &mut Links, dialect: Dialect) -> (LinkId, String) {
     let written = Serialization::SkyWayJson.of(dialect);
     assert_eq!(offer.serialization, Some(Encoding::Known(written)));
     (link, offer.connection.clone())
+}
+
+#[test]
+fn a_channel_is_called_reliable_only_if_it_is_ordered_too() {
+    let lossy = Reliability::MaxRetransmits { retransmits: 0 };
+    for (ordered, reliability, reliable) in [
+        (true, Reliability::Reliable, true),
+        (false, Reliability::Reliable, false),
+        (true, lossy, false),
+    ] {
+        let mut links = links();
+        let mut wish = wish("page");
+        (wish.channel.ordered, wish.channel.reliability) = (ordered, reliability);
+        let link = links.call(Instant::now(), wish, None, true).expect("room");
+        links.start(link).expect("once");
+        let begun = Ok((Id::from_bits(70), "sdp".to_owned()));
+        links.handle_begun(link, begun, Some(Dialect::PeerJs));
+        let said = events(&mut links)
+            .into_iter()
+            .find_map(|event| match event {
+                LinkEvent::Say {
+                    body: Body::Offer(offer),
+                    ..
+                } => Some(offer.reliable),
+                _ => None,
+            });
+        assert_eq!(said, Some(reliable));
+    }
 }
 
 #[test]
