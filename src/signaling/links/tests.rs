@@ -102,8 +102,10 @@ fn candidate(connection: &str) -> Body {
 
 /// Calls a page; returns the link and the id of the connection.
 fn called(links: &mut Links, dialect: Dialect) -> (LinkId, String) {
+    assert!(links.is_quiet());
     let link = links.call(Instant::now(), wish("page"), None, true);
     let link = link.expect("room");
+    assert!(!links.is_quiet());
     assert_eq!(events(links), [LinkEvent::Gather(link)]);
     let start = links.start(link).expect("once");
     assert!(matches!(start.how, Beginning::Offer(_)));
@@ -388,12 +390,19 @@ fn what_peers_say_ends_links() {
     links.handle_signal(peer(OURS), "b", signal(Body::Leave));
     assert_eq!(links.len(), 1);
     calls(&mut links);
-    let failed = Failed {
-        connection: String::new(),
+    let failed = |connection: &str| Failed {
+        connection: connection.to_owned(),
         why: Why::Unavailable,
         detail: "there is no peer".to_owned(),
     };
-    links.handle_signal(peer(OURS), "a", signal(Body::Failed(failed)));
+    let of = |connection: &str| signal(Body::Failed(failed(connection)));
+    links.handle_signal(peer(OURS), "a", of("dc_9"));
+    assert_eq!(links.len(), 3, "a has no such connection");
+    links.handle_signal(peer(OURS), "a", of("dc_2"));
+    assert_eq!(links.len(), 2, "one of a's has failed");
+    assert!(links.find(peer(OURS), "a", "dc_1").is_some());
+    events(&mut links);
+    links.handle_signal(peer(OURS), "a", of(""));
     assert_eq!(links.of_peer(peer(OURS)).len(), 1, "all of a's have failed");
     let left = kinds(&mut links);
     assert!(!left.contains(&"failed"), "the other peer knows: {left:?}");
