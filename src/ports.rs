@@ -72,6 +72,7 @@ pub fn suggest_names(ports: &mut [Port]) {
 }
 
 /// Returns a port as JSON, with lines of configuration for it and the name of the endpoint that uses it.
+#[expect(clippy::indexing_slicing, reason = "serde_json inserts a missing key")]
 pub fn to_json(port: &Port, endpoint: Option<String>) -> Value {
     let mut json = json!(port);
     json["config"] = Value::from(config_lines(port));

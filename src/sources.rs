@@ -358,6 +358,29 @@ mod tests {
     }
 
     #[test]
+    fn the_daemon_is_ready_when_every_first_source_is_open() {
+        let mut sources = Sources::new();
+        let addr = SocketAddr::from(([127, 0, 0, 1], 80));
+        let [one, two] = [0; 2]
+            .map(|_| sources.open_first(Owner::Ice, |source| Command::OpenIce { source, addr }));
+        sources.note_opened(one);
+        assert!(!sources.is_ready() && sources.is_opening(Owner::Ice));
+        sources.note_opened(two);
+        assert!(sources.is_ready() && !sources.is_opening(Owner::Ice));
+        assert_eq!(sources.owner(two), Some(Owner::Ice), "it is still there");
+    }
+
+    #[test]
+    fn datagrams_without_a_socket_are_counted() {
+        let mut sources = Sources::new();
+        let addr = SocketAddr::from(([192, 0, 2, 1], 9));
+        assert_eq!(sources.datagrams_refused(), 0);
+        assert!(!sources.transmits().push_ice(addr, addr, b"x"));
+        assert!(!sources.transmits().push_ice(addr, addr, b"y"));
+        assert_eq!(sources.datagrams_refused(), 2);
+    }
+
+    #[test]
     fn a_source_that_is_touched_twice_in_a_row_is_looked_at_once() {
         let mut sources = Sources::new();
         let [first, second] = [0; 2].map(|_| sources.adopt(Owner::Ice));

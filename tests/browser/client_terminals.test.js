@@ -85,8 +85,9 @@ test('chromium: the Web Serial binding of SerialPort opens, writes, reads, sets 
     const script = Object.assign(document.createElement('script'), {
       src: '/modules/serialport-binding-webserialapi/dist/wsa-sp-bind.js',
     });
-    await new Promise((done) => {
+    await new Promise((done, fail) => {
       script.onload = done;
+      script.onerror = () => fail(new Error('the script was not loaded'));
       document.head.append(script);
     });
     const Binding = WSABinding.default;

@@ -103,7 +103,7 @@ test('an offer that is refused: the page says why, and connects when it may', {
 
   await first.page.goto('about:blank');
   await second.isOpen('demo');
-  assert.equal(await second.notices(), '');
+  await until('the notice has gone', async () => (await second.notices()) === '');
 });
 
 test('an endpoint that is there no more: the page says so', { timeout: testBound }, async (t) => {

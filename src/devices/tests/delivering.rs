@@ -16,6 +16,21 @@ fn fill(rig: &mut Rig, route: RouteId) -> usize {
     sent
 }
 
+/// Returns the frames in which a page sends a message.
+fn encoded(page: crate::payload::Serialization, message: &[u8]) -> Vec<Vec<u8>> {
+    use crate::payload::{Bounds as Parts, Codec, Frame, Payload};
+    let mut frames = Vec::new();
+    let mut keep = |frame: Frame<'_>| {
+        if let Frame::Binary(bytes) = frame {
+            frames.push(bytes.to_vec());
+        }
+    };
+    let mut codec = Codec::new(page, Parts::default());
+    let encoded = codec.encode(Payload::Bytes(message), &mut keep);
+    encoded.expect("it can be encoded");
+    frames
+}
+
 #[test]
 fn a_message_reaches_its_device_and_is_counted_on_both_sides() {
     let mut rig = Rig::new(SERIAL);
@@ -203,6 +218,39 @@ fn a_giant_message_fails_a_reliable_channel_and_is_counted() {
 }
 
 #[test]
+fn the_largest_message_is_none_too_large() {
+    let mut rig = Rig::with_window(SERIAL, 256 * 1024);
+    let route = rig.open(1, "arm");
+    rig.send(route, &vec![1; limits::MAX_MESSAGE]);
+    assert_eq!(rig.failures(), []);
+    assert_eq!(rig.take_output("arm").len(), limits::MAX_MESSAGE);
+}
+
+#[test]
+fn a_message_that_was_sent_in_parts_reaches_a_stream_whole_however_long() {
+    let page = crate::payload::Serialization::PeerJsBinary;
+    let sent: Vec<u8> = (0..100_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+    let mut rig = Rig::with_window(SERIAL, 256 * 1024);
+    let arm = rig.endpoint("arm");
+    let route = rig.open_as(1, arm, |bind| bind.serialization = Some(page));
+    for frame in encoded(page, &sent) {
+        rig.send(route, &frame);
+    }
+    assert_eq!(rig.drops(route), []);
+    assert!(rig.take_output("arm") == sent);
+}
+
+#[test]
+fn an_idle_route_ends_with_its_channel() {
+    let mut rig = Rig::new(SERIAL);
+    let route = rig.open(1, "arm");
+    rig.send(route, b"a");
+    rig.with(|devices, cx| devices.deliver_then_unbind(cx, route));
+    assert!(rig.devices.table().route(route).is_none());
+    assert_eq!(rig.take_output("arm"), b"a");
+}
+
+#[test]
 fn drops_are_told_at_most_once_a_second_and_none_is_forgotten() {
     let mut rig = Rig::new(SERIAL);
     rig.devices.set_hears(session(1), true);
@@ -226,18 +274,8 @@ fn drops_are_told_at_most_once_a_second_and_none_is_forgotten() {
 
 #[test]
 fn messages_in_parts_of_all_channels_have_one_bound() {
-    use crate::payload::{Bounds as Parts, Codec, Frame, Payload, Serialization};
-    let page = Serialization::PeerJsBinary;
-    let mut frames = Vec::new();
-    let mut codec = Codec::new(page, Parts::default());
-    let mut keep = |frame: Frame<'_>| {
-        if let Frame::Binary(bytes) = frame {
-            frames.push(bytes.to_vec());
-        }
-    };
-    codec
-        .encode(Payload::Bytes(&[7; 30_000]), &mut keep)
-        .expect("it can be encoded");
+    let page = crate::payload::Serialization::PeerJsBinary;
+    let frames = encoded(page, &[7; 30_000]);
     assert_eq!(frames.len(), 2);
     for (free, drops) in [(20_000, 0), (10_000, 1)] {
         let mut rig = Rig::with_window(SERIAL, 256 * 1024);

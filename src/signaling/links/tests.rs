@@ -7,6 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::config::{Config, PeerConfig};
 use crate::payload::Dialect;
+use crate::session::channels::Reliability;
 use crate::signaling::call::Wish;
 use crate::signaling::message::{Answer, Candidate, Carries, Encoding, Failed, Offer, Why};
 use crate::util::slab::Id;
@@ -101,8 +102,10 @@ fn candidate(connection: &str) -> Body {
 
 /// Calls a page; returns the link and the id of the connection.
 fn called(links: &mut Links, dialect: Dialect) -> (LinkId, String) {
+    assert!(links.is_quiet());
     let link = links.call(Instant::now(), wish("page"), None, true);
     let link = link.expect("room");
+    assert!(!links.is_quiet());
     assert_eq!(events(links), [LinkEvent::Gather(link)]);
     let start = links.start(link).expect("once");
     assert!(matches!(start.how, Beginning::Offer(_)));
@@ -125,6 +128,34 @@ fn called(links: &mut Links, dialect: Dialect) -> (LinkId, String) {
     let written = Serialization::SkyWayJson.of(dialect);
     assert_eq!(offer.serialization, Some(Encoding::Known(written)));
     (link, offer.connection.clone())
+}
+
+#[test]
+fn a_channel_is_called_reliable_only_if_it_is_ordered_too() {
+    let lossy = Reliability::MaxRetransmits { retransmits: 0 };
+    for (ordered, reliability, reliable) in [
+        (true, Reliability::Reliable, true),
+        (false, Reliability::Reliable, false),
+        (true, lossy, false),
+    ] {
+        let mut links = links();
+        let mut wish = wish("page");
+        (wish.channel.ordered, wish.channel.reliability) = (ordered, reliability);
+        let link = links.call(Instant::now(), wish, None, true).expect("room");
+        links.start(link).expect("once");
+        let begun = Ok((Id::from_bits(70), "sdp".to_owned()));
+        links.handle_begun(link, begun, Some(Dialect::PeerJs));
+        let said = events(&mut links)
+            .into_iter()
+            .find_map(|event| match event {
+                LinkEvent::Say {
+                    body: Body::Offer(offer),
+                    ..
+                } => Some(offer.reliable),
+                _ => None,
+            });
+        assert_eq!(said, Some(reliable));
+    }
 }
 
 #[test]
@@ -359,12 +390,19 @@ fn what_peers_say_ends_links() {
     links.handle_signal(peer(OURS), "b", signal(Body::Leave));
     assert_eq!(links.len(), 1);
     calls(&mut links);
-    let failed = Failed {
-        connection: String::new(),
+    let failed = |connection: &str| Failed {
+        connection: connection.to_owned(),
         why: Why::Unavailable,
         detail: "there is no peer".to_owned(),
     };
-    links.handle_signal(peer(OURS), "a", signal(Body::Failed(failed)));
+    let of = |connection: &str| signal(Body::Failed(failed(connection)));
+    links.handle_signal(peer(OURS), "a", of("dc_9"));
+    assert_eq!(links.len(), 3, "a has no such connection");
+    links.handle_signal(peer(OURS), "a", of("dc_2"));
+    assert_eq!(links.len(), 2, "one of a's has failed");
+    assert!(links.find(peer(OURS), "a", "dc_1").is_some());
+    events(&mut links);
+    links.handle_signal(peer(OURS), "a", of(""));
     assert_eq!(links.of_peer(peer(OURS)).len(), 1, "all of a's have failed");
     let left = kinds(&mut links);
     assert!(!left.contains(&"failed"), "the other peer knows: {left:?}");

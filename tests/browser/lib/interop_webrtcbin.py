@@ -38,6 +38,22 @@ def await_(promised, what, seconds=40):
         raise RuntimeError(f"{what}: nothing within {seconds} s") from None
 
 
+def await_that(holds, what, seconds=40):
+    for _ in range(seconds * 50):
+        if holds():
+            return
+        time.sleep(0.02)
+    raise RuntimeError(f"{what}: nothing within {seconds} s")
+
+
+def is_gathered(offer, candidates):
+    """Whether every section has its candidates. webrtcbin says "complete" as soon as one transport is, and later ones go on; all
+    have the same interfaces, and so equally many candidates."""
+    lines = [line for line, text in candidates if text]
+    counts = {lines.count(index) for index in range(offer.count("\nm="))}
+    return len(counts) == 1 and 0 not in counts
+
+
 def with_certificate(pem):
     def added(_bin, _sub_bin, element):
         if element.get_factory() and element.get_factory().get_name() == "dtlsdec":
@@ -115,11 +131,14 @@ def visit(wish, told):
     if wish["media"]:
         caps = Gst.Caps.from_string("application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000")
         webrtc.emit("add-transceiver", GstWebRTC.WebRTCRTPTransceiverDirection.RECVONLY, caps)
+        # An offer before the sound has its format has no section for it.
+        await_that(lambda: all(pad.get_current_caps() for pad in webrtc.sinkpads), "the format of the sound")
     channels = [open_channel(webrtc), open_channel(webrtc)]
     told["offer"] = offer_of(webrtc)
     if not wish["trickle"]:
         told["step"] = "gathered"
         await_(gathered, "candidates")
+        await_that(lambda: is_gathered(told["offer"], candidates), "candidates of every section")
         told["offer"] = with_candidates(told["offer"], candidates)
     if wish.get("pem"):
         told["offer"] = with_fingerprint(told["offer"], wish["pem"])
@@ -143,6 +162,7 @@ def visit(wish, told):
     if wish["trickle"]:
         told["step"] = "candidates"
         await_(gathered, "candidates")
+        await_that(lambda: is_gathered(told["offer"], candidates), "candidates of every section")
         lines = told["offer"].splitlines()
         data = next(at for at, line in enumerate(lines) if line.startswith("m=application"))
         index = sum(line.startswith("m=") for line in lines[:data])
