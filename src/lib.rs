@@ -82,6 +82,9 @@ pub mod testing {
     pub mod api {
         pub use crate::api::*;
     }
+    pub mod codec {
+        pub use crate::codec::*;
+    }
     pub mod config {
         pub use crate::config::*;
     }

@@ -20,12 +20,17 @@ impl Prefix {
         let (address, bits) = text.split_once('/').unwrap_or((text, ""));
         let address: IpAddr = address.parse().ok()?;
         let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = if bits.is_empty() {
+        let bits: u8 = if bits.is_empty() {
             most
         } else {
             bits.parse().ok()?
         };
-        (bits <= most).then_some(Self { address, bits })
+        // Unwrap an IPv4-mapped network, because compared addresses are unwrapped too.
+        let mapped = match (address.to_canonical(), bits.checked_sub(96)) {
+            (v4 @ IpAddr::V4(_), Some(bits)) if address.is_ipv6() => Some(Self::new(v4, bits)),
+            _ => None,
+        };
+        (bits <= most).then_some(mapped.unwrap_or(Self { address, bits }))
     }
 
     /// Returns whether an address is in the network. An IPv4-mapped IPv6 address counts as IPv4.
@@ -89,6 +94,8 @@ mod tests {
             ("192.0.2.0/24", "192.0.2.255", true),
             ("192.0.2.0/24", "192.0.3.0", false),
             ("192.0.2.0/24", "::ffff:192.0.2.1", true),
+            ("::ffff:192.0.2.0/120", "192.0.2.1", true),
+            ("::ffff:192.0.2.0/120", "192.0.3.1", false),
             ("192.0.2.7", "192.0.2.7", true),
             ("192.0.2.7", "192.0.2.6", false),
             ("2001:db8::/32", "2001:db8:ffff::1", true),
