@@ -28,10 +28,6 @@ mod access;
 mod api;
 mod channel;
 mod cli;
-#[cfg_attr(
-    not(any(test, feature = "testing")),
-    expect(dead_code, reason = "the component of media comes next")
-)]
 mod codec;
 mod config;
 mod connection;

@@ -214,6 +214,8 @@ pub struct Limits {
     pub peers: usize,
     /// The most HTTP and WebSocket connections at a time.
     pub connections: usize,
+    /// The most viewers of all endpoints together. A session that plays two endpoints is two viewers.
+    pub viewers: usize,
     /// The most channels of one session at a time, including the control channel.
     pub channels_per_session: usize,
     /// The most bytes that wait for the device per route, which is also the credit window.
@@ -230,6 +232,7 @@ impl Default for Limits {
             sessions: 64,
             peers: 256,
             connections: 256,
+            viewers: 32,
             channels_per_session: 64,
             route_queue: 256 * 1024,
             connect_timeout: Duration::from_secs(30),

@@ -18,6 +18,7 @@ pub mod message_ring;
 pub mod probe;
 pub mod recorder;
 pub mod ring;
+mod rtp;
 pub mod script;
 pub mod stream;
 mod target;
@@ -253,6 +254,7 @@ pub fn new(config: &EndpointConfig) -> Box<dyn Endpoint> {
             Box::new(gate::Gate)
         }
         EndpointKind::Udp(udp) => Box::new(udp::Udp::new(udp.clone(), binary, &config.traffic)),
+        EndpointKind::Rtp(_) => Box::new(rtp::Rtp),
         EndpointKind::Demo => Box::new(demo::Demo::new(binary)),
         EndpointKind::Echo => probe(probe::Role::Echo),
         EndpointKind::Sink => probe(probe::Role::Sink),
@@ -270,6 +272,7 @@ pub fn new_instance(config: &EndpointConfig) -> Box<dyn Endpoint> {
         | EndpointKind::Tcp(_)
         | EndpointKind::Unix(_)
         | EndpointKind::Udp(_)
+        | EndpointKind::Rtp(_)
         | EndpointKind::Demo
         | EndpointKind::Echo
         | EndpointKind::Sink

@@ -29,7 +29,7 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
     ("payload", &["limits", "util"]),
     ("websocket", &["connection"]),
     ("access", &["limits", "names", "util"]),
-    ("config", &["framing", "limits", "names"]),
+    ("config", &["codec", "framing", "limits", "names"]),
     ("datagram", &["ids", "limits"]),
     ("ports", &["names"]),
     ("endpoint", &["config", "framing", "ids", "limits", "util"]),
