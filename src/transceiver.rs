@@ -78,8 +78,12 @@ impl std::fmt::Display for TrackRefusal {
                 write!(f, "the offer has no m={} line left for it", kind.as_str())
             }
             Self::NoCodec(theirs) => write!(f, "the peer has only {}", theirs.join(", ")),
-            Self::NoDirection => f.write_str("what the peer may send or take is not what the track takes or sends"),
-            Self::NoBundle => f.write_str("its section is not bundled with the others, or has no rtcp-mux"),
+            Self::NoDirection => {
+                f.write_str("what the peer may send or take is not what the track takes or sends")
+            }
+            Self::NoBundle => {
+                f.write_str("its section is not bundled with the others, or has no rtcp-mux")
+            }
         }
     }
 }

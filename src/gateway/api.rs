@@ -5,8 +5,8 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::configured::PendingWrite;
-use super::ticket::{Offer, Ticket};
 use super::media::names_of_media;
+use super::ticket::{Offer, Ticket};
 use super::{Gateway, controls, cx, figures, look};
 use crate::access::locality::Locality;
 use crate::access::visitors::Right;

@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use super::{Gateway, cx, look, tell};
+use crate::access::scope::Grant;
 use crate::access::scope::Verb;
 use crate::api::problem::Problem;
-use crate::access::scope::Grant;
 use crate::ids::TrackId;
 use crate::media::MediaNews;
 use crate::session::set::Begun;
@@ -16,7 +16,10 @@ pub(super) fn names_of_media(query: Option<&str>) -> Vec<String> {
     let pairs = query.unwrap_or_default().split('&');
     let values = pairs.filter_map(|pair| pair.strip_prefix("media="));
     let names = values.flat_map(|value| value.split([',']));
-    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    names
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 impl Gateway {
@@ -69,7 +72,8 @@ impl Gateway {
                 }
             }
             MediaNews::KeyframeWanted { session, section } => {
-                self.sessions.request_keyframe(cx!(self, now), session, section);
+                self.sessions
+                    .request_keyframe(cx!(self, now), session, section);
             }
         }
     }

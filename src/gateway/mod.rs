@@ -442,7 +442,8 @@ impl Gateway {
             Some(Track(id, socket)) => {
                 for datagram in datagrams {
                     let cx = cx!(self, now);
-                    self.media.handle_datagram(cx, id, socket, meta.remote, datagram);
+                    self.media
+                        .handle_datagram(cx, id, socket, meta.remote, datagram);
                 }
             }
             Some(Listener | ControlSocket | Connection(_) | DeviceListener(_) | Capture(_))

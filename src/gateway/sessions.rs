@@ -265,7 +265,8 @@ impl Gateway {
             .write(cx!(self, now), id, |writer| devices.serve(id, writer));
         if self.media.watches(id) {
             let media = &mut self.media;
-            self.sessions.write_media(cx!(self, now), id, |writer| media.serve(now, id, writer));
+            self.sessions
+                .write_media(cx!(self, now), id, |writer| media.serve(now, id, writer));
         }
         // A channel that has missed bytes must close before reading makes room for more.
         self.settle_device_events(now);

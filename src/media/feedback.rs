@@ -23,7 +23,9 @@ impl Media {
         };
         let ip = remote.ip().to_canonical();
         let is_admitted = track.config.from.iter().any(|prefix| prefix.contains(ip));
-        let is_of_sender = track.sender().is_none_or(|sender| sender.ip() == remote.ip());
+        let is_of_sender = track
+            .sender()
+            .is_none_or(|sender| sender.ip() == remote.ip());
         if !is_admitted || !is_of_sender {
             track.stats.drop(super::stats::Dropped::Stranger);
             return;

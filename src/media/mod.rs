@@ -5,7 +5,7 @@
 
 mod feedback;
 pub mod keyframe;
-mod log;
+mod packets;
 pub mod rtcp;
 pub mod rtp;
 mod source;
@@ -25,9 +25,7 @@ use rand::{RngCore, SeedableRng};
 use crate::access::scope::{Grant, Verb};
 use crate::config::{RtcpPlace, RtpConfig, TrackConfig, UdpConfig};
 use crate::endpoint::Failure;
-use crate::ids::{
-    EndpointId, SessionId, TrackId, TrackKind, TrackSocket, ViewerId, ViewerKind,
-};
+use crate::ids::{EndpointId, SessionId, TrackId, TrackKind, TrackSocket, ViewerId, ViewerKind};
 use crate::sources::{Command, Context, Owner};
 use crate::transceiver::{RtpWriter, TrackOutcome, TrackWish, TransceiverKey};
 use crate::util::slab::Slab;
@@ -213,7 +211,9 @@ impl Media {
 
     /// Returns the tracks of an endpoint for the media sections of an offer, as the rights allow.
     pub(crate) fn wishes(&self, endpoint: EndpointId, grant: &Grant) -> Vec<(TrackId, TrackWish)> {
-        let tracks = self.tracks_of(endpoint).filter_map(|id| Some((id, self.tracks.get(id)?)));
+        let tracks = self
+            .tracks_of(endpoint)
+            .filter_map(|id| Some((id, self.tracks.get(id)?)));
         let wishes = tracks.map(|(id, track)| {
             let TrackConfig {
                 codec,
@@ -264,12 +264,7 @@ impl Media {
         }
     }
 
-    fn add_viewer(
-        &mut self,
-        session: SessionId,
-        section: TransceiverKey,
-        id: TrackId,
-    ) {
+    fn add_viewer(&mut self, session: SessionId, section: TransceiverKey, id: TrackId) {
         // The rollover counter begins at 0 and is not signaled, so the first wrap must be far enough away to be
         // noticed by every receiver (RFC 3711 §3.3.1).
         let first = u64::from(self.random.next_u32() & 0x7fff);
@@ -280,7 +275,11 @@ impl Media {
         let viewer = Viewer::new(session, section, id, &track.log, first, offset);
         let viewer = self.viewers.insert(viewer);
         track.viewers.push(viewer);
-        self.sessions.entry(session).or_default().viewers.push(viewer);
+        self.sessions
+            .entry(session)
+            .or_default()
+            .viewers
+            .push(viewer);
     }
 
     /// Handles a session that has connected. Its viewers begin now.
@@ -415,12 +414,7 @@ impl Media {
     }
 
     /// Writes to the peer of a session what its viewers have not got.
-    pub(crate) fn serve(
-        &mut self,
-        now: Instant,
-        session: SessionId,
-        writer: &mut impl RtpWriter,
-    ) {
+    pub(crate) fn serve(&mut self, now: Instant, session: SessionId, writer: &mut impl RtpWriter) {
         let Some(tracks) = self.sessions.get_mut(&session) else {
             return;
         };

@@ -218,7 +218,10 @@ impl Numbering {
 
     /// Begins a stream whose numbers follow those of the stream before it.
     fn restart(&mut self, now: Instant, packet: SourceNumbers, why: Restart) -> Numbered {
-        let next = self.present.as_ref().map_or(0, |present| present.newest.1 + 1);
+        let next = self
+            .present
+            .as_ref()
+            .map_or(0, |present| present.newest.1 + 1);
         let timestamp = self.present.as_ref().map_or(packet.timestamp, |present| {
             let passed = now.saturating_duration_since(present.arrival);
             let ticks = passed.as_micros() * u128::from(self.clock_rate) / 1_000_000;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::keyframe::is_keyframe_start;
-use super::log::{Packet, PacketLog};
+use super::packets::{Packet, PacketLog};
 use super::rtp::{RtpFault, RtpView};
 use super::source::{Numbered, Numbering, Numbers, Restart, SourceNumbers};
 use super::stats::{Dropped, TrackStats};
@@ -67,7 +67,12 @@ pub(crate) struct Change {
 
 impl Track {
     /// Returns a track without a source.
-    pub(crate) fn new(endpoint: EndpointId, name: &str, config: TrackConfig, own_ssrc: u32) -> Self {
+    pub(crate) fn new(
+        endpoint: EndpointId,
+        name: &str,
+        config: TrackConfig,
+        own_ssrc: u32,
+    ) -> Self {
         Self {
             endpoint,
             name: name.to_owned(),
@@ -157,7 +162,9 @@ impl Track {
                 let mut numbers = numbers;
                 // The packet before this one is of the same new stream.
                 let is_stream = restart == Some(Restart::Stream);
-                let held = self.held.take_if(|held| is_stream && held.numbers.ssrc == packet.ssrc);
+                let held = self
+                    .held
+                    .take_if(|held| is_stream && held.numbers.ssrc == packet.ssrc);
                 if let Some(held) = held {
                     let behind = packet.timestamp.wrapping_sub(held.numbers.timestamp);
                     let first = Numbers {
@@ -193,13 +200,7 @@ impl Track {
         }
     }
 
-    fn push(
-        &mut self,
-        now: Instant,
-        numbers: Numbers,
-        marker: bool,
-        payload: Arc<[u8]>,
-    ) {
+    fn push(&mut self, now: Instant, numbers: Numbers, marker: bool, payload: Arc<[u8]>) {
         let begins_keyframe = is_keyframe_start(self.config.codec, &payload);
         if begins_keyframe && self.config.codec.kind() == MediaKind::Video {
             self.last_keyframe = Some(now);

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::log::{Packet, PacketLog};
+use super::packets::{Packet, PacketLog};
 use crate::ids::{SessionId, TrackId};
 use crate::transceiver::{OutgoingPacket, RtpWriter, TransceiverKey, ViewerReport};
 

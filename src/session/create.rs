@@ -168,7 +168,9 @@ fn build(
     builder.set_max_stun_rto(CONSENT_INTERVAL);
     builder.set_max_stun_retransmits(CONSENT_TRIES);
     if let Some(offer) = offer.filter(|offer| !offer.tracks().is_empty()) {
-        builder = builder.set_rtp_mode(true).set_extension_map(media::extensions());
+        builder = builder
+            .set_rtp_mode(true)
+            .set_extension_map(media::extensions());
         offer.add_codecs(builder.codec_config());
     }
     let mut rtc = builder.build(now);

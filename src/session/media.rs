@@ -115,7 +115,9 @@ impl Session {
                 payload_type: track.payload_type().into(),
                 kind: wish.kind(),
                 direction: track.direction,
-                playout_delay: wish.playout_delay.map(|(least, most)| (in_steps(least), in_steps(most))),
+                playout_delay: wish
+                    .playout_delay
+                    .map(|(least, most)| (in_steps(least), in_steps(most))),
             });
         }
         self.media = Some(Box::new(transceivers));

@@ -6,7 +6,7 @@ mod viewing;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::log::Packet;
+use super::packets::Packet;
 use super::source::Numbers;
 use crate::transceiver::{OutgoingPacket, RtpWriter, TransceiverKey};
 
@@ -35,11 +35,17 @@ impl Peer {
     /// Returns the sequence numbers, counted from the first.
     fn sequences(&self) -> Vec<u64> {
         let first = self.got.first().map_or(0, |(sequence, ..)| *sequence);
-        self.got.iter().map(|(sequence, ..)| sequence - first).collect()
+        self.got
+            .iter()
+            .map(|(sequence, ..)| sequence - first)
+            .collect()
     }
 
     fn payloads(&self) -> Vec<&str> {
-        self.got.iter().map(|(.., payload)| payload.as_str()).collect()
+        self.got
+            .iter()
+            .map(|(.., payload)| payload.as_str())
+            .collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::log::PacketLog;
+use super::super::packets::PacketLog;
 use super::super::viewer::Viewer;
 use super::{Peer, packet};
 use crate::transceiver::TransceiverKey;
@@ -30,7 +30,11 @@ fn a_viewer_waits_for_a_keyframe_where_none_is_kept() {
     log.push(packet(3, 90, false));
     serve(&mut viewer, &log, &mut peer);
     assert_eq!(peer.payloads(), ["2", "3"]);
-    assert_eq!(peer.got[0], (1_000, 95, "2".to_owned()), "with its own first numbers");
+    assert_eq!(
+        peer.got[0],
+        (1_000, 95, "2".to_owned()),
+        "with its own first numbers"
+    );
 }
 
 #[test]
@@ -58,7 +62,11 @@ fn a_keyframe_may_have_several_packets() {
     log.note_served();
     let (mut viewer, mut peer) = (viewer(&log), Peer::default());
     serve(&mut viewer, &log, &mut peer);
-    assert_eq!(peer.payloads(), ["0", "1", "2"], "parameter sets belong to it");
+    assert_eq!(
+        peer.payloads(),
+        ["0", "1", "2"],
+        "parameter sets belong to it"
+    );
 }
 
 #[test]

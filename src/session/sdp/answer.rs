@@ -38,7 +38,10 @@ struct Given<'a> {
 
 impl<'a> Given<'a> {
     fn new(answer: &'a str) -> Self {
-        let mut begins: Vec<usize> = answer.match_indices("\r\nm=").map(|(at, _)| at + 2).collect();
+        let mut begins: Vec<usize> = answer
+            .match_indices("\r\nm=")
+            .map(|(at, _)| at + 2)
+            .collect();
         begins.push(answer.len());
         let piece = |from: usize, to: usize| answer.get(from..to).unwrap_or_default();
         let end = begins.first().copied().unwrap_or_default();

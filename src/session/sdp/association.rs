@@ -81,7 +81,11 @@ impl<'a> Association<'a> {
 
     /// Begins a description for str0m whose sections have these names.
     pub(super) fn begin(&self, mids: &str) -> String {
-        let lite = if self.is_ice_lite { "a=ice-lite\r\n" } else { "" };
+        let lite = if self.is_ice_lite {
+            "a=ice-lite\r\n"
+        } else {
+            ""
+        };
         format!("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {mids}\r\n{lite}")
     }
 

@@ -102,7 +102,10 @@ pub(super) fn choose<'a>(
     };
     let fitting = formats.iter().filter(fits);
     // `max_by_key` takes the last of equals, and the peer prefers the first.
-    fitting.rev().max_by_key(|format| rank(wish.codec, format)).copied()
+    fitting
+        .rev()
+        .max_by_key(|format| rank(wish.codec, format))
+        .copied()
 }
 
 /// Returns whether a parameter that changes the form of the payload is the same on both sides.
@@ -125,7 +128,13 @@ fn has_same_form(wish: &TrackWish, format: &Format<'_>) -> bool {
             };
             profile(&of_wish) == profile(format)
         }
-        Codec::H265 | Codec::Vp8 | Codec::Av1 | Codec::Opus | Codec::Pcmu | Codec::Pcma | Codec::G722 => true,
+        Codec::H265
+        | Codec::Vp8
+        | Codec::Av1
+        | Codec::Opus
+        | Codec::Pcmu
+        | Codec::Pcma
+        | Codec::G722 => true,
     }
 }
 

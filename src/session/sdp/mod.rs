@@ -60,13 +60,18 @@ impl<'a> CheckedDescription<'a> {
             true => mid,
             false => section.mid.unwrap_or(mid),
         };
-        let mids: Vec<&str> = sections.clone().map(|(_, section)| mid_of(section)).collect();
+        let mids: Vec<&str> = sections
+            .clone()
+            .map(|(_, section)| mid_of(section))
+            .collect();
         let mut text = self.association.begin(&mids.join(" "));
         for (n, (index, section)) in sections.enumerate() {
             let mut tracks = self.tracks.sections.iter();
             match tracks.find(|track| track.index == index) {
                 Some(track) => track.write(section, &self.association, &mut text),
-                None => self.association.write_data_channel(mid_of(section), &mut text),
+                None => self
+                    .association
+                    .write_data_channel(mid_of(section), &mut text),
             }
             if n == 0 {
                 self.association.write_candidates(&mut text);

@@ -172,8 +172,13 @@ fn next_section(found: &Sections<'_>, from: usize, kind: MediaKind) -> Option<us
 fn usable_mid<'a>(found: &Sections<'a>, section: &Section<'a>) -> Option<&'a str> {
     let mid = section.mid?;
     // str0m replaces every other character.
-    let is_token = mid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    let mut others = found.media.iter().filter(|other| other.number != section.number);
+    let is_token = mid
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let mut others = found
+        .media
+        .iter()
+        .filter(|other| other.number != section.number);
     let is_usable = is_token && (1..=MAX_MID).contains(&mid.len());
     (is_usable && others.all(|other| other.mid != Some(mid))).then_some(mid)
 }
@@ -207,7 +212,12 @@ impl TrackSection<'_> {
 
     /// Adds the section for str0m: one format, the direction that the track can do, and the streams that the
     /// peer will send.
-    pub(super) fn write(&self, found: &Section<'_>, association: &Association<'_>, text: &mut String) {
+    pub(super) fn write(
+        &self,
+        found: &Section<'_>,
+        association: &Association<'_>,
+        text: &mut String,
+    ) {
         let Format {
             payload_type,
             name,
@@ -217,8 +227,12 @@ impl TrackSection<'_> {
             resend,
         } = self.format;
         let kind = self.wish.kind().as_str();
-        let resend_type = resend.map(|number| format!(" {number}")).unwrap_or_default();
-        let channels = channels.map(|number| format!("/{number}")).unwrap_or_default();
+        let resend_type = resend
+            .map(|number| format!(" {number}"))
+            .unwrap_or_default();
+        let channels = channels
+            .map(|number| format!("/{number}"))
+            .unwrap_or_default();
         let _never_fails = write!(
             text,
             "m={kind} 9 UDP/TLS/RTP/SAVPF {payload_type}{resend_type}\r\nc=IN IP4 0.0.0.0\r\na=mid:{}\r\n",
@@ -229,7 +243,10 @@ impl TrackSection<'_> {
             text,
             "a=rtcp-mux\r\na={}\r\na=rtpmap:{payload_type} {name}/{clock_rate}{channels}\r\n",
             match self.direction {
-                Direction { sends: true, receives: true } => "sendrecv",
+                Direction {
+                    sends: true,
+                    receives: true,
+                } => "sendrecv",
                 Direction { receives: true, .. } => "sendonly",
                 Direction { .. } => "recvonly",
             }
@@ -243,7 +260,12 @@ impl TrackSection<'_> {
                 "a=rtpmap:{resend} rtx/{clock_rate}\r\na=fmtp:{resend} apt={payload_type}\r\n"
             );
         }
-        for line in found.of_track.iter().filter_map(|line| self.line(line)).take(MAX_STREAM_LINES) {
+        for line in found
+            .of_track
+            .iter()
+            .filter_map(|line| self.line(line))
+            .take(MAX_STREAM_LINES)
+        {
             let _never_fails = write!(text, "{line}\r\n");
         }
     }
@@ -272,7 +294,9 @@ impl TrackSection<'_> {
             "ssrc" if self.direction.receives => {
                 let (ssrc, attribute) = value.split_once(' ')?;
                 let ssrc: u32 = ssrc.parse().ok()?;
-                attribute.starts_with("cname:").then(|| format!("a=ssrc:{ssrc} {attribute}"))
+                attribute
+                    .starts_with("cname:")
+                    .then(|| format!("a=ssrc:{ssrc} {attribute}"))
             }
             "ssrc-group" if self.direction.receives => {
                 let mut words = value.split_ascii_whitespace();

@@ -203,7 +203,12 @@ impl Sessions {
         cx: &mut Context<'_>,
         begin: Begin<'_>,
     ) -> Result<Begun, BeginError> {
-        let Begin { how, owner, tracks: wishes, .. } = begin;
+        let Begin {
+            how,
+            owner,
+            tracks: wishes,
+            ..
+        } = begin;
         let is_within = matches!(begin.candidates, Candidates::Within);
         let local = match begin.candidates {
             Candidates::Hosts(local) => local,
@@ -222,12 +227,10 @@ impl Sessions {
                 let made = Session::offer(now, name, wish, &local, identity, limits);
                 made.map(|(session, sdp)| (session, sdp, Vec::new()))
             }
-            Description::Answer(text) => {
-                sdp::check_media_offer(text, wishes).and_then(|checked| {
-                    let made = Session::accept(now, name, &checked, &local, identity, limits);
-                    made.map(|(session, sdp)| (session, sdp, checked.outcomes().to_vec()))
-                })
-            }
+            Description::Answer(text) => sdp::check_media_offer(text, wishes).and_then(|checked| {
+                let made = Session::accept(now, name, &checked, &local, identity, limits);
+                made.map(|(session, sdp)| (session, sdp, checked.outcomes().to_vec()))
+            }),
         });
         let Some(made) = made else {
             self.stats.panicked += 1;

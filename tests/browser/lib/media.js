@@ -39,7 +39,7 @@ export class Camera {
     const [width, height] = size;
     const source =
       `videotestsrc is-live=true pattern=solid-color foreground-color=${color} ! ` +
-      `video/x-raw,width=${width},height=${height},framerate=30/1 ! videoconvert`;
+      `video/x-raw,width=${width},height=${height},framerate=30/1 ! videoconvert ! video/x-raw,format=I420`;
     const pipeline = `${source} ! ${encoders[codec]} ! udpsink host=127.0.0.1 port=${port} sync=false`;
     camera.process = spawn('gst-launch-1.0', ['-q', ...pipeline.split(' ')], {
       stdio: ['ignore', 'ignore', 'inherit'],

@@ -54,7 +54,8 @@ impl PacketLog {
         if packet.begins_keyframe {
             // Parameter sets and the picture may come in several packets, which share the timestamp.
             let current = self.keyframe.and_then(|at| self.get(at));
-            let is_same = current.is_some_and(|it| it.numbers.timestamp == packet.numbers.timestamp);
+            let is_same =
+                current.is_some_and(|it| it.numbers.timestamp == packet.numbers.timestamp);
             if !is_same {
                 self.keyframe = Some(self.end());
             }
@@ -127,7 +128,12 @@ impl PacketLog {
             return 0;
         };
         let before = usize::try_from(keyframe.saturating_sub(self.first)).unwrap_or(usize::MAX);
-        let before: usize = self.packets.iter().take(before).map(|it| it.payload.len()).sum();
+        let before: usize = self
+            .packets
+            .iter()
+            .take(before)
+            .map(|it| it.payload.len())
+            .sum();
         self.bytes - before
     }
 }
