@@ -120,7 +120,9 @@ fn what_was_sent_before_a_channel_closed_is_delivered_and_stale_after_a_minute()
     fill(&mut rig, route);
     let waiting = rig.devices.table().waiting().1 as u64;
     rig.with(|devices, cx| devices.deliver_then_unbind(cx, route));
-    rig.pass(Duration::from_secs(60));
+    rig.pass(Duration::from_secs(59));
+    assert!(!rig.devices.table().is_emptied(session(1)), "not yet");
+    rig.pass(Duration::from_secs(1));
     assert!(rig.devices.table().is_emptied(session(1)));
     let totals = rig.devices.table().totals();
     let dropped: Vec<_> = totals.drops.iter().collect();
