@@ -29,6 +29,7 @@ mod api;
 mod channel;
 mod cli;
 mod config;
+mod configured;
 mod connection;
 mod datagram;
 mod devices;

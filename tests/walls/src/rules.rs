@@ -60,6 +60,7 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
             "sources", "tls", "util",
         ],
     ),
+    ("configured", &["config", "ids", "sources"]),
     (
         "front",
         &[
@@ -102,6 +103,7 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
             "api",
             "channel",
             "config",
+            "configured",
             "datagram",
             "devices",
             "drops",
@@ -141,7 +143,8 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// Types whose fields nothing else sees, and that know no other one of them.
-const COMPONENTS: [&str; 8] = [
+const COMPONENTS: [&str; 9] = [
+    "Configured",
     "Connections",
     "Devices",
     "Front",
