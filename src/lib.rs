@@ -30,6 +30,7 @@ mod channel;
 mod cli;
 mod codec;
 mod config;
+mod configured;
 mod connection;
 mod datagram;
 mod devices;

@@ -381,6 +381,17 @@ mod tests {
     }
 
     #[test]
+    fn datagrams_within_the_process_are_mail() {
+        let mut sources = Sources::new();
+        let [one, two] = [1, 2].map(crate::datagram::internal_address);
+        assert!(!sources.has_internal_mail());
+        assert!(sources.transmits().push_ice(one, two, b"x"));
+        assert!(sources.has_internal_mail());
+        drop(sources.transmits().take_internal());
+        assert!(!sources.has_internal_mail());
+    }
+
+    #[test]
     fn a_source_that_is_touched_twice_in_a_row_is_looked_at_once() {
         let mut sources = Sources::new();
         let [first, second] = [0; 2].map(|_| sources.adopt(Owner::Ice));

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::configured::PendingWrite;
 use super::media::names_of_media;
 use super::ticket::{Offer, Ticket};
 use super::{Gateway, controls, cx, figures, look};
@@ -17,6 +16,7 @@ use crate::api::problem::Problem;
 use crate::api::shapes::{fresh_json, nothing_here};
 use crate::api::whip::{self};
 use crate::api::{Action, Resource, check_content_type};
+use crate::configured::PendingWrite;
 use crate::front::{Asked, NotLocal};
 use crate::http::{Method, RequestHead, Response};
 use crate::ids::RequestId;
@@ -131,7 +131,7 @@ impl Gateway {
                 let (endpoint, text, replace) = look!(self).read_endpoint(name, &body)?;
                 let write = PendingWrite::of(request, endpoint);
                 self.config
-                    .write_file(&mut self.sources, write, Some(text), replace);
+                    .write_file(cx!(self, now), write, Some(text), replace);
                 Ok(None)
             }
             (Resource::Tickets, Action::Post) => {
@@ -167,11 +167,11 @@ impl Gateway {
             }
             Resource::EndpointFile(name) => {
                 look!(self).check_own_file(name)?;
-                self.config.read_file(&mut self.sources, request, name);
+                self.config.read_file(cx!(self, now), request, name);
                 Ok(None)
             }
             Resource::Ports => {
-                self.config.ask_ports(&mut self.sources, request);
+                self.config.ask_ports(cx!(self, now), request);
                 Ok(None)
             }
             Resource::Access => {
@@ -224,8 +224,7 @@ impl Gateway {
             Resource::Endpoint(name) => {
                 look!(self).check_own_file(name)?;
                 let removal = PendingWrite::removal(request, name);
-                self.config
-                    .write_file(&mut self.sources, removal, None, true);
+                self.config.write_file(cx!(self, now), removal, None, true);
                 Ok(None)
             }
             Resource::Token(name) => {

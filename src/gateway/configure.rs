@@ -34,7 +34,7 @@ impl Gateway {
                 return json!({"ok": false, "faults": faults});
             }
         };
-        let restart = self.config.update(&mut self.sources, &config);
+        let restart = self.config.update(cx!(self, now), &config);
         for key in &restart {
             log::warn!("{key} has changed, which takes effect after a restart");
         }

@@ -10,7 +10,6 @@
 mod api;
 mod channels;
 mod configure;
-mod configured;
 mod control;
 mod drain;
 mod lend;
@@ -35,6 +34,7 @@ use rand::{RngCore, SeedableRng};
 use crate::access::{self};
 use crate::api::shapes;
 use crate::config::Config;
+use crate::configured::Configured;
 use crate::datagram::{Meta, TransmitBatch};
 use crate::devices::{Bounds, Devices};
 use crate::endpoint::line::{LineFault, LineStatus};
@@ -54,7 +54,6 @@ use crate::sources::Owner::{
 use crate::sources::{Command, Exit, Sources};
 use crate::tls::TlsIdentity;
 use crate::util::timers::sooner;
-use configured::Configured;
 use drain::Drain;
 use ticket::Ticket;
 
@@ -141,7 +140,7 @@ impl Gateway {
         gateway
             .rendezvous
             .configure(cx!(gateway, now), &config.hub, peers, sessions);
-        gateway.config.start(&mut gateway.sources);
+        gateway.config.start(cx!(gateway, now));
         gateway.settle_events(now);
         gateway
     }
@@ -471,7 +470,7 @@ impl Gateway {
         self.front.handle_timeout(cx!(self, now));
         self.media.handle_timeout(cx!(self, now));
         self.rendezvous.handle_timeout(cx!(self, now));
-        self.config.handle_timeout(&mut self.sources, now);
+        self.config.handle_timeout(cx!(self, now));
         settle!(self, now);
     }
 

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::configured::Configured;
 use super::ticket::Ticket;
 use crate::access::scope::{Grant, Verb};
 use crate::api::bodies::text;
@@ -14,6 +13,7 @@ use crate::api::problem::Problem;
 use crate::api::shapes::{add_place, count, drops, nothing_here};
 use crate::api::{Resource, authority};
 use crate::config::EndpointKind;
+use crate::configured::Configured;
 use crate::devices::{DeviceReport, EndpointView, RouteReport, Table};
 use crate::front::{Front, rfc3339};
 use crate::http::{RequestHead, Response};

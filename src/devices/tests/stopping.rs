@@ -31,6 +31,16 @@ fn beat(rig: &mut Rig, stop: bool, fired: Option<u64>) {
     rig.with(|devices, cx| devices.handle_heartbeat(cx, session(1), heartbeat));
 }
 
+/// Sends a heartbeat for one endpoint.
+fn beat_for(rig: &mut Rig, name: &str) {
+    let heartbeat = Heartbeat {
+        only: Some(rig.endpoint(name)),
+        stop: false,
+        fired: None,
+    };
+    rig.with(|devices, cx| devices.handle_heartbeat(cx, session(1), heartbeat));
+}
+
 /// Answers every question to the line.
 fn answer_lines(rig: &mut Rig) -> usize {
     let arm = rig.endpoint("arm");
@@ -93,6 +103,43 @@ fn a_heartbeat_moves_the_deadline_and_one_that_says_stop_ends_the_watch() {
     rig.send(route, b"a");
     rig.pass(Duration::from_millis(500));
     assert_eq!(stops(&mut rig).len(), 1, "a message begins the watch again");
+}
+
+#[test]
+fn a_heartbeat_for_one_endpoint_keeps_no_other_going() {
+    let leg = SERIAL.replace("arm", "leg").replace("/dev/", "/dev/other-");
+    let mut rig = Rig::new(&format!("{SERIAL}{SWITCH}{leg}{SWITCH}"));
+    let (arm, leg) = (rig.open(1, "arm"), rig.open(1, "leg"));
+    rig.send(arm, b"a");
+    rig.send(leg, b"b");
+    rig.events();
+    rig.pass(Duration::from_millis(400));
+    beat_for(&mut rig, "leg");
+    rig.pass(Duration::from_millis(100));
+    let stopped: Vec<_> = (rig.events().into_iter())
+        .filter_map(|event| match event {
+            DeviceEvent::Stopped(stop) => Some(stop.endpoint),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(stopped, [rig.endpoint("arm")]);
+}
+
+#[test]
+fn a_heartbeat_for_an_endpoint_is_meant_for_all_its_connections() {
+    let each = "[[endpoint]]\nname = \"each\"\nkind = \"tcp\"\nremote = \"127.0.0.1:1\"\nconnection = \"channel\"\n";
+    let mut rig = Rig::new(&format!("{each}{SWITCH}"));
+    for _ in 0..2 {
+        let route = rig.open(1, "each");
+        rig.send(route, b"a");
+    }
+    rig.events();
+    rig.pass(Duration::from_millis(400));
+    beat_for(&mut rig, "each");
+    rig.pass(Duration::from_millis(400));
+    assert_eq!(stops(&mut rig), []);
+    rig.pass(Duration::from_millis(100));
+    assert_eq!(stops(&mut rig).len(), 2);
 }
 
 #[test]

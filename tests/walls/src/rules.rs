@@ -62,6 +62,7 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
             "sources", "tls", "util",
         ],
     ),
+    ("configured", &["config", "ids", "sources"]),
     (
         "front",
         &[
@@ -104,6 +105,7 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
             "api",
             "channel",
             "config",
+            "configured",
             "datagram",
             "devices",
             "drops",
@@ -143,7 +145,8 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// Types whose fields nothing else sees, and that know no other one of them.
-const COMPONENTS: [&str; 8] = [
+const COMPONENTS: [&str; 9] = [
+    "Configured",
     "Connections",
     "Devices",
     "Front",
