@@ -49,7 +49,11 @@ pub(crate) fn text(text: &str) -> Response {
 pub(crate) fn options(resource: &Resource, caller: &Caller) -> Response {
     let allow = resource.allow();
     let response = Response::new(204).header("Allow", &allow);
-    let response = if *resource == Resource::Sessions {
+    let is_offer = matches!(
+        resource,
+        Resource::Sessions | Resource::Whep(_) | Resource::Whip(_)
+    );
+    let response = if is_offer {
         response.header("Accept-Post", whip::SDP)
     } else if matches!(resource, Resource::Line(_) | Resource::Lease(_)) {
         response.header("Accept-Post", JSON)

@@ -183,6 +183,8 @@ pub trait Endpoint {
     fn lag_policy(&self) -> LagPolicy;
     /// Returns the state of the device.
     fn state(&self) -> DeviceState;
+    /// Sets the state of a device that another component knows.
+    fn set_state(&mut self, _state: DeviceState) {}
     /// Removes and returns the next action that the endpoint asks for. The owner calls this until `None`
     /// after every input.
     fn poll_action(&mut self) -> Option<Action>;
@@ -254,7 +256,7 @@ pub fn new(config: &EndpointConfig) -> Box<dyn Endpoint> {
             Box::new(gate::Gate)
         }
         EndpointKind::Udp(udp) => Box::new(udp::Udp::new(udp.clone(), binary, &config.traffic)),
-        EndpointKind::Rtp(_) => Box::new(rtp::Rtp),
+        EndpointKind::Rtp(_) => Box::new(rtp::Rtp::new()),
         EndpointKind::Demo => Box::new(demo::Demo::new(binary)),
         EndpointKind::Echo => probe(probe::Role::Echo),
         EndpointKind::Sink => probe(probe::Role::Sink),

@@ -6,9 +6,22 @@ use std::time::Instant;
 use super::{Action, DeviceState, DropReason, Endpoint, LagPolicy, Message, Outgoing, Unaccepted};
 use crate::ids::RouteId;
 
-/// The endpoint of a program that speaks RTP.
+/// The endpoint of a program that speaks RTP. Its state is that of its tracks.
 #[derive(Debug)]
-pub(super) struct Rtp;
+pub(super) struct Rtp {
+    state: DeviceState,
+    has_changed: bool,
+}
+
+impl Rtp {
+    /// Returns an endpoint whose tracks are being made.
+    pub(super) fn new() -> Self {
+        Self {
+            state: DeviceState::Opening,
+            has_changed: false,
+        }
+    }
+}
 
 impl Endpoint for Rtp {
     /// Does nothing, because the gateway refuses channels to this endpoint before they are bound.
@@ -36,10 +49,15 @@ impl Endpoint for Rtp {
     }
 
     fn state(&self) -> DeviceState {
-        DeviceState::Open
+        self.state.clone()
+    }
+
+    fn set_state(&mut self, state: DeviceState) {
+        self.has_changed |= self.state != state;
+        self.state = state;
     }
 
     fn poll_action(&mut self) -> Option<Action> {
-        None
+        std::mem::take(&mut self.has_changed).then_some(Action::StateChanged)
     }
 }

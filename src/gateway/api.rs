@@ -4,12 +4,13 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::media::names_of_media;
+use super::media::check_viewers;
 use super::ticket::{Offer, Ticket};
 use super::{Gateway, controls, cx, figures, look};
 use crate::access::locality::Locality;
 use crate::access::visitors::Right;
 use crate::api::bodies::{JSON, options, text};
+use crate::api::media::MediaWish;
 use crate::api::offers::{etag, patch_session, refused_session};
 use crate::api::origin::Caller;
 use crate::api::problem::Problem;
@@ -64,8 +65,10 @@ impl Gateway {
         asked: &Asked,
     ) -> Result<(), Problem> {
         match (&asked.resource, asked.action) {
-            (Resource::Sessions, Action::Post) => {
+            (Resource::Sessions | Resource::Whep(_) | Resource::Whip(_), Action::Post) => {
                 check_content_type(head, whip::SDP, "Accept-Post")?;
+                let wish = MediaWish::of(&asked.resource, asked.query.as_deref());
+                look!(self).check_media(&wish)?;
                 let claimant = look!(self).claimant(request, &asked.grant);
                 let (grant, owner) = (&asked.grant, SessionOwner::Api);
                 let room = self.sessions.check_room(grant, &claimant, owner);
@@ -104,9 +107,9 @@ impl Gateway {
     /// Acts on a request with its body.
     fn post(&mut self, now: Instant, request: RequestId, asked: Asked, body: Vec<u8>) -> Done {
         match (&asked.resource, asked.action) {
-            (Resource::Sessions, Action::Post) => {
+            (Resource::Sessions | Resource::Whep(_) | Resource::Whip(_), Action::Post) => {
                 let remote = self.front.connections().remote_of(request);
-                let media = names_of_media(asked.query.as_deref());
+                let media = MediaWish::of(&asked.resource, asked.query.as_deref());
                 let offer = Offer::new(request, asked.grant, remote, body, media);
                 let ticket = Ticket::Offer(Box::new(offer));
                 self.network.gather(cx!(self, now), ticket);
@@ -185,6 +188,8 @@ impl Gateway {
             Resource::Tokens => fresh(self.front.tokens_json()),
             Resource::Line(_)
             | Resource::Lease(_)
+            | Resource::Whep(_)
+            | Resource::Whip(_)
             | Resource::Token(_)
             | Resource::Tickets
             | Resource::Shares
@@ -242,6 +247,8 @@ impl Gateway {
             | Resource::EndpointFile(_)
             | Resource::Line(_)
             | Resource::Lease(_)
+            | Resource::Whep(_)
+            | Resource::Whip(_)
             | Resource::Ports
             | Resource::Access
             | Resource::Tokens
@@ -270,7 +277,9 @@ impl Gateway {
             return Err(problem);
         }
         let claimant = look!(self).claimant(offer.request, &offer.grant);
-        let (tracks, wishes) = self.find_tracks(&offer.media, &offer.grant)?;
+        let wishes = look!(self).tracks_of(&offer.media, &offer.grant)?;
+        let (tracks, wishes): (Vec<_>, Vec<_>) = wishes.into_iter().unzip();
+        check_viewers(&mut self.media, &wishes)?;
         let begin = Begin {
             how: Description::Answer(&offer.body),
             owner: SessionOwner::Api,
@@ -287,7 +296,8 @@ impl Gateway {
             }
             refused_session(&why)
         })?;
-        self.join_tracks(&begun, &tracks);
+        let outcomes = tracks.into_iter().zip(begun.tracks);
+        self.media.join(begun.id, outcomes);
         let session = self.sessions.get(begun.id);
         let (name, etag) = session.map(|it| (it.name(), etag(it))).unwrap_or_default();
         Ok(Response::new(201)

@@ -21,6 +21,7 @@ macro_rules! look {
             front: &$gateway.front,
             network: &$gateway.network,
             config: &$gateway.config,
+            media: &$gateway.media,
         }
     };
 }

@@ -9,6 +9,7 @@
 
 mod api;
 mod channels;
+mod clock;
 mod configure;
 mod control;
 mod drain;
@@ -26,12 +27,11 @@ mod wiring;
 
 use lend::{controls, cx, figures, has_events, look, settle, tell};
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime};
 
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 
-use crate::access::{self};
 use crate::api::shapes;
 use crate::config::Config;
 use crate::configured::Configured;
@@ -54,6 +54,7 @@ use crate::sources::Owner::{
 use crate::sources::{Command, Exit, Sources};
 use crate::tls::TlsIdentity;
 use crate::util::timers::sooner;
+use clock::Clock;
 use drain::Drain;
 use ticket::Ticket;
 
@@ -75,14 +76,6 @@ pub struct Gateway {
     fault: Option<&'static str>,
 }
 
-/// The time of day that [`Gateway::handle_clock`] last received.
-struct Clock {
-    started: Instant,
-    /// The time since 1970.
-    time: Duration,
-    read: Instant,
-}
-
 impl Gateway {
     /// Returns the daemon as it starts. `hosts` are this machine's names; `seed` is for names and secrets
     /// that must not be guessable.
@@ -100,11 +93,7 @@ impl Gateway {
             seeds.fill_bytes(&mut seed);
             seed
         };
-        let clock = Clock {
-            started: now,
-            time: Duration::ZERO,
-            read: now,
-        };
+        let clock = Clock::new(now);
         let cx = &mut crate::sources::Context {
             now,
             time: clock.time,
@@ -128,7 +117,7 @@ impl Gateway {
             network,
             sessions: Sessions::new(now, identity, config.limits.clone(), next_seed()),
             rendezvous,
-            media: Media::new(config.limits.viewers, next_seed()),
+            media: Media::new(now, config.limits.viewers, next_seed()),
             sources,
             drain: None,
             exit: None,
@@ -500,18 +489,11 @@ impl Gateway {
     /// Handles the time of day, which capture files and expiries use. The caller passes it before the other
     /// inputs of a turn. Everything else uses `now`, which never jumps.
     pub fn handle_clock(&mut self, now: Instant, time: SystemTime) {
-        let (before, read) = (self.clock.time, self.clock.read);
-        self.clock.time = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.clock.read = now;
-        let was_set = before.is_zero() || access::is_clock_set(before.as_secs());
-        if was_set || !access::is_clock_set(self.clock.time.as_secs()) {
-            return;
+        if let Some(by) = self.clock.read(now, time) {
+            log::info!("the clock has been set");
+            self.front.handle_clock_set(cx!(self, now), by.as_secs());
+            settle!(self, now);
         }
-        let expected = before + now.saturating_duration_since(read);
-        let by = self.clock.time.saturating_sub(expected);
-        log::info!("the clock has been set");
-        self.front.handle_clock_set(cx!(self, now), by.as_secs());
-        settle!(self, now);
     }
 
     /// Returns whether the caller must call [`Self::handle_clock`].

@@ -1,9 +1,11 @@
 //! RTCP between a track and its source, and the requests for keyframes.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
+use super::reports::LastReport;
 use super::rtcp::{self, Feedback};
-use super::{Media, TimerKey};
+use super::{Media, MediaNews, TimerKey};
 use crate::ids::{SessionId, TrackId, ViewerId};
 use crate::sources::Context;
 use crate::transceiver::{MediaEvent, TransceiverKey};
@@ -31,15 +33,41 @@ impl Media {
             return;
         }
         let mut has_ended = false;
+        let mut report = None;
         let parsed = rtcp::parse(datagram, |feedback| match feedback {
             Feedback::Bye { ssrc } => has_ended |= track.handle_bye(now, ssrc),
-            _ => {}
+            Feedback::SenderReport { ssrc, sent } if track.ssrc() == Some(ssrc) => {
+                report = Some(sent);
+            }
+            // A program that only receives reports on what goes to `send_to`.
+            Feedback::SenderReport { .. }
+            | Feedback::ReceiverReport { .. }
+            | Feedback::PictureLoss { .. }
+            | Feedback::FullIntra { .. }
+            | Feedback::Nack { .. }
+            | Feedback::Estimate { .. }
+            | Feedback::Other => {}
         });
         match parsed {
             Ok(()) => track.stats.rtcp += 1,
             Err(_) => track.stats.bad_rtcp += 1,
         }
         track.rtcp_sender = Some(remote);
+        if let Some(sent) = report {
+            let clock = self.clocks.entry(track.endpoint).or_insert((sent.ntp, now));
+            let at = captured_at(*clock, sent.ntp).filter(|at| is_near(*at, now));
+            // A clock that has been set begins anew.
+            let at = at.unwrap_or_else(|| {
+                *clock = (sent.ntp, now);
+                now
+            });
+            let report = LastReport {
+                ntp: sent.ntp,
+                arrival: now,
+            };
+            track.set_clock(sent.rtp, at, report);
+        }
+        self.schedule_report(cx, id);
         if has_ended {
             self.timers.set(TimerKey::Silence(id), Some(now));
         }
@@ -53,6 +81,9 @@ impl Media {
         section: TransceiverKey,
         event: MediaEvent,
     ) {
+        if let MediaEvent::Packet(packet) = event {
+            return self.handle_published(cx, session, section, packet);
+        }
         let Some(id) = self.find_viewer(session, section) else {
             return;
         };
@@ -103,6 +134,15 @@ impl Media {
         let Some(track) = self.tracks.get_mut(id) else {
             return;
         };
+        let again = cx.now + track.config.keyframe_interval;
+        if let Some(publisher) = track.source_publisher() {
+            self.news.push_back(MediaNews::KeyframeWanted {
+                session: publisher.session,
+                section: publisher.section,
+            });
+            track.stats.keyframes_requested += 1;
+            return self.timers.set(TimerKey::Keyframe(id), Some(again));
+        }
         let (Some(to), Some(ssrc)) = (track.rtcp_sender, track.ssrc()) else {
             return;
         };
@@ -114,7 +154,22 @@ impl Media {
         rtcp::write_picture_loss(&mut datagram, track.own_ssrc, ssrc);
         cx.sources.transmits().push(socket, None, to, &datagram);
         track.stats.keyframes_requested += 1;
-        let again = cx.now + track.config.keyframe_interval;
         self.timers.set(TimerKey::Keyframe(id), Some(again));
     }
+}
+
+/// Returns when a time of a source's clock was here. `known` is another time of that clock, and when that was
+/// here.
+fn captured_at(known: (u64, Instant), ntp: u64) -> Option<Instant> {
+    let micros = |difference: u64| Duration::from_micros((difference >> 16) * 1_000_000 >> 16);
+    match ntp.checked_sub(known.0) {
+        Some(later) => known.1.checked_add(micros(later)),
+        None => known.1.checked_sub(micros(known.0 - ntp)),
+    }
+}
+
+/// Returns whether a time differs from now by less than any delay of a source.
+fn is_near(at: Instant, now: Instant) -> bool {
+    let difference = at.max(now).saturating_duration_since(at.min(now));
+    difference < Duration::from_secs(5)
 }

@@ -6,6 +6,9 @@
 mod feedback;
 pub mod keyframe;
 mod packets;
+mod published;
+mod publisher;
+mod reports;
 pub mod rtcp;
 pub mod rtp;
 mod source;
@@ -13,6 +16,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 mod track;
+mod view;
 mod viewer;
 
 use std::collections::{HashMap, VecDeque};
@@ -27,9 +31,10 @@ use crate::config::{RtcpPlace, RtpConfig, TrackConfig, UdpConfig};
 use crate::endpoint::Failure;
 use crate::ids::{EndpointId, SessionId, TrackId, TrackKind, TrackSocket, ViewerId, ViewerKind};
 use crate::sources::{Command, Context, Owner};
-use crate::transceiver::{RtpWriter, TrackOutcome, TrackWish, TransceiverKey};
+use crate::transceiver::{IncomingPacket, RtpWriter, TrackOutcome, TrackWish, TransceiverKey};
 use crate::util::slab::Slab;
 use crate::util::timers::Timers;
+use publisher::Publisher;
 use track::Track;
 use viewer::Viewer;
 
@@ -45,6 +50,8 @@ enum TimerKey {
     Keyframe(TrackId),
     /// A source that is alive may have stopped.
     Silence(TrackId),
+    /// Reports about a track are due.
+    Report(TrackId),
     /// A socket is to be opened again.
     Retry(TrackId, TrackSocket),
 }
@@ -52,7 +59,7 @@ enum TimerKey {
 /// An event for the wiring.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum MediaNews {
-    /// The state of an endpoint's tracks has changed.
+    /// The state of an endpoint's tracks may have changed.
     Changed(EndpointId),
     /// A peer that sends is to be asked for a keyframe.
     KeyframeWanted {
@@ -65,6 +72,8 @@ pub(crate) enum MediaNews {
 #[derive(Debug, Default)]
 struct SessionTracks {
     viewers: Vec<ViewerId>,
+    /// The sections that send, and the tracks that they send to.
+    published: Vec<(TransceiverKey, TrackId)>,
     /// Whether the session has connected. Before that nothing can be sent.
     is_connected: bool,
     /// Whether the session is in `readable`.
@@ -83,13 +92,19 @@ pub(crate) struct Media {
     timers: Timers<TimerKey>,
     news: VecDeque<MediaNews>,
     random: StdRng,
+    /// When the clock of our sender reports began.
+    started: Instant,
+    /// A time of each endpoint's clock, and when that was here, so that its tracks are played in step.
+    clocks: HashMap<EndpointId, (u64, Instant)>,
+    /// The datagram that is being written, to use its memory again.
+    datagram: Vec<u8>,
     max_viewers: usize,
     refused_viewers: u64,
 }
 
 impl Media {
     /// Returns a component without tracks. `seed` is for first sequence numbers.
-    pub(crate) fn new(max_viewers: usize, seed: [u8; 32]) -> Self {
+    pub(crate) fn new(now: Instant, max_viewers: usize, seed: [u8; 32]) -> Self {
         Self {
             tracks: Slab::new(),
             viewers: Slab::new(),
@@ -99,6 +114,9 @@ impl Media {
             timers: Timers::default(),
             news: VecDeque::new(),
             random: StdRng::from_seed(seed),
+            started: now,
+            clocks: HashMap::new(),
+            datagram: Vec::new(),
             max_viewers,
             refused_viewers: 0,
         }
@@ -127,10 +145,12 @@ impl Media {
                 self.open(cx, id, socket);
             }
         }
+        self.news.push_back(MediaNews::Changed(endpoint));
     }
 
     /// Removes the tracks of an endpoint. Their viewers get nothing more.
     pub(crate) fn remove(&mut self, cx: &mut Context<'_>, endpoint: EndpointId) {
+        self.clocks.remove(&endpoint);
         let ids: Vec<TrackId> = self.tracks_of(endpoint).collect();
         for id in ids {
             let Some(track) = self.tracks.remove(id) else {
@@ -142,7 +162,11 @@ impl Media {
             for viewer in track.viewers {
                 self.remove_viewer(viewer);
             }
-            for key in [TimerKey::Keyframe(id), TimerKey::Silence(id)] {
+            for key in [
+                TimerKey::Keyframe(id),
+                TimerKey::Silence(id),
+                TimerKey::Report(id),
+            ] {
                 self.timers.set(key, None);
             }
             for socket in [TrackSocket::Rtp, TrackSocket::Rtcp] {
@@ -190,7 +214,7 @@ impl Media {
             return;
         };
         log::error!("endpoint {}: {}", track.name, failure.detail);
-        track.trouble = Some(failure.detail.clone());
+        track.socket_trouble = Some(failure.detail.clone());
         if let Some(source) = track.sockets[socket as usize].take() {
             cx.sources.forget(source);
         }
@@ -202,7 +226,7 @@ impl Media {
     /// Handles a socket that was opened.
     pub(crate) fn handle_opened(&mut self, id: TrackId) {
         if let Some(track) = self.tracks.get_mut(id) {
-            track.trouble = None;
+            track.socket_trouble = None;
             self.news.push_back(MediaNews::Changed(track.endpoint));
         }
     }
@@ -231,8 +255,7 @@ impl Media {
                 channels,
                 fmtp,
                 sends: grant.allows(&track.name, Verb::Read),
-                // Publishing comes with the way from browsers to programs.
-                receives: false,
+                receives: grant.allows(&track.name, Verb::Write) && track.has_room_for_publisher(),
                 playout_delay,
                 resend: nack,
             };
@@ -241,11 +264,27 @@ impl Media {
         wishes.collect()
     }
 
-    /// Returns whether one more viewer would be too many, and counts the refusal.
-    pub(crate) fn is_full(&mut self, wanted: usize) -> bool {
-        let is_full = self.viewers.len() + wanted > self.max_viewers;
-        self.refused_viewers += u64::from(is_full);
-        is_full
+    /// Returns whether an endpoint has tracks.
+    pub(crate) fn has_tracks(&self, endpoint: EndpointId) -> bool {
+        self.tracks_of(endpoint).next().is_some()
+    }
+
+    /// Returns whether viewers of an endpoint have something to see or to hear: packets have come lately, or a
+    /// browser sends.
+    pub(crate) fn is_live(&self, endpoint: EndpointId) -> bool {
+        let mut tracks = self
+            .tracks_of(endpoint)
+            .filter_map(|id| self.tracks.get(id));
+        tracks.any(|track| track.source_publisher().is_some() || track.is_alive())
+    }
+
+    /// Returns the limit of viewers if this many more would be too many, and counts the refusal.
+    pub(crate) fn check_room(&mut self, wanted: usize) -> Result<(), usize> {
+        if wanted == 0 || self.viewers.len() + wanted <= self.max_viewers {
+            return Ok(());
+        }
+        self.refused_viewers += 1;
+        Err(self.max_viewers)
     }
 
     /// Makes a session a viewer of the tracks that its sections have got.
@@ -255,11 +294,21 @@ impl Media {
         tracks: impl IntoIterator<Item = (TrackId, TrackOutcome)>,
     ) {
         for (track, outcome) in tracks {
-            let TrackOutcome::Accepted(section, direction) = outcome else {
-                continue;
+            let (section, direction) = match outcome {
+                TrackOutcome::Accepted(section, direction) => (section, direction),
+                TrackOutcome::Refused(why) => {
+                    if let Some(track) = self.tracks.get(track) {
+                        let (name, kind) = (&track.name, track.config.codec.kind().as_str());
+                        log::info!("endpoint {name}: a session gets no {kind}: {why}");
+                    }
+                    continue;
+                }
             };
             if direction.sends {
                 self.add_viewer(session, section, track);
+            }
+            if direction.receives {
+                self.add_publisher(session, section, track);
             }
         }
     }
@@ -280,6 +329,16 @@ impl Media {
             .or_default()
             .viewers
             .push(viewer);
+    }
+
+    fn add_publisher(&mut self, session: SessionId, section: TransceiverKey, id: TrackId) {
+        let Some(track) = self.tracks.get_mut(id) else {
+            return;
+        };
+        if track.add_publisher(Publisher { session, section }) {
+            let tracks = self.sessions.entry(session).or_default();
+            tracks.published.push((section, id));
+        }
     }
 
     /// Handles a session that has connected. Its viewers begin now.
@@ -314,6 +373,11 @@ impl Media {
         self.timers.set(TimerKey::CatchUp(session), None);
         for id in tracks.viewers {
             self.remove_viewer(id);
+        }
+        for (_, id) in tracks.published {
+            if let Some(track) = self.tracks.get_mut(id) {
+                track.remove_publisher(session);
+            }
         }
     }
 
@@ -355,6 +419,7 @@ impl Media {
         if !change.has_news {
             return;
         }
+        track.set_alive(true);
         if !was_live {
             self.news.push_back(MediaNews::Changed(track.endpoint));
             let at = now + track.config.silence;
@@ -455,19 +520,21 @@ impl Media {
                 TimerKey::CatchUp(session) => self.queue(session),
                 TimerKey::Keyframe(id) => self.want_keyframe_again(cx, id),
                 TimerKey::Silence(id) => self.check_silence(cx, id),
+                TimerKey::Report(id) => self.send_reports(cx, id),
                 TimerKey::Retry(id, socket) => self.open(cx, id, socket),
             }
         }
     }
 
     fn check_silence(&mut self, cx: &mut Context<'_>, id: TrackId) {
-        let Some(track) = self.tracks.get(id) else {
+        let Some(track) = self.tracks.get_mut(id) else {
             return;
         };
         if track.is_live(cx.now) {
             let at = cx.now + track.config.silence / 2;
             return self.timers.set(TimerKey::Silence(id), Some(at));
         }
+        track.set_alive(false);
         log::info!(
             "endpoint {}: no {} packets for {} ms",
             track.name,

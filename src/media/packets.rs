@@ -96,11 +96,6 @@ impl PacketLog {
         self.served
     }
 
-    /// Returns whether packets have come that viewers who are up to date have not got.
-    pub(crate) fn has_news(&self) -> bool {
-        self.served < self.end()
-    }
-
     /// Notes that every viewer that is up to date has got everything, and removes what nobody needs any more.
     pub(crate) fn note_served(&mut self) {
         self.served = self.end();

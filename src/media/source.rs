@@ -68,7 +68,9 @@ struct Candidate {
 #[derive(Debug)]
 struct Present {
     ssrc: u32,
-    /// The newest sequence number, as the source wrote it and as viewers get it.
+    /// The first sequence number, as the source wrote it and as viewers get it.
+    first: (u16, u64),
+    /// The newest sequence number, likewise.
     newest: (u16, u64),
     /// Which of the last sequence numbers have come: bit 0 is the newest.
     seen: u128,
@@ -104,6 +106,22 @@ impl Numbering {
     /// Returns the source's SSRC, if there is a source.
     pub(crate) fn ssrc(&self) -> Option<u32> {
         self.present.as_ref().map(|present| present.ssrc)
+    }
+
+    /// Returns the highest sequence number of the present stream, with the number of its wraps in the upper half
+    /// (RFC 3550 §6.4.1).
+    pub(crate) fn highest(&self) -> u32 {
+        self.present.as_ref().map_or(0, |present| {
+            let since = present.newest.1 - present.first.1;
+            let highest = u64::from(present.first.0) + since;
+            u32::try_from(highest & u64::from(u32::MAX)).unwrap_or(0)
+        })
+    }
+
+    /// Returns a timestamp of the source as viewers get it.
+    pub(crate) fn timestamp(&self, of_source: u32) -> Option<u32> {
+        let present = self.present.as_ref()?;
+        Some(of_source.wrapping_add(present.offset))
     }
 
     /// Returns whether a packet has come lately.
@@ -211,6 +229,7 @@ impl Numbering {
     /// number of the later packet.
     pub(crate) fn make_room(&mut self) -> u64 {
         self.present.as_mut().map_or(0, |present| {
+            present.first.1 += 1;
             present.newest.1 += 1;
             present.newest.1
         })
@@ -250,6 +269,7 @@ impl Numbering {
         self.candidate = None;
         self.present = Some(Present {
             ssrc: packet.ssrc,
+            first: (packet.sequence, numbers.sequence),
             newest: (packet.sequence, numbers.sequence),
             seen: 1,
             offset: numbers.timestamp.wrapping_sub(packet.timestamp),

@@ -45,12 +45,16 @@ pub(crate) struct TrackStats {
     pub(crate) received: Packets,
     /// Packets that went on to viewers, without headers.
     pub(crate) forwarded: Packets,
+    /// Packets of browsers, without headers.
+    pub(crate) published: Packets,
     pub(crate) dropped: BTreeMap<Dropped, u64>,
     /// RTCP of the source, and datagrams that should have been RTCP.
     pub(crate) rtcp: u64,
     pub(crate) bad_rtcp: u64,
     /// How often the source has begun anew.
     pub(crate) restarts: u64,
+    /// Keyframes of the source.
+    pub(crate) keyframes: u64,
     /// How often viewers have asked for a keyframe, and how often the source was asked.
     pub(crate) keyframes_wanted: u64,
     pub(crate) keyframes_requested: u64,

@@ -20,11 +20,12 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
     ("tls", &[]),
     ("util", &[]),
     ("channel", &["util"]),
+    ("transceiver", &["codec"]),
     ("cli", &["error"]),
     ("framing", &["util"]),
     ("http", &["connection"]),
     ("ids", &["util"]),
-    ("media", &["codec", "limits"]),
+    
     ("names", &["limits"]),
     ("payload", &["limits", "util"]),
     ("websocket", &["connection"]),
@@ -51,7 +52,16 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
     (
         "session",
         &[
-            "access", "channel", "datagram", "endpoint", "ids", "limits", "names", "sources",
+            "access",
+            "channel",
+            "codec",
+            "datagram",
+            "endpoint",
+            "ids",
+            "limits",
+            "names",
+            "sources",
+            "transceiver",
             "util",
         ],
     ),
@@ -63,6 +73,20 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("configured", &["config", "ids", "sources"]),
+    (
+        "media",
+        &[
+            "access",
+            "codec",
+            "config",
+            "endpoint",
+            "ids",
+            "limits",
+            "sources",
+            "transceiver",
+            "util",
+        ],
+    ),
     (
         "front",
         &[
@@ -115,12 +139,14 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
             "ice",
             "ids",
             "limits",
+            "media",
             "payload",
             "ports",
             "session",
             "signaling",
             "sources",
             "tls",
+            "transceiver",
             "util",
         ],
     ),
@@ -145,12 +171,13 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// Types whose fields nothing else sees, and that know no other one of them.
-const COMPONENTS: [&str; 9] = [
+const COMPONENTS: [&str; 10] = [
     "Configured",
     "Connections",
     "Devices",
     "Front",
     "Links",
+    "Media",
     "Network",
     "Rendezvous",
     "Sessions",
