@@ -361,13 +361,28 @@ mod tests {
     fn the_daemon_is_ready_when_every_first_source_is_open() {
         let mut sources = Sources::new();
         let addr = SocketAddr::from(([127, 0, 0, 1], 80));
-        let [one, two] = [0; 2]
-            .map(|_| sources.open_first(Owner::Ice, |source| Command::OpenIce { source, addr }));
-        sources.note_opened(one);
-        assert!(!sources.is_ready() && sources.is_opening(Owner::Ice));
-        sources.note_opened(two);
-        assert!(sources.is_ready() && !sources.is_opening(Owner::Ice));
-        assert_eq!(sources.owner(two), Some(Owner::Ice), "it is still there");
+        let ice = sources.open_first(Owner::Ice, |source| Command::OpenIce { source, addr });
+        let listener =
+            sources.open_first(Owner::Listener, |source| Command::Listen { source, addr });
+        sources.note_opened(ice);
+        assert!(!sources.is_ready() && !sources.is_opening(Owner::Ice));
+        assert!(
+            sources.is_opening(Owner::Listener),
+            "this one is still waited for"
+        );
+        sources.note_opened(listener);
+        assert!(sources.is_ready() && !sources.is_opening(Owner::Listener));
+        assert_eq!(sources.owner(ice), Some(Owner::Ice), "it is still there");
+    }
+
+    #[test]
+    fn only_a_device_is_one() {
+        let mut sources = Sources::new();
+        let id = crate::util::slab::Id::from_bits(7);
+        let device = sources.adopt(Owner::Device(id));
+        let capture = sources.adopt(Owner::Capture(id));
+        assert_eq!(sources.device(device), Some(id));
+        assert_eq!(sources.device(capture), None);
     }
 
     #[test]

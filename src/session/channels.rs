@@ -11,6 +11,7 @@ use super::sdp::SdpError;
 pub use crate::channel::ChannelKey;
 use crate::channel::ChannelKind;
 use crate::ids::RouteId;
+use crate::limits;
 use crate::util::slab::Slab;
 
 /// The destination of a channel's messages.
@@ -66,10 +67,6 @@ pub struct ChannelWish {
     pub negotiated: Option<u16>,
 }
 
-/// The most bytes of label and protocol together. str0m cannot split an open message, so it must fit one
-/// chunk.
-const LABEL_AND_PROTOCOL: usize = 1_100;
-
 impl ChannelWish {
     /// Returns the wish for a reliable channel with this label.
     pub fn reliable(label: String) -> Self {
@@ -84,9 +81,10 @@ impl ChannelWish {
 
     /// Returns an error for a wish on which str0m would panic.
     pub(super) fn checked(self) -> Result<Self, SdpError> {
-        if self.label.len() + self.protocol.len() > LABEL_AND_PROTOCOL {
+        let longest = limits::LABEL_AND_PROTOCOL;
+        if self.label.len() + self.protocol.len() > longest {
             return Err(SdpError::whole(format!(
-                "a channel's label and protocol have at most {LABEL_AND_PROTOCOL} bytes together"
+                "a channel's label and protocol have at most {longest} bytes together"
             )));
         }
         // RFC 8832 §6: 65535 is not a stream id.

@@ -303,6 +303,20 @@ fn messages_in_parts_of_all_channels_have_one_bound() {
 }
 
 #[test]
+fn a_whole_message_passes_while_others_hold_too_much() {
+    let page = crate::payload::Serialization::PeerJsBinary;
+    let mut rig = Rig::new(SERIAL);
+    let arm = rig.endpoint("arm");
+    let route = rig.open_as(1, arm, |bind| bind.serialization = Some(page));
+    rig.devices.flow.table.held = limits::PAYLOAD_TOTAL + 1;
+    for frame in encoded(page, b"whole") {
+        rig.send(route, &frame);
+    }
+    assert_eq!(rig.drops(route), []);
+    assert_eq!(rig.take_output("arm"), b"whole");
+}
+
+#[test]
 fn while_draining_nothing_new_is_delivered_and_programs_are_read_without_end() {
     let config = "[[endpoint]]\nname = \"log\"\nkind = \"tcp\"\nremote = \"127.0.0.1:1\"\n";
     let mut rig = Rig::new(config);

@@ -31,3 +31,21 @@ pub(crate) fn terms_of(peer: &PeerConfig, network: Option<IpAddr>) -> Terms {
         network,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_with_another_peer_has_the_scopes_of_its_link_and_no_more() {
+        let scope = Scope {
+            endpoints: vec!["arm".to_owned()],
+            verbs: vec![Verb::Read],
+        };
+        let grant = grant("page", vec![scope]);
+        assert!(!grant.admin);
+        assert!(grant.allows("arm", Verb::Read));
+        assert!(!grant.allows("arm", Verb::Write) && !grant.allows("leg", Verb::Read));
+        assert_eq!(grant.who(), "peer page");
+    }
+}
