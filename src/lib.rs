@@ -136,4 +136,7 @@ pub mod testing {
     pub mod tls {
         pub use crate::tls::*;
     }
+    pub mod transceiver {
+        pub use crate::transceiver::*;
+    }
 }

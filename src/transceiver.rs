@@ -62,26 +62,26 @@ pub struct Direction {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TrackRefusal {
     /// The offer has no further section of this kind.
-    NoSection(MediaKind),
+    SectionsUsedUp(MediaKind),
     /// The section does not have the track's codec, but these.
-    NoCodec(Vec<String>),
+    OtherCodecs(Vec<String>),
     /// The peer wants to send where the track only sends, or the other way round.
-    NoDirection,
+    OtherDirection,
     /// The section is not bundled with the first one, or has no `a=rtcp-mux`. A session has one transport.
-    NoBundle,
+    OtherTransport,
 }
 
 impl std::fmt::Display for TrackRefusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::NoSection(kind) => {
+            Self::SectionsUsedUp(kind) => {
                 write!(f, "the offer has no m={} line left for it", kind.as_str())
             }
-            Self::NoCodec(theirs) => write!(f, "the peer has only {}", theirs.join(", ")),
-            Self::NoDirection => {
+            Self::OtherCodecs(theirs) => write!(f, "the peer has only {}", theirs.join(", ")),
+            Self::OtherDirection => {
                 f.write_str("what the peer may send or take is not what the track takes or sends")
             }
-            Self::NoBundle => {
+            Self::OtherTransport => {
                 f.write_str("its section is not bundled with the others, or has no rtcp-mux")
             }
         }

@@ -30,15 +30,15 @@ impl MediaWish {
     /// Returns what a request for this resource, with this query, wants.
     pub(crate) fn of(resource: &Resource, query: Option<&str>) -> Self {
         let pairs = || query.unwrap_or_default().split('&');
-        let (endpoints, purpose) = match resource {
-            Resource::Whep(name) => (vec![name.clone()], MediaPurpose::Watch),
-            Resource::Whip(name) => (vec![name.clone()], MediaPurpose::Publish),
-            _ => {
-                let values = pairs().filter_map(|pair| pair.strip_prefix("media="));
-                let names = values.flat_map(|value| value.split(','));
-                let names = names.filter(|name| !name.is_empty()).map(str::to_owned);
-                (names.collect(), MediaPurpose::AsOffered)
-            }
+        let (endpoints, purpose) = if let Resource::Whep(name) = resource {
+            (vec![name.clone()], MediaPurpose::Watch)
+        } else if let Resource::Whip(name) = resource {
+            (vec![name.clone()], MediaPurpose::Publish)
+        } else {
+            let values = pairs().filter_map(|pair| pair.strip_prefix("media="));
+            let names = values.flat_map(|value| value.split(','));
+            let names = names.filter(|name| !name.is_empty()).map(str::to_owned);
+            (names.collect(), MediaPurpose::AsOffered)
         };
         Self {
             endpoints,

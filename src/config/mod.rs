@@ -167,6 +167,14 @@ impl EndpointConfig {
 }
 
 impl EndpointConfig {
+    /// Returns the tracks of an endpoint of kind `rtp`.
+    pub fn rtp(&self) -> Option<&RtpConfig> {
+        if let EndpointKind::Rtp(rtp) = &self.kind {
+            return Some(rtp);
+        }
+        None
+    }
+
     /// Returns whether another endpoint uses the same line, the same capture file or the same local port of a
     /// track. Two readers of one line would each get half of the bytes.
     pub fn shares_with(&self, other: &Self) -> bool {

@@ -202,9 +202,7 @@ impl Gateway {
                     .start_events(cx, request, head, grant);
                 Ok(None)
             }
-            Resource::Ready if self.sources.is_ready() && self.drain.is_none() => {
-                Ok(Some(text("ready\n")))
-            }
+            Resource::Ready if self.is_ready() => Ok(Some(text("ready\n"))),
             Resource::Ready => Err(Problem::new(503, "starting or shutting down")),
             Resource::Metrics => {
                 let body = figures!(self, now).text().into_bytes();

@@ -10,7 +10,7 @@ use super::{Gateway, cx, look, tell};
 use crate::access::Access;
 use crate::api::problem::Problem;
 use crate::api::shapes::fresh_json;
-use crate::config::{Config, ConfigPlace, EndpointConfig, EndpointKind};
+use crate::config::{Config, ConfigPlace, EndpointConfig};
 use crate::devices::Bounds;
 use crate::http::Response;
 use crate::ids::EndpointId;
@@ -103,12 +103,9 @@ impl Gateway {
     /// Makes an endpoint, and tells the rendezvous its name.
     pub(super) fn add_endpoint(&mut self, now: Instant, config: EndpointConfig) -> EndpointId {
         let name = config.name.clone();
-        let tracks = match &config.kind {
-            EndpointKind::Rtp(rtp) => Some(rtp.clone()),
-            _ => None,
-        };
+        let rtp = config.rtp().cloned();
         let id = self.devices.add(cx!(self, now), config);
-        if let Some(rtp) = tracks {
+        if let Some(rtp) = rtp {
             self.media.add(cx!(self, now), id, &name, &rtp);
         }
         self.rendezvous.set_endpoint(&name, Some(id));

@@ -146,8 +146,7 @@ impl Media {
         let (Some(to), Some(ssrc)) = (track.rtcp_sender, track.ssrc()) else {
             return;
         };
-        let [rtp, rtcp] = track.sockets;
-        let Some(socket) = rtcp.or(rtp) else {
+        let Some(socket) = track.sockets.for_feedback() else {
             return;
         };
         let mut datagram = Vec::with_capacity(64);
@@ -161,7 +160,7 @@ impl Media {
 /// Returns when a time of a source's clock was here. `known` is another time of that clock, and when that was
 /// here.
 fn captured_at(known: (u64, Instant), ntp: u64) -> Option<Instant> {
-    let micros = |difference: u64| Duration::from_micros((difference >> 16) * 1_000_000 >> 16);
+    let micros = |difference: u64| Duration::from_micros(((difference >> 16) * 1_000_000) >> 16);
     match ntp.checked_sub(known.0) {
         Some(later) => known.1.checked_add(micros(later)),
         None => known.1.checked_sub(micros(known.0 - ntp)),

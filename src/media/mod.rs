@@ -4,12 +4,30 @@
 //! into the packets of a track.
 
 mod feedback;
+#[cfg_attr(
+    not(any(test, feature = "testing")),
+    expect(
+        dead_code,
+        reason = "layers and frames are for viewers that cannot take everything, which comes next"
+    )
+)]
 pub mod keyframe;
 mod packets;
 mod published;
 mod publisher;
 mod reports;
+#[cfg_attr(
+    not(any(test, feature = "testing")),
+    expect(
+        dead_code,
+        reason = "the ends of streams, and the names of faults, come next"
+    )
+)]
 pub mod rtcp;
+#[cfg_attr(
+    not(any(test, feature = "testing")),
+    expect(dead_code, reason = "the list of all faults is for tests")
+)]
 pub mod rtp;
 mod source;
 mod stats;
@@ -31,7 +49,7 @@ use crate::config::{RtcpPlace, RtpConfig, TrackConfig, UdpConfig};
 use crate::endpoint::Failure;
 use crate::ids::{EndpointId, SessionId, TrackId, TrackKind, TrackSocket, ViewerId, ViewerKind};
 use crate::sources::{Command, Context, Owner};
-use crate::transceiver::{IncomingPacket, RtpWriter, TrackOutcome, TrackWish, TransceiverKey};
+use crate::transceiver::{RtpWriter, TrackOutcome, TrackWish, TransceiverKey};
 use crate::util::slab::Slab;
 use crate::util::timers::Timers;
 use publisher::Publisher;
@@ -156,7 +174,7 @@ impl Media {
             let Some(track) = self.tracks.remove(id) else {
                 continue;
             };
-            for source in track.sockets.into_iter().flatten() {
+            for source in track.sockets.all() {
                 cx.sources.close(source);
             }
             for viewer in track.viewers {
@@ -199,7 +217,7 @@ impl Media {
             source,
             udp,
         });
-        track.sockets[socket as usize] = Some(source);
+        *track.sockets.of(socket) = Some(source);
     }
 
     /// Handles a socket that could not be opened, or that has failed.
@@ -215,7 +233,7 @@ impl Media {
         };
         log::error!("endpoint {}: {}", track.name, failure.detail);
         track.socket_trouble = Some(failure.detail.clone());
-        if let Some(source) = track.sockets[socket as usize].take() {
+        if let Some(source) = track.sockets.of(socket).take() {
             cx.sources.forget(source);
         }
         let again = Some(cx.now + RETRY_INTERVAL);

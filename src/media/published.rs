@@ -25,7 +25,7 @@ impl Media {
         self.datagram.clear();
         let publisher = Publisher { session, section };
         let has_news = track.handle_published(cx.now, publisher, packet, &mut self.datagram);
-        if let ([Some(socket), _], Some(to)) = (track.sockets, track.config.send_to) {
+        if let (Some(socket), Some(to)) = (track.sockets.for_output(), track.config.send_to) {
             cx.sources
                 .transmits()
                 .push(socket, None, to, &self.datagram);

@@ -46,11 +46,14 @@ impl Media {
         let Some(track) = self.tracks.get_mut(id) else {
             return;
         };
-        let [rtp, rtcp] = track.sockets;
+        let sockets = track.sockets;
         let is_of_source = track.is_live(cx.now) && track.rtcp_sender.is_some();
-        if let (true, Some(to), Some(socket), Some(block)) =
-            (is_of_source, track.rtcp_sender, rtcp.or(rtp), block)
-        {
+        if let (true, Some(to), Some(socket), Some(block)) = (
+            is_of_source,
+            track.rtcp_sender,
+            sockets.for_feedback(),
+            block,
+        ) {
             self.datagram.clear();
             rtcp::write_report(&mut self.datagram, track.own_ssrc, None, &[block], CNAME);
             if let Some(bitrate) = estimate {
@@ -62,7 +65,7 @@ impl Media {
                 .push(socket, None, to, &self.datagram);
         }
         let mut is_sending = false;
-        if let (Some(to), Some(socket)) = (track.config.send_rtcp, rtp) {
+        if let (Some(to), Some(socket)) = (track.config.send_rtcp, sockets.for_output()) {
             for (ssrc, sent) in track.sent(cx.now, self.started) {
                 self.datagram.clear();
                 rtcp::write_report(&mut self.datagram, ssrc, Some(&sent), &[], CNAME);

@@ -80,6 +80,34 @@ struct Present {
     arrival: Instant,
 }
 
+impl Present {
+    /// Notes a packet that is `ahead` numbers after the newest. Returns its number.
+    fn note_newer(&mut self, raw: u16, ahead: u16, timestamp: u32) -> Result<u64, Numbered> {
+        if ahead == 0 {
+            return Err(Numbered::Duplicate);
+        }
+        let sequence = self.newest.1 + u64::from(ahead);
+        self.seen = self.seen.checked_shl(u32::from(ahead)).unwrap_or(0) | 1;
+        self.newest = (raw, sequence);
+        self.timestamp = timestamp;
+        Ok(sequence)
+    }
+
+    /// Notes a packet that is `behind` numbers before the newest. Returns its number.
+    fn note_older(&mut self, behind: u16) -> Result<u64, Numbered> {
+        let age = u64::from(behind);
+        let sequence = self.newest.1.checked_sub(age).ok_or(Numbered::Replaced)?;
+        if age < WINDOW {
+            let bit = 1_u128 << age;
+            if self.seen & bit != 0 {
+                return Err(Numbered::Duplicate);
+            }
+            self.seen |= bit;
+        }
+        Ok(sequence)
+    }
+}
+
 /// Continues the numbers of a source.
 #[derive(Debug)]
 pub(crate) struct Numbering {
@@ -168,37 +196,24 @@ impl Numbering {
         if u64::from(jump) > most {
             return self.restart(now, packet, Restart::Timestamp);
         }
-        let sequence = if ahead <= behind {
-            let sequence = present.newest.1 + u64::from(ahead);
-            if ahead == 0 {
-                return Numbered::Duplicate;
-            }
-            present.seen = present.seen.checked_shl(u32::from(ahead)).unwrap_or(0) | 1;
-            present.newest = (packet.sequence, sequence);
-            present.timestamp = timestamp;
-            sequence
+        let found = if ahead <= behind {
+            present.note_newer(packet.sequence, ahead, timestamp)
         } else {
-            let age = u64::from(behind);
-            let Some(sequence) = present.newest.1.checked_sub(age) else {
-                return Numbered::Replaced;
-            };
-            if age < WINDOW {
-                let bit = 1_u128 << age;
-                if present.seen & bit != 0 {
-                    return Numbered::Duplicate;
+            present.note_older(behind)
+        };
+        match found {
+            Ok(sequence) => {
+                present.arrival = now;
+                let numbers = Numbers {
+                    sequence,
+                    timestamp,
+                };
+                Numbered::Take {
+                    numbers,
+                    restart: None,
                 }
-                present.seen |= bit;
             }
-            sequence
-        };
-        present.arrival = now;
-        let numbers = Numbers {
-            sequence,
-            timestamp,
-        };
-        Numbered::Take {
-            numbers,
-            restart: None,
+            Err(numbered) => numbered,
         }
     }
 

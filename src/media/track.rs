@@ -14,7 +14,7 @@ use super::source::{Numbered, Numbering, Numbers, Restart, SourceNumbers};
 use super::stats::{Dropped, TrackStats};
 use crate::codec::MediaKind;
 use crate::config::TrackConfig;
-use crate::ids::{EndpointId, SessionId, SourceId, ViewerId};
+use crate::ids::{EndpointId, SessionId, SourceId, TrackSocket, ViewerId};
 use crate::transceiver::IncomingPacket;
 
 /// The longest payload that can be forwarded. What is longer would not fit into one packet of any network.
@@ -30,6 +30,38 @@ struct Held {
     payload: Arc<[u8]>,
 }
 
+/// The sockets of a track, if they are to be open.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Sockets {
+    rtp: Option<SourceId>,
+    rtcp: Option<SourceId>,
+}
+
+impl Sockets {
+    /// Returns the place of a socket.
+    pub(super) fn of(&mut self, socket: TrackSocket) -> &mut Option<SourceId> {
+        match socket {
+            TrackSocket::Rtp => &mut self.rtp,
+            TrackSocket::Rtcp => &mut self.rtcp,
+        }
+    }
+
+    /// Returns the sockets that are to be open.
+    pub(super) fn all(self) -> impl Iterator<Item = SourceId> {
+        self.rtp.into_iter().chain(self.rtcp)
+    }
+
+    /// Returns the socket for packets to `send_to`.
+    pub(super) fn for_output(self) -> Option<SourceId> {
+        self.rtp
+    }
+
+    /// Returns the socket for RTCP to the source.
+    pub(super) fn for_feedback(self) -> Option<SourceId> {
+        self.rtcp.or(self.rtp)
+    }
+}
+
 /// Pictures or sound of an endpoint.
 #[derive(Debug)]
 pub(crate) struct Track {
@@ -37,8 +69,7 @@ pub(crate) struct Track {
     /// The name of the endpoint, for the log.
     pub(crate) name: String,
     pub(crate) config: TrackConfig,
-    /// The sockets for RTP and for RTCP, if they are to be open.
-    pub(crate) sockets: [Option<SourceId>; 2],
+    pub(super) sockets: Sockets,
     pub(crate) log: PacketLog,
     pub(crate) viewers: Vec<ViewerId>,
     /// The streams to `send_to`, one for each browser that may send at once, with the browser that sends.
@@ -90,7 +121,7 @@ impl Track {
         Self {
             endpoint,
             name: name.to_owned(),
-            sockets: [None; 2],
+            sockets: Sockets::default(),
             log: PacketLog::new(config.cache),
             viewers: Vec::new(),
             outputs: (0..u32::from(config.publishers))
@@ -101,7 +132,9 @@ impl Track {
             numbering: Numbering::new(config.clock_rate, config.silence),
             sender: None,
             rtcp_sender: None,
-            payload_type: config.payload_type.or(config.codec.static_payload_type()),
+            payload_type: config
+                .payload_type
+                .or_else(|| config.codec.static_payload_type()),
             held: None,
             last_report: None,
             clock: None,
@@ -283,7 +316,7 @@ impl Track {
     /// Returns whether packets of this type are the track's. Without a configured type the first dynamic one
     /// becomes the track's.
     fn accepts(&mut self, payload_type: u8) -> bool {
-        let expected = *self.payload_type.get_or_insert_with(|| payload_type);
+        let expected = *self.payload_type.get_or_insert(payload_type);
         if payload_type == expected {
             return true;
         }

@@ -18,7 +18,7 @@ impl Media {
         let is_failed = |state: &&DeviceState| matches!(state, DeviceState::Failed(_));
         let failed = states.iter().find(is_failed);
         let open = states.iter().find(|state| **state == DeviceState::Open);
-        failed.or(open).or(states.first()).cloned()
+        failed.or(open).or_else(|| states.first()).cloned()
     }
 
     /// Adds what is known of an endpoint's tracks to its JSON, which has their configuration.
@@ -55,8 +55,8 @@ impl Media {
                 ("forwarded", packets(stats.forwarded)),
                 ("published", packets(stats.published)),
                 ("dropped", Value::Object(dropped)),
-                ("rtcp", json!(stats.rtcp)),
-                ("bad_rtcp", json!(stats.bad_rtcp)),
+                ("rtcp_received", json!(stats.rtcp)),
+                ("rtcp_malformed", json!(stats.bad_rtcp)),
                 ("restarts", json!(stats.restarts)),
                 ("keyframes", json!(stats.keyframes)),
                 ("keyframes_wanted", json!(stats.keyframes_wanted)),

@@ -77,7 +77,7 @@ impl Viewer {
             section,
             track,
             stage: Stage::Waiting,
-            cursor: log.keyframe().unwrap_or(log.end()),
+            cursor: log.keyframe().unwrap_or_else(|| log.end()),
             mapping: None,
             next: first,
             offset,
@@ -91,7 +91,7 @@ impl Viewer {
     /// Has the viewer begin with the last keyframe of the log, or wait for the next one. For sound it begins with
     /// the next packet.
     pub(crate) fn begin(&mut self, log: &PacketLog) {
-        self.cursor = log.keyframe().unwrap_or(log.end());
+        self.cursor = log.keyframe().unwrap_or_else(|| log.end());
     }
 
     /// Returns whether the viewer still has no picture because no keyframe has come.

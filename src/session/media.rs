@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use str0m::Input;
-use str0m::bwe::{Bitrate, BweKind};
+use str0m::bwe::BweKind;
 use str0m::format::Codec as StrCodec;
 use str0m::media::{KeyframeRequestKind, MediaTime, Mid, Pt};
 use str0m::rtp::{Extension, ExtensionMap, ExtensionValues, RtpPacket, RtpWrite, Ssrc};
@@ -123,11 +123,6 @@ impl Session {
         self.media = Some(Box::new(transceivers));
     }
 
-    /// Returns whether the session has sections with tracks.
-    pub fn has_tracks(&self) -> bool {
-        self.media.is_some()
-    }
-
     /// Queues a packet for the peer. The owner calls [`Self::flush`] after the last one. Returns false if the
     /// section does not send, or the packet is too long.
     pub(crate) fn write_rtp(&mut self, key: TransceiverKey, packet: &OutgoingPacket<'_>) -> bool {
@@ -174,18 +169,6 @@ impl Session {
         let mid = section.mid;
         if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(mid, None) {
             stream.request_keyframe(KeyframeRequestKind::Pli);
-            self.dirty = true;
-        }
-    }
-
-    /// Tells the peer the most that it may send, in bit/s.
-    pub(crate) fn limit_peer(&mut self, key: TransceiverKey, bitrate: u64) {
-        let Some(section) = self.media.as_deref().and_then(|media| media.get(key)) else {
-            return;
-        };
-        let mid = section.mid;
-        if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(mid, None) {
-            stream.request_remb(Bitrate::bps(bitrate));
             self.dirty = true;
         }
     }

@@ -12,6 +12,8 @@ mod sections;
 #[cfg(test)]
 mod tests;
 mod tracks;
+#[cfg(test)]
+mod tracks_tests;
 
 use self::answer::{Accepted, Shape};
 use self::association::Association;
@@ -103,15 +105,9 @@ impl<'a> CheckedDescription<'a> {
     }
 }
 
-/// Checks an offer, line by line. Only its data channel is used; its media sections are answered with a
-/// refusal.
-pub fn check_offer(body: &[u8]) -> Result<CheckedDescription<'_>, SdpError> {
-    check_media_offer(body, &[])
-}
-
 /// Checks an offer, line by line. Its media sections get the tracks of `wishes`; those that get none are
 /// answered with a refusal.
-pub fn check_media_offer<'a>(
+pub fn check_offer<'a>(
     body: &'a [u8],
     wishes: &[TrackWish],
 ) -> Result<CheckedDescription<'a>, SdpError> {
@@ -157,7 +153,7 @@ fn check<'a>(
         .collect();
     accepted.extend(data_channel.map(|index| Accepted { index, msid: None }));
     accepted.sort_by_key(|section| section.index);
-    let anchor = data_channel.or(accepted.first().map(|first| first.index));
+    let anchor = data_channel.or_else(|| accepted.first().map(|first| first.index));
     let Some(anchor) = anchor.and_then(|index| found.media.get(index)) else {
         return Err(no_data_channel(&found, what, &tracks));
     };

@@ -214,7 +214,7 @@ impl<'a> Sections<'a> {
             "rtcp-mux" => section.is_rtcp_mux = true,
             "rtpmap" | "fmtp" => section.codecs.push(line.trim_end()),
             "sendrecv" | "sendonly" | "recvonly" | "inactive" => {
-                section.direction = line.trim_end()
+                section.direction = line.trim_end();
             }
             "rtcp-fb" | "extmap" | "ssrc" | "ssrc-group" | "rid" | "simulcast" => {
                 section.of_track.push(line.trim_end());

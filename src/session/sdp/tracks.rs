@@ -3,6 +3,7 @@
 //! str0m's answer mirrors the offer it gets: the directions, and every codec that both sides have. So the offer
 //! is edited first. A section has exactly the one format of its track, and the direction that the track can do.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use str0m::format::CodecConfig;
@@ -10,7 +11,7 @@ use str0m::format::CodecConfig;
 use super::association::Association;
 use super::formats::{Format, choose, formats};
 use super::sections::{Section, Sections};
-use crate::codec::MediaKind;
+use crate::codec::{Codec, MediaKind};
 use crate::transceiver::{Direction, TrackOutcome, TrackRefusal, TrackWish, TransceiverKey};
 
 /// The longest mid that str0m keeps whole.
@@ -66,7 +67,7 @@ impl<'a> Tracks<'a> {
                 MediaKind::Video => video,
             };
             let result = match next_section(found, *from, wish.kind()) {
-                None => Err(TrackRefusal::NoSection(wish.kind())),
+                None => Err(TrackRefusal::SectionsUsedUp(wish.kind())),
                 Some(index) => {
                     *from = index + 1;
                     tracks.try_section(found, data_channel, index, wish)
@@ -97,24 +98,24 @@ impl<'a> Tracks<'a> {
         wish: &TrackWish,
     ) -> Result<(usize, Direction), TrackRefusal> {
         let Some(section) = found.media.get(index) else {
-            return Err(TrackRefusal::NoSection(wish.kind()));
+            return Err(TrackRefusal::SectionsUsedUp(wish.kind()));
         };
-        let mid = usable_mid(found, section).ok_or(TrackRefusal::NoBundle)?;
-        let anchor = data_channel.or(self.sections.first().map(|first| first.index));
+        let mid = usable_mid(found, section).ok_or(TrackRefusal::OtherTransport)?;
+        let anchor = data_channel.or_else(|| self.sections.first().map(|first| first.index));
         let anchor = anchor.and_then(|anchor| found.media.get(anchor));
         let is_bundled = anchor.is_none_or(|anchor| {
             let bundle = found.bundle_of(section);
             bundle.is_some() && bundle == found.bundle_of(anchor)
         });
         if !is_bundled || !section.is_rtcp_mux {
-            return Err(TrackRefusal::NoBundle);
+            return Err(TrackRefusal::OtherTransport);
         }
-        let direction = direction_of(section, wish).ok_or(TrackRefusal::NoDirection)?;
+        let direction = direction_of(section, wish).ok_or(TrackRefusal::OtherDirection)?;
         let formats = formats(section);
         let format = choose(wish, &formats, |format| self.is_free(format)).ok_or_else(|| {
-            let mut names: Vec<String> = formats.iter().map(|it| it.name.to_owned()).collect();
-            names.dedup();
-            TrackRefusal::NoCodec(names)
+            let codecs = formats.iter().filter_map(|format| Codec::find(format.name));
+            let names: BTreeSet<&str> = codecs.map(Codec::as_str).collect();
+            TrackRefusal::OtherCodecs(names.into_iter().map(str::to_owned).collect())
         })?;
         self.sections.push(TrackSection {
             index,

@@ -227,7 +227,7 @@ impl Sessions {
                 let made = Session::offer(now, name, wish, &local, identity, limits);
                 made.map(|(session, sdp)| (session, sdp, Vec::new()))
             }
-            Description::Answer(text) => sdp::check_media_offer(text, wishes).and_then(|checked| {
+            Description::Answer(text) => sdp::check_offer(text, wishes).and_then(|checked| {
                 let made = Session::accept(now, name, &checked, &local, identity, limits);
                 made.map(|(session, sdp)| (session, sdp, checked.outcomes().to_vec()))
             }),

@@ -22,8 +22,8 @@ export async function freePorts() {
 }
 
 export const rtpEndpoint = (name, kind, codec, port, more = '') =>
-  `[[endpoint]]\nname = "${name}"\nkind = "rtp"\n[endpoint.${kind}]\nlisten = "127.0.0.1:${port}"\n` +
-  `codec = "${codec}"\n${more}`;
+  `[[endpoint]]\nname = "${name}"\nkind = "rtp"\n[endpoint.${kind}]\nlisten = "127.0.0.1:${port}"\n`
+  + `codec = "${codec}"\n${more}`;
 
 /** The encoders and payloaders of GStreamer. A keyframe comes every second. */
 const encoders = {
@@ -38,8 +38,8 @@ export class Camera {
     const camera = new Camera();
     const [width, height] = size;
     const source =
-      `videotestsrc is-live=true pattern=solid-color foreground-color=${color} ! ` +
-      `video/x-raw,width=${width},height=${height},framerate=30/1 ! videoconvert ! video/x-raw,format=I420`;
+      `videotestsrc is-live=true pattern=solid-color foreground-color=${color} ! `
+      + `video/x-raw,width=${width},height=${height},framerate=30/1 ! videoconvert ! video/x-raw,format=I420`;
     const pipeline = `${source} ! ${encoders[codec]} ! udpsink host=127.0.0.1 port=${port} sync=false`;
     camera.process = spawn('gst-launch-1.0', ['-q', ...pipeline.split(' ')], {
       stdio: ['ignore', 'ignore', 'inherit'],
@@ -96,4 +96,22 @@ export function look() {
   context.drawImage(video, 0, 0);
   const [red, green, blue] = context.getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data;
   return { color: [red, green, blue], size: [video.videoWidth, video.videoHeight] };
+}
+
+/** Runs in a page: sends its camera to the given address, as WHIP says. Resolves to the status of the answer. */
+export async function publish({ url }) {
+  const pc = new RTCPeerConnection();
+  window.published = { pc };
+  const stream = await navigator.mediaDevices.getUserMedia({ video: { width: 320, height: 240 } });
+  pc.addTransceiver(stream.getVideoTracks()[0], { direction: 'sendonly', streams: [stream] });
+  await pc.setLocalDescription();
+  await new Promise((done) => {
+    pc.onicegatheringstatechange = () => pc.iceGatheringState === 'complete' && done();
+    if (pc.iceGatheringState === 'complete') done();
+  });
+  const headers = { 'Content-Type': 'application/sdp' };
+  const response = await fetch(url, { method: 'POST', headers, body: pc.localDescription.sdp });
+  const answer = await response.text();
+  if (response.status === 201) await pc.setRemoteDescription({ type: 'answer', sdp: answer });
+  return response.status;
 }
