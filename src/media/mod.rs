@@ -38,7 +38,7 @@ mod view;
 mod viewer;
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
@@ -72,6 +72,17 @@ enum TimerKey {
     Report(TrackId),
     /// A socket is to be opened again.
     Retry(TrackId, TrackSocket),
+}
+
+/// Returns any port at an address from which another one can be reached.
+fn any_port_towards(to: SocketAddr) -> SocketAddr {
+    let ip: IpAddr = match (to.is_ipv4(), to.ip().is_loopback()) {
+        (true, true) => Ipv4Addr::LOCALHOST.into(),
+        (true, false) => Ipv4Addr::UNSPECIFIED.into(),
+        (false, true) => Ipv6Addr::LOCALHOST.into(),
+        (false, false) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    SocketAddr::new(ip, 0)
 }
 
 /// An event for the wiring.
@@ -202,13 +213,19 @@ impl Media {
         let Some(track) = self.tracks.get_mut(id) else {
             return;
         };
-        let bind = match (socket, track.config.rtcp, track.config.listen) {
-            // A socket without a port of its own is enough to send.
-            (TrackSocket::Rtp, _, None) if track.config.send_to.is_some() => None,
-            (_, _, None) | (TrackSocket::Rtcp, RtcpPlace::Mux, _) => return,
-            (TrackSocket::Rtp, _, listen) => listen,
-            (TrackSocket::Rtcp, RtcpPlace::At(addr), _) => Some(addr),
+        let config = &track.config;
+        let bind = match (socket, config.listen) {
+            (TrackSocket::Rtp, Some(listen)) => Some(listen),
+            (TrackSocket::Rtp, None) => config.send_to.map(any_port_towards),
+            (TrackSocket::Rtcp, None) => None,
+            (TrackSocket::Rtcp, Some(_)) => match config.rtcp {
+                RtcpPlace::Mux => None,
+                RtcpPlace::At(addr) => Some(addr),
+            },
         };
+        if bind.is_none() {
+            return;
+        }
         let udp = UdpConfig {
             bind,
             ..UdpConfig::default()

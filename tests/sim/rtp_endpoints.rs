@@ -35,8 +35,9 @@ fn a_channel_to_an_endpoint_of_media_is_refused_and_no_other() {
     let camera = world.get("/endpoints/camera");
     assert_eq!(
         (&camera["kind"], &camera["state"]),
-        (&"rtp".into(), &"open".into())
+        (&"rtp".into(), &"absent".into())
     );
+    assert_eq!(camera["detail"], "no packets on 127.0.0.1:5004");
     assert_eq!(camera["routes"], 0);
 }
 
@@ -53,6 +54,20 @@ fn tracks_are_configured_over_the_api_and_shown() {
     let config = world.ask_json("GET", "/endpoints/talk/config", &Value::Null);
     assert_eq!(config, (200, talk.clone()), "as it was sent");
     let view = world.get("/endpoints/talk");
+    // What is configured; what the track does is shown beside it.
+    let configured = |kind: &str| {
+        let names = [
+            "codec",
+            "payload_type",
+            "listen",
+            "rtcp",
+            "send_to",
+            "send_rtcp",
+            "send_payload_type",
+        ];
+        let fields = names.map(|name| (name.to_owned(), view[kind][name].clone()));
+        Value::Object(fields.into_iter().collect())
+    };
     let track = |codec, listen, rtcp, to, send_rtcp, payload_type| {
         json!({
             "codec": codec, "payload_type": Value::Null, "listen": listen, "rtcp": rtcp,
@@ -62,11 +77,14 @@ fn tracks_are_configured_over_the_api_and_shown() {
     let null = Value::Null;
     let (to, after) = (json!("127.0.0.1:6000"), json!("127.0.0.1:6001"));
     assert_eq!(
-        view["video"],
+        configured("video"),
         track("VP8", null.clone(), null.clone(), to, after, 96)
     );
     let (at, mux) = (json!("127.0.0.1:5008"), json!("mux"));
-    assert_eq!(view["audio"], track("PCMU", at, mux, null.clone(), null, 0));
+    assert_eq!(
+        configured("audio"),
+        track("PCMU", at, mux, null.clone(), null, 0)
+    );
 
     // The same file again replaces the endpoint and does not collide with itself.
     assert!(send(&mut world, "PUT", "talk", &talk.to_string()).starts_with("200 "));
