@@ -44,6 +44,27 @@ pub enum LinkKind {}
 /// A connection of a peer of this gateway with another peer, as the hub knows it.
 pub type LinkId = Id<LinkKind>;
 
+/// The type that distinguishes [`TrackId`] from other ids.
+#[derive(Debug)]
+pub enum TrackKind {}
+/// A track: pictures or sound of an endpoint.
+pub type TrackId = Id<TrackKind>;
+
+/// Which socket of a track a source is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TrackSocket {
+    /// The socket for RTP, and for RTCP as well if they share one (RFC 5761).
+    Rtp,
+    /// The socket for RTCP.
+    Rtcp,
+}
+
+/// The type that distinguishes [`ViewerId`] from other ids.
+#[derive(Debug)]
+pub enum ViewerKind {}
+/// A viewer: a session's section that gets the packets of a track.
+pub type ViewerId = Id<ViewerKind>;
+
 /// The type that distinguishes [`ConnectionId`] from other ids.
 #[derive(Debug)]
 pub enum ConnectionKind {}

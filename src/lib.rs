@@ -28,6 +28,7 @@ mod access;
 mod api;
 mod channel;
 mod cli;
+mod codec;
 mod config;
 mod configured;
 mod connection;
@@ -48,6 +49,7 @@ mod ids;
 )]
 mod io;
 mod limits;
+mod media;
 mod names;
 mod payload;
 mod ports;
@@ -63,6 +65,7 @@ mod session;
 mod signaling;
 mod sources;
 mod tls;
+mod transceiver;
 mod util;
 mod websocket;
 
@@ -81,6 +84,9 @@ pub mod testing {
     }
     pub mod api {
         pub use crate::api::*;
+    }
+    pub mod codec {
+        pub use crate::codec::*;
     }
     pub mod config {
         pub use crate::config::*;
@@ -109,6 +115,9 @@ pub mod testing {
     pub mod limits {
         pub use crate::limits::*;
     }
+    pub mod media {
+        pub use crate::media::*;
+    }
     pub mod payload {
         pub use crate::payload::*;
     }
@@ -126,5 +135,8 @@ pub mod testing {
     }
     pub mod tls {
         pub use crate::tls::*;
+    }
+    pub mod transceiver {
+        pub use crate::transceiver::*;
     }
 }

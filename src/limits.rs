@@ -15,6 +15,10 @@ pub const RECEIVED_MESSAGE: u32 = 1024 * 1024;
 /// fits one datagram.
 pub const STREAM_MESSAGE: usize = 1_100;
 
+/// The longest payload of an RTP packet that is forwarded, in bytes. str0m's buffers have 2,000 bytes for a
+/// packet with its header, and it panics at more.
+pub const RTP_PAYLOAD: usize = 1_900;
+
 /// The most bytes that a session may have in flight. The sender scans the bytes in flight at every packet, so
 /// this size is only for long round trips.
 pub const SEND_LIMIT: usize = 256 * 1024;
@@ -50,6 +54,10 @@ pub const QUEUED_TOTAL: usize = 32 * 1024 * 1024;
 
 /// The most messages that wait on the control channel for a peer that does not read.
 pub const CONTROL_QUEUE: usize = 256;
+
+/// The most lost packets that one RTCP datagram may name. A datagram of 64 KiB could name 280,000, each of which
+/// costs a search, and str0m keeps no more than 1,000 packets of a video to send again.
+pub const NACKS: usize = 1_024;
 
 /// How many closed channels a session remembers, for `GET /sessions/{id}`.
 pub const CLOSED_CHANNELS: usize = 16;
@@ -206,6 +214,8 @@ pub struct Limits {
     pub peers: usize,
     /// The most HTTP and WebSocket connections at a time.
     pub connections: usize,
+    /// The most viewers of all endpoints together. A session that plays two endpoints is two viewers.
+    pub viewers: usize,
     /// The most channels of one session at a time, including the control channel.
     pub channels_per_session: usize,
     /// The most bytes that wait for the device per route, which is also the credit window.
@@ -222,6 +232,7 @@ impl Default for Limits {
             sessions: 64,
             peers: 256,
             connections: 256,
+            viewers: 32,
             channels_per_session: 64,
             route_queue: 256 * 1024,
             connect_timeout: Duration::from_secs(30),

@@ -14,7 +14,7 @@ use crate::config::{Capture, TlsFiles, UdpConfig};
 use crate::datagram::TransmitQueue;
 use crate::endpoint::line::LineStep;
 use crate::endpoint::{Failure, Target};
-use crate::ids::{ConnectionId, EndpointId, SourceId, SourceKind};
+use crate::ids::{ConnectionId, EndpointId, SourceId, SourceKind, TrackId, TrackSocket};
 use crate::limits;
 use crate::util::slab::Slab;
 
@@ -35,6 +35,8 @@ pub(crate) enum Owner {
     Capture(EndpointId),
     /// A socket that carries all sessions of one address family.
     Ice,
+    /// A socket for the RTP or RTCP of a track.
+    Track(TrackId, TrackSocket),
 }
 
 /// The part of the daemon that a component needs during a call: the time, and the queue of commands to the
@@ -152,7 +154,8 @@ impl Sources {
                 | Owner::Connection(_)
                 | Owner::DeviceListener(_)
                 | Owner::Capture(_)
-                | Owner::Ice,
+                | Owner::Ice
+                | Owner::Track(..),
             )
             | None => None,
         }

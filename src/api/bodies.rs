@@ -8,7 +8,9 @@ use super::Resource;
 use super::origin::Caller;
 use super::problem::Problem;
 use crate::api::whip;
-use crate::config::{Config, ConfigPlace, EndpointConfig, endpoint_file, endpoint_toml};
+use crate::config::{
+    Config, ConfigPlace, EndpointConfig, EndpointKind, endpoint_file, endpoint_toml,
+};
 use crate::http::Response;
 use crate::util::json;
 
@@ -47,7 +49,11 @@ pub(crate) fn text(text: &str) -> Response {
 pub(crate) fn options(resource: &Resource, caller: &Caller) -> Response {
     let allow = resource.allow();
     let response = Response::new(204).header("Allow", &allow);
-    let response = if *resource == Resource::Sessions {
+    let is_offer = matches!(
+        resource,
+        Resource::Sessions | Resource::Whep(_) | Resource::Whip(_)
+    );
+    let response = if is_offer {
         response.header("Accept-Post", whip::SDP)
     } else if matches!(resource, Resource::Line(_) | Resource::Lease(_)) {
         response.header("Accept-Post", JSON)
@@ -76,4 +82,22 @@ pub(crate) fn endpoint(name: &str, body: &[u8]) -> Result<(EndpointConfig, Strin
         line: 1,
     };
     Ok((endpoint, text))
+}
+
+/// Returns the problem of an endpoint that would lead back into this daemon.
+pub(crate) fn leads_back(endpoint: &EndpointConfig, why: &str) -> Problem {
+    // Each track of an RTP endpoint has addresses of its own.
+    let is_rtp = matches!(endpoint.kind, EndpointKind::Rtp(_));
+    Problem::new(422, why).at(if is_rtp { "body" } else { "remote" })
+}
+
+/// Returns the problem of an endpoint that needs what another endpoint uses.
+pub(crate) fn is_taken(new: &EndpointConfig, other: &EndpointConfig) -> Problem {
+    let name = &other.name;
+    let detail = if matches!(new.kind, EndpointKind::Rtp(_)) {
+        format!("endpoint {name} receives RTP or RTCP at one of these ports")
+    } else {
+        format!("endpoint {name} has this path")
+    };
+    Problem::new(409, &detail).at("body")
 }

@@ -3,6 +3,7 @@
 
 pub mod authority;
 pub(crate) mod bodies;
+pub(crate) mod media;
 pub mod metrics;
 pub(crate) mod offers;
 pub mod origin;
@@ -30,6 +31,8 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/endpoints/{name}/config", &["GET"]),
     ("/endpoints/{name}/line", &["POST"]),
     ("/endpoints/{name}/lease", &["POST"]),
+    ("/whep/{name}", &["POST"]),
+    ("/whip/{name}", &["POST"]),
     ("/ports", &["GET"]),
     ("/access", &["GET"]),
     ("/tickets", &["POST"]),
@@ -58,6 +61,8 @@ pub enum Resource {
     EndpointFile(String),
     Line(String),
     Lease(String),
+    Whep(String),
+    Whip(String),
     Ports,
     Access,
     Tickets,
@@ -117,6 +122,8 @@ impl Resource {
             ["endpoints", name, "config"] => Ok(Self::EndpointFile((*name).to_owned())),
             ["endpoints", name, "line"] => Ok(Self::Line((*name).to_owned())),
             ["endpoints", name, "lease"] => Ok(Self::Lease((*name).to_owned())),
+            ["whep", name] => Ok(Self::Whep((*name).to_owned())),
+            ["whip", name] => Ok(Self::Whip((*name).to_owned())),
             ["ports"] => Ok(Self::Ports),
             ["access"] => Ok(Self::Access),
             ["tickets"] => Ok(Self::Tickets),
@@ -160,6 +167,8 @@ impl Resource {
             Self::EndpointFile(_) => "/endpoints/{name}/config",
             Self::Line(_) => "/endpoints/{name}/line",
             Self::Lease(_) => "/endpoints/{name}/lease",
+            Self::Whep(_) => "/whep/{name}",
+            Self::Whip(_) => "/whip/{name}",
             Self::Ports => "/ports",
             Self::Access => "/access",
             Self::Tickets => "/tickets",

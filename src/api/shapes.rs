@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use crate::config::{EndpointKind, Meeting};
+use crate::config::{EndpointKind, Meeting, RtcpPlace, TrackConfig};
 use crate::drops::Drops;
 use crate::endpoint::Count;
 use crate::endpoint::line::{LineFault, LineStatus};
@@ -50,8 +50,31 @@ pub(crate) fn add_place(json: &mut Value, kind: &EndpointKind, remote: Option<So
             json["remote"] = json!(remote.map(|addr| addr.to_string()));
             json["bind"] = json!(udp.bind.map(|addr| addr.to_string()));
         }
+        EndpointKind::Rtp(rtp) => {
+            for track in rtp.tracks() {
+                json[track.codec.kind().as_str()] = self::track(track);
+            }
+        }
         EndpointKind::Demo | EndpointKind::Echo | EndpointKind::Sink | EndpointKind::Source => {}
     }
+}
+
+/// Returns the addresses and the codec of a track as JSON.
+fn track(track: &TrackConfig) -> Value {
+    let text = |addr: Option<SocketAddr>| addr.map(|addr| addr.to_string());
+    let rtcp = match track.rtcp {
+        RtcpPlace::Mux => "mux".to_owned(),
+        RtcpPlace::At(addr) => addr.to_string(),
+    };
+    json!({
+        "codec": track.codec.as_str(),
+        "payload_type": track.payload_type,
+        "listen": text(track.listen),
+        "rtcp": track.listen.map(|_| rtcp),
+        "send_to": text(track.send_to),
+        "send_rtcp": text(track.send_rtcp),
+        "send_payload_type": track.send_payload_type,
+    })
 }
 
 /// Returns a line as JSON. A value that its driver does not have is `"unsupported"`.

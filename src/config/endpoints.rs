@@ -1,21 +1,27 @@
 //! `[[endpoint]]`: the keys of all kinds, and the calls into the readers of each kind.
 
 use super::check_name;
+use super::claims::Claim;
 use super::reader::{Document, Section, one_of};
 use super::values::required;
 use super::{
-    ConfigPlace, EndpointConfig, EndpointKind, Meeting, MessageType, Traffic, Writers, serial,
+    ConfigPlace, EndpointConfig, EndpointKind, Meeting, MessageType, Traffic, Writers, rtp, serial,
     sockets, traffic,
 };
 
-pub(super) const KINDS: [&str; 8] = [
-    "serial", "tcp", "unix", "udp", "demo", "echo", "sink", "source",
+pub(super) const KINDS: [&str; 9] = [
+    "serial", "tcp", "unix", "udp", "rtp", "demo", "echo", "sink", "source",
 ];
 
-/// Reads one section. Returns `None` if a fault leaves no usable endpoint.
+const MESSAGES: [(&str, MessageType); 2] =
+    [("binary", MessageType::Binary), ("text", MessageType::Text)];
+
+/// Reads one section, and notes the local ports that its tracks claim. Returns `None` if a fault leaves no
+/// usable endpoint.
 pub(super) fn read<'a>(
     mut section: Section<'a>,
     document: &mut Document<'a>,
+    claims: &mut Vec<Claim>,
 ) -> Option<EndpointConfig> {
     let section_line = section.line();
     let name = required(&mut section, "name", document);
@@ -38,14 +44,18 @@ pub(super) fn read<'a>(
         "tcp" => sockets::read_tcp(&mut section, document),
         "unix" => sockets::read_unix(&mut section, document),
         "udp" => sockets::read_udp(&mut section, document),
+        "rtp" => rtp::read(&mut section, document, claims),
         "demo" => Some(EndpointKind::Demo),
         "echo" => Some(EndpointKind::Echo),
         "sink" => Some(EndpointKind::Sink),
         "source" => Some(EndpointKind::Source),
         _ => None,
     };
-    let types = [("binary", MessageType::Binary), ("text", MessageType::Text)];
-    let messages = section.choice("messages", &types, document);
+    let messages = match word.as_str() {
+        // Pictures and sound are no messages.
+        "rtp" => None,
+        _ => section.choice("messages", &MESSAGES, document),
+    };
     let traffic = match word.as_str() {
         "serial" => traffic::read_stream(traffic::Stream::Tty, &mut section, document),
         "tcp" | "unix" if kind.as_ref().is_some_and(is_per_channel) => {
@@ -90,6 +100,7 @@ fn default_messages(kind: &EndpointKind) -> MessageType {
         | EndpointKind::Tcp(_)
         | EndpointKind::Unix(_)
         | EndpointKind::Udp(_)
+        | EndpointKind::Rtp(_)
         | EndpointKind::Echo
         | EndpointKind::Sink
         | EndpointKind::Source => MessageType::Binary,

@@ -21,6 +21,7 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("THINGWAY_LIMITS_SESSIONS", "limits", "sessions"),
     ("THINGWAY_LIMITS_PEERS", "limits", "peers"),
     ("THINGWAY_LIMITS_CONNECTIONS", "limits", "connections"),
+    ("THINGWAY_LIMITS_VIEWERS", "limits", "viewers"),
     ("THINGWAY_CONTENT_LISTEN", "content", "listen"),
     ("THINGWAY_CONTENT_FIRST_PORT", "content", "first_port"),
     ("THINGWAY_CONTENT_PORTS", "content", "ports"),

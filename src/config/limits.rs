@@ -17,6 +17,7 @@ pub(super) fn read<'a>(mut section: Section<'a>, document: &mut Document<'a>, li
     number("sessions", 1..=1_000, &mut limits.sessions);
     number("peers", 1..=10_000, &mut limits.peers);
     number("connections", 16..=10_000, &mut limits.connections);
+    number("viewers", 1..=10_000, &mut limits.viewers);
     let channels = &mut limits.channels_per_session;
     number("channels_per_session", 1..=1_000, channels);
     // Three quarters of the queue may be ungranted at a time, and the largest message must still fit.

@@ -5,6 +5,7 @@
 //! once. Every key is described in `docs/config.md`.
 
 mod change;
+mod claims;
 mod endpoints;
 mod environment;
 mod http;
@@ -12,9 +13,12 @@ mod hub;
 mod lag;
 mod limits;
 mod line;
+mod media;
+mod network;
 mod notes;
 mod own;
 mod reader;
+mod rtp;
 mod serial;
 mod sockets;
 mod sources;
@@ -33,9 +37,11 @@ pub use crate::names::check_name;
 pub use change::{ServedConfig, endpoint_file, endpoint_json, endpoint_toml, holds_only};
 pub use environment::VARIABLES;
 pub use http::is_host;
-pub use hub::{ContentConfig, HubConfig, KeyConfig, Network, PeerConfig, Secret};
+pub use hub::{ContentConfig, HubConfig, KeyConfig, PeerConfig, Secret};
 pub use lag::LagPolicy;
 pub use line::{AtOpen, FlowControl, Format, LineSettings, Parity, Rs485};
+pub use media::{BitratePolicy, RtcpPlace, RtpConfig, TrackConfig};
+pub use network::{Network, Prefix};
 pub use own::OwnPlaces;
 #[cfg(any(test, feature = "testing"))]
 pub use sources::known_keys;
@@ -161,19 +167,36 @@ impl EndpointConfig {
 }
 
 impl EndpointConfig {
-    /// Returns whether another endpoint uses the same line or the same capture file. Two readers of one line
-    /// would each get half of the bytes.
+    /// Returns the tracks of an endpoint of kind `rtp`.
+    pub fn rtp(&self) -> Option<&RtpConfig> {
+        if let EndpointKind::Rtp(rtp) = &self.kind {
+            return Some(rtp);
+        }
+        None
+    }
+
+    /// Returns whether another endpoint uses the same line, the same capture file or the same local port of a
+    /// track. Two readers of one line would each get half of the bytes.
     pub fn shares_with(&self, other: &Self) -> bool {
         let line = |endpoint: &Self| match &endpoint.kind {
             EndpointKind::Serial { path, .. } => Some(path.clone()),
             EndpointKind::Tcp(_)
             | EndpointKind::Unix(_)
             | EndpointKind::Udp(_)
+            | EndpointKind::Rtp(_)
             | EndpointKind::Demo
             | EndpointKind::Echo
             | EndpointKind::Sink
             | EndpointKind::Source => None,
         };
+        if let (EndpointKind::Rtp(ours), EndpointKind::Rtp(theirs)) = (&self.kind, &other.kind) {
+            let taken = |addr| {
+                theirs
+                    .local_addresses()
+                    .any(|other| claims::overlap(addr, other))
+            };
+            return ours.local_addresses().any(taken);
+        }
         let file = |endpoint: &Self| endpoint.traffic.capture.as_ref().map(|c| c.path.clone());
         let ours = [line(self), file(self)];
         let theirs = [line(other), file(other)];
@@ -216,6 +239,8 @@ pub enum EndpointKind {
     Unix(Meeting<PathBuf>),
     /// A program that speaks UDP.
     Udp(UdpConfig),
+    /// A program that speaks RTP: pictures, sound or both.
+    Rtp(Box<RtpConfig>),
     /// The built-in demo device.
     Demo,
     /// A device that sends each message back to its sender.
@@ -234,6 +259,7 @@ impl EndpointKind {
             Self::Tcp(_) => "tcp",
             Self::Unix(_) => "unix",
             Self::Udp(_) => "udp",
+            Self::Rtp(_) => "rtp",
             Self::Demo => "demo",
             Self::Echo => "echo",
             Self::Sink => "sink",

@@ -1,7 +1,7 @@
 //! Notes about a configuration without a fault: settings that allow less than in an earlier version, and
 //! names of endpoints that do not exist.
 
-use super::{Config, KeyConfig};
+use super::{Config, EndpointKind, KeyConfig};
 
 impl Config {
     /// Returns what this configuration no longer allows since version 0.2. Without a note the configuration
@@ -10,13 +10,12 @@ impl Config {
         let hub = &self.hub;
         let mut notes = Vec::new();
         let offered: Vec<&String> = hub.peers.iter().flat_map(|peer| peer.endpoints()).collect();
-        let is_hidden = |name: &String| !offered.contains(&name);
-        if hub.expose
-            && self
-                .endpoints
-                .iter()
-                .any(|endpoint| is_hidden(&endpoint.name))
-        {
+        // Keys never opened an endpoint that carries media.
+        let mut with_channels = self
+            .endpoints
+            .iter()
+            .filter(|endpoint| !matches!(endpoint.kind, EndpointKind::Rtp(_)));
+        if hub.expose && with_channels.any(|endpoint| !offered.contains(&&endpoint.name)) {
             for (number, key) in numbered(&hub.skyway_keys) {
                 if key.endpoints.is_empty() {
                     notes.push(format!(

@@ -5,7 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 
-use super::{EndpointKind, Meeting, UdpConfig};
+use super::{EndpointKind, Meeting, RtpConfig, UdpConfig};
 
 /// The addresses at which this daemon itself can be reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,6 +49,7 @@ impl OwnPlaces {
                     || (self.is_here(to.ip()) && self.ice.contains(&to.port()));
                 is_own.then(|| format!("remote {to} is a port of this gateway itself"))
             }
+            EndpointKind::Rtp(rtp) => self.rtp_fault(rtp),
             EndpointKind::Tcp(Meeting::Listen(_))
             | EndpointKind::Unix(Meeting::Listen(_))
             | EndpointKind::Udp(_)
@@ -58,6 +59,28 @@ impl OwnPlaces {
             | EndpointKind::Sink
             | EndpointKind::Source => None,
         }
+    }
+
+    fn rtp_fault(&self, rtp: &RtpConfig) -> Option<String> {
+        let mut local = rtp.local_addresses();
+        if let Some(addr) = local.find(|addr| self.ice.contains(&addr.port())) {
+            return Some(format!(
+                "the port of {addr} is that of this gateway's sessions (ice.port)"
+            ));
+        }
+        // Media of browsers would return as if the local program had sent them.
+        let is_own = |to: &SocketAddr| {
+            rtp.local_addresses().any(|own| self.reaches(*to, own))
+                || (self.is_here(to.ip()) && self.ice.contains(&to.port()))
+        };
+        let mut sent = rtp
+            .tracks()
+            .flat_map(|track| [track.send_to, track.send_rtcp])
+            .flatten();
+        let to = sent.find(is_own)?;
+        Some(format!(
+            "media of browsers would go to {to}, which is a port of this gateway itself"
+        ))
     }
 
     /// Returns whether data sent to an address arrives at a socket that is bound to `own`.
@@ -116,6 +139,8 @@ mod tests {
             control: vec!["/run/thingway/control.sock".into()],
             ice: vec![40_000],
         };
+        let video =
+            |keys: &str| format!("kind = \"rtp\"\n[endpoint.video]\ncodec = \"VP8\"\n{keys}");
         for (text, is_fault) in [
             ("kind = \"tcp\"\nremote = \"127.0.0.1:8000\"", true),
             (
@@ -151,6 +176,25 @@ mod tests {
             ),
             ("kind = \"udp\"\nremote = \"192.0.2.9:40000\"", false),
             ("kind = \"demo\"", false),
+            (&video("listen = \"127.0.0.1:5004\""), false),
+            (&video("listen = \"127.0.0.1:40000\""), true),
+            // RTCP is at the next port.
+            (&video("listen = \"127.0.0.1:39999\""), true),
+            (
+                &video("listen = \"127.0.0.1:39999\"\nrtcp = \"mux\""),
+                false,
+            ),
+            (&video("send_to = \"127.0.0.1:40000\""), true),
+            (&video("send_to = \"192.0.2.7:39999\""), true),
+            (&video("send_to = \"192.0.2.9:40000\""), false),
+            (
+                &video("listen = \"127.0.0.1:5004\"\nsend_to = \"127.0.0.1:5006\""),
+                false,
+            ),
+            (
+                &video("listen = \"127.0.0.1:5004\"\nsend_to = \"127.0.0.1:5003\""),
+                true,
+            ),
         ] {
             assert_eq!(own.fault(&kind(text)).is_some(), is_fault, "{text}");
         }

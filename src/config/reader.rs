@@ -118,6 +118,12 @@ impl<'a> Section<'a> {
         self.line
     }
 
+    /// Returns the line of a key that was not taken yet, or `None` if the section does not have the key.
+    pub(super) fn line_of(&self, key: &str, document: &Document<'a>) -> Option<usize> {
+        let value = self.table.get(key)?;
+        Some(document.line(&value.span()))
+    }
+
     fn take(
         &mut self,
         key: &str,
@@ -283,28 +289,47 @@ impl<'a> Section<'a> {
         range: RangeInclusive<i64>,
         document: &mut Document<'a>,
     ) -> Option<i64> {
+        let (_, number) = self.number(key, range, document)?;
+        Some(number)
+    }
+
+    /// Takes a whole number within a range, with its line.
+    pub(super) fn number(
+        &mut self,
+        key: &str,
+        range: RangeInclusive<i64>,
+        document: &mut Document<'a>,
+    ) -> Option<(usize, i64)> {
         let (span, value) = self.take(key, document)?;
         let name = self.name(key);
-        let DeValue::Integer(number) = &value else {
-            document.wrong_type(&name, &span, "a whole number", &value);
+        let number = within(&name, &span, &value, range, document)?;
+        Some((document.line(&span), number))
+    }
+
+    /// Takes a list of whole numbers within a range, with the line of the list. Returns `None` if any value
+    /// is wrong.
+    pub(super) fn numbers(
+        &mut self,
+        key: &str,
+        range: RangeInclusive<i64>,
+        document: &mut Document<'a>,
+    ) -> Option<(usize, Vec<i64>)> {
+        let (span, value) = self.take(key, document)?;
+        let name = self.name(key);
+        let DeValue::Array(array) = value else {
+            document.wrong_type(&name, &span, "a list of whole numbers", &value);
             return None;
         };
-        let parsed = i64::from_str_radix(&number.as_str().replace('_', ""), number.radix());
-        match parsed {
-            Ok(n) if range.contains(&n) => Some(n),
-            Ok(_) | Err(_) => {
-                let line = document.line(&span);
-                let (from, to) = (range.start(), range.end());
-                document.fault_at(
-                    line,
-                    format!(
-                        "{name} must be from {from} to {to}, not {}",
-                        number.as_str()
-                    ),
-                );
-                None
-            }
-        }
+        // Check every item before the answer, so that all faults are reported.
+        let items: Vec<Option<i64>> = array
+            .into_iter()
+            .map(|item| {
+                let span = item.span();
+                within(&name, &span, &item.into_inner(), range.clone(), document)
+            })
+            .collect();
+        let numbers = items.into_iter().collect::<Option<_>>()?;
+        Some((document.line(&span), numbers))
     }
 
     /// Reports every key that was not taken as unknown.
@@ -319,6 +344,36 @@ impl<'a> Section<'a> {
             let meant = document.nearest(&name);
             let hint = meant.map_or_else(String::new, |key| format!("; did you mean {key}?"));
             document.fault_at(line, format!("unknown key {name}{hint}"));
+        }
+    }
+}
+
+/// Returns a value as a whole number within a range, or reports why it is none.
+fn within(
+    name: &str,
+    span: &Range<usize>,
+    value: &DeValue<'_>,
+    range: RangeInclusive<i64>,
+    document: &mut Document<'_>,
+) -> Option<i64> {
+    let DeValue::Integer(number) = value else {
+        document.wrong_type(name, span, "a whole number", value);
+        return None;
+    };
+    let parsed = i64::from_str_radix(&number.as_str().replace('_', ""), number.radix());
+    match parsed {
+        Ok(n) if range.contains(&n) => Some(n),
+        Ok(_) | Err(_) => {
+            let line = document.line(span);
+            let (from, to) = (range.start(), range.end());
+            document.fault_at(
+                line,
+                format!(
+                    "{name} must be from {from} to {to}, not {}",
+                    number.as_str()
+                ),
+            );
+            None
         }
     }
 }

@@ -7,7 +7,7 @@ use super::values::absolute;
 use super::{EndpointKind, Meeting, UdpConfig};
 
 /// Parses an address with a port; both must be given.
-fn address(
+pub(super) fn address(
     key: &str,
     (line, text): (usize, String),
     document: &mut Document<'_>,
@@ -26,7 +26,11 @@ fn address(
 }
 
 /// Parses an address that data can be sent to.
-fn remote(key: &str, given: (usize, String), document: &mut Document<'_>) -> Option<SocketAddr> {
+pub(super) fn remote(
+    key: &str,
+    given: (usize, String),
+    document: &mut Document<'_>,
+) -> Option<SocketAddr> {
     let line = given.0;
     let addr = address(key, given, document)?;
     if addr.ip().is_unspecified() {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use log::LevelFilter;
 
+use super::claims::{Claim, overlap};
 use super::reader::{Document, Section};
 use super::{
     Config, ConfigPlace, EndpointConfig, EndpointKind, Fault, endpoints, environment, http, hub,
@@ -36,6 +37,8 @@ struct Draft {
     /// The place of each endpoint, for messages about another endpoint with the same name or path.
     places: BTreeMap<String, String>,
     paths: BTreeMap<String, String>,
+    /// The local ports of tracks, with the name and the place of their endpoint.
+    claims: Vec<(Claim, String, String)>,
 }
 
 impl ConfigSources {
@@ -87,7 +90,7 @@ pub fn known_keys() -> BTreeSet<String> {
         traffic::FRAMINGS.iter().map(move |(framing, _)| {
             format!(
                 "[[endpoint]]\nkind = \"{kind}\"\nframing = \"{framing}\"\n\
-                 rs485 = {{}}\ndeadman = {{}}\ncapture = {{}}\n"
+                 rs485 = {{}}\ndeadman = {{}}\ncapture = {{}}\nvideo = {{}}\naudio = {{}}\n"
             )
         })
     });
@@ -109,6 +112,7 @@ impl Draft {
             config,
             places: BTreeMap::new(),
             paths: BTreeMap::new(),
+            claims: Vec::new(),
         }
     }
 
@@ -160,8 +164,10 @@ impl Draft {
         let config = &mut self.config;
         hub::read(&mut root, document, &mut config.hub);
         for section in root.tables("endpoint", document) {
-            let line = section.line();
-            if let Some(endpoint) = endpoints::read(section, document) {
+            let (line, mut claims) = (section.line(), Vec::new());
+            if let Some(endpoint) = endpoints::read(section, document, &mut claims) {
+                let place = place(file, line);
+                self.claim(&endpoint.name, &place, claims, document);
                 self.add(endpoint, file, line, document);
             }
         }
@@ -184,6 +190,25 @@ impl Draft {
         section.finish(document);
     }
 
+    /// Notes the local ports of an endpoint's tracks, and reports those that are already claimed.
+    fn claim(&mut self, name: &str, place: &str, claims: Vec<Claim>, document: &mut Document<'_>) {
+        for claim in claims {
+            let mut others = self.claims.iter();
+            let taken = others.find(|(other, ..)| overlap(other.address, claim.address));
+            if let Some((other, owner, where_else)) = taken {
+                let whose = if where_else == place {
+                    "of the same endpoint".to_owned()
+                } else {
+                    format!("of endpoint {owner:?} at {where_else}")
+                };
+                let (Claim { key, line, address }, other) = (&claim, &other.key);
+                let message = format!("{key} {address} is already {other} {whose}");
+                document.fault_at(*line, message);
+            }
+            self.claims.push((claim, name.to_owned(), place.to_owned()));
+        }
+    }
+
     fn add(
         &mut self,
         mut endpoint: EndpointConfig,
@@ -191,11 +216,7 @@ impl Draft {
         line: usize,
         document: &mut Document<'_>,
     ) {
-        let place = if file.is_empty() {
-            format!("line {line}")
-        } else {
-            format!("{file}:{line}")
-        };
+        let place = place(file, line);
         let name = &endpoint.name;
         if let Some(first) = self.places.get(name) {
             let message = format!("endpoint {name:?} is there twice, first at {first}");
@@ -229,5 +250,14 @@ impl Draft {
             line,
         };
         self.config.endpoints.push(endpoint);
+    }
+}
+
+/// Returns where an endpoint is, for messages. A text without a file has lines only.
+fn place(file: &str, line: usize) -> String {
+    if file.is_empty() {
+        format!("line {line}")
+    } else {
+        format!("{file}:{line}")
     }
 }

@@ -97,7 +97,7 @@ fn all_faults_come_at_once_with_their_lines() {
         "11: endpoint.path \"ttyUSB0\" must begin with /",
         "12: endpoint.baud must be a whole number, not string",
         "14: endpoint.name \"a b\" may have letters",
-        "15: endpoint.kind must be serial, tcp, unix, udp, demo, echo, sink or source, not \"telepathy\"",
+        "15: endpoint.kind must be serial, tcp, unix, udp, rtp, demo, echo, sink or source, not \"telepathy\"",
         "16: endpoint without name",
         "18: endpoint.remote \"localhost:1\" is not an address",
     ];

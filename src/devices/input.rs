@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::device::Role;
 use super::{DeviceEvent, Devices};
 use crate::drops::Direction;
-use crate::endpoint::{Count, DropReason, Failure, FailureKind};
+use crate::endpoint::{Count, DeviceState, DropReason, Failure, FailureKind};
 use crate::ids::{EndpointId, SourceId};
 use crate::sources::{Command, Context, Owner};
 
@@ -146,6 +146,14 @@ impl Devices {
             .get(id)
             .filter(|_| !self.flow.is_draining);
         device.map_or(usize::MAX, |device| device.endpoint.input_room())
+    }
+
+    /// Sets the state of an endpoint whose device another component knows.
+    pub(crate) fn set_state(&mut self, cx: &mut Context<'_>, id: EndpointId, state: DeviceState) {
+        if let Some(device) = self.flow.table.endpoints.get_mut(id) {
+            device.endpoint.set_state(state);
+        }
+        self.flow.after_endpoint(cx, id);
     }
 
     // ---- to devices ----

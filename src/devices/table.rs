@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::device::{Device, Role};
 use super::{NoRoute, Table};
-use crate::config::{ConfigPlace, EndpointConfig, Writers};
+use crate::config::{ConfigPlace, EndpointConfig, EndpointKind, Writers};
 use crate::drops::Drops;
 use crate::endpoint::{Count, DropReason};
 use crate::ids::{EndpointId, RouteId, SessionId, SourceId};
@@ -74,6 +74,15 @@ impl Table {
     pub(crate) fn configs(&self) -> impl Iterator<Item = (EndpointId, &EndpointConfig)> {
         let named = self.names.values();
         named.filter_map(|id| Some((*id, &self.endpoints.get(*id)?.config)))
+    }
+
+    /// Returns why no channel can be bound to an endpoint with pictures or sound, or `None` for an endpoint of
+    /// another kind.
+    pub(crate) fn media_refusal(&self, id: EndpointId) -> Option<String> {
+        let EndpointConfig { name, kind, .. } = self.config(id)?;
+        matches!(kind, EndpointKind::Rtp(_)).then(|| {
+            format!("endpoint {name} carries media: add a media section, or use /whep/{name}")
+        })
     }
 
     /// Sets the place of an endpoint in the configuration.

@@ -18,6 +18,7 @@ pub mod message_ring;
 pub mod probe;
 pub mod recorder;
 pub mod ring;
+mod rtp;
 pub mod script;
 pub mod stream;
 mod target;
@@ -182,6 +183,8 @@ pub trait Endpoint {
     fn lag_policy(&self) -> LagPolicy;
     /// Returns the state of the device.
     fn state(&self) -> DeviceState;
+    /// Sets the state of a device that another component knows.
+    fn set_state(&mut self, _state: DeviceState) {}
     /// Removes and returns the next action that the endpoint asks for. The owner calls this until `None`
     /// after every input.
     fn poll_action(&mut self) -> Option<Action>;
@@ -253,6 +256,7 @@ pub fn new(config: &EndpointConfig) -> Box<dyn Endpoint> {
             Box::new(gate::Gate)
         }
         EndpointKind::Udp(udp) => Box::new(udp::Udp::new(udp.clone(), binary, &config.traffic)),
+        EndpointKind::Rtp(_) => Box::new(rtp::Rtp::new()),
         EndpointKind::Demo => Box::new(demo::Demo::new(binary)),
         EndpointKind::Echo => probe(probe::Role::Echo),
         EndpointKind::Sink => probe(probe::Role::Sink),
@@ -270,6 +274,7 @@ pub fn new_instance(config: &EndpointConfig) -> Box<dyn Endpoint> {
         | EndpointKind::Tcp(_)
         | EndpointKind::Unix(_)
         | EndpointKind::Udp(_)
+        | EndpointKind::Rtp(_)
         | EndpointKind::Demo
         | EndpointKind::Echo
         | EndpointKind::Sink

@@ -75,6 +75,7 @@ impl Front {
             action,
             grant,
             if_match: head.header("If-Match").map(str::to_owned),
+            query: head.query.clone(),
         })
     }
 
@@ -293,7 +294,10 @@ fn permit(grant: &Grant, resource: &Resource, action: Action) -> Result<(), Prob
         }
     };
     match (resource, action) {
-        (Resource::Endpoint(name), Action::Get) => needs(Verb::Read, name),
+        (Resource::Endpoint(name), Action::Get) | (Resource::Whep(name), _) => {
+            needs(Verb::Read, name)
+        }
+        (Resource::Whip(name), _) => needs(Verb::Write, name),
         (Resource::Line(name), _) => needs(Verb::Line, name),
         (Resource::Lease(name), _) => needs(Verb::Write, name),
         (Resource::Events | Resource::Metrics, _) if !grant.reads_all() => Err(forbidden(

@@ -47,6 +47,8 @@ pub(crate) struct Asked {
     pub(crate) action: Action,
     pub(crate) grant: Grant,
     pub(crate) if_match: Option<String>,
+    /// The text after the first question mark, not decoded.
+    pub(crate) query: Option<String>,
 }
 
 /// A request that is not answered yet.

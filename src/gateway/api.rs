@@ -4,11 +4,13 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use super::media::check_viewers;
 use super::ticket::{Offer, Ticket};
 use super::{Gateway, controls, cx, figures, look};
 use crate::access::locality::Locality;
 use crate::access::visitors::Right;
 use crate::api::bodies::{JSON, options, text};
+use crate::api::media::MediaWish;
 use crate::api::offers::{etag, patch_session, refused_session};
 use crate::api::origin::Caller;
 use crate::api::problem::Problem;
@@ -63,8 +65,10 @@ impl Gateway {
         asked: &Asked,
     ) -> Result<(), Problem> {
         match (&asked.resource, asked.action) {
-            (Resource::Sessions, Action::Post) => {
+            (Resource::Sessions | Resource::Whep(_) | Resource::Whip(_), Action::Post) => {
                 check_content_type(head, whip::SDP, "Accept-Post")?;
+                let wish = MediaWish::of(&asked.resource, asked.query.as_deref());
+                look!(self).check_media(&wish)?;
                 let claimant = look!(self).claimant(request, &asked.grant);
                 let (grant, owner) = (&asked.grant, SessionOwner::Api);
                 let room = self.sessions.check_room(grant, &claimant, owner);
@@ -103,9 +107,10 @@ impl Gateway {
     /// Acts on a request with its body.
     fn post(&mut self, now: Instant, request: RequestId, asked: Asked, body: Vec<u8>) -> Done {
         match (&asked.resource, asked.action) {
-            (Resource::Sessions, Action::Post) => {
+            (Resource::Sessions | Resource::Whep(_) | Resource::Whip(_), Action::Post) => {
                 let remote = self.front.connections().remote_of(request);
-                let offer = Offer::new(request, asked.grant, remote, body);
+                let media = MediaWish::of(&asked.resource, asked.query.as_deref());
+                let offer = Offer::new(request, asked.grant, remote, body, media);
                 let ticket = Ticket::Offer(Box::new(offer));
                 self.network.gather(cx!(self, now), ticket);
                 Ok(None)
@@ -183,6 +188,8 @@ impl Gateway {
             Resource::Tokens => fresh(self.front.tokens_json()),
             Resource::Line(_)
             | Resource::Lease(_)
+            | Resource::Whep(_)
+            | Resource::Whip(_)
             | Resource::Token(_)
             | Resource::Tickets
             | Resource::Shares
@@ -195,9 +202,7 @@ impl Gateway {
                     .start_events(cx, request, head, grant);
                 Ok(None)
             }
-            Resource::Ready if self.sources.is_ready() && self.drain.is_none() => {
-                Ok(Some(text("ready\n")))
-            }
+            Resource::Ready if self.is_ready() => Ok(Some(text("ready\n"))),
             Resource::Ready => Err(Problem::new(503, "starting or shutting down")),
             Resource::Metrics => {
                 let body = figures!(self, now).text().into_bytes();
@@ -240,6 +245,8 @@ impl Gateway {
             | Resource::EndpointFile(_)
             | Resource::Line(_)
             | Resource::Lease(_)
+            | Resource::Whep(_)
+            | Resource::Whip(_)
             | Resource::Ports
             | Resource::Access
             | Resource::Tokens
@@ -268,6 +275,9 @@ impl Gateway {
             return Err(problem);
         }
         let claimant = look!(self).claimant(offer.request, &offer.grant);
+        let wishes = look!(self).tracks_of(&offer.media, &offer.grant)?;
+        let (tracks, wishes): (Vec<_>, Vec<_>) = wishes.into_iter().unzip();
+        check_viewers(&mut self.media, &wishes)?;
         let begin = Begin {
             how: Description::Answer(&offer.body),
             owner: SessionOwner::Api,
@@ -275,6 +285,7 @@ impl Gateway {
             claimant,
             remote: offer.remote,
             candidates: Candidates::Hosts(self.network.candidates(offer.vantage)),
+            tracks: &wishes,
         };
         let begun = self.begin_session(now, begin).map_err(|why| {
             // A refusal for lack of room was already counted where it was found.
@@ -283,6 +294,8 @@ impl Gateway {
             }
             refused_session(&why)
         })?;
+        let outcomes = tracks.into_iter().zip(begun.tracks);
+        self.media.join(begun.id, outcomes);
         let session = self.sessions.get(begun.id);
         let (name, etag) = session.map(|it| (it.name(), etag(it))).unwrap_or_default();
         Ok(Response::new(201)

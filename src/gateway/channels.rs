@@ -86,7 +86,7 @@ impl Gateway {
         }
     }
 
-    /// Binds a channel to an endpoint.
+    /// Binds a channel to an endpoint. Refuses the channel if the endpoint has no bytes.
     fn bind_channel(
         &mut self,
         now: Instant,
@@ -94,6 +94,10 @@ impl Gateway {
         key: ChannelKey,
         how: Plan,
     ) -> Option<RouteId> {
+        if let Some(detail) = self.devices.table().media_refusal(how.endpoint) {
+            self.end_channel(now, id, key, Ending::Refused, "carries-media", &detail);
+            return None;
+        }
         let channel = self.sessions.channel(id, key)?;
         let (stream, label) = (channel.stream, channel.label.clone());
         let bind = Bind {

@@ -44,6 +44,7 @@ impl Gateway {
             route_queue: self.limits.route_queue,
             sessions: self.limits.sessions,
         });
+        self.media.set_max_viewers(self.limits.viewers);
         self.front.configure(cx!(self, now), &config);
         let changed = self.apply_endpoints(now, config.endpoints);
         // After the endpoints, because the new configuration may let peers offer the new endpoints.
@@ -102,7 +103,11 @@ impl Gateway {
     /// Makes an endpoint, and tells the rendezvous its name.
     pub(super) fn add_endpoint(&mut self, now: Instant, config: EndpointConfig) -> EndpointId {
         let name = config.name.clone();
+        let rtp = config.rtp().cloned();
         let id = self.devices.add(cx!(self, now), config);
+        if let Some(rtp) = rtp {
+            self.media.add(cx!(self, now), id, &name, &rtp);
+        }
         self.rendezvous.set_endpoint(&name, Some(id));
         id
     }
@@ -136,6 +141,7 @@ impl Gateway {
         // Remove the name first, so that no lookup finds the endpoint that is being removed.
         self.devices.forget_name(&view.name);
         self.rendezvous.set_endpoint(&view.name, None);
+        self.media.remove(cx!(self, now), id);
         self.devices.remove(cx!(self, now), id);
         self.settle_device_events(now);
         log::info!("endpoint {}: {reason}", view.name);

@@ -21,6 +21,7 @@ macro_rules! look {
             front: &$gateway.front,
             network: &$gateway.network,
             config: &$gateway.config,
+            media: &$gateway.media,
         }
     };
 }
@@ -73,6 +74,7 @@ macro_rules! has_events {
             || $gateway.front.connections().has_event()
             || $gateway.rendezvous.has_event()
             || $gateway.network.has_gathered()
+            || $gateway.media.has_news()
     };
 }
 pub(super) use has_events;

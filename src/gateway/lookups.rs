@@ -97,7 +97,7 @@ impl<'a> Views<'a> {
         self.check_configurable(name)?;
         let (endpoint, text) = bodies::endpoint(name, body)?;
         if let Some(why) = self.own_places().fault(&endpoint.kind) {
-            return Err(Problem::new(422, &why).at("remote"));
+            return Err(bodies::leads_back(&endpoint, &why));
         }
         self.check_path(&endpoint)?;
         let config = self.config_named(name);
@@ -130,7 +130,7 @@ impl<'a> Views<'a> {
         }
     }
 
-    /// Returns an error if another endpoint already uses the line or the capture file of a new one.
+    /// Returns an error if another endpoint already uses the line, the capture file or a port of a new one.
     pub(super) fn check_path(self, new: &EndpointConfig) -> Result<(), Problem> {
         // An endpoint that was found does not count, because a configured endpoint replaces it.
         let mut kept =
@@ -141,10 +141,7 @@ impl<'a> Views<'a> {
         let pending = self.config.pending().find(|config| is_other(config));
         match other.map(|(_, other)| other).or(pending) {
             None => Ok(()),
-            Some(other) => {
-                let detail = format!("endpoint {} has this path", other.name);
-                Err(Problem::new(409, &detail).at("body"))
-            }
+            Some(other) => Err(bodies::is_taken(new, other)),
         }
     }
 

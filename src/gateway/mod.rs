@@ -9,11 +9,13 @@
 
 mod api;
 mod channels;
+mod clock;
 mod configure;
 mod control;
 mod drain;
 mod lend;
 mod lookups;
+mod media;
 mod metrics;
 mod news;
 mod sessions;
@@ -25,12 +27,11 @@ mod wiring;
 
 use lend::{controls, cx, figures, has_events, look, settle, tell};
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime};
 
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 
-use crate::access::{self};
 use crate::api::shapes;
 use crate::config::Config;
 use crate::configured::Configured;
@@ -42,16 +43,18 @@ use crate::front::Front;
 use crate::ice::network::Network;
 use crate::ids::SourceId;
 use crate::limits::Limits;
+use crate::media::Media;
 use crate::ports::Port;
 use crate::session::crypto::Identity;
 use crate::session::set::Sessions;
 use crate::signaling::rendezvous::Rendezvous;
 use crate::sources::Owner::{
-    Capture, Connection, ControlSocket, Device, DeviceListener, Ice, Listener,
+    Capture, Connection, ControlSocket, Device, DeviceListener, Ice, Listener, Track,
 };
 use crate::sources::{Command, Exit, Sources};
 use crate::tls::TlsIdentity;
 use crate::util::timers::sooner;
+use clock::Clock;
 use drain::Drain;
 use ticket::Ticket;
 
@@ -66,18 +69,11 @@ pub struct Gateway {
     network: Network<Ticket>,
     sessions: Sessions,
     rendezvous: Rendezvous,
+    media: Media,
     drain: Option<Drain>,
     exit: Option<Exit>,
     /// For the self-test: a session that opens a channel with this label panics.
     fault: Option<&'static str>,
-}
-
-/// The time of day that [`Gateway::handle_clock`] last received.
-struct Clock {
-    started: Instant,
-    /// The time since 1970.
-    time: Duration,
-    read: Instant,
 }
 
 impl Gateway {
@@ -97,11 +93,7 @@ impl Gateway {
             seeds.fill_bytes(&mut seed);
             seed
         };
-        let clock = Clock {
-            started: now,
-            time: Duration::ZERO,
-            read: now,
-        };
+        let clock = Clock::new(now);
         let cx = &mut crate::sources::Context {
             now,
             time: clock.time,
@@ -125,6 +117,7 @@ impl Gateway {
             network,
             sessions: Sessions::new(now, identity, config.limits.clone(), next_seed()),
             rendezvous,
+            media: Media::new(now, config.limits.viewers, next_seed()),
             sources,
             drain: None,
             exit: None,
@@ -164,6 +157,7 @@ impl Gateway {
                 self.network.handle_opened(cx!(self, now), source, local);
                 self.rendezvous.set_own_ports(look!(self).own_ports());
             }
+            (Some(Track(id, _)), _) => self.media.handle_opened(id),
             (Some(Ice | Listener | ControlSocket | Connection(_)) | None, _) => {}
         }
         settle!(self, now);
@@ -181,6 +175,7 @@ impl Gateway {
             Some(Listener) => self.front.handle_listener_failed(cx, source, failure),
             Some(ControlSocket) => self.front.handle_control_failed(cx, source, failure),
             Some(Connection(id)) => self.front.connections_mut().handle_failed(cx, id),
+            Some(Track(id, socket)) => self.media.handle_failed(cx, id, socket, failure),
             Some(Ice) => {
                 if let Err(failure) = self.network.handle_failed(cx, source, failure) {
                     self.exit = Some(Exit::Failed(failure));
@@ -323,7 +318,8 @@ impl Gateway {
                 .front
                 .connections_mut()
                 .accept_control(cx, local, remote),
-            Some(Connection(_) | Device(_) | DeviceListener(_) | Capture(_) | Ice) | None => None,
+            Some(Connection(_) | Device(_) | DeviceListener(_) | Capture(_) | Ice | Track(..))
+            | None => None,
         };
         settle!(self, now);
         accepted
@@ -346,7 +342,8 @@ impl Gateway {
         match cx.sources.owner(source) {
             Some(Device(id)) => self.devices.handle_input(cx, id, bytes),
             Some(Connection(id)) => self.front.connections_mut().handle_input(cx, id, bytes),
-            Some(Listener | ControlSocket | DeviceListener(_) | Capture(_) | Ice) | None => return,
+            Some(Listener | ControlSocket | DeviceListener(_) | Capture(_) | Ice | Track(..))
+            | None => return,
         }
         settle!(self, now);
     }
@@ -357,7 +354,8 @@ impl Gateway {
         match cx.sources.owner(source) {
             Some(Device(id)) => self.devices.handle_closed(cx, id, source),
             Some(Connection(id)) => self.front.connections_mut().handle_closed(cx, id),
-            Some(Listener | ControlSocket | DeviceListener(_) | Capture(_) | Ice) | None => return,
+            Some(Listener | ControlSocket | DeviceListener(_) | Capture(_) | Ice | Track(..))
+            | None => return,
         }
         settle!(self, now);
     }
@@ -368,7 +366,7 @@ impl Gateway {
             Some(Device(id)) => self.devices.table().output(id),
             Some(Capture(id)) => self.devices.table().capture_output(id),
             Some(Connection(id)) => self.front.connections().output(id),
-            Some(Listener | ControlSocket | DeviceListener(_) | Ice) | None => &[],
+            Some(Listener | ControlSocket | DeviceListener(_) | Ice | Track(..)) | None => &[],
         }
     }
 
@@ -379,7 +377,7 @@ impl Gateway {
             Some(Device(id)) => self.devices.consume(cx, id, n),
             Some(Capture(id)) => return self.devices.consume_capture(id, n),
             Some(Connection(id)) => self.front.connections_mut().consume(cx, id, n),
-            Some(Listener | ControlSocket | DeviceListener(_) | Ice) | None => return,
+            Some(Listener | ControlSocket | DeviceListener(_) | Ice | Track(..)) | None => return,
         }
         settle!(self, now);
     }
@@ -390,9 +388,8 @@ impl Gateway {
         match self.sources.owner(source) {
             Some(Device(id)) => self.devices.input_room(id),
             Some(Connection(id)) => self.front.connections().input_room(id),
-            Some(Listener | ControlSocket | DeviceListener(_) | Capture(_) | Ice) | None => {
-                usize::MAX
-            }
+            Some(Listener | ControlSocket | DeviceListener(_) | Capture(_) | Ice | Track(..))
+            | None => usize::MAX,
         }
     }
 
@@ -430,6 +427,13 @@ impl Gateway {
                     }
                 }
             }
+            Some(Track(id, socket)) => {
+                for datagram in datagrams {
+                    let cx = cx!(self, now);
+                    self.media
+                        .handle_datagram(cx, id, socket, meta.remote, datagram);
+                }
+            }
             Some(Listener | ControlSocket | Connection(_) | DeviceListener(_) | Capture(_))
             | None => {}
         }
@@ -453,6 +457,7 @@ impl Gateway {
         }
         self.devices.handle_timeout(cx!(self, now));
         self.front.handle_timeout(cx!(self, now));
+        self.media.handle_timeout(cx!(self, now));
         self.rendezvous.handle_timeout(cx!(self, now));
         self.config.handle_timeout(cx!(self, now));
         settle!(self, now);
@@ -464,6 +469,7 @@ impl Gateway {
         let requests = sooner(self.front.poll_timeout(), self.rendezvous.poll_timeout());
         let drain = self.drain.as_ref().and_then(Drain::poll_timeout);
         let own = sooner(self.config.poll_timeout(), drain);
+        let own = sooner(self.media.poll_timeout(), own);
         sooner(messages, sooner(requests, own))
     }
 
@@ -483,18 +489,11 @@ impl Gateway {
     /// Handles the time of day, which capture files and expiries use. The caller passes it before the other
     /// inputs of a turn. Everything else uses `now`, which never jumps.
     pub fn handle_clock(&mut self, now: Instant, time: SystemTime) {
-        let (before, read) = (self.clock.time, self.clock.read);
-        self.clock.time = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.clock.read = now;
-        let was_set = before.is_zero() || access::is_clock_set(before.as_secs());
-        if was_set || !access::is_clock_set(self.clock.time.as_secs()) {
-            return;
+        if let Some(by) = self.clock.read(now, time) {
+            log::info!("the clock has been set");
+            self.front.handle_clock_set(cx!(self, now), by.as_secs());
+            settle!(self, now);
         }
-        let expected = before + now.saturating_duration_since(read);
-        let by = self.clock.time.saturating_sub(expected);
-        log::info!("the clock has been set");
-        self.front.handle_clock_set(cx!(self, now), by.as_secs());
-        settle!(self, now);
     }
 
     /// Returns whether the caller must call [`Self::handle_clock`].
@@ -513,8 +512,10 @@ impl Gateway {
             settle!(self, now);
         }
         self.devices.settle(cx!(self, now));
+        self.media.end_turn();
         // Send in the same turn what peers, requests and devices have caused. Most turns have caused nothing.
         let has_turns = self.devices.has_readable()
+            || self.media.has_readable()
             || self.sessions.has_touched()
             || self.sources.has_internal_mail();
         if has_turns || has_events!(self) {

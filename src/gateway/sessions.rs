@@ -119,12 +119,18 @@ impl Gateway {
                     }
                 },
                 SessionNews::Unbound(bytes) => self.devices.count_unbound(bytes),
+                SessionNews::Media(section, event) => {
+                    self.media.handle_event(cx!(self, now), id, section, event);
+                }
                 SessionNews::ChannelOpen(channel) => self.handle_channel_open(now, id, channel),
                 SessionNews::ChannelClosed(channel) => {
                     self.handle_channel_closed(now, id, channel);
                 }
                 SessionNews::State(state) => {
                     self.sessions.log_state(id, state);
+                    if state == ConnectionState::Connected {
+                        self.media.handle_connected(cx!(self, now), id);
+                    }
                     // The final state is published together with its reason when the session has ended.
                     if !matches!(state, ConnectionState::Closed | ConnectionState::Failed) {
                         let name = self.sessions.name(id);
@@ -211,8 +217,12 @@ impl Gateway {
     /// Settles every session that was touched, and carries datagrams between sessions of this process.
     pub(super) fn settle_sessions(&mut self, now: Instant) {
         for _ in 0..INTERNAL_ROUNDS {
+            self.media.settle();
             loop {
                 while let Some(session) = self.devices.poll_readable() {
+                    self.sessions.touch(session);
+                }
+                while let Some(session) = self.media.poll_readable() {
                     self.sessions.touch(session);
                 }
                 let Some(session) = self.sessions.poll_touched() else {
@@ -253,6 +263,11 @@ impl Gateway {
         let devices = &mut self.devices;
         self.sessions
             .write(cx!(self, now), id, |writer| devices.serve(id, writer));
+        if self.media.watches(id) {
+            let media = &mut self.media;
+            self.sessions
+                .write_media(cx!(self, now), id, |writer| media.serve(now, id, writer));
+        }
         // A channel that has missed bytes must close before reading makes room for more.
         self.settle_device_events(now);
         if let Some(control) = self.sessions.overflowed_control(id) {
@@ -275,6 +290,7 @@ impl Gateway {
 
     pub(super) fn handle_session_ended(&mut self, now: Instant, ended: &Ended) {
         self.devices.remove_session(cx!(self, now), ended.id);
+        self.media.remove_session(ended.id);
         if ended.reason == EndReason::MessageTooLong {
             let lost = Count {
                 messages: 1,

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::access::scope::Grant;
+use crate::api::media::MediaWish;
 use crate::ice::gatherer::Vantage;
 use crate::ids::{LinkId, RequestId};
 
@@ -21,6 +22,8 @@ pub(super) struct Offer {
     pub(super) vantage: Vantage,
     pub(super) remote: Option<IpAddr>,
     pub(super) body: Vec<u8>,
+    /// What its media sections are to carry.
+    pub(super) media: MediaWish,
 }
 
 impl Offer {
@@ -30,6 +33,7 @@ impl Offer {
         grant: Grant,
         remote: Option<IpAddr>,
         body: Vec<u8>,
+        media: MediaWish,
     ) -> Self {
         let is_local = remote.is_some_and(|remote| remote.is_loopback());
         Self {
@@ -42,6 +46,7 @@ impl Offer {
             },
             remote,
             body,
+            media,
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::front::{Front, rfc3339};
 use crate::http::{RequestHead, Response};
 use crate::ice::network::Network;
 use crate::ids::{ConnectionId, EndpointId, RequestId, SessionId};
+use crate::media::Media;
 use crate::session::Session;
 use crate::session::channels::{Binding, Channel, Reliability};
 use crate::session::control::EndpointState;
@@ -32,6 +33,7 @@ pub(super) struct Views<'a> {
     pub(super) front: &'a Front,
     pub(super) network: &'a Network<Ticket>,
     pub(super) config: &'a Configured,
+    pub(super) media: &'a Media,
 }
 
 /// Returns an endpoint's state for the control channel and the event stream.
@@ -71,6 +73,8 @@ impl<'a> Views<'a> {
             | Resource::EndpointFile(_)
             | Resource::Line(_)
             | Resource::Lease(_)
+            | Resource::Whep(_)
+            | Resource::Whip(_)
             | Resource::Ports
             | Resource::Access
             | Resource::Tokens
@@ -116,6 +120,7 @@ impl<'a> Views<'a> {
         });
         self.add_traffic(&mut json, &report);
         add_place(&mut json, &report.config.kind, report.remote);
+        self.media.add_tracks(&mut json, id);
         Some(json)
     }
 

@@ -7,6 +7,7 @@ use super::ticket::Ticket;
 use super::{Gateway, channels, cx, has_events, look};
 use crate::access::TokenRefusal;
 use crate::front::{FrontEvent, TokenEnd, refused};
+use crate::media::MediaNews;
 use crate::session::set::{Begin, Bye, Candidates, Description, SessionOwner};
 use crate::signaling::rendezvous::{BeginLink, Beginning, PeerPlace, RendezvousEvent};
 use crate::sources::Exit;
@@ -26,6 +27,18 @@ impl Gateway {
                 self.handle_front_event(now, event);
             } else if let Some(event) = self.rendezvous.poll_event() {
                 self.handle_rendezvous_event(now, event);
+            } else if let Some(news) = self.media.poll_news() {
+                match news {
+                    MediaNews::Changed(endpoint) => {
+                        if let Some(state) = self.media.state(endpoint) {
+                            self.devices.set_state(cx!(self, now), endpoint, state);
+                        }
+                    }
+                    MediaNews::KeyframeWanted { session, section } => {
+                        self.sessions
+                            .request_keyframe(cx!(self, now), session, section);
+                    }
+                }
             } else if let Some(ticket) = self.network.poll_gathered() {
                 match ticket {
                     // A session that no client learns of would take a place until it times out.
@@ -164,6 +177,7 @@ impl Gateway {
                 PeerPlace::Within => Candidates::Within,
                 PeerPlace::Vantage(from) => Candidates::Hosts(self.network.candidates(from)),
             },
+            tracks: &[],
         };
         let begun = self.begin_session(now, begin);
         let begun = begun.map(|begun| (begun.id, begun.sdp));

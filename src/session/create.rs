@@ -12,6 +12,7 @@ use super::channels::{ChannelWish, Channels};
 use super::crypto::Identity;
 use super::event::{ConnectionState, EndReason};
 use super::late_closes::LateCloses;
+use super::media;
 use super::reassembly::Reassembly;
 use super::sdp::{self, CheckedDescription, SdpError};
 use super::window::Window;
@@ -41,7 +42,7 @@ impl Session {
     ) -> Result<(Self, String), SdpError> {
         let parsed = SdpOffer::from_sdp_string(&offer.to_text(DATA_CHANNEL))
             .map_err(|error| SdpError::whole(one_line(&error.to_string())))?;
-        let mut rtc = build(now, &name, local, identity);
+        let mut rtc = build(now, &name, local, identity, Some(offer));
         let answer = rtc
             .sdp_api()
             .accept_offer(parsed)
@@ -49,6 +50,7 @@ impl Session {
         let answer = offer.answer(&answer.to_sdp_string());
         let mut session = Self::new(now, name, rtc, limits);
         session.learn_description(offer);
+        session.add_tracks(offer.tracks());
         Ok((session, answer))
     }
 
@@ -62,7 +64,7 @@ impl Session {
         limits: &Limits,
     ) -> Result<(Self, String), SdpError> {
         let wish = wish.checked()?;
-        let mut rtc = build(now, &name, local, identity);
+        let mut rtc = build(now, &name, local, identity, None);
         let mut change = rtc.sdp_api();
         change.add_channel_with_config(ChannelConfig {
             label: wish.label,
@@ -143,13 +145,20 @@ impl Session {
             burst: 0,
             late_closes: None,
             reassembly: Reassembly::default(),
+            media: None,
             ended: false,
         }
     }
 }
 
 /// Makes str0m's part of a session, with the settings that must precede a description.
-fn build(now: Instant, name: &str, local: &[SocketAddr], identity: &Identity) -> Rtc {
+fn build(
+    now: Instant,
+    name: &str,
+    local: &[SocketAddr],
+    identity: &Identity,
+    offer: Option<&CheckedDescription<'_>>,
+) -> Rtc {
     let mut builder = identity
         .builder()
         .clear_codecs()
@@ -158,6 +167,12 @@ fn build(now: Instant, name: &str, local: &[SocketAddr], identity: &Identity) ->
         .set_stats_interval(Some(STATS_INTERVAL));
     builder.set_max_stun_rto(CONSENT_INTERVAL);
     builder.set_max_stun_retransmits(CONSENT_TRIES);
+    if let Some(offer) = offer.filter(|offer| !offer.tracks().is_empty()) {
+        builder = builder
+            .set_rtp_mode(true)
+            .set_extension_map(media::extensions());
+        offer.add_codecs(builder.codec_config());
+    }
     let mut rtc = builder.build(now);
     for addr in local {
         // str0m refuses kinds of addresses that ICE cannot use, such as 169.254.0.0/16.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::channels::ChannelKey;
 pub use crate::channel::Written;
+use crate::transceiver::{MediaEvent, TransceiverKey};
 
 /// The connection state, in the terms of W3C's `RTCPeerConnectionState`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +63,8 @@ pub enum SessionEvent {
         /// The payload, as str0m allocated it.
         data: Vec<u8>,
     },
+    /// The peer says something about a section with a track.
+    Media(TransceiverKey, MediaEvent),
     /// Datagrams between these two addresses seem to belong to this session.
     PairLearned {
         /// Our address.

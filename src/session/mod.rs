@@ -11,6 +11,7 @@ pub mod crypto;
 mod dtls;
 pub mod event;
 mod late_closes;
+pub(crate) mod media;
 mod messages;
 mod reassembly;
 pub mod sdp;
@@ -32,6 +33,7 @@ use channels::{ChannelKey, Channels};
 use control::Outbox;
 use event::{ConnectionState, EndReason, Handled, Path, SessionEvent};
 use late_closes::LateCloses;
+use media::Transceivers;
 use reassembly::Reassembly;
 use sdp::SdpError;
 pub use stun::by_stun_ufrag;
@@ -80,6 +82,8 @@ pub struct Session {
     late_closes: Option<LateCloses>,
     /// How much of an incomplete message has arrived.
     reassembly: Reassembly,
+    /// The sections with tracks. `None`: the session has data channels only.
+    media: Option<Box<Transceivers>>,
     ended: bool,
 }
 
@@ -156,7 +160,8 @@ impl Session {
     /// Drains the results of writing and closing, if data was written or a channel was closed.
     pub fn flush(&mut self, now: Instant, transmits: &mut TransmitQueue) {
         if self.dirty {
-            self.settle(now, Ok(()), transmits);
+            let result = self.take_up_packets(now);
+            self.settle(now, result, transmits);
         }
     }
 
@@ -302,10 +307,7 @@ impl Session {
         }
     }
 
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "the other events are about media"
-    )]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the enum may grow")]
     fn handle_event(&mut self, now: Instant, event: Event) {
         match event {
             Event::Connected => {
@@ -350,7 +352,10 @@ impl Session {
                 }
             }
             Event::Closed => self.end_closed(),
-            // Media events are ignored, because no codec is negotiated yet.
+            Event::RtpPacket(packet) => self.handle_rtp(packet),
+            Event::KeyframeRequest(request) => self.handle_keyframe_request(request.mid),
+            Event::EgressBitrateEstimate(estimate) => self.handle_estimate(estimate),
+            Event::MediaEgressStats(stats) => self.handle_egress_stats(&stats),
             other => log::trace!("{}: {other:?} ignored", self.name),
         }
     }

@@ -8,6 +8,7 @@ mod framing;
 mod gateway;
 pub mod http;
 mod input;
+mod media;
 mod payload;
 mod peer;
 mod programs;
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use thingway::testing::api::problem::Problem;
 use thingway::testing::api::whip::Fragment;
+use thingway::testing::codec::Codec;
 use thingway::testing::config::Config;
 use thingway::testing::datagram::TransmitQueue;
 use thingway::testing::endpoint::script::{Script, Step};
@@ -27,10 +29,12 @@ use thingway::testing::limits::Limits;
 use thingway::testing::session::control::{ControlRequest, Reply};
 use thingway::testing::session::crypto::Identity;
 use thingway::testing::session::{Session, sdp};
+use thingway::testing::transceiver::TrackWish;
 
 pub use facade::facade;
 pub use framing::framing;
 pub use gateway::gateway;
+pub use media::{keyframe, rtcp, rtp};
 pub use payload::payload;
 pub use signaling::signaling;
 
@@ -109,10 +113,28 @@ const LONGEST_PONG: usize = 256 + 64;
 /// them is caught, and nothing else may panic.
 pub fn offer(data: &[u8]) {
     match Fragment::parse(data) {
-        Ok(fragment) => run_session(OFFER.as_bytes(), &fragment),
+        Ok(fragment) => run_session(OFFER.as_bytes(), &fragment, &[]),
         Err(error) => check_problem(&Problem::from(error)),
     }
-    run_session(data, &Fragment::default());
+    run_session(data, &Fragment::default(), &[]);
+    run_session(data, &Fragment::default(), &tracks());
+}
+
+/// Tracks for the media sections of an offer.
+fn tracks() -> Vec<TrackWish> {
+    let codecs = [Codec::H264, Codec::Opus, Codec::Vp8, Codec::Pcmu];
+    let wishes = codecs.map(|codec| TrackWish {
+        endpoint: "camera".to_owned(),
+        codec,
+        clock_rate: codec.clock_rate(),
+        channels: codec.channels(),
+        fmtp: None,
+        sends: true,
+        receives: true,
+        playout_delay: Some((Duration::ZERO, Duration::ZERO)),
+        resend: Duration::from_millis(500),
+    });
+    wishes.to_vec()
 }
 
 /// An offer that is taken, for fragments to follow.
@@ -122,8 +144,8 @@ const OFFER: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:
     a=fingerprint:sha-256 91:45:EF:3F:05:48:1D:15:C5:6E:FB:4F:CE:27:9C:48:05:01:EA:DB:2C:A9:DB:B4:\
     9E:EB:0F:C5:2A:34:FD:BA\r\na=setup:actpass\r\na=mid:0\r\na=sctp-port:5000\r\n";
 
-fn run_session(offer: &[u8], fragment: &Fragment<'_>) {
-    let checked = match sdp::check_offer(offer) {
+fn run_session(offer: &[u8], fragment: &Fragment<'_>, tracks: &[TrackWish]) {
+    let checked = match sdp::check_offer(offer, tracks) {
         Ok(checked) => checked,
         Err(error) => return check_problem(&Problem::from(error)),
     };
@@ -197,7 +219,7 @@ mod tests {
 
     #[test]
     fn the_offer_for_fragments_is_taken() {
-        let checked = sdp::check_offer(OFFER.as_bytes()).expect("a good offer");
+        let checked = sdp::check_offer(OFFER.as_bytes(), &[]).expect("a good offer");
         let identity = Identity::generate().expect("an identity");
         let limits = Limits::default();
         let (mut session, answer) =

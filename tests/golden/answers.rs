@@ -45,7 +45,7 @@ fn answer(offer: &str) -> String {
         .iter()
         .map(|text| text.parse().expect("an address"))
         .collect();
-    let checked = sdp::check_offer(offer.as_bytes()).expect("a good offer");
+    let checked = sdp::check_offer(offer.as_bytes(), &[]).expect("a good offer");
     let limits = Limits::default();
     let accepted = Session::accept(
         Instant::now(),

@@ -60,6 +60,11 @@ fn http() {
 }
 
 #[test]
+fn keyframe() {
+    replay("keyframe", fuzz::keyframe);
+}
+
+#[test]
 fn offer() {
     replay("offer", fuzz::offer);
 }
@@ -67,6 +72,16 @@ fn offer() {
 #[test]
 fn payload() {
     replay("payload", fuzz::payload);
+}
+
+#[test]
+fn rtcp() {
+    replay("rtcp", fuzz::rtcp);
+}
+
+#[test]
+fn rtp() {
+    replay("rtp", fuzz::rtp);
 }
 
 #[test]

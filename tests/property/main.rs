@@ -17,6 +17,7 @@ mod framing;
 #[path = "../fuzz/mod.rs"]
 mod fuzz;
 mod http_splits;
+mod media;
 mod offers;
 mod payload;
 mod ports;

@@ -38,6 +38,7 @@ mod revoked;
 mod rights;
 #[path = "../routes/mod.rs"]
 mod routes;
+mod rtp_endpoints;
 mod secure;
 mod sessions;
 mod stopped;

@@ -1,8 +1,8 @@
 //! Our answer in the shape of its offer: the same number of sections, in the same order and with the same
 //! names (RFC 3264 §6).
 //!
-//! A media section that shares the data channel's transport is answered as inactive, and any other is
-//! rejected. Browsers would accept the rejection of all of them. But a rejected section leaves the bundle
+//! A media section without a track that shares the session's transport is answered as inactive, and any other
+//! is rejected. Browsers would accept the rejection of all of them. But a rejected section leaves the bundle
 //! (RFC 9143 §7.3.3), and aiortc then waits for that section's own transport before it starts the data
 //! channel.
 
@@ -11,29 +11,48 @@ use std::fmt::Write as _;
 use super::sections::{Section, Sections};
 use crate::limits;
 
+/// A section of the offer that str0m sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Accepted {
+    /// The section's index in the offer.
+    pub(super) index: usize,
+    /// The value of `a=msid` (RFC 8830) of a section with a track.
+    pub(super) msid: Option<String>,
+}
+
 /// The parts of an offer that its answer repeats.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shape<'a> {
     sections: Vec<Section<'a>>,
-    /// The index of the data channel's section.
-    ours: usize,
-    /// The mids that share the data channel's transport, including those of sections that are rejected.
+    /// The sections that str0m sees, in the order of the offer.
+    accepted: Vec<Accepted>,
+    /// The mids that share the transport, including those of sections that are rejected.
     bundle: Option<&'a str>,
 }
 
-/// str0m's answer in parts: its session, and its only section, which is the data channel's.
+/// str0m's answer in parts: its session, and the accepted sections.
 struct Given<'a> {
     session: &'a str,
-    section: &'a str,
+    sections: Vec<&'a str>,
 }
 
 impl<'a> Given<'a> {
     fn new(answer: &'a str) -> Self {
-        let (session, section) = match answer.find("\r\nm=") {
-            Some(end) => answer.split_at(end + 2),
-            None => (answer, ""),
-        };
-        Self { session, section }
+        let mut begins: Vec<usize> = answer
+            .match_indices("\r\nm=")
+            .map(|(at, _)| at + 2)
+            .collect();
+        begins.push(answer.len());
+        let piece = |from: usize, to: usize| answer.get(from..to).unwrap_or_default();
+        let end = begins.first().copied().unwrap_or_default();
+        let sections = begins.windows(2).map(|pair| match pair {
+            [from, to] => piece(*from, *to),
+            _ => "",
+        });
+        Self {
+            session: piece(0, end),
+            sections: sections.collect(),
+        }
     }
 
     /// Returns the lines about the transport, which the first section of a bundle must have (RFC 9143
@@ -48,7 +67,8 @@ impl<'a> Given<'a> {
             "candidate:",
             "end-of-candidates",
         ];
-        self.section.lines().filter(move |line| {
+        let first = self.sections.first().copied().unwrap_or_default();
+        first.lines().filter(move |line| {
             let attribute = line.strip_prefix("a=").unwrap_or_default();
             names.iter().any(|name| attribute.starts_with(name))
         })
@@ -56,17 +76,23 @@ impl<'a> Given<'a> {
 }
 
 impl<'a> Shape<'a> {
-    pub(super) fn of(sections: Sections<'a>, ours: usize) -> Self {
-        let bundle = (sections.media.get(ours)).and_then(|section| sections.bundle_of(section));
+    pub(super) fn of(sections: Sections<'a>, accepted: Vec<Accepted>) -> Self {
+        let first = accepted.first().and_then(|it| sections.media.get(it.index));
+        let bundle = first.and_then(|section| sections.bundle_of(section));
         Self {
             sections: sections.media,
-            ours,
+            accepted,
             bundle,
         }
     }
 
-    /// Returns str0m's answer, whose only section is the data channel's, extended by the offer's other
-    /// sections.
+    /// Returns the accepted sections with their indexes in the offer.
+    pub(super) fn accepted(&self) -> impl Iterator<Item = (usize, &Section<'a>)> + Clone {
+        let sections = self.accepted.iter();
+        sections.filter_map(|it| Some((it.index, self.sections.get(it.index)?)))
+    }
+
+    /// Returns str0m's answer, extended by the sections of the offer that str0m has not seen.
     pub(super) fn answer(&self, answer: &str) -> String {
         let given = Given::new(answer);
         let mut text = String::with_capacity(answer.len() * (1 + self.sections.len()));
@@ -77,9 +103,13 @@ impl<'a> Shape<'a> {
                 push(&mut text, format_args!("{line}"));
             }
         }
+        let mut of_accepted = self.accepted.iter().zip(&given.sections).peekable();
         for (index, offered) in self.sections.iter().enumerate() {
-            if index == self.ours {
-                accept(&mut text, offered, given.section);
+            if let Some((accepted, section)) = of_accepted.next_if(|(it, _)| it.index == index) {
+                match &accepted.msid {
+                    Some(msid) => accept_track(&mut text, offered, section, msid),
+                    None => accept(&mut text, offered, section),
+                }
             } else if self.is_shared(offered) {
                 deactivate(&mut text, offered, &given);
             } else {
@@ -92,16 +122,17 @@ impl<'a> Shape<'a> {
     fn group(&self, text: &mut String) {
         let Some(bundle) = self.bundle else { return };
         let is_in = |mid: &&str| {
+            let is_accepted = |index| self.accepted.iter().any(|it| it.index == index);
             let mut sections = self.sections.iter().enumerate();
             sections.any(|(index, section)| {
-                section.mid == Some(mid) && (index == self.ours || self.is_shared(section))
+                section.mid == Some(mid) && (is_accepted(index) || self.is_shared(section))
             })
         };
         let mids: Vec<_> = bundle.split_ascii_whitespace().filter(is_in).collect();
         push(text, format_args!("a=group:BUNDLE {}", mids.join(" ")));
     }
 
-    /// Returns whether a media section can be answered as sharing the data channel's transport.
+    /// Returns whether a media section can be answered as sharing the session's transport.
     fn is_shared(&self, section: &Section<'_>) -> bool {
         let mut mids = self.bundle.unwrap_or_default().split_ascii_whitespace();
         let is_media = ["audio", "video"].contains(&section.media);
@@ -139,6 +170,25 @@ fn accept(text: &mut String, offered: &Section<'_>, section: &str) {
                 text,
                 format_args!("a=max-message-size:{}", limits::MAX_MESSAGE),
             );
+        } else {
+            push(text, format_args!("{line}"));
+        }
+    }
+}
+
+/// Accepts a section with a track, whose stream has the name of its endpoint (RFC 8830 §2).
+fn accept_track(text: &mut String, offered: &Section<'_>, section: &str, msid: &str) {
+    for line in section.lines() {
+        if let Some(media) = line.strip_prefix("m=") {
+            let mut words = media.splitn(4, ' ');
+            let (_, port, _) = (words.next(), words.next(), words.next());
+            let (port, formats) = (port.unwrap_or("9"), words.next().unwrap_or_default());
+            let Section { media, proto, .. } = offered;
+            push(text, format_args!("m={media} {port} {proto} {formats}"));
+        } else if line.starts_with("a=msid:") {
+            push(text, format_args!("a=msid:{msid}"));
+        } else if let Some((ssrc, _)) = line.split_once(" msid:") {
+            push(text, format_args!("{ssrc} msid:{msid}"));
         } else {
             push(text, format_args!("{line}"));
         }

@@ -4,41 +4,49 @@
 //! expect, and announces a message size that it does not keep. This module corrects these three faults.
 
 mod answer;
+mod association;
 pub(super) mod candidate;
-mod data_channel;
 mod error;
+mod formats;
 mod sections;
 #[cfg(test)]
 mod tests;
+mod tracks;
+#[cfg(test)]
+mod tracks_tests;
 
-use self::answer::Shape;
-use self::data_channel::DataChannel;
+use self::answer::{Accepted, Shape};
+use self::association::Association;
 pub use self::error::SdpError;
 use self::sections::{Section, Sections};
+pub(super) use self::tracks::TrackSection;
+use self::tracks::Tracks;
 use crate::limits;
+use crate::transceiver::{TrackOutcome, TrackWish};
 
-/// A well-formed offer or answer with a data channel.
+/// A well-formed offer or answer, with a data channel or with tracks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedDescription<'a> {
-    data_channel: DataChannel<'a>,
+    association: Association<'a>,
+    tracks: Tracks<'a>,
     shape: Shape<'a>,
     is_libdatachannel: bool,
 }
 
-impl CheckedDescription<'_> {
+impl<'a> CheckedDescription<'a> {
     /// Returns how many of its candidates are to be checked.
     pub fn candidates(&self) -> usize {
-        self.data_channel.candidates.len()
+        self.association.candidates.len()
     }
 
     /// Returns the largest message that the peer accepts, and never more than our own limit.
     pub fn max_message(&self) -> usize {
-        self.data_channel.max_message()
+        self.association.max_message()
     }
 
     /// Returns the peer's ufrag, which tells its trickled candidates from those of a restart.
     pub fn ufrag(&self) -> &str {
-        self.data_channel.ufrag
+        self.association.ufrag
     }
 
     /// Returns whether libdatachannel wrote the description. No other library uses the user name `rtc` (RFC
@@ -47,9 +55,48 @@ impl CheckedDescription<'_> {
         self.is_libdatachannel
     }
 
-    /// Returns the description for str0m: the data channel alone, under this name.
+    /// Returns the description for str0m: the data channel, under this name if it is alone, and the tracks.
     pub(super) fn to_text(&self, mid: &str) -> String {
-        self.data_channel.to_text(mid)
+        let sections = self.shape.accepted();
+        let mid_of = |section: &Section<'a>| match self.tracks.sections.is_empty() {
+            true => mid,
+            false => section.mid.unwrap_or(mid),
+        };
+        let mids: Vec<&str> = sections
+            .clone()
+            .map(|(_, section)| mid_of(section))
+            .collect();
+        let mut text = self.association.begin(&mids.join(" "));
+        for (n, (index, section)) in sections.enumerate() {
+            let mut tracks = self.tracks.sections.iter();
+            match tracks.find(|track| track.index == index) {
+                Some(track) => track.write(section, &self.association, &mut text),
+                None => self
+                    .association
+                    .write_data_channel(mid_of(section), &mut text),
+            }
+            if n == 0 {
+                self.association.write_candidates(&mut text);
+            }
+        }
+        text
+    }
+
+    /// Adds the formats of the tracks to str0m's codecs.
+    pub(super) fn add_codecs(&self, codecs: &mut str0m::format::CodecConfig) {
+        self.tracks.add_codecs(codecs);
+    }
+
+    /// Returns the sections that carry tracks, in the order of their [`TransceiverKey`]s.
+    ///
+    /// [`TransceiverKey`]: crate::transceiver::TransceiverKey
+    pub(super) fn tracks(&self) -> &[TrackSection<'a>] {
+        &self.tracks.sections
+    }
+
+    /// Returns what became of each wish for a track.
+    pub fn outcomes(&self) -> &[TrackOutcome] {
+        &self.tracks.outcomes
     }
 
     /// Returns str0m's answer in the shape of this offer.
@@ -58,16 +105,19 @@ impl CheckedDescription<'_> {
     }
 }
 
-/// Checks an offer, line by line. Only its data channel is used; its media sections are answered with a
-/// refusal.
-pub fn check_offer(body: &[u8]) -> Result<CheckedDescription<'_>, SdpError> {
+/// Checks an offer, line by line. Its media sections get the tracks of `wishes`; those that get none are
+/// answered with a refusal.
+pub fn check_offer<'a>(
+    body: &'a [u8],
+    wishes: &[TrackWish],
+) -> Result<CheckedDescription<'a>, SdpError> {
     let text = text_of(body)?;
-    check(text, "offer")
+    check(text, "offer", wishes)
 }
 
 /// Checks an answer, line by line.
 pub fn check_answer(text: &str) -> Result<CheckedDescription<'_>, SdpError> {
-    check(text, "answer")
+    check(text, "answer", &[])
 }
 
 fn text_of(body: &[u8]) -> Result<&str, SdpError> {
@@ -78,7 +128,11 @@ fn text_of(body: &[u8]) -> Result<&str, SdpError> {
     })
 }
 
-fn check<'a>(text: &'a str, what: &str) -> Result<CheckedDescription<'a>, SdpError> {
+fn check<'a>(
+    text: &'a str,
+    what: &str,
+    wishes: &[TrackWish],
+) -> Result<CheckedDescription<'a>, SdpError> {
     if text.trim().is_empty() {
         return Err(SdpError::whole(format!(
             "the body is empty; an SDP {what} is expected"
@@ -88,21 +142,36 @@ fn check<'a>(text: &'a str, what: &str) -> Result<CheckedDescription<'a>, SdpErr
     if found.media.is_empty() {
         return Err(SdpError::whole(format!("the {what} has no m= line")));
     }
-    let mut data_channels = found.media.iter().enumerate();
-    let is_wanted =
-        |(_, section): &(usize, &Section<'_>)| section.is_data_channel() && !section.is_rejected();
-    let Some((ours, section)) = data_channels.find(is_wanted) else {
-        return Err(no_data_channel(&found, what));
+    let is_wanted = |section: &Section<'_>| section.is_data_channel() && !section.is_rejected();
+    let data_channel = found.media.iter().position(is_wanted);
+    let tracks = Tracks::assign(&found, data_channel, wishes);
+    let mut accepted: Vec<Accepted> = (tracks.sections.iter())
+        .map(|track| Accepted {
+            index: track.index,
+            msid: Some(track.msid()),
+        })
+        .collect();
+    accepted.extend(data_channel.map(|index| Accepted { index, msid: None }));
+    accepted.sort_by_key(|section| section.index);
+    let anchor = data_channel.or_else(|| accepted.first().map(|first| first.index));
+    let Some(anchor) = anchor.and_then(|index| found.media.get(index)) else {
+        return Err(no_data_channel(&found, what, &tracks));
     };
-    let data_channel = DataChannel::gather(&found, section, what)?;
+    let association = Association::gather(&found, anchor, what)?;
     Ok(CheckedDescription {
-        data_channel,
-        shape: Shape::of(found, ours),
+        association,
+        tracks,
+        shape: Shape::of(found, accepted),
         is_libdatachannel: text.lines().any(|line| line.starts_with("o=rtc ")),
     })
 }
 
-fn no_data_channel(found: &Sections<'_>, what: &str) -> SdpError {
+/// Returns the fault of a description from which nothing can be accepted.
+fn no_data_channel(found: &Sections<'_>, what: &str, tracks: &Tracks<'_>) -> SdpError {
+    let mut refusals = tracks.outcomes.iter();
+    if let Some(TrackOutcome::Refused(why)) = refusals.next() {
+        return SdpError::unsupported(why.to_string());
+    }
     let application = found
         .media
         .iter()

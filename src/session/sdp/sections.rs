@@ -46,6 +46,10 @@ pub(super) struct Section<'a> {
     pub(super) is_rtcp_mux: bool,
     /// The lines `a=rtpmap:…` and `a=fmtp:…`.
     pub(super) codecs: Vec<&'a str>,
+    /// The direction of the section, as its name (RFC 8866 §6.7). Empty: none is given.
+    pub(super) direction: &'a str,
+    /// Other lines that only a section with a track needs: feedback, extensions, and the streams of the peer.
+    pub(super) of_track: Vec<&'a str>,
 }
 
 impl Section<'_> {
@@ -209,6 +213,12 @@ impl<'a> Sections<'a> {
             "bundle-only" => section.is_bundle_only = true,
             "rtcp-mux" => section.is_rtcp_mux = true,
             "rtpmap" | "fmtp" => section.codecs.push(line.trim_end()),
+            "sendrecv" | "sendonly" | "recvonly" | "inactive" => {
+                section.direction = line.trim_end();
+            }
+            "rtcp-fb" | "extmap" | "ssrc" | "ssrc-group" | "rid" | "simulcast" => {
+                section.of_track.push(line.trim_end());
+            }
             "max-message-size" => {
                 let size = value.parse();
                 let size = size.map_err(|_| SdpError::line(number, "not a number"))?;

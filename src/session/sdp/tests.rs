@@ -19,26 +19,33 @@ const ANSWER: &str = "v=0\r\no=- 5 2 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:B
     a=mid:0\r\na=ice-ufrag:mine\r\na=sctp-port:5000\r\na=max-message-size:1048576\r\n";
 
 fn shown(offer: &str) -> String {
-    check_offer(offer.as_bytes()).expect("good").to_text("0")
+    check_offer(offer.as_bytes(), &[])
+        .expect("good")
+        .to_text("0")
 }
 
 fn answered(offer: &str) -> String {
-    check_offer(offer.as_bytes()).expect("good").answer(ANSWER)
+    check_offer(offer.as_bytes(), &[])
+        .expect("good")
+        .answer(ANSWER)
 }
 
 fn refused(offer: &str) -> SdpError {
-    check_offer(offer.as_bytes()).expect_err("a fault")
+    check_offer(offer.as_bytes(), &[]).expect_err("a fault")
 }
 
 #[test]
 fn a_good_offer_is_read() {
     let good = offer();
-    let read = check_offer(good.as_bytes()).expect("good");
+    let read = check_offer(good.as_bytes(), &[]).expect("good");
     assert_eq!((read.max_message(), read.ufrag()), (65_536, "abcd"));
     let small = good.replace("262144", "1200");
-    assert_eq!(check_offer(small.as_bytes()).unwrap().max_message(), 1200);
+    assert_eq!(
+        check_offer(small.as_bytes(), &[]).unwrap().max_message(),
+        1200
+    );
     let unlimited = good.replace("262144", "0");
-    let unlimited = check_offer(unlimited.as_bytes()).unwrap();
+    let unlimited = check_offer(unlimited.as_bytes(), &[]).unwrap();
     assert_eq!(unlimited.max_message(), 65_536);
     // A description may end without a line end, or with a superfluous blank line.
     for ending in ["", "\r\n", "\n\n", " \r\n"] {
@@ -55,7 +62,7 @@ fn of_many_candidates_the_first_are_checked() {
     let many = few.clone() + others + &(16..60).map(line).collect::<String>() + "a=x\r\n";
     assert_eq!(shown(&few), shown(&many));
     assert_eq!(shown(&few).matches("a=candidate:").count(), 16);
-    assert_eq!(check_offer(many.as_bytes()).unwrap().candidates(), 16);
+    assert_eq!(check_offer(many.as_bytes(), &[]).unwrap().candidates(), 16);
 }
 
 /// Checks that every section keeps its place and its name (RFC 3264 §6, RFC 9143 §7.3). A media section that
@@ -268,7 +275,7 @@ fn a_bad_offer_is_told_what_and_where() {
         assert_eq!(error.place, place, "{error}");
         assert!(error.detail.contains(detail), "{error}");
     }
-    let error = check_offer(b"v=0\r\ns=\xff\r\n").expect_err("not text");
+    let error = check_offer(b"v=0\r\ns=\xff\r\n", &[]).expect_err("not text");
     assert_eq!(error.to_string(), "line 2: not UTF-8");
 }
 

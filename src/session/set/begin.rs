@@ -17,6 +17,7 @@ use crate::session::Session;
 use crate::session::event::ConnectionState;
 use crate::session::sdp::{self, SdpError};
 use crate::sources::Context;
+use crate::transceiver::{TrackOutcome, TrackWish};
 
 /// How many lines about the channels of one session go into the log.
 const CHANNEL_LOG_LINES: u32 = 200;
@@ -51,6 +52,8 @@ pub(crate) struct Begin<'a> {
     /// The address that the offer came from.
     pub(crate) remote: Option<IpAddr>,
     pub(crate) candidates: Candidates,
+    /// The tracks for the media sections of the peer's offer.
+    pub(crate) tracks: &'a [TrackWish],
 }
 
 /// A session that was made.
@@ -59,6 +62,8 @@ pub(crate) struct Begun {
     pub(crate) id: SessionId,
     /// Our answer, or our offer.
     pub(crate) sdp: String,
+    /// What became of each track.
+    pub(crate) tracks: Vec<TrackOutcome>,
 }
 
 /// Why a session was not made.
@@ -198,7 +203,12 @@ impl Sessions {
         cx: &mut Context<'_>,
         begin: Begin<'_>,
     ) -> Result<Begun, BeginError> {
-        let Begin { how, owner, .. } = begin;
+        let Begin {
+            how,
+            owner,
+            tracks: wishes,
+            ..
+        } = begin;
         let is_within = matches!(begin.candidates, Candidates::Within);
         let local = match begin.candidates {
             Candidates::Hosts(local) => local,
@@ -213,15 +223,20 @@ impl Sessions {
         let name = self.random_name();
         let (now, identity, limits) = (cx.now, &self.identity, &self.limits);
         let made = guarded(|| match how {
-            Description::Offer(wish) => Session::offer(now, name, wish, &local, identity, limits),
-            Description::Answer(text) => sdp::check_offer(text)
-                .and_then(|checked| Session::accept(now, name, &checked, &local, identity, limits)),
+            Description::Offer(wish) => {
+                let made = Session::offer(now, name, wish, &local, identity, limits);
+                made.map(|(session, sdp)| (session, sdp, Vec::new()))
+            }
+            Description::Answer(text) => sdp::check_offer(text, wishes).and_then(|checked| {
+                let made = Session::accept(now, name, &checked, &local, identity, limits);
+                made.map(|(session, sdp)| (session, sdp, checked.outcomes().to_vec()))
+            }),
         });
         let Some(made) = made else {
             self.stats.panicked += 1;
             return Err(BeginError::Panicked);
         };
-        let (session, sdp) = made.map_err(BeginError::Sdp)?;
+        let (session, sdp, tracks) = made.map_err(BeginError::Sdp)?;
         // Displace only after the session was made, because a refused offer must not displace a session.
         if let Some(oldest) = displaced {
             self.displace(cx, oldest);
@@ -241,7 +256,7 @@ impl Sessions {
             displaced: None,
         };
         let id = self.insert(cx, entry)?;
-        Ok(Begun { id, sdp })
+        Ok(Begun { id, sdp, tracks })
     }
 
     fn insert(

@@ -34,6 +34,7 @@ use crate::endpoint::Count;
 use crate::ids::{LinkId, SessionId, SessionKind};
 use crate::limits::{self, Limits};
 use crate::sources::Context;
+use crate::transceiver::{MediaEvent, TransceiverKey};
 use crate::util::rate_limit::RateLimits;
 use crate::util::slab::Slab;
 use crate::util::timers::Timers;
@@ -78,6 +79,8 @@ pub(crate) enum SessionNews {
     },
     /// A message of this many bytes was dropped, because its channel no longer exists.
     Unbound(usize),
+    /// The peer says something about a section with a track.
+    Media(TransceiverKey, MediaEvent),
 }
 
 /// The purpose of a deadline of this component.

@@ -31,6 +31,9 @@ impl Sessions {
                     });
                 }
                 SessionEvent::Unbound { bytes } => return Some(SessionNews::Unbound(bytes)),
+                SessionEvent::Media(section, event) => {
+                    return Some(SessionNews::Media(section, event));
+                }
                 SessionEvent::PairLearned {
                     local,
                     remote,

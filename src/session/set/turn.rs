@@ -9,6 +9,7 @@ use crate::ids::SessionId;
 use crate::session::Session;
 use crate::session::event::ConnectionState;
 use crate::sources::Context;
+use crate::transceiver::{OutgoingPacket, RtpWriter, TransceiverKey};
 
 /// The step for keep-alives of sessions with nothing in flight, so that these sessions wake up together. The
 /// shortest wait that the step may lengthen is [`SOON`], which is longer than a delayed acknowledgement (200
@@ -35,6 +36,18 @@ impl PeerWriter for Writer<'_> {
         catch_unwind(AssertUnwindSafe(write)).unwrap_or_else(|_| {
             self.has_panicked = true;
             Written::Gone
+        })
+    }
+}
+
+impl RtpWriter for Writer<'_> {
+    fn write_rtp(&mut self, section: TransceiverKey, packet: &OutgoingPacket<'_>) -> bool {
+        let session = &mut *self.session;
+        let write = || session.write_rtp(section, packet);
+        let written = catch_unwind(AssertUnwindSafe(write));
+        written.unwrap_or_else(|_| {
+            self.has_panicked = true;
+            false
         })
     }
 }
@@ -71,6 +84,40 @@ impl Sessions {
             return self.end_panicked(id);
         }
         self.with(cx, id, |session, transmits| session.flush(now, transmits));
+    }
+
+    /// Writes packets of media. This comes after [`Self::write`], so that the messages of the session's channels
+    /// leave first.
+    pub(crate) fn write_media(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: SessionId,
+        write: impl FnOnce(&mut Writer<'_>),
+    ) {
+        let now = cx.now;
+        let Some(entry) = self.entries.get_mut(id) else {
+            return;
+        };
+        let mut writer = Writer {
+            session: &mut entry.session,
+            has_panicked: false,
+        };
+        write(&mut writer);
+        if writer.has_panicked {
+            return self.end_panicked(id);
+        }
+        self.with(cx, id, |session, transmits| session.flush(now, transmits));
+    }
+
+    /// Asks a session's peer for a picture that can be decoded without others.
+    pub(crate) fn request_keyframe(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: SessionId,
+        section: TransceiverKey,
+    ) {
+        self.with(cx, id, |session, _| session.request_keyframe(section));
+        self.touch(id);
     }
 
     /// Returns the control channel of a session if the peer does not read it.

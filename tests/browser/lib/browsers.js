@@ -20,13 +20,18 @@ const chromiumFlags = [
 /** A function that opens pages in a new Chromium. The browser ends with the test. */
 export async function chromium(
   t,
-  { executablePath = process.env.CHROMIUM_BIN ?? '/usr/bin/chromium', timeout = bound, ...options } = {},
+  {
+    executablePath = process.env.CHROMIUM_BIN ?? '/usr/bin/chromium',
+    timeout = bound,
+    flags = [],
+    ...options
+  } = {},
 ) {
   const heard = keepErrors(executablePath);
   const context = await playwright.chromium
     .launchPersistentContext(temporaryDirectory(), {
       executablePath: heard.program,
-      args: chromiumFlags,
+      args: [...chromiumFlags, ...flags],
       timeout,
       ...options,
     })

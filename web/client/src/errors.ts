@@ -57,6 +57,7 @@ const HINTS = {
   'session-closed': 'Connect again.',
   // Ports.
   'unknown-endpoint': 'See `session.endpoints()`; a token shows only what it may read.',
+  'carries-media': 'It has pictures or sound. Add a media section, or use `/whep/`.',
   'too-many-channels': 'Close one that is not needed, or raise limits.channels_per_session.',
   'bad-label': 'A label is the name of an endpoint.',
   draining: wait,

@@ -68,7 +68,7 @@ export type EndpointState = 'open' | 'opening' | 'absent' | 'failed';
 /** `removed` is told once, by the event `endpoint`. More kinds and states may come. */
 export interface EndpointInfo {
   name: string;
-  kind: 'serial' | 'tcp' | 'unix' | 'udp' | 'demo' | 'echo' | 'sink' | 'source' | (string & {});
+  kind: 'serial' | 'tcp' | 'unix' | 'udp' | 'rtp' | 'demo' | 'echo' | 'sink' | 'source' | (string & {});
   state: EndpointState | 'removed' | (string & {});
   /** Why it is not open; else empty. */
   detail: string;

@@ -51,6 +51,7 @@ fn begin<'a>(how: Description<'a>, rights: Grant) -> Begin<'a> {
         claimant,
         remote: None,
         candidates: Candidates::Hosts(vec![local()]),
+        tracks: &[],
     }
 }
 

@@ -2,8 +2,18 @@
 // (docs/config.md). Keys that are not here stay as the file has them.
 import { t, type Key } from '../i18n/index.ts';
 
-export type Kind = 'serial' | 'tcp' | 'unix' | 'udp' | 'demo' | 'echo' | 'sink' | 'source';
-export const KINDS: readonly Kind[] = ['serial', 'tcp', 'unix', 'udp', 'demo', 'echo', 'sink', 'source'];
+export type Kind = 'serial' | 'tcp' | 'unix' | 'udp' | 'rtp' | 'demo' | 'echo' | 'sink' | 'source';
+export const KINDS: readonly Kind[] = [
+  'serial',
+  'tcp',
+  'unix',
+  'udp',
+  'rtp',
+  'demo',
+  'echo',
+  'sink',
+  'source',
+];
 export type Value = string | number | boolean | Settings | unknown[];
 export interface Settings {
   [key: string]: Value;
@@ -83,8 +93,35 @@ export function mainFields(kind: Kind, settings: Settings): Field[] {
   }
 }
 
+export type Track = 'video' | 'audio';
+export const TRACKS: readonly Track[] = ['video', 'audio'];
+const CODECS = {
+  video: ['H264', 'H265', 'VP8', 'VP9', 'AV1'],
+  audio: ['opus', 'PCMU', 'PCMA', 'G722'],
+} as const;
+const TRACK_PORTS = { video: '5004', audio: '5008' } as const;
+
+/** The fields of the pictures or the sound of an endpoint. */
+export const trackFields = (track: Track): Field[] => [
+  { key: 'codec', label: 'endpoint.codec', options: same(...CODECS[track]) },
+  { key: 'listen', label: 'endpoint.listen', placeholder: `127.0.0.1:${TRACK_PORTS[track]}` },
+  { key: 'send_to', label: 'endpoint.send-to', placeholder: '127.0.0.1:5006' },
+];
+
+/** A track that a local program sends. The gateway has no default for `codec`, so it is always written. */
+export const beginTrack = (track: Track): Settings => ({
+  codec: CODECS[track][0],
+  listen: `127.0.0.1:${TRACK_PORTS[track]}`,
+});
+
+export function setTrack(settings: Settings, track: Track, field: Field, text: string): Settings {
+  const before = settings[track] as Settings;
+  return { ...settings, [track]: { codec: CODECS[track][0], ...set(before, field, text) } };
+}
+
 /** Those that few need. */
 export function moreFields(kind: Kind, settings: Settings): Field[] {
+  if (kind === 'rtp') return [];
   const isStream = kind === 'serial' || kind === 'tcp' || kind === 'unix';
   const framing: Field[] = isStream
     ? [

@@ -4,6 +4,7 @@ import { Check, Choice, Copyable, Field, Trouble, useTask } from '../parts/ui.ts
 import { access, Refusal, request } from '../state/access.ts';
 import { words, type Words } from '../state/failures.ts';
 import {
+  beginTrack,
   hasDeadman,
   KINDS,
   mainFields,
@@ -11,11 +12,15 @@ import {
   meetingOf,
   moreFields,
   set,
+  setTrack,
   toml,
+  trackFields,
+  TRACKS,
   type Field as Described,
   type Kind,
   type Meeting,
   type Settings,
+  type Track,
 } from './endpoint_fields.ts';
 
 const DEADMAN = { timeout_ms: 500, send: '' };
@@ -44,7 +49,15 @@ export function EndpointForm({
       await request('PUT', `/endpoints/${encodeURIComponent(name)}`, settings);
       onDone(name);
     });
-  const field = (of: Described) => <One key={of.key} field={of} settings={settings} onChange={onSettings} />;
+  const more = moreFields(kind, settings);
+  const field = (of: Described) => (
+    <One
+      key={of.key}
+      field={of}
+      settings={settings}
+      onChange={(text) => onSettings(set(settings, of, text))}
+    />
+  );
   return (
     <form
       class="endpoint-form"
@@ -89,9 +102,13 @@ export function EndpointForm({
         )}
         {mainFields(kind, settings).map(field)}
       </div>
-      <details>
+      {kind === 'rtp'
+        && TRACKS.map((track) => (
+          <OneTrack key={track} track={track} settings={settings} onSettings={onSettings} />
+        ))}
+      <details hidden={more.length === 0}>
         <summary>{t('more')}</summary>
-        <div class="row">{moreFields(kind, settings).map(field)}</div>
+        <div class="row">{more.map(field)}</div>
         {hasDeadman(kind) && (
           <Check
             label={t('endpoint.deadman')}
@@ -148,6 +165,43 @@ export function EndpointForm({
   );
 }
 
+/** The pictures or the sound of an endpoint, which may be left out. */
+function OneTrack({
+  track,
+  settings,
+  onSettings,
+}: {
+  track: Track;
+  settings: Settings;
+  onSettings: (settings: Settings) => void;
+}) {
+  const present = settings[track] as Settings | undefined;
+  return (
+    <>
+      <Check
+        label={t(`endpoint.${track}`)}
+        checked={present !== undefined}
+        onChange={(on) => {
+          const { [track]: _, ...rest } = settings;
+          onSettings(on ? { ...rest, [track]: beginTrack(track) } : rest);
+        }}
+      />
+      {present && (
+        <div class="row" role="group" aria-label={t(`endpoint.${track}`)}>
+          {trackFields(track).map((of) => (
+            <One
+              key={of.key}
+              field={of}
+              settings={present}
+              onChange={(text) => onSettings(setTrack(settings, track, of, text))}
+            />
+          ))}
+        </div>
+      )}
+    </>
+  );
+}
+
 function One({
   field,
   settings,
@@ -155,17 +209,16 @@ function One({
 }: {
   field: Described;
   settings: Settings;
-  onChange: (settings: Settings) => void;
+  onChange: (text: string) => void;
 }) {
   const { key, label, options, isNumber, isRequired, placeholder, suggestions } = field;
   const value = settings[key] === undefined ? '' : String(settings[key]);
-  const change = (text: string) => onChange(set(settings, field, text));
   if (options)
     return (
       <Choice
         label={t(label)}
         value={value || String(options[0]![0])}
-        onChange={change}
+        onChange={onChange}
         options={options.map(([option, text]) => [String(option), text] as const)}
       />
     );
@@ -178,7 +231,7 @@ function One({
         pattern={isNumber ? '[0-9]{1,8}' : undefined}
         list={suggestions && `list-${key}`}
         value={value}
-        onInput={(event) => change(event.currentTarget.value)}
+        onInput={(event) => onChange(event.currentTarget.value)}
         spellcheck={false}
         autocapitalize="off"
       />
@@ -194,7 +247,10 @@ function One({
 }
 
 /** What a new endpoint of a kind begins with. */
-export const begin = (kind: Kind): Settings => (kind === 'serial' ? { kind, baud: 115200 } : { kind });
+export function begin(kind: Kind): Settings {
+  if (kind === 'serial') return { kind, baud: 115200 };
+  return kind === 'rtp' ? { kind, video: beginTrack('video') } : { kind };
+}
 
 function kindWords(kind: Kind): string {
   const key = `kind.${kind}`;

@@ -1,6 +1,5 @@
-//! The only section that str0m sees: the data channel's, with everything that the rest of the description
-//! says about its transport. Lines on which str0m would fail, or which it would read from the wrong place,
-//! never reach it.
+//! The transport that all sections of a session share, in checked values, and the text about it that str0m
+//! sees. Lines on which str0m would fail, or which it would read from the wrong place, never reach it.
 
 use std::fmt::Write as _;
 
@@ -8,9 +7,10 @@ use super::SdpError;
 use super::sections::{Section, Sections, Transport, Valued};
 use crate::limits;
 
-/// A data channel's transport (RFC 8841, RFC 8839, RFC 8122), in checked values.
+/// The transport of a session (RFC 8839, RFC 8122) with the limit of its data channels (RFC 8841), in checked
+/// values.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct DataChannel<'a> {
+pub(super) struct Association<'a> {
     pub(super) ufrag: &'a str,
     password: &'a str,
     setup: Option<String>,
@@ -21,9 +21,9 @@ pub(super) struct DataChannel<'a> {
     pub(super) candidates: Vec<&'a str>,
 }
 
-impl<'a> DataChannel<'a> {
-    /// Collects the values for a section: from the section itself, from the first section of its bundle, or
-    /// from the session.
+impl<'a> Association<'a> {
+    /// Collects the values of a section's transport: from the section itself, from the first section of its
+    /// bundle, or from the session.
     pub(super) fn gather(
         all: &Sections<'a>,
         ours: &Section<'a>,
@@ -79,36 +79,47 @@ impl<'a> DataChannel<'a> {
         }
     }
 
-    /// Returns the description for str0m, with a section of this name.
-    pub(super) fn to_text(&self, mid: &str) -> String {
-        let mut text = format!(
-            "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {mid}\r\n{}\
-             m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\n\
-             a=ice-ufrag:{}\r\na=ice-pwd:{}\r\na=fingerprint:{}\r\n",
-            if self.is_ice_lite {
-                "a=ice-lite\r\n"
-            } else {
-                ""
-            },
-            self.ufrag,
-            self.password,
-            self.fingerprint,
+    /// Begins a description for str0m whose sections have these names.
+    pub(super) fn begin(&self, mids: &str) -> String {
+        let lite = if self.is_ice_lite {
+            "a=ice-lite\r\n"
+        } else {
+            ""
+        };
+        format!("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {mids}\r\n{lite}")
+    }
+
+    /// Adds the lines about the transport, which each section of a description has.
+    pub(super) fn write_transport(&self, text: &mut String) {
+        let _never_fails = write!(
+            text,
+            "a=ice-ufrag:{}\r\na=ice-pwd:{}\r\na=fingerprint:{}\r\n",
+            self.ufrag, self.password, self.fingerprint,
         );
         if let Some(setup) = &self.setup {
             let _never_fails = write!(text, "a=setup:{setup}\r\n");
         }
+    }
+
+    /// Adds the section of the data channels.
+    pub(super) fn write_data_channel(&self, mid: &str, text: &mut String) {
+        let _never_fails = write!(
+            text,
+            "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\n"
+        );
+        self.write_transport(text);
         text.push_str("a=sctp-port:5000\r\n");
         if let Some(size) = self.max_message {
-            let _never_fails = write!(
-                text,
-                "a=max-message-size:{}\r\n",
-                size.min(u64::from(u32::MAX))
-            );
+            let size = size.min(u64::from(u32::MAX));
+            let _never_fails = write!(text, "a=max-message-size:{size}\r\n");
         }
+    }
+
+    /// Adds the candidates to check.
+    pub(super) fn write_candidates(&self, text: &mut String) {
         for candidate in &self.candidates {
             let _never_fails = write!(text, "{candidate}\r\n");
         }
-        text
     }
 }
 

@@ -1,0 +1,55 @@
+//! Tracks of endpoints in sessions: which of them an offer wants and gets.
+
+use super::views::Views;
+use crate::access::scope::Grant;
+use crate::api::media::{MediaPurpose, MediaWish};
+use crate::api::problem::Problem;
+use crate::ids::TrackId;
+use crate::media::Media;
+use crate::transceiver::TrackWish;
+
+impl Views<'_> {
+    /// Returns an error if an offer wants what no endpoint has, or a source that is silent.
+    pub(super) fn check_media(self, wish: &MediaWish) -> Result<(), Problem> {
+        for name in &wish.endpoints {
+            let endpoint = self.find_endpoint(name)?;
+            if !self.media.has_tracks(endpoint) {
+                let detail = format!("endpoint {name} has neither pictures nor sound");
+                return Err(Problem::new(422, &detail).at("path"));
+            }
+            let is_silent = !self.media.is_live(endpoint);
+            if wish.purpose == MediaPurpose::Watch && is_silent && !wish.may_wait {
+                let detail =
+                    format!("nothing sends to endpoint {name} now; ?wait=true waits for it");
+                return Err(Problem::new(409, &detail).header("Retry-After", "1"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the tracks that an offer wants, as far as the rights allow them.
+    pub(super) fn tracks_of(
+        self,
+        wish: &MediaWish,
+        grant: &Grant,
+    ) -> Result<Vec<(TrackId, TrackWish)>, Problem> {
+        let mut wishes = Vec::new();
+        for name in &wish.endpoints {
+            wishes.extend(self.media.wishes(self.find_endpoint(name)?, grant));
+        }
+        for (_, track) in &mut wishes {
+            track.sends &= wish.purpose != MediaPurpose::Publish;
+            track.receives &= wish.purpose != MediaPurpose::Watch;
+        }
+        Ok(wishes)
+    }
+}
+
+/// Returns an error if there is no room for the viewers that an offer would make.
+pub(super) fn check_viewers(media: &mut Media, wishes: &[TrackWish]) -> Result<(), Problem> {
+    let wanted = wishes.iter().filter(|track| track.sends).count();
+    media.check_room(wanted).map_err(|most| {
+        let detail = format!("there are {most} viewers, which is the limit");
+        Problem::new(503, &detail).header("Retry-After", "5")
+    })
+}

@@ -1,0 +1,174 @@
+//! RTCP between a track and its source, and the requests for keyframes.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::reports::LastReport;
+use super::rtcp::{self, Feedback};
+use super::{Media, MediaNews, TimerKey};
+use crate::ids::{SessionId, TrackId, ViewerId};
+use crate::sources::Context;
+use crate::transceiver::{MediaEvent, TransceiverKey};
+
+impl Media {
+    /// Handles RTCP of a track's source.
+    pub(super) fn handle_rtcp(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: TrackId,
+        remote: SocketAddr,
+        datagram: &[u8],
+    ) {
+        let now = cx.now;
+        let Some(track) = self.tracks.get_mut(id) else {
+            return;
+        };
+        let ip = remote.ip().to_canonical();
+        let is_admitted = track.config.from.iter().any(|prefix| prefix.contains(ip));
+        let is_of_sender = track
+            .sender()
+            .is_none_or(|sender| sender.ip() == remote.ip());
+        if !is_admitted || !is_of_sender {
+            track.stats.drop(super::stats::Dropped::Stranger);
+            return;
+        }
+        let mut has_ended = false;
+        let mut report = None;
+        let parsed = rtcp::parse(datagram, |feedback| match feedback {
+            Feedback::Bye { ssrc } => has_ended |= track.handle_bye(now, ssrc),
+            Feedback::SenderReport { ssrc, sent } if track.ssrc() == Some(ssrc) => {
+                report = Some(sent);
+            }
+            // A program that only receives reports on what goes to `send_to`.
+            Feedback::SenderReport { .. }
+            | Feedback::ReceiverReport { .. }
+            | Feedback::PictureLoss { .. }
+            | Feedback::FullIntra { .. }
+            | Feedback::Nack { .. }
+            | Feedback::Estimate { .. }
+            | Feedback::Other => {}
+        });
+        match parsed {
+            Ok(()) => track.stats.rtcp += 1,
+            Err(_) => track.stats.bad_rtcp += 1,
+        }
+        track.rtcp_sender = Some(remote);
+        if let Some(sent) = report {
+            let clock = self.clocks.entry(track.endpoint).or_insert((sent.ntp, now));
+            let at = captured_at(*clock, sent.ntp).filter(|at| is_near(*at, now));
+            // A clock that has been set begins anew.
+            let at = at.unwrap_or_else(|| {
+                *clock = (sent.ntp, now);
+                now
+            });
+            let report = LastReport {
+                ntp: sent.ntp,
+                arrival: now,
+            };
+            track.set_clock(sent.rtp, at, report);
+        }
+        self.schedule_report(cx, id);
+        if has_ended {
+            self.timers.set(TimerKey::Silence(id), Some(now));
+        }
+    }
+
+    /// Handles what a peer says about a section.
+    pub(crate) fn handle_event(
+        &mut self,
+        cx: &mut Context<'_>,
+        session: SessionId,
+        section: TransceiverKey,
+        event: MediaEvent,
+    ) {
+        if let MediaEvent::Packet(packet) = event {
+            return self.handle_published(cx, session, section, packet);
+        }
+        let Some(id) = self.find_viewer(session, section) else {
+            return;
+        };
+        let Some(viewer) = self.viewers.get_mut(id) else {
+            return;
+        };
+        match event {
+            MediaEvent::KeyframeWanted => {
+                let track = viewer.track;
+                self.want_keyframe(cx, track);
+            }
+            MediaEvent::Estimate(bitrate) => viewer.estimate = Some(bitrate),
+            MediaEvent::Report(report) => viewer.report = report,
+            MediaEvent::Packet(_) => {}
+        }
+    }
+
+    fn find_viewer(&self, session: SessionId, section: TransceiverKey) -> Option<ViewerId> {
+        let mut viewers = self.sessions.get(&session)?.viewers.iter();
+        let is_it = |id: &&ViewerId| {
+            let viewer = self.viewers.get(**id);
+            viewer.is_some_and(|viewer| viewer.section == section)
+        };
+        viewers.find(is_it).copied()
+    }
+
+    /// Asks the source for a keyframe, or does so as soon as the interval between requests has passed.
+    pub(super) fn want_keyframe(&mut self, cx: &mut Context<'_>, id: TrackId) {
+        let Some(track) = self.tracks.get_mut(id) else {
+            return;
+        };
+        track.stats.keyframes_wanted += 1;
+        if self.timers.is_set(TimerKey::Keyframe(id)) {
+            track.wants_keyframe = true;
+            return;
+        }
+        self.request_keyframe(cx, id);
+    }
+
+    pub(super) fn want_keyframe_again(&mut self, cx: &mut Context<'_>, id: TrackId) {
+        let track = self.tracks.get_mut(id);
+        if track.is_some_and(|track| std::mem::take(&mut track.wants_keyframe)) {
+            self.request_keyframe(cx, id);
+        }
+    }
+
+    fn request_keyframe(&mut self, cx: &mut Context<'_>, id: TrackId) {
+        let Some(track) = self.tracks.get_mut(id) else {
+            return;
+        };
+        let again = cx.now + track.config.keyframe_interval;
+        if let Some(publisher) = track.source_publisher() {
+            self.news.push_back(MediaNews::KeyframeWanted {
+                session: publisher.session,
+                section: publisher.section,
+            });
+            track.stats.keyframes_requested += 1;
+            return self.timers.set(TimerKey::Keyframe(id), Some(again));
+        }
+        let (Some(to), Some(ssrc)) = (track.rtcp_sender, track.ssrc()) else {
+            return;
+        };
+        let Some(socket) = track.sockets.for_feedback() else {
+            return;
+        };
+        let mut datagram = Vec::with_capacity(64);
+        rtcp::write_picture_loss(&mut datagram, track.own_ssrc, ssrc);
+        cx.sources.transmits().push(socket, None, to, &datagram);
+        track.stats.keyframes_requested += 1;
+        self.timers.set(TimerKey::Keyframe(id), Some(again));
+    }
+}
+
+/// Returns when a time of a source's clock was here. `known` is another time of that clock, and when that was
+/// here.
+fn captured_at(known: (u64, Instant), ntp: u64) -> Option<Instant> {
+    let micros = |difference: u64| Duration::from_micros(((difference >> 16) * 1_000_000) >> 16);
+    match ntp.checked_sub(known.0) {
+        Some(later) => known.1.checked_add(micros(later)),
+        None => known.1.checked_sub(micros(known.0 - ntp)),
+    }
+}
+
+/// Returns whether a time differs from now by less than any delay of a source.
+fn is_near(at: Instant, now: Instant) -> bool {
+    let difference = at.max(now).saturating_duration_since(at.min(now));
+    difference < Duration::from_secs(5)
+}

@@ -1,0 +1,596 @@
+//! Pictures and sound: from programs that speak RTP to browsers, and back.
+//!
+//! Nothing is decoded. A packet of a source is parsed once, and its payload is kept once. A viewer is a cursor
+//! into the packets of a track.
+
+mod feedback;
+#[cfg_attr(
+    not(any(test, feature = "testing")),
+    expect(
+        dead_code,
+        reason = "layers and frames are for viewers that cannot take everything, which comes next"
+    )
+)]
+pub mod keyframe;
+mod packets;
+mod published;
+mod publisher;
+mod reports;
+#[cfg_attr(
+    not(any(test, feature = "testing")),
+    expect(
+        dead_code,
+        reason = "the ends of streams, and the names of faults, come next"
+    )
+)]
+pub mod rtcp;
+#[cfg_attr(
+    not(any(test, feature = "testing")),
+    expect(dead_code, reason = "the list of all faults is for tests")
+)]
+pub mod rtp;
+mod source;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod track;
+mod view;
+mod viewer;
+
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{RngCore, SeedableRng};
+
+use crate::access::scope::{Grant, Verb};
+use crate::config::{RtcpPlace, RtpConfig, TrackConfig, UdpConfig};
+use crate::endpoint::Failure;
+use crate::ids::{EndpointId, SessionId, TrackId, TrackKind, TrackSocket, ViewerId, ViewerKind};
+use crate::sources::{Command, Context, Owner};
+use crate::transceiver::{RtpWriter, TrackOutcome, TrackWish, TransceiverKey};
+use crate::util::slab::Slab;
+use crate::util::timers::Timers;
+use publisher::Publisher;
+use track::Track;
+use viewer::Viewer;
+
+/// How long after a failure a socket is opened again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
+
+/// The purpose of a deadline of this component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum TimerKey {
+    /// A session's viewers go on to catch up.
+    CatchUp(SessionId),
+    /// The source may be asked for a keyframe again.
+    Keyframe(TrackId),
+    /// A source that is alive may have stopped.
+    Silence(TrackId),
+    /// Reports about a track are due.
+    Report(TrackId),
+    /// A socket is to be opened again.
+    Retry(TrackId, TrackSocket),
+}
+
+/// Returns any port at an address from which another one can be reached.
+fn any_port_towards(to: SocketAddr) -> SocketAddr {
+    let ip: IpAddr = match (to.is_ipv4(), to.ip().is_loopback()) {
+        (true, true) => Ipv4Addr::LOCALHOST.into(),
+        (true, false) => Ipv4Addr::UNSPECIFIED.into(),
+        (false, true) => Ipv6Addr::LOCALHOST.into(),
+        (false, false) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    SocketAddr::new(ip, 0)
+}
+
+/// An event for the wiring.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum MediaNews {
+    /// The state of an endpoint's tracks may have changed.
+    Changed(EndpointId),
+    /// A peer that sends is to be asked for a keyframe.
+    KeyframeWanted {
+        session: SessionId,
+        section: TransceiverKey,
+    },
+}
+
+/// The tracks in a session.
+#[derive(Debug, Default)]
+struct SessionTracks {
+    viewers: Vec<ViewerId>,
+    /// The sections that send, and the tracks that they send to.
+    published: Vec<(TransceiverKey, TrackId)>,
+    /// Whether the session has connected. Before that nothing can be sent.
+    is_connected: bool,
+    /// Whether the session is in `readable`.
+    is_queued: bool,
+}
+
+/// All tracks and their viewers.
+pub(crate) struct Media {
+    tracks: Slab<TrackKind, Track>,
+    viewers: Slab<ViewerKind, Viewer>,
+    sessions: HashMap<SessionId, SessionTracks>,
+    /// Sessions for which packets have come.
+    readable: VecDeque<SessionId>,
+    /// Tracks that got packets since viewers were served last.
+    fresh: Vec<TrackId>,
+    timers: Timers<TimerKey>,
+    news: VecDeque<MediaNews>,
+    random: StdRng,
+    /// When the clock of our sender reports began.
+    started: Instant,
+    /// A time of each endpoint's clock, and when that was here, so that its tracks are played in step.
+    clocks: HashMap<EndpointId, (u64, Instant)>,
+    /// The datagram that is being written, to use its memory again.
+    datagram: Vec<u8>,
+    max_viewers: usize,
+    refused_viewers: u64,
+}
+
+impl Media {
+    /// Returns a component without tracks. `seed` is for first sequence numbers.
+    pub(crate) fn new(now: Instant, max_viewers: usize, seed: [u8; 32]) -> Self {
+        Self {
+            tracks: Slab::new(),
+            viewers: Slab::new(),
+            sessions: HashMap::new(),
+            readable: VecDeque::new(),
+            fresh: Vec::new(),
+            timers: Timers::default(),
+            news: VecDeque::new(),
+            random: StdRng::from_seed(seed),
+            started: now,
+            clocks: HashMap::new(),
+            datagram: Vec::new(),
+            max_viewers,
+            refused_viewers: 0,
+        }
+    }
+
+    /// Sets the most viewers of all tracks together.
+    pub(crate) fn set_max_viewers(&mut self, most: usize) {
+        self.max_viewers = most;
+    }
+
+    // ---- tracks ----
+
+    /// Makes the tracks of an endpoint, and opens their sockets.
+    pub(crate) fn add(
+        &mut self,
+        cx: &mut Context<'_>,
+        endpoint: EndpointId,
+        name: &str,
+        config: &RtpConfig,
+    ) {
+        for config in config.tracks() {
+            let own_ssrc = self.random.next_u32().max(1);
+            let track = Track::new(endpoint, name, config.clone(), own_ssrc);
+            let id = self.tracks.insert(track);
+            for socket in [TrackSocket::Rtp, TrackSocket::Rtcp] {
+                self.open(cx, id, socket);
+            }
+        }
+        self.news.push_back(MediaNews::Changed(endpoint));
+    }
+
+    /// Removes the tracks of an endpoint. Their viewers get nothing more.
+    pub(crate) fn remove(&mut self, cx: &mut Context<'_>, endpoint: EndpointId) {
+        self.clocks.remove(&endpoint);
+        let ids: Vec<TrackId> = self.tracks_of(endpoint).collect();
+        for id in ids {
+            let Some(track) = self.tracks.remove(id) else {
+                continue;
+            };
+            for source in track.sockets.all() {
+                cx.sources.close(source);
+            }
+            for viewer in track.viewers {
+                self.remove_viewer(viewer);
+            }
+            for key in [
+                TimerKey::Keyframe(id),
+                TimerKey::Silence(id),
+                TimerKey::Report(id),
+            ] {
+                self.timers.set(key, None);
+            }
+            for socket in [TrackSocket::Rtp, TrackSocket::Rtcp] {
+                self.timers.set(TimerKey::Retry(id, socket), None);
+            }
+        }
+    }
+
+    fn tracks_of(&self, endpoint: EndpointId) -> impl Iterator<Item = TrackId> {
+        let tracks = self.tracks.iter();
+        tracks.filter_map(move |(id, track)| (track.endpoint == endpoint).then_some(id))
+    }
+
+    fn open(&mut self, cx: &mut Context<'_>, id: TrackId, socket: TrackSocket) {
+        let Some(track) = self.tracks.get_mut(id) else {
+            return;
+        };
+        let config = &track.config;
+        let bind = match (socket, config.listen) {
+            (TrackSocket::Rtp, Some(listen)) => Some(listen),
+            (TrackSocket::Rtp, None) => config.send_to.map(any_port_towards),
+            (TrackSocket::Rtcp, None) => None,
+            (TrackSocket::Rtcp, Some(_)) => match config.rtcp {
+                RtcpPlace::Mux => None,
+                RtcpPlace::At(addr) => Some(addr),
+            },
+        };
+        if bind.is_none() {
+            return;
+        }
+        let udp = UdpConfig {
+            bind,
+            ..UdpConfig::default()
+        };
+        let source = (cx.sources).open(Owner::Track(id, socket), |source| Command::OpenUdp {
+            source,
+            udp,
+        });
+        *track.sockets.of(socket) = Some(source);
+    }
+
+    /// Handles a socket that could not be opened, or that has failed.
+    pub(crate) fn handle_failed(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: TrackId,
+        socket: TrackSocket,
+        failure: &Failure,
+    ) {
+        let Some(track) = self.tracks.get_mut(id) else {
+            return;
+        };
+        log::error!("endpoint {}: {}", track.name, failure.detail);
+        track.socket_trouble = Some(failure.detail.clone());
+        if let Some(source) = track.sockets.of(socket).take() {
+            cx.sources.forget(source);
+        }
+        let again = Some(cx.now + RETRY_INTERVAL);
+        self.timers.set(TimerKey::Retry(id, socket), again);
+        self.news.push_back(MediaNews::Changed(track.endpoint));
+    }
+
+    /// Handles a socket that was opened.
+    pub(crate) fn handle_opened(&mut self, id: TrackId) {
+        if let Some(track) = self.tracks.get_mut(id) {
+            track.socket_trouble = None;
+            self.news.push_back(MediaNews::Changed(track.endpoint));
+        }
+    }
+
+    // ---- viewers ----
+
+    /// Returns the tracks of an endpoint for the media sections of an offer, as the rights allow.
+    pub(crate) fn wishes(&self, endpoint: EndpointId, grant: &Grant) -> Vec<(TrackId, TrackWish)> {
+        let tracks = self
+            .tracks_of(endpoint)
+            .filter_map(|id| Some((id, self.tracks.get(id)?)));
+        let wishes = tracks.map(|(id, track)| {
+            let TrackConfig {
+                codec,
+                clock_rate,
+                channels,
+                fmtp,
+                playout_delay,
+                nack,
+                ..
+            } = track.config.clone();
+            let wish = TrackWish {
+                endpoint: track.name.clone(),
+                codec,
+                clock_rate,
+                channels,
+                fmtp,
+                sends: grant.allows(&track.name, Verb::Read),
+                receives: grant.allows(&track.name, Verb::Write) && track.has_room_for_publisher(),
+                playout_delay,
+                resend: nack,
+            };
+            (id, wish)
+        });
+        wishes.collect()
+    }
+
+    /// Returns whether an endpoint has tracks.
+    pub(crate) fn has_tracks(&self, endpoint: EndpointId) -> bool {
+        self.tracks_of(endpoint).next().is_some()
+    }
+
+    /// Returns whether viewers of an endpoint have something to see or to hear: packets have come lately, or a
+    /// browser sends.
+    pub(crate) fn is_live(&self, endpoint: EndpointId) -> bool {
+        let mut tracks = self
+            .tracks_of(endpoint)
+            .filter_map(|id| self.tracks.get(id));
+        tracks.any(|track| track.source_publisher().is_some() || track.is_alive())
+    }
+
+    /// Returns the limit of viewers if this many more would be too many, and counts the refusal.
+    pub(crate) fn check_room(&mut self, wanted: usize) -> Result<(), usize> {
+        if wanted == 0 || self.viewers.len() + wanted <= self.max_viewers {
+            return Ok(());
+        }
+        self.refused_viewers += 1;
+        Err(self.max_viewers)
+    }
+
+    /// Makes a session a viewer of the tracks that its sections have got.
+    pub(crate) fn join(
+        &mut self,
+        session: SessionId,
+        tracks: impl IntoIterator<Item = (TrackId, TrackOutcome)>,
+    ) {
+        for (track, outcome) in tracks {
+            let (section, direction) = match outcome {
+                TrackOutcome::Accepted(section, direction) => (section, direction),
+                TrackOutcome::Refused(why) => {
+                    if let Some(track) = self.tracks.get(track) {
+                        let (name, kind) = (&track.name, track.config.codec.kind().as_str());
+                        log::info!("endpoint {name}: a session gets no {kind}: {why}");
+                    }
+                    continue;
+                }
+            };
+            if direction.sends {
+                self.add_viewer(session, section, track);
+            }
+            if direction.receives {
+                self.add_publisher(session, section, track);
+            }
+        }
+    }
+
+    fn add_viewer(&mut self, session: SessionId, section: TransceiverKey, id: TrackId) {
+        // The rollover counter begins at 0 and is not signaled, so the first wrap must be far enough away to be
+        // noticed by every receiver (RFC 3711 §3.3.1).
+        let first = u64::from(self.random.next_u32() & 0x7fff);
+        let offset = self.random.next_u32();
+        let Some(track) = self.tracks.get_mut(id) else {
+            return;
+        };
+        let viewer = Viewer::new(session, section, id, &track.log, first, offset);
+        let viewer = self.viewers.insert(viewer);
+        track.viewers.push(viewer);
+        self.sessions
+            .entry(session)
+            .or_default()
+            .viewers
+            .push(viewer);
+    }
+
+    fn add_publisher(&mut self, session: SessionId, section: TransceiverKey, id: TrackId) {
+        let Some(track) = self.tracks.get_mut(id) else {
+            return;
+        };
+        if track.add_publisher(Publisher { session, section }) {
+            let tracks = self.sessions.entry(session).or_default();
+            tracks.published.push((section, id));
+        }
+    }
+
+    /// Handles a session that has connected. Its viewers begin now.
+    pub(crate) fn handle_connected(&mut self, cx: &mut Context<'_>, session: SessionId) {
+        let Some(tracks) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        tracks.is_connected = true;
+        let mut waiting = Vec::new();
+        for id in &tracks.viewers {
+            let Some(viewer) = self.viewers.get_mut(*id) else {
+                continue;
+            };
+            if let Some(track) = self.tracks.get(viewer.track) {
+                viewer.begin(&track.log);
+                if track.log.keyframe().is_none() {
+                    waiting.push(viewer.track);
+                }
+            }
+        }
+        for track in waiting {
+            self.want_keyframe(cx, track);
+        }
+        self.queue(session);
+    }
+
+    /// Removes the viewers of a session that has ended.
+    pub(crate) fn remove_session(&mut self, session: SessionId) {
+        let Some(tracks) = self.sessions.remove(&session) else {
+            return;
+        };
+        self.timers.set(TimerKey::CatchUp(session), None);
+        for id in tracks.viewers {
+            self.remove_viewer(id);
+        }
+        for (_, id) in tracks.published {
+            if let Some(track) = self.tracks.get_mut(id) {
+                track.remove_publisher(session);
+            }
+        }
+    }
+
+    fn remove_viewer(&mut self, id: ViewerId) {
+        let Some(viewer) = self.viewers.remove(id) else {
+            return;
+        };
+        if let Some(track) = self.tracks.get_mut(viewer.track) {
+            track.viewers.retain(|other| *other != id);
+        }
+        if let Some(tracks) = self.sessions.get_mut(&viewer.session) {
+            tracks.viewers.retain(|other| *other != id);
+        }
+    }
+
+    // ---- packets ----
+
+    /// Handles a datagram of a program.
+    pub(crate) fn handle_datagram(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: TrackId,
+        socket: TrackSocket,
+        remote: SocketAddr,
+        datagram: &[u8],
+    ) {
+        let now = cx.now;
+        let Some(track) = self.tracks.get_mut(id) else {
+            return;
+        };
+        if socket == TrackSocket::Rtcp || rtcp::is_rtcp(datagram) {
+            return self.handle_rtcp(cx, id, remote, datagram);
+        }
+        if !track.admits(now, remote) {
+            return;
+        }
+        let was_live = track.is_live(now);
+        let change = track.handle_rtp(now, datagram);
+        if !change.has_news {
+            return;
+        }
+        track.set_alive(true);
+        if !was_live {
+            self.news.push_back(MediaNews::Changed(track.endpoint));
+            let at = now + track.config.silence;
+            self.timers.set(TimerKey::Silence(id), Some(at));
+        }
+        let is_first = !self.fresh.contains(&id);
+        if is_first {
+            self.fresh.push(id);
+        }
+        if change.has_restarted {
+            self.want_keyframe(cx, id);
+        }
+    }
+
+    /// Queues the sessions whose viewers have something to get. The owner calls this once per turn.
+    pub(crate) fn settle(&mut self) {
+        for at in 0..self.fresh.len() {
+            let Some(track) = self.fresh.get(at).and_then(|id| self.tracks.get(*id)) else {
+                continue;
+            };
+            for viewer in &track.viewers {
+                let Some(session) = self.viewers.get(*viewer).map(|viewer| viewer.session) else {
+                    continue;
+                };
+                if let Some(tracks) = self.sessions.get_mut(&session)
+                    && tracks.is_connected
+                    && !std::mem::replace(&mut tracks.is_queued, true)
+                {
+                    self.readable.push_back(session);
+                }
+            }
+        }
+    }
+
+    /// Returns whether [`Self::poll_readable`] or [`Self::settle`] has something to do.
+    pub(crate) fn has_readable(&self) -> bool {
+        !self.readable.is_empty() || !self.fresh.is_empty()
+    }
+
+    /// Removes and returns the next session whose viewers have something to get.
+    pub(crate) fn poll_readable(&mut self) -> Option<SessionId> {
+        self.readable.pop_front()
+    }
+
+    fn queue(&mut self, session: SessionId) {
+        if let Some(tracks) = self.sessions.get_mut(&session)
+            && tracks.is_connected
+            && !std::mem::replace(&mut tracks.is_queued, true)
+        {
+            self.readable.push_back(session);
+        }
+    }
+
+    /// Returns whether a session has viewers.
+    pub(crate) fn watches(&self, session: SessionId) -> bool {
+        self.sessions.contains_key(&session)
+    }
+
+    /// Writes to the peer of a session what its viewers have not got.
+    pub(crate) fn serve(&mut self, now: Instant, session: SessionId, writer: &mut impl RtpWriter) {
+        let Some(tracks) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        tracks.is_queued = false;
+        if !tracks.is_connected {
+            return;
+        }
+        let mut again: Option<Instant> = None;
+        for id in &tracks.viewers {
+            let Some(viewer) = self.viewers.get_mut(*id) else {
+                continue;
+            };
+            let Some(track) = self.tracks.get(viewer.track) else {
+                continue;
+            };
+            viewer.serve(now, &track.log, writer);
+            again = crate::util::timers::sooner(again, viewer.catch_up_at);
+        }
+        self.timers.set(TimerKey::CatchUp(session), again);
+    }
+
+    /// Notes that all viewers were served, and drops what nobody needs any more. The owner calls this at the end
+    /// of a turn.
+    pub(crate) fn end_turn(&mut self) {
+        for id in std::mem::take(&mut self.fresh) {
+            if let Some(track) = self.tracks.get_mut(id) {
+                track.log.note_served();
+            }
+        }
+    }
+
+    // ---- time ----
+
+    /// Handles deadlines that have passed.
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+        while let Some(key) = self.timers.pop_expired(cx.now) {
+            match key {
+                TimerKey::CatchUp(session) => self.queue(session),
+                TimerKey::Keyframe(id) => self.want_keyframe_again(cx, id),
+                TimerKey::Silence(id) => self.check_silence(cx, id),
+                TimerKey::Report(id) => self.send_reports(cx, id),
+                TimerKey::Retry(id, socket) => self.open(cx, id, socket),
+            }
+        }
+    }
+
+    fn check_silence(&mut self, cx: &mut Context<'_>, id: TrackId) {
+        let Some(track) = self.tracks.get_mut(id) else {
+            return;
+        };
+        if track.is_live(cx.now) {
+            let at = cx.now + track.config.silence / 2;
+            return self.timers.set(TimerKey::Silence(id), Some(at));
+        }
+        track.set_alive(false);
+        log::info!(
+            "endpoint {}: no {} packets for {} ms",
+            track.name,
+            track.config.codec.kind().as_str(),
+            track.config.silence.as_millis()
+        );
+        self.news.push_back(MediaNews::Changed(track.endpoint));
+    }
+
+    /// Returns when [`Self::handle_timeout`] must be called next.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Removes and returns the next event.
+    pub(crate) fn poll_news(&mut self) -> Option<MediaNews> {
+        self.news.pop_front()
+    }
+
+    /// Returns whether [`Self::poll_news`] has an event.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.news.is_empty()
+    }
+}

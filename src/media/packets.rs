@@ -1,0 +1,134 @@
+//! The packets of a track that viewers still need: those that came since the last keyframe, for viewers that come
+//! later, and those that not every viewer has got yet.
+//!
+//! A viewer is a cursor into the log. So cached and live packets can never mix out of order.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::source::Numbers;
+
+/// One packet of a track.
+#[derive(Debug, Clone)]
+pub(crate) struct Packet {
+    pub(crate) numbers: Numbers,
+    pub(crate) marker: bool,
+    /// Whether a decoder can start here.
+    pub(crate) begins_keyframe: bool,
+    /// When it was captured, as well as is known.
+    pub(crate) wallclock: Instant,
+    pub(crate) payload: Arc<[u8]>,
+}
+
+/// The packets of a track.
+#[derive(Debug)]
+pub(crate) struct PacketLog {
+    packets: VecDeque<Packet>,
+    /// The position of the first packet. Positions count all packets since the track was made.
+    first: u64,
+    bytes: usize,
+    /// The most bytes that are kept for later viewers.
+    room: usize,
+    /// Where the last keyframe begins, while all packets since then are there.
+    keyframe: Option<u64>,
+    /// Where the viewers that are up to date are.
+    served: u64,
+}
+
+impl PacketLog {
+    /// Returns an empty log that keeps at most `room` bytes for later viewers.
+    pub(crate) fn new(room: usize) -> Self {
+        Self {
+            packets: VecDeque::new(),
+            first: 0,
+            bytes: 0,
+            room,
+            keyframe: None,
+            served: 0,
+        }
+    }
+
+    /// Adds a packet.
+    pub(crate) fn push(&mut self, packet: Packet) {
+        if packet.begins_keyframe {
+            // Parameter sets and the picture may come in several packets, which share the timestamp.
+            let current = self.keyframe.and_then(|at| self.get(at));
+            let is_same =
+                current.is_some_and(|it| it.numbers.timestamp == packet.numbers.timestamp);
+            if !is_same {
+                self.keyframe = Some(self.end());
+            }
+        }
+        self.bytes += packet.payload.len();
+        self.packets.push_back(packet);
+    }
+
+    /// Forgets where the last keyframe began, because the stream has begun anew. Viewers that come later wait for
+    /// the next keyframe.
+    pub(crate) fn forget_keyframe(&mut self) {
+        self.keyframe = None;
+    }
+
+    /// Returns the position after the last packet.
+    pub(crate) fn end(&self) -> u64 {
+        self.first + self.packets.len() as u64
+    }
+
+    /// Returns where the last keyframe begins, if all packets since then are there.
+    pub(crate) fn keyframe(&self) -> Option<u64> {
+        self.keyframe
+    }
+
+    /// Returns the packet at a position, or `None` if there is none yet, or none any more.
+    pub(crate) fn get(&self, position: u64) -> Option<&Packet> {
+        let index = position.checked_sub(self.first)?;
+        self.packets.get(usize::try_from(index).ok()?)
+    }
+
+    /// Returns the position of the first packet.
+    pub(crate) fn begin(&self) -> u64 {
+        self.first
+    }
+
+    /// Returns the position of the first packet that viewers who are up to date have not got.
+    pub(crate) fn live(&self) -> u64 {
+        self.served
+    }
+
+    /// Notes that every viewer that is up to date has got everything, and removes what nobody needs any more.
+    pub(crate) fn note_served(&mut self) {
+        self.served = self.end();
+        if self.bytes_since_keyframe() > self.room {
+            self.keyframe = None;
+        }
+        let needed = self.keyframe.unwrap_or(self.served);
+        while self.first < needed {
+            let Some(packet) = self.packets.pop_front() else {
+                break;
+            };
+            self.bytes -= packet.payload.len();
+            self.first += 1;
+        }
+    }
+
+    /// Returns how many bytes of payload are held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn bytes_since_keyframe(&self) -> usize {
+        // What lies before the keyframe is removed in the same call, so the sum is right after the next one.
+        let Some(keyframe) = self.keyframe else {
+            return 0;
+        };
+        let before = usize::try_from(keyframe.saturating_sub(self.first)).unwrap_or(usize::MAX);
+        let before: usize = self
+            .packets
+            .iter()
+            .take(before)
+            .map(|it| it.payload.len())
+            .sum();
+        self.bytes - before
+    }
+}

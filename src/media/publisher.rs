@@ -1,0 +1,109 @@
+//! What browsers send: its way to a local program, under numbers that stay steady over reconnects.
+
+use std::time::Instant;
+
+use super::reports;
+use super::rtcp::Sent;
+use super::source::Numbers;
+use crate::ids::SessionId;
+use crate::transceiver::{IncomingPacket, TransceiverKey};
+
+/// The stream to a local program.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) ssrc: u32,
+    clock_rate: u32,
+    /// How the numbers of the present browser become ours: the first of its packets, and the number of that one.
+    mapping: Option<(u64, Numbers, u32)>,
+    /// The highest number that was sent, and when.
+    last: Option<(Numbers, Instant)>,
+    packets: u64,
+    octets: u64,
+}
+
+/// A section of a session that sends to a track.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Publisher {
+    pub(crate) session: SessionId,
+    pub(crate) section: TransceiverKey,
+}
+
+impl Output {
+    /// Returns a stream that has sent nothing yet.
+    pub(crate) fn new(ssrc: u32, clock_rate: u32) -> Self {
+        Self {
+            ssrc,
+            clock_rate,
+            mapping: None,
+            last: None,
+            packets: 0,
+            octets: 0,
+        }
+    }
+
+    /// Notes that another browser sends from now on. Its numbers follow those of the one before.
+    pub(crate) fn begin(&mut self) {
+        self.mapping = None;
+    }
+
+    /// Returns the numbers under which a packet goes on, or `None` for one from before the first.
+    pub(crate) fn number(&mut self, now: Instant, packet: &IncomingPacket) -> Option<Numbers> {
+        let (from, to, first_timestamp) = match self.mapping {
+            Some(mapping) => mapping,
+            None => {
+                let to = self.next(now, packet.timestamp);
+                let mapping = (packet.sequence, to, packet.timestamp);
+                self.mapping = Some(mapping);
+                mapping
+            }
+        };
+        let numbers = Numbers {
+            sequence: to.sequence + packet.sequence.checked_sub(from)?,
+            timestamp: to
+                .timestamp
+                .wrapping_add(packet.timestamp.wrapping_sub(first_timestamp)),
+        };
+        if self
+            .last
+            .is_none_or(|(last, _)| last.sequence < numbers.sequence)
+        {
+            self.last = Some((numbers, now));
+        }
+        Some(numbers)
+    }
+
+    /// Returns what a sender report says of the stream (RFC 3550 §6.4.1). `started`: when its clock began.
+    pub(crate) fn sent(&self, now: Instant, started: Instant) -> Option<Sent> {
+        let (last, at) = self.last?;
+        let timestamp = last.timestamp.wrapping_add(self.ticks(now, at));
+        Some(reports::sent(
+            now,
+            started,
+            timestamp,
+            self.packets,
+            self.octets,
+        ))
+    }
+
+    /// Returns the numbers of the first packet of a browser.
+    fn next(&self, now: Instant, timestamp: u32) -> Numbers {
+        let Some((last, at)) = self.last else {
+            return Numbers {
+                sequence: 0,
+                timestamp,
+            };
+        };
+        let ticks = self.ticks(now, at).max(1);
+        Numbers {
+            sequence: last.sequence + 1,
+            timestamp: last.timestamp.wrapping_add(ticks),
+        }
+    }
+
+    /// Returns how far the timestamp has gone on since some time.
+    fn ticks(&self, now: Instant, since: Instant) -> u32 {
+        let passed = now.saturating_duration_since(since).as_micros();
+        let ticks = passed * u128::from(self.clock_rate) / 1_000_000;
+        u32::try_from(ticks & u128::from(u32::MAX)).unwrap_or(0)
+    }
+}

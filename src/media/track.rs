@@ -1,0 +1,461 @@
+//! A track: pictures or sound of an endpoint, from its source to its viewers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::keyframe::is_keyframe_start;
+use super::packets::{Packet, PacketLog};
+use super::publisher::{Output, Publisher};
+use super::reports::LastReport;
+use super::rtcp::Sent;
+use super::rtp::{RtpFault, RtpView};
+use super::source::{Numbered, Numbering, Numbers, Restart, SourceNumbers};
+use super::stats::{Dropped, TrackStats};
+use crate::codec::MediaKind;
+use crate::config::TrackConfig;
+use crate::ids::{EndpointId, SessionId, SourceId, TrackSocket, ViewerId};
+use crate::transceiver::IncomingPacket;
+
+/// The longest payload that can be forwarded. What is longer would not fit into one packet of any network.
+const MAX_PAYLOAD: usize = crate::limits::RTP_PAYLOAD;
+/// The longest payload that fits into one packet on nearly every path, with all headers.
+const SAFE_PAYLOAD: usize = 1_200;
+
+/// A packet that may begin a new stream.
+#[derive(Debug)]
+struct Held {
+    numbers: SourceNumbers,
+    marker: bool,
+    payload: Arc<[u8]>,
+}
+
+/// The sockets of a track, if they are to be open.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Sockets {
+    rtp: Option<SourceId>,
+    rtcp: Option<SourceId>,
+}
+
+impl Sockets {
+    /// Returns the place of a socket.
+    pub(super) fn of(&mut self, socket: TrackSocket) -> &mut Option<SourceId> {
+        match socket {
+            TrackSocket::Rtp => &mut self.rtp,
+            TrackSocket::Rtcp => &mut self.rtcp,
+        }
+    }
+
+    /// Returns the sockets that are to be open.
+    pub(super) fn all(self) -> impl Iterator<Item = SourceId> {
+        self.rtp.into_iter().chain(self.rtcp)
+    }
+
+    /// Returns the socket for packets to `send_to`.
+    pub(super) fn for_output(self) -> Option<SourceId> {
+        self.rtp
+    }
+
+    /// Returns the socket for RTCP to the source.
+    pub(super) fn for_feedback(self) -> Option<SourceId> {
+        self.rtcp.or(self.rtp)
+    }
+}
+
+/// Pictures or sound of an endpoint.
+#[derive(Debug)]
+pub(crate) struct Track {
+    pub(crate) endpoint: EndpointId,
+    /// The name of the endpoint, for the log.
+    pub(crate) name: String,
+    pub(crate) config: TrackConfig,
+    pub(super) sockets: Sockets,
+    pub(crate) log: PacketLog,
+    pub(crate) viewers: Vec<ViewerId>,
+    /// The streams to `send_to`, one for each browser that may send at once, with the browser that sends.
+    outputs: Vec<(Output, Option<Publisher>)>,
+    /// Our SSRC towards the source.
+    pub(crate) own_ssrc: u32,
+    numbering: Numbering,
+    /// The program that sends, until it has been silent.
+    sender: Option<SocketAddr>,
+    /// Where RTCP for the source goes, once it is known.
+    pub(crate) rtcp_sender: Option<SocketAddr>,
+    payload_type: Option<u8>,
+    held: Option<Held>,
+    /// The newest sender report of the source.
+    pub(super) last_report: Option<LastReport>,
+    /// A timestamp, as viewers get it, and when it was captured.
+    clock: Option<(u32, Instant)>,
+    /// The timestamp of the last keyframe.
+    last_keyframe: Option<u32>,
+    is_alive: bool,
+    /// Whether somebody wants a keyframe that the source may not be asked for yet.
+    pub(crate) wants_keyframe: bool,
+    /// Why a socket is not open.
+    pub(crate) socket_trouble: Option<String>,
+    /// The payload type of the last packet that was dropped for it.
+    other_payload_type: Option<u8>,
+    pub(crate) stats: TrackStats,
+    /// Whether the log has said that packets are long, or have another payload type.
+    has_warned: [bool; 2],
+}
+
+/// What a packet has changed.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// Whether viewers have something to get.
+    pub(crate) has_news: bool,
+    /// Whether the source has begun anew.
+    pub(crate) has_restarted: bool,
+}
+
+impl Track {
+    /// Returns a track without a source.
+    pub(crate) fn new(
+        endpoint: EndpointId,
+        name: &str,
+        config: TrackConfig,
+        own_ssrc: u32,
+    ) -> Self {
+        Self {
+            endpoint,
+            name: name.to_owned(),
+            sockets: Sockets::default(),
+            log: PacketLog::new(config.cache),
+            viewers: Vec::new(),
+            outputs: (0..u32::from(config.publishers))
+                .map(|n| Output::new(own_ssrc.wrapping_add(n + 1), config.clock_rate))
+                .map(|output| (output, None))
+                .collect(),
+            own_ssrc,
+            numbering: Numbering::new(config.clock_rate, config.silence),
+            sender: None,
+            rtcp_sender: None,
+            payload_type: config
+                .payload_type
+                .or_else(|| config.codec.static_payload_type()),
+            held: None,
+            last_report: None,
+            clock: None,
+            last_keyframe: None,
+            is_alive: false,
+            wants_keyframe: false,
+            socket_trouble: None,
+            other_payload_type: None,
+            stats: TrackStats::default(),
+            has_warned: [false; 2],
+            config,
+        }
+    }
+
+    /// Returns whether the source counts as alive. This lags behind [`Self::is_live`] until a timer has looked.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.is_alive
+    }
+
+    pub(crate) fn set_alive(&mut self, is_alive: bool) {
+        self.is_alive = is_alive;
+    }
+
+    /// Returns whether packets have come lately.
+    pub(crate) fn is_live(&self, now: Instant) -> bool {
+        self.numbering.is_live(now)
+    }
+
+    /// Returns the SSRC of the source.
+    pub(crate) fn ssrc(&self) -> Option<u32> {
+        self.numbering.ssrc()
+    }
+
+    /// Returns whether this program may send to the track now. The first one is kept until it is silent.
+    pub(crate) fn admits(&mut self, now: Instant, remote: SocketAddr) -> bool {
+        let ip = remote.ip().to_canonical();
+        if !self.config.from.iter().any(|prefix| prefix.contains(ip)) {
+            self.stats.drop(Dropped::Stranger);
+            return false;
+        }
+        if self.sender.is_some_and(|sender| sender != remote) && self.is_live(now) {
+            self.stats.drop(Dropped::OtherSender);
+            return false;
+        }
+        self.sender = Some(remote);
+        true
+    }
+
+    /// Handles a datagram of an admitted sender.
+    pub(crate) fn handle_rtp(&mut self, now: Instant, datagram: &[u8]) -> Change {
+        self.stats.received.add_one(datagram.len());
+        let packet = match super::rtp::parse(datagram) {
+            Ok(packet) => packet,
+            Err(fault) => {
+                self.stats.drop(Dropped::Fault(fault));
+                return Change::default();
+            }
+        };
+        if !self.accepts(packet.payload_type) {
+            self.stats.drop(Dropped::PayloadType);
+            return Change::default();
+        }
+        if packet.payload.len() > SAFE_PAYLOAD {
+            self.warn_of_size(packet.payload.len());
+            if packet.payload.len() > MAX_PAYLOAD {
+                self.stats.drop(Dropped::TooLong);
+                return Change::default();
+            }
+        }
+        self.take(now, &packet)
+    }
+
+    fn take(&mut self, now: Instant, packet: &RtpView<'_>) -> Change {
+        let numbers = SourceNumbers {
+            ssrc: packet.ssrc,
+            sequence: packet.sequence,
+            timestamp: packet.timestamp,
+        };
+        match self.numbering.number(now, numbers) {
+            Numbered::Take { numbers, restart } => {
+                let mut change = Change {
+                    has_news: true,
+                    has_restarted: restart.is_some(),
+                };
+                if restart.is_some() {
+                    (self.clock, self.last_report) = (None, None);
+                    self.stats.restarts += 1;
+                    self.log.forget_keyframe();
+                }
+                let mut numbers = numbers;
+                // The packet before this one is of the same new stream.
+                let is_stream = restart == Some(Restart::Stream);
+                let held = self
+                    .held
+                    .take_if(|held| is_stream && held.numbers.ssrc == packet.ssrc);
+                if let Some(held) = held {
+                    let behind = packet.timestamp.wrapping_sub(held.numbers.timestamp);
+                    let first = Numbers {
+                        sequence: numbers.sequence,
+                        timestamp: numbers.timestamp.wrapping_sub(behind),
+                    };
+                    self.push(now, first, held.marker, held.payload);
+                    numbers.sequence = self.numbering.make_room();
+                }
+                self.push(now, numbers, packet.marker, Arc::from(packet.payload));
+                change.has_news |= !self.viewers.is_empty();
+                change
+            }
+            Numbered::Hold => {
+                let held = self.held.replace(Held {
+                    numbers,
+                    marker: packet.marker,
+                    payload: Arc::from(packet.payload),
+                });
+                if held.is_some() {
+                    self.stats.drop(Dropped::OtherStream);
+                }
+                Change::default()
+            }
+            Numbered::Duplicate => {
+                self.stats.drop(Dropped::Duplicate);
+                Change::default()
+            }
+            Numbered::Replaced => {
+                self.stats.drop(Dropped::OtherStream);
+                Change::default()
+            }
+        }
+    }
+
+    fn push(&mut self, now: Instant, numbers: Numbers, marker: bool, payload: Arc<[u8]>) {
+        let begins_keyframe = is_keyframe_start(self.config.codec, &payload);
+        if begins_keyframe && self.config.codec.kind() == MediaKind::Video {
+            let is_first = self.last_keyframe != Some(numbers.timestamp);
+            self.stats.keyframes += u64::from(is_first);
+            self.last_keyframe = Some(numbers.timestamp);
+        }
+        self.stats.forwarded.add_one(payload.len());
+        self.log.push(Packet {
+            numbers,
+            marker,
+            begins_keyframe,
+            wallclock: self.captured_at(numbers.timestamp).unwrap_or(now),
+            payload,
+        });
+    }
+
+    /// Returns when a packet was captured, as the source's sender report says.
+    fn captured_at(&self, timestamp: u32) -> Option<Instant> {
+        let (known, at) = self.clock?;
+        let ticks = timestamp.wrapping_sub(known).cast_signed();
+        let rate = u64::from(self.config.clock_rate).max(1);
+        let passed = Duration::from_micros(u64::from(ticks.unsigned_abs()) * 1_000_000 / rate);
+        match ticks < 0 {
+            true => at.checked_sub(passed),
+            false => at.checked_add(passed),
+        }
+    }
+
+    /// Takes the source's sender report: at the time `at` its timestamp was `timestamp`.
+    pub(super) fn set_clock(&mut self, timestamp: u32, at: Instant, report: LastReport) {
+        let timestamp = self.numbering.timestamp(timestamp);
+        self.clock = timestamp.map(|timestamp| (timestamp, at));
+        self.last_report = Some(report);
+    }
+
+    /// Returns the highest sequence number of the source, with its wraps (RFC 3550 §6.4.1).
+    pub(super) fn highest(&self) -> u32 {
+        self.numbering.highest()
+    }
+
+    /// Returns what sender reports say of the streams to `send_to` that are in use.
+    pub(super) fn sent(&self, now: Instant, started: Instant) -> Vec<(u32, Sent)> {
+        let used = self.outputs.iter().filter(|(_, place)| place.is_some());
+        used.filter_map(|(output, _)| Some((output.ssrc, output.sent(now, started)?)))
+            .collect()
+    }
+
+    /// Returns whether packets of this type are the track's. Without a configured type the first dynamic one
+    /// becomes the track's.
+    fn accepts(&mut self, payload_type: u8) -> bool {
+        let expected = *self.payload_type.get_or_insert(payload_type);
+        if payload_type == expected {
+            return true;
+        }
+        self.other_payload_type = Some(payload_type);
+        if !std::mem::replace(&mut self.has_warned[1], true) {
+            let (name, kind) = (&self.name, self.config.codec.kind().as_str());
+            log::warn!(
+                "endpoint {name}: {kind} packets of payload type {payload_type} are dropped, {expected} is expected"
+            );
+        }
+        false
+    }
+
+    fn warn_of_size(&mut self, size: usize) {
+        if std::mem::replace(&mut self.has_warned[0], true) {
+            return;
+        }
+        log::warn!(
+            "endpoint {}: a packet has {size} bytes of payload; more than {SAFE_PAYLOAD} do not pass every network \
+             (GStreamer: mtu=1200 of the payloader, FFmpeg: pkt_size=1200)",
+            self.name
+        );
+    }
+
+    /// Handles the end of the stream, as its source has said it.
+    pub(crate) fn handle_bye(&mut self, now: Instant, ssrc: u32) -> bool {
+        let is_ours = self.numbering.ssrc() == Some(ssrc);
+        if is_ours {
+            self.numbering.end(now);
+        }
+        is_ours
+    }
+
+    /// Returns whether one more browser may send to the track.
+    pub(crate) fn has_room_for_publisher(&self) -> bool {
+        let is_used = self.config.send_to.is_some() || self.config.listen.is_none();
+        is_used
+            && self
+                .outputs
+                .iter()
+                .any(|(_, publisher)| publisher.is_none())
+    }
+
+    /// Adds a browser that sends. Returns false if there is no room.
+    pub(crate) fn add_publisher(&mut self, publisher: Publisher) -> bool {
+        let mut outputs = self.outputs.iter_mut();
+        let Some((output, place)) = outputs.find(|(_, publisher)| publisher.is_none()) else {
+            return false;
+        };
+        output.begin();
+        *place = Some(publisher);
+        true
+    }
+
+    /// Removes the browser of a session that has ended.
+    pub(crate) fn remove_publisher(&mut self, session: SessionId) {
+        for (_, place) in &mut self.outputs {
+            place.take_if(|publisher| publisher.session == session);
+        }
+    }
+
+    /// Returns the browser whose packets viewers get, because the track has no program as its source.
+    pub(crate) fn source_publisher(&self) -> Option<Publisher> {
+        let (_, publisher) = self.outputs.first()?;
+        publisher.filter(|_| self.config.listen.is_none())
+    }
+
+    /// Handles a packet of a browser. Writes the packet for the local program into `datagram`, and returns whether
+    /// viewers have something to get.
+    pub(crate) fn handle_published(
+        &mut self,
+        now: Instant,
+        publisher: Publisher,
+        packet: IncomingPacket,
+        datagram: &mut Vec<u8>,
+    ) -> bool {
+        let is_source = self.source_publisher() == Some(publisher);
+        let mut outputs = self.outputs.iter_mut();
+        let found = outputs.find(|(_, place)| *place == Some(publisher));
+        let Some((output, _)) = found else {
+            return false;
+        };
+        let Some(numbers) = output.number(now, &packet) else {
+            return false;
+        };
+        self.stats.published.add_one(packet.payload.len());
+        let [.., high, low] = numbers.sequence.to_be_bytes();
+        super::rtp::write(
+            datagram,
+            &RtpView {
+                payload_type: self.config.send_payload_type,
+                sequence: u16::from_be_bytes([high, low]),
+                timestamp: numbers.timestamp,
+                ssrc: output.ssrc,
+                marker: packet.marker,
+                payload: &packet.payload,
+            },
+        );
+        if is_source {
+            self.push(now, numbers, packet.marker, packet.payload);
+        }
+        is_source
+    }
+
+    /// Returns the program that sends.
+    pub(crate) fn sender(&self) -> Option<SocketAddr> {
+        self.sender
+    }
+
+    /// Returns how many browsers send.
+    pub(crate) fn publishers(&self) -> usize {
+        self.outputs
+            .iter()
+            .filter(|(_, place)| place.is_some())
+            .count()
+    }
+
+    /// Returns the payload type of the last packet that was dropped for it.
+    pub(crate) fn other_payload_type(&self) -> Option<u8> {
+        self.other_payload_type
+    }
+
+    /// Returns the payload type that is accepted, once it is known.
+    pub(crate) fn payload_type(&self) -> Option<u8> {
+        self.payload_type
+    }
+}
+
+impl Dropped {
+    /// Returns the name in the API and in the metrics.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Stranger => "stranger",
+            Self::OtherSender => "other-sender",
+            Self::OtherStream => "other-stream",
+            Self::PayloadType => "payload-type",
+            Self::Duplicate => "duplicate",
+            Self::TooLong => "too-long",
+            Self::Fault(fault) => RtpFault::as_str(fault),
+        }
+    }
+}

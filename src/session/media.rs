@@ -1,0 +1,243 @@
+//! The media of a session: its sections with tracks, packets for the peer, and what the peer says about them.
+//!
+//! str0m forwards packets as they are (its RTP mode). A session without tracks has none of this.
+
+use std::time::{Duration, Instant};
+
+use str0m::Input;
+use str0m::bwe::BweKind;
+use str0m::format::Codec as StrCodec;
+use str0m::media::{KeyframeRequestKind, MediaTime, Mid, Pt};
+use str0m::rtp::{Extension, ExtensionMap, ExtensionValues, RtpPacket, RtpWrite, Ssrc};
+use str0m::stats::MediaEgressStats;
+
+use super::Session;
+use super::event::SessionEvent;
+use super::sdp::TrackSection;
+use crate::codec::{Codec, MediaKind};
+use crate::limits;
+use crate::transceiver::{
+    Direction, IncomingPacket, MediaEvent, OutgoingPacket, TransceiverKey, ViewerReport,
+};
+
+/// The most packets of one stream that are kept to be sent again.
+const RESENT_PACKETS: usize = 512;
+
+/// Returns a codec as str0m names it.
+pub(super) fn codec(codec: Codec) -> StrCodec {
+    match codec {
+        Codec::H264 => StrCodec::H264,
+        Codec::H265 => StrCodec::H265,
+        Codec::Vp8 => StrCodec::Vp8,
+        Codec::Vp9 => StrCodec::Vp9,
+        Codec::Av1 => StrCodec::Av1,
+        Codec::Opus => StrCodec::Opus,
+        Codec::Pcmu => StrCodec::PCMU,
+        Codec::Pcma => StrCodec::PCMA,
+        Codec::G722 => StrCodec::G722,
+    }
+}
+
+/// Returns the header extensions that may be negotiated. The offer's numbers replace ours.
+pub(super) fn extensions() -> ExtensionMap {
+    let mut map = ExtensionMap::empty();
+    let all = [
+        Extension::AudioLevel,
+        Extension::AbsoluteSendTime,
+        Extension::RtpMid,
+        Extension::VideoOrientation,
+        Extension::PlayoutDelay,
+        Extension::RtpStreamId,
+    ];
+    for (id, extension) in (1..).zip(all) {
+        map.set(id, extension);
+    }
+    map
+}
+
+/// A media section with a track.
+#[derive(Debug)]
+struct Transceiver {
+    mid: Mid,
+    payload_type: Pt,
+    kind: MediaKind,
+    direction: Direction,
+    /// How long the peer may buffer, in steps of 10 ms.
+    playout_delay: Option<(MediaTime, MediaTime)>,
+}
+
+/// The sections of a session that carry tracks.
+#[derive(Debug, Default)]
+pub(super) struct Transceivers {
+    all: Vec<Transceiver>,
+    /// Streams of the peer, and the sections that they belong to.
+    streams: Vec<(Ssrc, TransceiverKey)>,
+    /// Whether packets were written since str0m was drained last.
+    is_written: bool,
+}
+
+impl Transceivers {
+    fn get(&self, key: TransceiverKey) -> Option<&Transceiver> {
+        self.all.get(usize::from(key.0))
+    }
+
+    fn find(&self, mid: Mid) -> Option<TransceiverKey> {
+        let at = self.all.iter().position(|it| it.mid == mid)?;
+        u8::try_from(at).ok().map(TransceiverKey)
+    }
+}
+
+impl Session {
+    /// Makes the transceivers of an offer that str0m has just accepted.
+    pub(super) fn add_tracks(&mut self, tracks: &[TrackSection<'_>]) {
+        if tracks.is_empty() {
+            return;
+        }
+        let mut transceivers = Transceivers::default();
+        for track in tracks {
+            let mid = Mid::from(track.mid);
+            let wish = &track.wish;
+            if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
+                // Without a ratio str0m sends again whatever was asked for, and needs no history of what it
+                // has sent.
+                let packets = match wish.kind() {
+                    MediaKind::Video => RESENT_PACKETS,
+                    MediaKind::Audio => 0,
+                };
+                stream.set_rtx_cache(packets, wish.resend, None);
+            }
+            let in_steps = |delay: Duration| {
+                let steps = u64::try_from(delay.as_millis() / 10).unwrap_or(0);
+                MediaTime::from_hundredths(steps)
+            };
+            transceivers.all.push(Transceiver {
+                mid,
+                payload_type: track.payload_type().into(),
+                kind: wish.kind(),
+                direction: track.direction,
+                playout_delay: wish
+                    .playout_delay
+                    .map(|(least, most)| (in_steps(least), in_steps(most))),
+            });
+        }
+        self.media = Some(Box::new(transceivers));
+    }
+
+    /// Queues a packet for the peer. The owner calls [`Self::flush`] after the last one. Returns false if the
+    /// section does not send, or the packet is too long.
+    pub(crate) fn write_rtp(&mut self, key: TransceiverKey, packet: &OutgoingPacket<'_>) -> bool {
+        let Some(media) = self.media.as_deref_mut().filter(|_| !self.ended) else {
+            return false;
+        };
+        let Some(section) = media.get(key).filter(|it| it.direction.sends) else {
+            return false;
+        };
+        let mut api = self.rtc.direct_api();
+        let Some(stream) = api.stream_tx_by_mid(section.mid, None) else {
+            return false;
+        };
+        if packet.payload.len() > limits::RTP_PAYLOAD {
+            return false;
+        }
+        let mut write = RtpWrite::new(
+            section.payload_type,
+            packet.sequence.into(),
+            packet.timestamp,
+            packet.wallclock,
+            std::sync::Arc::clone(packet.payload),
+        )
+        .marker(packet.marker)
+        .nackable(section.kind == MediaKind::Video);
+        if let Some((least, most)) = section.playout_delay {
+            write = write.ext_vals(ExtensionValues {
+                play_delay_min: Some(least),
+                play_delay_max: Some(most),
+                ..ExtensionValues::default()
+            });
+        }
+        stream.write_rtp(write);
+        media.is_written = true;
+        self.dirty = true;
+        true
+    }
+
+    /// Asks the peer for a picture that can be decoded without others.
+    pub(crate) fn request_keyframe(&mut self, key: TransceiverKey) {
+        let Some(section) = self.media.as_deref().and_then(|media| media.get(key)) else {
+            return;
+        };
+        let mid = section.mid;
+        if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(mid, None) {
+            stream.request_keyframe(KeyframeRequestKind::Pli);
+            self.dirty = true;
+        }
+    }
+
+    /// Lets str0m take up the packets that were written. It gives them a time only at its next time-out.
+    pub(super) fn take_up_packets(&mut self, now: Instant) -> Result<(), str0m::RtcError> {
+        let Some(media) = self.media.as_deref_mut() else {
+            return Ok(());
+        };
+        if !std::mem::take(&mut media.is_written) {
+            return Ok(());
+        }
+        self.rtc.handle_input(Input::Timeout(now))
+    }
+
+    // ---- what the peer says ----
+
+    pub(super) fn handle_keyframe_request(&mut self, mid: Mid) {
+        self.push_media(mid, MediaEvent::KeyframeWanted);
+    }
+
+    pub(super) fn handle_estimate(&mut self, estimate: BweKind) {
+        if let BweKind::Remb { estimate, mid } = estimate {
+            self.push_media(mid, MediaEvent::Estimate(estimate.as_u64()));
+        }
+    }
+
+    pub(super) fn handle_egress_stats(&mut self, stats: &MediaEgressStats) {
+        let report = ViewerReport {
+            loss: stats.loss,
+            jitter: stats.remote.as_ref().map_or(0, |remote| remote.jitter),
+            nacks: stats.nacks,
+            round_trip: stats.rtt,
+        };
+        self.push_media(stats.mid, MediaEvent::Report(report));
+    }
+
+    pub(super) fn handle_rtp(&mut self, packet: RtpPacket) {
+        let ssrc = packet.header.ssrc;
+        let Some(media) = self.media.as_deref_mut() else {
+            return;
+        };
+        let known = media.streams.iter().find(|(of, _)| *of == ssrc);
+        let key = if let Some((_, key)) = known {
+            *key
+        } else {
+            let mid = (self.rtc.direct_api().stream_rx(&ssrc)).map(|stream| stream.mid());
+            let Some(key) = mid.and_then(|mid| media.find(mid)) else {
+                return;
+            };
+            // A section has one stream at a time.
+            media.streams.retain(|(_, other)| *other != key);
+            media.streams.push((ssrc, key));
+            key
+        };
+        let packet = IncomingPacket {
+            sequence: *packet.seq_no,
+            timestamp: packet.header.timestamp,
+            marker: packet.header.marker,
+            payload: packet.payload,
+        };
+        let event = MediaEvent::Packet(packet);
+        self.events.push_back(SessionEvent::Media(key, event));
+    }
+
+    fn push_media(&mut self, mid: Mid, event: MediaEvent) {
+        let key = self.media.as_deref().and_then(|media| media.find(mid));
+        if let Some(key) = key {
+            self.events.push_back(SessionEvent::Media(key, event));
+        }
+    }
+}
