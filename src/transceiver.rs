@@ -107,6 +107,8 @@ pub struct OutgoingPacket<'a> {
 /// An RTP packet of a peer.
 #[derive(Debug)]
 pub struct IncomingPacket {
+    /// The stream of the packet. A section may change to another one.
+    pub ssrc: u32,
     /// The extended sequence number, as the peer counts.
     pub sequence: u64,
     /// The RTP timestamp.

@@ -38,7 +38,13 @@ impl MediaWish {
             let values = pairs().filter_map(|pair| pair.strip_prefix("media="));
             let names = values.flat_map(|value| value.split(','));
             let names = names.filter(|name| !name.is_empty()).map(str::to_owned);
-            (names.collect(), MediaPurpose::AsOffered)
+            let mut once: Vec<String> = Vec::new();
+            for name in names {
+                if !once.contains(&name) {
+                    once.push(name);
+                }
+            }
+            (once, MediaPurpose::AsOffered)
         };
         Self {
             endpoints,
@@ -57,7 +63,7 @@ mod tests {
         let wish = |query| MediaWish::of(&Resource::Sessions, query);
         assert_eq!(wish(None), MediaWish::default());
         assert_eq!(wish(Some("media=")), MediaWish::default());
-        let named = wish(Some("a=b&media=camera,talk&media=more"));
+        let named = wish(Some("a=b&media=camera,talk&media=more,camera"));
         assert_eq!(named.endpoints, ["camera", "talk", "more"]);
         assert_eq!(named.purpose, MediaPurpose::AsOffered);
     }

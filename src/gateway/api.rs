@@ -68,7 +68,7 @@ impl Gateway {
             (Resource::Sessions | Resource::Whep(_) | Resource::Whip(_), Action::Post) => {
                 check_content_type(head, whip::SDP, "Accept-Post")?;
                 let wish = MediaWish::of(&asked.resource, asked.query.as_deref());
-                look!(self).check_media(&wish)?;
+                look!(self).check_media(&wish, &asked.grant)?;
                 let claimant = look!(self).claimant(request, &asked.grant);
                 let (grant, owner) = (&asked.grant, SessionOwner::Api);
                 let room = self.sessions.check_room(grant, &claimant, owner);

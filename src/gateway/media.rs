@@ -1,21 +1,30 @@
 //! Tracks of endpoints in sessions: which of them an offer wants and gets.
 
 use super::views::Views;
-use crate::access::scope::Grant;
+use crate::access::scope::{Grant, Verb};
 use crate::api::media::{MediaPurpose, MediaWish};
 use crate::api::problem::Problem;
+use crate::api::shapes::no_endpoint;
 use crate::ids::TrackId;
 use crate::media::Media;
 use crate::transceiver::TrackWish;
 
 impl Views<'_> {
-    /// Returns an error if an offer wants what no endpoint has, or a source that is silent.
-    pub(super) fn check_media(self, wish: &MediaWish) -> Result<(), Problem> {
+    /// Returns an error if an offer wants what no endpoint has, or a source that is silent. Who may neither watch
+    /// an endpoint nor send to it learns nothing of it.
+    pub(super) fn check_media(self, wish: &MediaWish, grant: &Grant) -> Result<(), Problem> {
         for name in &wish.endpoints {
             let endpoint = self.find_endpoint(name)?;
+            if !grant.allows(name, Verb::Read) && !grant.allows(name, Verb::Write) {
+                return Err(no_endpoint());
+            }
             if !self.media.has_tracks(endpoint) {
                 let detail = format!("endpoint {name} has neither pictures nor sound");
                 return Err(Problem::new(422, &detail).at("path"));
+            }
+            if wish.purpose == MediaPurpose::Publish && self.media.is_taken(endpoint) {
+                let detail = format!("as many send to endpoint {name} as publishers allows");
+                return Err(Problem::new(409, &detail).header("Retry-After", "1"));
             }
             let is_silent = !self.media.is_live(endpoint);
             if wish.purpose == MediaPurpose::Watch && is_silent && !wish.may_wait {

@@ -128,8 +128,15 @@ impl Gateway {
                 }
                 SessionNews::State(state) => {
                     self.sessions.log_state(id, state);
-                    if state == ConnectionState::Connected {
-                        self.media.handle_connected(cx!(self, now), id);
+                    match state {
+                        ConnectionState::Connected => {
+                            self.media.handle_connected(cx!(self, now), id);
+                        }
+                        ConnectionState::Disconnected => self.media.handle_disconnected(id),
+                        ConnectionState::New
+                        | ConnectionState::Connecting
+                        | ConnectionState::Failed
+                        | ConnectionState::Closed => {}
                     }
                     // The final state is published together with its reason when the session has ended.
                     if !matches!(state, ConnectionState::Closed | ConnectionState::Failed) {

@@ -10,6 +10,9 @@ use crate::ids::{SessionId, TrackId, ViewerId};
 use crate::sources::Context;
 use crate::transceiver::{MediaEvent, TransceiverKey};
 
+/// The lowest estimate that is believed, in bit/s. Nothing that can be looked at needs less.
+const LEAST_ESTIMATE: u64 = 10_000;
+
 impl Media {
     /// Handles RTCP of a track's source.
     pub(super) fn handle_rtcp(
@@ -32,15 +35,22 @@ impl Media {
             track.stats.drop(super::stats::Dropped::Stranger);
             return;
         }
-        let mut has_ended = false;
-        let mut report = None;
+        // The first that speaks for the source is kept until the source is silent.
+        if track.rtcp_sender.is_some_and(|known| known != remote) {
+            return track.stats.drop(super::stats::Dropped::OtherSender);
+        }
+        let source = track.ssrc();
+        let (mut is_of_source, mut has_ended, mut report) = (false, false, None);
         let parsed = rtcp::parse(datagram, |feedback| match feedback {
-            Feedback::Bye { ssrc } => has_ended |= track.handle_bye(now, ssrc),
-            Feedback::SenderReport { ssrc, sent } if track.ssrc() == Some(ssrc) => {
-                report = Some(sent);
+            Feedback::Bye { ssrc } if source == Some(ssrc) => {
+                (is_of_source, has_ended) = (true, true);
+            }
+            Feedback::SenderReport { ssrc, sent } if source == Some(ssrc) => {
+                (is_of_source, report) = (true, Some(sent));
             }
             // A program that only receives reports on what goes to `send_to`.
-            Feedback::SenderReport { .. }
+            Feedback::Bye { .. }
+            | Feedback::SenderReport { .. }
             | Feedback::ReceiverReport { .. }
             | Feedback::PictureLoss { .. }
             | Feedback::FullIntra { .. }
@@ -52,7 +62,14 @@ impl Media {
             Ok(()) => track.stats.rtcp += 1,
             Err(_) => track.stats.bad_rtcp += 1,
         }
+        if !is_of_source {
+            return;
+        }
         track.rtcp_sender = Some(remote);
+        if has_ended && track.is_live(now) {
+            track.end_source(now);
+            self.timers.set(TimerKey::Silence(id), Some(now));
+        }
         if let Some(sent) = report {
             let clock = self.clocks.entry(track.endpoint).or_insert((sent.ntp, now));
             let at = captured_at(*clock, sent.ntp).filter(|at| is_near(*at, now));
@@ -68,9 +85,6 @@ impl Media {
             track.set_clock(sent.rtp, at, report);
         }
         self.schedule_report(cx, id);
-        if has_ended {
-            self.timers.set(TimerKey::Silence(id), Some(now));
-        }
     }
 
     /// Handles what a peer says about a section.
@@ -95,6 +109,7 @@ impl Media {
                 let track = viewer.track;
                 self.want_keyframe(cx, track);
             }
+            MediaEvent::Estimate(bitrate) if bitrate < LEAST_ESTIMATE => {}
             MediaEvent::Estimate(bitrate) => viewer.estimate = Some(bitrate),
             MediaEvent::Report(report) => viewer.report = report,
             MediaEvent::Packet(_) => {}
@@ -160,7 +175,11 @@ impl Media {
 /// Returns when a time of a source's clock was here. `known` is another time of that clock, and when that was
 /// here.
 fn captured_at(known: (u64, Instant), ntp: u64) -> Option<Instant> {
-    let micros = |difference: u64| Duration::from_micros(((difference >> 16) * 1_000_000) >> 16);
+    // 32 bits of seconds and 32 of their fractions.
+    let micros = |difference: u64| {
+        let micros = (u128::from(difference) * 1_000_000) >> 32;
+        Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    };
     match ntp.checked_sub(known.0) {
         Some(later) => known.1.checked_add(micros(later)),
         None => known.1.checked_sub(micros(known.0 - ntp)),

@@ -36,9 +36,10 @@ mod tests;
 mod track;
 mod view;
 mod viewer;
+mod window;
 
 use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
@@ -52,7 +53,6 @@ use crate::sources::{Command, Context, Owner};
 use crate::transceiver::{RtpWriter, TrackOutcome, TrackWish, TransceiverKey};
 use crate::util::slab::Slab;
 use crate::util::timers::Timers;
-use publisher::Publisher;
 use track::Track;
 use viewer::Viewer;
 
@@ -74,17 +74,6 @@ enum TimerKey {
     Retry(TrackId, TrackSocket),
 }
 
-/// Returns any port at an address from which another one can be reached.
-fn any_port_towards(to: SocketAddr) -> SocketAddr {
-    let ip: IpAddr = match (to.is_ipv4(), to.ip().is_loopback()) {
-        (true, true) => Ipv4Addr::LOCALHOST.into(),
-        (true, false) => Ipv4Addr::UNSPECIFIED.into(),
-        (false, true) => Ipv6Addr::LOCALHOST.into(),
-        (false, false) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    SocketAddr::new(ip, 0)
-}
-
 /// An event for the wiring.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum MediaNews {
@@ -103,8 +92,10 @@ struct SessionTracks {
     viewers: Vec<ViewerId>,
     /// The sections that send, and the tracks that they send to.
     published: Vec<(TransceiverKey, TrackId)>,
-    /// Whether the session has connected. Before that nothing can be sent.
+    /// Whether the session is connected. Nothing can be sent while it is not.
     is_connected: bool,
+    /// Whether it has been connected.
+    has_begun: bool,
     /// Whether the session is in `readable`.
     is_queued: bool,
 }
@@ -216,7 +207,7 @@ impl Media {
         let config = &track.config;
         let bind = match (socket, config.listen) {
             (TrackSocket::Rtp, Some(listen)) => Some(listen),
-            (TrackSocket::Rtp, None) => config.send_to.map(any_port_towards),
+            (TrackSocket::Rtp, None) => config.send_to.map(track::any_port_towards),
             (TrackSocket::Rtcp, None) => None,
             (TrackSocket::Rtcp, Some(_)) => match config.rtcp {
                 RtcpPlace::Mux => None,
@@ -290,7 +281,7 @@ impl Media {
                 channels,
                 fmtp,
                 sends: grant.allows(&track.name, Verb::Read),
-                receives: grant.allows(&track.name, Verb::Write) && track.has_room_for_publisher(),
+                receives: grant.allows(&track.name, Verb::Write) && self.may_publish(track),
                 playout_delay,
                 resend: nack,
             };
@@ -366,22 +357,16 @@ impl Media {
             .push(viewer);
     }
 
-    fn add_publisher(&mut self, session: SessionId, section: TransceiverKey, id: TrackId) {
-        let Some(track) = self.tracks.get_mut(id) else {
-            return;
-        };
-        if track.add_publisher(Publisher { session, section }) {
-            let tracks = self.sessions.entry(session).or_default();
-            tracks.published.push((section, id));
-        }
-    }
-
     /// Handles a session that has connected. Its viewers begin now.
     pub(crate) fn handle_connected(&mut self, cx: &mut Context<'_>, session: SessionId) {
         let Some(tracks) = self.sessions.get_mut(&session) else {
             return;
         };
         tracks.is_connected = true;
+        if std::mem::replace(&mut tracks.has_begun, true) {
+            // After an interruption a viewer goes on where it was, or with the next keyframe.
+            return self.queue(session);
+        }
         let mut waiting = Vec::new();
         for id in &tracks.viewers {
             let Some(viewer) = self.viewers.get_mut(*id) else {
@@ -398,6 +383,13 @@ impl Media {
             self.want_keyframe(cx, track);
         }
         self.queue(session);
+    }
+
+    /// Handles a session whose path is lost. It may recover.
+    pub(crate) fn handle_disconnected(&mut self, session: SessionId) {
+        if let Some(tracks) = self.sessions.get_mut(&session) {
+            tracks.is_connected = false;
+        }
     }
 
     /// Removes the viewers of a session that has ended.
@@ -443,6 +435,10 @@ impl Media {
         let Some(track) = self.tracks.get_mut(id) else {
             return;
         };
+        if track.config.listen.is_none() {
+            // The socket is there to send.
+            return track.stats.drop(stats::Dropped::Stranger);
+        }
         if socket == TrackSocket::Rtcp || rtcp::is_rtcp(datagram) {
             return self.handle_rtcp(cx, id, remote, datagram);
         }
@@ -539,7 +535,7 @@ impl Media {
     /// Notes that all viewers were served, and drops what nobody needs any more. The owner calls this at the end
     /// of a turn.
     pub(crate) fn end_turn(&mut self) {
-        for id in std::mem::take(&mut self.fresh) {
+        for id in self.fresh.drain(..) {
             if let Some(track) = self.tracks.get_mut(id) {
                 track.log.note_served();
             }
@@ -569,7 +565,7 @@ impl Media {
             let at = cx.now + track.config.silence / 2;
             return self.timers.set(TimerKey::Silence(id), Some(at));
         }
-        track.set_alive(false);
+        track.forget_source();
         log::info!(
             "endpoint {}: no {} packets for {} ms",
             track.name,

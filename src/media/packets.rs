@@ -21,6 +21,14 @@ pub(crate) struct Packet {
     pub(crate) payload: Arc<[u8]>,
 }
 
+/// What a packet takes beside its payload, roughly.
+const OVERHEAD: usize = 128;
+
+/// Returns how many bytes of memory a packet takes.
+fn cost(packet: &Packet) -> usize {
+    packet.payload.len() + OVERHEAD
+}
+
 /// The packets of a track.
 #[derive(Debug)]
 pub(crate) struct PacketLog {
@@ -60,8 +68,14 @@ impl PacketLog {
                 self.keyframe = Some(self.end());
             }
         }
-        self.bytes += packet.payload.len();
+        self.bytes += cost(&packet);
         self.packets.push_back(packet);
+    }
+
+    /// Forgets everything that was kept for later viewers, because what it shows is over.
+    pub(crate) fn clear(&mut self) {
+        self.forget_keyframe();
+        self.note_served();
     }
 
     /// Forgets where the last keyframe began, because the stream has begun anew. Viewers that come later wait for
@@ -107,12 +121,12 @@ impl PacketLog {
             let Some(packet) = self.packets.pop_front() else {
                 break;
             };
-            self.bytes -= packet.payload.len();
+            self.bytes -= cost(&packet);
             self.first += 1;
         }
     }
 
-    /// Returns how many bytes of payload are held.
+    /// Returns how many bytes of memory the packets take.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -123,12 +137,7 @@ impl PacketLog {
             return 0;
         };
         let before = usize::try_from(keyframe.saturating_sub(self.first)).unwrap_or(usize::MAX);
-        let before: usize = self
-            .packets
-            .iter()
-            .take(before)
-            .map(|it| it.payload.len())
-            .sum();
+        let before: usize = self.packets.iter().take(before).map(cost).sum();
         self.bytes - before
     }
 }

@@ -1,12 +1,59 @@
-//! Packets of browsers on their way to a local program, and to the viewers of a track without one.
+//! Browsers that send: who may, and their packets on the way to a local program, and to the viewers of a track without one.
 
 use super::Media;
 use super::publisher::Publisher;
-use crate::ids::SessionId;
+use super::track::Track;
+use crate::ids::{EndpointId, SessionId, TrackId};
 use crate::sources::Context;
 use crate::transceiver::{IncomingPacket, TransceiverKey};
 
 impl Media {
+    /// Returns whether one more browser may send to a track: there is a place, or one whose browser has gone.
+    pub(super) fn may_publish(&self, track: &Track) -> bool {
+        track.has_room_for_publisher() || self.lost_publisher(track).is_some()
+    }
+
+    /// Returns the session of a publisher that is not connected.
+    fn lost_publisher(&self, track: &Track) -> Option<SessionId> {
+        let mut sessions = track.publishing_sessions();
+        sessions.find(|session| {
+            let tracks = self.sessions.get(session);
+            tracks.is_none_or(|tracks| !tracks.is_connected)
+        })
+    }
+
+    /// Returns whether every track of an endpoint that takes from browsers has as many as it may have.
+    pub(crate) fn is_taken(&self, endpoint: EndpointId) -> bool {
+        let tracks = self.tracks.iter().map(|(_, track)| track);
+        let tracks = tracks.filter(|track| track.endpoint == endpoint);
+        let mut used = tracks
+            .filter(|track| track.takes_from_browsers())
+            .peekable();
+        used.peek().is_some() && used.all(|track| !self.may_publish(track))
+    }
+
+    pub(super) fn add_publisher(
+        &mut self,
+        session: SessionId,
+        section: TransceiverKey,
+        id: TrackId,
+    ) {
+        let Some(track) = self.tracks.get(id) else {
+            return;
+        };
+        let lost = (!track.has_room_for_publisher()).then(|| self.lost_publisher(track));
+        let Some(track) = self.tracks.get_mut(id) else {
+            return;
+        };
+        if let Some(lost) = lost.flatten() {
+            track.remove_publisher(lost);
+        }
+        if track.add_publisher(Publisher { session, section }) {
+            let tracks = self.sessions.entry(session).or_default();
+            tracks.published.push((section, id));
+        }
+    }
+
     /// Handles a packet that a browser sends to a track.
     pub(super) fn handle_published(
         &mut self,

@@ -13,12 +13,21 @@ use crate::transceiver::{IncomingPacket, TransceiverKey};
 pub(crate) struct Output {
     pub(crate) ssrc: u32,
     clock_rate: u32,
-    /// How the numbers of the present browser become ours: the first of its packets, and the number of that one.
-    mapping: Option<(u64, Numbers, u32)>,
+    /// How the numbers of the present browser become ours.
+    mapping: Option<Mapping>,
     /// The highest number that was sent, and when.
     last: Option<(Numbers, Instant)>,
     packets: u64,
     octets: u64,
+}
+
+/// How the numbers of a browser become ours.
+#[derive(Debug, Clone, Copy)]
+struct Mapping {
+    ssrc: u32,
+    /// The numbers of its first packet, as it wrote them and as they go on.
+    from: Numbers,
+    to: Numbers,
 }
 
 /// A section of a session that sends to a track.
@@ -48,21 +57,24 @@ impl Output {
 
     /// Returns the numbers under which a packet goes on, or `None` for one from before the first.
     pub(crate) fn number(&mut self, now: Instant, packet: &IncomingPacket) -> Option<Numbers> {
-        let (from, to, first_timestamp) = match self.mapping {
-            Some(mapping) => mapping,
-            None => {
-                let to = self.next(now, packet.timestamp);
-                let mapping = (packet.sequence, to, packet.timestamp);
-                self.mapping = Some(mapping);
-                mapping
-            }
-        };
+        let known = self.mapping.filter(|mapping| mapping.ssrc == packet.ssrc);
+        let mapping = known.unwrap_or_else(|| Mapping {
+            ssrc: packet.ssrc,
+            from: Numbers {
+                sequence: packet.sequence,
+                timestamp: packet.timestamp,
+            },
+            to: self.next(now, packet.timestamp),
+        });
+        self.mapping = Some(mapping);
+        let Mapping { from, to, .. } = mapping;
+        let passed = packet.timestamp.wrapping_sub(from.timestamp);
         let numbers = Numbers {
-            sequence: to.sequence + packet.sequence.checked_sub(from)?,
-            timestamp: to
-                .timestamp
-                .wrapping_add(packet.timestamp.wrapping_sub(first_timestamp)),
+            sequence: to.sequence + packet.sequence.checked_sub(from.sequence)?,
+            timestamp: to.timestamp.wrapping_add(passed),
         };
+        self.packets += 1;
+        self.octets += packet.payload.len() as u64;
         if self
             .last
             .is_none_or(|(last, _)| last.sequence < numbers.sequence)

@@ -97,13 +97,16 @@ impl Present {
     fn note_older(&mut self, behind: u16) -> Result<u64, Numbered> {
         let age = u64::from(behind);
         let sequence = self.newest.1.checked_sub(age).ok_or(Numbered::Replaced)?;
-        if age < WINDOW {
-            let bit = 1_u128 << age;
-            if self.seen & bit != 0 {
-                return Err(Numbered::Duplicate);
-            }
-            self.seen |= bit;
+        // Numbers before the first one belong to the stream before. What is older than the window may be a
+        // duplicate, and comes too late for any player.
+        if sequence < self.first.1 || age >= WINDOW {
+            return Err(Numbered::Replaced);
         }
+        let bit = 1_u128 << age;
+        if self.seen & bit != 0 {
+            return Err(Numbered::Duplicate);
+        }
+        self.seen |= bit;
         Ok(sequence)
     }
 }

@@ -1,6 +1,6 @@
 //! A track: pictures or sound of an endpoint, from its source to its viewers.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -132,9 +132,7 @@ impl Track {
             numbering: Numbering::new(config.clock_rate, config.silence),
             sender: None,
             rtcp_sender: None,
-            payload_type: config
-                .payload_type
-                .or_else(|| config.codec.static_payload_type()),
+            payload_type: initial_payload_type(&config),
             held: None,
             last_report: None,
             clock: None,
@@ -215,6 +213,7 @@ impl Track {
         };
         match self.numbering.number(now, numbers) {
             Numbered::Take { numbers, restart } => {
+                self.payload_type.get_or_insert(packet.payload_type);
                 let mut change = Change {
                     has_news: true,
                     has_restarted: restart.is_some(),
@@ -316,7 +315,10 @@ impl Track {
     /// Returns whether packets of this type are the track's. Without a configured type the first dynamic one
     /// becomes the track's.
     fn accepts(&mut self, payload_type: u8) -> bool {
-        let expected = *self.payload_type.get_or_insert(payload_type);
+        let Some(expected) = self.payload_type else {
+            // RFC 3551 §6: the dynamic ones.
+            return (96..=127).contains(&payload_type);
+        };
         if payload_type == expected {
             return true;
         }
@@ -341,23 +343,35 @@ impl Track {
         );
     }
 
-    /// Handles the end of the stream, as its source has said it.
-    pub(crate) fn handle_bye(&mut self, now: Instant, ssrc: u32) -> bool {
-        let is_ours = self.numbering.ssrc() == Some(ssrc);
-        if is_ours {
-            self.numbering.end(now);
-        }
-        is_ours
+    /// Forgets the source, because it is silent: what comes next may be another program. Viewers that come later
+    /// must not take its last picture for a live one.
+    pub(crate) fn forget_source(&mut self) {
+        self.is_alive = false;
+        self.payload_type = initial_payload_type(&self.config);
+        self.rtcp_sender = None;
+        self.log.clear();
+    }
+
+    /// Ends the stream, as its source has said.
+    pub(crate) fn end_source(&mut self, now: Instant) {
+        self.numbering.end(now);
+    }
+
+    /// Returns whether the track takes from browsers at all.
+    pub(crate) fn takes_from_browsers(&self) -> bool {
+        self.config.send_to.is_some() || self.config.listen.is_none()
     }
 
     /// Returns whether one more browser may send to the track.
     pub(crate) fn has_room_for_publisher(&self) -> bool {
-        let is_used = self.config.send_to.is_some() || self.config.listen.is_none();
-        is_used
-            && self
-                .outputs
-                .iter()
-                .any(|(_, publisher)| publisher.is_none())
+        let mut outputs = self.outputs.iter();
+        self.takes_from_browsers() && outputs.any(|(_, publisher)| publisher.is_none())
+    }
+
+    /// Returns the sessions of the browsers that send.
+    pub(crate) fn publishing_sessions(&self) -> impl Iterator<Item = SessionId> {
+        let publishers = self.outputs.iter().filter_map(|(_, place)| *place);
+        publishers.map(|publisher| publisher.session)
     }
 
     /// Adds a browser that sends. Returns false if there is no room.
@@ -373,8 +387,14 @@ impl Track {
 
     /// Removes the browser of a session that has ended.
     pub(crate) fn remove_publisher(&mut self, session: SessionId) {
+        let is_source = self
+            .source_publisher()
+            .is_some_and(|it| it.session == session);
         for (_, place) in &mut self.outputs {
             place.take_if(|publisher| publisher.session == session);
+        }
+        if is_source {
+            self.log.clear();
         }
     }
 
@@ -399,6 +419,10 @@ impl Track {
         let Some((output, _)) = found else {
             return false;
         };
+        if packet.payload.len() > MAX_PAYLOAD {
+            self.stats.drop(Dropped::TooLong);
+            return false;
+        }
         let Some(numbers) = output.number(now, &packet) else {
             return false;
         };
@@ -445,6 +469,12 @@ impl Track {
     }
 }
 
+/// Returns the payload type that is accepted before any packet has come.
+fn initial_payload_type(config: &TrackConfig) -> Option<u8> {
+    let fixed = || config.codec.static_payload_type();
+    config.payload_type.or_else(fixed)
+}
+
 impl Dropped {
     /// Returns the name in the API and in the metrics.
     pub(crate) fn as_str(self) -> &'static str {
@@ -458,4 +488,15 @@ impl Dropped {
             Self::Fault(fault) => RtpFault::as_str(fault),
         }
     }
+}
+
+/// Returns any port at an address from which another one can be reached.
+pub(super) fn any_port_towards(to: SocketAddr) -> SocketAddr {
+    let ip: IpAddr = match (to.is_ipv4(), to.ip().is_loopback()) {
+        (true, true) => Ipv4Addr::LOCALHOST.into(),
+        (true, false) => Ipv4Addr::UNSPECIFIED.into(),
+        (false, true) => Ipv6Addr::LOCALHOST.into(),
+        (false, false) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    SocketAddr::new(ip, 0)
 }

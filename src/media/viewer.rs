@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::packets::{Packet, PacketLog};
+use super::window::Window;
 use crate::ids::{SessionId, TrackId};
 use crate::transceiver::{OutgoingPacket, RtpWriter, TransceiverKey, ViewerReport};
 
@@ -51,6 +52,8 @@ pub(crate) struct Viewer {
     mapping: Option<Mapping>,
     /// The next sequence number that the viewer has not seen.
     next: u64,
+    /// The numbers that were written, so that none is written twice.
+    written: Window,
     /// What is added to the track's timestamps.
     offset: u32,
     /// When the next packets of the past may go out. `None`: the viewer is up to date.
@@ -80,6 +83,7 @@ impl Viewer {
             cursor: log.keyframe().unwrap_or_else(|| log.end()),
             mapping: None,
             next: first,
+            written: Window::default(),
             offset,
             catch_up_at: None,
             estimate: None,
@@ -160,6 +164,10 @@ impl Viewer {
             return true;
         };
         let sequence = mapping.to + ahead;
+        if !self.written.note(sequence) {
+            self.stats.left_out += 1;
+            return true;
+        }
         self.next = next.max(sequence + 1);
         let outgoing = OutgoingPacket {
             sequence,

@@ -225,6 +225,7 @@ impl Session {
             key
         };
         let packet = IncomingPacket {
+            ssrc: *ssrc,
             sequence: *packet.seq_no,
             timestamp: packet.header.timestamp,
             marker: packet.header.marker,

@@ -9,6 +9,7 @@ use std::time::Instant;
 use serde_json::Value;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
+use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 
@@ -41,6 +42,10 @@ pub struct Peer {
     pub timeout: Instant,
     /// The messages of all channels as they came, if a test wants to know: label and length.
     pub order: Option<Vec<(String, usize)>>,
+    /// The packets of media that came: sequence number, timestamp and payload.
+    pub packets: Vec<(u64, u32, Vec<u8>)>,
+    /// The media sections of the offer.
+    pub mids: Vec<Mid>,
     local: SocketAddr,
 }
 
@@ -92,9 +97,59 @@ impl Peer {
             out: VecDeque::new(),
             timeout: now,
             order: None,
+            packets: Vec::new(),
+            mids: Vec::new(),
             local,
         };
         (peer, offer.to_sdp_string())
+    }
+
+    /// A peer that watches pictures, with its offer: one section, and channels if there are any.
+    pub fn watch(now: Instant, local: SocketAddr, channels: &[ChannelConfig]) -> (Self, String) {
+        let mut rtc = Rtc::builder()
+            .clear_codecs()
+            .enable_h264(true)
+            .enable_vp8(true)
+            .set_rtp_mode(true)
+            .build(now);
+        rtc.add_local_candidate(Candidate::host(local, "udp").expect("an address for ICE"));
+        let mut api = rtc.sdp_api();
+        let direction = Direction::RecvOnly;
+        let mids = vec![api.add_media(MediaKind::Video, direction, None, None, None)];
+        let mut ids = BTreeMap::new();
+        let mut states = BTreeMap::new();
+        for config in channels {
+            let key = config.label.clone();
+            ids.insert(key.clone(), api.add_channel_with_config(config.clone()));
+            states.insert(key, Channel::default());
+        }
+        let (offer, pending) = api.apply().expect("something to offer");
+        let peer = Self {
+            rtc,
+            pending: Some(pending),
+            ids,
+            channels: states,
+            control: Vec::new(),
+            connected: false,
+            closed: false,
+            out: VecDeque::new(),
+            timeout: now,
+            order: None,
+            packets: Vec::new(),
+            mids,
+            local,
+        };
+        (peer, offer.to_sdp_string())
+    }
+
+    /// Asks for a picture that can be decoded without others.
+    pub fn request_keyframe(&mut self, now: Instant) {
+        let mid = *self.mids.first().expect("a section");
+        let mut api = self.rtc.direct_api();
+        if let Some(stream) = api.stream_rx_by_mid(mid, None) {
+            stream.request_keyframe(KeyframeRequestKind::Pli);
+        }
+        self.handle_timeout(now);
     }
 
     /// A peer that is called; the first channel that opens has this name here.
@@ -114,6 +169,8 @@ impl Peer {
             out: VecDeque::new(),
             timeout: now,
             order: None,
+            packets: Vec::new(),
+            mids: Vec::new(),
             local,
         };
         peer.drain(now);
@@ -242,6 +299,10 @@ impl Peer {
         match event {
             Event::Connected => self.connected = true,
             Event::Closed => self.closed = true,
+            Event::RtpPacket(packet) => {
+                let (number, time) = (*packet.seq_no, packet.header.timestamp);
+                self.packets.push((number, time, packet.payload.to_vec()));
+            }
             Event::ChannelOpen(id, _) => {
                 let unnamed = self
                     .channels

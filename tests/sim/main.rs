@@ -28,6 +28,7 @@ mod ledger;
 mod line;
 mod links;
 mod lost_writers;
+mod media;
 mod panics;
 #[path = "../peer/mod.rs"]
 mod peer;

@@ -9,7 +9,7 @@ use crate::transceiver::TransceiverKey;
 use crate::util::slab::Id;
 
 const SECTION: TransceiverKey = TransceiverKey(0);
-const ROOM: usize = 10_000;
+const ROOM: usize = 100_000;
 
 fn viewer(log: &PacketLog) -> Viewer {
     Viewer::new(Id::from_bits(1), SECTION, Id::from_bits(1), log, 1_000, 5)
@@ -120,7 +120,7 @@ fn gaps_and_disorder_of_the_source_reach_the_viewer() {
 
 #[test]
 fn a_cache_that_is_too_small_keeps_nothing() {
-    let mut log = PacketLog::new(3);
+    let mut log = PacketLog::new(150);
     for n in 0..5 {
         log.push(packet(n, 0, n == 0));
         log.note_served();

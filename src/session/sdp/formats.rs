@@ -54,6 +54,9 @@ pub(super) fn formats<'a>(section: &Section<'a>) -> Vec<Format<'a>> {
 
 fn format<'a>(section: &Section<'a>, word: &str) -> Option<Format<'a>> {
     let payload_type: u8 = word.parse().ok().filter(|number| *number < 128)?;
+    if word != payload_type.to_string() {
+        return None;
+    }
     let value_of = |name: &str| {
         let mut lines = section.codecs.iter();
         lines.find_map(|line| {
