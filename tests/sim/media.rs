@@ -365,3 +365,17 @@ fn a_program_with_another_payload_type_takes_over_after_silence() {
     world.run(Duration::from_millis(50));
     assert_eq!(world.peer(n).packets.len(), 2);
 }
+
+#[test]
+fn a_track_without_a_port_takes_nothing_from_programs() {
+    let talk = "[[endpoint]]\nname = \"talk\"\nkind = \"rtp\"\n[endpoint.video]\ncodec = \"H264\"\n\
+        send_to = \"127.0.0.1:6000\"\n";
+    let mut world = World::new(12, &format!("{DEMO}{talk}"));
+    // The socket that sends has any port of the system's.
+    let socket = "127.0.0.1:0";
+    let packet = b"\x80\x60\0\x01\0\0\0\0\0\0\0\x09\x65\x88";
+    world.udp_device_sends_from(socket, "127.0.0.1:7777", packet);
+    let video = world.get("/endpoints/talk")["video"].clone();
+    assert_eq!(video["forwarded"]["packets"], 0);
+    assert_eq!(video["dropped"], json!({"stranger": 1}));
+}
