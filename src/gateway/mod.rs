@@ -157,7 +157,7 @@ impl Gateway {
                 self.network.handle_opened(cx!(self, now), source, local);
                 self.rendezvous.set_own_ports(look!(self).own_ports());
             }
-            (Some(Track(id, _)), _) => self.media.handle_opened(id),
+            (Some(Track(id, socket)), _) => self.media.handle_opened(id, socket),
             (Some(Ice | Listener | ControlSocket | Connection(_)) | None, _) => {}
         }
         settle!(self, now);

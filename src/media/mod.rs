@@ -239,8 +239,11 @@ impl Media {
         let Some(track) = self.tracks.get_mut(id) else {
             return;
         };
-        log::error!("endpoint {}: {}", track.name, failure.detail);
-        track.socket_trouble = Some(failure.detail.clone());
+        let trouble = Some((socket, failure.detail.clone()));
+        if track.socket_trouble != trouble {
+            log::error!("endpoint {}: {}", track.name, failure.detail);
+        }
+        track.socket_trouble = trouble;
         if let Some(source) = track.sockets.of(socket).take() {
             cx.sources.forget(source);
         }
@@ -250,9 +253,9 @@ impl Media {
     }
 
     /// Handles a socket that was opened.
-    pub(crate) fn handle_opened(&mut self, id: TrackId) {
+    pub(crate) fn handle_opened(&mut self, id: TrackId, socket: TrackSocket) {
         if let Some(track) = self.tracks.get_mut(id) {
-            track.socket_trouble = None;
+            track.socket_trouble.take_if(|(of, _)| *of == socket);
             self.news.push_back(MediaNews::Changed(track.endpoint));
         }
     }

@@ -93,7 +93,7 @@ pub(crate) struct Track {
     /// Whether somebody wants a keyframe that the source may not be asked for yet.
     pub(crate) wants_keyframe: bool,
     /// Why a socket is not open.
-    pub(crate) socket_trouble: Option<String>,
+    pub(super) socket_trouble: Option<(TrackSocket, String)>,
     /// The payload type of the last packet that was dropped for it.
     other_payload_type: Option<u8>,
     pub(crate) stats: TrackStats,

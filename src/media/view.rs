@@ -82,7 +82,7 @@ fn packets(count: Packets) -> Value {
 impl Track {
     /// Returns the state for the endpoint.
     pub(super) fn state(&self) -> DeviceState {
-        if let Some(trouble) = &self.socket_trouble {
+        if let Some((_, trouble)) = &self.socket_trouble {
             return DeviceState::Failed(trouble.clone());
         }
         match self.trouble() {
@@ -93,8 +93,8 @@ impl Track {
 
     /// Returns why viewers get nothing. `None`: packets come, or browsers are the source.
     pub(super) fn trouble(&self) -> Option<String> {
-        if self.socket_trouble.is_some() {
-            return self.socket_trouble.clone();
+        if let Some((_, trouble)) = &self.socket_trouble {
+            return Some(trouble.clone());
         }
         let listen = self.config.listen?;
         if self.is_alive() {
