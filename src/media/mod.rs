@@ -56,7 +56,7 @@ use crate::util::timers::Timers;
 use track::Track;
 use viewer::Viewer;
 
-/// How long after a failure a socket is opened again.
+/// When a socket that failed is opened again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The purpose of a deadline of this component.
@@ -239,11 +239,7 @@ impl Media {
         let Some(track) = self.tracks.get_mut(id) else {
             return;
         };
-        let trouble = Some((socket, failure.detail.clone()));
-        if track.socket_trouble != trouble {
-            log::error!("endpoint {}: {}", track.name, failure.detail);
-        }
-        track.socket_trouble = trouble;
+        track.note_trouble(socket, &failure.detail);
         if let Some(source) = track.sockets.of(socket).take() {
             cx.sources.forget(source);
         }

@@ -450,6 +450,21 @@ impl Track {
         self.sender
     }
 
+    /// Notes why a socket is not open, and logs it once.
+    pub(super) fn note_trouble(&mut self, socket: TrackSocket, detail: &str) {
+        let mut addresses = self.config.local_addresses();
+        let address = match socket {
+            TrackSocket::Rtp => addresses.next(),
+            TrackSocket::Rtcp => addresses.nth(1),
+        };
+        let place = address.map_or_else(String::new, |address| format!("{address}: "));
+        let trouble = Some((socket, format!("{place}{detail}")));
+        if self.socket_trouble != trouble {
+            log::error!("endpoint {}: {place}{detail}", self.name);
+        }
+        self.socket_trouble = trouble;
+    }
+
     /// Returns how many browsers send.
     pub(crate) fn publishers(&self) -> usize {
         self.outputs
