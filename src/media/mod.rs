@@ -100,6 +100,15 @@ struct SessionTracks {
     is_queued: bool,
 }
 
+impl SessionTracks {
+    /// Queues the session, unless it is queued or not connected.
+    fn queue(&mut self, session: SessionId, readable: &mut VecDeque<SessionId>) {
+        if self.is_connected && !std::mem::replace(&mut self.is_queued, true) {
+            readable.push_back(session);
+        }
+    }
+}
+
 /// All tracks and their viewers.
 pub(crate) struct Media {
     tracks: Slab<TrackKind, Track>,
@@ -471,14 +480,10 @@ impl Media {
                 continue;
             };
             for viewer in &track.viewers {
-                let Some(session) = self.viewers.get(*viewer).map(|viewer| viewer.session) else {
-                    continue;
-                };
-                if let Some(tracks) = self.sessions.get_mut(&session)
-                    && tracks.is_connected
-                    && !std::mem::replace(&mut tracks.is_queued, true)
+                if let Some(viewer) = self.viewers.get(*viewer)
+                    && let Some(tracks) = self.sessions.get_mut(&viewer.session)
                 {
-                    self.readable.push_back(session);
+                    tracks.queue(viewer.session, &mut self.readable);
                 }
             }
         }
@@ -495,15 +500,12 @@ impl Media {
     }
 
     fn queue(&mut self, session: SessionId) {
-        if let Some(tracks) = self.sessions.get_mut(&session)
-            && tracks.is_connected
-            && !std::mem::replace(&mut tracks.is_queued, true)
-        {
-            self.readable.push_back(session);
+        if let Some(tracks) = self.sessions.get_mut(&session) {
+            tracks.queue(session, &mut self.readable);
         }
     }
 
-    /// Returns whether a session has viewers.
+    /// Returns whether a session has tracks.
     pub(crate) fn watches(&self, session: SessionId) -> bool {
         self.sessions.contains_key(&session)
     }

@@ -72,6 +72,10 @@ impl Media {
         self.datagram.clear();
         let publisher = Publisher { session, section };
         let has_news = track.handle_published(cx.now, publisher, packet, &mut self.datagram);
+        if self.datagram.is_empty() {
+            // The packet was dropped.
+            return;
+        }
         if let (Some(socket), Some(to)) = (track.sockets.for_output(), track.config.send_to) {
             cx.sources
                 .transmits()

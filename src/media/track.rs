@@ -214,10 +214,6 @@ impl Track {
         match self.numbering.number(now, numbers) {
             Numbered::Take { numbers, restart } => {
                 self.payload_type.get_or_insert(packet.payload_type);
-                let mut change = Change {
-                    has_news: true,
-                    has_restarted: restart.is_some(),
-                };
                 if restart.is_some() {
                     (self.clock, self.last_report) = (None, None);
                     self.stats.restarts += 1;
@@ -239,8 +235,10 @@ impl Track {
                     numbers.sequence = self.numbering.make_room();
                 }
                 self.push(now, numbers, packet.marker, Arc::from(packet.payload));
-                change.has_news |= !self.viewers.is_empty();
-                change
+                Change {
+                    has_news: true,
+                    has_restarted: restart.is_some(),
+                }
             }
             Numbered::Hold => {
                 let held = self.held.replace(Held {

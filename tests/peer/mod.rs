@@ -72,50 +72,37 @@ pub fn unreliable(label: &str) -> ChannelConfig {
 impl Peer {
     /// A peer at an address, with its offer.
     pub fn offer(now: Instant, local: SocketAddr, channels: &[ChannelConfig]) -> (Self, String) {
-        let mut rtc = Rtc::builder()
+        let rtc = Rtc::builder()
             .clear_codecs()
             .set_sctp_max_buffered_amount(BUFFERED)
             .build(now);
-        rtc.add_local_candidate(Candidate::host(local, "udp").expect("an address for ICE"));
-        let mut api = rtc.sdp_api();
-        let mut ids = BTreeMap::new();
-        let mut states = BTreeMap::new();
-        for config in channels {
-            let key = config.label.clone();
-            ids.insert(key.clone(), api.add_channel_with_config(config.clone()));
-            states.insert(key, Channel::default());
-        }
-        let (offer, pending) = api.apply().expect("something to offer");
-        let peer = Self {
-            rtc,
-            pending: Some(pending),
-            ids,
-            channels: states,
-            control: Vec::new(),
-            connected: false,
-            closed: false,
-            out: VecDeque::new(),
-            timeout: now,
-            order: None,
-            packets: Vec::new(),
-            mids: Vec::new(),
-            local,
-        };
-        (peer, offer.to_sdp_string())
+        Self::offer_with(rtc, now, local, channels, &[])
     }
 
     /// A peer that watches pictures, with its offer: one section, and channels if there are any.
     pub fn watch(now: Instant, local: SocketAddr, channels: &[ChannelConfig]) -> (Self, String) {
-        let mut rtc = Rtc::builder()
+        let rtc = Rtc::builder()
             .clear_codecs()
             .enable_h264(true)
             .enable_vp8(true)
             .set_rtp_mode(true)
             .build(now);
+        Self::offer_with(rtc, now, local, channels, &[MediaKind::Video])
+    }
+
+    fn offer_with(
+        mut rtc: Rtc,
+        now: Instant,
+        local: SocketAddr,
+        channels: &[ChannelConfig],
+        media: &[MediaKind],
+    ) -> (Self, String) {
         rtc.add_local_candidate(Candidate::host(local, "udp").expect("an address for ICE"));
         let mut api = rtc.sdp_api();
-        let direction = Direction::RecvOnly;
-        let mids = vec![api.add_media(MediaKind::Video, direction, None, None, None)];
+        let mut mids = Vec::new();
+        for kind in media {
+            mids.push(api.add_media(*kind, Direction::RecvOnly, None, None, None));
+        }
         let mut ids = BTreeMap::new();
         let mut states = BTreeMap::new();
         for config in channels {

@@ -1,6 +1,7 @@
 //! Tests of the media component without the gateway.
 
 mod numbering;
+mod publishing;
 mod viewing;
 
 use std::sync::Arc;

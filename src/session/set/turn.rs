@@ -68,27 +68,27 @@ impl Sessions {
         id: SessionId,
         write: impl FnOnce(&mut Writer<'_>),
     ) {
-        let now = cx.now;
         self.with(cx, id, |session, _| session.write_control());
-        let Some(entry) = self.entries.get_mut(id) else {
-            return;
-        };
-        let mut writer = Writer {
-            session: &mut entry.session,
-            has_panicked: false,
-        };
-        if writer.is_writable() {
-            write(&mut writer);
-        }
-        if writer.has_panicked {
-            return self.end_panicked(id);
-        }
-        self.with(cx, id, |session, transmits| session.flush(now, transmits));
+        self.write_and_flush(cx, id, |writer| {
+            if writer.is_writable() {
+                write(writer);
+            }
+        });
     }
 
     /// Writes packets of media. This comes after [`Self::write`], so that the messages of the session's channels
     /// leave first.
     pub(crate) fn write_media(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: SessionId,
+        write: impl FnOnce(&mut Writer<'_>),
+    ) {
+        self.write_and_flush(cx, id, write);
+    }
+
+    #[inline]
+    fn write_and_flush(
         &mut self,
         cx: &mut Context<'_>,
         id: SessionId,

@@ -1,0 +1,84 @@
+//! What browsers send, on its way to a local program.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::publisher::Publisher;
+use super::super::rtp;
+use super::super::track::Track;
+use crate::codec::Codec;
+use crate::config::TrackConfig;
+use crate::limits;
+use crate::transceiver::{IncomingPacket, TransceiverKey};
+use crate::util::slab::Id;
+
+fn track() -> Track {
+    let mut config = TrackConfig::new(Codec::Vp8);
+    config.send_to = Some(([127, 0, 0, 1], 6000).into());
+    Track::new(Id::from_bits(1), "talk", config, 100)
+}
+
+fn publisher(number: u64) -> Publisher {
+    Publisher {
+        session: Id::from_bits(number),
+        section: TransceiverKey(0),
+    }
+}
+
+/// Passes a packet to the track. Returns the SSRC, the sequence number and the timestamp that go on.
+fn send(
+    track: &mut Track,
+    from: u64,
+    ssrc: u32,
+    sequence: u64,
+    len: usize,
+) -> Option<(u32, u16, u32)> {
+    let packet = IncomingPacket {
+        ssrc,
+        sequence,
+        timestamp: u32::try_from(sequence * 3_000).unwrap(),
+        marker: false,
+        payload: Arc::from(vec![0; len]),
+    };
+    let mut datagram = Vec::new();
+    track.handle_published(Instant::now(), publisher(from), packet, &mut datagram);
+    let packet = rtp::parse(&datagram).ok()?;
+    Some((packet.ssrc, packet.sequence, packet.timestamp))
+}
+
+#[test]
+fn numbers_go_on_over_browsers_and_their_streams_and_none_comes_twice() {
+    let mut track = track();
+    assert!(track.add_publisher(publisher(1)));
+    assert!(!track.add_publisher(publisher(2)), "one at a time");
+    let numbers = |track: &mut Track, from, ssrc, sequence| {
+        send(track, from, ssrc, sequence, 10).map(|(ssrc, sequence, _)| (ssrc, sequence))
+    };
+    assert_eq!(numbers(&mut track, 1, 7, 50), Some((101, 0)));
+    assert_eq!(numbers(&mut track, 1, 7, 52), Some((101, 2)), "a gap stays");
+    assert_eq!(
+        numbers(&mut track, 1, 8, 50),
+        Some((101, 3)),
+        "another stream"
+    );
+    assert_eq!(numbers(&mut track, 1, 8, 49), None, "from before its first");
+    assert_eq!(numbers(&mut track, 2, 9, 1), None, "a stranger");
+    track.remove_publisher(publisher(1).session);
+    assert!(track.add_publisher(publisher(2)));
+    assert_eq!(numbers(&mut track, 2, 7, 9), Some((101, 4)));
+    let started = Instant::now().checked_sub(Duration::from_secs(1)).unwrap();
+    let sent = track.sent(Instant::now(), started);
+    assert_eq!(sent.len(), 1);
+    assert_eq!(
+        (sent[0].0, sent[0].1.packets, sent[0].1.octets),
+        (101, 4, 40)
+    );
+}
+
+#[test]
+fn a_packet_that_no_viewer_could_get_goes_nowhere() {
+    let mut track = track();
+    track.add_publisher(publisher(1));
+    assert!(send(&mut track, 1, 7, 1, limits::RTP_PAYLOAD).is_some());
+    assert_eq!(send(&mut track, 1, 7, 2, limits::RTP_PAYLOAD + 1), None);
+}
