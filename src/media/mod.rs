@@ -19,6 +19,7 @@ mod published;
 mod publisher;
 mod rate;
 mod reports;
+mod requests;
 #[cfg_attr(
     not(any(test, feature = "testing")),
     expect(
@@ -35,6 +36,7 @@ pub mod rtp;
 mod slow;
 mod source;
 mod stats;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod told;
@@ -234,11 +236,6 @@ impl Media {
         }
     }
 
-    fn tracks_of(&self, endpoint: EndpointId) -> impl Iterator<Item = TrackId> {
-        let tracks = self.tracks.iter();
-        tracks.filter_map(move |(id, track)| (track.endpoint == endpoint).then_some(id))
-    }
-
     fn open(&mut self, cx: &mut Context<'_>, id: TrackId, socket: TrackSocket) {
         let Some(track) = self.tracks.get_mut(id) else {
             return;
@@ -364,12 +361,6 @@ impl Media {
     /// Removes and returns the next session whose viewers have something to get.
     pub(crate) fn poll_readable(&mut self) -> Option<SessionId> {
         self.readable.pop_front()
-    }
-
-    fn queue(&mut self, session: SessionId) {
-        if let Some(tracks) = self.sessions.get_mut(&session) {
-            tracks.queue(session, &mut self.readable);
-        }
     }
 
     /// Returns whether a session has tracks.

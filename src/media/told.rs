@@ -169,7 +169,7 @@ pub(super) fn state(track: &Track, viewer: &Viewer) -> ViewerState {
         ViewerState::Absent
     } else if viewer.is_slow() {
         ViewerState::Thinned
-    } else if viewer.is_waiting() {
+    } else if viewer.is_waiting() && track.log.keyframe().is_none() {
         ViewerState::Waiting
     } else {
         ViewerState::Playing
