@@ -182,7 +182,7 @@ impl Media {
             self.want_keyframe(cx, track);
         }
         for viewer in viewers {
-            self.note_state(viewer);
+            self.note_state(cx.now, viewer);
         }
         self.queue(session);
     }

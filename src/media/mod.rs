@@ -394,7 +394,7 @@ impl Media {
         }
         self.timers.set(TimerKey::CatchUp(session), again);
         for viewer in changed {
-            self.note_state(viewer);
+            self.note_state(now, viewer);
         }
     }
 
@@ -444,7 +444,7 @@ impl Media {
             track.config.silence.as_millis()
         );
         self.news.push_back(MediaNews::Changed(track.endpoint));
-        self.note_states(id);
+        self.note_states(cx.now, id);
     }
 
     /// Returns when [`Self::handle_timeout`] must be called next.
