@@ -3,7 +3,9 @@
 //! Nothing is decoded. A packet of a source is parsed once, and its payload is kept once. A viewer is a cursor
 //! into the packets of a track.
 
+mod description;
 mod feedback;
+mod figures;
 mod joining;
 #[cfg_attr(
     not(any(test, feature = "testing")),

@@ -13,6 +13,7 @@ use super::rtcp::Sent;
 use super::rtp::{RtpFault, RtpView};
 use super::source::{Numbered, Numbering, Numbers, Restart, SourceNumbers};
 use super::stats::{Dropped, TrackStats};
+use super::viewer::ViewerStats;
 use crate::codec::MediaKind;
 use crate::config::TrackConfig;
 use crate::ids::{EndpointId, SessionId, SourceId, TrackSocket, ViewerId};
@@ -92,6 +93,8 @@ pub(crate) struct Track {
     last_keyframe: Option<(u32, Instant)>,
     /// What goes on to viewers.
     pub(super) rate: Rate,
+    /// What viewers got who have left.
+    pub(super) gone: ViewerStats,
     /// The viewers that are too slow.
     pub(super) slow: Vec<ViewerId>,
     /// The bit rate that everybody was told last, and when.
@@ -145,6 +148,7 @@ impl Track {
             clock: None,
             last_keyframe: None,
             rate: Rate::default(),
+            gone: ViewerStats::default(),
             slow: Vec::new(),
             told_bitrate: None,
             is_alive: false,
@@ -429,6 +433,7 @@ impl Track {
             return false;
         }
         let Some(numbers) = output.number(now, &packet) else {
+            self.stats.drop(Dropped::Early);
             return false;
         };
         self.stats.published.add_one(packet.payload.len());
@@ -509,6 +514,7 @@ impl Dropped {
             Self::OtherStream => "other-stream",
             Self::PayloadType => "payload-type",
             Self::Duplicate => "duplicate",
+            Self::Early => "early",
             Self::TooLong => "too-long",
             Self::Fault(fault) => RtpFault::as_str(fault),
         }
