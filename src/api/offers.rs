@@ -5,7 +5,8 @@ use crate::api::whip::{self, Fragment};
 use crate::http::Response;
 use crate::ids::SessionId;
 use crate::session::Session;
-use crate::session::set::{BeginError, ReofferError, Sessions};
+use crate::session::reoffer::ReofferError;
+use crate::session::set::{BeginError, Sessions};
 use crate::sources::Context;
 
 /// Adds trickled candidates (RFC 8838).
@@ -50,7 +51,7 @@ pub(crate) fn refused_reoffer(why: ReofferError) -> Problem {
             Problem::new(409, detail)
         }
         ReofferError::Restart => no_restart(),
-        ReofferError::Sdp(error) => error.into(),
+        ReofferError::Sdp(error) | ReofferError::Broken(error) => error.into(),
         ReofferError::Gone => Problem::new(404, "the session has ended").at("path"),
     }
 }

@@ -57,25 +57,6 @@ impl Session {
         Ok((session, answer))
     }
 
-    /// Returns what a later offer of the peer must be checked against. `None`: the session never gets tracks.
-    pub(super) fn slots(&self) -> Option<&sdp::Slots> {
-        self.media.as_deref().map(|media| &media.slots)
-    }
-
-    /// Answers a later offer of the peer, which adds or removes tracks. After an error the session is unusable.
-    pub(super) fn accept_again(
-        &mut self,
-        offer: &CheckedDescription<'_>,
-    ) -> Result<String, SdpError> {
-        let mut answer = String::new();
-        for step in offer.to_steps() {
-            answer = accept_text(&mut self.rtc, &step)?;
-        }
-        self.set_tracks(offer.released(), offer.tracks(), offer.slots());
-        self.dirty = true;
-        Ok(offer.answer(&answer))
-    }
-
     /// Makes an offer with one channel. [`Self::accept_answer`] completes the session.
     pub fn offer(
         now: Instant,
@@ -174,7 +155,7 @@ impl Session {
 }
 
 /// Has str0m accept an offer, and returns its answer.
-fn accept_text(rtc: &mut Rtc, offer: &str) -> Result<String, SdpError> {
+pub(super) fn accept_text(rtc: &mut Rtc, offer: &str) -> Result<String, SdpError> {
     let fault = |text: String| SdpError::whole(one_line(&text));
     let parsed = SdpOffer::from_sdp_string(offer).map_err(|error| fault(error.to_string()))?;
     let answer = rtc.sdp_api().accept_offer(parsed);

@@ -14,6 +14,7 @@ mod late_closes;
 pub(crate) mod media;
 mod messages;
 mod reassembly;
+pub mod reoffer;
 pub mod sdp;
 pub(crate) mod set;
 mod stun;

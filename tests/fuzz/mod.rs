@@ -28,6 +28,7 @@ use thingway::testing::endpoint::script::{Script, Step};
 use thingway::testing::limits::Limits;
 use thingway::testing::session::control::{ControlRequest, Reply};
 use thingway::testing::session::crypto::Identity;
+use thingway::testing::session::reoffer::ReofferError;
 use thingway::testing::session::{Session, sdp};
 use thingway::testing::transceiver::TrackWish;
 
@@ -118,6 +119,46 @@ pub fn offer(data: &[u8]) {
     }
     run_session(data, &Fragment::default(), &[]);
     run_session(data, &Fragment::default(), &tracks());
+}
+
+/// Between the offers of one session.
+const NEXT: u8 = 0;
+
+/// Takes the bytes as the offers of one session. A panic, or what str0m does not take although our checks have passed
+/// it, would end somebody's session.
+pub fn reoffer(data: &[u8]) {
+    let mut offers = data.split(|byte| *byte == NEXT);
+    let first = offers.next().unwrap_or_default();
+    let Ok(checked) = sdp::check_offer(first, &tracks()[..2]) else {
+        return;
+    };
+    let identity = Identity::generate().expect("an identity");
+    let limits = Limits::default();
+    let made = catch_unwind(AssertUnwindSafe(|| {
+        Session::accept(
+            start(),
+            String::new(),
+            &checked,
+            true,
+            &[],
+            &identity,
+            &limits,
+        )
+    }));
+    let Ok(Ok((mut session, _))) = made else {
+        return;
+    };
+    for offer in offers.take(8) {
+        match session.reoffer(offer, &tracks()) {
+            Ok(done) => {
+                check_answer(&done.sdp);
+                assert_eq!(done.tracks.len(), tracks().len());
+            }
+            Err(ReofferError::Sdp(error)) => check_problem(&Problem::from(error)),
+            Err(ReofferError::Restart) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+    }
 }
 
 /// Tracks for the media sections of an offer.

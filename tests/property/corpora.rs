@@ -70,6 +70,11 @@ fn offer() {
 }
 
 #[test]
+fn reoffer() {
+    replay("reoffer", fuzz::reoffer);
+}
+
+#[test]
 fn payload() {
     replay("payload", fuzz::payload);
 }

@@ -21,5 +21,6 @@ mod media;
 mod offers;
 mod payload;
 mod ports;
+mod reoffers;
 mod scopes;
 mod signaling;

@@ -71,30 +71,31 @@ impl<'a> CheckedDescription<'a> {
     pub(super) fn to_text(&self, mid: &str) -> String {
         let is_alone = self.tracks.sections.is_empty();
         let slots = self.slots.iter().map(|slot| match &slot.holder {
-            Holder::DataChannel if is_alone => (mid, Some(&slot.holder)),
-            Holder::DataChannel | Holder::Track(_) => (&*slot.mid, Some(&slot.holder)),
-            Holder::Nobody => (&*slot.mid, None),
+            Holder::DataChannel if is_alone => (mid, slot.section()),
+            Holder::DataChannel | Holder::Track(_) | Holder::Nobody => (&*slot.mid, slot.section()),
         });
         self.write(slots, true)
     }
 
     /// Returns the descriptions for a str0m that has a description already, to be accepted one after the other. What is
-    /// released is stopped first, because str0m gives the place of a stopped section to another one only with the
-    /// next description.
+    /// released is stopped first, because str0m gives only the place of a stopped section to another one. Then it loses
+    /// its name, because str0m would go on with the old streams of a section that has it.
     pub(super) fn to_steps(&self) -> Vec<String> {
-        let released = &self.tracks.released;
-        let stop = self.known.iter().map(|slot| {
-            let track = slot.track().map(|track| track.key);
-            let is_released = track.is_some_and(|key| released.contains(&key));
-            let is_there = !is_released && slot.holder != Holder::Nobody;
-            (&*slot.mid, is_there.then_some(&slot.holder))
-        });
-        let last = self.slots.iter().map(|slot| {
-            let is_there = slot.holder != Holder::Nobody;
-            (&*slot.mid, is_there.then_some(&slot.holder))
-        });
-        let stop = (!released.is_empty()).then(|| self.write(stop, false));
-        stop.into_iter().chain([self.write(last, false)]).collect()
+        let mut steps = Vec::new();
+        if !self.tracks.released.is_empty() {
+            let mut emptied = self.known.clone();
+            for key in &self.tracks.released {
+                emptied.release(*key);
+            }
+            let stop = self.known.iter().zip(emptied.iter());
+            let stop = stop.map(|(slot, after)| (&*slot.mid, after.section()));
+            steps.push(self.write(stop, false));
+            let rename = emptied.iter().map(|slot| (&*slot.mid, slot.section()));
+            steps.push(self.write(rename, false));
+        }
+        let last = self.slots.iter().map(|slot| (&*slot.mid, slot.section()));
+        steps.push(self.write(last, false));
+        steps
     }
 
     /// Writes sections with their names. One without a holder is stopped.

@@ -9,6 +9,7 @@ use crate::codec::Codec;
 use crate::limits::Limits;
 use crate::session::Session;
 use crate::session::crypto::Identity;
+use crate::session::reoffer::ReofferError;
 use crate::transceiver::{TrackOutcome, TrackRefusal, TrackWish, TransceiverKey};
 
 struct Rig {
@@ -41,11 +42,8 @@ impl Rig {
         text: &str,
         wishes: &[TrackWish],
     ) -> (String, Vec<TrackOutcome>, Vec<TransceiverKey>) {
-        let slots = self.session.slots().expect("it may get tracks").clone();
-        let checked = super::check_reoffer(text.as_bytes(), wishes, &slots).expect("good");
-        let answer = self.session.accept_again(&checked).expect("an answer");
-        let (outcomes, released) = (checked.outcomes().to_vec(), checked.released().to_vec());
-        (answer, outcomes, released)
+        let done = self.session.reoffer(text.as_bytes(), wishes).expect("good");
+        (done.sdp, done.tracks, done.released)
     }
 }
 
@@ -200,13 +198,13 @@ fn a_section_that_stops_to_send_keeps_its_stream() {
 #[test]
 fn what_a_later_offer_may_not_do_is_said() {
     let text = offer(&[("data", "", ""), ("video", "recvonly", "")]);
-    let (rig, _) = Rig::new(&text, &[wish("one", Codec::Vp8)]);
-    let slots = rig.session.slots().expect("it may get tracks").clone();
+    let (mut rig, _) = Rig::new(&text, &[wish("one", Codec::Vp8)]);
     let without = offer(&[("video", "recvonly", "")]).replace("a=mid:0", "a=mid:1");
-    let fault = super::check_reoffer(without.as_bytes(), &[], &slots).expect_err("a fault");
+    let refused = rig.session.reoffer(without.as_bytes(), &[]);
     assert!(
-        fault.unsupported && fault.detail.contains("lacks the data channel"),
-        "{fault}"
+        matches!(&refused, Err(ReofferError::Sdp(fault)) if fault.unsupported
+            && fault.detail.contains("lacks the data channel")),
+        "{refused:?}"
     );
     // A name of ours is nobody else's.
     let ours = offer(&[
@@ -217,9 +215,11 @@ fn what_a_later_offer_may_not_do_is_said() {
     let ours = ours
         .replace("a=mid:2", "a=mid:unused2")
         .replace("0 1 2", "0 1 unused2");
-    let checked = super::check_reoffer(ours.as_bytes(), &[wish("two", Codec::Vp8)], &slots);
-    let refused = TrackOutcome::Refused(TrackRefusal::OtherTransport);
-    assert_eq!(checked.expect("good").outcomes(), [refused]);
+    let (_, outcomes, _) = rig.again(&ours, &[wish("two", Codec::Vp8)]);
+    assert_eq!(
+        outcomes,
+        [TrackOutcome::Refused(TrackRefusal::OtherTransport)]
+    );
 }
 
 #[test]

@@ -38,6 +38,11 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    /// Returns who has this place, if somebody has.
+    pub(super) fn section(&self) -> Option<&Holder> {
+        (self.holder != Holder::Nobody).then_some(&self.holder)
+    }
+
     /// Returns the track that has this place.
     pub(super) fn track(&self) -> Option<&SlotTrack> {
         match &self.holder {
