@@ -8,6 +8,7 @@
     clippy::disallowed_methods,
     clippy::disallowed_types,
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::wildcard_enum_match_arm,
     clippy::print_stdout,
     reason = "a tool of the benchmark: it has the real clock, and ends when something is wrong"
@@ -114,7 +115,7 @@ impl Batch {
     fn push(&mut self, socket: &Socket, contents: &[u8], destination: SocketAddr) {
         let fits = self.destination == Some(destination)
             && contents.len() <= self.segment
-            && self.bytes.len() % self.segment == 0
+            && self.bytes.len().is_multiple_of(self.segment)
             && self.bytes.len() + contents.len() <= SENT_BYTES
             && self.bytes.len() / self.segment < socket.state.max_gso_segments();
         if !fits {

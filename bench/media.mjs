@@ -14,7 +14,10 @@ const options = process.argv.slice(2);
 const has = (option) => options.includes(option);
 const quick = has('--quick');
 const given = options.find((option) => !option.startsWith('--'))?.split(',');
-const only = options.find((option) => option.startsWith('--only='))?.slice(7).split(',');
+const only = options
+  .find((option) => option.startsWith('--only='))
+  ?.slice(7)
+  .split(',');
 const [ROUNDS, SECONDS, PICTURES] = quick ? [1, 3, 4] : [3, 8, 20];
 const [ours, floor, janus, node, pion] = Object.keys(forwarders);
 const wants = (name) => !only || only.includes(name);

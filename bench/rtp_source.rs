@@ -8,6 +8,7 @@
 #![allow(
     clippy::disallowed_types,
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "a tool of the benchmark: it has the real clock, and ends when something is wrong"
 )]

@@ -39,7 +39,8 @@ export const forwarders = {
       (path) => [process.env.BENCH_BINARY ?? built('thingway'), '--config', path],
       { config },
     ),
-  'bare str0m': () => Server.start('bare str0m', url, () => [built('examples/bare_rtp'), `${HTTP}`, `${RTP}`]),
+  'bare str0m': () =>
+    Server.start('bare str0m', url, () => [built('examples/bare_rtp'), `${HTTP}`, `${RTP}`]),
   Janus: () => janus.start(HTTP, RTP),
   libdatachannel: () =>
     Server.start('libdatachannel', url, () => [
@@ -71,7 +72,9 @@ function drops(pid, port) {
   );
   return sockets
     .map((line) => line.trim().split(/\s+/))
-    .filter(([, local, , , , , , , , inode]) => inodes.has(inode) && (port === undefined || hex(local) === port))
+    .filter(
+      ([, local, , , , , , , , inode]) => inodes.has(inode) && (port === undefined || hex(local) === port),
+    )
     .reduce((sum, words) => sum + Number(words[12]), 0);
 }
 const hex = (address) => Number.parseInt(address.split(':')[1], 16);
@@ -124,10 +127,7 @@ async function send({ rate, burst, size, seconds }) {
   const words = [`${source.host}:${source.port}`, rate, burst, size, rate * seconds];
   const [command, ...rest] = [...OTHER_CORE, built('examples/rtp_source'), ...words.map(String)];
   const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
-  const [[text]] = await Promise.all([
-    once(child.stdout.setEncoding('utf8'), 'data'),
-    once(child, 'exit'),
-  ]);
+  const [[text]] = await Promise.all([once(child.stdout.setEncoding('utf8'), 'data'), once(child, 'exit')]);
   return JSON.parse(text);
 }
 

@@ -20,7 +20,8 @@ export const address = () =>
 /** As Debian has it, with the streaming plugin and HTTP alone, a quiet log, and no limit to silent sessions. */
 function configure(directory, rtp) {
   mkdirSync(directory, { recursive: true });
-  const plugins = 'audiobridge duktape echotest lua nosip recordplay sip textroom videocall videoroom voicemail';
+  const plugins =
+    'audiobridge duktape echotest lua nosip recordplay sip textroom videocall videoroom voicemail';
   const transports = 'mqtt nanomsg pfunix rabbitmq websockets';
   const libraries = (names) =>
     names
@@ -71,7 +72,8 @@ function asAnswer(sdp, { to, setup }) {
 /** A session of Janus for an offer. Returns the answer. */
 async function watch(offer) {
   const session = (await call('POST', '', { janus: 'create' })).data.id;
-  const handle = (await call('POST', `/${session}`, { janus: 'attach', plugin: 'janus.plugin.streaming' })).data.id;
+  const handle = (await call('POST', `/${session}`, { janus: 'attach', plugin: 'janus.plugin.streaming' }))
+    .data.id;
   await call('POST', `/${session}/${handle}`, { janus: 'message', body: { request: 'watch', id: 1 } });
   for (;;) {
     const event = await call('GET', `/${session}`);

@@ -11,6 +11,7 @@
     clippy::disallowed_methods,
     clippy::disallowed_types,
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::wildcard_enum_match_arm,
     reason = "a tool of the benchmark: it has the real clock, and ends when something is wrong"
