@@ -2,6 +2,7 @@
 // row. `taskset -c 1 node bench/media.mjs [PARTS] [--quick] [--only=NAMES] [--store]`, comma between parts and between
 // names. Parts are `forward`, `latency`, `picture`, `thousand`, and single rows like `10x2000x10`: viewers, packets a
 // second, and how many of them at a time.
+import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { forwarders, run } from './lib/forwarders.mjs';
 import { version as libdatachannel } from '../tests/browser/lib/datachannel.js';
@@ -35,9 +36,20 @@ const key = ({ viewers, rate, burst }) => `${viewers}x${rate}x${burst}`;
 const janusAims = { '10x2000x10': 0.4, '50x400x10': 0.3 };
 const floorAim = 1.15;
 
+/** The version of a package of the distribution, if it is there. */
+function packaged(name) {
+  try {
+    return version('dpkg-query', '-W', '-f=${Version}', name);
+  } catch {
+    return 'missing';
+  }
+}
 const header = circumstances({
   thingway: version(process.env.BENCH_BINARY ?? built('thingway')),
+  Janus: packaged('janus'),
   'node-datachannel': libdatachannel,
+  pion: packaged('golang-github-pion-webrtc.v3-dev'),
+  'net.core.rmem_max': readFileSync('/proc/sys/net/core/rmem_max', 'utf8').trim(),
 });
 const measured = {};
 const note = (row, name, result) => {
