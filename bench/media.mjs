@@ -39,7 +39,7 @@ const floorAim = 1.15;
 /** The version of a package of the distribution, if it is there. */
 function packaged(name) {
   try {
-    return version('dpkg-query', '-W', '-f=${Version}', name);
+    return version('dpkg-query', '-W', name);
   } catch {
     return 'missing';
   }
