@@ -84,6 +84,7 @@ bench: console
 	node bench/chromium.mjs --store
 	taskset -c 1 node bench/serial.mjs
 	taskset -c 1 node bench/hub.mjs --store
+	taskset -c 1 node bench/media.mjs --store
 	cd web/client && THINGWAY_BIN=$(CURDIR)/target/release/thingway node bench/throughput.mjs chromium,firefox 15 20 --store
 	cd web/console && THINGWAY=$(CURDIR)/target/release/thingway npm run bench -- --store
 

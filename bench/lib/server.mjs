@@ -10,7 +10,8 @@ import { plainEnvironment } from '../../tests/browser/lib/daemon.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 export const CORE = '0'; // the client has the other one
-export const built = (name) => join(root, 'target/release', name);
+/** BENCH_PROFILE=quick takes what is built sooner, while one works on a benchmark. */
+export const built = (name) => join(root, 'target', process.env.BENCH_PROFILE ?? 'release', name);
 export const device = { bind: '127.0.0.1:7411', remote: '127.0.0.1:7412' };
 
 /** One file of each thread of a process; a thread may end while they are read. */
@@ -37,11 +38,16 @@ export class Server {
     this.url = url;
   }
 
-  static async start(name, url, command, { config, environment = {} } = {}) {
+  static async start(name, url, command, { config, environment = {}, ready = /listening on/ } = {}) {
     const server = new Server(name, url);
     const words = command(config === undefined ? null : server.#write(config));
     server.#child = spawn('taskset', ['-c', CORE, ...words], {
-      env: { ...plainEnvironment(), XDG_STATE_HOME: server.#directory, ...environment },
+      env: {
+        ...plainEnvironment(),
+        XDG_STATE_HOME: server.#directory,
+        XDG_RUNTIME_DIR: server.#directory,
+        ...environment,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let output = '';
@@ -49,9 +55,11 @@ export class Server {
       stream.setEncoding('utf8').on('data', (text) => {
         output += text;
       });
-    for (const end = Date.now() + 10000; !/listening on/.test(output); ) {
-      if (server.#child.exitCode !== null || Date.now() > end)
+    for (const end = Date.now() + 10000; !ready.test(output); ) {
+      if (server.#child.exitCode !== null || Date.now() > end) {
+        await server.stop();
         throw new Error(`${name} does not start:\n${output}`);
+      }
       await sleep(20);
     }
     return server;
