@@ -119,6 +119,9 @@ impl Internal {
 /// The largest size of the queue: more than a turn can produce within its limits. Beyond this size datagrams
 /// are dropped, which UDP permits.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// The size from which on what waits is sent before more is written. A turn may have much for many peers, and who comes
+/// first need not wait for the others.
+const ENOUGH: usize = 64 * 1024;
 /// The most segments of one send. The kernel takes at most 64 segments and 65,507 bytes.
 const MAX_SEGMENTS: usize = 64;
 const MAX_BATCH: usize = 65_000;
@@ -207,6 +210,11 @@ impl TransmitQueue {
             len: contents.len(),
         });
         true
+    }
+
+    /// Returns whether what waits should be sent before more is queued.
+    pub fn has_enough(&self) -> bool {
+        self.bytes.len() - self.start >= ENOUGH
     }
 
     /// Returns how many datagrams were dropped since the start for lack of a socket or of room.

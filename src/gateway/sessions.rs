@@ -222,7 +222,8 @@ impl Gateway {
         }
     }
 
-    /// Settles every session that was touched, and carries datagrams between sessions of this process.
+    /// Settles every session that was touched, and carries datagrams between sessions of this process. Stops when
+    /// there is enough to send.
     pub(super) fn settle_sessions(&mut self, now: Instant) {
         for _ in 0..INTERNAL_ROUNDS {
             self.media.settle();
@@ -232,6 +233,9 @@ impl Gateway {
                 }
                 while let Some(session) = self.media.poll_readable() {
                     self.sessions.touch(session);
+                }
+                if self.sources.transmits().has_enough() {
+                    return;
                 }
                 let Some(session) = self.sessions.poll_touched() else {
                     break;

@@ -18,7 +18,7 @@ const RECEIVE_BUFFER: usize = 1024 * 1024;
 const SEND_BUFFER: usize = 1024 * 1024;
 
 /// The number of buffers per receive call; with GRO each may hold 64 datagrams.
-const SLOTS: usize = 8;
+const SLOTS: usize = 16;
 const SLOT: usize = 65_536;
 
 /// A socket with the features of its kernel.
@@ -96,6 +96,7 @@ impl Udp {
             sockopt::set_socket_reuseaddr(&fd, true)?;
         }
         rustix::net::bind(&fd, &bind)?;
+        let mut is_connected = false;
         for group in &config.multicast {
             match group {
                 IpAddr::V4(group) => {
@@ -112,10 +113,11 @@ impl Udp {
                 sockopt::set_socket_broadcast(&fd, true)?;
             } else if config.multicast.is_empty() {
                 rustix::net::connect(&fd, &remote)?;
+                is_connected = true;
             }
         }
         let mut udp = Self::new(UdpSocket::from_std(fd.into()))?;
-        udp.is_connected = true;
+        udp.is_connected = is_connected;
         // A device's datagram may be larger than the path carries in one packet; a session's never is.
         if is_v4 {
             sockopt::set_ip_mtu_discover(&udp.socket, sockopt::Ipv4PathMtuDiscovery::DONT)?;

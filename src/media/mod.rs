@@ -150,8 +150,9 @@ pub(crate) struct Media {
     sessions: HashMap<SessionId, SessionTracks>,
     /// Sessions for which packets have come.
     readable: VecDeque<SessionId>,
-    /// Tracks that got packets since viewers were served last.
+    /// Tracks that have got packets, and those of them whose viewers are queued.
     fresh: Vec<TrackId>,
+    queued: Vec<TrackId>,
     timers: Timers<TimerKey>,
     news: VecDeque<MediaNews>,
     random: StdRng,
@@ -174,6 +175,7 @@ impl Media {
             sessions: HashMap::new(),
             readable: VecDeque::new(),
             fresh: Vec::new(),
+            queued: Vec::new(),
             timers: Timers::default(),
             news: VecDeque::new(),
             random: StdRng::from_seed(seed),
@@ -342,7 +344,7 @@ impl Media {
         }
     }
 
-    /// Queues the sessions whose viewers have something to get. The owner calls this once per turn.
+    /// Queues the sessions whose viewers have something to get.
     pub(crate) fn settle(&mut self) {
         for at in 0..self.fresh.len() {
             let Some(track) = self.fresh.get(at).and_then(|id| self.tracks.get(*id)) else {
@@ -356,6 +358,7 @@ impl Media {
                 }
             }
         }
+        self.queued.append(&mut self.fresh);
     }
 
     /// Returns whether [`Self::poll_readable`] or [`Self::settle`] has something to do.
@@ -406,15 +409,15 @@ impl Media {
     /// Notes that all viewers were served, and drops what nobody needs any more. The owner calls this at the end
     /// of a turn.
     pub(crate) fn end_turn(&mut self) {
-        let mut fresh = std::mem::take(&mut self.fresh);
-        for id in fresh.drain(..) {
+        let mut queued = std::mem::take(&mut self.queued);
+        for id in queued.drain(..) {
             let behind = self.behind(id);
             if let Some(track) = self.tracks.get_mut(id) {
                 track.log.note_served(behind);
             }
         }
         // With its memory.
-        self.fresh = fresh;
+        self.queued = queued;
     }
 
     // ---- time ----

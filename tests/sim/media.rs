@@ -41,8 +41,9 @@ impl Camera {
         }
     }
 
-    /// Sends the next picture. A slice of an IDR picture begins with 0x65, any other with 0x41 (RFC 6184 §1.3).
-    fn send(&mut self, world: &mut World, is_keyframe: bool) {
+    /// Makes the packet of the next picture. A slice of an IDR picture begins with 0x65, any other with 0x41 (RFC 6184
+    /// §1.3).
+    fn packet(&mut self, is_keyframe: bool) -> Vec<u8> {
         let mut payload = vec![if is_keyframe { 0x65 } else { 0x41 }, 0x88];
         payload.extend(self.picture.to_be_bytes());
         payload.resize(self.size, 0xff);
@@ -56,11 +57,24 @@ impl Camera {
             payload: &payload,
         };
         rtp::write(&mut datagram, &packet);
-        world.udp_device_sends_from(RTP, RTP, &datagram);
         self.picture += 1;
         self.sequence = self.sequence.wrapping_add(1);
         self.timestamp = self.timestamp.wrapping_add(3_000);
+        datagram
+    }
+
+    /// Sends the next picture.
+    fn send(&mut self, world: &mut World, is_keyframe: bool) {
+        let datagram = self.packet(is_keyframe);
+        world.udp_device_sends_from(RTP, RTP, &datagram);
         world.run(Duration::from_millis(33));
+    }
+
+    /// Sends a keyframe and other pictures in one burst.
+    pub fn burst(&mut self, world: &mut World, pictures: u32) {
+        let datagrams: Vec<Vec<u8>> = (0..pictures).map(|n| self.packet(n == 0)).collect();
+        let stride = datagrams.first().map_or(1, Vec::len);
+        world.udp_device_sends_at_once(RTP, RTP, &datagrams.concat(), stride);
     }
 
     /// Sends pictures, of which every tenth is a keyframe.

@@ -270,3 +270,31 @@ fn a_viewer_that_is_too_slow_harms_nobody() {
     world.run(Duration::from_millis(50));
     assert!(pictures(&mut world, slow).len() >= 30);
 }
+
+/// A burst for many viewers is more than the queue of one turn holds.
+#[test]
+fn a_burst_reaches_every_viewer() {
+    const VIEWERS: usize = 150;
+    let config = format!("{CAMERA}[limits]\nviewers = 200\nsessions = 200\n");
+    let mut world = World::new(8, &config);
+    world.token = None;
+    let viewers: Vec<usize> = (0..VIEWERS)
+        .map(|_| watch(&mut world, good(), "/sessions?media=camera"))
+        .collect();
+    let mut camera = Camera::new(1);
+    camera.size = 1_000;
+    camera.burst(&mut world, 40);
+    world.run(Duration::from_millis(200));
+    for n in viewers {
+        assert_eq!(
+            pictures(&mut world, n),
+            (0..40).collect::<Vec<u32>>(),
+            "viewer {n}"
+        );
+    }
+    let metrics = world.request(b"GET /metrics HTTP/1.1\r\nHost: board\r\n\r\n");
+    assert!(
+        metrics.contains("thingway_datagrams_not_sent_total 0\n"),
+        "{metrics}"
+    );
+}

@@ -83,11 +83,22 @@ impl World {
 
     /// Passes in a datagram from any address to the socket of the endpoint with this address.
     pub fn udp_device_sends_from(&mut self, endpoint: &str, from: &str, bytes: &[u8]) {
+        self.udp_device_sends_at_once(endpoint, from, bytes, bytes.len().max(1));
+    }
+
+    /// The same with several datagrams of this length, which the kernel has put together.
+    pub fn udp_device_sends_at_once(
+        &mut self,
+        endpoint: &str,
+        from: &str,
+        bytes: &[u8],
+        stride: usize,
+    ) {
         let endpoint: SocketAddr = endpoint.parse().expect("an address");
         let meta = Meta {
             local: self.ice_addr,
             remote: from.parse().expect("an address"),
-            stride: bytes.len().max(1),
+            stride,
         };
         let source = self.udp[&endpoint];
         self.gateway

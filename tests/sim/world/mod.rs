@@ -446,6 +446,10 @@ impl World {
         let mut busy = true;
         for _ in 0..ROUNDS {
             self.gateway.settle(self.now);
+            while self.gateway.has_enough_to_send() {
+                self.transmit();
+                self.gateway.settle(self.now);
+            }
             busy = self.run_commands();
             while let Some(source) = self.gateway.poll_touched() {
                 busy |= self.write(source);
