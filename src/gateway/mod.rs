@@ -502,8 +502,9 @@ impl Gateway {
     }
 
     /// Settles every component that was touched. The loop calls this once per turn, after all inputs, so that
-    /// a session's writes for many inputs are combined, and again after sending while [`Self::has_enough_to_send`].
-    pub fn settle(&mut self, now: Instant) {
+    /// a session's writes for many inputs are combined. Returns true if the caller is to send what there is, and to
+    /// call this again.
+    pub fn settle(&mut self, now: Instant) -> bool {
         self.settle_sessions(now);
         settle!(self, now);
         // Most turns carry only messages and no signaling between peers.
@@ -512,9 +513,7 @@ impl Gateway {
             settle!(self, now);
         }
         self.devices.settle(cx!(self, now));
-        if !self.sessions.has_touched() {
-            self.media.end_turn();
-        }
+        self.media.end_turn(self.sessions.has_touched());
         // Send in the same turn what peers, requests and devices have caused. Most turns have caused nothing.
         let has_turns = self.devices.has_readable()
             || self.media.has_readable()
@@ -532,6 +531,7 @@ impl Gateway {
         if self.drain.is_some() {
             self.step_drain(now);
         }
+        self.sources.transmits().has_enough()
     }
 
     // ---- outputs ----
@@ -544,11 +544,6 @@ impl Gateway {
     /// Returns the next datagrams to send, and counts them as sent.
     pub fn poll_transmit(&mut self) -> Option<TransmitBatch<'_>> {
         self.sources.transmits().pop()
-    }
-
-    /// Returns whether the caller is to send what there is, and then to call [`Self::settle`] again in this turn.
-    pub fn has_enough_to_send(&mut self) -> bool {
-        self.sources.transmits().has_enough()
     }
 
     /// Returns the next source whose output or interest may have changed.

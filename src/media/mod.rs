@@ -407,8 +407,11 @@ impl Media {
     }
 
     /// Notes that all viewers were served, and drops what nobody needs any more. The owner calls this at the end
-    /// of a turn.
-    pub(crate) fn end_turn(&mut self) {
+    /// of a turn. `has_more`: not every session has had its turn.
+    pub(crate) fn end_turn(&mut self, has_more: bool) {
+        if has_more {
+            return;
+        }
         let mut queued = std::mem::take(&mut self.queued);
         for id in queued.drain(..) {
             let behind = self.behind(id);

@@ -202,11 +202,14 @@ fn wake_up(world: &mut World, clients: &[usize]) -> Vec<(std::net::SocketAddr, u
     if world.gateway.poll_timeout().is_some_and(|at| at <= now) {
         world.gateway.handle_timeout(now);
     }
-    world.gateway.settle(now);
     let mut out = Vec::new();
-    while let Some(batch) = world.gateway.poll_transmit() {
-        for datagram in batch.contents.chunks(batch.segment.max(1)) {
-            out.push((batch.destination, datagram.to_vec()));
+    let mut has_more = true;
+    while has_more {
+        has_more = world.gateway.settle(now);
+        while let Some(batch) = world.gateway.poll_transmit() {
+            for datagram in batch.contents.chunks(batch.segment.max(1)) {
+                out.push((batch.destination, datagram.to_vec()));
+            }
         }
     }
     for (destination, datagram) in &out {

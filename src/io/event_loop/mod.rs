@@ -142,11 +142,7 @@ impl EventLoop {
                 self.gateway.handle_timeout(now);
             }
             self.read_ready(now);
-            let mut busy = self.settle(now);
-            while self.gateway.has_enough_to_send() {
-                self.transmit();
-                busy = self.settle(now);
-            }
+            let busy = self.settle(now);
             self.transmit();
             if let Some(exit) = self.gateway.poll_exit().cloned() {
                 if let Exit::Failed(why) = &exit {

@@ -15,7 +15,9 @@ impl EventLoop {
     /// Lets the gateway work and writes its output. Returns true if work remains for the next turn.
     pub(super) fn settle(&mut self, now: Instant) -> bool {
         for _ in 0..ROUNDS {
-            self.gateway.settle(now);
+            while self.gateway.settle(now) {
+                self.transmit();
+            }
             let mut more = self.run_commands(now);
             let mut wrote = false;
             while let Some(id) = self.gateway.poll_touched() {

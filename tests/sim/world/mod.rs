@@ -445,10 +445,8 @@ impl World {
         self.gateway.handle_clock(self.now, time);
         let mut busy = true;
         for _ in 0..ROUNDS {
-            self.gateway.settle(self.now);
-            while self.gateway.has_enough_to_send() {
+            while self.gateway.settle(self.now) {
                 self.transmit();
-                self.gateway.settle(self.now);
             }
             busy = self.run_commands();
             while let Some(source) = self.gateway.poll_touched() {
