@@ -88,7 +88,21 @@ export async function watch({ url, name }) {
   return { status: 201, answer, streams };
 }
 
-/** Runs in a page: the color in the middle of the watched picture, and the picture's size. */
+/** Whether two colors are the same to an encoder. */
+export const isNear = (color, wanted) => color.every((value, at) => Math.abs(value - wanted[at]) <= 8);
+
+/** Runs in a page: the color in the middle of a picture, and the picture's size; black while there is none. */
+export function lookAt(selector) {
+  const video = document.querySelector(selector);
+  if (!video?.videoWidth) return { color: [0, 0, 0], size: [0, 0] };
+  const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
+  const context = canvas.getContext('2d');
+  context.drawImage(video, 0, 0);
+  const [red, green, blue] = context.getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data;
+  return { color: [red, green, blue], size: [video.videoWidth, video.videoHeight] };
+}
+
+/** Runs in a page: the same of the watched picture. */
 export function look() {
   const { video } = window.watched;
   const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
