@@ -55,6 +55,26 @@ export class Camera {
   }
 }
 
+/** How to start a browser with a camera and a microphone that nobody has to allow. */
+export const fakeMedia = {
+  flags: ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'],
+};
+
+/** A program that only counts what it gets, by payload type and SSRC. */
+export async function listen(t) {
+  const socket = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  t.after(() => socket.close());
+  const heard = { port: socket.address().port, streams: new Map(), sequences: [] };
+  socket.on('message', (packet) => {
+    if (packet[1] >= 192 && packet[1] < 224) return;
+    const key = `${packet[1] & 127} ${packet.readUInt32BE(8)}`;
+    heard.streams.set(key, (heard.streams.get(key) ?? 0) + 1);
+    heard.sequences.push(packet.readUInt16BE(2));
+  });
+  return heard;
+}
+
 /** Runs in a page: watches an endpoint, and resolves when its first picture is there. */
 export async function watch({ url, name }) {
   const pc = new RTCPeerConnection();
