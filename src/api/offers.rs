@@ -5,7 +5,7 @@ use crate::api::whip::{self, Fragment};
 use crate::http::Response;
 use crate::ids::SessionId;
 use crate::session::Session;
-use crate::session::set::{BeginError, Sessions};
+use crate::session::set::{BeginError, ReofferError, Sessions};
 use crate::sources::Context;
 
 /// Adds trickled candidates (RFC 8838).
@@ -27,13 +27,32 @@ pub(crate) fn patch_session(
     }
     let remote = session.remote_ufrag();
     if fragment.ufrag.is_some_and(|ufrag| ufrag != remote) {
-        // RFC 9725 §4.3: 422 where only trickle is supported.
-        let detail = "an ICE restart is not supported yet; make a new session";
-        return Err(Problem::new(422, detail).at("a=ice-ufrag"));
+        return Err(no_restart());
     }
     let candidates = fragment.candidates.iter().copied();
     sessions.add_candidates(cx, id, candidates)?;
     Ok(Some(Response::new(204)))
+}
+
+fn no_restart() -> Problem {
+    // RFC 9725 §4.3.1 has 422 where only trickle is supported, and 405 for none. Common clients take 501 for a
+    // server without restarts, and fail at 422.
+    let detail = "an ICE restart is not supported yet; make a new session";
+    Problem::new(501, detail).at("a=ice-ufrag")
+}
+
+/// Returns the problem of a later offer that changes nothing.
+pub(crate) fn refused_reoffer(why: ReofferError) -> Problem {
+    match why {
+        ReofferError::NoTracks => {
+            let detail =
+                "when this session began no endpoint had pictures or sound; make a new session";
+            Problem::new(409, detail)
+        }
+        ReofferError::Restart => no_restart(),
+        ReofferError::Sdp(error) => error.into(),
+        ReofferError::Gone => Problem::new(404, "the session has ended").at("path"),
+    }
 }
 
 /// Returns the entity tag of a session. Each ICE session has one tag.

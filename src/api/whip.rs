@@ -8,6 +8,11 @@ pub const SDP: &str = "application/sdp";
 /// The media type of fragments.
 pub const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 
+/// Returns whether a body is a description and no fragment. Only a description begins with a version (RFC 8866 §5).
+pub fn is_description(body: &[u8]) -> bool {
+    body.starts_with(b"v=")
+}
+
 /// Returns whether an `If-Match` (RFC 9110 §13.1.1: `*` or a list) names this entity tag. A weak tag matches
 /// nothing.
 pub fn matches(if_match: &str, etag: &str) -> bool {

@@ -99,6 +99,11 @@ impl TrackConfig {
         }
     }
 
+    /// Returns whether the track takes what browsers send.
+    pub fn takes_from_browsers(&self) -> bool {
+        self.send_to.is_some() || self.listen.is_none()
+    }
+
     /// Returns the local addresses: that of RTP, and that of RTCP if it is another one.
     pub fn local_addresses(&self) -> impl Iterator<Item = SocketAddr> {
         let rtcp = match self.rtcp {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Table;
 use super::device::{Device, Role};
-use crate::config::{EndpointConfig, EndpointKind};
+use crate::config::{EndpointConfig, EndpointKind, TrackConfig};
 use crate::drops::{Direction, Drops};
 use crate::endpoint::{Count, DeviceState, DropReason};
 use crate::framing::Faults;
@@ -22,6 +22,10 @@ pub(crate) struct EndpointView {
     /// The kind, such as `serial`, `udp` or `demo`.
     pub(crate) kind: &'static str,
     pub(crate) state: DeviceState,
+    /// The kinds of its tracks, for an endpoint with pictures or sound.
+    pub(crate) media: Vec<&'static str>,
+    /// Those of them that browsers may send to.
+    pub(crate) takes: Vec<&'static str>,
 }
 
 impl EndpointView {
@@ -30,8 +34,19 @@ impl EndpointView {
             name: device.config.name.clone(),
             kind: device.config.kind.as_str(),
             state: device.endpoint.state(),
+            media: kinds_of(&device.config.kind, |_| true),
+            takes: kinds_of(&device.config.kind, TrackConfig::takes_from_browsers),
         }
     }
+}
+
+/// Returns the kinds of an endpoint's tracks of which this is true.
+fn kinds_of(kind: &EndpointKind, is_wanted: impl Fn(&TrackConfig) -> bool) -> Vec<&'static str> {
+    let EndpointKind::Rtp(rtp) = kind else {
+        return Vec::new();
+    };
+    let tracks = rtp.tracks().filter(|track| is_wanted(track));
+    tracks.map(|track| track.codec.kind().as_str()).collect()
 }
 
 /// Everything about an endpoint, including its connections for single channels.

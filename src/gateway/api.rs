@@ -76,6 +76,10 @@ impl Gateway {
             }
             (Resource::Session(name), Action::Patch) => {
                 look!(self).find_session(name, &asked.grant)?;
+                if check_content_type(head, whip::SDP, "Accept-Patch").is_ok() {
+                    let wish = MediaWish::of(&asked.resource, asked.query.as_deref());
+                    return look!(self).check_media(&wish, &asked.grant);
+                }
                 check_content_type(head, whip::FRAGMENT, "Accept-Patch")
             }
             (Resource::Line(name) | Resource::Lease(name), Action::Post) => {
@@ -116,11 +120,12 @@ impl Gateway {
                 Ok(None)
             }
             (Resource::Session(name), Action::Patch) => {
-                let found = look!(self).find_session(name, &asked.grant);
-                found.and_then(|id| {
-                    let (cx, tag) = (cx!(self, now), asked.if_match.as_deref());
-                    patch_session(&mut self.sessions, cx, id, tag, &body)
-                })
+                let id = look!(self).find_session(name, &asked.grant)?;
+                if whip::is_description(&body) {
+                    return self.reoffer(now, id, &asked, &body).map(Some);
+                }
+                let (cx, tag) = (cx!(self, now), asked.if_match.as_deref());
+                patch_session(&mut self.sessions, cx, id, tag, &body)
             }
             (Resource::Line(name), Action::Post) => {
                 let endpoint = look!(self).find_endpoint(name)?;
@@ -286,6 +291,7 @@ impl Gateway {
             remote: offer.remote,
             candidates: Candidates::Hosts(self.network.candidates(offer.vantage)),
             tracks: &wishes,
+            may_get_tracks: self.media.has_any(),
         };
         let begun = self.begin_session(now, begin).map_err(|why| {
             // A refusal for lack of room was already counted where it was found.
@@ -295,7 +301,7 @@ impl Gateway {
             refused_session(&why)
         })?;
         let outcomes = tracks.into_iter().zip(begun.tracks);
-        self.media.join(begun.id, outcomes);
+        self.media.join(cx!(self, now), begun.id, false, outcomes);
         let session = self.sessions.get(begun.id);
         let (name, etag) = session.map(|it| (it.name(), etag(it))).unwrap_or_default();
         Ok(Response::new(201)

@@ -150,6 +150,8 @@ impl Gateway {
             kind: view.kind,
             state: reason,
             detail: "",
+            media: &view.media,
+            takes: &view.takes,
         });
     }
 

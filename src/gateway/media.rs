@@ -1,12 +1,20 @@
 //! Tracks of endpoints in sessions: which of them an offer wants and gets.
 
+use std::time::Instant;
+
 use super::views::Views;
+use super::{Gateway, cx, look};
 use crate::access::scope::{Grant, Verb};
 use crate::api::media::{MediaPurpose, MediaWish};
+use crate::api::offers::refused_reoffer;
 use crate::api::problem::Problem;
 use crate::api::shapes::no_endpoint;
-use crate::ids::TrackId;
+use crate::api::whip;
+use crate::front::Asked;
+use crate::http::Response;
+use crate::ids::{SessionId, TrackId};
 use crate::media::Media;
+use crate::session::event::ConnectionState;
 use crate::transceiver::TrackWish;
 
 impl Views<'_> {
@@ -51,6 +59,33 @@ impl Views<'_> {
             track.receives &= wish.purpose != MediaPurpose::Watch;
         }
         Ok(wishes)
+    }
+}
+
+impl Gateway {
+    /// Answers a later offer of a session's peer, which adds tracks or takes them away.
+    pub(super) fn reoffer(
+        &mut self,
+        now: Instant,
+        id: SessionId,
+        asked: &Asked,
+        body: &[u8],
+    ) -> Result<Response, Problem> {
+        let wish = MediaWish::of(&asked.resource, asked.query.as_deref());
+        let wishes = look!(self).tracks_of(&wish, &asked.grant)?;
+        let (tracks, wishes): (Vec<_>, Vec<_>) = wishes.into_iter().unzip();
+        check_viewers(&mut self.media, &wishes)?;
+        let done = self.sessions.reoffer(cx!(self, now), id, body, &wishes);
+        let done = done.map_err(refused_reoffer)?;
+        self.media.change(id, &done.released, &done.kept);
+        let state = self.sessions.get(id).map(|session| session.state());
+        let is_connected = state == Some(ConnectionState::Connected);
+        let outcomes = tracks.into_iter().zip(done.tracks);
+        let cx = cx!(self, now);
+        self.media.join(cx, id, is_connected, outcomes);
+        Ok(Response::new(200)
+            .header("Cache-Control", "no-store")
+            .body(whip::SDP, done.sdp.into_bytes()))
     }
 }
 

@@ -68,6 +68,8 @@ impl News<'_> {
             kind: view.kind,
             state,
             detail,
+            media: &view.media,
+            takes: &view.takes,
         });
     }
 

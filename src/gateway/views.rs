@@ -43,6 +43,8 @@ pub(super) fn endpoint_state(view: &EndpointView) -> EndpointState<'_> {
         kind: view.kind,
         state: view.state.as_str(),
         detail: view.state.detail(),
+        media: &view.media,
+        takes: &view.takes,
     }
 }
 

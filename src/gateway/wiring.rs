@@ -178,6 +178,7 @@ impl Gateway {
                 PeerPlace::Vantage(from) => Candidates::Hosts(self.network.candidates(from)),
             },
             tracks: &[],
+            may_get_tracks: false,
         };
         let begun = self.begin_session(now, begin);
         let begun = begun.map(|begun| (begun.id, begun.sdp));

@@ -116,7 +116,11 @@ impl Media {
         }
     }
 
-    fn find_viewer(&self, session: SessionId, section: TransceiverKey) -> Option<ViewerId> {
+    pub(super) fn find_viewer(
+        &self,
+        session: SessionId,
+        section: TransceiverKey,
+    ) -> Option<ViewerId> {
         let mut viewers = self.sessions.get(&session)?.viewers.iter();
         let is_it = |id: &&ViewerId| {
             let viewer = self.viewers.get(**id);

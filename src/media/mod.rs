@@ -4,6 +4,7 @@
 //! into the packets of a track.
 
 mod feedback;
+mod joining;
 #[cfg_attr(
     not(any(test, feature = "testing")),
     expect(
@@ -45,12 +46,11 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 
-use crate::access::scope::{Grant, Verb};
-use crate::config::{RtcpPlace, RtpConfig, TrackConfig, UdpConfig};
+use crate::config::{RtcpPlace, RtpConfig, UdpConfig};
 use crate::endpoint::Failure;
 use crate::ids::{EndpointId, SessionId, TrackId, TrackKind, TrackSocket, ViewerId, ViewerKind};
 use crate::sources::{Command, Context, Owner};
-use crate::transceiver::{RtpWriter, TrackOutcome, TrackWish, TransceiverKey};
+use crate::transceiver::{RtpWriter, TransceiverKey};
 use crate::util::slab::Slab;
 use crate::util::timers::Timers;
 use track::Track;
@@ -90,12 +90,12 @@ pub(crate) enum MediaNews {
 #[derive(Debug, Default)]
 struct SessionTracks {
     viewers: Vec<ViewerId>,
+    /// The sections with tracks.
+    sections: Vec<(TransceiverKey, TrackId)>,
     /// The sections that send, and the tracks that they send to.
     published: Vec<(TransceiverKey, TrackId)>,
     /// Whether the session is connected. Nothing can be sent while it is not.
     is_connected: bool,
-    /// Whether it has been connected.
-    has_begun: bool,
     /// Whether the session is in `readable`.
     is_queued: bool,
 }
@@ -262,169 +262,6 @@ impl Media {
         if let Some(track) = self.tracks.get_mut(id) {
             track.socket_trouble.take_if(|(of, _)| *of == socket);
             self.news.push_back(MediaNews::Changed(track.endpoint));
-        }
-    }
-
-    // ---- viewers ----
-
-    /// Returns the tracks of an endpoint for the media sections of an offer, as the rights allow.
-    pub(crate) fn wishes(&self, endpoint: EndpointId, grant: &Grant) -> Vec<(TrackId, TrackWish)> {
-        let tracks = self
-            .tracks_of(endpoint)
-            .filter_map(|id| Some((id, self.tracks.get(id)?)));
-        let wishes = tracks.map(|(id, track)| {
-            let TrackConfig {
-                codec,
-                clock_rate,
-                channels,
-                fmtp,
-                playout_delay,
-                nack,
-                ..
-            } = track.config.clone();
-            let wish = TrackWish {
-                endpoint: track.name.clone(),
-                codec,
-                clock_rate,
-                channels,
-                fmtp,
-                sends: grant.allows(&track.name, Verb::Read),
-                receives: grant.allows(&track.name, Verb::Write) && self.may_publish(track),
-                playout_delay,
-                resend: nack,
-            };
-            (id, wish)
-        });
-        wishes.collect()
-    }
-
-    /// Returns whether an endpoint has tracks.
-    pub(crate) fn has_tracks(&self, endpoint: EndpointId) -> bool {
-        self.tracks_of(endpoint).next().is_some()
-    }
-
-    /// Returns whether viewers of an endpoint have something to see or to hear: packets have come lately, or a
-    /// browser sends.
-    pub(crate) fn is_live(&self, endpoint: EndpointId) -> bool {
-        let mut tracks = self
-            .tracks_of(endpoint)
-            .filter_map(|id| self.tracks.get(id));
-        tracks.any(|track| track.source_publisher().is_some() || track.is_alive())
-    }
-
-    /// Returns the limit of viewers if this many more would be too many, and counts the refusal.
-    pub(crate) fn check_room(&mut self, wanted: usize) -> Result<(), usize> {
-        if wanted == 0 || self.viewers.len() + wanted <= self.max_viewers {
-            return Ok(());
-        }
-        self.refused_viewers += 1;
-        Err(self.max_viewers)
-    }
-
-    /// Makes a session a viewer of the tracks that its sections have got.
-    pub(crate) fn join(
-        &mut self,
-        session: SessionId,
-        tracks: impl IntoIterator<Item = (TrackId, TrackOutcome)>,
-    ) {
-        for (track, outcome) in tracks {
-            let (section, direction) = match outcome {
-                TrackOutcome::Accepted(section, direction) => (section, direction),
-                TrackOutcome::Refused(why) => {
-                    if let Some(track) = self.tracks.get(track) {
-                        let (name, kind) = (&track.name, track.config.codec.kind().as_str());
-                        log::info!("endpoint {name}: a session gets no {kind}: {why}");
-                    }
-                    continue;
-                }
-            };
-            if direction.sends {
-                self.add_viewer(session, section, track);
-            }
-            if direction.receives {
-                self.add_publisher(session, section, track);
-            }
-        }
-    }
-
-    fn add_viewer(&mut self, session: SessionId, section: TransceiverKey, id: TrackId) {
-        // The rollover counter begins at 0 and is not signaled, so the first wrap must be far enough away to be
-        // noticed by every receiver (RFC 3711 §3.3.1).
-        let first = u64::from(self.random.next_u32() & 0x7fff);
-        let offset = self.random.next_u32();
-        let Some(track) = self.tracks.get_mut(id) else {
-            return;
-        };
-        let viewer = Viewer::new(session, section, id, &track.log, first, offset);
-        let viewer = self.viewers.insert(viewer);
-        track.viewers.push(viewer);
-        self.sessions
-            .entry(session)
-            .or_default()
-            .viewers
-            .push(viewer);
-    }
-
-    /// Handles a session that has connected. Its viewers begin now.
-    pub(crate) fn handle_connected(&mut self, cx: &mut Context<'_>, session: SessionId) {
-        let Some(tracks) = self.sessions.get_mut(&session) else {
-            return;
-        };
-        tracks.is_connected = true;
-        if std::mem::replace(&mut tracks.has_begun, true) {
-            // After an interruption a viewer goes on where it was, or with the next keyframe.
-            return self.queue(session);
-        }
-        let mut waiting = Vec::new();
-        for id in &tracks.viewers {
-            let Some(viewer) = self.viewers.get_mut(*id) else {
-                continue;
-            };
-            if let Some(track) = self.tracks.get(viewer.track) {
-                viewer.begin(&track.log);
-                if track.log.keyframe().is_none() {
-                    waiting.push(viewer.track);
-                }
-            }
-        }
-        for track in waiting {
-            self.want_keyframe(cx, track);
-        }
-        self.queue(session);
-    }
-
-    /// Handles a session whose path is lost. It may recover.
-    pub(crate) fn handle_disconnected(&mut self, session: SessionId) {
-        if let Some(tracks) = self.sessions.get_mut(&session) {
-            tracks.is_connected = false;
-        }
-    }
-
-    /// Removes the viewers of a session that has ended.
-    pub(crate) fn remove_session(&mut self, session: SessionId) {
-        let Some(tracks) = self.sessions.remove(&session) else {
-            return;
-        };
-        self.timers.set(TimerKey::CatchUp(session), None);
-        for id in tracks.viewers {
-            self.remove_viewer(id);
-        }
-        for (_, id) in tracks.published {
-            if let Some(track) = self.tracks.get_mut(id) {
-                track.remove_publisher(session);
-            }
-        }
-    }
-
-    fn remove_viewer(&mut self, id: ViewerId) {
-        let Some(viewer) = self.viewers.remove(id) else {
-            return;
-        };
-        if let Some(track) = self.tracks.get_mut(viewer.track) {
-            track.viewers.retain(|other| *other != id);
-        }
-        if let Some(tracks) = self.sessions.get_mut(&viewer.session) {
-            tracks.viewers.retain(|other| *other != id);
         }
     }
 

@@ -27,7 +27,7 @@ impl Media {
         let tracks = self.tracks.iter().map(|(_, track)| track);
         let tracks = tracks.filter(|track| track.endpoint == endpoint);
         let mut used = tracks
-            .filter(|track| track.takes_from_browsers())
+            .filter(|track| track.config.takes_from_browsers())
             .peekable();
         used.peek().is_some() && used.all(|track| !self.may_publish(track))
     }
@@ -51,6 +51,20 @@ impl Media {
         if track.add_publisher(Publisher { session, section }) {
             let tracks = self.sessions.entry(session).or_default();
             tracks.published.push((section, id));
+        }
+    }
+
+    pub(super) fn remove_publisher_of(&mut self, session: SessionId, section: TransceiverKey) {
+        let Some(tracks) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        let of_section = |(of, _): &(TransceiverKey, TrackId)| *of == section;
+        let Some(at) = tracks.published.iter().position(of_section) else {
+            return;
+        };
+        let (_, id) = tracks.published.remove(at);
+        if let Some(track) = self.tracks.get_mut(id) {
+            track.remove_publisher(session);
         }
     }
 

@@ -355,15 +355,10 @@ impl Track {
         self.numbering.end(now);
     }
 
-    /// Returns whether the track takes from browsers at all.
-    pub(crate) fn takes_from_browsers(&self) -> bool {
-        self.config.send_to.is_some() || self.config.listen.is_none()
-    }
-
     /// Returns whether one more browser may send to the track.
     pub(crate) fn has_room_for_publisher(&self) -> bool {
         let mut outputs = self.outputs.iter();
-        self.takes_from_browsers() && outputs.any(|(_, publisher)| publisher.is_none())
+        self.config.takes_from_browsers() && outputs.any(|(_, publisher)| publisher.is_none())
     }
 
     /// Returns the sessions of the browsers that send.

@@ -48,6 +48,8 @@ pub(crate) struct Viewer {
     pub(crate) section: TransceiverKey,
     pub(crate) track: TrackId,
     stage: Stage,
+    /// Whether its session has been connected.
+    has_begun: bool,
     cursor: u64,
     mapping: Option<Mapping>,
     /// The next sequence number that the viewer has not seen.
@@ -71,7 +73,6 @@ impl Viewer {
         session: SessionId,
         section: TransceiverKey,
         track: TrackId,
-        log: &PacketLog,
         first: u64,
         offset: u32,
     ) -> Self {
@@ -80,7 +81,8 @@ impl Viewer {
             section,
             track,
             stage: Stage::Waiting,
-            cursor: log.keyframe().unwrap_or_else(|| log.end()),
+            has_begun: false,
+            cursor: 0,
             mapping: None,
             next: first,
             written: Window::default(),
@@ -93,9 +95,13 @@ impl Viewer {
     }
 
     /// Has the viewer begin with the last keyframe of the log, or wait for the next one. For sound it begins with
-    /// the next packet.
-    pub(crate) fn begin(&mut self, log: &PacketLog) {
+    /// the next packet. Returns false if it has begun already.
+    pub(crate) fn begin(&mut self, log: &PacketLog) -> bool {
+        if std::mem::replace(&mut self.has_begun, true) {
+            return false;
+        }
         self.cursor = log.keyframe().unwrap_or_else(|| log.end());
+        true
     }
 
     /// Returns whether the viewer still has no picture because no keyframe has come.

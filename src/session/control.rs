@@ -27,6 +27,12 @@ pub struct EndpointState<'a> {
     pub state: &'a str,
     /// Why the endpoint is not open.
     pub detail: &'a str,
+    /// The kinds of its tracks that can be watched: `video`, `audio`. Empty for other kinds of endpoints.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub media: &'a [&'static str],
+    /// The kinds of its tracks that take what browsers send.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub takes: &'a [&'static str],
 }
 
 /// A message from the gateway to the peer.
@@ -161,6 +167,26 @@ pub enum Reply<'a> {
         /// How often this machine was stopped. A heartbeat with this number shows that its sender knows of
         /// the stop.
         fired: u64,
+    },
+    /// What becomes of a track that the session watches, or has asked for.
+    Media {
+        /// The endpoint's name.
+        endpoint: &'a str,
+        /// The kind of the track: `video` or `audio`.
+        kind: &'a str,
+        /// The state: `refused`, `absent`, `waiting`, `playing` or `thinned`.
+        state: &'a str,
+        /// The explanation, one sentence.
+        detail: &'a str,
+    },
+    /// The bit rate that the source of a track is told, in bit/s.
+    Bitrate {
+        /// The endpoint's name.
+        endpoint: &'a str,
+        /// The kind of the track: `video` or `audio`.
+        kind: &'a str,
+        /// The bit rate in bit/s.
+        bitrate: u64,
     },
     /// The gateway ends the session.
     Bye {
@@ -491,6 +517,8 @@ mod tests {
             kind: "serial",
             state: "absent",
             detail: "gone",
+            media: &[],
+            takes: &[],
         };
         let text = serde_json::to_string(&Reply::Endpoint { endpoint: arm }).unwrap();
         let expected =

@@ -27,31 +27,53 @@ const CONSENT_TRIES: usize = 7;
 /// How often str0m reports the round trip. Each report is a wake-up.
 const STATS_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The name of the only section of an offer that str0m sees.
-const DATA_CHANNEL: &str = "0";
-
 impl Session {
-    /// Answers an offer. `local` are our host addresses with the port of the ICE socket.
+    /// Answers an offer. `local` are our host addresses with the port of the ICE socket. `may_get_tracks` says
+    /// whether a later offer may ask for pictures and sound.
     pub fn accept(
         now: Instant,
         name: String,
         offer: &CheckedDescription<'_>,
+        may_get_tracks: bool,
         local: &[SocketAddr],
         identity: &Identity,
         limits: &Limits,
     ) -> Result<(Self, String), SdpError> {
-        let parsed = SdpOffer::from_sdp_string(&offer.to_text(DATA_CHANNEL))
-            .map_err(|error| SdpError::whole(one_line(&error.to_string())))?;
-        let mut rtc = build(now, &name, local, identity, Some(offer));
-        let answer = rtc
-            .sdp_api()
-            .accept_offer(parsed)
-            .map_err(|error| SdpError::whole(one_line(&error.to_string())))?;
-        let answer = offer.answer(&answer.to_sdp_string());
+        let has_media = may_get_tracks || !offer.tracks().is_empty();
+        let mut rtc = build(
+            now,
+            &name,
+            local,
+            identity,
+            Some(offer).filter(|_| has_media),
+        );
+        let answer = accept_text(&mut rtc, &offer.to_text(sdp::DATA_CHANNEL))?;
+        let answer = offer.answer(&answer);
         let mut session = Self::new(now, name, rtc, limits);
         session.learn_description(offer);
-        session.add_tracks(offer.tracks());
+        if has_media {
+            session.set_tracks(&[], offer.tracks(), offer.slots());
+        }
         Ok((session, answer))
+    }
+
+    /// Returns what a later offer of the peer must be checked against. `None`: the session never gets tracks.
+    pub(super) fn slots(&self) -> Option<&sdp::Slots> {
+        self.media.as_deref().map(|media| &media.slots)
+    }
+
+    /// Answers a later offer of the peer, which adds or removes tracks. After an error the session is unusable.
+    pub(super) fn accept_again(
+        &mut self,
+        offer: &CheckedDescription<'_>,
+    ) -> Result<String, SdpError> {
+        let mut answer = String::new();
+        for step in offer.to_steps() {
+            answer = accept_text(&mut self.rtc, &step)?;
+        }
+        self.set_tracks(offer.released(), offer.tracks(), offer.slots());
+        self.dirty = true;
+        Ok(offer.answer(&answer))
     }
 
     /// Makes an offer with one channel. [`Self::accept_answer`] completes the session.
@@ -151,7 +173,17 @@ impl Session {
     }
 }
 
-/// Makes str0m's part of a session, with the settings that must precede a description.
+/// Has str0m accept an offer, and returns its answer.
+fn accept_text(rtc: &mut Rtc, offer: &str) -> Result<String, SdpError> {
+    let fault = |text: String| SdpError::whole(one_line(&text));
+    let parsed = SdpOffer::from_sdp_string(offer).map_err(|error| fault(error.to_string()))?;
+    let answer = rtc.sdp_api().accept_offer(parsed);
+    let answer = answer.map_err(|error| fault(error.to_string()))?;
+    Ok(answer.to_sdp_string())
+}
+
+/// Makes str0m's part of a session, with the settings that must precede a description. `offer`: the one of a session
+/// that has tracks or may get them.
 fn build(
     now: Instant,
     name: &str,
@@ -167,7 +199,7 @@ fn build(
         .set_stats_interval(Some(STATS_INTERVAL));
     builder.set_max_stun_rto(CONSENT_INTERVAL);
     builder.set_max_stun_retransmits(CONSENT_TRIES);
-    if let Some(offer) = offer.filter(|offer| !offer.tracks().is_empty()) {
+    if let Some(offer) = offer {
         builder = builder
             .set_rtp_mode(true)
             .set_extension_map(media::extensions());

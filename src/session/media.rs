@@ -13,7 +13,7 @@ use str0m::stats::MediaEgressStats;
 
 use super::Session;
 use super::event::SessionEvent;
-use super::sdp::TrackSection;
+use super::sdp::{Slots, TrackSection};
 use crate::codec::{Codec, MediaKind};
 use crate::limits;
 use crate::transceiver::{
@@ -69,7 +69,10 @@ struct Transceiver {
 /// The sections of a session that carry tracks.
 #[derive(Debug, Default)]
 pub(super) struct Transceivers {
-    all: Vec<Transceiver>,
+    /// By their keys. A key without a section can be given again.
+    all: Vec<Option<Transceiver>>,
+    /// The sections that str0m has.
+    pub(super) slots: Slots,
     /// Streams of the peer, and the sections that they belong to.
     streams: Vec<(Ssrc, TransceiverKey)>,
     /// Whether packets were written since str0m was drained last.
@@ -78,22 +81,40 @@ pub(super) struct Transceivers {
 
 impl Transceivers {
     fn get(&self, key: TransceiverKey) -> Option<&Transceiver> {
-        self.all.get(usize::from(key.0))
+        self.all.get(usize::from(key.0))?.as_ref()
+    }
+
+    fn set(&mut self, key: TransceiverKey, transceiver: Option<Transceiver>) {
+        let at = usize::from(key.0);
+        if self.all.len() <= at {
+            self.all.resize_with(at + 1, || None);
+        }
+        if let Some(place) = self.all.get_mut(at) {
+            *place = transceiver;
+        }
     }
 
     fn find(&self, mid: Mid) -> Option<TransceiverKey> {
-        let at = self.all.iter().position(|it| it.mid == mid)?;
+        let is_it = |it: &Option<Transceiver>| it.as_ref().is_some_and(|it| it.mid == mid);
+        let at = self.all.iter().position(is_it)?;
         u8::try_from(at).ok().map(TransceiverKey)
     }
 }
 
 impl Session {
-    /// Makes the transceivers of an offer that str0m has just accepted.
-    pub(super) fn add_tracks(&mut self, tracks: &[TrackSection<'_>]) {
-        if tracks.is_empty() {
-            return;
+    /// Makes the transceivers of an offer that str0m has just accepted, and forgets those that it has released.
+    pub(super) fn set_tracks(
+        &mut self,
+        released: &[TransceiverKey],
+        tracks: &[TrackSection<'_>],
+        slots: &Slots,
+    ) {
+        let mut media = self.media.take().unwrap_or_default();
+        media.slots = slots.clone();
+        for key in released {
+            media.set(*key, None);
+            media.streams.retain(|(_, of)| of != key);
         }
-        let mut transceivers = Transceivers::default();
         for track in tracks {
             let mid = Mid::from(track.mid);
             let wish = &track.wish;
@@ -104,13 +125,15 @@ impl Session {
                     MediaKind::Video => RESENT_PACKETS,
                     MediaKind::Audio => 0,
                 };
-                stream.set_rtx_cache(packets, wish.resend, None);
+                if !track.is_kept {
+                    stream.set_rtx_cache(packets, wish.resend, None);
+                }
             }
             let in_steps = |delay: Duration| {
                 let steps = u64::try_from(delay.as_millis() / 10).unwrap_or(0);
                 MediaTime::from_hundredths(steps)
             };
-            transceivers.all.push(Transceiver {
+            let transceiver = Transceiver {
                 mid,
                 payload_type: track.payload_type().into(),
                 kind: wish.kind(),
@@ -118,9 +141,10 @@ impl Session {
                 playout_delay: wish
                     .playout_delay
                     .map(|(least, most)| (in_steps(least), in_steps(most))),
-            });
+            };
+            media.set(track.key, Some(transceiver));
         }
-        self.media = Some(Box::new(transceivers));
+        self.media = Some(media);
     }
 
     /// Queues a packet for the peer. The owner calls [`Self::flush`] after the last one. Returns false if the

@@ -156,7 +156,15 @@ fn run_session(offer: &[u8], fragment: &Fragment<'_>, tracks: &[TrackWish]) {
     let limits = Limits::default();
     // As in `gateway::offers`: a panic of str0m costs the offer.
     let accepted = catch_unwind(AssertUnwindSafe(|| {
-        Session::accept(now, "name".to_owned(), &checked, &local, &identity, &limits)
+        Session::accept(
+            now,
+            "name".to_owned(),
+            &checked,
+            true,
+            &local,
+            &identity,
+            &limits,
+        )
     }));
     let (mut session, answer) = match accepted {
         Ok(Ok(accepted)) => accepted,
@@ -222,9 +230,16 @@ mod tests {
         let checked = sdp::check_offer(OFFER.as_bytes(), &[]).expect("a good offer");
         let identity = Identity::generate().expect("an identity");
         let limits = Limits::default();
-        let (mut session, answer) =
-            Session::accept(start(), String::new(), &checked, &[], &identity, &limits)
-                .expect("a session");
+        let (mut session, answer) = Session::accept(
+            start(),
+            String::new(),
+            &checked,
+            false,
+            &[],
+            &identity,
+            &limits,
+        )
+        .expect("a session");
         check_answer(&answer);
         let fragment =
             Fragment::parse(b"a=candidate:1 1 udp 1 192.0.2.1 5 typ host").expect("good");

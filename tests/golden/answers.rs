@@ -51,6 +51,7 @@ fn answer(offer: &str) -> String {
         Instant::now(),
         "name".into(),
         &checked,
+        false,
         &local,
         &identity,
         &limits,

@@ -374,7 +374,7 @@ fn fragments_of_another_generation_and_too_many_candidates_are_refused() {
     };
     let candidate = "a=candidate:1 1 udp 2113937151 198.51.100.7 6000 typ host\r\n";
     assert_eq!(patch(candidate.to_owned()), "204");
-    assert_eq!(patch(format!("a=ice-ufrag:other\r\n{candidate}")), "422");
+    assert_eq!(patch(format!("a=ice-ufrag:other\r\n{candidate}")), "501");
     assert_eq!(patch(candidate.repeat(65)), "400");
 }
 

@@ -12,7 +12,9 @@ const SECTION: TransceiverKey = TransceiverKey(0);
 const ROOM: usize = 100_000;
 
 fn viewer(log: &PacketLog) -> Viewer {
-    Viewer::new(Id::from_bits(1), SECTION, Id::from_bits(1), log, 1_000, 5)
+    let mut viewer = Viewer::new(Id::from_bits(1), SECTION, Id::from_bits(1), 1_000, 5);
+    assert!(viewer.begin(log));
+    viewer
 }
 
 fn serve(viewer: &mut Viewer, log: &PacketLog, peer: &mut Peer) {

@@ -8,16 +8,62 @@
 
 use std::fmt::Write as _;
 
+use super::formats::Format;
 use super::sections::{Section, Sections};
+use super::tracks::TrackSection;
 use crate::limits;
 
 /// A section of the offer that str0m sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Accepted {
+pub(super) struct Accepted<'a> {
+    /// The section's place in str0m's descriptions.
+    pub(super) slot: usize,
     /// The section's index in the offer.
     pub(super) index: usize,
-    /// The value of `a=msid` (RFC 8830) of a section with a track.
-    pub(super) msid: Option<String>,
+    pub(super) track: Option<AcceptedTrack<'a>>,
+}
+
+/// What the answer says of a track.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct AcceptedTrack<'a> {
+    /// The value of `a=msid` (RFC 8830).
+    msid: String,
+    format: Format<'a>,
+    /// The value of `a=fmtp` without the payload type.
+    parameters: String,
+}
+
+impl<'a> AcceptedTrack<'a> {
+    pub(super) fn of(section: &TrackSection<'a>) -> Self {
+        let ours = section.wish.fmtp.as_deref().unwrap_or_default();
+        Self {
+            msid: section.msid(),
+            format: section.format,
+            parameters: section.format.parameters_with(ours),
+        }
+    }
+
+    /// Adds the line `a=rtpmap` as the offer has it, and `a=fmtp`.
+    fn write_format(&self, text: &mut String) {
+        let Format {
+            payload_type,
+            name,
+            clock_rate,
+            channels,
+            ..
+        } = self.format;
+        let channels = channels
+            .map(|number| format!("/{number}"))
+            .unwrap_or_default();
+        push(
+            text,
+            format_args!("a=rtpmap:{payload_type} {name}/{clock_rate}{channels}"),
+        );
+        if !self.parameters.is_empty() {
+            let parameters = &self.parameters;
+            push(text, format_args!("a=fmtp:{payload_type} {parameters}"));
+        }
+    }
 }
 
 /// The parts of an offer that its answer repeats.
@@ -25,7 +71,7 @@ pub(super) struct Accepted {
 pub(super) struct Shape<'a> {
     sections: Vec<Section<'a>>,
     /// The sections that str0m sees, in the order of the offer.
-    accepted: Vec<Accepted>,
+    accepted: Vec<Accepted<'a>>,
     /// The mids that share the transport, including those of sections that are rejected.
     bundle: Option<&'a str>,
 }
@@ -76,7 +122,7 @@ impl<'a> Given<'a> {
 }
 
 impl<'a> Shape<'a> {
-    pub(super) fn of(sections: Sections<'a>, accepted: Vec<Accepted>) -> Self {
+    pub(super) fn of(sections: Sections<'a>, accepted: Vec<Accepted<'a>>) -> Self {
         let first = accepted.first().and_then(|it| sections.media.get(it.index));
         let bundle = first.and_then(|section| sections.bundle_of(section));
         Self {
@@ -86,10 +132,9 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// Returns the accepted sections with their indexes in the offer.
-    pub(super) fn accepted(&self) -> impl Iterator<Item = (usize, &Section<'a>)> + Clone {
-        let sections = self.accepted.iter();
-        sections.filter_map(|it| Some((it.index, self.sections.get(it.index)?)))
+    /// Returns a section of the offer.
+    pub(super) fn section(&self, index: usize) -> Option<&Section<'a>> {
+        self.sections.get(index)
     }
 
     /// Returns str0m's answer, extended by the sections of the offer that str0m has not seen.
@@ -103,11 +148,13 @@ impl<'a> Shape<'a> {
                 push(&mut text, format_args!("{line}"));
             }
         }
-        let mut of_accepted = self.accepted.iter().zip(&given.sections).peekable();
+        let mut of_accepted = self.accepted.iter().peekable();
         for (index, offered) in self.sections.iter().enumerate() {
-            if let Some((accepted, section)) = of_accepted.next_if(|(it, _)| it.index == index) {
-                match &accepted.msid {
-                    Some(msid) => accept_track(&mut text, offered, section, msid),
+            if let Some(accepted) = of_accepted.next_if(|it| it.index == index) {
+                let section = given.sections.get(accepted.slot).copied();
+                let section = section.unwrap_or_default();
+                match &accepted.track {
+                    Some(track) => accept_track(&mut text, offered, section, track),
                     None => accept(&mut text, offered, section),
                 }
             } else if self.is_shared(offered) {
@@ -176,8 +223,18 @@ fn accept(text: &mut String, offered: &Section<'_>, section: &str) {
     }
 }
 
-/// Accepts a section with a track, whose stream has the name of its endpoint (RFC 8830 §2).
-fn accept_track(text: &mut String, offered: &Section<'_>, section: &str, msid: &str) {
+/// Accepts a section with a track, whose stream has the name of its endpoint (RFC 8830 §2), and whose format is
+/// that of the offer.
+fn accept_track(
+    text: &mut String,
+    offered: &Section<'_>,
+    section: &str,
+    track: &AcceptedTrack<'_>,
+) {
+    let msid = &track.msid;
+    let payload_type = track.format.payload_type;
+    let of_format = |name: &str| format!("a={name}:{payload_type} ");
+    let (map, parameters) = (of_format("rtpmap"), of_format("fmtp"));
     for line in section.lines() {
         if let Some(media) = line.strip_prefix("m=") {
             let mut words = media.splitn(4, ' ');
@@ -185,6 +242,10 @@ fn accept_track(text: &mut String, offered: &Section<'_>, section: &str, msid: &
             let (port, formats) = (port.unwrap_or("9"), words.next().unwrap_or_default());
             let Section { media, proto, .. } = offered;
             push(text, format_args!("m={media} {port} {proto} {formats}"));
+        } else if line.starts_with(&map) {
+            track.write_format(text);
+        } else if line.starts_with(&parameters) {
+            // Those are in another form.
         } else if line.starts_with("a=msid:") {
             push(text, format_args!("a=msid:{msid}"));
         } else if let Some((ssrc, _)) = line.split_once(" msid:") {

@@ -115,6 +115,16 @@ impl<'a> Association<'a> {
         }
     }
 
+    /// Adds a section that is stopped (RFC 3264 §8.2), whose format means nothing.
+    pub(super) fn write_stopped(&self, mid: &str, text: &mut String) {
+        let _never_fails = write!(
+            text,
+            "m=audio 0 UDP/TLS/RTP/SAVPF 127\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\na=inactive\r\n\
+             a=rtpmap:127 none/8000\r\n"
+        );
+        self.write_transport(text);
+    }
+
     /// Adds the candidates to check.
     pub(super) fn write_candidates(&self, text: &mut String) {
         for candidate in &self.candidates {

@@ -20,12 +20,39 @@ pub(super) struct Format<'a> {
 
 impl<'a> Format<'a> {
     /// Returns a parameter of the format, such as `packetization-mode`.
-    fn parameter(&self, key: &str) -> Option<&'a str> {
+    pub(super) fn parameter(&self, key: &str) -> Option<&'a str> {
         let mut parameters = self.parameters.split(';');
         parameters.find_map(|parameter| {
             let (name, value) = parameter.trim().split_once('=')?;
             name.eq_ignore_ascii_case(key).then_some(value.trim())
         })
+    }
+}
+
+/// The parameters that say which form a payload has. They are the peer's to choose.
+const OF_FORM: [&str; 3] = ["packetization-mode", "profile-level-id", "profile-id"];
+
+impl Format<'_> {
+    /// Returns the parameters of the format with those of a source, which replace others of the same name.
+    pub(super) fn parameters_with(&self, more: &str) -> String {
+        let name = |parameter: &str| {
+            let name = parameter.split('=').next().unwrap_or_default();
+            name.trim().to_ascii_lowercase()
+        };
+        let split = |text: &'_ str| -> Vec<String> {
+            let parameters = text.split(';').map(str::trim);
+            let parameters = parameters.filter(|parameter| !parameter.is_empty());
+            parameters.map(str::to_owned).collect()
+        };
+        let mut more = split(more);
+        more.retain(|parameter| !OF_FORM.contains(&name(parameter).as_str()));
+        if more.is_empty() {
+            return self.parameters.to_owned();
+        }
+        let mut all = split(self.parameters);
+        all.retain(|parameter| more.iter().all(|other| name(other) != name(parameter)));
+        all.append(&mut more);
+        all.join(";")
     }
 }
 

@@ -8,21 +8,30 @@ mod association;
 pub(super) mod candidate;
 mod error;
 mod formats;
+mod forms;
+#[cfg(test)]
+mod reoffer_tests;
 mod sections;
+mod slots;
 #[cfg(test)]
 mod tests;
 mod tracks;
 #[cfg(test)]
 mod tracks_tests;
 
-use self::answer::{Accepted, Shape};
+use self::answer::{Accepted, AcceptedTrack, Shape};
 use self::association::Association;
 pub use self::error::SdpError;
 use self::sections::{Section, Sections};
+use self::slots::Holder;
+pub(super) use self::slots::Slots;
 pub(super) use self::tracks::TrackSection;
 use self::tracks::Tracks;
 use crate::limits;
-use crate::transceiver::{TrackOutcome, TrackWish};
+use crate::transceiver::{TrackOutcome, TrackWish, TransceiverKey};
+
+/// The name of a data channel that is alone in the descriptions that str0m sees.
+pub(super) const DATA_CHANNEL: &str = "0";
 
 /// A well-formed offer or answer, with a data channel or with tracks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +40,9 @@ pub struct CheckedDescription<'a> {
     tracks: Tracks<'a>,
     shape: Shape<'a>,
     is_libdatachannel: bool,
+    /// The places of the sections before this description, and with it.
+    known: Slots,
+    slots: Slots,
 }
 
 impl<'a> CheckedDescription<'a> {
@@ -57,29 +69,71 @@ impl<'a> CheckedDescription<'a> {
 
     /// Returns the description for str0m: the data channel, under this name if it is alone, and the tracks.
     pub(super) fn to_text(&self, mid: &str) -> String {
-        let sections = self.shape.accepted();
-        let mid_of = |section: &Section<'a>| match self.tracks.sections.is_empty() {
-            true => mid,
-            false => section.mid.unwrap_or(mid),
-        };
-        let mids: Vec<&str> = sections
-            .clone()
-            .map(|(_, section)| mid_of(section))
-            .collect();
+        let is_alone = self.tracks.sections.is_empty();
+        let slots = self.slots.iter().map(|slot| match &slot.holder {
+            Holder::DataChannel if is_alone => (mid, Some(&slot.holder)),
+            Holder::DataChannel | Holder::Track(_) => (&*slot.mid, Some(&slot.holder)),
+            Holder::Nobody => (&*slot.mid, None),
+        });
+        self.write(slots, true)
+    }
+
+    /// Returns the descriptions for a str0m that has a description already, to be accepted one after the other. What is
+    /// released is stopped first, because str0m gives the place of a stopped section to another one only with the
+    /// next description.
+    pub(super) fn to_steps(&self) -> Vec<String> {
+        let released = &self.tracks.released;
+        let stop = self.known.iter().map(|slot| {
+            let track = slot.track().map(|track| track.key);
+            let is_released = track.is_some_and(|key| released.contains(&key));
+            let is_there = !is_released && slot.holder != Holder::Nobody;
+            (&*slot.mid, is_there.then_some(&slot.holder))
+        });
+        let last = self.slots.iter().map(|slot| {
+            let is_there = slot.holder != Holder::Nobody;
+            (&*slot.mid, is_there.then_some(&slot.holder))
+        });
+        let stop = (!released.is_empty()).then(|| self.write(stop, false));
+        stop.into_iter().chain([self.write(last, false)]).collect()
+    }
+
+    /// Writes sections with their names. One without a holder is stopped.
+    fn write<'b>(
+        &self,
+        slots: impl Iterator<Item = (&'b str, Option<&'b Holder>)> + Clone,
+        with_candidates: bool,
+    ) -> String {
+        let held = slots.clone().filter(|(_, holder)| holder.is_some());
+        let mids: Vec<&str> = held.map(|(mid, _)| mid).collect();
         let mut text = self.association.begin(&mids.join(" "));
-        for (n, (index, section)) in sections.enumerate() {
-            let mut tracks = self.tracks.sections.iter();
-            match tracks.find(|track| track.index == index) {
-                Some(track) => track.write(section, &self.association, &mut text),
-                None => self
-                    .association
-                    .write_data_channel(mid_of(section), &mut text),
+        for (n, (mid, holder)) in slots.enumerate() {
+            let track = match holder {
+                Some(Holder::Track(track)) => self.tracks.find(track.key),
+                Some(Holder::DataChannel | Holder::Nobody) | None => None,
+            };
+            if let Some(section) = track {
+                let found = self.shape.section(section.index);
+                section.write(found, &self.association, &mut text);
+            } else if matches!(holder, Some(Holder::DataChannel)) {
+                self.association.write_data_channel(mid, &mut text);
+            } else {
+                self.association.write_stopped(mid, &mut text);
             }
-            if n == 0 {
+            if n == 0 && with_candidates {
                 self.association.write_candidates(&mut text);
             }
         }
         text
+    }
+
+    /// Returns the places of the sections, for the next description.
+    pub(super) fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    /// Returns the tracks of earlier offers that have lost their sections.
+    pub(super) fn released(&self) -> &[TransceiverKey] {
+        &self.tracks.released
     }
 
     /// Adds the formats of the tracks to str0m's codecs.
@@ -87,9 +141,7 @@ impl<'a> CheckedDescription<'a> {
         self.tracks.add_codecs(codecs);
     }
 
-    /// Returns the sections that carry tracks, in the order of their [`TransceiverKey`]s.
-    ///
-    /// [`TransceiverKey`]: crate::transceiver::TransceiverKey
+    /// Returns the sections that carry tracks, in the order of the offer.
     pub(super) fn tracks(&self) -> &[TrackSection<'a>] {
         &self.tracks.sections
     }
@@ -112,12 +164,23 @@ pub fn check_offer<'a>(
     wishes: &[TrackWish],
 ) -> Result<CheckedDescription<'a>, SdpError> {
     let text = text_of(body)?;
-    check(text, "offer", wishes)
+    check(text, "offer", wishes, &Slots::default())
+}
+
+/// Checks a later offer of a session. Its sections keep the tracks that they have; new sections, and those that
+/// were inactive, get the tracks of `wishes`.
+pub(super) fn check_reoffer<'a>(
+    body: &'a [u8],
+    wishes: &[TrackWish],
+    known: &Slots,
+) -> Result<CheckedDescription<'a>, SdpError> {
+    let text = text_of(body)?;
+    check(text, "offer", wishes, known)
 }
 
 /// Checks an answer, line by line.
 pub fn check_answer(text: &str) -> Result<CheckedDescription<'_>, SdpError> {
-    check(text, "answer", &[])
+    check(text, "answer", &[], &Slots::default())
 }
 
 fn text_of(body: &[u8]) -> Result<&str, SdpError> {
@@ -132,6 +195,7 @@ fn check<'a>(
     text: &'a str,
     what: &str,
     wishes: &[TrackWish],
+    known: &Slots,
 ) -> Result<CheckedDescription<'a>, SdpError> {
     if text.trim().is_empty() {
         return Err(SdpError::whole(format!(
@@ -144,15 +208,13 @@ fn check<'a>(
     }
     let is_wanted = |section: &Section<'_>| section.is_data_channel() && !section.is_rejected();
     let data_channel = found.media.iter().position(is_wanted);
-    let tracks = Tracks::assign(&found, data_channel, wishes);
-    let mut accepted: Vec<Accepted> = (tracks.sections.iter())
-        .map(|track| Accepted {
-            index: track.index,
-            msid: Some(track.msid()),
-        })
-        .collect();
-    accepted.extend(data_channel.map(|index| Accepted { index, msid: None }));
-    accepted.sort_by_key(|section| section.index);
+    if known.data_channel().is_some() && data_channel.is_none() {
+        let detail = format!("the {what} lacks the data channel that the session has");
+        return Err(SdpError::unsupported(detail));
+    }
+    let tracks = Tracks::assign(&found, data_channel, wishes, known);
+    let mut slots = known.clone();
+    let accepted = give_places(&found, data_channel, &tracks, &mut slots);
     let anchor = data_channel.or_else(|| accepted.first().map(|first| first.index));
     let Some(anchor) = anchor.and_then(|index| found.media.get(index)) else {
         return Err(no_data_channel(&found, what, &tracks));
@@ -163,7 +225,46 @@ fn check<'a>(
         tracks,
         shape: Shape::of(found, accepted),
         is_libdatachannel: text.lines().any(|line| line.starts_with("o=rtc ")),
+        known: known.clone(),
+        slots,
     })
+}
+
+/// Gives places to the sections that str0m is to see, and returns these sections in the order of the offer.
+fn give_places<'a>(
+    found: &Sections<'a>,
+    data_channel: Option<usize>,
+    tracks: &Tracks<'a>,
+    slots: &mut Slots,
+) -> Vec<Accepted<'a>> {
+    for key in &tracks.released {
+        slots.release(*key);
+    }
+    let mut indexes: Vec<usize> = tracks.sections.iter().map(|track| track.index).collect();
+    indexes.extend(data_channel);
+    indexes.sort_unstable();
+    let mut accepted = Vec::new();
+    for index in indexes {
+        let track = tracks.sections.iter().find(|track| track.index == index);
+        let place = match track {
+            Some(track) if track.is_kept => slots.place_of(track.key),
+            Some(track) => {
+                slots.note_form(track.used_form());
+                slots.take(track.mid.to_owned(), track.holder())
+            }
+            None => slots.data_channel().or_else(|| {
+                let mid = found.media.get(index).and_then(|section| section.mid);
+                let mid = mid.filter(|_| !tracks.sections.is_empty());
+                slots.take(mid.unwrap_or(DATA_CHANNEL).to_owned(), Holder::DataChannel)
+            }),
+        };
+        accepted.extend(place.map(|slot| Accepted {
+            slot,
+            index,
+            track: track.map(AcceptedTrack::of),
+        }));
+    }
+    accepted
 }
 
 /// Returns the fault of a description from which nothing can be accepted.

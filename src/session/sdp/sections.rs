@@ -84,6 +84,11 @@ impl Section<'_> {
     pub(super) fn is_rejected(&self) -> bool {
         self.port == "0" && !self.is_bundle_only
     }
+
+    /// Returns whether nothing is to be sent either way (RFC 8866 §6.7.4).
+    pub(super) fn is_inactive(&self) -> bool {
+        self.direction == "a=inactive"
+    }
 }
 
 fn names_data_channel(format: &str) -> bool {

@@ -10,7 +10,9 @@ use str0m::format::CodecConfig;
 
 use super::association::Association;
 use super::formats::{Format, choose, formats};
+use super::forms::{self, Form};
 use super::sections::{Section, Sections};
+use super::slots::{EMPTY, SlotTrack, Slots, UsedForm};
 use crate::codec::{Codec, MediaKind};
 use crate::transceiver::{Direction, TrackOutcome, TrackRefusal, TrackWish, TransceiverKey};
 
@@ -32,12 +34,16 @@ const EXTENSIONS: [&str; 6] = [
 /// A section that carries a track.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::session) struct TrackSection<'a> {
+    pub(in crate::session) key: TransceiverKey,
     /// The section's index in the offer.
     pub(super) index: usize,
     pub(in crate::session) mid: &'a str,
     pub(super) format: Format<'a>,
+    form: Form,
     pub(in crate::session) direction: Direction,
     pub(in crate::session) wish: TrackWish,
+    /// Whether an earlier offer has given the section its track.
+    pub(in crate::session) is_kept: bool,
 }
 
 /// The tracks of an offer.
@@ -47,47 +53,90 @@ pub(super) struct Tracks<'a> {
     pub(super) sections: Vec<TrackSection<'a>>,
     /// What became of each wish.
     pub(super) outcomes: Vec<TrackOutcome>,
+    /// The tracks of earlier offers that have lost their sections.
+    pub(super) released: Vec<TransceiverKey>,
 }
 
 impl<'a> Tracks<'a> {
-    /// Gives sections to tracks, in the order of both, with equal kinds. `data_channel` is the index of the data
-    /// channels' section.
+    /// Gives sections to tracks, in the order of both, with equal kinds. Sections of earlier offers keep their
+    /// tracks. `data_channel` is the index of the data channels' section.
     pub(super) fn assign(
         found: &Sections<'a>,
         data_channel: Option<usize>,
         wishes: &[TrackWish],
+        known: &Slots,
     ) -> Self {
         let mut tracks = Self::default();
+        let mut slots = known.clone();
+        tracks.keep(found, known, &mut slots);
         let mut next = [0; 2];
         let mut assigned = Vec::new();
-        for (number, wish) in wishes.iter().enumerate() {
+        for wish in wishes {
             let [audio, video] = &mut next;
             let from = match wish.kind() {
                 MediaKind::Audio => audio,
                 MediaKind::Video => video,
             };
-            let result = match next_section(found, *from, wish.kind()) {
+            let result = match tracks.next_section(found, *from, wish.kind()) {
                 None => Err(TrackRefusal::SectionsUsedUp(wish.kind())),
                 Some(index) => {
                     *from = index + 1;
-                    tracks.try_section(found, data_channel, index, wish)
+                    tracks.try_section(found, data_channel, index, wish, &slots)
                 }
             };
-            assigned.push((number, result));
+            if let Ok((index, _)) = result
+                && let Some(section) = tracks.sections.iter().find(|it| it.index == index)
+            {
+                slots.note_form(section.used_form());
+            }
+            assigned.push(result);
         }
         tracks.sections.sort_by_key(|section| section.index);
+        tracks.give_keys(&slots);
         tracks.outcomes = (assigned.into_iter())
-            .map(|(_, result)| match result {
+            .map(|result| match result {
                 Err(refusal) => TrackOutcome::Refused(refusal),
                 Ok((index, direction)) => {
                     let mut sections = tracks.sections.iter();
-                    let at = sections.position(|section| section.index == index);
-                    let key = at.and_then(|at| u8::try_from(at).ok()).unwrap_or(u8::MAX);
-                    TrackOutcome::Accepted(TransceiverKey(key), direction)
+                    let section = sections.find(|section| section.index == index);
+                    let key = section.map_or(TransceiverKey(u8::MAX), |section| section.key);
+                    TrackOutcome::Accepted(key, direction)
                 }
             })
             .collect();
         tracks
+    }
+
+    /// Returns the section of a track.
+    pub(super) fn find(&self, key: TransceiverKey) -> Option<&TrackSection<'a>> {
+        self.sections.iter().find(|section| section.key == key)
+    }
+
+    /// Keeps the tracks of earlier offers whose sections are still there, and releases the others.
+    fn keep(&mut self, found: &Sections<'a>, known: &Slots, slots: &mut Slots) {
+        for slot in known.iter() {
+            let Some(track) = slot.track() else {
+                continue;
+            };
+            match kept(found, &slot.mid, track) {
+                Some(section) => self.sections.push(section),
+                None => {
+                    self.released.push(track.key);
+                    slots.release(track.key);
+                }
+            }
+        }
+    }
+
+    /// Gives keys to new tracks, in the order of the offer.
+    fn give_keys(&mut self, slots: &Slots) {
+        let mut slots = slots.clone();
+        for section in self.sections.iter_mut().filter(|section| !section.is_kept) {
+            section.key = slots.free_key().unwrap_or(TransceiverKey(u8::MAX));
+            let holder = section.holder();
+            // Whether there is a place is decided where the places are given.
+            slots.take(section.mid.to_owned(), holder);
+        }
     }
 
     fn try_section(
@@ -96,11 +145,12 @@ impl<'a> Tracks<'a> {
         data_channel: Option<usize>,
         index: usize,
         wish: &TrackWish,
+        slots: &Slots,
     ) -> Result<(usize, Direction), TrackRefusal> {
         let Some(section) = found.media.get(index) else {
             return Err(TrackRefusal::SectionsUsedUp(wish.kind()));
         };
-        let mid = usable_mid(found, section).ok_or(TrackRefusal::OtherTransport)?;
+        let mid = usable_mid(found, section, slots).ok_or(TrackRefusal::OtherTransport)?;
         let anchor = data_channel.or_else(|| self.sections.first().map(|first| first.index));
         let anchor = anchor.and_then(|anchor| found.media.get(anchor));
         let is_bundled = anchor.is_none_or(|anchor| {
@@ -112,65 +162,98 @@ impl<'a> Tracks<'a> {
         }
         let direction = direction_of(section, wish).ok_or(TrackRefusal::OtherDirection)?;
         let formats = formats(section);
-        let format = choose(wish, &formats, |format| self.is_free(format)).ok_or_else(|| {
+        let format = choose(wish, &formats, |format| is_free(format, slots));
+        let format = format.and_then(|format| Some((format, Form::of(&format)?)));
+        let (format, form) = format.ok_or_else(|| {
             let codecs = formats.iter().filter_map(|format| Codec::find(format.name));
             let names: BTreeSet<&str> = codecs.map(Codec::as_str).collect();
             TrackRefusal::OtherCodecs(names.into_iter().map(str::to_owned).collect())
         })?;
         self.sections.push(TrackSection {
+            key: TransceiverKey(u8::MAX),
             index,
             mid,
             format,
+            form,
             direction,
             wish: wish.clone(),
+            is_kept: false,
         });
         Ok((index, direction))
     }
 
-    /// Returns whether a format's payload types mean nothing else in another section. Sections of one bundle
-    /// share the payload types (RFC 9143 §9.1).
-    fn is_free(&self, format: &Format<'_>) -> bool {
-        let numbers = |it: &Format<'_>| [Some(it.payload_type), it.resend].into_iter().flatten();
-        self.sections.iter().all(|other| {
-            let other = &other.format;
-            let mut ours = numbers(format);
-            other == format || !ours.any(|number| numbers(other).any(|used| used == number))
-        })
+    /// Adds the formats to str0m's codecs, and those that later offers may need.
+    pub(super) fn add_codecs(&self, codecs: &mut CodecConfig) {
+        let mut added: Vec<Form> = Vec::new();
+        for TrackSection { format, form, .. } in &self.sections {
+            if !added.contains(form) {
+                added.push(*form);
+                form.add_to(codecs, format.payload_type, format.resend);
+            }
+        }
+        forms::add_usual(codecs, |form| added.contains(&form));
     }
 
-    /// Adds the formats to str0m's codecs.
-    pub(super) fn add_codecs(&self, codecs: &mut CodecConfig) {
-        let mut added: Vec<u8> = Vec::new();
-        for TrackSection { format, wish, .. } in &self.sections {
-            if added.contains(&format.payload_type) {
-                continue;
-            }
-            added.push(format.payload_type);
-            let Some(rate) = str0m::media::Frequency::new(format.clock_rate) else {
-                continue;
-            };
-            codecs.add_config(
-                format.payload_type.into(),
-                format.resend.map(Into::into),
-                crate::session::media::codec(wish.codec),
-                rate,
-                format.channels,
-                str0m::format::FormatParams::parse_line(format.parameters),
-            );
-        }
+    /// Returns the next section of this kind that has no track. An inactive one carries nothing.
+    fn next_section(&self, found: &Sections<'_>, from: usize, kind: MediaKind) -> Option<usize> {
+        let is_kept = |index| {
+            let mut kept = self.sections.iter().filter(|section| section.is_kept);
+            kept.any(|section| section.index == index)
+        };
+        let sections = found.media.iter().enumerate().skip(from);
+        let mut fitting = sections.filter(|(index, section)| {
+            let is_of_kind = section.media.eq_ignore_ascii_case(kind.as_str());
+            is_of_kind && !section.is_rejected() && !section.is_inactive() && !is_kept(*index)
+        });
+        fitting.next().map(|(index, _)| index)
     }
 }
 
-fn next_section(found: &Sections<'_>, from: usize, kind: MediaKind) -> Option<usize> {
-    let sections = found.media.iter().enumerate().skip(from);
-    let mut fitting = sections.filter(|(_, section)| {
-        section.media.eq_ignore_ascii_case(kind.as_str()) && !section.is_rejected()
+/// Returns the section of a track that an earlier offer has given to this section, if it still fits.
+fn kept<'a>(found: &Sections<'a>, mid: &str, track: &SlotTrack) -> Option<TrackSection<'a>> {
+    let mut sections = found.media.iter().enumerate();
+    let (index, section) = sections.find(|(_, section)| section.mid == Some(mid))?;
+    let is_of_kind = section
+        .media
+        .eq_ignore_ascii_case(track.wish.kind().as_str());
+    if !is_of_kind || section.is_rejected() {
+        return None;
+    }
+    let direction = direction_of(section, &track.wish)?;
+    let formats = formats(section);
+    let mut fitting = formats.iter().filter(|format| {
+        format.payload_type == track.payload_type
+            && Codec::find(format.name) == Some(track.wish.codec)
     });
-    fitting.next().map(|(index, _)| index)
+    let format = *fitting.next()?;
+    Some(TrackSection {
+        key: track.key,
+        index,
+        mid: section.mid?,
+        format,
+        form: Form::of(&format)?,
+        direction,
+        wish: track.wish.clone(),
+        is_kept: true,
+    })
+}
+
+/// Returns whether the payload types of a format mean nothing else in this session. Sections of one bundle share
+/// the payload types (RFC 9143 §9.1).
+fn is_free(format: &Format<'_>, slots: &Slots) -> bool {
+    let Some(form) = Form::of(format) else {
+        return false;
+    };
+    let wanted = UsedForm {
+        form,
+        payload_type: format.payload_type,
+        resend: format.resend,
+    };
+    slots.forms().iter().all(|used| used.agrees(&wanted))
 }
 
 /// Returns the mid of a section, if str0m can keep it and no other section has it.
-fn usable_mid<'a>(found: &Sections<'a>, section: &Section<'a>) -> Option<&'a str> {
+fn usable_mid<'a>(found: &Sections<'a>, section: &Section<'a>, slots: &Slots) -> Option<&'a str> {
     let mid = section.mid?;
     // str0m replaces every other character.
     let is_token = mid
@@ -180,7 +263,8 @@ fn usable_mid<'a>(found: &Sections<'a>, section: &Section<'a>) -> Option<&'a str
         .media
         .iter()
         .filter(|other| other.number != section.number);
-    let is_usable = is_token && (1..=MAX_MID).contains(&mid.len());
+    let is_taken = mid.starts_with(EMPTY) || slots.iter().any(|slot| slot.mid == mid);
+    let is_usable = is_token && !is_taken && (1..=MAX_MID).contains(&mid.len());
     (is_usable && others.all(|other| other.mid != Some(mid))).then_some(mid)
 }
 
@@ -206,6 +290,23 @@ impl TrackSection<'_> {
         self.format.payload_type
     }
 
+    /// Returns what the session remembers of the section.
+    pub(super) fn holder(&self) -> super::slots::Holder {
+        super::slots::Holder::Track(Box::new(SlotTrack {
+            key: self.key,
+            wish: self.wish.clone(),
+            payload_type: self.format.payload_type,
+        }))
+    }
+
+    pub(super) fn used_form(&self) -> UsedForm {
+        UsedForm {
+            form: self.form,
+            payload_type: self.format.payload_type,
+            resend: self.format.resend,
+        }
+    }
+
     /// Returns the value of `a=msid` (RFC 8830 §2): the endpoint is the stream, the kind is the track.
     pub(super) fn msid(&self) -> String {
         format!("{} {}", self.wish.endpoint, self.wish.kind().as_str())
@@ -215,7 +316,7 @@ impl TrackSection<'_> {
     /// peer will send.
     pub(super) fn write(
         &self,
-        found: &Section<'_>,
+        found: Option<&Section<'_>>,
         association: &Association<'_>,
         text: &mut String,
     ) {
@@ -223,15 +324,15 @@ impl TrackSection<'_> {
             payload_type,
             name,
             clock_rate,
-            channels,
-            parameters,
             resend,
+            ..
         } = self.format;
         let kind = self.wish.kind().as_str();
         let resend_type = resend
             .map(|number| format!(" {number}"))
             .unwrap_or_default();
-        let channels = channels
+        let parameters = self.form.to_string();
+        let channels = (self.form.channels)
             .map(|number| format!("/{number}"))
             .unwrap_or_default();
         let _never_fails = write!(
@@ -261,9 +362,8 @@ impl TrackSection<'_> {
                 "a=rtpmap:{resend} rtx/{clock_rate}\r\na=fmtp:{resend} apt={payload_type}\r\n"
             );
         }
-        for line in found
-            .of_track
-            .iter()
+        let lines = found.into_iter().flat_map(|section| &section.of_track);
+        for line in lines
             .filter_map(|line| self.line(line))
             .take(MAX_STREAM_LINES)
         {

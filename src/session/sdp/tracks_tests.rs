@@ -28,7 +28,7 @@ const VIDEO: &str = "a=rtcp-mux\r\na=extmap:3 http://www.ietf.org/id/draft-holme
     a=rtpmap:108 H264/90000\r\na=fmtp:108 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=f4001f\r\n";
 
 /// Returns an offer with these sections: the kind, the direction, and more lines of each.
-fn offer(sections: &[(&str, &str, &str)]) -> String {
+pub(super) fn offer(sections: &[(&str, &str, &str)]) -> String {
     let mids: Vec<String> = (0..sections.len()).map(|n| n.to_string()).collect();
     let mut text = format!(
         "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {}\r\n",
@@ -51,7 +51,7 @@ fn offer(sections: &[(&str, &str, &str)]) -> String {
     text
 }
 
-fn wish(endpoint: &str, codec: Codec) -> TrackWish {
+pub(super) fn wish(endpoint: &str, codec: Codec) -> TrackWish {
     TrackWish {
         endpoint: endpoint.to_owned(),
         codec,
@@ -70,7 +70,7 @@ const SENDS: Direction = Direction {
     receives: false,
 };
 
-fn accepted(key: u8) -> TrackOutcome {
+pub(super) fn accepted(key: u8) -> TrackOutcome {
     TrackOutcome::Accepted(TransceiverKey(key), SENDS)
 }
 
@@ -131,7 +131,6 @@ fn a_section_gets_the_direction_that_the_track_can_do() {
         ("sendonly", true, true, Some("a=sendonly")),
         ("recvonly", false, true, None),
         ("sendonly", true, false, None),
-        ("inactive", true, true, None),
     ] {
         let text = offer(&[("video", offered, ""), ("data", "", "")]);
         let wishes = [TrackWish {
@@ -243,8 +242,16 @@ fn the_answer_has_the_shape_of_the_offer_and_names_the_endpoint() {
     let identity = Identity::generate().expect("an identity");
     let local = [SocketAddr::from(([192, 0, 2, 1], 5000))];
     let (now, limits) = (Instant::now(), Limits::default());
-    let (_, answer) =
-        Session::accept(now, "s".to_owned(), &checked, &local, &identity, &limits).expect("good");
+    let (_, answer) = Session::accept(
+        now,
+        "s".to_owned(),
+        &checked,
+        false,
+        &local,
+        &identity,
+        &limits,
+    )
+    .expect("good");
     let kinds: Vec<&str> = (answer.lines().filter_map(|line| line.strip_prefix("m=")))
         .filter_map(|line| line.split(' ').next())
         .collect();

@@ -54,6 +54,8 @@ pub(crate) struct Begin<'a> {
     pub(crate) candidates: Candidates,
     /// The tracks for the media sections of the peer's offer.
     pub(crate) tracks: &'a [TrackWish],
+    /// Whether later offers of the peer may ask for tracks.
+    pub(crate) may_get_tracks: bool,
 }
 
 /// A session that was made.
@@ -207,6 +209,7 @@ impl Sessions {
             how,
             owner,
             tracks: wishes,
+            may_get_tracks,
             ..
         } = begin;
         let is_within = matches!(begin.candidates, Candidates::Within);
@@ -228,7 +231,8 @@ impl Sessions {
                 made.map(|(session, sdp)| (session, sdp, Vec::new()))
             }
             Description::Answer(text) => sdp::check_offer(text, wishes).and_then(|checked| {
-                let made = Session::accept(now, name, &checked, &local, identity, limits);
+                let may = may_get_tracks;
+                let made = Session::accept(now, name, &checked, may, &local, identity, limits);
                 made.map(|(session, sdp)| (session, sdp, checked.outcomes().to_vec()))
             }),
         });

@@ -10,6 +10,7 @@ mod ending;
 mod guarded;
 mod lines;
 mod news;
+mod reoffer;
 #[cfg(test)]
 mod tests;
 mod turn;
@@ -42,6 +43,7 @@ pub(crate) use begin::{Begin, BeginError, Begun, Candidates, Description};
 pub(crate) use channels::{ClosedChannel, Ending};
 use demux::Demux;
 pub(crate) use ending::{Bye, Ended};
+pub(crate) use reoffer::ReofferError;
 
 /// The maker of a session, which is also told of the session's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -52,6 +52,7 @@ fn begin<'a>(how: Description<'a>, rights: Grant) -> Begin<'a> {
         remote: None,
         candidates: Candidates::Hosts(vec![local()]),
         tracks: &[],
+        may_get_tracks: false,
     }
 }
 
