@@ -60,7 +60,7 @@ for (const [width, height] of [
     assert.match(figures['Bit rate'], /^[\d,]+ kbit\/s$/);
     assert.match(figures.Loss, /^\d+\.\d %$/);
     assert.match(figures.Jitter, /^\d+\.\d ms$/);
-    assert.match(figures['Since keyframe'], /^\d+ m?s$/);
+    assert.match(figures['Since keyframe'], /^\d+ s$/);
     await until('nothing is missing', async () => (await whyOf(page, 'camera')) === '');
     if (width > 800) {
       await desk.send('demo', 'help');

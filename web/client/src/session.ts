@@ -454,7 +454,7 @@ export class Session extends /* @__PURE__ */ typedTarget<SessionEvents>() {
     for (const info of endpoints) {
       const known = this.#known.get(info.name);
       const isOther = (field: keyof t.EndpointInfo) => `${known?.[field]}` !== `${info[field]}`;
-      if ((['state', 'detail', 'kind', 'sends', 'takes'] as const).some(isOther)) this.#endpoint(info);
+      if ((['state', 'detail', 'kind', 'media', 'takes'] as const).some(isOther)) this.#endpoint(info);
     }
   }
 

@@ -72,11 +72,9 @@ export interface EndpointInfo {
   state: EndpointState | 'removed' | (string & {});
   /** Why it is not open; else empty. */
   detail: string;
-  /** Of an endpoint with pictures or sound: the kinds of its tracks. */
+  /** Of an endpoint with pictures or sound: what can be watched. */
   media?: readonly ('video' | 'audio')[];
-  /** Those that can be watched. */
-  sends?: readonly ('video' | 'audio')[];
-  /** Those that can be sent to it. */
+  /** What of that can be sent to it. */
   takes?: readonly ('video' | 'audio')[];
 }
 

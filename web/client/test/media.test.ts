@@ -123,8 +123,8 @@ function session(...endpoints: Partial<EndpointInfo>[]) {
     host.addEventListener(type, (event) => of.events.push([type, (event as CustomEvent).detail]));
   return of;
 }
-const camera = { name: 'camera', kind: 'rtp', sends: ['video'], media: ['video'] } as const;
-const room = { name: 'room', kind: 'rtp', sends: ['video', 'audio'], takes: ['audio'] } as const;
+const camera = { name: 'camera', kind: 'rtp', media: ['video'] } as const;
+const room = { name: 'room', kind: 'rtp', media: ['video', 'audio'], takes: ['audio'] } as const;
 const settle = async () => {
   for (let turn = 0; turn < 40; turn++) await Promise.resolve();
 };
@@ -271,11 +271,14 @@ describe('sending', () => {
     expect(it.line.offers).toEqual(['media=room: audio sendonly', ': ', 'media=room: audio sendonly', ': ']);
   });
   test('is refused at once if nothing of the stream is taken', async () => {
-    const it = session(room);
+    const it = session(room, camera);
     it.link = it.connect(new Line('a'));
     const stream = new Stream([track('video')]) as unknown as MediaStream;
     await expect(it.media.publish('room', stream)).rejects.toMatchObject({
       message: 'the stream has no audio for room',
+    });
+    await expect(it.media.publish('camera', stream)).rejects.toMatchObject({
+      message: 'nothing can be sent to camera',
     });
     expect(it.line.offers).toEqual([]);
   });

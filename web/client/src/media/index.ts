@@ -37,7 +37,7 @@ export class Media {
     const known = this.#find(endpoint, Watching);
     if (known) return this.#wishes.get(known)!.promise.then(() => known.stream);
     this.#check();
-    const wish = new Watching(endpoint, () => this.#kinds(endpoint, 'sends'));
+    const wish = new Watching(endpoint, () => this.#kinds(endpoint, 'media'));
     await this.#want(wish);
     return wish.stream;
   }
@@ -48,8 +48,12 @@ export class Media {
     const before = this.#find(endpoint, Publishing);
     if (before) await before.stop();
     const kinds = () => this.#kinds(endpoint, 'takes');
-    if (!stream.getTracks().some(({ kind }) => kinds().includes(kind as Kind)))
-      throw new this.Failure('refused', `the stream has no ${kinds().join(' and no ')} for ${endpoint}`);
+    if (!stream.getTracks().some(({ kind }) => kinds().includes(kind as Kind))) {
+      const why = kinds().length
+        ? `the stream has no ${kinds().join(' and no ')} for`
+        : 'nothing can be sent to';
+      throw new this.Failure('refused', `${why} ${endpoint}`);
+    }
     const wish = new Publishing(endpoint, stream, kinds, (it) => this.#drop([it]));
     await this.#want(wish);
     return wish;
@@ -138,7 +142,7 @@ export class Media {
     }
     // It was there before, so it waits: there may be room again, or the endpoint.
     wish.isLost = true;
-    for (const kind of this.#kinds(wish.endpoint, wish instanceof Watching ? 'sends' : 'takes'))
+    for (const kind of this.#kinds(wish.endpoint, wish instanceof Watching ? 'media' : 'takes'))
       if (!this.#refusals.has(`${wish.endpoint} ${kind}`))
         this.#emit('media', { endpoint: wish.endpoint, kind, state: 'refused', detail: error.message });
     if (error.retryAfter) wish.retry = setTimeout(() => this.#join(wish), error.retryAfter);
@@ -211,11 +215,10 @@ export class Media {
       throw new this.Failure('no-webrtc', 'this RTCPeerConnection has no pictures and no sound');
   }
 
-  /** The kinds of an endpoint's tracks that go this way; both where the gateway has not said. */
-  #kinds(endpoint: string, way: 'sends' | 'takes'): readonly Kind[] {
+  /** The kinds of an endpoint's tracks that go this way; both where nothing is known of the endpoint. */
+  #kinds(endpoint: string, way: 'media' | 'takes'): readonly Kind[] {
     const known = this.host.known.get(endpoint);
-    const kinds = known?.[way]?.length ? known[way] : known?.media;
-    return kinds?.length ? (kinds as Kind[]) : BOTH;
+    return known?.media ? (known[way] ?? []) : BOTH;
   }
 
   #refusal(endpoint: string): string {

@@ -1,7 +1,7 @@
 // The picture and the sound of an endpoint, how they arrive, and why they do not.
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { duration, number, t } from '../i18n/index.ts';
+import { number, t } from '../i18n/index.ts';
 import { link } from '../state/gateway.ts';
 import type { Desk } from '../state/desks.ts';
 import type { Figures, Kind } from './figures.ts';
@@ -12,8 +12,8 @@ import { useWatching } from './watching.ts';
 export function MediaPanel({ desk: { name } }: { desk: Desk }) {
   const watching = useWatching(name);
   const { stream, trouble, tracks, states, meter, now } = watching;
-  const shown = kindsOf(name, 'sends', tracks);
-  const taken = kindsOf(name, 'takes', tracks);
+  const shown = kindsOf(name, 'sends');
+  const taken = kindsOf(name, 'takes');
   const isAway = link.value !== 'connected';
   const why = (kind: Kind) =>
     whyNothing(kind, {
@@ -132,7 +132,7 @@ function FigureList({ kind, track, figures, now, estimate }: FigureListProps) {
   if (frames !== null) rows.push([t('media.frames'), number(frames)]);
   if (size) rows.push([t('media.size'), size.join(' × ')]);
   if (keyframeAt !== null)
-    rows.push([t('media.keyframe'), duration(Math.max(0, Math.round((now - keyframeAt) / 1000)) * 1000)]);
+    rows.push([t('media.keyframe'), `${number(Math.max(0, Math.round((now - keyframeAt) / 1000)))} s`]);
   if (estimate !== null) rows.push([t('media.estimate'), rate(estimate)]);
   return (
     <dl class="figures" data-kind={kind}>

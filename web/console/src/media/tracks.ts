@@ -6,28 +6,19 @@ import { words } from '../state/failures.ts';
 import { endpoints } from '../state/gateway.ts';
 import type { Figures, Kind } from './figures.ts';
 
-export const KINDS: readonly Kind[] = ['video', 'audio'];
-
 /** A track in `GET /endpoints/{name}`. */
 export interface Track {
   codec: string;
-  listen?: string | null;
-  send_to?: string | null;
   state?: string;
   why?: string | null;
 }
 export type Tracks = { [kind in Kind]?: Track };
 
 /** The kinds that this page may watch or send, as far as it can know. */
-export function kindsOf(name: string, way: 'sends' | 'takes', tracks: Tracks): readonly Kind[] {
+export function kindsOf(name: string, way: 'sends' | 'takes'): readonly Kind[] {
   if (!allows(name, way === 'sends' ? 'read' : 'write')) return [];
-  const told = endpoints.value.get(name)?.[way];
-  if (told) return told;
-  // A gateway that does not say it has it in the configuration: a track without a program sends what it takes.
-  return KINDS.filter((kind) => {
-    const track = tracks[kind];
-    return track && (way === 'sends' || track.send_to || !track.listen);
-  });
+  const { media = [], takes = [] } = endpoints.value.get(name) ?? {};
+  return way === 'sends' ? media : takes;
 }
 
 /** Whether the browser can decode it. One that does not tell may. */
