@@ -66,7 +66,7 @@ class Line {
     for (const section of this.sections)
       if (!section.stopped && !section.currentDirection) {
         if (sdp.includes(section.kind)) section.currentDirection = section.direction;
-        else section.stop();
+        else section.currentDirection = 'inactive';
       }
   }
   /** What an offer has in it, besides what it had before. */
@@ -172,11 +172,13 @@ describe('watching', () => {
     await it.media.watch('room');
     expect(it.line.offers.at(-1)).toBe('media=room: video recvonly, audio recvonly');
   });
-  test('one kind of two is enough', async () => {
-    const it = session(room);
+  test('one kind of two is enough, and the section of the other is given up', async () => {
+    const it = session(room, camera);
     it.link = it.connect(new Line('a'));
     it.line.answers = ['audio'];
     expect(tracks(await it.media.watch('room'))).toEqual(['audio a']);
+    await it.media.watch('camera');
+    expect(it.line.offers.at(-1)).toBe('media=camera: audio recvonly, video recvonly');
   });
   test('ends with `stop`, and can begin again', async () => {
     const it = session(camera);

@@ -35,13 +35,16 @@ export abstract class Wish {
     this.peer = undefined;
   }
 
-  /** Takes over what the last answer allows. False: nothing at all. */
+  /**
+   * Takes over what the last answer allows, and gives the other sections up: one that carries nothing would get
+   * the track of the next offer. False: nothing is allowed.
+   */
   settle(): boolean {
-    const granted = this.sections.filter(
-      ({ currentDirection }) => currentDirection === this.direction || currentDirection === 'sendrecv',
-    );
-    if (granted.length) this.take(granted);
-    return granted.length > 0;
+    const isGranted = ({ currentDirection }: RTCRtpTransceiver) => currentDirection === this.direction;
+    for (const section of this.sections) if (!isGranted(section)) section.stop();
+    this.sections = this.sections.filter(isGranted);
+    if (this.sections.length) this.take(this.sections);
+    return this.sections.length > 0;
   }
 
   protected abstract readonly direction: 'recvonly' | 'sendonly';

@@ -21,6 +21,7 @@ export function MediaPanel({ desk: { name } }: { desk: Desk }) {
       state: states.get(kind),
       figures: meter.of(kind),
       trouble,
+      began: watching.began,
       now,
     });
   const reasons = isAway

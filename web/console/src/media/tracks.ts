@@ -35,11 +35,13 @@ interface Known {
   state: MediaInfo | undefined;
   figures: Figures | undefined;
   trouble: unknown;
+  /** When the gateway has agreed to show it. */
+  began: number | null;
   now: number;
 }
 
 /** Why a track has nothing to see or to hear now, as one sentence; null: it has. */
-export function whyNothing(kind: Kind, { track, state, figures, trouble, now }: Known): string | null {
+export function whyNothing(kind: Kind, { track, state, figures, trouble, began, now }: Known): string | null {
   if (track && !isKnown(kind, track.codec)) return t('media.no-codec', { codec: track.codec });
   if (state?.state === 'refused') return t('media.refused', { why: state.detail });
   if (track?.why) return t('media.silent', { why: track.why });
@@ -49,14 +51,14 @@ export function whyNothing(kind: Kind, { track, state, figures, trouble, now }: 
   }
   if (state?.state === 'absent') return t('media.silent', { why: state.detail });
   if (kind === 'audio') return null;
-  const from = figures?.frameAt ?? figures?.since;
-  if (from == null) return t('media.coming');
-  const away = now - from;
-  if (away <= LATE) return figures?.frameAt == null ? t('media.coming') : null;
-  // Packets may come and be of no use: nothing can be decoded before a keyframe.
-  if (figures?.bitrate) return t('media.no-keyframe', { time: duration(Math.round(away / 1000) * 1000) });
-  return state?.state === 'waiting' && state.detail
-    ? t('media.silent', { why: state.detail })
+  if (began === null) return t('media.coming');
+  const shown = figures?.frameAt ?? null;
+  const away = now - (shown ?? began);
+  if (away <= LATE) return shown === null ? t('media.coming') : null;
+  // Packets come, and are of no use: nothing can be decoded before a keyframe. The gateway keeps them back until
+  // there is one.
+  return track?.state === 'open' || figures?.bitrate
+    ? t('media.no-keyframe', { time: duration(Math.round(away / 1000) * 1000) })
     : t('media.stopped');
 }
 

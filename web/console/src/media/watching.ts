@@ -12,6 +12,8 @@ const RETRY = 2000; // ms, where the gateway names no time
 
 export interface Watching {
   stream: MediaStream | null;
+  /** When there first was one. */
+  began: number | null;
   /** Why there is no stream. */
   trouble: unknown;
   tracks: Tracks;
@@ -25,6 +27,7 @@ export interface Watching {
 export function useWatching(name: string): Watching {
   const made = session.value;
   const [stream, setStream] = useState<MediaStream | null>(null);
+  const [began, setBegan] = useState<number | null>(null);
   const [trouble, setTrouble] = useState<unknown>(null);
   const [attempt, setAttempt] = useState(0);
   const [tracks, setTracks] = useState<Tracks>({});
@@ -50,6 +53,7 @@ export function useWatching(name: string): Watching {
       (watched) => {
         if (isOver) return;
         setStream(watched);
+        setBegan(performance.now());
         setTrouble(null);
       },
       (error: { retryAfter?: number; status?: number }) => {
@@ -83,7 +87,7 @@ export function useWatching(name: string): Watching {
     void measureAll(stream, meter).then(() => setNow(performance.now()));
     void get<Tracks>(`/endpoints/${encodeURIComponent(name)}`).then(setTracks, () => {});
   }, [stream, meter, name, link.value]);
-  return { stream, trouble, tracks, states, estimate, meter, now };
+  return { stream, began, trouble, tracks, states, estimate, meter, now };
 }
 
 async function measureAll(stream: MediaStream | null, meter: Meter): Promise<void> {
