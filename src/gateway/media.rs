@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use serde_json::json;
+
 use super::views::Views;
 use super::{Gateway, cx, look};
 use crate::access::scope::{Grant, Verb};
@@ -13,7 +15,8 @@ use crate::api::whip;
 use crate::front::Asked;
 use crate::http::Response;
 use crate::ids::{SessionId, TrackId};
-use crate::media::Media;
+use crate::media::{Media, MediaNews};
+use crate::session::control::Reply;
 use crate::session::event::ConnectionState;
 use crate::transceiver::TrackWish;
 
@@ -63,6 +66,61 @@ impl Views<'_> {
 }
 
 impl Gateway {
+    /// Acts on an event of the media component.
+    pub(super) fn handle_media_news(&mut self, now: Instant, news: MediaNews) {
+        match news {
+            MediaNews::Changed(endpoint) => {
+                if let Some(state) = self.media.state(endpoint) {
+                    self.devices.set_state(cx!(self, now), endpoint, state);
+                }
+            }
+            MediaNews::KeyframeWanted { session, section } => {
+                let cx = cx!(self, now);
+                self.sessions.request_keyframe(cx, session, section);
+            }
+            MediaNews::Limited {
+                session,
+                section,
+                bitrate,
+            } => {
+                let cx = cx!(self, now);
+                self.sessions.limit_bitrate(cx, session, section, bitrate);
+            }
+            MediaNews::Told {
+                session,
+                endpoint,
+                kind,
+                state,
+                detail,
+            } => {
+                let reply = Reply::Media {
+                    endpoint: &endpoint,
+                    kind,
+                    state,
+                    detail: &detail,
+                };
+                self.sessions.tell(session, &reply);
+            }
+            MediaNews::Bitrate {
+                endpoint,
+                kind,
+                bitrate,
+                sessions,
+            } => {
+                let event = json!({"endpoint": endpoint, "kind": kind, "bitrate": bitrate});
+                self.front.connections_mut().publish("bitrate", &event);
+                let reply = Reply::Bitrate {
+                    endpoint: &endpoint,
+                    kind,
+                    bitrate,
+                };
+                for session in sessions {
+                    self.sessions.tell(session, &reply);
+                }
+            }
+        }
+    }
+
     /// Answers a later offer of a session's peer, which adds tracks or takes them away.
     pub(super) fn reoffer(
         &mut self,

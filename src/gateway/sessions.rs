@@ -182,11 +182,12 @@ impl Gateway {
         }
         match owner {
             SessionOwner::Link(link) => self.open_link_channel(now, id, key, link, &label),
-            SessionOwner::Api if label == control::LABEL => {
-                if let Err(Denied { reason, detail }) = controls!(self).open(id, key) {
+            SessionOwner::Api if label == control::LABEL => match controls!(self).open(id, key) {
+                Ok(()) => self.media.repeat(id),
+                Err(Denied { reason, detail }) => {
                     self.end_channel(now, id, key, Ending::Refused, reason, &detail);
                 }
-            }
+            },
             SessionOwner::Api => self.open_named_channel(now, id, key, &label),
         }
     }

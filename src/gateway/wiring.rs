@@ -7,7 +7,6 @@ use super::ticket::Ticket;
 use super::{Gateway, channels, cx, has_events, look};
 use crate::access::TokenRefusal;
 use crate::front::{FrontEvent, TokenEnd, refused};
-use crate::media::MediaNews;
 use crate::session::set::{Begin, Bye, Candidates, Description, SessionOwner};
 use crate::signaling::rendezvous::{BeginLink, Beginning, PeerPlace, RendezvousEvent};
 use crate::sources::Exit;
@@ -28,17 +27,7 @@ impl Gateway {
             } else if let Some(event) = self.rendezvous.poll_event() {
                 self.handle_rendezvous_event(now, event);
             } else if let Some(news) = self.media.poll_news() {
-                match news {
-                    MediaNews::Changed(endpoint) => {
-                        if let Some(state) = self.media.state(endpoint) {
-                            self.devices.set_state(cx!(self, now), endpoint, state);
-                        }
-                    }
-                    MediaNews::KeyframeWanted { session, section } => {
-                        self.sessions
-                            .request_keyframe(cx!(self, now), session, section);
-                    }
-                }
+                self.handle_media_news(now, news);
             } else if let Some(ticket) = self.network.poll_gathered() {
                 match ticket {
                     // A session that no client learns of would take a place until it times out.

@@ -10,8 +10,9 @@ use crate::ids::{SessionId, TrackId, ViewerId};
 use crate::sources::Context;
 use crate::transceiver::{MediaEvent, TransceiverKey};
 
-/// The lowest estimate that is believed, in bit/s. Nothing that can be looked at needs less.
-const LEAST_ESTIMATE: u64 = 10_000;
+/// How old the last keyframe may be for a viewer that is too slow. More of them would make it slower still, and cost
+/// everybody else.
+const ENOUGH_KEYFRAMES: Duration = Duration::from_secs(10);
 
 impl Media {
     /// Handles RTCP of a track's source.
@@ -101,19 +102,33 @@ impl Media {
         let Some(id) = self.find_viewer(session, section) else {
             return;
         };
+        match event {
+            MediaEvent::KeyframeWanted => self.handle_keyframe_wanted(cx, id),
+            MediaEvent::Estimate(bitrate) => self.handle_estimate(cx, session, bitrate),
+            MediaEvent::Report(report) => self.handle_report(cx, id, report),
+            MediaEvent::Packet(_) => {}
+        }
+    }
+
+    fn handle_keyframe_wanted(&mut self, cx: &mut Context<'_>, id: ViewerId) {
         let Some(viewer) = self.viewers.get_mut(id) else {
             return;
         };
-        match event {
-            MediaEvent::KeyframeWanted => {
-                let track = viewer.track;
-                self.want_keyframe(cx, track);
-            }
-            MediaEvent::Estimate(bitrate) if bitrate < LEAST_ESTIMATE => {}
-            MediaEvent::Estimate(bitrate) => viewer.estimate = Some(bitrate),
-            MediaEvent::Report(report) => viewer.report = report,
-            MediaEvent::Packet(_) => {}
+        let (id, session) = (viewer.track, viewer.session);
+        let Some(track) = self.tracks.get_mut(id) else {
+            return;
+        };
+        // One that has missed the beginning gets it again, and nobody else gets a keyframe for that.
+        if viewer.rewind(cx.now, &track.log) {
+            track.stats.keyframes_wanted += 1;
+            return self.queue(session);
         }
+        let lately = |at: Instant| cx.now.saturating_duration_since(at) < ENOUGH_KEYFRAMES;
+        if viewer.is_slow() && track.last_keyframe().is_some_and(lately) {
+            track.stats.keyframes_wanted += 1;
+            return;
+        }
+        self.want_keyframe(cx, id);
     }
 
     pub(super) fn find_viewer(

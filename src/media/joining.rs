@@ -8,7 +8,7 @@ use crate::access::scope::{Grant, Verb};
 use crate::config::TrackConfig;
 use crate::ids::{EndpointId, SessionId, TrackId, ViewerId};
 use crate::sources::Context;
-use crate::transceiver::{Direction, TrackOutcome, TrackRefusal, TrackWish, TransceiverKey};
+use crate::transceiver::{Direction, TrackOutcome, TrackWish, TransceiverKey};
 
 impl Media {
     /// Returns the tracks of an endpoint for the media sections of an offer, as the rights allow.
@@ -93,13 +93,6 @@ impl Media {
         }
     }
 
-    fn tell_refused(&self, _session: SessionId, track: TrackId, why: &TrackRefusal) {
-        if let Some(track) = self.tracks.get(track) {
-            let (name, kind) = (&track.name, track.config.codec.kind().as_str());
-            log::info!("endpoint {name}: a session gets no {kind}: {why}");
-        }
-    }
-
     /// Handles a later offer of a session's peer: sections that have lost their tracks, and the directions of those
     /// that have kept them.
     pub(crate) fn change(
@@ -178,14 +171,18 @@ impl Media {
                 continue;
             };
             if let Some(track) = self.tracks.get(viewer.track)
-                && viewer.begin(&track.log)
+                && viewer.begin(cx.now, &track.log)
                 && track.log.keyframe().is_none()
             {
                 waiting.push(viewer.track);
             }
         }
+        let viewers = tracks.viewers.clone();
         for track in waiting {
             self.want_keyframe(cx, track);
+        }
+        for viewer in viewers {
+            self.note_state(viewer);
         }
         self.queue(session);
     }
@@ -219,6 +216,7 @@ impl Media {
         };
         if let Some(track) = self.tracks.get_mut(viewer.track) {
             track.viewers.retain(|other| *other != id);
+            track.slow.retain(|other| *other != id);
         }
         if let Some(tracks) = self.sessions.get_mut(&viewer.session) {
             tracks.viewers.retain(|other| *other != id);

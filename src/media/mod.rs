@@ -13,9 +13,11 @@ mod joining;
     )
 )]
 pub mod keyframe;
+mod pace;
 mod packets;
 mod published;
 mod publisher;
+mod rate;
 mod reports;
 #[cfg_attr(
     not(any(test, feature = "testing")),
@@ -30,10 +32,12 @@ pub mod rtcp;
     expect(dead_code, reason = "the list of all faults is for tests")
 )]
 pub mod rtp;
+mod slow;
 mod source;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod told;
 mod track;
 mod view;
 mod viewer;
@@ -70,6 +74,8 @@ enum TimerKey {
     Silence(TrackId),
     /// Reports about a track are due.
     Report(TrackId),
+    /// The bit rate of a track is due to be told.
+    Bitrate(TrackId),
     /// A socket is to be opened again.
     Retry(TrackId, TrackSocket),
 }
@@ -84,6 +90,27 @@ pub(crate) enum MediaNews {
         session: SessionId,
         section: TransceiverKey,
     },
+    /// A peer that sends may send this many bits a second.
+    Limited {
+        session: SessionId,
+        section: TransceiverKey,
+        bitrate: u64,
+    },
+    /// What a peer is to be told of a track.
+    Told {
+        session: SessionId,
+        endpoint: String,
+        kind: &'static str,
+        state: &'static str,
+        detail: String,
+    },
+    /// The bit rate that the source of a track is told, in bit/s, and who else is to know.
+    Bitrate {
+        endpoint: String,
+        kind: &'static str,
+        bitrate: u64,
+        sessions: Vec<SessionId>,
+    },
 }
 
 /// The tracks in a session.
@@ -92,6 +119,8 @@ struct SessionTracks {
     viewers: Vec<ViewerId>,
     /// The sections with tracks.
     sections: Vec<(TransceiverKey, TrackId)>,
+    /// The tracks that the peer has asked for and not got, and why.
+    refused: Vec<(TrackId, String)>,
     /// The sections that send, and the tracks that they send to.
     published: Vec<(TransceiverKey, TrackId)>,
     /// Whether the session is connected. Nothing can be sent while it is not.
@@ -195,6 +224,7 @@ impl Media {
                 TimerKey::Keyframe(id),
                 TimerKey::Silence(id),
                 TimerKey::Report(id),
+                TimerKey::Bitrate(id),
             ] {
                 self.timers.set(key, None);
             }
@@ -357,6 +387,7 @@ impl Media {
             return;
         }
         let mut again: Option<Instant> = None;
+        let mut changed = Vec::new();
         for id in &tracks.viewers {
             let Some(viewer) = self.viewers.get_mut(*id) else {
                 continue;
@@ -364,20 +395,30 @@ impl Media {
             let Some(track) = self.tracks.get(viewer.track) else {
                 continue;
             };
-            viewer.serve(now, &track.log, writer);
+            viewer.serve(now, track.config.codec, &track.log, writer);
             again = crate::util::timers::sooner(again, viewer.catch_up_at);
+            if viewer.told != Some(told::state(track, viewer)) {
+                changed.push(*id);
+            }
         }
         self.timers.set(TimerKey::CatchUp(session), again);
+        for viewer in changed {
+            self.note_state(viewer);
+        }
     }
 
     /// Notes that all viewers were served, and drops what nobody needs any more. The owner calls this at the end
     /// of a turn.
     pub(crate) fn end_turn(&mut self) {
-        for id in self.fresh.drain(..) {
+        let mut fresh = std::mem::take(&mut self.fresh);
+        for id in fresh.drain(..) {
+            let behind = self.behind(id);
             if let Some(track) = self.tracks.get_mut(id) {
-                track.log.note_served();
+                track.log.note_served(behind);
             }
         }
+        // With its memory.
+        self.fresh = fresh;
     }
 
     // ---- time ----
@@ -390,6 +431,7 @@ impl Media {
                 TimerKey::Keyframe(id) => self.want_keyframe_again(cx, id),
                 TimerKey::Silence(id) => self.check_silence(cx, id),
                 TimerKey::Report(id) => self.send_reports(cx, id),
+                TimerKey::Bitrate(id) => self.tell_bitrate(cx, id),
                 TimerKey::Retry(id, socket) => self.open(cx, id, socket),
             }
         }
@@ -411,6 +453,7 @@ impl Media {
             track.config.silence.as_millis()
         );
         self.news.push_back(MediaNews::Changed(track.endpoint));
+        self.note_states(id);
     }
 
     /// Returns when [`Self::handle_timeout`] must be called next.

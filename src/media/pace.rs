@@ -2,8 +2,9 @@
 //!
 //! Its browser says by REMB how many bits a second it believes to get through (draft-alvestrand-rmcat-remb). A
 //! browser reports more than it receives while the path is free, and less when packets begin to queue. So a report
-//! below what was sent says that the path is too narrow. The pace stays below that, because what queues in front of
-//! a narrow link delays commands as well.
+//! below what was sent says that the path is too narrow, unless the reports grow: after a source has begun to send
+//! more they follow it slowly. The pace stays below what is reported, because what queues in front of a narrow link
+//! delays commands as well.
 
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,8 @@ struct Limit {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
     signs: u8,
+    /// The last report, in bit/s.
+    reported: Option<u64>,
     limit: Option<Limit>,
     try_after: Duration,
 }
@@ -52,6 +55,7 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             signs: 0,
+            reported: None,
             limit: None,
             try_after: FIRST_TRY,
         }
@@ -72,10 +76,12 @@ impl Pace {
         offered: Option<u64>,
         sent: Option<u64>,
     ) -> Verdict {
+        let before = self.reported.replace(estimate);
+        let grows = before.is_some_and(|before| estimate > before.saturating_mul(102) / 100);
         let (Some(offered), Some(sent)) = (offered, sent) else {
             return Verdict::Same;
         };
-        if estimate < sent.saturating_mul(90) / 100 {
+        if estimate < sent.saturating_mul(90) / 100 && !grows {
             return self.handle_sign(now, estimate.saturating_mul(SHARE) / 100);
         }
         self.signs = 0;
@@ -98,7 +104,9 @@ impl Pace {
     /// Takes the browser's report of the packets that it has lost, from 0 to 1.
     pub(super) fn handle_loss(&mut self, now: Instant, loss: f32, sent: Option<u64>) -> Verdict {
         match sent {
-            Some(sent) if loss > BAD_LOSS => self.handle_sign(now, sent.saturating_mul(SHARE) / 100),
+            Some(sent) if loss > BAD_LOSS => {
+                self.handle_sign(now, sent.saturating_mul(SHARE) / 100)
+            }
             Some(_) | None => Verdict::Same,
         }
     }
@@ -161,7 +169,11 @@ mod tests {
     fn slow(start: Instant) -> Pace {
         let mut pace = Pace::default();
         let first = pace.handle_estimate(start, 150_000, STREAM, STREAM);
-        assert_eq!((first, pace.limit()), (Verdict::Same, None), "one sign is chance");
+        assert_eq!(
+            (first, pace.limit()),
+            (Verdict::Same, None),
+            "one sign is chance"
+        );
         let second = pace.handle_estimate(start, 150_000, STREAM, STREAM);
         assert_eq!((second, pace.limit()), (Verdict::Slow, Some(90_000)));
         pace
@@ -179,6 +191,13 @@ mod tests {
             pace.handle_estimate(start, estimate, STREAM, STREAM);
         }
         assert_eq!(pace.limit(), None);
+        // The source has begun to send more, and the reports follow.
+        let (more, mut estimate) = (Some(4_000_000), 1_500_000);
+        while estimate < 3_600_000 {
+            pace.handle_estimate(start, estimate, more, more);
+            assert_eq!(pace.limit(), None, "{estimate}");
+            estimate = estimate * 108 / 100;
+        }
         // Nothing is known yet.
         for _ in 0..9 {
             pace.handle_estimate(start, 100_000, None, None);
@@ -208,21 +227,20 @@ mod tests {
         let start = Instant::now();
         let mut pace = slow(start);
         let mut now = start;
-        let mut tries = Vec::new();
-        let mut last = pace.limit();
-        while tries.len() < 4 {
+        let mut failures = Vec::new();
+        while failures.len() < 4 {
             now += Duration::from_secs(1);
             let sent = pace.limit();
             // The path takes 100,000 bit/s.
-            let estimate = if sent > Some(100_000) { 85_000 } else { 140_000 };
+            let is_full = sent > Some(100_000);
+            let estimate = if is_full { 85_000 } else { 140_000 };
             pace.handle_estimate(now, estimate, STREAM, sent);
-            if pace.limit() > last {
-                tries.push((now - start).as_secs());
+            if is_full && pace.limit() < sent {
+                failures.push((now - start).as_secs());
             }
-            last = pace.limit();
         }
-        let waits: Vec<u64> = tries.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        assert!(waits[1] > waits[0] && waits[2] >= waits[1], "{waits:?}");
+        let waits: Vec<u64> = failures.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(waits[1] > waits[0] && waits[2] > waits[1], "{waits:?}");
     }
 
     #[test]

@@ -18,11 +18,14 @@ pub(crate) struct Packet {
     pub(crate) begins_keyframe: bool,
     /// When it was captured, as well as is known.
     pub(crate) wallclock: Instant,
+    pub(crate) arrived: Instant,
     pub(crate) payload: Arc<[u8]>,
 }
 
 /// What a packet takes beside its payload, roughly.
 const OVERHEAD: usize = 128;
+/// How many bytes may be kept for viewers that are behind, for a track with a small cache.
+const LEAST_HOLD: usize = 1 << 20;
 
 /// Returns how many bytes of memory a packet takes.
 fn cost(packet: &Packet) -> usize {
@@ -75,7 +78,7 @@ impl PacketLog {
     /// Forgets everything that was kept for later viewers, because what it shows is over.
     pub(crate) fn clear(&mut self) {
         self.forget_keyframe();
-        self.note_served();
+        self.note_served(None);
     }
 
     /// Forgets where the last keyframe began, because the stream has begun anew. Viewers that come later wait for
@@ -111,12 +114,15 @@ impl PacketLog {
     }
 
     /// Notes that every viewer that is up to date has got everything, and removes what nobody needs any more.
-    pub(crate) fn note_served(&mut self) {
+    /// `behind`: where the last of the viewers is that are slow.
+    pub(crate) fn note_served(&mut self, behind: Option<u64>) {
         self.served = self.end();
         if self.bytes_since_keyframe() > self.room {
             self.keyframe = None;
         }
+        let behind = behind.filter(|_| self.bytes <= 2 * self.room.max(LEAST_HOLD));
         let needed = self.keyframe.unwrap_or(self.served);
+        let needed = needed.min(behind.unwrap_or(needed));
         while self.first < needed {
             let Some(packet) = self.packets.pop_front() else {
                 break;

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use super::rtcp::{self, ReportBlock, Sent};
 use super::{Media, TimerKey};
-use crate::config::BitratePolicy;
 use crate::ids::TrackId;
 use crate::sources::Context;
 
@@ -42,7 +41,7 @@ impl Media {
 
     /// Sends the reports about a track that are due.
     pub(super) fn send_reports(&mut self, cx: &mut Context<'_>, id: TrackId) {
-        let (estimate, block) = (self.estimate(id), self.block(id, cx.now));
+        let (estimate, block) = (self.estimate(id, cx.now), self.block(id, cx.now));
         let Some(track) = self.tracks.get_mut(id) else {
             return;
         };
@@ -78,19 +77,6 @@ impl Media {
         if is_of_source || is_sending {
             self.timers
                 .set(TimerKey::Report(id), Some(cx.now + INTERVAL));
-        }
-    }
-
-    /// Returns the bit rate that the source is told, in bit/s.
-    pub(super) fn estimate(&self, id: TrackId) -> Option<u64> {
-        let track = self.tracks.get(id)?;
-        let viewers = track.viewers.iter().filter_map(|id| self.viewers.get(*id));
-        let mut estimates: Vec<u64> = viewers.filter_map(|viewer| viewer.estimate).collect();
-        estimates.sort_unstable();
-        match track.config.bitrate {
-            BitratePolicy::Lowest => estimates.first().copied(),
-            BitratePolicy::Median => estimates.get(estimates.len() / 2).copied(),
-            BitratePolicy::Off => None,
         }
     }
 

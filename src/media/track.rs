@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::keyframe::is_keyframe_start;
 use super::packets::{Packet, PacketLog};
 use super::publisher::{Output, Publisher};
+use super::rate::Rate;
 use super::reports::LastReport;
 use super::rtcp::Sent;
 use super::rtp::{RtpFault, RtpView};
@@ -87,8 +88,14 @@ pub(crate) struct Track {
     pub(super) last_report: Option<LastReport>,
     /// A timestamp, as viewers get it, and when it was captured.
     clock: Option<(u32, Instant)>,
-    /// The timestamp of the last keyframe.
-    last_keyframe: Option<u32>,
+    /// The timestamp of the last keyframe, and when it came.
+    last_keyframe: Option<(u32, Instant)>,
+    /// What goes on to viewers.
+    pub(super) rate: Rate,
+    /// The viewers that are too slow.
+    pub(super) slow: Vec<ViewerId>,
+    /// The bit rate that everybody was told last, and when.
+    pub(super) told_bitrate: Option<(u64, Instant)>,
     is_alive: bool,
     /// Whether somebody wants a keyframe that the source may not be asked for yet.
     pub(crate) wants_keyframe: bool,
@@ -137,6 +144,9 @@ impl Track {
             last_report: None,
             clock: None,
             last_keyframe: None,
+            rate: Rate::default(),
+            slow: Vec::new(),
+            told_bitrate: None,
             is_alive: false,
             wants_keyframe: false,
             socket_trouble: None,
@@ -265,16 +275,18 @@ impl Track {
     fn push(&mut self, now: Instant, numbers: Numbers, marker: bool, payload: Arc<[u8]>) {
         let begins_keyframe = is_keyframe_start(self.config.codec, &payload);
         if begins_keyframe && self.config.codec.kind() == MediaKind::Video {
-            let is_first = self.last_keyframe != Some(numbers.timestamp);
-            self.stats.keyframes += u64::from(is_first);
-            self.last_keyframe = Some(numbers.timestamp);
+            let last = self.last_keyframe.map(|(timestamp, _)| timestamp);
+            self.stats.keyframes += u64::from(last != Some(numbers.timestamp));
+            self.last_keyframe = Some((numbers.timestamp, now));
         }
         self.stats.forwarded.add_one(payload.len());
+        self.rate.add(now, payload.len());
         self.log.push(Packet {
             numbers,
             marker,
             begins_keyframe,
             wallclock: self.captured_at(numbers.timestamp).unwrap_or(now),
+            arrived: now,
             payload,
         });
     }
@@ -436,6 +448,11 @@ impl Track {
             self.push(now, numbers, packet.marker, packet.payload);
         }
         is_source
+    }
+
+    /// Returns when the last keyframe came.
+    pub(super) fn last_keyframe(&self) -> Option<Instant> {
+        self.last_keyframe.map(|(_, at)| at)
     }
 
     /// Returns the program that sends.

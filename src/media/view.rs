@@ -62,11 +62,16 @@ impl Media {
                 ("keyframes_wanted", json!(stats.keyframes_wanted)),
                 ("keyframes_requested", json!(stats.keyframes_requested)),
                 ("cached_bytes", json!(track.log.bytes())),
+                ("rate", json!(track.rate.get())),
                 ("viewers", json!(track.viewers.len())),
+                ("slow_viewers", json!(track.slow.len())),
                 ("waiting_viewers", json!(waiting)),
                 ("left_out", json!(left_out)),
                 ("publishers", json!(track.publishers())),
-                ("bitrate", json!(self.estimate(id))),
+                (
+                    "bitrate",
+                    json!(track.told_bitrate.map(|(bitrate, _)| bitrate)),
+                ),
             ];
             for (name, value) in more {
                 fields.insert(name.to_owned(), value);

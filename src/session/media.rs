@@ -197,6 +197,18 @@ impl Session {
         }
     }
 
+    /// Tells the peer how many bits a second it may send, by REMB.
+    pub(crate) fn limit_bitrate(&mut self, key: TransceiverKey, bitrate: u64) {
+        let Some(section) = self.media.as_deref().and_then(|media| media.get(key)) else {
+            return;
+        };
+        let mid = section.mid;
+        if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(mid, None) {
+            stream.request_remb(bitrate.into());
+            self.dirty = true;
+        }
+    }
+
     /// Lets str0m take up the packets that were written. It gives them a time only at its next time-out.
     pub(super) fn take_up_packets(&mut self, now: Instant) -> Result<(), str0m::RtcError> {
         let Some(media) = self.media.as_deref_mut() else {

@@ -2,6 +2,7 @@
 
 mod numbering;
 mod publishing;
+mod slowness;
 mod viewing;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ fn packet(sequence: u64, timestamp: u32, begins_keyframe: bool) -> Packet {
         marker: false,
         begins_keyframe,
         wallclock: Instant::now(),
+        arrived: Instant::now(),
         payload: Arc::from(sequence.to_string().into_bytes()),
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::packets::PacketLog;
 use super::super::viewer::Viewer;
 use super::{Peer, packet};
+use crate::codec::Codec;
 use crate::transceiver::TransceiverKey;
 use crate::util::slab::Id;
 
@@ -13,19 +14,19 @@ const ROOM: usize = 100_000;
 
 fn viewer(log: &PacketLog) -> Viewer {
     let mut viewer = Viewer::new(Id::from_bits(1), SECTION, Id::from_bits(1), 1_000, 5);
-    assert!(viewer.begin(log));
+    assert!(viewer.begin(Instant::now(), log));
     viewer
 }
 
 fn serve(viewer: &mut Viewer, log: &PacketLog, peer: &mut Peer) {
-    assert!(viewer.serve(Instant::now(), log, peer));
+    assert!(viewer.serve(Instant::now(), Codec::Vp8, log, peer));
 }
 
 #[test]
 fn a_viewer_waits_for_a_keyframe_where_none_is_kept() {
     let mut log = PacketLog::new(ROOM);
     log.push(packet(0, 0, false));
-    log.note_served();
+    log.note_served(None);
     let (mut viewer, mut peer) = (viewer(&log), Peer::default());
     log.push(packet(1, 0, false));
     log.push(packet(2, 90, true));
@@ -44,7 +45,7 @@ fn who_comes_later_begins_with_the_last_keyframe_and_goes_on_without_a_gap() {
     let mut log = PacketLog::new(ROOM);
     for n in 0..10 {
         log.push(packet(n, u32::try_from(n).unwrap(), n == 3 || n == 6));
-        log.note_served();
+        log.note_served(None);
     }
     assert_eq!(log.begin(), 6, "what is before the keyframe is gone");
     let (mut viewer, mut peer) = (viewer(&log), Peer::default());
@@ -61,7 +62,7 @@ fn a_keyframe_may_have_several_packets() {
     for (n, key) in [(0, true), (1, true), (2, false)] {
         log.push(packet(n, 7, key));
     }
-    log.note_served();
+    log.note_served(None);
     let (mut viewer, mut peer) = (viewer(&log), Peer::default());
     serve(&mut viewer, &log, &mut peer);
     assert_eq!(
@@ -77,17 +78,17 @@ fn the_past_goes_out_in_portions() {
     for n in 0..150 {
         log.push(packet(n, 0, n == 0));
     }
-    log.note_served();
+    log.note_served(None);
     let (mut viewer, mut peer) = (viewer(&log), Peer::default());
     let start = Instant::now();
-    viewer.serve(start, &log, &mut peer);
+    viewer.serve(start, Codec::Vp8, &log, &mut peer);
     assert_eq!(peer.got.len(), 64);
     log.push(packet(150, 9, false));
-    viewer.serve(start, &log, &mut peer);
+    viewer.serve(start, Codec::Vp8, &log, &mut peer);
     assert_eq!(peer.got.len(), 64, "live packets do not overtake");
     let at = viewer.catch_up_at.expect("a time to go on");
-    viewer.serve(at, &log, &mut peer);
-    viewer.serve(at + Duration::from_millis(5), &log, &mut peer);
+    viewer.serve(at, Codec::Vp8, &log, &mut peer);
+    viewer.serve(at + Duration::from_millis(5), Codec::Vp8, &log, &mut peer);
     assert_eq!(peer.sequences(), (0..=150).collect::<Vec<u64>>());
     assert_eq!(viewer.catch_up_at, None);
 }
@@ -100,7 +101,7 @@ fn a_viewer_that_fell_behind_goes_on_with_a_keyframe_and_notices_no_gap() {
     serve(&mut viewer, &log, &mut peer);
     for n in 1..20 {
         log.push(packet(n, u32::try_from(n).unwrap(), n % 6 == 0));
-        log.note_served();
+        log.note_served(None);
     }
     serve(&mut viewer, &log, &mut peer);
     assert_eq!(peer.payloads(), ["0", "18", "19"]);
@@ -125,11 +126,11 @@ fn a_cache_that_is_too_small_keeps_nothing() {
     let mut log = PacketLog::new(150);
     for n in 0..5 {
         log.push(packet(n, 0, n == 0));
-        log.note_served();
+        log.note_served(None);
     }
     assert_eq!((log.keyframe(), log.bytes()), (None, 0));
     log.push(packet(5, 1, true));
-    log.note_served();
+    log.note_served(None);
     assert_eq!(log.keyframe(), Some(5), "the next keyframe may fit again");
 }
 
@@ -137,10 +138,10 @@ fn a_cache_that_is_too_small_keeps_nothing() {
 fn a_keyframe_before_a_restart_is_no_beginning() {
     let mut log = PacketLog::new(ROOM);
     log.push(packet(0, 0, true));
-    log.note_served();
+    log.note_served(None);
     log.forget_keyframe();
     log.push(packet(1, 1, false));
-    log.note_served();
+    log.note_served(None);
     let (mut viewer, mut peer) = (viewer(&log), Peer::default());
     serve(&mut viewer, &log, &mut peer);
     assert_eq!(peer.payloads(), Vec::<&str>::new());
@@ -156,6 +157,6 @@ fn a_peer_that_has_gone_gets_nothing_more() {
         is_gone: true,
         ..Peer::default()
     };
-    assert!(!viewer(&log).serve(Instant::now(), &log, &mut peer));
+    assert!(!viewer(&log).serve(Instant::now(), Codec::Vp8, &log, &mut peer));
     assert_eq!(peer.got.len(), 1);
 }

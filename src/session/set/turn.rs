@@ -120,6 +120,18 @@ impl Sessions {
         self.touch(id);
     }
 
+    /// Tells a session's peer how many bits a second it may send.
+    pub(crate) fn limit_bitrate(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: SessionId,
+        section: TransceiverKey,
+        bitrate: u64,
+    ) {
+        self.with(cx, id, |session, _| session.limit_bitrate(section, bitrate));
+        self.touch(id);
+    }
+
     /// Returns the control channel of a session if the peer does not read it.
     pub(crate) fn overflowed_control(&self, id: SessionId) -> Option<ChannelKey> {
         self.get(id)?.overflowed_control()
