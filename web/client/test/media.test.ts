@@ -3,6 +3,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { ThingwayError } from '../src/errors.js';
 import type { Link } from '../src/link.js';
 import { Media } from '../src/media/index.js';
+import { unchanged } from '../src/media/unchanged.js';
 import type { EndpointInfo } from '../src/types.js';
 
 class Stream {
@@ -53,10 +54,11 @@ class Line {
     this.sections.push(section);
     return section;
   }
-  async setLocalDescription(description?: { type: string }) {
-    const isRollback = description?.type === 'rollback';
-    expect(this.signalingState).toBe(isRollback ? 'have-local-offer' : 'stable');
-    this.signalingState = isRollback ? 'stable' : 'have-local-offer';
+  localDescription = { sdp: 'v=0\r\n' };
+  remoteDescription = { sdp: 'v=0\r\nm=' };
+  async setLocalDescription() {
+    expect(this.signalingState).toBe('stable');
+    this.signalingState = 'have-local-offer';
   }
   async setRemoteDescription({ sdp }: { sdp: string }) {
     this.signalingState = 'stable';
@@ -258,6 +260,65 @@ describe('after a reconnect', () => {
     it.close();
     await expect(watched).rejects.toMatchObject({ code: 'session-closed' });
     await expect(it.media.watch('camera')).rejects.toMatchObject({ code: 'session-closed' });
+  });
+});
+
+describe('an offer that was refused', () => {
+  const lines = (...all: string[]) => `${all.join('\r\n')}\r\n`;
+  test('is answered so that all is as before', () => {
+    const session = ['v=0', 'o=- 1 2 IN IP4 0.0.0.0', 's=-', 't=0 0'];
+    const data = [
+      'm=application 9 UDP/DTLS/SCTP webrtc-datachannel',
+      'c=IN IP4 0.0.0.0',
+      'a=mid:0',
+      'a=setup:passive',
+    ];
+    const playing = [
+      'm=video 9 UDP/TLS/RTP/SAVPF 96',
+      'c=IN IP4 0.0.0.0',
+      'a=mid:1',
+      'a=sendonly',
+      'a=msid:camera video',
+    ];
+    const stopped = ['m=audio 0 UDP/TLS/RTP/SAVPF 111', 'c=IN IP4 0.0.0.0', 'a=mid:2', 'a=inactive'];
+    const last = lines(...session, 'a=group:BUNDLE 0 1', ...data, ...playing, ...stopped);
+    const offer = lines(
+      'v=0',
+      'a=group:BUNDLE 0 1 4',
+      ...[
+        'm=application 9 UDP/DTLS/SCTP webrtc-datachannel',
+        'c=IN IP4 0.0.0.0',
+        'a=mid:0',
+        'a=setup:actpass',
+      ],
+      ...['m=video 9 UDP/TLS/RTP/SAVPF 96', 'c=IN IP4 0.0.0.0', 'a=mid:1', 'a=recvonly'],
+      ...['m=audio 0 UDP/TLS/RTP/SAVPF 111', 'c=IN IP4 0.0.0.0', 'a=mid:2', 'a=inactive'],
+      ...[
+        'm=video 9 UDP/TLS/RTP/SAVPF 96',
+        'c=IN IP4 0.0.0.0',
+        'a=candidate:1',
+        'a=mid:4',
+        'a=ssrc:1',
+        'a=recvonly',
+        'a=rtpmap:96 VP8/90000',
+      ],
+    );
+    expect(unchanged(offer, last)).toBe(
+      lines(
+        ...session,
+        'a=group:BUNDLE 0 1',
+        ...data,
+        ...playing,
+        ...stopped,
+        ...[
+          'm=video 0 UDP/TLS/RTP/SAVPF 96',
+          'c=IN IP4 0.0.0.0',
+          'a=mid:4',
+          'a=rtpmap:96 VP8/90000',
+          'a=inactive',
+        ],
+      ),
+    );
   });
 });
 

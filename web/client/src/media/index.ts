@@ -4,6 +4,7 @@ import type { Message } from '../control.js';
 import type { ThingwayError } from '../errors.js';
 import type { Link } from '../link.js';
 import type { EndpointInfo, Publication } from '../types.js';
+import { unchanged } from './unchanged.js';
 import { type Kind, Publishing, Watching, type Wish } from './wish.js';
 
 /** What media need of their session. */
@@ -160,11 +161,12 @@ export class Media {
       const { peer } = link;
       change();
       await peer.setLocalDescription();
+      const answer = async (sdp: string) => peer.setRemoteDescription({ type: 'answer', sdp });
       try {
-        const sdp = await link.reoffer(query(names));
-        await peer.setRemoteDescription({ type: 'answer', sdp });
+        await answer(await link.reoffer(query(names)));
       } catch (error) {
-        if (peer.signalingState === 'have-local-offer') await peer.setLocalDescription({ type: 'rollback' });
+        if (peer.signalingState === 'have-local-offer')
+          await answer(unchanged(peer.localDescription!.sdp, peer.remoteDescription!.sdp));
         throw error;
       }
       return true;
