@@ -101,6 +101,39 @@ test('a browser without the codec is told so, and an address may name a camera',
   assert.deepEqual(desk.errors, []);
 });
 
+test('a picture with sound is silent until a person wants to hear it', { timeout: testBound }, async (t) => {
+  const [port, second, third] = [await freePorts(), await freePorts(), await freePorts()];
+  const sound = `[endpoint.audio]\nlisten = "127.0.0.1:${second}"\ncodec = "opus"\n`;
+  const daemon = await Daemon.start(
+    t,
+    `${rtpEndpoint('room', 'video', 'VP8', port)}${sound}[[endpoint]]\nname = "radio"\nkind = "rtp"\n${sound.replace(second, third)}`,
+  );
+  Camera.start(t, { codec: 'VP8', port });
+  Camera.hear(t, { port: second });
+  const desk = await Console.open(await chromium(t), await consoleOf(t, daemon));
+  const { page } = desk;
+  await desk.connected();
+  await openMedia(desk, 'room');
+  await until('the picture is red', async () => isNear((await pictureOf(page, 'room')).color, red));
+  await until('there are figures of the sound', async () =>
+    /Sound\s*opus\s*Bit rate\s*[1-9]\d* kbit/.test(
+      await desk.desk('room').locator('[data-kind=audio]').innerText(),
+    ),
+  );
+  const isMuted = () => page.evaluate(() => document.querySelector('.picture video').muted);
+  assert.equal(await isMuted(), true);
+  await page.getByRole('button', { name: 'Sound on' }).click();
+  await until('it is heard', async () => !(await isMuted()));
+  // Sound alone has no picture, and says what is missing of it in words.
+  await openMedia(desk, 'radio');
+  await until('it says what is missing', async () =>
+    (await whyOf(page, 'radio')).includes(`no packets on 127.0.0.1:${third}`),
+  );
+  assert.equal(await desk.desk('radio').locator('.picture').isVisible(), false);
+  assert.deepEqual(await faults(page), []);
+  assert.deepEqual(desk.errors, []);
+});
+
 test('packets without a keyframe are told from silence', { timeout: testBound }, async (t) => {
   const port = await freePorts();
   const daemon = await Daemon.start(t, rtpEndpoint('camera', 'video', 'VP8', port));

@@ -40,12 +40,22 @@ export class Camera {
     const source =
       `videotestsrc is-live=true pattern=solid-color foreground-color=${color} ! `
       + `video/x-raw,width=${width},height=${height},framerate=30/1 ! videoconvert ! video/x-raw,format=I420`;
-    const pipeline = `${source} ! ${encoders[codec]} ! udpsink host=127.0.0.1 port=${port} sync=false`;
-    camera.process = spawn('gst-launch-1.0', ['-q', ...pipeline.split(' ')], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
-    t.after(() => camera.stop());
+    camera.#run(t, `${source} ! ${encoders[codec]}`, port);
     return camera;
+  }
+
+  /** A microphone that hears one tone, in Opus. */
+  static hear(t, { port }) {
+    const microphone = new Camera();
+    const source = 'audiotestsrc is-live=true ! audioconvert ! audio/x-raw,rate=48000,channels=2';
+    microphone.#run(t, `${source} ! opusenc ! rtpopuspay pt=96`, port);
+    return microphone;
+  }
+
+  #run(t, pipeline, port) {
+    const words = `${pipeline} ! udpsink host=127.0.0.1 port=${port} sync=false`.split(' ');
+    this.process = spawn('gst-launch-1.0', ['-q', ...words], { stdio: ['ignore', 'ignore', 'inherit'] });
+    t.after(() => this.stop());
   }
 
   async stop() {
