@@ -60,6 +60,23 @@ pub(crate) fn etag(session: &Session) -> String {
     format!("\"{}\"", session.local_ufrag())
 }
 
+/// Returns the response with the answer to an offer, which has made a session.
+pub(crate) fn answered(name: &str, etag: &str, sdp: String) -> Response {
+    Response::new(201)
+        .header("Location", &format!("/sessions/{name}"))
+        .header("ETag", etag)
+        .header("Accept-Patch", whip::FRAGMENT)
+        .header("Cache-Control", "no-store")
+        .body(whip::SDP, sdp.into_bytes())
+}
+
+/// Returns the response with the answer to a later offer of a session.
+pub(crate) fn reoffered(sdp: String) -> Response {
+    Response::new(200)
+        .header("Cache-Control", "no-store")
+        .body(whip::SDP, sdp.into_bytes())
+}
+
 /// Returns the problem of an offer that makes no session.
 pub(crate) fn refused_session(why: &BeginError) -> Problem {
     match why {

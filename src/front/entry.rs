@@ -137,14 +137,24 @@ impl Front {
         self.watch_tls(cx);
     }
 
-    /// Handles a POST about tokens, shares or the set-up. After `Ok` the response comes later.
+    /// Handles a POST about tokens, shares or the set-up, or a DELETE if there is no body. After `Ok` the response
+    /// comes later.
     pub(crate) fn change_access(
         &mut self,
         cx: &mut Context<'_>,
         request: RequestId,
         resource: &Resource,
-        body: &[u8],
+        body: Option<&[u8]>,
     ) -> Result<(), Problem> {
+        let Some(body) = body else {
+            if let Resource::Token(name) = resource {
+                return self.delete_token(cx, request, name);
+            }
+            if *resource == Resource::Setup {
+                return self.delete_setup(cx, request);
+            }
+            return Err(nothing_here());
+        };
         if *resource == Resource::Tokens {
             self.post_token(cx, request, body)
         } else if *resource == Resource::Shares {

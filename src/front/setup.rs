@@ -154,7 +154,7 @@ impl Front {
     }
 
     /// Handles `DELETE /setup`: closes what a set-up has opened to the network.
-    pub(crate) fn delete_setup(
+    pub(super) fn delete_setup(
         &mut self,
         cx: &mut Context<'_>,
         request: RequestId,

@@ -143,7 +143,7 @@ impl Front {
     }
 
     /// Handles `DELETE /tokens/{name}`. Everything that uses the token ends.
-    pub(crate) fn delete_token(
+    pub(super) fn delete_token(
         &mut self,
         cx: &mut Context<'_>,
         request: RequestId,

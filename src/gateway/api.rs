@@ -4,14 +4,13 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::media::check_viewers;
 use super::ticket::{Offer, Ticket};
-use super::{Gateway, controls, cx, figures, look};
+use super::{Gateway, controls, cx, figures, look, watching};
 use crate::access::locality::Locality;
 use crate::access::visitors::Right;
 use crate::api::bodies::{JSON, options, text};
 use crate::api::media::MediaWish;
-use crate::api::offers::{etag, patch_session, refused_session};
+use crate::api::offers::{answered, etag, patch_session, refused_session};
 use crate::api::origin::Caller;
 use crate::api::problem::Problem;
 use crate::api::shapes::{fresh_json, nothing_here};
@@ -68,7 +67,7 @@ impl Gateway {
             (Resource::Sessions | Resource::Whep(_) | Resource::Whip(_), Action::Post) => {
                 check_content_type(head, whip::SDP, "Accept-Post")?;
                 let wish = MediaWish::of(&asked.resource, asked.query.as_deref());
-                look!(self).check_media(&wish, &asked.grant)?;
+                look!(self).check_wish(&wish, &asked.grant)?;
                 let claimant = look!(self).claimant(request, &asked.grant);
                 let (grant, owner) = (&asked.grant, SessionOwner::Api);
                 let room = self.sessions.check_room(grant, &claimant, owner);
@@ -78,7 +77,7 @@ impl Gateway {
                 look!(self).find_session(name, &asked.grant)?;
                 if check_content_type(head, whip::SDP, "Accept-Patch").is_ok() {
                     let wish = MediaWish::of(&asked.resource, asked.query.as_deref());
-                    return look!(self).check_media(&wish, &asked.grant);
+                    return look!(self).check_wish(&wish, &asked.grant);
                 }
                 check_content_type(head, whip::FRAGMENT, "Accept-Patch")
             }
@@ -122,7 +121,8 @@ impl Gateway {
             (Resource::Session(name), Action::Patch) => {
                 let id = look!(self).find_session(name, &asked.grant)?;
                 if whip::is_description(&body) {
-                    return self.reoffer(now, id, &asked, &body).map(Some);
+                    let cx = cx!(self, now);
+                    return watching!(self).reoffer(cx, id, &asked, &body).map(Some);
                 }
                 let (cx, tag) = (cx!(self, now), asked.if_match.as_deref());
                 patch_session(&mut self.sessions, cx, id, tag, &body)
@@ -147,9 +147,9 @@ impl Gateway {
                 self.front.post_ticket(cx, request, grant).map(Some)
             }
             (resource, _) => {
-                let changed = self
-                    .front
-                    .change_access(cx!(self, now), request, resource, &body);
+                let changed =
+                    self.front
+                        .change_access(cx!(self, now), request, resource, Some(&body));
                 changed.map(|()| None)
             }
         }
@@ -222,48 +222,21 @@ impl Gateway {
     }
 
     fn delete(&mut self, now: Instant, request: RequestId, asked: &Asked) -> Done {
-        match &asked.resource {
-            Resource::Session(name) => {
-                let id = look!(self).find_session(name, &asked.grant)?;
-                self.sessions.say_bye(cx!(self, now), id, Bye::Disconnected);
-                self.take_news(now, id);
-                Ok(Some(Response::new(200)))
-            }
-            Resource::Endpoint(name) => {
-                look!(self).check_own_file(name)?;
-                let removal = PendingWrite::removal(request, name);
-                self.config.write_file(cx!(self, now), removal, None, true);
-                Ok(None)
-            }
-            Resource::Token(name) => {
-                let deleted = self.front.delete_token(cx!(self, now), request, name);
-                deleted.map(|()| None)
-            }
-            Resource::Setup => {
-                let deleted = self.front.delete_setup(cx!(self, now), request);
-                deleted.map(|()| None)
-            }
-            Resource::Page(_)
-            | Resource::Authority(_)
-            | Resource::Sessions
-            | Resource::Endpoints
-            | Resource::EndpointFile(_)
-            | Resource::Line(_)
-            | Resource::Lease(_)
-            | Resource::Whep(_)
-            | Resource::Whip(_)
-            | Resource::Ports
-            | Resource::Access
-            | Resource::Tokens
-            | Resource::Tickets
-            | Resource::Shares
-            | Resource::Redeem
-            | Resource::Events
-            | Resource::Health
-            | Resource::Ready
-            | Resource::Metrics
-            | Resource::Everything => Err(nothing_here()),
+        if let Resource::Session(name) = &asked.resource {
+            let id = look!(self).find_session(name, &asked.grant)?;
+            self.sessions.say_bye(cx!(self, now), id, Bye::Disconnected);
+            self.take_news(now, id);
+            return Ok(Some(Response::new(200)));
         }
+        if let Resource::Endpoint(name) = &asked.resource {
+            look!(self).check_own_file(name)?;
+            let removal = PendingWrite::removal(request, name);
+            self.config.write_file(cx!(self, now), removal, None, true);
+            return Ok(None);
+        }
+        let (cx, resource) = (cx!(self, now), &asked.resource);
+        self.front.change_access(cx, request, resource, None)?;
+        Ok(None)
     }
 
     // ---- sessions ----
@@ -280,9 +253,8 @@ impl Gateway {
             return Err(problem);
         }
         let claimant = look!(self).claimant(offer.request, &offer.grant);
-        let wishes = look!(self).tracks_of(&offer.media, &offer.grant)?;
-        let (tracks, wishes): (Vec<_>, Vec<_>) = wishes.into_iter().unzip();
-        check_viewers(&mut self.media, &wishes)?;
+        let find = |name: &str| self.devices.table().find(name);
+        let (tracks, wishes) = self.media.take_wish(&offer.media, &offer.grant, find)?;
         let begin = Begin {
             how: Description::Answer(&offer.body),
             owner: SessionOwner::Api,
@@ -304,12 +276,7 @@ impl Gateway {
         self.media.join(cx!(self, now), begun.id, false, outcomes);
         let session = self.sessions.get(begun.id);
         let (name, etag) = session.map(|it| (it.name(), etag(it))).unwrap_or_default();
-        Ok(Response::new(201)
-            .header("Location", &format!("/sessions/{name}"))
-            .header("ETag", &etag)
-            .header("Accept-Patch", whip::FRAGMENT)
-            .header("Cache-Control", "no-store")
-            .body(whip::SDP, begun.sdp.into_bytes()))
+        Ok(answered(name, &etag, begun.sdp))
     }
 
     // ---- dialects ----

@@ -38,6 +38,19 @@ macro_rules! controls {
 }
 pub(super) use controls;
 
+/// The components that pictures and sound concern.
+macro_rules! watching {
+    ($gateway:ident) => {
+        crate::gateway::media::Watching {
+            media: &mut $gateway.media,
+            sessions: &mut $gateway.sessions,
+            devices: &mut $gateway.devices,
+            front: &mut $gateway.front,
+        }
+    };
+}
+pub(super) use watching;
+
 /// The components whose counters are shown.
 macro_rules! figures {
     ($gateway:ident, $now:expr) => {

@@ -4,6 +4,7 @@ use super::views::Views;
 use crate::access::places::Claimant;
 use crate::access::scope::Grant;
 use crate::api::bodies;
+use crate::api::media::MediaWish;
 use crate::api::problem::Problem;
 use crate::api::shapes::no_endpoint;
 use crate::config::{
@@ -45,6 +46,12 @@ impl<'a> Views<'a> {
             ..Claimant::default()
         }
         .at(self.front.connections().remote_of(request))
+    }
+
+    /// Returns an error if an offer wants tracks that it cannot have.
+    pub(super) fn check_wish(self, wish: &MediaWish, grant: &Grant) -> Result<(), Problem> {
+        let find = |name: &str| self.table.find(name);
+        self.media.check_wish(wish, grant, find)
     }
 
     pub(super) fn find_endpoint(self, name: &str) -> Result<EndpointId, Problem> {

@@ -25,7 +25,7 @@ mod ticket;
 mod views;
 mod wiring;
 
-use lend::{controls, cx, figures, has_events, look, settle, tell};
+use lend::{controls, cx, figures, has_events, look, settle, tell, watching};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Instant, SystemTime};
 

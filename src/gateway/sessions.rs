@@ -183,7 +183,7 @@ impl Gateway {
         match owner {
             SessionOwner::Link(link) => self.open_link_channel(now, id, key, link, &label),
             SessionOwner::Api if label == control::LABEL => match controls!(self).open(id, key) {
-                Ok(()) => self.media.repeat(id),
+                Ok(()) => self.media.repeat(now, id),
                 Err(Denied { reason, detail }) => {
                     self.end_channel(now, id, key, Ending::Refused, reason, &detail);
                 }

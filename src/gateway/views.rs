@@ -58,36 +58,18 @@ pub(super) fn endpoint_states(table: &Table, grant: &Grant) -> Vec<EndpointView>
 impl<'a> Views<'a> {
     /// Returns what depends on no right and on no state: pages, and the authority of the board.
     pub(super) fn file(self, head: &RequestHead, resource: &Resource) -> Result<Response, Problem> {
-        match resource {
-            Resource::Page(asset) => asset.response(head),
-            Resource::Authority(file) => {
-                let tls = self.front.tls();
-                let authority = tls.and_then(|tls| tls.authority.as_ref());
-                let authority = authority.ok_or_else(authority::none)?;
-                file.response(authority)
-            }
-            Resource::Health => Ok(text("ok\n")),
-            Resource::Everything => Ok(Response::new(204)),
-            Resource::Sessions
-            | Resource::Session(_)
-            | Resource::Endpoints
-            | Resource::Endpoint(_)
-            | Resource::EndpointFile(_)
-            | Resource::Line(_)
-            | Resource::Lease(_)
-            | Resource::Whep(_)
-            | Resource::Whip(_)
-            | Resource::Ports
-            | Resource::Access
-            | Resource::Tokens
-            | Resource::Token(_)
-            | Resource::Tickets
-            | Resource::Shares
-            | Resource::Redeem
-            | Resource::Setup
-            | Resource::Events
-            | Resource::Ready
-            | Resource::Metrics => Err(nothing_here()),
+        if let Resource::Page(asset) = resource {
+            asset.response(head)
+        } else if let Resource::Authority(file) = resource {
+            let tls = self.front.tls();
+            let authority = tls.and_then(|tls| tls.authority.as_ref());
+            file.response(authority.ok_or_else(authority::none)?)
+        } else if *resource == Resource::Health {
+            Ok(text("ok\n"))
+        } else if *resource == Resource::Everything {
+            Ok(Response::new(204))
+        } else {
+            Err(nothing_here())
         }
     }
 

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::ticket::Ticket;
-use super::{Gateway, channels, cx, has_events, look};
+use super::{Gateway, channels, cx, has_events, look, watching};
 use crate::access::TokenRefusal;
 use crate::front::{FrontEvent, TokenEnd, refused};
 use crate::session::set::{Begin, Bye, Candidates, Description, SessionOwner};
@@ -27,7 +27,7 @@ impl Gateway {
             } else if let Some(event) = self.rendezvous.poll_event() {
                 self.handle_rendezvous_event(now, event);
             } else if let Some(news) = self.media.poll_news() {
-                self.handle_media_news(now, news);
+                watching!(self).handle(cx!(self, now), news);
             } else if let Some(ticket) = self.network.poll_gathered() {
                 match ticket {
                     // A session that no client learns of would take a place until it times out.

@@ -131,19 +131,6 @@ impl Media {
         self.want_keyframe(cx, id);
     }
 
-    pub(super) fn find_viewer(
-        &self,
-        session: SessionId,
-        section: TransceiverKey,
-    ) -> Option<ViewerId> {
-        let mut viewers = self.sessions.get(&session)?.viewers.iter();
-        let is_it = |id: &&ViewerId| {
-            let viewer = self.viewers.get(**id);
-            viewer.is_some_and(|viewer| viewer.section == section)
-        };
-        viewers.find(is_it).copied()
-    }
-
     /// Asks the source for a keyframe, or does so as soon as the interval between requests has passed.
     pub(super) fn want_keyframe(&mut self, cx: &mut Context<'_>, id: TrackId) {
         let Some(track) = self.tracks.get_mut(id) else {

@@ -6,7 +6,7 @@ use super::viewer::Viewer;
 use super::{Media, TimerKey};
 use crate::access::scope::{Grant, Verb};
 use crate::config::TrackConfig;
-use crate::ids::{EndpointId, SessionId, TrackId, ViewerId};
+use crate::ids::{EndpointId, SessionId, TrackId};
 use crate::sources::Context;
 use crate::transceiver::{Direction, TrackOutcome, TrackWish, TransceiverKey};
 
@@ -182,7 +182,7 @@ impl Media {
             self.want_keyframe(cx, track);
         }
         for viewer in viewers {
-            self.note_state(viewer);
+            self.note_state(cx.now, viewer);
         }
         self.queue(session);
     }
@@ -207,19 +207,6 @@ impl Media {
             if let Some(track) = self.tracks.get_mut(id) {
                 track.remove_publisher(session);
             }
-        }
-    }
-
-    pub(super) fn remove_viewer(&mut self, id: ViewerId) {
-        let Some(viewer) = self.viewers.remove(id) else {
-            return;
-        };
-        if let Some(track) = self.tracks.get_mut(viewer.track) {
-            track.viewers.retain(|other| *other != id);
-            track.slow.retain(|other| *other != id);
-        }
-        if let Some(tracks) = self.sessions.get_mut(&viewer.session) {
-            tracks.viewers.retain(|other| *other != id);
         }
     }
 }

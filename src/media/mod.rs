@@ -19,6 +19,7 @@ mod published;
 mod publisher;
 mod rate;
 mod reports;
+mod requests;
 #[cfg_attr(
     not(any(test, feature = "testing")),
     expect(
@@ -35,6 +36,7 @@ pub mod rtp;
 mod slow;
 mod source;
 mod stats;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod told;
@@ -234,11 +236,6 @@ impl Media {
         }
     }
 
-    fn tracks_of(&self, endpoint: EndpointId) -> impl Iterator<Item = TrackId> {
-        let tracks = self.tracks.iter();
-        tracks.filter_map(move |(id, track)| (track.endpoint == endpoint).then_some(id))
-    }
-
     fn open(&mut self, cx: &mut Context<'_>, id: TrackId, socket: TrackSocket) {
         let Some(track) = self.tracks.get_mut(id) else {
             return;
@@ -366,12 +363,6 @@ impl Media {
         self.readable.pop_front()
     }
 
-    fn queue(&mut self, session: SessionId) {
-        if let Some(tracks) = self.sessions.get_mut(&session) {
-            tracks.queue(session, &mut self.readable);
-        }
-    }
-
     /// Returns whether a session has tracks.
     pub(crate) fn watches(&self, session: SessionId) -> bool {
         self.sessions.contains_key(&session)
@@ -403,7 +394,7 @@ impl Media {
         }
         self.timers.set(TimerKey::CatchUp(session), again);
         for viewer in changed {
-            self.note_state(viewer);
+            self.note_state(now, viewer);
         }
     }
 
@@ -453,7 +444,7 @@ impl Media {
             track.config.silence.as_millis()
         );
         self.news.push_back(MediaNews::Changed(track.endpoint));
-        self.note_states(id);
+        self.note_states(cx.now, id);
     }
 
     /// Returns when [`Self::handle_timeout`] must be called next.

@@ -16,6 +16,8 @@ const BAD_LOSS: f32 = 0.1;
 const SHARE: u64 = 60;
 /// The slowest pace, in bit/s. Below it a picture takes minutes.
 const LEAST: u64 = 20_000;
+/// How long after a change reports are still about the time before it.
+const LAG: Duration = Duration::from_secs(3);
 /// When a faster pace is tried, and the longest time between two tries. A failed try doubles the time.
 const FIRST_TRY: Duration = Duration::from_secs(5);
 const LONGEST_TRY: Duration = Duration::from_secs(120);
@@ -38,6 +40,7 @@ struct Limit {
     /// How many bits may go out now, and when that was calculated. A packet may be sent while this is positive.
     bits: i64,
     at: Instant,
+    changed: Instant,
     next_try: Instant,
 }
 
@@ -91,7 +94,7 @@ impl Pace {
         if now < limit.next_try {
             return Verdict::Same;
         }
-        limit.rate = limit.rate.saturating_mul(125) / 100;
+        (limit.rate, limit.changed) = (limit.rate.saturating_mul(125) / 100, now);
         limit.next_try = now + self.try_after;
         // A little more than the stream has, because its keyframes are larger than its average.
         if limit.rate > offered.saturating_mul(120) / 100 {
@@ -114,9 +117,11 @@ impl Pace {
     fn handle_sign(&mut self, now: Instant, rate: u64) -> Verdict {
         let rate = rate.max(LEAST);
         if let Some(limit) = &mut self.limit {
-            // What the browser reports lags behind: the same narrowness is reported for a while.
+            if now.saturating_duration_since(limit.changed) < LAG {
+                return Verdict::Same;
+            }
             if rate < limit.rate {
-                limit.rate = rate;
+                (limit.rate, limit.changed) = (rate, now);
                 self.try_after = (self.try_after * 2).min(LONGEST_TRY);
             }
             limit.next_try = now + self.try_after;
@@ -131,6 +136,7 @@ impl Pace {
             rate,
             bits: 0,
             at: now,
+            changed: now,
             next_try: now + self.try_after,
         });
         Verdict::Slow

@@ -1,8 +1,7 @@
 //! What browsers send: its way to a local program, under numbers that stay steady over reconnects.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::reports;
 use super::rtcp::Sent;
 use super::source::Numbers;
 use crate::ids::SessionId;
@@ -88,13 +87,7 @@ impl Output {
     pub(crate) fn sent(&self, now: Instant, started: Instant) -> Option<Sent> {
         let (last, at) = self.last?;
         let timestamp = last.timestamp.wrapping_add(self.ticks(now, at));
-        Some(reports::sent(
-            now,
-            started,
-            timestamp,
-            self.packets,
-            self.octets,
-        ))
+        Some(sent(now, started, timestamp, self.packets, self.octets))
     }
 
     /// Returns the numbers of the first packet of a browser.
@@ -117,5 +110,22 @@ impl Output {
         let passed = now.saturating_duration_since(since).as_micros();
         let ticks = passed * u128::from(self.clock_rate) / 1_000_000;
         u32::try_from(ticks & u128::from(u32::MAX)).unwrap_or(0)
+    }
+}
+
+/// Returns the elapsed time as senders without a clock give it (RFC 3550 §6.4.1): 32 bits of seconds, 32 of
+/// their fractions.
+fn ntp_of(elapsed: Duration) -> u64 {
+    (elapsed.as_secs() << 32) | ((u64::from(elapsed.subsec_nanos()) << 32) / 1_000_000_000)
+}
+
+/// Returns what a sender report says.
+fn sent(now: Instant, started: Instant, timestamp: u32, packets: u64, octets: u64) -> Sent {
+    let low = |count: u64| u32::try_from(count & u64::from(u32::MAX)).unwrap_or(0);
+    Sent {
+        ntp: ntp_of(now.saturating_duration_since(started)),
+        rtp: timestamp,
+        packets: low(packets),
+        octets: low(octets),
     }
 }

@@ -19,17 +19,32 @@ impl Rate {
         let since = *self.since.get_or_insert(now);
         let passed = now.saturating_duration_since(since);
         if passed >= WINDOW {
-            let millis = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX).max(1);
-            self.last = Some(self.bits.saturating_mul(1_000) / millis);
+            self.last = Some(over(self.bits, passed));
             (self.since, self.bits) = (Some(now), 0);
         }
         self.bits += 8 * bytes as u64;
     }
 
-    /// Returns the bit rate in bit/s, once it is known. Without packets it does not change.
-    pub(super) fn get(&self) -> Option<u64> {
+    /// Returns the bit rate of the last window in bit/s.
+    pub(super) fn last(&self) -> Option<u64> {
         self.last
     }
+
+    /// Returns the bit rate in bit/s, once it is known: that of the last window, or of the present one once that is long
+    /// enough.
+    pub(super) fn get(&self, now: Instant) -> Option<u64> {
+        let since = self.since?;
+        let passed = now.saturating_duration_since(since);
+        match passed >= WINDOW {
+            true => Some(over(self.bits, passed)),
+            false => self.last,
+        }
+    }
+}
+
+fn over(bits: u64, time: Duration) -> u64 {
+    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
+    bits.saturating_mul(1_000) / millis
 }
 
 #[cfg(test)]
@@ -42,10 +57,11 @@ mod tests {
         for n in 0..100 {
             rate.add(start + Duration::from_millis(10) * n, 1_250);
         }
-        assert_eq!(rate.get(), None, "a second is not over");
-        rate.add(start + Duration::from_secs(1), 1_250);
-        assert_eq!(rate.get(), Some(1_000_000));
-        rate.add(start + Duration::from_secs(5), 0);
-        assert_eq!(rate.get(), Some(2_500));
+        let at = |millis| start + Duration::from_millis(millis);
+        assert_eq!(rate.get(at(999)), None, "a second is not over");
+        assert_eq!(rate.get(at(1_000)), Some(1_000_000));
+        rate.add(at(1_000), 1_250);
+        assert_eq!(rate.get(at(1_500)), Some(1_000_000), "of the last window");
+        assert_eq!(rate.get(at(3_000)), Some(5_000), "silence counts");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::rtcp::{self, ReportBlock, Sent};
+use super::rtcp::{self, ReportBlock};
 use super::{Media, TimerKey};
 use crate::ids::TrackId;
 use crate::sources::Context;
@@ -112,27 +112,4 @@ impl Media {
 )]
 fn share_of_256(share: f32) -> u8 {
     (share.clamp(0.0, 1.0) * 256.0).min(255.0) as u8
-}
-
-/// Returns the elapsed time as senders without a clock give it (RFC 3550 §6.4.1): 32 bits of seconds, 32 of
-/// their fractions.
-pub(super) fn ntp_of(elapsed: Duration) -> u64 {
-    (elapsed.as_secs() << 32) | ((u64::from(elapsed.subsec_nanos()) << 32) / 1_000_000_000)
-}
-
-/// Keeps [`Sent`] in step with the numbers of an output.
-pub(super) fn sent(
-    now: Instant,
-    started: Instant,
-    timestamp: u32,
-    packets: u64,
-    octets: u64,
-) -> Sent {
-    let low = |count: u64| u32::try_from(count & u64::from(u32::MAX)).unwrap_or(0);
-    Sent {
-        ntp: ntp_of(now.saturating_duration_since(started)),
-        rtp: timestamp,
-        packets: low(packets),
-        octets: low(octets),
-    }
 }

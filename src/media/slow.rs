@@ -1,5 +1,7 @@
 //! Viewers that cannot take everything: what their browsers report, and who of them is too slow.
 
+use std::time::Instant;
+
 use super::Media;
 use super::pace::Verdict;
 use crate::codec::MediaKind;
@@ -17,13 +19,14 @@ impl Media {
             return;
         }
         let pictures = self.pictures_of(session);
-        let rate_of = |id: &ViewerId| self.viewers.get(*id).and_then(|it| it.rate.get());
+        let now = cx.now;
+        let rate_of = |id: &ViewerId| self.viewers.get(*id).and_then(|it| it.rate.get(now));
         let all: u64 = pictures.iter().filter_map(rate_of).sum();
         for id in pictures {
             let Some(viewer) = self.viewers.get_mut(id) else {
                 continue;
             };
-            let sent = viewer.rate.get();
+            let sent = viewer.rate.get(cx.now);
             let share = match (sent, all) {
                 (Some(sent), 1..) => u128::from(bitrate) * u128::from(sent) / u128::from(all),
                 (Some(_) | None, _) => u128::from(bitrate),
@@ -33,10 +36,10 @@ impl Media {
             let Some(track) = self.tracks.get(viewer.track) else {
                 continue;
             };
-            let offered = track.rate.get();
+            let offered = track.rate.get(cx.now);
             let verdict = viewer.pace.handle_estimate(cx.now, share, offered, sent);
             let track = viewer.track;
-            self.note_verdict(id, verdict);
+            self.note_verdict(cx.now, id, verdict);
             self.schedule_bitrate(cx, track);
         }
     }
@@ -52,9 +55,9 @@ impl Media {
             .get(viewer.track)
             .map(|track| track.config.codec.kind());
         if let (Some(loss), Some(MediaKind::Video)) = (report.loss, kind) {
-            let sent = viewer.rate.get();
+            let sent = viewer.rate.get(cx.now);
             let verdict = viewer.pace.handle_loss(cx.now, loss, sent);
-            self.note_verdict(id, verdict);
+            self.note_verdict(cx.now, id, verdict);
         }
     }
 
@@ -70,7 +73,7 @@ impl Media {
         viewers.filter(is_picture).copied().collect()
     }
 
-    fn note_verdict(&mut self, id: ViewerId, verdict: Verdict) {
+    fn note_verdict(&mut self, now: Instant, id: ViewerId, verdict: Verdict) {
         let Some(viewer) = self.viewers.get(id) else {
             return;
         };
@@ -90,7 +93,7 @@ impl Media {
                 log::info!("endpoint {}: a viewer gets everything again", track.name);
             }
         }
-        self.note_state(id);
+        self.note_state(now, id);
     }
 
     /// Returns where the last of a track's slow viewers is.

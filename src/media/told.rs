@@ -44,7 +44,7 @@ impl Media {
     }
 
     /// Tells a peer everything once more, because its control channel has just opened.
-    pub(crate) fn repeat(&mut self, session: SessionId) {
+    pub(crate) fn repeat(&mut self, now: Instant, session: SessionId) {
         let Some(tracks) = self.sessions.get(&session) else {
             return;
         };
@@ -64,20 +64,20 @@ impl Media {
             if let Some(viewer) = self.viewers.get_mut(id) {
                 viewer.told = None;
             }
-            self.note_state(id);
+            self.note_state(now, id);
         }
     }
 
     /// Tells the peers of all viewers of a track what has changed.
-    pub(super) fn note_states(&mut self, id: TrackId) {
+    pub(super) fn note_states(&mut self, now: Instant, id: TrackId) {
         let viewers = self.tracks.get(id).map(|track| track.viewers.clone());
         for viewer in viewers.unwrap_or_default() {
-            self.note_state(viewer);
+            self.note_state(now, viewer);
         }
     }
 
     /// Tells the peer of a viewer what it sees, if that has changed.
-    pub(super) fn note_state(&mut self, id: ViewerId) {
+    pub(super) fn note_state(&mut self, now: Instant, id: ViewerId) {
         let Some(viewer) = self.viewers.get_mut(id) else {
             return;
         };
@@ -93,7 +93,7 @@ impl Media {
             endpoint: track.name.clone(),
             kind: track.config.codec.kind().as_str(),
             state: state.as_str(),
-            detail: detail(track, viewer, state),
+            detail: detail(now, track, viewer, state),
         });
     }
 
@@ -169,14 +169,14 @@ pub(super) fn state(track: &Track, viewer: &Viewer) -> ViewerState {
         ViewerState::Absent
     } else if viewer.is_slow() {
         ViewerState::Thinned
-    } else if viewer.is_waiting() {
+    } else if viewer.is_waiting() && track.log.keyframe().is_none() {
         ViewerState::Waiting
     } else {
         ViewerState::Playing
     }
 }
 
-fn detail(track: &Track, viewer: &Viewer, state: ViewerState) -> String {
+fn detail(now: Instant, track: &Track, viewer: &Viewer, state: ViewerState) -> String {
     match state {
         ViewerState::Absent => {
             let nobody = || "nobody sends to it".to_owned();
@@ -195,7 +195,7 @@ fn detail(track: &Track, viewer: &Viewer, state: ViewerState) -> String {
             format!(
                 "the path takes {} kbit/s, the pictures have {}: whole pictures are left out",
                 kilobits(viewer.pace.limit()),
-                kilobits(track.rate.get())
+                kilobits(track.rate.get(now))
             )
         }
     }

@@ -62,7 +62,7 @@ impl Media {
                 ("keyframes_wanted", json!(stats.keyframes_wanted)),
                 ("keyframes_requested", json!(stats.keyframes_requested)),
                 ("cached_bytes", json!(track.log.bytes())),
-                ("rate", json!(track.rate.get())),
+                ("rate", json!(track.rate.last())),
                 ("viewers", json!(track.viewers.len())),
                 ("slow_viewers", json!(track.slow.len())),
                 ("waiting_viewers", json!(waiting)),

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use serde_json::Value;
-use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use str0m::change::{SdpAnswer, SdpApi, SdpOffer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
@@ -127,6 +127,25 @@ impl Peer {
             local,
         };
         (peer, offer.to_sdp_string())
+    }
+
+    /// A later offer, with what is changed in it.
+    pub fn offer_again(&mut self, change: impl FnOnce(&mut SdpApi<'_>) -> Option<Mid>) -> String {
+        let mut api = self.rtc.sdp_api();
+        self.mids.extend(change(&mut api));
+        let (offer, pending) = api.apply().expect("something to offer");
+        self.pending = Some(pending);
+        offer.to_sdp_string()
+    }
+
+    /// Says how many bits a second of pictures it can take.
+    pub fn report_bitrate(&mut self, now: Instant, bitrate: u64) {
+        let mid = *self.mids.first().expect("a section");
+        let mut api = self.rtc.direct_api();
+        if let Some(stream) = api.stream_rx_by_mid(mid, None) {
+            stream.request_remb(bitrate.into());
+        }
+        self.handle_timeout(now);
     }
 
     /// Asks for a picture that can be decoded without others.

@@ -29,6 +29,7 @@ mod line;
 mod links;
 mod lost_writers;
 mod media;
+mod media_changes;
 mod panics;
 #[path = "../peer/mod.rs"]
 mod peer;

@@ -17,24 +17,27 @@ const SOON: Duration = Duration::from_secs(5);
 /// The simulator keeps what the gateway sends to the address of a socket; so the program has the same ones.
 const RTP: &str = "127.0.0.1:5004";
 const RTCP: &str = "127.0.0.1:5005";
-const CAMERA: &str = "[[endpoint]]\nname = \"camera\"\nkind = \"rtp\"\n[endpoint.video]\n\
+pub const CAMERA: &str = "[[endpoint]]\nname = \"camera\"\nkind = \"rtp\"\n[endpoint.video]\n\
     codec = \"H264\"\nlisten = \"127.0.0.1:5004\"\n";
 
 /// A program that sends pictures of one packet each, whose payload has the number of the picture.
-struct Camera {
+pub struct Camera {
     ssrc: u32,
     sequence: u16,
     timestamp: u32,
-    picture: u32,
+    pub picture: u32,
+    /// The bytes of a picture.
+    pub size: usize,
 }
 
 impl Camera {
-    fn new(ssrc: u32) -> Self {
+    pub fn new(ssrc: u32) -> Self {
         Self {
             ssrc,
             sequence: 65_530,
             timestamp: u32::MAX - 9_000,
             picture: 0,
+            size: 6,
         }
     }
 
@@ -42,6 +45,7 @@ impl Camera {
     fn send(&mut self, world: &mut World, is_keyframe: bool) {
         let mut payload = vec![if is_keyframe { 0x65 } else { 0x41 }, 0x88];
         payload.extend(self.picture.to_be_bytes());
+        payload.resize(self.size, 0xff);
         let mut datagram = Vec::new();
         let packet = RtpView {
             payload_type: 96,
@@ -60,7 +64,7 @@ impl Camera {
     }
 
     /// Sends pictures, of which every tenth is a keyframe.
-    fn run(&mut self, world: &mut World, pictures: u32) {
+    pub fn run(&mut self, world: &mut World, pictures: u32) {
         for _ in 0..pictures {
             let is_keyframe = self.picture.is_multiple_of(10);
             self.send(world, is_keyframe);
@@ -68,7 +72,7 @@ impl Camera {
     }
 }
 
-fn watch(world: &mut World, link: NetemConfig, target: &str) -> usize {
+pub fn watch(world: &mut World, link: NetemConfig, target: &str) -> usize {
     let n = world.clients.len() + 1;
     let addr = SocketAddr::new(IpAddr::from([198, 51, 100, n as u8]), 6000);
     let (peer, offer) = Peer::watch(world.now, addr, &[reliable("demo")]);
@@ -79,7 +83,7 @@ fn watch(world: &mut World, link: NetemConfig, target: &str) -> usize {
 }
 
 /// The numbers of the pictures that a viewer got.
-fn pictures(world: &mut World, n: usize) -> Vec<u32> {
+pub fn pictures(world: &mut World, n: usize) -> Vec<u32> {
     let packets = &world.peer(n).packets;
     let number = |payload: &Vec<u8>| u32::from_be_bytes(payload[2..6].try_into().unwrap());
     packets
@@ -89,7 +93,7 @@ fn pictures(world: &mut World, n: usize) -> Vec<u32> {
 }
 
 /// Asserts that a viewer saw no gap in its numbers.
-fn assert_gapless(world: &mut World, n: usize) {
+pub fn assert_gapless(world: &mut World, n: usize) {
     let mut numbers: Vec<u64> = world.peer(n).packets.iter().map(|it| it.0).collect();
     numbers.sort_unstable();
     let steps: Vec<u64> = numbers.windows(2).map(|pair| pair[1] - pair[0]).collect();

@@ -214,7 +214,7 @@ impl Rig {
                 front.connections_mut().answer(cx, request, response);
                 return Ok(());
             }
-            front.change_access(cx, request, &asked.resource, body)
+            front.change_access(cx, request, &asked.resource, Some(body))
         });
         if let Err(problem) = done {
             self.with(|front, cx| front.refuse(cx, request, &problem));

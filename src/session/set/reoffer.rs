@@ -2,7 +2,7 @@
 
 use super::Sessions;
 use crate::ids::SessionId;
-use crate::session::event::EndReason;
+use crate::session::event::{ConnectionState, EndReason};
 use crate::session::sdp::{self, SdpError};
 use crate::sources::Context;
 use crate::transceiver::{Direction, TrackOutcome, TrackWish, TransceiverKey};
@@ -18,6 +18,8 @@ pub(crate) struct Reoffered {
     pub(crate) kept: Vec<(TransceiverKey, Direction)>,
     /// The sections that have lost their tracks.
     pub(crate) released: Vec<TransceiverKey>,
+    /// Whether the session is connected, so that new tracks begin at once.
+    pub(crate) is_connected: bool,
 }
 
 /// Why a later offer was refused.
@@ -53,11 +55,13 @@ impl Sessions {
                 .map(|section| (section.key, section.direction))
                 .collect();
             let answered = session.accept_again(&checked);
+            let is_connected = session.state() == ConnectionState::Connected;
             Ok(answered.map(|sdp| Reoffered {
                 sdp,
                 tracks: checked.outcomes().to_vec(),
                 kept,
                 released: checked.released().to_vec(),
+                is_connected,
             }))
         });
         self.touch(id);

@@ -77,6 +77,7 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
         "media",
         &[
             "access",
+            "api",
             "codec",
             "config",
             "endpoint",
@@ -146,7 +147,6 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
             "signaling",
             "sources",
             "tls",
-            "transceiver",
             "util",
         ],
     ),
