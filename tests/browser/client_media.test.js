@@ -1,7 +1,7 @@
 // Pictures and sound with the client library, as it is built, in Chromium against the real daemon.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { chromium } from './lib/browsers.js';
+import { chromium, firefox } from './lib/browsers.js';
 import { openConnected, startDaemonFor, startLibrarySite } from './lib/library.js';
 import { Camera, fakeMedia, freePorts, isNear, listen, lookAt, rtpEndpoint } from './lib/media.js';
 import { testBound, until } from './lib/until.js';
@@ -11,12 +11,12 @@ const blue = [20, 60, 160];
 const ECHO = '[[endpoint]]\nname = "echo"\nkind = "echo"\n';
 
 /** A camera, an echo, and a page with a session. */
-async function withCamera(t, { more = '', codec = 'H264', browser: options = {} } = {}) {
+async function withCamera(t, { more = '', codec = 'H264', launch = chromium, browser: options = {} } = {}) {
   const site = await startLibrarySite(t);
   const port = await freePorts();
   const config = `${rtpEndpoint('camera', 'video', codec, port, 'silence_ms = 500\n')}${ECHO}${more}`;
   const daemon = await startDaemonFor(t, site, config);
-  const browser = await chromium(t, options);
+  const browser = await launch(t, options);
   const page = await openConnected(browser, site, daemon.url);
   await page.evaluate(() => {
     for (const type of ['media', 'bitrate'])
@@ -65,6 +65,25 @@ test('a page watches a camera beside an open port, and the part for pictures com
   await page.evaluate(async () => window.show(await window.session.watch('camera')));
   await page.evaluate(() => document.querySelector('video').remove());
   await until('the picture is red again', sees(page, red));
+});
+
+test('firefox: a page watches a camera, and comes back to it', { timeout: testBound }, async (t) => {
+  const { daemon, page, port } = await withCamera(t, { codec: 'VP8', launch: firefox });
+  const camera = Camera.start(t, { codec: 'VP8', port });
+  assert.equal(
+    await page.evaluate(() => window.refusal(window.session.watch('none')).then(({ code }) => code)),
+    'refused',
+  );
+  await page.evaluate(async () => window.show(await window.session.watch('camera')));
+  await until('the picture is red', sees(page, red));
+  await daemon.kill();
+  await camera.stop();
+  await daemon.start();
+  await until('the session is back', () =>
+    page.evaluate(() => window.events.some(({ type }) => type === 'reconnected')),
+  );
+  Camera.start(t, { codec: 'VP8', port, color: 0xff143ca0 });
+  await until('the picture is blue', sees(page, blue));
 });
 
 test('tracks come and go while a transfer goes on, whose bytes are all there', {
