@@ -8,6 +8,7 @@ import { type Kind, Meter, received } from './figures.ts';
 import type { Tracks } from './tracks.ts';
 
 const EVERY = 1000; // ms
+const SELDOM = 5; // turns
 const RETRY = 2000; // ms, where the gateway names no time
 
 export interface Watching {
@@ -35,6 +36,7 @@ export function useWatching(name: string): Watching {
   const [estimate, setEstimate] = useState<number | null>(null);
   const [now, setNow] = useState(performance.now());
   const meter = useRef(new Meter()).current;
+  const turns = useRef(0);
   const state = endpoints.value.get(name)?.state;
 
   useEffect(() => {
@@ -85,6 +87,8 @@ export function useWatching(name: string): Watching {
 
   useEvery(EVERY, () => {
     void measureAll(stream, meter).then(() => setNow(performance.now()));
+    // What moves needs no explanation.
+    if (meter.of('video')?.frames && turns.current++ % SELDOM) return;
     void get<Tracks>(`/endpoints/${encodeURIComponent(name)}`).then(setTracks, () => {});
   }, [stream, meter, name, link.value]);
   return { stream, began, trouble, tracks, states, estimate, meter, now };
