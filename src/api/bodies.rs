@@ -45,6 +45,20 @@ pub(crate) fn text(text: &str) -> Response {
     Response::new(200).body("text/plain; charset=utf-8", text.as_bytes().to_vec())
 }
 
+/// Returns the response to `GET /readyz`.
+pub(crate) fn ready(is_ready: bool) -> Result<Response, Problem> {
+    match is_ready {
+        true => Ok(text("ready\n")),
+        false => Err(Problem::new(503, "starting or shutting down")),
+    }
+}
+
+/// Returns the response to `GET /metrics`.
+pub(crate) fn metrics(figures: String) -> Response {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Response::new(200).body(kind, figures.into_bytes())
+}
+
 /// Returns the response to a preflight (Fetch §3.3.7): the methods and bodies that a resource accepts.
 pub(crate) fn options(resource: &Resource, caller: &Caller) -> Response {
     let allow = resource.allow();

@@ -70,8 +70,8 @@ pub(crate) fn answered(name: &str, etag: &str, sdp: String) -> Response {
         .body(whip::SDP, sdp.into_bytes())
 }
 
-/// Returns the response with the answer to a later offer of a session.
-pub(crate) fn reoffered(sdp: String) -> Response {
+/// Returns a description as a response.
+pub(crate) fn description(sdp: String) -> Response {
     Response::new(200)
         .header("Cache-Control", "no-store")
         .body(whip::SDP, sdp.into_bytes())

@@ -294,9 +294,8 @@ fn permit(grant: &Grant, resource: &Resource, action: Action) -> Result<(), Prob
         }
     };
     match (resource, action) {
-        (Resource::Endpoint(name), Action::Get) | (Resource::Whep(name), _) => {
-            needs(Verb::Read, name)
-        }
+        (Resource::Endpoint(name), Action::Get)
+        | (Resource::Whep(name) | Resource::EndpointSdp(name), _) => needs(Verb::Read, name),
         (Resource::Whip(name), _) => needs(Verb::Write, name),
         (Resource::Line(name), _) => needs(Verb::Line, name),
         (Resource::Lease(name), _) => needs(Verb::Write, name),

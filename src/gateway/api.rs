@@ -8,9 +8,9 @@ use super::ticket::{Offer, Ticket};
 use super::{Gateway, controls, cx, figures, look, watching};
 use crate::access::locality::Locality;
 use crate::access::visitors::Right;
-use crate::api::bodies::{JSON, options, text};
+use crate::api::bodies::{JSON, metrics, options, ready};
 use crate::api::media::MediaWish;
-use crate::api::offers::{answered, etag, patch_session, refused_session};
+use crate::api::offers::{answered, description, etag, patch_session, refused_session};
 use crate::api::origin::Caller;
 use crate::api::problem::Problem;
 use crate::api::shapes::{fresh_json, nothing_here};
@@ -178,6 +178,10 @@ impl Gateway {
                 self.config.read_file(cx!(self, now), request, name);
                 Ok(None)
             }
+            Resource::EndpointSdp(name) => {
+                let sdp = (self.media).describe(name, look!(self).find_endpoint(name)?);
+                sdp.map(description).map(Some)
+            }
             Resource::Ports => {
                 self.config.ask_ports(cx!(self, now), request);
                 Ok(None)
@@ -207,13 +211,8 @@ impl Gateway {
                     .start_events(cx, request, head, grant);
                 Ok(None)
             }
-            Resource::Ready if self.is_ready() => Ok(Some(text("ready\n"))),
-            Resource::Ready => Err(Problem::new(503, "starting or shutting down")),
-            Resource::Metrics => {
-                let body = figures!(self, now).text().into_bytes();
-                let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-                Ok(Some(Response::new(200).body(kind, body)))
-            }
+            Resource::Ready => ready(self.is_ready()).map(Some),
+            Resource::Metrics => Ok(Some(metrics(figures!(self, now).text()))),
             Resource::Page(_)
             | Resource::Authority(_)
             | Resource::Health

@@ -62,6 +62,7 @@ macro_rules! figures {
             network: &$gateway.network,
             sessions: &$gateway.sessions,
             rendezvous: &$gateway.rendezvous,
+            media: &$gateway.media,
         }
     };
 }

@@ -50,8 +50,8 @@ impl<'a> Views<'a> {
 
     /// Returns an error if an offer wants tracks that it cannot have.
     pub(super) fn check_wish(self, wish: &MediaWish, grant: &Grant) -> Result<(), Problem> {
-        let find = |name: &str| self.table.find(name);
-        self.media.check_wish(wish, grant, find)
+        self.media
+            .check_wish(wish, grant, |name| self.table.find(name))
     }
 
     pub(super) fn find_endpoint(self, name: &str) -> Result<EndpointId, Problem> {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::api::media::MediaWish;
-use crate::api::offers::{refused_reoffer, reoffered};
+use crate::api::offers::{description, refused_reoffer};
 use crate::api::problem::Problem;
 use crate::devices::Devices;
 use crate::front::{Asked, Front};
@@ -46,13 +46,7 @@ impl Watching<'_> {
                 state,
                 detail,
             } => {
-                let (endpoint, detail) = (&*endpoint, &*detail);
-                let told = Reply::Media {
-                    endpoint,
-                    kind,
-                    state,
-                    detail,
-                };
+                let told = Reply::media(&endpoint, kind, state, &detail);
                 self.sessions.tell(session, &told);
             }
             MediaNews::Bitrate {
@@ -63,13 +57,8 @@ impl Watching<'_> {
             } => {
                 let event = json!({"endpoint": endpoint, "kind": kind, "bitrate": bitrate});
                 self.front.connections_mut().publish("bitrate", &event);
-                let endpoint = &*endpoint;
                 for session in sessions {
-                    let told = Reply::Bitrate {
-                        endpoint,
-                        kind,
-                        bitrate,
-                    };
+                    let told = Reply::bitrate(&endpoint, kind, bitrate);
                     self.sessions.tell(session, &told);
                 }
             }
@@ -92,6 +81,6 @@ impl Watching<'_> {
         self.media.change(id, &done.released, &done.kept);
         let outcomes = tracks.into_iter().zip(done.tracks);
         self.media.join(cx, id, done.is_connected, outcomes);
-        Ok(reoffered(done.sdp))
+        Ok(description(done.sdp))
     }
 }

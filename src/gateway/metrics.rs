@@ -9,6 +9,7 @@ use crate::drops::Direction;
 use crate::endpoint::{Count, DeviceState};
 use crate::front::Front;
 use crate::ice::network::Network;
+use crate::media::Media;
 use crate::session::set::Sessions;
 use crate::signaling::rendezvous::Rendezvous;
 use crate::sources::Sources;
@@ -22,6 +23,7 @@ pub(super) struct Figures<'a> {
     pub(super) network: &'a Network<Ticket>,
     pub(super) sessions: &'a Sessions,
     pub(super) rendezvous: &'a Rendezvous,
+    pub(super) media: &'a Media,
 }
 
 impl Figures<'_> {
@@ -34,6 +36,7 @@ impl Figures<'_> {
         families.extend(self.datagram_counters());
         families.extend(self.device_families());
         families.extend(self.message_families());
+        families.extend(self.media.families());
         metrics::render(families)
     }
 

@@ -199,7 +199,7 @@ impl<'a> Views<'a> {
             |it| json!({"id": it.stream, "label": it.label, "reason": it.reason, "detail": it.detail}),
         );
         let age = now.saturating_duration_since(session.created()).as_millis();
-        Some(json!({
+        let mut json = json!({
             "id": session.name(),
             "state": session.state().as_str(),
             "token": grant.token.as_ref().map(|token| &token.name),
@@ -213,7 +213,9 @@ impl<'a> Views<'a> {
             "bytes_received": received,
             "channels": self.channels(session),
             "closed_channels": closed.collect::<Vec<Value>>(),
-        }))
+        });
+        self.media.add_to_session(now, &mut json, id);
+        Some(json)
     }
 
     fn channels(self, session: &Session) -> Vec<Value> {

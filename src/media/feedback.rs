@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::reports::LastReport;
-use super::rtcp::{self, Feedback};
+use super::rtcp::{self, Feedback, Sent};
 use super::{Media, MediaNews, TimerKey};
 use crate::ids::{SessionId, TrackId, ViewerId};
 use crate::sources::Context;
@@ -13,6 +13,43 @@ use crate::transceiver::{MediaEvent, TransceiverKey};
 /// How old the last keyframe may be for a viewer that is too slow. More of them would make it slower still, and cost
 /// everybody else.
 const ENOUGH_KEYFRAMES: Duration = Duration::from_secs(10);
+
+/// What a datagram of RTCP says.
+#[derive(Debug, Default)]
+struct Heard {
+    is_of_source: bool,
+    has_ended: bool,
+    report: Option<Sent>,
+    /// Whether the program that gets what browsers send wants a keyframe.
+    wants_keyframe: bool,
+    is_malformed: bool,
+}
+
+impl Heard {
+    /// Reads a datagram. `source` is the SSRC of the source.
+    fn of(datagram: &[u8], source: Option<u32>) -> Self {
+        let mut heard = Self::default();
+        let parsed = rtcp::parse(datagram, |feedback| match feedback {
+            Feedback::Bye { ssrc } if source == Some(ssrc) => {
+                (heard.is_of_source, heard.has_ended) = (true, true);
+            }
+            Feedback::SenderReport { ssrc, sent } if source == Some(ssrc) => {
+                (heard.is_of_source, heard.report) = (true, Some(sent));
+            }
+            Feedback::PictureLoss { .. } | Feedback::FullIntra { .. } => {
+                heard.wants_keyframe = true;
+            }
+            Feedback::Bye { .. }
+            | Feedback::SenderReport { .. }
+            | Feedback::ReceiverReport { .. }
+            | Feedback::Nack { .. }
+            | Feedback::Estimate { .. }
+            | Feedback::Other => {}
+        });
+        heard.is_malformed = parsed.is_err();
+        heard
+    }
+}
 
 impl Media {
     /// Handles RTCP of a track's source.
@@ -40,38 +77,24 @@ impl Media {
         if track.rtcp_sender.is_some_and(|known| known != remote) {
             return track.stats.drop(super::stats::Dropped::OtherSender);
         }
-        let source = track.ssrc();
-        let (mut is_of_source, mut has_ended, mut report) = (false, false, None);
-        let parsed = rtcp::parse(datagram, |feedback| match feedback {
-            Feedback::Bye { ssrc } if source == Some(ssrc) => {
-                (is_of_source, has_ended) = (true, true);
-            }
-            Feedback::SenderReport { ssrc, sent } if source == Some(ssrc) => {
-                (is_of_source, report) = (true, Some(sent));
-            }
-            // A program that only receives reports on what goes to `send_to`.
-            Feedback::Bye { .. }
-            | Feedback::SenderReport { .. }
-            | Feedback::ReceiverReport { .. }
-            | Feedback::PictureLoss { .. }
-            | Feedback::FullIntra { .. }
-            | Feedback::Nack { .. }
-            | Feedback::Estimate { .. }
-            | Feedback::Other => {}
-        });
-        match parsed {
-            Ok(()) => track.stats.rtcp += 1,
-            Err(_) => track.stats.bad_rtcp += 1,
+        let receiver = track.config.send_to.map(|to| to.ip().to_canonical());
+        let heard = Heard::of(datagram, track.ssrc());
+        match heard.is_malformed {
+            false => track.stats.rtcp += 1,
+            true => track.stats.bad_rtcp += 1,
         }
-        if !is_of_source {
+        if heard.wants_keyframe && receiver == Some(ip) {
+            return self.ask_publishers(cx, id);
+        }
+        if !heard.is_of_source {
             return;
         }
         track.rtcp_sender = Some(remote);
-        if has_ended && track.is_live(now) {
+        if heard.has_ended && track.is_live(now) {
             track.end_source(now);
             self.timers.set(TimerKey::Silence(id), Some(now));
         }
-        if let Some(sent) = report {
+        if let Some(sent) = heard.report {
             let clock = self.clocks.entry(track.endpoint).or_insert((sent.ntp, now));
             let at = captured_at(*clock, sent.ntp).filter(|at| is_near(*at, now));
             // A clock that has been set begins anew.

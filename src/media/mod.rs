@@ -3,7 +3,10 @@
 //! Nothing is decoded. A packet of a source is parsed once, and its payload is kept once. A viewer is a cursor
 //! into the packets of a track.
 
+mod description;
 mod feedback;
+mod figures;
+mod gaps;
 mod joining;
 #[cfg_attr(
     not(any(test, feature = "testing")),
@@ -213,6 +216,7 @@ impl Media {
         self.clocks.remove(&endpoint);
         let ids: Vec<TrackId> = self.tracks_of(endpoint).collect();
         for id in ids {
+            self.tell_removed(id);
             let Some(track) = self.tracks.remove(id) else {
                 continue;
             };
@@ -307,11 +311,12 @@ impl Media {
         let Some(track) = self.tracks.get_mut(id) else {
             return;
         };
-        if track.config.listen.is_none() {
+        let is_rtcp = socket == TrackSocket::Rtcp || rtcp::is_rtcp(datagram);
+        if track.config.listen.is_none() && !is_rtcp {
             // The socket is there to send.
             return track.stats.drop(stats::Dropped::Stranger);
         }
-        if socket == TrackSocket::Rtcp || rtcp::is_rtcp(datagram) {
+        if is_rtcp {
             return self.handle_rtcp(cx, id, remote, datagram);
         }
         if !track.admits(now, remote) {

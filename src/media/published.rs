@@ -1,8 +1,11 @@
 //! Browsers that send: who may, and their packets on the way to a local program, and to the viewers of a track without one.
 
-use super::Media;
+use std::time::Instant;
+
 use super::publisher::Publisher;
 use super::track::Track;
+use super::{Media, MediaNews};
+use crate::codec::MediaKind;
 use crate::ids::{EndpointId, SessionId, TrackId};
 use crate::sources::Context;
 use crate::transceiver::{IncomingPacket, TransceiverKey};
@@ -54,6 +57,28 @@ impl Media {
         }
     }
 
+    /// Asks the browsers that send to a track for a keyframe, unless they were asked lately.
+    pub(super) fn ask_publishers(&mut self, cx: &Context<'_>, id: TrackId) {
+        let Some(track) = self.tracks.get_mut(id) else {
+            return;
+        };
+        let interval = track.config.keyframe_interval;
+        let is_early = |at: Instant| cx.now.saturating_duration_since(at) < interval;
+        if track.config.codec.kind() == MediaKind::Audio
+            || track.asked_publishers.is_some_and(is_early)
+        {
+            return;
+        }
+        track.asked_publishers = Some(cx.now);
+        track.stats.keyframes_requested += 1;
+        for publisher in track.all_publishers() {
+            self.news.push_back(MediaNews::KeyframeWanted {
+                session: publisher.session,
+                section: publisher.section,
+            });
+        }
+    }
+
     pub(super) fn remove_publisher_of(&mut self, session: SessionId, section: TransceiverKey) {
         let Some(tracks) = self.sessions.get_mut(&session) else {
             return;
@@ -85,7 +110,7 @@ impl Media {
         };
         self.datagram.clear();
         let publisher = Publisher { session, section };
-        let has_news = track.handle_published(cx.now, publisher, packet, &mut self.datagram);
+        let change = track.handle_published(cx.now, publisher, packet, &mut self.datagram);
         if self.datagram.is_empty() {
             // The packet was dropped.
             return;
@@ -95,8 +120,11 @@ impl Media {
                 .transmits()
                 .push(socket, None, to, &self.datagram);
         }
-        if has_news && !self.fresh.contains(&id) {
+        if change.has_news && !self.fresh.contains(&id) {
             self.fresh.push(id);
+        }
+        if change.has_lost {
+            self.ask_publishers(cx, id);
         }
         self.schedule_report(cx, id);
     }

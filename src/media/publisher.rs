@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::gaps::Gaps;
 use super::rtcp::Sent;
 use super::source::Numbers;
 use crate::ids::SessionId;
@@ -18,6 +19,7 @@ pub(crate) struct Output {
     last: Option<(Numbers, Instant)>,
     packets: u64,
     octets: u64,
+    gaps: Gaps,
 }
 
 /// How the numbers of a browser become ours.
@@ -46,6 +48,7 @@ impl Output {
             last: None,
             packets: 0,
             octets: 0,
+            gaps: Gaps::default(),
         }
     }
 
@@ -65,6 +68,9 @@ impl Output {
             },
             to: self.next(now, packet.timestamp),
         });
+        if known.is_none() {
+            self.gaps.clear();
+        }
         self.mapping = Some(mapping);
         let Mapping { from, to, .. } = mapping;
         let passed = packet.timestamp.wrapping_sub(from.timestamp);
@@ -81,6 +87,11 @@ impl Output {
             self.last = Some((numbers, now));
         }
         Some(numbers)
+    }
+
+    /// Notes a packet of the present browser. Returns whether one before it is lost for good.
+    pub(crate) fn note_arrival(&mut self, now: Instant, sequence: u64) -> bool {
+        self.gaps.note(now, sequence)
     }
 
     /// Returns what a sender report says of the stream (RFC 3550 §6.4.1). `started`: when its clock began.

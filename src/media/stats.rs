@@ -32,6 +32,8 @@ pub(crate) enum Dropped {
     PayloadType,
     /// It came before.
     Duplicate,
+    /// It belongs before the first packet of its browser.
+    Early,
     /// It is longer than a packet to a browser may be.
     TooLong,
     /// It is no RTP packet.

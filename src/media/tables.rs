@@ -37,6 +37,7 @@ impl Media {
         if let Some(track) = self.tracks.get_mut(viewer.track) {
             track.viewers.retain(|other| *other != id);
             track.slow.retain(|other| *other != id);
+            track.gone.add(viewer.stats);
         }
         if let Some(tracks) = self.sessions.get_mut(&viewer.session) {
             tracks.viewers.retain(|other| *other != id);

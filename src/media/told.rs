@@ -68,6 +68,24 @@ impl Media {
         }
     }
 
+    /// Tells the peers of a track's viewers and publishers that it is removed.
+    pub(super) fn tell_removed(&mut self, id: TrackId) {
+        let Some(track) = self.tracks.get(id) else {
+            return;
+        };
+        let viewers = track.viewers.iter().filter_map(|id| self.viewers.get(*id));
+        let viewers = viewers.map(|viewer| viewer.session);
+        for session in viewers.chain(track.publishing_sessions()) {
+            self.news.push_back(MediaNews::Told {
+                session,
+                endpoint: track.name.clone(),
+                kind: track.config.codec.kind().as_str(),
+                state: "removed",
+                detail: "the endpoint was removed or changed: ask for it once more".to_owned(),
+            });
+        }
+    }
+
     /// Tells the peers of all viewers of a track what has changed.
     pub(super) fn note_states(&mut self, now: Instant, id: TrackId) {
         let viewers = self.tracks.get(id).map(|track| track.viewers.clone());
@@ -81,12 +99,15 @@ impl Media {
         let Some(viewer) = self.viewers.get_mut(id) else {
             return;
         };
-        let Some(track) = self.tracks.get(viewer.track) else {
+        let Some(track) = self.tracks.get_mut(viewer.track) else {
             return;
         };
         let state = state(track, viewer);
         if viewer.told.replace(state) == Some(state) {
             return;
+        }
+        if state == ViewerState::Waiting && track.rtcp_sender.is_none() {
+            track.warn_of_interval();
         }
         self.news.push_back(MediaNews::Told {
             session: viewer.session,

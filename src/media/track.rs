@@ -13,6 +13,7 @@ use super::rtcp::Sent;
 use super::rtp::{RtpFault, RtpView};
 use super::source::{Numbered, Numbering, Numbers, Restart, SourceNumbers};
 use super::stats::{Dropped, TrackStats};
+use super::viewer::ViewerStats;
 use crate::codec::MediaKind;
 use crate::config::TrackConfig;
 use crate::ids::{EndpointId, SessionId, SourceId, TrackSocket, ViewerId};
@@ -92,11 +93,15 @@ pub(crate) struct Track {
     last_keyframe: Option<(u32, Instant)>,
     /// What goes on to viewers.
     pub(super) rate: Rate,
+    /// What viewers got who have left.
+    pub(super) gone: ViewerStats,
     /// The viewers that are too slow.
     pub(super) slow: Vec<ViewerId>,
     /// The bit rate that everybody was told last, and when.
     pub(super) told_bitrate: Option<(u64, Instant)>,
     is_alive: bool,
+    /// When the browsers that send were asked for a keyframe.
+    pub(super) asked_publishers: Option<Instant>,
     /// Whether somebody wants a keyframe that the source may not be asked for yet.
     pub(crate) wants_keyframe: bool,
     /// Why a socket is not open.
@@ -104,8 +109,15 @@ pub(crate) struct Track {
     /// The payload type of the last packet that was dropped for it.
     other_payload_type: Option<u8>,
     pub(crate) stats: TrackStats,
-    /// Whether the log has said that packets are long, or have another payload type.
-    has_warned: [bool; 2],
+    has_warned: Warned,
+}
+
+/// What the log has said of a track.
+#[derive(Debug, Default)]
+struct Warned {
+    of_size: bool,
+    of_payload_type: bool,
+    of_interval: bool,
 }
 
 /// What a packet has changed.
@@ -115,6 +127,8 @@ pub(crate) struct Change {
     pub(crate) has_news: bool,
     /// Whether the source has begun anew.
     pub(crate) has_restarted: bool,
+    /// Whether packets of a browser are lost for good.
+    pub(crate) has_lost: bool,
 }
 
 impl Track {
@@ -145,14 +159,16 @@ impl Track {
             clock: None,
             last_keyframe: None,
             rate: Rate::default(),
+            gone: ViewerStats::default(),
             slow: Vec::new(),
             told_bitrate: None,
             is_alive: false,
+            asked_publishers: None,
             wants_keyframe: false,
             socket_trouble: None,
             other_payload_type: None,
             stats: TrackStats::default(),
-            has_warned: [false; 2],
+            has_warned: Warned::default(),
             config,
         }
     }
@@ -248,6 +264,7 @@ impl Track {
                 Change {
                     has_news: true,
                     has_restarted: restart.is_some(),
+                    ..Change::default()
                 }
             }
             Numbered::Hold => {
@@ -333,7 +350,7 @@ impl Track {
             return true;
         }
         self.other_payload_type = Some(payload_type);
-        if !std::mem::replace(&mut self.has_warned[1], true) {
+        if !std::mem::replace(&mut self.has_warned.of_payload_type, true) {
             let (name, kind) = (&self.name, self.config.codec.kind().as_str());
             log::warn!(
                 "endpoint {name}: {kind} packets of payload type {payload_type} are dropped, {expected} is expected"
@@ -343,7 +360,7 @@ impl Track {
     }
 
     fn warn_of_size(&mut self, size: usize) {
-        if std::mem::replace(&mut self.has_warned[0], true) {
+        if std::mem::replace(&mut self.has_warned.of_size, true) {
             return;
         }
         log::warn!(
@@ -351,6 +368,17 @@ impl Track {
              (GStreamer: mtu=1200 of the payloader, FFmpeg: pkt_size=1200)",
             self.name
         );
+    }
+
+    /// Logs once that viewers wait for keyframes, for which the source cannot be asked.
+    pub(super) fn warn_of_interval(&mut self) {
+        if !std::mem::replace(&mut self.has_warned.of_interval, true) {
+            log::warn!(
+                "endpoint {}: a viewer waits for a keyframe, and the source takes no requests for one (RTCP); a shorter \
+                 keyframe interval of its encoder helps",
+                self.name
+            );
+        }
     }
 
     /// Forgets the source, because it is silent: what comes next may be another program. Viewers that come later
@@ -373,10 +401,14 @@ impl Track {
         self.config.takes_from_browsers() && outputs.any(|(_, publisher)| publisher.is_none())
     }
 
+    /// Returns the browsers that send.
+    pub(crate) fn all_publishers(&self) -> impl Iterator<Item = Publisher> {
+        self.outputs.iter().filter_map(|(_, place)| *place)
+    }
+
     /// Returns the sessions of the browsers that send.
     pub(crate) fn publishing_sessions(&self) -> impl Iterator<Item = SessionId> {
-        let publishers = self.outputs.iter().filter_map(|(_, place)| *place);
-        publishers.map(|publisher| publisher.session)
+        self.all_publishers().map(|publisher| publisher.session)
     }
 
     /// Adds a browser that sends. Returns false if there is no room.
@@ -409,28 +441,29 @@ impl Track {
         publisher.filter(|_| self.config.listen.is_none())
     }
 
-    /// Handles a packet of a browser. Writes the packet for the local program into `datagram`, and returns whether
-    /// viewers have something to get.
+    /// Handles a packet of a browser. Writes the packet for the local program into `datagram`.
     pub(crate) fn handle_published(
         &mut self,
         now: Instant,
         publisher: Publisher,
         packet: IncomingPacket,
         datagram: &mut Vec<u8>,
-    ) -> bool {
+    ) -> Change {
         let is_source = self.source_publisher() == Some(publisher);
         let mut outputs = self.outputs.iter_mut();
         let found = outputs.find(|(_, place)| *place == Some(publisher));
         let Some((output, _)) = found else {
-            return false;
+            return Change::default();
         };
         if packet.payload.len() > MAX_PAYLOAD {
             self.stats.drop(Dropped::TooLong);
-            return false;
+            return Change::default();
         }
         let Some(numbers) = output.number(now, &packet) else {
-            return false;
+            self.stats.drop(Dropped::Early);
+            return Change::default();
         };
+        let has_lost = output.note_arrival(now, packet.sequence);
         self.stats.published.add_one(packet.payload.len());
         let [.., high, low] = numbers.sequence.to_be_bytes();
         super::rtp::write(
@@ -447,7 +480,11 @@ impl Track {
         if is_source {
             self.push(now, numbers, packet.marker, packet.payload);
         }
-        is_source
+        Change {
+            has_news: is_source,
+            has_lost,
+            ..Change::default()
+        }
     }
 
     /// Returns when the last keyframe came.
@@ -509,6 +546,7 @@ impl Dropped {
             Self::OtherStream => "other-stream",
             Self::PayloadType => "payload-type",
             Self::Duplicate => "duplicate",
+            Self::Early => "early",
             Self::TooLong => "too-long",
             Self::Fault(fault) => RtpFault::as_str(fault),
         }

@@ -34,6 +34,7 @@ impl Media {
             let viewers = track.viewers.iter().filter_map(|id| self.viewers.get(*id));
             let waiting = viewers.clone().filter(|viewer| viewer.is_waiting()).count();
             let left_out: u64 = viewers.map(|viewer| viewer.stats.left_out).sum();
+            let left_out = track.gone.left_out + left_out;
             let stats = &track.stats;
             let dropped = stats
                 .dropped

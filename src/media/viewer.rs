@@ -63,6 +63,15 @@ pub(crate) struct ViewerStats {
     pub(crate) left_out: u64,
 }
 
+impl ViewerStats {
+    /// Adds the counters of another viewer.
+    pub(super) fn add(&mut self, other: Self) {
+        self.packets += other.packets;
+        self.bytes += other.bytes;
+        self.left_out += other.left_out;
+    }
+}
+
 /// What a viewer sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ViewerState {

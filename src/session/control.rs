@@ -207,6 +207,27 @@ pub enum Reply<'a> {
     },
 }
 
+impl<'a> Reply<'a> {
+    /// Returns what becomes of a track.
+    pub(crate) fn media(endpoint: &'a str, kind: &'a str, state: &'a str, detail: &'a str) -> Self {
+        Self::Media {
+            endpoint,
+            kind,
+            state,
+            detail,
+        }
+    }
+
+    /// Returns the bit rate that the source of a track is told, in bit/s.
+    pub(crate) fn bitrate(endpoint: &'a str, kind: &'a str, bitrate: u64) -> Self {
+        Self::Bitrate {
+            endpoint,
+            kind,
+            bitrate,
+        }
+    }
+}
+
 /// A request that was understood.
 #[derive(Debug)]
 pub enum ControlRequest<'a> {

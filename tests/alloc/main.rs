@@ -19,6 +19,7 @@ mod counter;
 mod direct;
 #[path = "../peer/mod.rs"]
 mod peer;
+mod pictures;
 #[expect(dead_code, reason = "shared with the simulation, which uses all of it")]
 #[path = "../sim/world/mod.rs"]
 mod world;

@@ -12,7 +12,7 @@ use crate::world::World;
 
 const SOON: Duration = Duration::from_secs(5);
 
-fn reload(world: &mut World, text: &str) {
+pub fn reload(world: &mut World, text: &str) {
     let config = Config::parse(text).map_err(|_| vec!["file:1: faulty".to_owned()]);
     let now = world.now;
     world.gateway.handle_reload(now, config);

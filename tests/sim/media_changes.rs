@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use str0m::media::{Direction, MediaKind};
 
+use crate::configure::reload;
 use crate::media::{CAMERA, Camera, assert_gapless, pictures, watch};
 use crate::peer::{Peer, reliable};
 use crate::sessions::{DEMO, good};
@@ -183,6 +184,28 @@ fn a_peer_is_told_what_it_sees_and_why_not() {
         .as_array()
         .and_then(|all| all.iter().find(|it| it["name"] == "camera"));
     assert_eq!(camera.expect("a camera")["media"], json!(["video"]));
+}
+
+#[test]
+fn a_peer_is_told_when_its_endpoint_is_changed() {
+    let mut world = World::new(7, &format!("{DEMO}{CAMERA}"));
+    let n = join(&mut world, true);
+    let mut camera = Camera::new(1);
+    camera.run(&mut world, 12);
+    reload(
+        &mut world,
+        &format!("{DEMO}{}", CAMERA.to_owned() + "silence_ms = 3000\n"),
+    );
+    world.run(Duration::from_millis(50));
+    assert_eq!(
+        states(&mut world, n).last().map(String::as_str),
+        Some("removed")
+    );
+    // It asks once more: the section lets go of the old track, and gets the new one.
+    set_direction(&mut world, n, Direction::Inactive, "");
+    let answer = set_direction(&mut world, n, Direction::RecvOnly, "?media=camera");
+    assert!(answer.contains("a=msid:camera video"), "{answer}");
+    assert_eq!(world.get("/endpoints/camera")["video"]["viewers"], json!(1));
 }
 
 #[test]
