@@ -24,6 +24,7 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/basic", &["GET"]),
     ("/app.js", &["GET"]),
     ("/style.css", &["GET"]),
+    ("/player.js", &["GET"]),
     ("/sessions", &["GET", "POST"]),
     ("/sessions/{id}", &["GET", "PATCH", "DELETE"]),
     ("/endpoints", &["GET"]),
@@ -117,6 +118,7 @@ impl Resource {
             ["client", name] => Ok(Self::Page(page::Asset::of_client(name))),
             ["app.js"] => Ok(Self::Page(page::Asset::Script)),
             ["style.css"] => Ok(Self::Page(page::Asset::Style)),
+            ["player.js"] => Ok(Self::Page(page::Asset::PlayerScript)),
             ["sessions"] => Ok(Self::Sessions),
             ["sessions", id] => Ok(Self::Session((*id).to_owned())),
             ["endpoints"] => Ok(Self::Endpoints),
@@ -125,6 +127,7 @@ impl Resource {
             ["endpoints", name, "sdp"] => Ok(Self::EndpointSdp((*name).to_owned())),
             ["endpoints", name, "line"] => Ok(Self::Line((*name).to_owned())),
             ["endpoints", name, "lease"] => Ok(Self::Lease((*name).to_owned())),
+            ["whep", _] if page::wants_page(head) => Ok(Self::Page(page::Asset::Player)),
             ["whep", name] => Ok(Self::Whep((*name).to_owned())),
             ["whip", name] => Ok(Self::Whip((*name).to_owned())),
             ["ports"] => Ok(Self::Ports),
@@ -191,12 +194,21 @@ impl Resource {
         }
     }
 
-    /// Returns the value of `Allow`.
-    pub fn allow(&self) -> String {
+    /// Returns the methods of [`ROUTES`]. The page at a player's path is a resource of its own, because WHEP
+    /// has no GET.
+    fn methods(&self) -> &'static [&'static str] {
+        if *self == Self::Page(page::Asset::Player) {
+            return &["GET"];
+        }
         let row = ROUTES
             .iter()
             .find(|(template, _)| *template == self.template());
-        let mut methods: Vec<&str> = row.map_or_else(Vec::new, |(_, methods)| methods.to_vec());
+        row.map_or(&[], |(_, methods)| methods)
+    }
+
+    /// Returns the value of `Allow`.
+    pub fn allow(&self) -> String {
+        let mut methods = self.methods().to_vec();
         if methods.contains(&"GET") {
             methods.insert(1, "HEAD");
         }
@@ -206,10 +218,7 @@ impl Resource {
 
     /// Returns the action that a method asks of this resource.
     pub fn action(&self, method: &Method) -> Result<Action, Problem> {
-        let row = ROUTES
-            .iter()
-            .find(|(template, _)| *template == self.template());
-        let allowed = |name| row.is_some_and(|(_, methods)| methods.contains(&name));
+        let allowed = |name| self.methods().contains(&name);
         match method {
             Method::Get | Method::Head if allowed("GET") => Ok(Action::Get),
             Method::Post if allowed("POST") => Ok(Action::Post),

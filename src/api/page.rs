@@ -2,7 +2,7 @@
 //! except Rust and is always at `/basic`.
 
 use super::problem::Problem;
-use crate::http::{RequestHead, Response};
+use crate::http::{Method, RequestHead, Response};
 
 /// Makes a policy that allows nothing from other origins and no embedding in a frame. `script` is what may
 /// run beside the files of this gateway.
@@ -24,6 +24,9 @@ pub enum Asset {
     Html,
     Script,
     Style,
+    /// The page that plays an endpoint.
+    Player,
+    PlayerScript,
     /// A file of the console.
     Console(&'static File),
     /// A file of the client library.
@@ -53,6 +56,8 @@ mod console {
 
 const HTML: &[u8] = include_bytes!("../../web/page/index.html");
 const SCRIPT: &[u8] = include_bytes!("../../web/page/app.js");
+const PLAYER: &[u8] = include_bytes!("../../web/page/player.html");
+const PLAYER_SCRIPT: &[u8] = include_bytes!("../../web/page/player.js");
 const STYLE: &[u8] = include_bytes!("../../web/page/style.css");
 
 /// The policy for pages without inline scripts.
@@ -85,6 +90,8 @@ impl Asset {
             Self::Html => "/basic",
             Self::Script => "/app.js",
             Self::Style => "/style.css",
+            Self::Player => "/whep/{name}",
+            Self::PlayerScript => "/player.js",
             Self::Console(file) if file.name == INDEX => "/",
             Self::Console(_) | Self::Missing => "/assets/{name}",
             Self::Client(_) | Self::NoClient => "/client/{name}",
@@ -97,6 +104,12 @@ impl Asset {
             Self::Html => ("text/html; charset=utf-8", HTML),
             Self::Script => ("text/javascript; charset=utf-8", SCRIPT),
             Self::Style => ("text/css; charset=utf-8", STYLE),
+            Self::PlayerScript => ("text/javascript; charset=utf-8", PLAYER_SCRIPT),
+            // Players get something else at this path (RFC 9110 §12.5.5).
+            Self::Player => {
+                let page = answer("no-cache", POLICY).header("Vary", "Accept");
+                return Ok(page.body("text/html; charset=utf-8", PLAYER.to_vec()));
+            }
             Self::Console(file) => return file.response(head),
             Self::Client(file) => return file.of_library(head),
             Self::NoClient => {
@@ -178,6 +191,17 @@ fn answer(caching: &str, policy: &str) -> Response {
         .header("Cache-Control", caching)
 }
 
+/// Returns whether a request is a browser's that opens a page. Programs accept anything and name no HTML.
+pub(super) fn wants_page(head: &RequestHead) -> bool {
+    let accepted = head.header("Accept").unwrap_or_default();
+    let mut ranges = accepted.split(',');
+    matches!(head.method, Method::Get | Method::Head)
+        && ranges.any(|range| {
+            let essence = range.split(';').next().unwrap_or_default().trim();
+            essence.eq_ignore_ascii_case("text/html")
+        })
+}
+
 /// Returns whether the client accepts gzip (RFC 9110 §12.5.3). A weight of zero means no; clients use no
 /// other weight to refuse.
 fn takes_gzip(head: &RequestHead) -> bool {
@@ -193,6 +217,7 @@ fn takes_gzip(head: &RequestHead) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::{Action, Resource};
 
     fn asked(encoding: &str) -> RequestHead {
         let text = format!("GET / HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {encoding}\r\n\r\n");
@@ -207,6 +232,41 @@ mod tests {
         for no in ["", "identity", "br", "gzip;q=0", "gzipped"] {
             assert!(!takes_gzip(&asked(no)), "{no}");
         }
+    }
+
+    #[test]
+    fn a_browser_gets_the_player_and_programs_do_not() {
+        let parse = |head: &str| {
+            let text = format!("{head}\r\nHost: x\r\n\r\n");
+            RequestHead::parse(text.as_bytes()).expect("a head")
+        };
+        let firefox = "text/html,application/xhtml+xml,*/*;q=0.8";
+        for method in ["GET", "HEAD"] {
+            let head = parse(&format!(
+                "{method} /whep/camera HTTP/1.1\r\nAccept: {firefox}"
+            ));
+            let resource = Resource::resolve(&head).expect("a route");
+            assert_eq!(resource, Resource::Page(Asset::Player));
+            assert_eq!(resource.action(&head.method), Ok(Action::Get));
+            let page = Asset::Player.response(&head).expect("a page");
+            assert_eq!(page.value("Vary"), Some("Accept"));
+            assert_eq!(page.value("Content-Security-Policy"), Some(POLICY));
+        }
+        for other in [
+            "GET /whep/camera HTTP/1.1\r\nAccept: */*",
+            "GET /whep/camera HTTP/1.1\r\nAccept: application/sdp",
+            "GET /whep/camera HTTP/1.1",
+            "DELETE /whep/camera HTTP/1.1\r\nAccept: text/html",
+        ] {
+            let head = parse(other);
+            let resource = Resource::resolve(&head).expect("a route");
+            let refused = resource.action(&head.method).expect_err("405");
+            assert_eq!(refused.status(), 405, "{other}");
+            assert_eq!(resource.allow(), "POST, OPTIONS");
+        }
+        let post = parse("POST /whep/camera HTTP/1.1\r\nAccept: text/html");
+        let resource = Resource::resolve(&post).expect("a route");
+        assert_eq!(resource, Resource::Whep("camera".to_owned()));
     }
 
     #[test]

@@ -40,6 +40,7 @@ test('files, types, tags, and nothing for foreign origins', { timeout: testBound
   for (const [file, type] of [
     ['thingway.js', /^text\/javascript/],
     ['serial.js', /^text\/javascript/],
+    ['media.js', /^text\/javascript/],
     ['thingway.d.ts', /^application\/typescript/],
     ['serial.d.ts', /^application\/typescript/],
   ]) {

@@ -3,11 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chromium } from './lib/browsers.js';
 import { Daemon } from './lib/daemon.js';
-import { Camera, freePorts, look, rtpEndpoint, watch } from './lib/media.js';
+import { Camera, freePorts, isNear, look, rtpEndpoint, watch } from './lib/media.js';
 import { testBound, until } from './lib/until.js';
 
 const red = [200, 30, 30];
-const isNear = (color, wanted) => color.every((value, at) => Math.abs(value - wanted[at]) <= 8);
 
 async function pageOf(t, url) {
   const page = await (await chromium(t)).newPage();

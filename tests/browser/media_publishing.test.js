@@ -1,30 +1,11 @@
 // Pictures of browsers, for programs that speak RTP and for other browsers; WHIP and WHEP with the library of
 // their community.
 import assert from 'node:assert/strict';
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
 import { test } from 'node:test';
 import { chromium } from './lib/browsers.js';
 import { Daemon } from './lib/daemon.js';
-import { Camera, freePorts, look, publish, rtpEndpoint, watch } from './lib/media.js';
+import { Camera, fakeMedia, freePorts, listen, look, publish, rtpEndpoint, watch } from './lib/media.js';
 import { testBound, until } from './lib/until.js';
-
-const fakeMedia = { flags: ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'] };
-
-/** A program that only counts what it gets, by payload type and SSRC. */
-async function listen(t) {
-  const socket = createSocket('udp4').bind(0, '127.0.0.1');
-  await once(socket, 'listening');
-  t.after(() => socket.close());
-  const heard = { port: socket.address().port, streams: new Map(), sequences: [] };
-  socket.on('message', (packet) => {
-    if (packet[1] >= 192 && packet[1] < 224) return;
-    const key = `${packet[1] & 127} ${packet.readUInt32BE(8)}`;
-    heard.streams.set(key, (heard.streams.get(key) ?? 0) + 1);
-    heard.sequences.push(packet.readUInt16BE(2));
-  });
-  return heard;
-}
 
 test('chromium: its camera comes out as RTP under one SSRC, over a reconnect too', {
   timeout: testBound,

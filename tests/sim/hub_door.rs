@@ -55,6 +55,7 @@ fn name_origin_and_fetch_site_are_checked_on_every_route() {
         "/basic",
         "/app.js",
         "/style.css",
+        "/player.js",
         "/assets/demo",
         "/client/demo",
         "/ca",

@@ -1,6 +1,7 @@
 // Everything is checked and declared by tsc. Each entry becomes one file of JavaScript by esbuild and one of
 // declarations by Rollup, in three forms: modules and CommonJS for npm, and in dist/served/ what a gateway
-// serves below /client/, minified.
+// serves below /client/, minified. What is for pictures is a file of its own beside the first entry, which loads
+// it when a page wants pictures; CommonJS has no such file, and has it in the entry.
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -28,9 +29,11 @@ const script = (name, out, first, options) =>
     logLevel: 'warning',
     plugins: [
       {
-        name: 'first',
+        name: 'files',
         setup: ({ onResolve }) => {
           onResolve({ filter: /^\.\.\/index\.js$/ }, () => ({ path: first, external: true }));
+          if (options.format === 'esm')
+            onResolve({ filter: /^\.\/media\/index\.js$/ }, () => ({ path: './media.js', external: true }));
         },
       },
     ],
@@ -65,21 +68,26 @@ execFileSync(
   [here('node_modules/typescript/bin/tsc'), '--project', here('tsconfig.json')],
   { stdio: 'inherit' },
 );
-for (const [name, served] of [
-  ['index', 'thingway'],
-  ['serial/index', 'serial'],
-]) {
-  await script(name, `${name}.js`, FIRST, { format: 'esm', sourcemap: true });
-  await script(name, `${name}.cjs`, '../index.cjs', { format: 'cjs', sourcemap: true });
-  await script(name, `served/${served}.js`, './thingway.js', {
+const module = (name, out) => script(name, out, FIRST, { format: 'esm', sourcemap: true });
+const served = (name, out) =>
+  script(name, `served/${out}.js`, './thingway.js', {
     format: 'esm',
     minify: true,
     banner: { js: `/*! thingway ${version} | ${license} */` },
   });
+await module('media/index', 'media.js');
+await served('media/index', 'media');
+for (const [name, short] of [
+  ['index', 'thingway'],
+  ['serial/index', 'serial'],
+]) {
+  await module(name, `${name}.js`);
+  await script(name, `${name}.cjs`, '../index.cjs', { format: 'cjs', sourcemap: true });
+  await served(name, short);
   const declared = await declarations(name);
   write(`${name}.d.ts`, declared);
   write(`${name}.d.cts`, declared.replaceAll(`'${FIRST}'`, "'../index.cjs'"));
-  write(`served/${served}.d.ts`, declared.replaceAll(`'${FIRST}'`, "'./thingway.js'"));
+  write(`served/${short}.d.ts`, declared.replaceAll(`'${FIRST}'`, "'./thingway.js'"));
 }
 rmSync(here('dist/declarations'), { recursive: true });
 

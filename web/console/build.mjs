@@ -18,7 +18,12 @@ const LIMIT = 250_000;
  * What is loaded later, see src/state/late.ts: each an entry point, so that its address is known and can be
  * asked for in another form.
  */
-const parts = { screen: 'src/terminal/screen.ts', later: 'src/views/later.tsx' };
+const parts = {
+  screen: 'src/terminal/screen.ts',
+  later: 'src/views/later.tsx',
+  // The client library is in the page itself, and asks for this part when the page wants pictures.
+  media: '../client/dist/media.js',
+};
 
 const common = {
   bundle: true,
@@ -148,6 +153,13 @@ async function beginning(main, later) {
     write: false,
     external: ['./assets/*'],
     define: { MAIN: JSON.stringify(`./${main}`), PARTS: JSON.stringify(later) },
+    plugins: [
+      {
+        name: 'media',
+        setup: ({ onResolve }) =>
+          onResolve({ filter: /^\.\/media\.js$/ }, () => ({ path: `./${later.media}`, external: true })),
+      },
+    ],
   });
   return outputFiles[0].text.trim();
 }

@@ -61,6 +61,7 @@ fn without_a_token_only_this_machine_and_public_resources_are_served() {
         "GET /assets/none",
         "GET /client/none",
         "GET /basic",
+        "GET /player.js",
         "GET /ca",
         "GET /ca/ca.crt",
         "GET /healthz",

@@ -26,8 +26,9 @@ pub(super) struct Accepted<'a> {
 /// What the answer says of a track.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct AcceptedTrack<'a> {
-    /// The value of `a=msid` (RFC 8830).
-    msid: String,
+    /// The value of `a=msid` (RFC 8830), if the track sends. Chromium refuses an answer that names one track
+    /// twice, as that of a peer would that watches an endpoint and sends to it.
+    msid: Option<String>,
     format: Format<'a>,
     /// The value of `a=fmtp` without the payload type.
     parameters: String,
@@ -37,7 +38,7 @@ impl<'a> AcceptedTrack<'a> {
     pub(super) fn of(section: &TrackSection<'a>) -> Self {
         let ours = section.wish.fmtp.as_deref().unwrap_or_default();
         Self {
-            msid: section.msid(),
+            msid: section.direction.sends.then(|| section.msid()),
             format: section.format,
             parameters: section.format.parameters_with(ours),
         }
@@ -231,7 +232,6 @@ fn accept_track(
     section: &str,
     track: &AcceptedTrack<'_>,
 ) {
-    let msid = &track.msid;
     let payload_type = track.format.payload_type;
     let of_format = |name: &str| format!("a={name}:{payload_type} ");
     let (map, parameters) = (of_format("rtpmap"), of_format("fmtp"));
@@ -247,9 +247,13 @@ fn accept_track(
         } else if line.starts_with(&parameters) {
             // Those are in another form.
         } else if line.starts_with("a=msid:") {
-            push(text, format_args!("a=msid:{msid}"));
+            if let Some(msid) = &track.msid {
+                push(text, format_args!("a=msid:{msid}"));
+            }
         } else if let Some((ssrc, _)) = line.split_once(" msid:") {
-            push(text, format_args!("{ssrc} msid:{msid}"));
+            if let Some(msid) = &track.msid {
+                push(text, format_args!("{ssrc} msid:{msid}"));
+            }
         } else {
             push(text, format_args!("{line}"));
         }

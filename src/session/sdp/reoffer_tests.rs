@@ -126,6 +126,33 @@ fn a_session_of_channels_gets_tracks_and_loses_them() {
 }
 
 #[test]
+fn only_a_section_that_sends_names_its_stream() {
+    let (mut rig, _) = Rig::new(&offer(&[("data", "", "")]), &[]);
+    let both = TrackWish {
+        receives: true,
+        ..wish("talk", Codec::Vp8)
+    };
+    let text = offer(&[("data", "", ""), ("video", "recvonly", "")]);
+    let (_, outcomes, _) = rig.again(&text, std::slice::from_ref(&both));
+    assert_eq!(outcomes, [accepted(0)]);
+    // The same endpoint takes a picture, too. Chromium refuses an answer that names one track twice.
+    let text = offer(&[
+        ("data", "", ""),
+        ("video", "recvonly", ""),
+        ("video", "sendonly", ""),
+    ]);
+    let (answer, outcomes, _) = rig.again(&text, &[both]);
+    assert!(matches!(outcomes[..], [TrackOutcome::Accepted(..)]));
+    assert!(
+        lines(&answer, "1").contains(&"a=msid:talk video"),
+        "{answer}"
+    );
+    let taking = lines(&answer, "2");
+    assert!(taking.contains(&"a=recvonly"), "{answer}");
+    assert!(!taking.iter().any(|line| line.contains("msid")), "{answer}");
+}
+
+#[test]
 fn a_section_that_a_browser_uses_again_has_another_name() {
     let first = offer(&[("video", "recvonly", ""), ("data", "", "")]);
     let (mut rig, answer) = Rig::new(&first, &[wish("one", Codec::Vp8)]);

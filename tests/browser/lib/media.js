@@ -40,12 +40,22 @@ export class Camera {
     const source =
       `videotestsrc is-live=true pattern=solid-color foreground-color=${color} ! `
       + `video/x-raw,width=${width},height=${height},framerate=30/1 ! videoconvert ! video/x-raw,format=I420`;
-    const pipeline = `${source} ! ${encoders[codec]} ! udpsink host=127.0.0.1 port=${port} sync=false`;
-    camera.process = spawn('gst-launch-1.0', ['-q', ...pipeline.split(' ')], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
-    t.after(() => camera.stop());
+    camera.#run(t, `${source} ! ${encoders[codec]}`, port);
     return camera;
+  }
+
+  /** A microphone that hears one tone, in Opus. */
+  static hear(t, { port }) {
+    const microphone = new Camera();
+    const source = 'audiotestsrc is-live=true ! audioconvert ! audio/x-raw,rate=48000,channels=2';
+    microphone.#run(t, `${source} ! opusenc ! rtpopuspay pt=96`, port);
+    return microphone;
+  }
+
+  #run(t, pipeline, port) {
+    const words = `${pipeline} ! udpsink host=127.0.0.1 port=${port} sync=false`.split(' ');
+    this.process = spawn('gst-launch-1.0', ['-q', ...words], { stdio: ['ignore', 'ignore', 'inherit'] });
+    t.after(() => this.stop());
   }
 
   async stop() {
@@ -53,6 +63,26 @@ export class Camera {
     this.process.kill('SIGKILL');
     await once(this.process, 'exit');
   }
+}
+
+/** How to start a browser with a camera and a microphone that nobody has to allow. */
+export const fakeMedia = {
+  flags: ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'],
+};
+
+/** A program that only counts what it gets, by payload type and SSRC. */
+export async function listen(t) {
+  const socket = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  t.after(() => socket.close());
+  const heard = { port: socket.address().port, streams: new Map(), sequences: [] };
+  socket.on('message', (packet) => {
+    if (packet[1] >= 192 && packet[1] < 224) return;
+    const key = `${packet[1] & 127} ${packet.readUInt32BE(8)}`;
+    heard.streams.set(key, (heard.streams.get(key) ?? 0) + 1);
+    heard.sequences.push(packet.readUInt16BE(2));
+  });
+  return heard;
 }
 
 /** Runs in a page: watches an endpoint, and resolves when its first picture is there. */
@@ -88,7 +118,21 @@ export async function watch({ url, name }) {
   return { status: 201, answer, streams };
 }
 
-/** Runs in a page: the color in the middle of the watched picture, and the picture's size. */
+/** Whether two colors are the same to an encoder. */
+export const isNear = (color, wanted) => color.every((value, at) => Math.abs(value - wanted[at]) <= 8);
+
+/** Runs in a page: the color in the middle of a picture, and the picture's size; black while there is none. */
+export function lookAt(selector) {
+  const video = document.querySelector(selector);
+  if (!video?.videoWidth) return { color: [0, 0, 0], size: [0, 0] };
+  const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
+  const context = canvas.getContext('2d');
+  context.drawImage(video, 0, 0);
+  const [red, green, blue] = context.getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data;
+  return { color: [red, green, blue], size: [video.videoWidth, video.videoHeight] };
+}
+
+/** Runs in a page: the same of the watched picture. */
 export function look() {
   const { video } = window.watched;
   const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);

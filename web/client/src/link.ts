@@ -41,7 +41,11 @@ export class Link {
   ) {
     const Peer = options.RTCPeerConnection ?? globalThis.RTCPeerConnection;
     if (!Peer) throw new ThingwayError('no-webrtc', 'there is no RTCPeerConnection');
-    const configuration: RTCConfiguration = { iceServers: options.iceServers ?? [] };
+    // One transport carries everything, also what a later offer adds.
+    const configuration: RTCConfiguration = {
+      iceServers: options.iceServers ?? [],
+      bundlePolicy: 'max-bundle',
+    };
     if (options.iceTransportPolicy) configuration.iceTransportPolicy = options.iceTransportPolicy;
     this.peer = new Peer(configuration);
     // first, so that it tells of every channel after it
@@ -60,8 +64,8 @@ export class Link {
     };
   }
 
-  /** Resolves with `hello`. The offer goes out at once, candidates follow by PATCH. */
-  async start(signal: AbortSignal): Promise<Message> {
+  /** Resolves with `hello`. The offer goes out at once, candidates follow by PATCH. `media`: {@link Signaling.post}. */
+  async start(signal: AbortSignal, media = ''): Promise<Message> {
     const timeout = this.options.timeout ?? 15000;
     const timer = setTimeout(
       () => this.#down(new ThingwayError('timeout', `no connection within ${timeout} ms`)),
@@ -75,11 +79,13 @@ export class Link {
       if (signal.aborted) abort();
       // What a peer connection still had to do when it was closed is never settled.
       await this.#unlessDown(this.peer.setLocalDescription());
-      const posted = this.signaling.post(this.peer.localDescription!.sdp, aborter.signal).then((resource) => {
-        this.#resource = resource;
-        if (this.isDown) this.#forget();
-        return resource;
-      });
+      const posted = this.signaling
+        .post(this.peer.localDescription!.sdp, aborter.signal, media)
+        .then((resource) => {
+          this.#resource = resource;
+          if (this.isDown) this.#forget();
+          return resource;
+        });
       const { answer: sdp } = await this.#unlessDown(posted);
       await this.#unlessDown(this.peer.setRemoteDescription({ type: 'answer', sdp }));
       this.#trickle();
@@ -101,6 +107,11 @@ export class Link {
   /** Of the session, at the gateway. */
   get url(): URL | undefined {
     return this.#resource?.url;
+  }
+
+  /** Sends the local description, with sections for what `media` names, and gives the answer. */
+  reoffer(media: string): Promise<string> {
+    return this.signaling.reoffer(this.#resource!, this.peer.localDescription!.sdp, media);
   }
 
   channel(label: string, init: RTCDataChannelInit): RTCDataChannel {

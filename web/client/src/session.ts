@@ -10,6 +10,7 @@ import { type Gap, Port } from './port.js';
 import { Signaling } from './signaling.js';
 import { stats } from './stats.js';
 import type { Message } from './control.js';
+import type { Media } from './media/index.js';
 import type { LineOptions, SessionEvents } from './session_types.js';
 import type * as t from './types.js';
 
@@ -31,6 +32,7 @@ export class Session extends /* @__PURE__ */ typedTarget<SessionEvents>() {
   #close = deferred<t.CloseInfo>();
   #ending = new AbortController();
   #wait = new Wait();
+  #media: Media | undefined;
 
   /** @internal Use {@link connect}. */
   constructor(url: string | URL, options: t.ConnectOptions) {
@@ -87,6 +89,25 @@ export class Session extends /* @__PURE__ */ typedTarget<SessionEvents>() {
     if (this.#link) port._attach(this.#link);
     await port._opened;
     return port;
+  }
+
+  /**
+   * The pictures and sounds of an endpoint. Resolves when the gateway has agreed to them, and rejects with its
+   * reason if it refuses all of them. A picture may come later: see the event `media`. After a reconnect the
+   * same stream has the new tracks.
+   */
+  async watch(endpoint: string): Promise<MediaStream> {
+    return (await this.#withMedia()).watch(endpoint);
+  }
+
+  /** Sends a camera or a microphone to an endpoint; after a reconnect, again. Rejects as {@link watch}. */
+  async publish(endpoint: string, stream: MediaStream): Promise<t.Publication> {
+    return (await this.#withMedia()).publish(endpoint, stream);
+  }
+
+  /** Ends watching an endpoint and sending to it. */
+  async stop(endpoint: string): Promise<void> {
+    await this.#media?.stop(endpoint);
   }
 
   /**
@@ -261,6 +282,14 @@ export class Session extends /* @__PURE__ */ typedTarget<SessionEvents>() {
       : new ThingwayError('connection-lost', 'there is no connection now');
   }
 
+  /** A page without pictures does not load what is for them. */
+  async #withMedia(): Promise<Media> {
+    const { Media } = await import('./media/index.js').catch((cause) => {
+      throw new ThingwayError('unreachable', 'a part of the library cannot be loaded', { cause });
+    });
+    return (this.#media ??= new Media(this, () => this.#link, ThingwayError));
+  }
+
   async #call<T>(what: (link: Link) => Promise<T>): Promise<T> {
     return what(this.#up);
   }
@@ -279,7 +308,7 @@ export class Session extends /* @__PURE__ */ typedTarget<SessionEvents>() {
     // With the connection itself: a round trip sooner. Some packages for Node give a channel its stream id
     // only afterwards.
     if (!this.#options.RTCPeerConnection) attach();
-    const hello = await link.start(this.#ending.signal);
+    const hello = await link.start(this.#ending.signal, this.#media?.begin(link.peer));
     if (link.isDown) throw new ThingwayError('connection-lost', 'the connection was lost at once');
     this.#link = link;
     this.#id = hello['session'];
@@ -287,6 +316,7 @@ export class Session extends /* @__PURE__ */ typedTarget<SessionEvents>() {
     this.#list(hello['endpoints']);
     attach();
     this.#setState('connected');
+    this.#media?.connected(link);
   }
 
   #lost(link: Link, error: ThingwayError) {
@@ -395,6 +425,8 @@ export class Session extends /* @__PURE__ */ typedTarget<SessionEvents>() {
         this.#lost(link, error);
         return void link.close(error);
       }
+      default:
+        this.#media?.heard(message);
     }
   }
 
@@ -405,8 +437,10 @@ export class Session extends /* @__PURE__ */ typedTarget<SessionEvents>() {
     return undefined;
   }
 
-  #endpoint({ name, kind, state, detail }: t.EndpointInfo) {
-    const info = { name, kind: kind ?? this.#known.get(name)?.kind ?? '', state, detail };
+  #endpoint(message: t.EndpointInfo & { type?: string }) {
+    const { type: _, ...told } = message;
+    const { name, state } = told;
+    const info = { ...told, kind: told.kind ?? this.#known.get(name)?.kind ?? '' };
     if (state === 'removed') this.#known.delete(name);
     else this.#known.set(name, info);
     emit(this, 'endpoint', info);
@@ -419,8 +453,8 @@ export class Session extends /* @__PURE__ */ typedTarget<SessionEvents>() {
       if (!names.has(name)) this.#endpoint({ ...info, state: 'removed' });
     for (const info of endpoints) {
       const known = this.#known.get(info.name);
-      if (known?.state !== info.state || known.detail !== info.detail || known.kind !== info.kind)
-        this.#endpoint(info);
+      const isOther = (field: keyof t.EndpointInfo) => `${known?.[field]}` !== `${info[field]}`;
+      if ((['state', 'detail', 'kind', 'media', 'takes'] as const).some(isOther)) this.#endpoint(info);
     }
   }
 

@@ -1,7 +1,17 @@
 // What belongs to a session and has ports in it: its events, and options of its methods.
 import type { ThingwayError } from './errors.js';
 import type { Dropped, Gap, Port } from './port.js';
-import type { CloseInfo, Deadman, EndpointInfo, Lease, Lost, Reconnecting, SessionState } from './types.js';
+import type {
+  Bitrate,
+  CloseInfo,
+  Deadman,
+  EndpointInfo,
+  Lease,
+  Lost,
+  MediaInfo,
+  Reconnecting,
+  SessionState,
+} from './types.js';
 
 /** When a script begins. */
 export interface LineOptions {
@@ -35,6 +45,10 @@ export interface SessionEvents {
   deadman: CustomEvent<Deadman>;
   dropped: CustomEvent<Dropped>;
   lost: CustomEvent<Lost>;
+  /** A track that is watched or sent is in another state. */
+  media: CustomEvent<MediaInfo>;
+  /** At most once a second for each track, when it has changed. */
+  bitrate: CustomEvent<Bitrate>;
   refused: CustomEvent<CloseInfo & { port: Port }>;
   closed: CustomEvent<CloseInfo & { port: Port }>;
   reconnecting: CustomEvent<Reconnecting>;

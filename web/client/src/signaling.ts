@@ -9,6 +9,8 @@ export interface Resource {
   answer: string;
 }
 
+const SDP = 'application/sdp';
+
 export class Signaling {
   readonly url: URL;
   #token: ConnectOptions['token'];
@@ -39,12 +41,24 @@ export class Signaling {
     return typeof this.#token === 'function' && this.#renewed;
   }
 
-  async post(sdp: string, signal: AbortSignal): Promise<Resource> {
+  /**
+   * `media` is the query for the media sections of the offer. If the gateway refuses those, it is asked for a
+   * session without them: a camera that is gone must not cost the terminals.
+   */
+  async post(sdp: string, signal: AbortSignal, media = ''): Promise<Resource> {
     const token = typeof this.#token === 'function' ? await this.#token() : this.#token;
     this.#renewed = token !== this.#last;
     this.#last = token;
     const url = new URL('sessions', this.url);
-    const response = await this.#request(url, { method: 'POST', body: sdp, signal }, 'application/sdp');
+    const init = { method: 'POST', body: sdp, signal };
+    const ask = (query: string) => {
+      url.search = query;
+      return this.#request(url, init, SDP);
+    };
+    const response = await ask(media).catch((error) => {
+      if (media && error.status > 401) return ask('');
+      throw error;
+    });
     const answer = await response.text();
     const id = response.headers.get('Location')?.split('/').pop();
     if (response.status !== 201 || !id || !answer.startsWith('v=0')) {
@@ -59,6 +73,13 @@ export class Signaling {
   async patch({ url, etag }: Resource, fragment: string): Promise<void> {
     const headers = { 'If-Match': etag ?? '*' };
     await this.#request(url, { method: 'PATCH', body: fragment, headers }, 'application/trickle-ice-sdpfrag');
+  }
+
+  /** Offers a session anew; `media` is the query for the sections that are new in it. Gives the answer. */
+  async reoffer({ url }: Resource, sdp: string, media: string): Promise<string> {
+    const to = new URL(url);
+    to.search = media;
+    return (await this.#request(to, { method: 'PATCH', body: sdp }, SDP)).text();
   }
 
   /** `keepalive`: it is sent even while the page goes away. */

@@ -72,6 +72,37 @@ export interface EndpointInfo {
   state: EndpointState | 'removed' | (string & {});
   /** Why it is not open; else empty. */
   detail: string;
+  /** Of an endpoint with pictures or sound: what can be watched. */
+  media?: readonly ('video' | 'audio')[];
+  /** What of that can be sent to it. */
+  takes?: readonly ('video' | 'audio')[];
+}
+
+/** How a track of {@link Session.watch} or {@link Session.publish} is. */
+export interface MediaInfo {
+  endpoint: string;
+  kind: 'video' | 'audio';
+  /**
+   * `refused`; `playing`; `waiting`, for a keyframe; `absent`: the source is silent; `thinned`: this page is too
+   * slow, and frames are left out. More may come.
+   */
+  state: 'refused' | 'playing' | 'waiting' | 'absent' | 'thinned' | (string & {});
+  /** A sentence for people. */
+  detail: string;
+}
+/** What the source of a track is told to send at most. */
+export interface Bitrate {
+  endpoint: string;
+  kind: 'video' | 'audio';
+  /** bit/s */
+  bitrate: number;
+}
+/** What a page sends to an endpoint; made by {@link Session.publish}. */
+export interface Publication {
+  readonly endpoint: string;
+  readonly stream: MediaStream;
+  /** Ends sending. The tracks stay the page's own: a camera goes on until they are stopped. */
+  stop(): Promise<void>;
 }
 
 /**

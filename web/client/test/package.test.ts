@@ -34,11 +34,13 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(project, { recursive: true, force: true }));
 
-/** Bytes of a bundle of this source, minified and gzipped. */
-async function size(source: string) {
+/** Bytes of a bundle of this source, minified and gzipped, and of what it loads later. */
+async function sizes(source: string) {
   const { outputFiles } = await build({
     stdin: { contents: source, resolveDir: project },
     bundle: true,
+    splitting: true,
+    outdir: project,
     write: false,
     minify: true,
     format: 'esm',
@@ -46,13 +48,22 @@ async function size(source: string) {
     legalComments: 'none',
     logLevel: 'error',
   });
-  return gzipSync(outputFiles[0]!.contents, { level: 9 }).length;
+  const isEntry = ({ path }: { path: string }) => path.endsWith('/stdin.js');
+  const sum = (files: typeof outputFiles) =>
+    files.reduce((bytes, { contents }) => bytes + gzipSync(contents, { level: 9 }).length, 0);
+  return {
+    entry: sum(outputFiles.filter(isEntry)),
+    later: sum(outputFiles.filter((file) => !isEntry(file))),
+  };
 }
+const size = async (source: string) => (await sizes(source)).entry;
 
-test('the entry has at most 11 kB', async () => {
-  const bytes = await size('export * from "thingway"');
-  console.log(`thingway: ${bytes} bytes gzipped`);
-  expect(bytes).toBeLessThanOrEqual(11_000);
+test('the entry has at most 11.4 kB, and loads at most 2.5 kB later for pictures', async () => {
+  const { entry, later } = await sizes('export * from "thingway"');
+  console.log(`thingway: ${entry} bytes gzipped, and ${later} for pictures`);
+  expect(entry).toBeLessThanOrEqual(11_400);
+  expect(later).toBeLessThanOrEqual(2_500);
+  expect(later).toBeGreaterThan(1_000);
 });
 test('the serial shim adds at most 4 kB', async () => {
   const [all, index] = [
@@ -74,7 +85,7 @@ test('the archive has what its entries name, no sources, and depends on nothing'
   expect(
     packed.filter(
       (file) =>
-        !/^(dist\/(serial\/)?index\.(c?js(\.map)?|d\.c?ts)|LICENSE-(MIT|APACHE)|README\.md|package\.json)$/.test(
+        !/^(dist\/((serial\/)?index\.(c?js(\.map)?|d\.c?ts)|media\.js(\.map)?)|LICENSE-(MIT|APACHE)|README\.md|package\.json)$/.test(
           file,
         ),
     ),
@@ -174,8 +185,9 @@ describe('types', () => {
   });
 });
 
-test('a gateway serves four files that need nothing else', async () => {
+test('a gateway serves five files that need nothing else', async () => {
   expect(readdirSync(`${root}dist/served`).sort()).toEqual([
+    'media.js',
     'serial.d.ts',
     'serial.js',
     'thingway.d.ts',
@@ -187,13 +199,14 @@ test('a gateway serves four files that need nothing else', async () => {
         /\b(?:from|import) ?\(?["']([^"']+)["']/g,
       ),
     ].map(([, path]) => path);
-  expect(['thingway.js', 'thingway.d.ts', 'serial.js', 'serial.d.ts'].map(imports)).toEqual([
+  expect(['thingway.js', 'media.js', 'thingway.d.ts', 'serial.js', 'serial.d.ts'].map(imports)).toEqual([
+    ['./media.js'],
     [],
     [],
     ['./thingway.js'],
     ['./thingway.js'],
   ]);
-  for (const file of ['thingway.js', 'serial.js']) {
+  for (const file of ['thingway.js', 'media.js', 'serial.js']) {
     const text = readFileSync(`${root}dist/served/${file}`, 'utf8');
     expect(text).toMatch(/^\/\*! thingway \d+\.\d+\.\d+ \| MIT OR Apache-2\.0 \*\/\n/);
     console.log(`served/${file}: ${text.length} bytes, ${gzipSync(text, { level: 9 }).length} gzipped`);

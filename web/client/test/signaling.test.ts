@@ -84,6 +84,29 @@ describe('requests', () => {
     expect(requests[0]!.headers.get('Authorization')).toBe('Bearer tw_a_b');
     expect(requests[0]!.url).toBe('https://board:8443/sessions');
   });
+  test('a session whose pictures are refused is asked for without them', async () => {
+    const asked: string[] = [];
+    const fetch = (async (input: URL) => {
+      asked.push(input.search);
+      if (input.search === '?media=gone') return problem(404, { detail: 'there is no such endpoint' });
+      return new Response('v=0\r\n', { status: 201, headers: { Location: '/sessions/abc' } });
+    }) as typeof globalThis.fetch;
+    const signaling = new Signaling('http://x', { fetch });
+    const resource = await signaling.post('v=0', AbortSignal.timeout(1000), 'media=gone');
+    expect([asked, resource.url.href]).toEqual([['?media=gone', ''], 'http://x/sessions/abc']);
+    await expect(signaling.reoffer(resource, 'v=0', 'media=gone')).rejects.toMatchObject({ status: 404 });
+  });
+  test('an offer of a session that exists goes to it, and brings its answer', async () => {
+    const asked: (string | undefined | null)[][] = [];
+    const fetch = (async (input: URL, init: RequestInit) => {
+      asked.push([init.method, input.href, new Headers(init.headers).get('Content-Type')]);
+      return new Response('v=0 answer', { status: 200 });
+    }) as typeof globalThis.fetch;
+    const signaling = new Signaling('http://x', { fetch });
+    const resource = { url: new URL('http://x/sessions/abc'), etag: null, answer: '' };
+    expect(await signaling.reoffer(resource, 'v=0', 'media=camera')).toBe('v=0 answer');
+    expect(asked).toEqual([['PATCH', 'http://x/sessions/abc?media=camera', 'application/sdp']]);
+  });
   test("an answer without a session is no gateway's", async () => {
     const { fetch } = answering({});
     await expect(

@@ -6,6 +6,7 @@ import {
   type LineStatus,
   type Measurement,
   type Port,
+  type Publication,
   type Session,
   ThingwayError,
 } from 'thingway';
@@ -47,6 +48,14 @@ export async function main(): Promise<void> {
     if (error instanceof ThingwayError && error.code === 'too-large')
       console.log(error.hint, error.bytesUnsent);
   }
+  const stream: MediaStream = await session.watch('camera');
+  session.addEventListener('media', ({ detail: { kind, state, detail } }) => {
+    if (state === 'refused') console.log(kind, detail);
+  });
+  session.addEventListener('bitrate', ({ detail }) => console.log(detail.bitrate / 1000));
+  const publication: Publication = await session.publish('talk', stream);
+  await publication.stop();
+  await session.stop('camera');
   const serial = createSerial(session, { filter: ({ kind }) => kind === 'serial' || kind === 'tcp' });
   const device: SerialPort = await serial.requestPort({ filters: [] });
   await device.open({ baudRate: 115200 });

@@ -130,6 +130,44 @@ export const en = {
   'add.config': 'Lines for the configuration',
   'add.or-allow': 'Or allow this page to add endpoints:',
 
+  // Pictures and sound
+  'media.coming': 'Waiting for the first picture…',
+  'media.silent': 'Nothing comes from the source: {why}.',
+  'media.refused': 'The gateway does not show it here: {why}.',
+  'media.no-codec':
+    'This browser has no {codec}, and nothing is converted on the way. Let the source send another codec, or use another browser.',
+  'media.no-keyframe': 'No keyframe for {time}: nothing can be decoded before one comes.',
+  'media.stopped': 'The picture has stopped.',
+  'media.thinned': 'This page is too slow, so frames are left out: {why}.',
+  'media.unmute': 'Sound on',
+  'media.mute': 'Sound off',
+  'media.full': 'Full screen',
+  'media.bitrate': 'Bit rate',
+  'media.loss': 'Loss',
+  'media.jitter': 'Jitter',
+  'media.frames': 'Frames/s',
+  'media.size': 'Size',
+  'media.keyframe': 'Since keyframe',
+  'media.estimate': 'The source may send',
+  'media.sending': 'Send from this device',
+  'media.send-video': 'Send camera',
+  'media.send-audio': 'Send microphone',
+  'media.stop-video': 'Stop camera',
+  'media.stop-audio': 'Stop microphone',
+  'media.sent': 'sending {rate} kbit/s',
+  'media.preview': 'What this device sends',
+  'media.insecure':
+    'This page cannot use the camera and the microphone of this device, because it was not loaded over https.',
+  'try.media-insecure':
+    'Open it over https:// if the gateway offers that, or on the gateway’s own machine at http://localhost.',
+  'media.denied': 'The browser does not let this page use it.',
+  'try.media-denied':
+    'Allow the camera or the microphone for this page in the browser’s address bar, then press the button again.',
+  'media.no-device': 'This device has no such camera or microphone.',
+  'try.media-no-device': 'Plug one in, then press the button again.',
+  'media.in-use': 'Another program uses the camera or the microphone.',
+  'try.media-in-use': 'Close that program, then press the button again.',
+
   // Terminals
   'terminals.open': 'Open endpoints',
   'terminals.none': 'Choose an endpoint to talk to it from here.',
@@ -449,7 +487,7 @@ export const en = {
   'why.unknown-endpoint': 'There is no such endpoint, or you may not see it.',
   'try.unknown-endpoint': 'Look at the list: it may have another name, or your token does not cover it.',
   'why.carries-media': 'This endpoint has pictures or sound, and no text or bytes.',
-  'try.carries-media': 'Play it with a WHEP player at /whep/ and its name.',
+  'try.carries-media': 'Open it again: this page may be older than the endpoint.',
   'why.too-many-channels': 'This page has too many endpoints open.',
   'try.too-many-channels': 'Close one, then open this one again.',
   'why.draining': 'The gateway is shutting down.',

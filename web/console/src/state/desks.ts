@@ -63,6 +63,8 @@ export class Desk {
   readonly trouble = signal<(() => Words) | null>(null);
   /** The gateway has no such endpoint, or none that this page may see. */
   readonly isUnknown = signal(false);
+  /** The endpoint has pictures or sound in place of bytes: the desk has no port, and its panel does the rest. */
+  readonly isMedia = signal(false);
   /** The dead-man switch of the endpoint; null: it has none, undefined: not known yet. */
   readonly deadman = signal<{ timeout_ms: number } | null | undefined>(undefined);
   /** Whether a person has written over the connection of now. */
@@ -112,9 +114,14 @@ export class Desk {
     this.state.value = 'opening';
     this.trouble.value = null;
     this.isUnknown.value = false;
+    this.isMedia.value = made.known.get(this.name)?.kind === 'rtp';
     try {
       const early = await begun.get(this.name)?.catch(() => null);
       begun.delete(this.name);
+      if (this.isMedia.peek()) {
+        this.state.value = 'open';
+        return;
+      }
       if (early && first?.glance?.name === this.name) first.glance.leave((piece) => this.#take(piece));
       const port = early && early.state !== 'closed' ? early : await made.open(this.name);
       // Closed meanwhile, or another session has come.

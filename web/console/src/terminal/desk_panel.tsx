@@ -1,4 +1,5 @@
 // One endpoint's terminal: its tools, its screen, its input.
+import type { RefObject } from 'preact';
 import { useRef, useState } from 'preact/hooks';
 import { bytes, t } from '../i18n/index.ts';
 import { Trouble, useEvery } from '../parts/ui.tsx';
@@ -22,9 +23,40 @@ import { StopBar } from './stop_bar.tsx';
 
 /** `hidden`: another terminal is in front of it. `shown`: nothing is, and no other view. */
 export function DeskPanel({ desk, hidden, shown }: { desk: Desk; hidden: boolean; shown: boolean }) {
+  const root = useRef<HTMLElement>(null);
+  return (
+    <article
+      ref={root}
+      class="desk"
+      id={`panel-${desk.name}`}
+      data-name={desk.name}
+      data-state={desk.state.value}
+      hidden={hidden}
+      aria-label={desk.name}
+    >
+      {desk.isMedia.value ? (
+        <>
+          <DeskHeader desk={desk} screen={null} />
+          <LateTool name="MediaPanel" desk={desk} />
+        </>
+      ) : (
+        <Terminal desk={desk} shown={shown} root={root} />
+      )}
+    </article>
+  );
+}
+
+function Terminal({
+  desk,
+  shown,
+  root,
+}: {
+  desk: Desk;
+  shown: boolean;
+  root: RefObject<HTMLElement | null>;
+}) {
   const [screen, setScreen] = useState<Screen | null>(null);
   const [open, setOpen] = useState<Tool | null>(null);
-  const root = useRef<HTMLElement>(null);
   const habits = desk.habits.value;
   const endpoint = endpoints.value.get(desk.name);
   // What was sent before the screen's code had arrived is shown as soon as there is a screen.
@@ -42,15 +74,7 @@ export function DeskPanel({ desk, hidden, shown }: { desk: Desk; hidden: boolean
     if (made) for (const echo of early.current.splice(0)) made.print(echo);
   };
   return (
-    <article
-      ref={root}
-      class="desk"
-      id={`panel-${desk.name}`}
-      data-name={desk.name}
-      data-state={desk.state.value}
-      hidden={hidden}
-      aria-label={desk.name}
-    >
+    <>
       <DeskHeader desk={desk} screen={screen} />
       <DeskTools desk={desk} screen={screen} open={open} setOpen={setOpen} />
       {open === 'search' && screen && <SearchBar screen={screen} onClose={() => setOpen(null)} />}
@@ -87,7 +111,7 @@ export function DeskPanel({ desk, hidden, shown }: { desk: Desk; hidden: boolean
         </p>
       )}
       {endpoint?.state === 'failed' && <Trouble words={reasonWords('device-failed')} />}
-    </article>
+    </>
   );
 }
 
@@ -99,7 +123,7 @@ function DeskHeader({ desk, screen }: { desk: Desk; screen: Screen | null }) {
       <span class="state grow" role="status">
         {statusWords(desk)}
       </span>
-      <Count desk={desk} screen={screen} />
+      {!desk.isMedia.value && <Count desk={desk} screen={screen} />}
       {desk.state.value === 'closed' && !desk.isUnknown.value && (
         <button
           type="button"
@@ -127,6 +151,8 @@ function statusWords(desk: Desk): string {
   if (desk.isUnknown.value) return t('desk.unknown');
   const endpoint = endpoints.value.get(desk.name);
   const state = desk.state.value;
+  // The panel says more.
+  if (desk.isMedia.value) return endpoint ? stateWord(endpoint.state) : t('desk.unknown');
   if (!endpoint || endpoint.state === 'open' || state !== 'open') return t(`desk.${state}`);
   return t('desk.device', { state: stateWord(endpoint.state) }) + (endpoint.detail && ` ${endpoint.detail}`);
 }

@@ -5,7 +5,7 @@ import { t } from '../i18n/index.ts';
 import type { Desk } from '../state/desks.ts';
 import { late } from '../state/late.ts';
 
-export function LateTool({ name, desk }: { name: 'FilePanel' | 'MacroEditor'; desk: Desk }) {
+export function LateTool({ name, desk }: { name: 'FilePanel' | 'MacroEditor' | 'MediaPanel'; desk: Desk }) {
   const [Tool, setTool] = useState<ComponentType<{ desk: Desk }> | null>(null);
   useEffect(() => {
     void late('later').then((parts) => setTool(() => parts[name]));

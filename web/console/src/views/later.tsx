@@ -8,4 +8,5 @@ export { default as tokens } from './tokens.tsx';
 export { AddEndpoint } from './add_endpoint.tsx';
 export { EditEndpoint } from './edit_endpoint.tsx';
 export { FilePanel } from '../sending/file_panel.tsx';
+export { MediaPanel } from '../media/panel.tsx';
 export { MacroEditor } from '../sending/macro_editor.tsx';

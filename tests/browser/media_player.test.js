@@ -1,0 +1,103 @@
+// The page at /whep/NAME: it plays, says why it does not, and comes back by itself.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { chromium } from './lib/browsers.js';
+import { Daemon } from './lib/daemon.js';
+import { Camera, freePorts, isNear, lookAt, rtpEndpoint } from './lib/media.js';
+import { testBound, until } from './lib/until.js';
+
+const red = [200, 30, 30];
+
+async function play(t, address) {
+  const page = await (await chromium(t)).newPage();
+  const errors = [];
+  page.on('pageerror', (error) => errors.push(String(error)));
+  page.on('console', (message) => {
+    if (/Content.Security.Policy/i.test(message.text())) errors.push(message.text());
+  });
+  await page.goto(address);
+  return {
+    page,
+    errors,
+    says: () => page.locator('#state').innerText(),
+    isRed: async () => isNear((await page.evaluate(lookAt, 'video')).color, red),
+  };
+}
+
+test('a browser that opens the address of a player sees the picture; programs get 405', {
+  timeout: testBound,
+}, async (t) => {
+  const port = await freePorts();
+  const daemon = await Daemon.start(t, rtpEndpoint('camera', 'video', 'H264', port));
+  const address = `${daemon.url}/whep/camera`;
+  const answer = await fetch(address);
+  assert.deepEqual([answer.status, answer.headers.get('Allow')], [405, 'POST, OPTIONS']);
+  const { page, errors, says, isRed } = await play(t, address);
+  assert.equal(await page.title(), 'camera');
+  await until('it says what is missing', async () =>
+    (await says()).includes(`no packets on 127.0.0.1:${port}`),
+  );
+  const camera = Camera.start(t, { codec: 'H264', port });
+  await until('the picture is red', isRed);
+  await until('nothing is said of a picture that moves', async () => (await says()) === '');
+  await camera.stop();
+  await until('it says that the source is silent', async () => (await says()).includes('no packets on'));
+  assert.equal((await daemon.sessions()).length, 1);
+  await page.close();
+  await until('the page has ended its session', async () => (await daemon.sessions()).length === 0);
+  assert.deepEqual(errors, []);
+});
+
+test('the player comes back by itself: after a session that was ended, after a restart, and for a new endpoint', {
+  timeout: testBound,
+}, async (t) => {
+  const port = await freePorts();
+  const daemon = await Daemon.start(t, rtpEndpoint('camera', 'video', 'H264', port));
+  Camera.start(t, { codec: 'H264', port });
+  const { page, says, isRed } = await play(t, `${daemon.url}/whep/camera`);
+  await until('the picture is red', isRed);
+  const [{ id }] = await daemon.sessions();
+  // The picture of before stays in the element, so a new one must be told from it.
+  const frames = () =>
+    page.evaluate(() => document.querySelector('video').getVideoPlaybackQuality().totalVideoFrames);
+  const moves = async () => {
+    const before = await frames();
+    await until('the picture moves', async () => (await frames()) > before + 5 && (await says()) === '');
+  };
+  await fetch(`${daemon.url}/sessions/${id}`, { method: 'DELETE' });
+  await until('there is another session', async () => (await daemon.sessions()).some((it) => it.id !== id));
+  await until('it is red again', isRed);
+  await daemon.kill();
+  await until('it notices', async () => (await says()) !== '');
+  await daemon.start();
+  await until('there is a session', async () => (await daemon.sessions()).length === 1);
+  await until('it is red once more', isRed);
+  await moves();
+});
+
+test('the token comes in the address, and without one the page says so', {
+  timeout: testBound,
+}, async (t) => {
+  const port = await freePorts();
+  const endpoint = rtpEndpoint('camera', 'video', 'VP8', port);
+  let owner = '';
+  const ask = async (url) => (await fetch(url, { headers: { Authorization: `Bearer ${owner}` } })).text();
+  const daemon = await Daemon.start(t, endpoint, { ask });
+  Camera.start(t, { codec: 'VP8', port });
+  const make = async (body) => {
+    const headers = { 'Content-Type': 'application/json' };
+    return (await (await fetch(`${daemon.url}/tokens`, { method: 'POST', headers, body })).json()).token;
+  };
+  owner = await make('{"name":"owner","admin":true}');
+  const token = await make('{"name":"viewer","scopes":[{"endpoints":["camera"],"verbs":["read"]}]}');
+  daemon.configure(`${endpoint}[access]\ntrust_loopback = false\n`);
+  daemon.reload();
+  await until('a token is needed', async () => (await fetch(`${daemon.url}/access`)).status === 401);
+  const { page, says, isRed } = await play(t, `${daemon.url}/whep/camera`);
+  await until('it asks for a token', async () => (await says()).includes('#token='));
+  await page.evaluate((value) => {
+    location.hash = `token=${value}`;
+  }, token);
+  await until('the picture is red', isRed);
+  assert.equal(new URL(page.url()).hash, '');
+});
