@@ -98,6 +98,8 @@ boards-light: console test-tools
 	THINGWAY_CROSS_MOVED=1 cross/check arm-unknown-linux-musleabihf light
 	cd tests/browser && THINGWAY=target/cross/arm-unknown-linux-musleabihf/light/emulated \
 	  node --test --test-concurrency=1 node_peer.test.js demo.test.js
+	cd tests/browser && THINGWAY=target/cross/arm-unknown-linux-musleabihf/light/emulated \
+	  node --test --test-name-pattern='GStreamer in VP8' media_pictures.test.js
 
 # The archives of static programs, with their sums and SBOMs.
 tarballs: console
