@@ -1,5 +1,7 @@
-// The real daemon for a long time: `node tests/soak.mjs cycles COUNT` or `memory SECONDS`, after `cargo build
-// --release`. It fails if the daemon keeps memory, descriptors or anything else of sessions that have ended.
+// The real daemon for a long time: `node tests/soak.mjs cycles COUNT`, `memory SECONDS` or `pictures SECONDS`, after
+// `cargo build --release` (for pictures with `--examples`). It fails if the daemon keeps memory, descriptors or anything else of sessions that have ended.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Peer } from '../bench/lib/peer.mjs';
 import { Server, built } from '../bench/lib/server.mjs';
@@ -7,7 +9,9 @@ import { median } from '../bench/lib/statistics.mjs';
 
 const [what, amount] = [process.argv[2], Number(process.argv[3])];
 const url = 'http://127.0.0.1:8391';
-const config = '[http]\nlisten = ["127.0.0.1:8391"]\n[[endpoint]]\nname = "echo"\nkind = "echo"\n';
+const config =
+  '[http]\nlisten = ["127.0.0.1:8391"]\n[[endpoint]]\nname = "echo"\nkind = "echo"\n'
+  + '[[endpoint]]\nname = "camera"\nkind = "rtp"\n[endpoint.video]\nlisten = "127.0.0.1:8392"\ncodec = "H264"\n';
 // A few pages of the heap come and go; a kilobyte kept of each session would be ten times as much.
 const SLACK = 1024; // kB
 
@@ -17,7 +21,7 @@ const server = await Server.start('thingway', url, (path) => [built('thingway'),
 const metric = async (name) =>
   Number(
     (await (await fetch(`${url}/metrics`, { headers: { Connection: 'close' } })).text()).match(
-      new RegExp(`^thingway_${name} (\\d+)`, 'm'),
+      new RegExp(`^thingway_${name.replace(/[{}]/g, '\\$&')} (\\d+)`, 'm'),
     )?.[1],
   );
 const faults = [];
@@ -82,11 +86,55 @@ async function memory(seconds) {
   check(late <= early + SLACK, `memory grew from ${early} to ${late} kB`);
 }
 
-if (!(amount > 0) || !(what === 'cycles' || what === 'memory')) {
-  console.error('node tests/soak.mjs cycles COUNT | memory SECONDS');
+/** Viewers of the camera, connected. */
+async function viewers(count) {
+  const words = [`${url}/whep/camera?wait=true`, count];
+  const program = spawn(built('examples/rtp_viewers'), words.map(String), {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  await once(program.stdout, 'data');
+  const left = async () => {
+    program.stdin.end();
+    program.stdout.resume();
+    await once(program, 'exit');
+  };
+  return left;
+}
+
+/** 4 Mbit/s to eight viewers who stay and four who come and go. */
+async function pictures(seconds) {
+  const words = ['127.0.0.1:8392', 400, 10, 1200, 400 * seconds];
+  const camera = spawn(built('examples/rtp_source'), words.map(String), {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const ended = once(camera, 'exit');
+  const leave = await viewers(8);
+  const end = Date.now() + (seconds - 5) * 1000;
+  const samples = [];
+  let visits = 0;
+  while (Date.now() < end) {
+    const left = await viewers(4);
+    await sleep(5000);
+    samples.push(server.resident());
+    await left();
+    visits++;
+  }
+  await leave();
+  await ended;
+  const tenth = Math.ceil(samples.length / 10);
+  const [early, late] = [median(samples.slice(tenth, 2 * tenth)), median(samples.slice(-tenth))];
+  const sent = await metric('media_sent_total{endpoint="camera",kind="video"}');
+  console.log(`${sent} packets, ${visits} visits in ${seconds} s: ${early} kB early, ${late} kB late`);
+  check(sent > 400 * (seconds - 10) * 8, `only ${sent} packets went out`);
+  check(late <= early + SLACK, `memory grew from ${early} to ${late} kB`);
+}
+
+const parts = { cycles, memory, pictures };
+if (!(amount > 0) || !parts[what]) {
+  console.error('node tests/soak.mjs cycles COUNT | memory SECONDS | pictures SECONDS');
   process.exit(2);
 }
-await (what === 'cycles' ? cycles(amount) : memory(amount));
+await parts[what](amount);
 check((await metric('sessions_panicked_total')) === 0, 'a session met a bug');
 await server.stop();
 for (const fault of faults) console.error(fault);
