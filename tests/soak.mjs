@@ -11,7 +11,7 @@ const [what, amount] = [process.argv[2], Number(process.argv[3])];
 const url = 'http://127.0.0.1:8391';
 const config =
   '[http]\nlisten = ["127.0.0.1:8391"]\n[[endpoint]]\nname = "echo"\nkind = "echo"\n'
-  + '[[endpoint]]\nname = "camera"\nkind = "rtp"\n[endpoint.video]\nlisten = "127.0.0.1:8392"\ncodec = "H264"\n';
+  + '[limits]\nsessions = 200\nviewers = 200\n[[endpoint]]\nname = "camera"\nkind = "rtp"\n[endpoint.video]\nlisten = "127.0.0.1:8392"\ncodec = "H264"\n';
 // A few pages of the heap come and go; a kilobyte kept of each session would be ten times as much.
 const SLACK = 1024; // kB
 
