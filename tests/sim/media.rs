@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use str0m_netem::{NetemConfig, Probability, RandomLoss};
+use thingway::testing::datagram::Meta;
 use thingway::testing::media::rtcp::{self, Feedback};
 use thingway::testing::media::rtp::{self, RtpView};
 
@@ -75,6 +76,22 @@ impl Camera {
         let datagrams: Vec<Vec<u8>> = (0..pictures).map(|n| self.packet(n == 0)).collect();
         let stride = datagrams.first().map_or(1, Vec::len);
         world.udp_device_sends_at_once(RTP, RTP, &datagrams.concat(), stride);
+    }
+
+    /// Lets pictures arrive, without the work that follows.
+    pub fn arrive(&mut self, world: &mut World, pictures: u32) {
+        let source = world.udp[&RTP.parse().expect("an address")];
+        for _ in 0..pictures {
+            let datagram = self.packet(false);
+            let meta = Meta {
+                local: world.ice_addr,
+                remote: RTP.parse().expect("an address"),
+                stride: datagram.len(),
+            };
+            world
+                .gateway
+                .handle_datagrams(world.now, source, &meta, &datagram);
+        }
     }
 
     /// Sends pictures, of which every tenth is a keyframe.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use str0m::media::{Direction, MediaKind};
+use thingway::testing::datagram::Meta;
 
 use crate::configure::reload;
 use crate::media::{CAMERA, Camera, assert_gapless, pictures, watch};
@@ -297,4 +298,56 @@ fn a_burst_reaches_every_viewer() {
         metrics.contains("thingway_datagrams_not_sent_total 0\n"),
         "{metrics}"
     );
+}
+
+#[test]
+fn a_command_leaves_before_a_picture_that_came_with_it() {
+    let config = format!("{CAMERA}[[endpoint]]\nname = \"echo\"\nkind = \"echo\"\n");
+    let mut world = World::new(9, &config);
+    let addr = SocketAddr::new(IpAddr::from([198, 51, 100, 1]), 6000);
+    let (peer, offer) = Peer::watch(world.now, addr, &[reliable("echo")]);
+    let answer = world.ask("POST", "/sessions?media=camera", "application/sdp", &offer);
+    let n = world.join(peer, addr, &answer, good(), 7);
+    world.until("open", SOON, |w| w.peer(n).channels["echo"].open);
+    let mut camera = Camera::new(1);
+    camera.size = 1_000;
+    camera.run(&mut world, 12);
+    let (ice, local) = (world.ice.expect("a socket"), world.ice_addr);
+    for _ in 0..20 {
+        world.run(Duration::from_millis(20));
+        // Pictures come first, and a command in the same wake-up.
+        camera.arrive(&mut world, 5);
+        let now = world.now;
+        assert!(world.peer(n).send(now, "echo", true, &[7; 64]));
+        let sent: Vec<_> = world.peer(n).out.drain(..).collect();
+        for (_, bytes) in sent {
+            let meta = Meta {
+                local,
+                remote: addr,
+                stride: bytes.len().max(1),
+            };
+            world
+                .gateway
+                .handle_datagrams(world.now, ice, &meta, &bytes);
+        }
+        let mut out = Vec::new();
+        let mut has_more = true;
+        while has_more {
+            has_more = world.gateway.settle(world.now);
+            while let Some(batch) = world.gateway.poll_transmit() {
+                out.extend(
+                    batch
+                        .contents
+                        .chunks(batch.segment.max(1))
+                        .map(|it| (it[0], it.len())),
+                );
+            }
+        }
+        // RFC 7983: DTLS begins with 20 to 63, RTP with 128 to 191. An acknowledgement is short.
+        let command = out
+            .iter()
+            .position(|(first, len)| (20..64).contains(first) && *len > 100);
+        let picture = out.iter().position(|(first, _)| (128..192).contains(first));
+        assert!(command.is_some() && command < picture, "{out:?}");
+    }
 }

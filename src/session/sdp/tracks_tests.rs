@@ -275,3 +275,48 @@ fn the_answer_has_the_shape_of_the_offer_and_names_the_endpoint() {
         assert!(video.contains(line), "{line} in {answer}");
     }
 }
+
+#[test]
+fn how_long_a_browser_may_buffer_is_negotiated_where_it_is_configured() {
+    let line = "a=extmap:5 http://www.webrtc.org/experiments/rtp-hdrext/playout-delay\r\n";
+    let text = offer(&[("video", "recvonly", line)]);
+    let plain = wish("camera", Codec::Vp8);
+    let delayed = TrackWish {
+        playout_delay: Some((Duration::ZERO, Duration::ZERO)),
+        ..plain.clone()
+    };
+    for (wish, is_there) in [(plain, false), (delayed, true)] {
+        let checked = check_offer(text.as_bytes(), &[wish]).expect("good");
+        assert_eq!(checked.to_text("0").contains(line), is_there);
+    }
+}
+
+#[test]
+fn of_a_simulcast_one_stream_is_taken() {
+    let layers = "a=rid:h send\r\na=rid:l send\r\na=simulcast:send h;l\r\n\
+        a=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n";
+    let text = offer(&[("video", "sendonly", layers)]);
+    let wishes = [TrackWish {
+        sends: false,
+        receives: true,
+        ..wish("talk", Codec::Vp8)
+    }];
+    let checked = check_offer(text.as_bytes(), &wishes).expect("good");
+    let identity = Identity::generate().expect("an identity");
+    let (now, limits) = (Instant::now(), Limits::default());
+    let made = Session::accept(
+        now,
+        "s".to_owned(),
+        &checked,
+        false,
+        &[],
+        &identity,
+        &limits,
+    );
+    let (_, answer) = made.expect("good");
+    assert!(answer.contains("a=recvonly"), "{answer}");
+    assert!(
+        !answer.contains("simulcast") && !answer.contains("a=rid"),
+        "{answer}"
+    );
+}
