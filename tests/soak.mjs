@@ -109,15 +109,20 @@ async function pictures(seconds) {
   });
   const ended = once(camera, 'exit');
   const leave = await viewers(8);
+  const sessions = async () => (await (await fetch(`${url}/sessions`)).json()).sessions.map(({ id }) => id);
+  const staying = new Set(await sessions());
   const end = Date.now() + (seconds - 5) * 1000;
   const samples = [];
   let visits = 0;
   while (Date.now() < end) {
     const left = await viewers(4);
-    await sleep(5000);
+    await sleep(2000);
     samples.push(server.resident());
     await left();
-    visits++;
+    // As a page does that is closed.
+    for (const id of await sessions())
+      if (!staying.has(id)) await fetch(`${url}/sessions/${id}`, { method: 'DELETE' });
+    if (visits++ % 50 === 49) console.log(`${visits} visits: ${server.resident()} kB`);
   }
   await leave();
   await ended;
