@@ -8,15 +8,8 @@ import { Daemon } from './lib/daemon.js';
 import { freePorts, look, watch } from './lib/media.js';
 import { isNear, middleOf, red } from './lib/media_colors.js';
 import { publishColor } from './lib/media_senders.js';
-import { recipe, replaced, Shell } from './lib/recipes.js';
+import { fakeRpicam, recipe, redFilter, redTestSource, replaced, Shell } from './lib/recipes.js';
 import { Hopeless, testBound, until } from './lib/until.js';
-
-const redSource = 'videotestsrc is-live=true pattern=solid-color foreground-color=0xffc81e1e';
-// In BT.709, as which a browser takes a stream that does not name its color space.
-const lavfi =
-  '-re -f lavfi -i color=c=0xc81e1e:size=320x240:rate=30,format=gbrp,scale=out_color_matrix=bt709,format=yuv420p';
-/** What a camera of a Raspberry Pi writes: H.264 with a keyframe each second, at the pace of the camera. */
-const rpicam = `exec ffmpeg -loglevel error ${lavfi} -c:v libx264 -tune zerolatency -preset ultrafast -profile:v baseline -g 30 -f h264 -`;
 
 const camera = (port) =>
   replaced(recipe('toml', 'name = "camera"'), { '127.0.0.1:5004': `127.0.0.1:${port}` });
@@ -31,17 +24,17 @@ const cameras = {
   'a webcam with GStreamer': {
     words: ['v4l2src'],
     port: 'port=5004',
-    camera: { v4l2src: redSource },
+    camera: { v4l2src: redTestSource },
   },
   'the test picture of GStreamer': {
     words: ['videotestsrc'],
     port: 'port=5004',
-    camera: { 'videotestsrc is-live=true': redSource },
+    camera: { 'videotestsrc is-live=true': redTestSource },
   },
   'a webcam with FFmpeg': {
     words: ['ffmpeg -f v4l2'],
     port: ':5004',
-    camera: { '-f v4l2 -i /dev/video0': lavfi },
+    camera: { '-f v4l2 -i /dev/video0': redFilter('320x240') },
   },
   'rpicam-vid and GStreamer': { words: ['rpicam-vid', 'gst-launch-1.0'], port: 'port=5004' },
   'rpicam-vid and FFmpeg': { words: ['rpicam-vid', 'ffmpeg'], port: ':5004' },
@@ -52,7 +45,7 @@ for (const [name, { words, port: written, camera: other = {} }] of Object.entrie
     const port = await freePorts();
     const daemon = await Daemon.start(t, camera(port));
     const command = replaced(recipe('sh', ...words), { [written]: written.replace('5004', port), ...other });
-    const shell = Shell.start(t, command, { programs: { 'rpicam-vid': rpicam } });
+    const shell = Shell.start(t, command, { programs: { 'rpicam-vid': fakeRpicam } });
     const page = await pageOf(t, daemon.url);
     const { status, answer } = await page.evaluate(watch, { url: daemon.url, name: 'camera' });
     assert.equal(status, 201, answer);

@@ -7,6 +7,35 @@ import { plainEnvironment, temporaryDirectory } from './daemon.js';
 
 const page = readFileSync(new URL('../../../docs/media.md', import.meta.url), 'utf8');
 
+/** A camera that sees red, in the words of GStreamer. */
+export const redTestSource = 'videotestsrc is-live=true pattern=solid-color foreground-color=0xffc81e1e';
+
+/**
+ * The same in the words of FFmpeg, in BT.709, as which a browser takes a stream that does not name its color
+ * space.
+ */
+export const redFilter = (size) =>
+  `-re -f lavfi -i color=c=0xc81e1e:size=${size}:rate=30,format=gbrp,scale=out_color_matrix=bt709,format=yuv420p`;
+
+/**
+ * A script in place of the camera program of a Raspberry Pi, with the options that count: it writes H.264 at
+ * the pace of a camera, with keyframes and parameter sets as it is told. Without `--inline` it gives no
+ * parameter sets.
+ */
+export const fakeRpicam = `
+width=; height=; intra=250; sets=global_header
+while [ $# -gt 0 ]; do
+    case $1 in
+        --width) width=$2 ;;
+        --height) height=$2 ;;
+        --intra) intra=$2 ;;
+        --inline) sets=-global_header ;;
+    esac
+    shift
+done
+exec ffmpeg -loglevel error ${redFilter('${width}x${height}')} -c:v libx264 -tune zerolatency \\
+    -preset ultrafast -profile:v baseline -g "$intra" -keyint_min "$intra" -flags "$sets" -f h264 -`;
+
 /** The one block of a language that has all these words. */
 export function recipe(language, ...words) {
   const blocks = [...page.matchAll(new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``, 'g'))].map(([, it]) => it);
