@@ -7,7 +7,7 @@ import { chromium } from './lib/browsers.js';
 import { Daemon } from './lib/daemon.js';
 import { freePorts, look, watch } from './lib/media.js';
 import { isNear, middleOf, red } from './lib/media_colors.js';
-import { publishColor } from './lib/media_senders.js';
+import { prepare, publishColor } from './lib/media_senders.js';
 import { fakeRpicam, recipe, redFilter, redTestSource, replaced, Shell } from './lib/recipes.js';
 import { Hopeless, testBound, until } from './lib/until.js';
 
@@ -69,7 +69,9 @@ async function takes(t, ...words) {
 async function send(t, daemon) {
   const page = await pageOf(t, daemon.url);
   const wish = { url: `${daemon.url}/whip/talk`, codec: 'H264', color: 'rgb(200, 30, 30)' };
-  assert.equal(await page.evaluate(publishColor, wish), 201);
+  await page.evaluate(prepare);
+  const { status, answer } = await page.evaluate(publishColor, wish);
+  assert.equal(status, 201, answer);
 }
 
 test('the recipe for GStreamer gives the pictures of a browser to a program', {

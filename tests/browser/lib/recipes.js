@@ -11,11 +11,11 @@ const page = readFileSync(new URL('../../../docs/media.md', import.meta.url), 'u
 export const redTestSource = 'videotestsrc is-live=true pattern=solid-color foreground-color=0xffc81e1e';
 
 /**
- * The same in the words of FFmpeg, in BT.709, as which a browser takes a stream that does not name its color
- * space.
+ * The same in the words of FFmpeg. A browser takes H.264 that does not name its color space for BT.709, and VP8
+ * is always BT.601.
  */
-export const redFilter = (size) =>
-  `-re -f lavfi -i color=c=0xc81e1e:size=${size}:rate=30,format=gbrp,scale=out_color_matrix=bt709,format=yuv420p`;
+export const redFilter = (size, matrix = 'bt709') =>
+  `-re -f lavfi -i color=c=0xc81e1e:size=${size}:rate=30,format=gbrp,scale=out_color_matrix=${matrix},format=yuv420p`;
 
 /**
  * A script in place of the camera program of a Raspberry Pi, with the options that count: it writes H.264 at
@@ -33,7 +33,8 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-exec ffmpeg -loglevel error ${redFilter('${width}x${height}')} -c:v libx264 -tune zerolatency \\
+size="$width"x"$height"
+exec ffmpeg -loglevel error ${redFilter('$size')} -c:v libx264 -tune zerolatency \\
     -preset ultrafast -profile:v baseline -g "$intra" -keyint_min "$intra" -flags "$sets" -f h264 -`;
 
 /** The one block of a language that has all these words. */
