@@ -28,7 +28,7 @@ async function isRefused(page, daemon, codec) {
   assert.match(JSON.parse(problem).detail, /the peer has only .*VP8/);
   const [created, answer] = await ask('/sessions?media=camera');
   assert.equal(created, 201, answer);
-  assert.match(answer, /m=video[^]*a=inactive[^]*m=application/);
+  assert.match(answer, /m=video[\s\S]*a=inactive[\s\S]*m=application/);
   const [{ media }] = await daemon.sessions();
   assert.match(media[0].detail, /^the endpoint has H264, the peer has only .*VP8/);
   assert.equal(media[0].role, 'refused');

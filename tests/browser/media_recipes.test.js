@@ -22,7 +22,7 @@ async function pageOf(t, url) {
 
 const cameras = {
   'a webcam with GStreamer': {
-    words: ['v4l2src'],
+    words: ['v4l2src', 'x264enc'],
     port: 'port=5004',
     camera: { v4l2src: redTestSource },
   },

@@ -5,12 +5,14 @@ import { Daemon } from './lib/daemon.js';
 import { Camera, freePorts, rtpEndpoint } from './lib/media.js';
 import { blue, isNear, red } from './lib/media_colors.js';
 import { gstreamer, pythonWithAiortc, Viewer } from './lib/python_stacks.js';
+import { recipe, redTestSource, replaced, Shell } from './lib/recipes.js';
 import { testBound, until } from './lib/until.js';
 
-test('webrtcbin sees the color of a camera in H265', { timeout: testBound }, async (t) => {
+test('webrtcbin sees the color of the recipe for H265', { timeout: testBound }, async (t) => {
   const port = await freePorts();
   const daemon = await Daemon.start(t, rtpEndpoint('camera', 'video', 'H265', port));
-  Camera.start(t, { codec: 'H265', port });
+  const command = { v4l2src: redTestSource, 'port=5004': `port=${port}` };
+  Shell.start(t, replaced(recipe('sh', 'x265enc'), command));
   await until('the endpoint is open', async () => (await daemon.get('/endpoints/camera')).state === 'open');
   const { pem } = await gstreamer();
   const wish = { url: `${daemon.url}/whep/camera`, codec: 'H265', pem };

@@ -28,7 +28,6 @@ export const rtpEndpoint = (name, kind, codec, port, more = '') =>
 /** The encoders and payloaders of GStreamer. A keyframe comes every second. */
 const encoders = {
   H264: 'x264enc tune=zerolatency speed-preset=ultrafast bitrate=800 key-int-max=30 ! video/x-h264,profile=constrained-baseline ! rtph264pay config-interval=-1 pt=96 mtu=1200',
-  H265: 'x265enc tune=zerolatency speed-preset=ultrafast bitrate=800 key-int-max=30 option-string=open-gop=0 ! rtph265pay config-interval=-1 pt=96 mtu=1200',
   VP8: 'vp8enc deadline=1 keyframe-max-dist=30 ! rtpvp8pay pt=96 mtu=1200',
   VP9: 'vp9enc deadline=1 cpu-used=8 keyframe-max-dist=30 ! rtpvp9pay pt=96 mtu=1200',
 };
