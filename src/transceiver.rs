@@ -63,8 +63,13 @@ pub struct Direction {
 pub enum TrackRefusal {
     /// The offer has no further section of this kind.
     SectionsUsedUp(MediaKind),
-    /// The section does not have the track's codec, but these.
-    OtherCodecs(Vec<String>),
+    /// The section does not have the track's codec, but others.
+    OtherCodecs {
+        /// The track's codec.
+        ours: Codec,
+        /// The codecs that the section has, of those that are known here.
+        theirs: Vec<String>,
+    },
     /// The peer wants to send where the track only sends, or the other way round.
     OtherDirection,
     /// The section is not bundled with the first one, or has no `a=rtcp-mux`. A session has one transport.
@@ -77,7 +82,11 @@ impl std::fmt::Display for TrackRefusal {
             Self::SectionsUsedUp(kind) => {
                 write!(f, "the offer has no m={} line left for it", kind.as_str())
             }
-            Self::OtherCodecs(theirs) => write!(f, "the peer has only {}", theirs.join(", ")),
+            Self::OtherCodecs { ours, theirs } => {
+                let theirs = theirs.join(", ");
+                let ours = ours.as_str();
+                write!(f, "the endpoint has {ours}, the peer has only {theirs}")
+            }
             Self::OtherDirection => {
                 f.write_str("what the peer may send or take is not what the track takes or sends")
             }

@@ -123,7 +123,7 @@ impl Media {
         if change.has_news && !self.fresh.contains(&id) {
             self.fresh.push(id);
         }
-        if change.has_lost {
+        if change.needs_keyframe {
             self.ask_publishers(cx, id);
         }
         self.schedule_report(cx, id);

@@ -23,13 +23,7 @@ impl Media {
             return;
         };
         let (endpoint, kind) = (track.name.clone(), track.config.codec.kind().as_str());
-        let codec = track.config.codec.as_str();
-        let detail = match why {
-            TrackRefusal::OtherCodecs(_) => format!("the endpoint has {codec}, {why}"),
-            TrackRefusal::SectionsUsedUp(_)
-            | TrackRefusal::OtherDirection
-            | TrackRefusal::OtherTransport => why.to_string(),
-        };
+        let detail = why.to_string();
         log::info!("endpoint {endpoint}: a session gets no {kind}: {detail}");
         let tracks = self.sessions.entry(session).or_default();
         tracks.refused.retain(|(of, _)| *of != id);

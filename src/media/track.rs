@@ -24,6 +24,9 @@ const MAX_PAYLOAD: usize = crate::limits::RTP_PAYLOAD;
 /// The longest payload that fits into one packet on nearly every path, with all headers.
 const SAFE_PAYLOAD: usize = 1_200;
 
+/// How old the last keyframe of a browser may be for the program behind `send_to`.
+const KEYFRAME_AGE: Duration = Duration::from_secs(5);
+
 /// A packet that may begin a new stream.
 #[derive(Debug)]
 struct Held {
@@ -100,6 +103,8 @@ pub(crate) struct Track {
     /// The bit rate that everybody was told last, and when.
     pub(super) told_bitrate: Option<(u64, Instant)>,
     is_alive: bool,
+    /// When the last keyframe of a browser came.
+    published_keyframe: Option<Instant>,
     /// When the browsers that send were asked for a keyframe.
     pub(super) asked_publishers: Option<Instant>,
     /// Whether somebody wants a keyframe that the source may not be asked for yet.
@@ -127,8 +132,8 @@ pub(crate) struct Change {
     pub(crate) has_news: bool,
     /// Whether the source has begun anew.
     pub(crate) has_restarted: bool,
-    /// Whether packets of a browser are lost for good.
-    pub(crate) has_lost: bool,
+    /// Whether packets of a browser are lost for good, or the program that gets them has had no keyframe for long.
+    pub(crate) needs_keyframe: bool,
 }
 
 impl Track {
@@ -163,6 +168,7 @@ impl Track {
             slow: Vec::new(),
             told_bitrate: None,
             is_alive: false,
+            published_keyframe: None,
             asked_publishers: None,
             wants_keyframe: false,
             socket_trouble: None,
@@ -464,6 +470,14 @@ impl Track {
             return Change::default();
         };
         let has_lost = output.note_arrival(now, packet.sequence);
+        if is_keyframe_start(self.config.codec, &packet.payload) {
+            self.published_keyframe = Some(now);
+        }
+        // A program that has started later can begin only with a keyframe, and need not be one that asks.
+        let is_old = |at: Instant| now.saturating_duration_since(at) > KEYFRAME_AGE;
+        let is_due = self.config.send_to.is_some()
+            && self.published_keyframe.is_none_or(is_old)
+            && self.asked_publishers.is_none_or(is_old);
         self.stats.published.add_one(packet.payload.len());
         let [.., high, low] = numbers.sequence.to_be_bytes();
         super::rtp::write(
@@ -482,7 +496,7 @@ impl Track {
         }
         Change {
             has_news: is_source,
-            has_lost,
+            needs_keyframe: has_lost || is_due,
             ..Change::default()
         }
     }

@@ -3,9 +3,8 @@
 // `UPDATE_INTEROP=1` writes docs/interop.md and the offers in tests/golden/offers.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -13,6 +12,7 @@ import { browsers } from './lib/browsers.js';
 import { Daemon } from './lib/daemon.js';
 import { version as libdatachannel } from './lib/datachannel.js';
 import { visit } from './lib/interop_w3c.js';
+import { aiortcVersion, gstreamer, pythonWithAiortc } from './lib/python_stacks.js';
 import { testBound, until } from './lib/until.js';
 
 const run = promisify(execFile);
@@ -27,65 +27,9 @@ async function outcome(command, ...words) {
   return JSON.parse(stdout.trim().split('\n').at(-1));
 }
 
-const aiortcVersion = '1.16.0';
-let aiortc;
-/** A Python with aiortc, made once. */
-function pythonWithAiortc() {
-  aiortc ??= (async () => {
-    const venv = here('../../target/aiortc');
-    const mark = `${venv}/.installed`;
-    if (!existsSync(mark) || readFileSync(mark, 'utf8') !== aiortcVersion) {
-      await run('python3', ['-m', 'venv', '--clear', venv]);
-      await run(`${venv}/bin/pip`, [
-        'install',
-        '--quiet',
-        '--disable-pip-version-check',
-        `aiortc==${aiortcVersion}`,
-      ]);
-      writeFileSync(mark, aiortcVersion);
-    }
-    return `${venv}/bin/python`;
-  })();
-  return aiortc;
-}
-
 /** GStreamer's element, in the system's Python, which has the bindings. */
 const webrtcbin = (wish) =>
   outcome('/usr/bin/python3', here('lib/interop_webrtcbin.py'), JSON.stringify(wish));
-
-/**
- * Its version, and a certificate with the only kind of key that the gateway takes: its own has an RSA key.
- */
-async function gstreamer() {
-  const folder = mkdtempSync(`${tmpdir()}/webrtcbin-`);
-  try {
-    const [key, certificate] = ['key', 'certificate'].map((name) => `${folder}/${name}`);
-    await run('openssl', [
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:prime256v1',
-      '-nodes',
-      '-keyout',
-      key,
-      '-out',
-      certificate,
-      '-days',
-      '30',
-      '-subj',
-      '/CN=webrtcbin',
-    ]);
-    const { stdout } = await run('gst-inspect-1.0', ['--version']);
-    return {
-      pem: readFileSync(certificate, 'utf8') + readFileSync(key, 'utf8'),
-      version: stdout.match(/GStreamer (\S+)/)[1],
-    };
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
 
 /** A stack in a browser of its own. */
 const inBrowser = (launch) => async (t, url) => {

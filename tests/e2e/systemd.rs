@@ -1,6 +1,7 @@
 //! The messages to a service manager, and the descriptors that it passes on and keeps.
 
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -287,21 +288,42 @@ fn the_unit_is_understood_and_shuts_out_what_is_not_needed() {
     let socket =
         std::fs::read_to_string(format!("{root}/systemd/optional/thingway.socket")).expect("it");
     let socket = folder.write("thingway.socket", &socket);
+    understands(&[&unit, &socket], "thingway");
+    is_locked_down(&unit);
+}
+
+#[test]
+fn the_unit_of_cameras_is_understood_and_shuts_out_what_is_not_needed() {
+    let folder = Folder::new();
+    let root = env!("CARGO_MANIFEST_DIR");
+    let unit =
+        std::fs::read_to_string(format!("{root}/systemd/thingway-camera@.service")).expect("it");
+    // The program is at this path only after the package is installed.
+    let installed = "/usr/libexec/thingway/camera";
+    assert!(unit.contains(&format!("ExecStart={installed}\n")));
+    let unit = unit.replace(installed, &format!("{root}/systemd/camera"));
+    let unit = folder.write("thingway-camera@.service", &unit);
+    understands(&[&unit], "camera");
+    is_locked_down(&unit);
+}
+
+/// Fails if `systemd-analyze verify` refuses the units, or says something of `us`.
+fn understands(units: &[&PathBuf], us: &str) {
     let verified = Command::new("systemd-analyze")
         .args(["verify", "--man=no"])
-        .args([&unit, &socket])
+        .args(units)
         .output()
         .expect("systemd-analyze");
     // `systemd-analyze` only prints a message about an unknown word.
     let said = String::from_utf8_lossy(&verified.stderr).into_owned();
-    let about_us: Vec<_> = said
-        .lines()
-        .filter(|line| line.contains("thingway"))
-        .collect();
+    let about_us: Vec<_> = said.lines().filter(|line| line.contains(us)).collect();
     assert!(verified.status.success() && about_us.is_empty(), "{said}");
+}
+
+fn is_locked_down(unit: &Path) {
     let scored = Command::new("systemd-analyze")
         .args(["security", "--offline=true", "--threshold", EXPOSURE])
-        .arg(&unit)
+        .arg(unit)
         .output()
         .expect("systemd-analyze");
     let said = String::from_utf8_lossy(&scored.stdout);

@@ -195,7 +195,7 @@ fn a_later_offer_cannot_take_a_payload_type_for_something_else() {
     other.replace_range(second..second + 3, "AV1");
     let (_, outcomes, _) = rig.again(&other, &[wish("two", Codec::Av1)]);
     let is_refused = |outcome: &TrackOutcome| {
-        matches!(outcome, TrackOutcome::Refused(TrackRefusal::OtherCodecs(_)))
+        matches!(outcome, TrackOutcome::Refused(TrackRefusal::OtherCodecs { .. }))
     };
     assert!(outcomes.iter().all(is_refused), "{outcomes:?}");
     // Nor may one form have two payload types.

@@ -167,7 +167,10 @@ impl<'a> Tracks<'a> {
         let (format, form) = format.ok_or_else(|| {
             let codecs = formats.iter().filter_map(|format| Codec::find(format.name));
             let names: BTreeSet<&str> = codecs.map(Codec::as_str).collect();
-            TrackRefusal::OtherCodecs(names.into_iter().map(str::to_owned).collect())
+            TrackRefusal::OtherCodecs {
+                ours: wish.codec,
+                theirs: names.into_iter().map(str::to_owned).collect(),
+            }
         })?;
         self.sections.push(TrackSection {
             key: TransceiverKey(u8::MAX),
@@ -389,7 +392,9 @@ impl TrackSection<'_> {
                 // Of the ids 1 to 14 each fits into the short form of the header (RFC 8285 §4.2).
                 let is_wanted = EXTENSIONS.contains(&uri)
                     && (1..=14).contains(&id)
-                    && (!uri.ends_with("playout-delay") || self.wish.playout_delay.is_some());
+                    && (!uri.ends_with("playout-delay") || self.wish.playout_delay.is_some())
+                    // A browser that may not say how its camera is held turns its pictures itself.
+                    && (!uri.ends_with("video-orientation") || !self.direction.receives);
                 is_wanted.then(|| format!("a=extmap:{id} {uri}"))
             }
             "ssrc" if self.direction.receives => {

@@ -182,8 +182,12 @@ fn a_codec_that_the_peer_lacks_costs_its_section_alone() {
     let wishes = [wish("camera", Codec::H265)];
     let checked = check_offer(text.as_bytes(), &wishes).expect("the data channel is left");
     let theirs = ["H264", "VP8", "VP9"].map(str::to_owned).to_vec();
-    let refused = TrackRefusal::OtherCodecs(theirs);
-    assert_eq!(refused.to_string(), "the peer has only H264, VP8, VP9");
+    let refused = TrackRefusal::OtherCodecs {
+        ours: Codec::H265,
+        theirs,
+    };
+    let text_of_it = "the endpoint has H265, the peer has only H264, VP8, VP9";
+    assert_eq!(refused.to_string(), text_of_it);
     assert_eq!(checked.outcomes(), [TrackOutcome::Refused(refused)]);
     let alone = offer(&[("video", "recvonly", "")]);
     let fault = check_offer(alone.as_bytes(), &wishes).expect_err("nothing is left");
@@ -204,7 +208,7 @@ fn a_payload_type_means_one_thing_in_a_session() {
     assert_eq!(checked.outcomes()[0], accepted(0));
     let refused = &checked.outcomes()[1];
     assert!(
-        matches!(refused, TrackOutcome::Refused(TrackRefusal::OtherCodecs(_))),
+        matches!(refused, TrackOutcome::Refused(TrackRefusal::OtherCodecs { .. })),
         "{refused:?}"
     );
 }
