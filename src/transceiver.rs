@@ -88,7 +88,10 @@ impl std::fmt::Display for TrackRefusal {
                 write!(f, "the endpoint has {ours}, the peer has only {theirs}")
             }
             Self::OtherDirection => {
-                f.write_str("what the peer may send or take is not what the track takes or sends")
+                f.write_str(
+                    "the endpoint does not take what the section sends, or does not send what it takes \
+                     (a track takes from browsers if it has send_to or no listen, and who has the right to write)",
+                )
             }
             Self::OtherTransport => {
                 f.write_str("its section is not bundled with the others, or has no rtcp-mux")

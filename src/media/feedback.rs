@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::reports::LastReport;
 use super::rtcp::{self, Feedback, Sent};
+use super::source::is_near;
 use super::{Media, MediaNews, TimerKey};
 use crate::ids::{SessionId, TrackId, ViewerId};
 use crate::sources::Context;
@@ -73,18 +74,22 @@ impl Media {
             track.stats.drop(super::stats::Dropped::Stranger);
             return;
         }
+        let receiver = track.config.send_to.map(|to| to.ip().to_canonical());
+        if receiver == Some(ip)
+            && track.rtcp_sender.is_none_or(|known| known != remote)
+            && Heard::of(datagram, None).wants_keyframe
+        {
+            track.stats.rtcp += 1;
+            return self.ask_publishers(cx, id);
+        }
         // The first that speaks for the source is kept until the source is silent.
         if track.rtcp_sender.is_some_and(|known| known != remote) {
             return track.stats.drop(super::stats::Dropped::OtherSender);
         }
-        let receiver = track.config.send_to.map(|to| to.ip().to_canonical());
         let heard = Heard::of(datagram, track.ssrc());
         match heard.is_malformed {
             false => track.stats.rtcp += 1,
             true => track.stats.bad_rtcp += 1,
-        }
-        if heard.wants_keyframe && receiver == Some(ip) {
-            return self.ask_publishers(cx, id);
         }
         if !heard.is_of_source {
             return;
@@ -96,8 +101,8 @@ impl Media {
         }
         if let Some(sent) = heard.report {
             let clock = self.clocks.entry(track.endpoint).or_insert((sent.ntp, now));
-            let at = captured_at(*clock, sent.ntp).filter(|at| is_near(*at, now));
-            // A clock that has been set begins anew.
+            let at = captured_at(*clock, sent.ntp).filter(|at| is_near(*at, now) && *at <= now);
+            // A clock that has been set begins anew, and a report that came faster is the better reference.
             let at = at.unwrap_or_else(|| {
                 *clock = (sent.ntp, now);
                 now
@@ -213,10 +218,4 @@ fn captured_at(known: (u64, Instant), ntp: u64) -> Option<Instant> {
         Some(later) => known.1.checked_add(micros(later)),
         None => known.1.checked_sub(micros(known.0 - ntp)),
     }
-}
-
-/// Returns whether a time differs from now by less than any delay of a source.
-fn is_near(at: Instant, now: Instant) -> bool {
-    let difference = at.max(now).saturating_duration_since(at.min(now));
-    difference < Duration::from_secs(5)
 }

@@ -2,6 +2,7 @@
 
 use rand::RngCore;
 
+use super::track::Track;
 use super::viewer::Viewer;
 use super::{Media, TimerKey};
 use crate::access::scope::{Grant, Verb};
@@ -58,7 +59,7 @@ impl Media {
         let mut tracks = self
             .tracks_of(endpoint)
             .filter_map(|id| self.tracks.get(id));
-        tracks.any(|track| track.source_publisher().is_some() || track.is_alive())
+        tracks.any(Track::is_alive)
     }
 
     /// Returns the limit of viewers if this many more would be too many, and counts the refusal.
@@ -81,8 +82,9 @@ impl Media {
         for (track, outcome) in tracks {
             match outcome {
                 TrackOutcome::Accepted(section, direction) => {
-                    let sections = &mut self.sessions.entry(session).or_default().sections;
-                    sections.push((section, track));
+                    let tracks = self.sessions.entry(session).or_default();
+                    tracks.refused.retain(|(of, _)| *of != track);
+                    tracks.sections.push((section, track));
                     self.set_direction(session, section, direction);
                 }
                 TrackOutcome::Refused(why) => self.tell_refused(session, track, &why),
@@ -164,7 +166,7 @@ impl Media {
         let Some(tracks) = self.sessions.get_mut(&session) else {
             return;
         };
-        tracks.is_connected = true;
+        (tracks.is_connected, tracks.was_connected) = (true, true);
         let mut waiting = Vec::new();
         for id in &tracks.viewers {
             let Some(viewer) = self.viewers.get_mut(*id) else {

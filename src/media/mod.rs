@@ -130,6 +130,8 @@ struct SessionTracks {
     published: Vec<(TransceiverKey, TrackId)>,
     /// Whether the session is connected. Nothing can be sent while it is not.
     is_connected: bool,
+    /// Whether it has been connected.
+    was_connected: bool,
     /// Whether the session is in `readable`.
     is_queued: bool,
 }
@@ -329,11 +331,8 @@ impl Media {
         if !change.has_news {
             return;
         }
-        track.set_alive(true);
         if !was_live {
-            self.news.push_back(MediaNews::Changed(track.endpoint));
-            let at = now + track.config.silence;
-            self.timers.set(TimerKey::Silence(id), Some(at));
+            self.begin_source(now, id);
         }
         let is_first = !self.fresh.contains(&id);
         if is_first {

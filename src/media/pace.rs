@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 /// How many reports in a row must say that the path is too narrow.
 const SIGNS: u8 = 2;
+/// How many reports may be too low because they follow a source that has begun to send more.
+const EXCUSES: u8 = 20;
 /// The loss that is no longer that of a good path.
 const BAD_LOSS: f32 = 0.1;
 /// The share of the reported rate that is used, in percent: the rest is for commands, headers, and errors.
@@ -48,6 +50,8 @@ struct Limit {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
     signs: u8,
+    /// How many reports were below what was sent, and grew.
+    excuses: u8,
     /// The last report, in bit/s.
     reported: Option<u64>,
     limit: Option<Limit>,
@@ -58,6 +62,7 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             signs: 0,
+            excuses: 0,
             reported: None,
             limit: None,
             try_after: FIRST_TRY,
@@ -84,10 +89,14 @@ impl Pace {
         let (Some(offered), Some(sent)) = (offered, sent) else {
             return Verdict::Same;
         };
-        if estimate < sent.saturating_mul(90) / 100 && !grows {
+        if estimate < sent.min(offered).saturating_mul(90) / 100 {
+            self.excuses = self.excuses.saturating_add(u8::from(grows));
+            if grows && self.excuses <= EXCUSES {
+                return Verdict::Same;
+            }
             return self.handle_sign(now, estimate.saturating_mul(SHARE) / 100);
         }
-        self.signs = 0;
+        (self.signs, self.excuses) = (0, 0);
         let Some(limit) = &mut self.limit else {
             return Verdict::Same;
         };
@@ -209,6 +218,17 @@ mod tests {
             pace.handle_estimate(start, 100_000, None, None);
         }
         assert_eq!(pace.limit(), None);
+    }
+
+    #[test]
+    fn reports_that_only_grow_are_believed_for_a_while() {
+        let (start, mut pace) = (Instant::now(), Pace::default());
+        let mut estimate = 10_000;
+        for _ in 0..30 {
+            pace.handle_estimate(start, estimate, STREAM, STREAM);
+            estimate = estimate * 1_025 / 1_000 + 1;
+        }
+        assert!(pace.limit().is_some(), "it would hold everybody down");
     }
 
     #[test]

@@ -21,7 +21,7 @@ impl Media {
         let mut sessions = track.publishing_sessions();
         sessions.find(|session| {
             let tracks = self.sessions.get(session);
-            tracks.is_none_or(|tracks| !tracks.is_connected)
+            tracks.is_none_or(|tracks| tracks.was_connected && !tracks.is_connected)
         })
     }
 
@@ -50,7 +50,11 @@ impl Media {
         };
         if let Some(lost) = lost.flatten() {
             track.remove_publisher(lost);
+            self.tell_displaced(lost, id);
         }
+        let Some(track) = self.tracks.get_mut(id) else {
+            return;
+        };
         if track.add_publisher(Publisher { session, section }) {
             let tracks = self.sessions.entry(session).or_default();
             tracks.published.push((section, id));
@@ -108,6 +112,7 @@ impl Media {
         else {
             return;
         };
+        let was_live = track.is_alive();
         self.datagram.clear();
         let publisher = Publisher { session, section };
         let change = track.handle_published(cx.now, publisher, packet, &mut self.datagram);
@@ -122,6 +127,9 @@ impl Media {
         }
         if change.has_news && !self.fresh.contains(&id) {
             self.fresh.push(id);
+        }
+        if change.has_news && !was_live {
+            self.begin_source(cx.now, id);
         }
         if change.needs_keyframe {
             self.ask_publishers(cx, id);

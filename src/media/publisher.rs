@@ -8,6 +8,10 @@ use super::source::Numbers;
 use crate::ids::SessionId;
 use crate::transceiver::{IncomingPacket, TransceiverKey};
 
+/// The largest jumps of a browser's sequence numbers, and of its timestamps in seconds, that are no new beginning.
+const MAX_JUMP: u64 = 3_000;
+const MAX_SECONDS: u32 = 10;
+
 /// The stream to a local program.
 #[derive(Debug)]
 pub(crate) struct Output {
@@ -59,7 +63,9 @@ impl Output {
 
     /// Returns the numbers under which a packet goes on, or `None` for one from before the first.
     pub(crate) fn number(&mut self, now: Instant, packet: &IncomingPacket) -> Option<Numbers> {
-        let known = self.mapping.filter(|mapping| mapping.ssrc == packet.ssrc);
+        let known = self
+            .mapping
+            .filter(|mapping| mapping.ssrc == packet.ssrc && self.follows(now, mapping, packet));
         let mapping = known.unwrap_or_else(|| Mapping {
             ssrc: packet.ssrc,
             from: Numbers {
@@ -87,6 +93,26 @@ impl Output {
             self.last = Some((numbers, now));
         }
         Some(numbers)
+    }
+
+    /// Returns whether a packet can follow the last one. After a jump the numbers begin anew, because viewers would lose
+    /// count of what they have not got.
+    fn follows(&self, now: Instant, mapping: &Mapping, packet: &IncomingPacket) -> bool {
+        let Some((last, at)) = self.last else {
+            return true;
+        };
+        let Some(ahead) = packet.sequence.checked_sub(mapping.from.sequence) else {
+            return true;
+        };
+        let sequence = mapping.to.sequence + ahead;
+        let passed = packet.timestamp.wrapping_sub(mapping.from.timestamp);
+        let timestamp = mapping.to.timestamp.wrapping_add(passed);
+        let expected = last.timestamp.wrapping_add(self.ticks(now, at));
+        let off = timestamp
+            .wrapping_sub(expected)
+            .cast_signed()
+            .unsigned_abs();
+        sequence <= last.sequence + MAX_JUMP && off <= self.clock_rate.saturating_mul(MAX_SECONDS)
     }
 
     /// Notes a packet of the present browser. Returns whether one before it is lost for good.

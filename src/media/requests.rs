@@ -27,7 +27,9 @@ impl Media {
                 return Err(Problem::new(422, &detail).at("path"));
             }
             if wish.purpose == MediaPurpose::Publish && self.is_taken(endpoint) {
-                let detail = format!("as many send to endpoint {name} as publishers allows");
+                let detail = format!(
+                    "endpoint {name} has no place for one more browser that sends (publishers in its configuration)"
+                );
                 return Err(Problem::new(409, &detail).header("Retry-After", "1"));
             }
             let is_silent = !self.is_live(endpoint);
@@ -48,6 +50,7 @@ impl Media {
         grant: &Grant,
         find: impl Fn(&str) -> Option<EndpointId>,
     ) -> Result<(Vec<TrackId>, Vec<TrackWish>), Problem> {
+        self.check_wish(wish, grant, &find)?;
         let mut wishes = Vec::new();
         for name in &wish.endpoints {
             let endpoint = find(name).ok_or_else(no_endpoint)?;

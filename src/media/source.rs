@@ -297,3 +297,9 @@ impl Numbering {
         Numbered::Take { numbers, restart }
     }
 }
+
+/// Returns whether a time differs from now by less than any delay of a source.
+pub(super) fn is_near(at: Instant, now: Instant) -> bool {
+    let difference = at.max(now).saturating_duration_since(at.min(now));
+    difference < Duration::from_secs(5)
+}

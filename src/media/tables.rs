@@ -1,6 +1,8 @@
-//! What all parts of this component look up.
+//! What all parts of this component look up and note.
 
-use super::Media;
+use std::time::Instant;
+
+use super::{Media, MediaNews, TimerKey};
 use crate::ids::{EndpointId, SessionId, TrackId, ViewerId};
 use crate::transceiver::TransceiverKey;
 
@@ -42,5 +44,16 @@ impl Media {
         if let Some(tracks) = self.sessions.get_mut(&viewer.session) {
             tracks.viewers.retain(|other| *other != id);
         }
+    }
+
+    /// Notes that packets come which viewers get.
+    pub(super) fn begin_source(&mut self, now: Instant, id: TrackId) {
+        let Some(track) = self.tracks.get_mut(id) else {
+            return;
+        };
+        track.set_alive(true);
+        self.news.push_back(MediaNews::Changed(track.endpoint));
+        let at = now + track.config.silence;
+        self.timers.set(TimerKey::Silence(id), Some(at));
     }
 }

@@ -62,6 +62,22 @@ impl Media {
         }
     }
 
+    /// Tells a peer that another one sends to a track in its place.
+    pub(super) fn tell_displaced(&mut self, session: SessionId, id: TrackId) {
+        let tracks = self.sessions.get_mut(&session);
+        let (Some(tracks), Some(track)) = (tracks, self.tracks.get(id)) else {
+            return;
+        };
+        tracks.published.retain(|(_, of)| *of != id);
+        self.news.push_back(MediaNews::Told {
+            session,
+            endpoint: track.name.clone(),
+            kind: track.config.codec.kind().as_str(),
+            state: "refused",
+            detail: "another browser sends to it now".to_owned(),
+        });
+    }
+
     /// Tells the peers of a track's viewers and publishers that it is removed.
     pub(super) fn tell_removed(&mut self, id: TrackId) {
         let Some(track) = self.tracks.get(id) else {
@@ -180,7 +196,7 @@ impl Media {
 
 /// Returns what a viewer sees.
 pub(super) fn state(track: &Track, viewer: &Viewer) -> ViewerState {
-    if track.source_publisher().is_none() && !track.is_alive() {
+    if !track.is_alive() {
         ViewerState::Absent
     } else if viewer.is_slow() {
         ViewerState::Thinned
@@ -194,8 +210,7 @@ pub(super) fn state(track: &Track, viewer: &Viewer) -> ViewerState {
 fn detail(now: Instant, track: &Track, viewer: &Viewer, state: ViewerState) -> String {
     match state {
         ViewerState::Absent => {
-            let nobody = || "nobody sends to it".to_owned();
-            track.trouble().unwrap_or_else(nobody)
+            track.trouble().unwrap_or_default()
         }
         ViewerState::Waiting if track.rtcp_sender.is_some() => {
             "no keyframe has come yet; the source was asked for one".to_owned()

@@ -11,7 +11,7 @@ use super::rate::Rate;
 use super::reports::LastReport;
 use super::rtcp::Sent;
 use super::rtp::{RtpFault, RtpView};
-use super::source::{Numbered, Numbering, Numbers, Restart, SourceNumbers};
+use super::source::{Numbered, Numbering, Numbers, Restart, SourceNumbers, is_near};
 use super::stats::{Dropped, TrackStats};
 use super::viewer::ViewerStats;
 use crate::codec::MediaKind;
@@ -105,6 +105,8 @@ pub(crate) struct Track {
     is_alive: bool,
     /// When the last keyframe of a browser came.
     published_keyframe: Option<Instant>,
+    /// When the last packet of a browser came.
+    published_at: Option<Instant>,
     /// When the browsers that send were asked for a keyframe.
     pub(super) asked_publishers: Option<Instant>,
     /// Whether somebody wants a keyframe that the source may not be asked for yet.
@@ -169,6 +171,7 @@ impl Track {
             told_bitrate: None,
             is_alive: false,
             published_keyframe: None,
+            published_at: None,
             asked_publishers: None,
             wants_keyframe: false,
             socket_trouble: None,
@@ -190,7 +193,11 @@ impl Track {
 
     /// Returns whether packets have come lately.
     pub(crate) fn is_live(&self, now: Instant) -> bool {
-        self.numbering.is_live(now)
+        let is_new = |at: Instant| now.saturating_duration_since(at) < self.config.silence;
+        match self.config.listen {
+            Some(_) => self.numbering.is_live(now),
+            None => self.published_at.is_some_and(is_new),
+        }
     }
 
     /// Returns the SSRC of the source.
@@ -308,22 +315,29 @@ impl Track {
             numbers,
             marker,
             begins_keyframe,
-            wallclock: self.captured_at(numbers.timestamp).unwrap_or(now),
+            wallclock: self.captured_at(numbers.timestamp, now),
             arrived: now,
             payload,
         });
     }
 
-    /// Returns when a packet was captured, as the source's sender report says.
-    fn captured_at(&self, timestamp: u32) -> Option<Instant> {
-        let (known, at) = self.clock?;
+    /// Returns when a packet was captured, as the source's sender report says, or now if it says nothing that can be.
+    fn captured_at(&self, timestamp: u32, now: Instant) -> Instant {
+        let Some((known, at)) = self.clock else {
+            return now;
+        };
         let ticks = timestamp.wrapping_sub(known).cast_signed();
         let rate = u64::from(self.config.clock_rate).max(1);
         let passed = Duration::from_micros(u64::from(ticks.unsigned_abs()) * 1_000_000 / rate);
-        match ticks < 0 {
+        let captured = match ticks < 0 {
             true => at.checked_sub(passed),
             false => at.checked_add(passed),
-        }
+        };
+        // Nothing was captured later than now; str0m would report a time of 0 for it.
+        captured
+            .filter(|at| is_near(*at, now))
+            .unwrap_or(now)
+            .min(now)
     }
 
     /// Takes the source's sender report: at the time `at` its timestamp was `timestamp`.
@@ -393,6 +407,7 @@ impl Track {
         self.is_alive = false;
         self.payload_type = initial_payload_type(&self.config);
         self.rtcp_sender = None;
+        self.told_bitrate = None;
         self.log.clear();
     }
 
@@ -479,6 +494,7 @@ impl Track {
             && self.published_keyframe.is_none_or(is_old)
             && self.asked_publishers.is_none_or(is_old);
         self.stats.published.add_one(packet.payload.len());
+        self.published_at = Some(now);
         let [.., high, low] = numbers.sequence.to_be_bytes();
         super::rtp::write(
             datagram,

@@ -92,20 +92,23 @@ impl Track {
             return DeviceState::Failed(trouble.clone());
         }
         match self.trouble() {
-            Some(why) => DeviceState::Absent(why),
-            None => DeviceState::Open,
+            // Without a program of its own it is ready to take what browsers send.
+            Some(why) if self.config.listen.is_some() => DeviceState::Absent(why),
+            Some(_) | None => DeviceState::Open,
         }
     }
 
-    /// Returns why viewers get nothing. `None`: packets come, or browsers are the source.
+    /// Returns why viewers get nothing. `None`: packets come.
     pub(super) fn trouble(&self) -> Option<String> {
         if let Some((_, trouble)) = &self.socket_trouble {
             return Some(trouble.clone());
         }
-        let listen = self.config.listen?;
         if self.is_alive() {
             return None;
         }
+        let Some(listen) = self.config.listen else {
+            return Some("no browser sends to it".to_owned());
+        };
         let other = self.other_payload_type().zip(self.payload_type());
         Some(match other {
             Some((seen, expected)) => {

@@ -20,6 +20,9 @@ use crate::transceiver::{
     Direction, IncomingPacket, MediaEvent, OutgoingPacket, TransceiverKey, ViewerReport,
 };
 
+/// How much may be sent again, as a share of everything. Who asks for more is lost anyway, or wants to have much sent
+/// for little.
+const MOST_RESENT: f32 = 0.5;
 /// The most packets of one stream that are kept to be sent again.
 const RESENT_PACKETS: usize = 512;
 
@@ -119,14 +122,12 @@ impl Session {
             let mid = Mid::from(track.mid);
             let wish = &track.wish;
             if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
-                // Without a ratio str0m sends again whatever was asked for, and needs no history of what it
-                // has sent.
                 let packets = match wish.kind() {
                     MediaKind::Video => RESENT_PACKETS,
                     MediaKind::Audio => 0,
                 };
                 if !track.is_kept {
-                    stream.set_rtx_cache(packets, wish.resend, None);
+                    stream.set_rtx_cache(packets, wish.resend, Some(MOST_RESENT));
                 }
             }
             let in_steps = |delay: Duration| {

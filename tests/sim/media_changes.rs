@@ -351,3 +351,32 @@ fn a_command_leaves_before_a_picture_that_came_with_it() {
         assert!(command.is_some() && command < picture, "{out:?}");
     }
 }
+
+#[test]
+fn a_description_in_place_of_a_fragment_opens_nothing() {
+    let config = format!("{DEMO}{CAMERA}").replace("\"camera\"", "\"secret\"");
+    let mut world = World::new(
+        10,
+        &format!("{config}[http]\nlisten = [\"127.0.0.1:8000\"]\n"),
+    );
+    let n = join(&mut world, false);
+    let session = world.clients[n].session.clone();
+    let kind = "application/trickle-ice-sdpfrag";
+    let known = world.ask(
+        "PATCH",
+        &format!("/sessions/{session}?media=demo"),
+        kind,
+        "v=0\r\n",
+    );
+    let unknown = world.ask(
+        "PATCH",
+        &format!("/sessions/{session}?media=nothing"),
+        kind,
+        "v=0\r\n",
+    );
+    assert!(
+        known.starts_with("HTTP/1.1 422"),
+        "as with the right type: {known}"
+    );
+    assert!(unknown.starts_with("HTTP/1.1 404"), "{unknown}");
+}

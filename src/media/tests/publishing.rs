@@ -33,13 +33,18 @@ fn send(
     sequence: u64,
     len: usize,
 ) -> Option<(u32, u16, u32)> {
+    let timestamp = u32::try_from(sequence * 3_000).unwrap();
     let packet = IncomingPacket {
         ssrc,
         sequence,
-        timestamp: u32::try_from(sequence * 3_000).unwrap(),
+        timestamp,
         marker: false,
         payload: Arc::from(vec![0; len]),
     };
+    pass(track, from, packet)
+}
+
+fn pass(track: &mut Track, from: u64, packet: IncomingPacket) -> Option<(u32, u16, u32)> {
     let mut datagram = Vec::new();
     track.handle_published(Instant::now(), publisher(from), packet, &mut datagram);
     let packet = rtp::parse(&datagram).ok()?;
@@ -81,4 +86,31 @@ fn a_packet_that_no_viewer_could_get_goes_nowhere() {
     track.add_publisher(publisher(1));
     assert!(send(&mut track, 1, 7, 1, limits::RTP_PAYLOAD).is_some());
     assert_eq!(send(&mut track, 1, 7, 2, limits::RTP_PAYLOAD + 1), None);
+}
+
+#[test]
+fn a_jump_of_a_browser_is_no_gap_for_those_who_follow() {
+    let mut track = track();
+    assert!(track.add_publisher(publisher(1)));
+    let sequence = |track: &mut Track, sequence, timestamp| {
+        let packet = IncomingPacket {
+            ssrc: 7,
+            sequence,
+            timestamp,
+            marker: false,
+            payload: Arc::from([0; 10]),
+        };
+        pass(track, 1, packet).map(|(_, sequence, _)| sequence)
+    };
+    assert_eq!(sequence(&mut track, 50, 10), Some(0));
+    assert_eq!(sequence(&mut track, 3_050, 20), Some(3_000), "a gap");
+    assert_eq!(sequence(&mut track, 40_000, 30), Some(3_001), "a jump");
+    assert_eq!(sequence(&mut track, 40_001, 40), Some(3_002));
+    let far = 40 + 11 * 90_000;
+    assert_eq!(
+        sequence(&mut track, 40_500, far),
+        Some(3_003),
+        "a jump of the time"
+    );
+    assert_eq!(sequence(&mut track, 40_501, far + 10), Some(3_004));
 }

@@ -248,7 +248,12 @@ fn give_places<'a>(
     for index in indexes {
         let track = tracks.sections.iter().find(|track| track.index == index);
         let place = match track {
-            Some(track) if track.is_kept => slots.place_of(track.key),
+            Some(track) if track.is_kept => {
+                if track.direction.receives {
+                    slots.note_streams(track.key);
+                }
+                slots.place_of(track.key)
+            }
             Some(track) => {
                 slots.note_form(track.used_form());
                 slots.take(track.mid.to_owned(), track.holder())

@@ -195,7 +195,10 @@ fn a_later_offer_cannot_take_a_payload_type_for_something_else() {
     other.replace_range(second..second + 3, "AV1");
     let (_, outcomes, _) = rig.again(&other, &[wish("two", Codec::Av1)]);
     let is_refused = |outcome: &TrackOutcome| {
-        matches!(outcome, TrackOutcome::Refused(TrackRefusal::OtherCodecs { .. }))
+        matches!(
+            outcome,
+            TrackOutcome::Refused(TrackRefusal::OtherCodecs { .. })
+        )
     };
     assert!(outcomes.iter().all(is_refused), "{outcomes:?}");
     // Nor may one form have two payload types.
@@ -283,4 +286,52 @@ fn two_formats_of_one_form_are_one() {
     assert!(matches!(checked.outcomes()[1], TrackOutcome::Refused(_)));
     let (_, answer) = Rig::new(&moved, &wishes);
     assert!(answer.contains("m=video 9"), "{answer}");
+}
+
+/// str0m keeps every stream that it is told, and looks through them.
+#[test]
+fn the_streams_of_a_section_are_told_once() {
+    let with = |ssrc: u32| {
+        let streams = format!(
+            "a=ssrc:{ssrc} cname:x\r\na=ssrc-group:FID {ssrc} {}\r\n",
+            ssrc + 1
+        );
+        offer(&[("data", "", ""), ("video", "sendrecv", &streams)])
+    };
+    let both = TrackWish {
+        receives: true,
+        ..wish("talk", Codec::Vp8)
+    };
+    let first = with(1_000);
+    let checked = check_offer(first.as_bytes(), std::slice::from_ref(&both)).expect("good");
+    assert!(checked.to_text("0").contains("a=ssrc:1000 "));
+    let slots = checked.slots().clone();
+    let later = with(2_000);
+    let checked = super::check_reoffer(later.as_bytes(), &[], &slots).expect("good");
+    assert!(
+        checked
+            .to_steps()
+            .iter()
+            .all(|step| !step.contains("a=ssrc"))
+    );
+    // A section that only took until now tells them when it begins to send.
+    let taking = first.replace("a=sendrecv", "a=recvonly");
+    let checked = check_offer(taking.as_bytes(), &[both]).expect("good");
+    let slots = checked.slots().clone();
+    let checked = super::check_reoffer(later.as_bytes(), &[], &slots).expect("good");
+    assert!(
+        checked
+            .to_steps()
+            .iter()
+            .any(|step| step.contains("a=ssrc:2000 "))
+    );
+    let slots = checked.slots().clone();
+    let third = with(3_000);
+    let checked = super::check_reoffer(third.as_bytes(), &[], &slots).expect("good");
+    assert!(
+        checked
+            .to_steps()
+            .iter()
+            .all(|step| !step.contains("a=ssrc"))
+    );
 }

@@ -27,6 +27,8 @@ pub(super) struct SlotTrack {
     pub(super) key: TransceiverKey,
     pub(super) wish: TrackWish,
     pub(super) payload_type: u8,
+    /// Whether str0m has been told the streams of the peer. It keeps all that it is told.
+    pub(super) has_streams: bool,
 }
 
 /// A place in the descriptions that str0m sees.
@@ -122,6 +124,15 @@ impl Slots {
         }
         self.all.push(slot);
         Some(self.all.len() - 1)
+    }
+
+    /// Notes that str0m is told the streams of a track's peer.
+    pub(super) fn note_streams(&mut self, key: TransceiverKey) {
+        let place = self.place_of(key);
+        let slot = place.and_then(|place| self.all.get_mut(place));
+        if let Some(Holder::Track(track)) = slot.map(|slot| &mut slot.holder) {
+            track.has_streams = true;
+        }
     }
 
     /// Takes the place of a track away.

@@ -44,6 +44,8 @@ pub(in crate::session) struct TrackSection<'a> {
     pub(in crate::session) wish: TrackWish,
     /// Whether an earlier offer has given the section its track.
     pub(in crate::session) is_kept: bool,
+    /// Whether str0m knows the streams of the peer already.
+    has_streams: bool,
 }
 
 /// The tracks of an offer.
@@ -181,6 +183,7 @@ impl<'a> Tracks<'a> {
             direction,
             wish: wish.clone(),
             is_kept: false,
+            has_streams: false,
         });
         Ok((index, direction))
     }
@@ -238,6 +241,7 @@ fn kept<'a>(found: &Sections<'a>, mid: &str, track: &SlotTrack) -> Option<TrackS
         direction,
         wish: track.wish.clone(),
         is_kept: true,
+        has_streams: track.has_streams,
     })
 }
 
@@ -299,6 +303,7 @@ impl TrackSection<'_> {
             key: self.key,
             wish: self.wish.clone(),
             payload_type: self.format.payload_type,
+            has_streams: self.direction.receives,
         }))
     }
 
@@ -397,14 +402,14 @@ impl TrackSection<'_> {
                     && (!uri.ends_with("video-orientation") || !self.direction.receives);
                 is_wanted.then(|| format!("a=extmap:{id} {uri}"))
             }
-            "ssrc" if self.direction.receives => {
+            "ssrc" if self.direction.receives && !self.has_streams => {
                 let (ssrc, attribute) = value.split_once(' ')?;
                 let ssrc: u32 = ssrc.parse().ok()?;
                 attribute
                     .starts_with("cname:")
                     .then(|| format!("a=ssrc:{ssrc} {attribute}"))
             }
-            "ssrc-group" if self.direction.receives => {
+            "ssrc-group" if self.direction.receives && !self.has_streams => {
                 let mut words = value.split_ascii_whitespace();
                 let (kind, first, second) = (words.next()?, words.next()?, words.next()?);
                 let (first, second): (u32, u32) = (first.parse().ok()?, second.parse().ok()?);

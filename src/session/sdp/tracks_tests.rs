@@ -208,7 +208,10 @@ fn a_payload_type_means_one_thing_in_a_session() {
     assert_eq!(checked.outcomes()[0], accepted(0));
     let refused = &checked.outcomes()[1];
     assert!(
-        matches!(refused, TrackOutcome::Refused(TrackRefusal::OtherCodecs { .. })),
+        matches!(
+            refused,
+            TrackOutcome::Refused(TrackRefusal::OtherCodecs { .. })
+        ),
         "{refused:?}"
     );
 }
