@@ -13,6 +13,7 @@ use str0m::stats::MediaEgressStats;
 
 use super::Session;
 use super::event::SessionEvent;
+use super::resend::Resends;
 use super::sdp::{Slots, TrackSection};
 use crate::codec::{Codec, MediaKind};
 use crate::limits;
@@ -78,6 +79,7 @@ pub(super) struct Transceivers {
     pub(super) slots: Slots,
     /// Streams of the peer, and the sections that they belong to.
     streams: Vec<(Ssrc, TransceiverKey)>,
+    resends: Resends,
     /// Whether packets were written since str0m was drained last.
     is_written: bool,
 }
@@ -144,6 +146,9 @@ impl Session {
                     .map(|(least, most)| (in_steps(least), in_steps(most))),
             };
             media.set(track.key, Some(transceiver));
+            if let Some(payload_type) = track.resend_type() {
+                media.resends.add_type(payload_type);
+            }
         }
         self.media = Some(media);
     }
@@ -181,9 +186,16 @@ impl Session {
             });
         }
         stream.write_rtp(write);
+        media.resends.note_first();
         media.is_written = true;
         self.dirty = true;
         true
+    }
+
+    /// Returns whether a datagram may leave. Packets that the peer has asked for too often may not.
+    pub(super) fn may_leave(&mut self, datagram: &[u8]) -> bool {
+        let media = self.media.as_deref_mut();
+        media.is_none_or(|media| media.resends.pass(datagram))
     }
 
     /// Asks the peer for a picture that can be decoded without others.

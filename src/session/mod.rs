@@ -15,6 +15,7 @@ pub(crate) mod media;
 mod messages;
 mod reassembly;
 pub mod reoffer;
+mod resend;
 pub mod sdp;
 pub(crate) mod set;
 mod stun;
@@ -298,6 +299,9 @@ impl Session {
                 }
                 Output::Transmit(transmit) => {
                     let (local, remote) = (transmit.source, transmit.destination);
+                    if !self.may_leave(&transmit.contents) {
+                        continue;
+                    }
                     self.learn(local, remote, false);
                     self.note_path(local, remote, &transmit.contents);
                     self.bytes_sent += transmit.contents.len() as u64;

@@ -297,6 +297,11 @@ impl TrackSection<'_> {
         self.format.payload_type
     }
 
+    /// Returns the payload type of packets that are sent again.
+    pub(in crate::session) fn resend_type(&self) -> Option<u8> {
+        self.format.resend
+    }
+
     /// Returns what the session remembers of the section.
     pub(super) fn holder(&self) -> super::slots::Holder {
         super::slots::Holder::Track(Box::new(SlotTrack {
