@@ -1,7 +1,7 @@
 // What it costs to forward RTP to viewers, against bare str0m, Janus, libdatachannel and pion, which take turns row by
 // row. `taskset -c 1 node bench/media.mjs [PARTS] [--quick] [--only=NAMES] [--store]`, comma between parts and between
 // names. Parts are `forward`, `latency`, `picture`, `thousand`, and single rows like `10x2000x10`: viewers, packets a
-// second, and how many of them at a time.
+// second, and how many of them at a time. `BENCH_ROUNDS` is another number of rounds than three.
 import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { forwarders, run } from './lib/forwarders.mjs';
@@ -19,7 +19,7 @@ const only = options
   .find((option) => option.startsWith('--only='))
   ?.slice(7)
   .split(',');
-const [ROUNDS, SECONDS, PICTURES] = quick ? [1, 3, 4] : [3, 8, 20];
+const [ROUNDS, SECONDS, PICTURES] = quick ? [1, 3, 4] : [Number(process.env.BENCH_ROUNDS ?? 3), 8, 20];
 const [ours, floor, janus, node, pion] = Object.keys(forwarders);
 const wants = (name) => !only || only.includes(name);
 const parts = given ?? ['forward', 'latency', 'picture', 'thousand'];
