@@ -146,7 +146,7 @@ impl Media {
         let Some(track) = self.tracks.get_mut(id) else {
             return;
         };
-        // One that has missed the beginning gets it again, and nobody else gets a keyframe for that.
+        // A viewer that has missed the first packets begins again with the keyframe that is kept.
         if viewer.rewind(cx.now, &track.log) {
             track.stats.keyframes_wanted += 1;
             return self.queue(session);

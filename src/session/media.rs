@@ -21,8 +21,8 @@ use crate::transceiver::{
     Direction, IncomingPacket, MediaEvent, OutgoingPacket, TransceiverKey, ViewerReport,
 };
 
-/// How much may be sent again, as a share of everything. Who asks for more is lost anyway, or wants to have much sent
-/// for little.
+/// How much str0m sends again, as a share of everything. It saves the work of sealing what a peer asks for too often;
+/// str0m looks back over a while, so a sudden flood is stopped only where it leaves ([`Resends`]).
 const MOST_RESENT: f32 = 0.5;
 /// The most packets of one stream that are kept to be sent again.
 const RESENT_PACKETS: usize = 512;

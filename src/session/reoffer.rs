@@ -32,7 +32,7 @@ pub enum ReofferError {
     Sdp(SdpError),
     /// The session has ended.
     Gone,
-    /// str0m has failed, and nobody knows how far it has come. The session is unusable.
+    /// str0m has failed at one of the steps. The session is unusable.
     Broken(SdpError),
 }
 

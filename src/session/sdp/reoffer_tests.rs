@@ -236,7 +236,7 @@ fn what_a_later_offer_may_not_do_is_said() {
             && fault.detail.contains("lacks the data channel")),
         "{refused:?}"
     );
-    // A name of ours is nobody else's.
+    // The names of empty places are ours.
     let ours = offer(&[
         ("data", "", ""),
         ("video", "recvonly", ""),

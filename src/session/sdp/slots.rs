@@ -40,7 +40,7 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// Returns who has this place, if somebody has.
+    /// Returns who has this place. `None`: nobody.
     pub(super) fn section(&self) -> Option<&Holder> {
         (self.holder != Holder::Nobody).then_some(&self.holder)
     }
