@@ -125,10 +125,14 @@ impl Session {
     pub fn handle_timeout(&mut self, now: Instant, transmits: &mut TransmitQueue) {
         self.reassembly.handle_other();
         let result = self.rtc.handle_input(Input::Timeout(now));
+        // The acknowledgement for which the channels waited may be due in this very step, and str0m would
+        // send it after what closes them.
+        self.settle(now, result, transmits);
         while let Some(id) = self.late_closes.as_mut().and_then(|late| late.pop(now)) {
             self.rtc.direct_api().close_data_channel(id);
+            self.dirty = true;
         }
-        self.settle(now, result, transmits);
+        self.flush(now, transmits);
         if let Some((_, reason)) = self.give_up.take_if(|(at, _)| *at <= now) {
             self.set_state(ConnectionState::Failed);
             self.end(reason);

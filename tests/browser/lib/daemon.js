@@ -151,6 +151,13 @@ export class Daemon {
     this.#child.kill('SIGHUP');
   }
 
+  /** Keeps it from running for so long, as other programs of a busy board would. */
+  async pause(milliseconds) {
+    this.#child.kill('SIGSTOP');
+    await new Promise((done) => setTimeout(done, milliseconds));
+    this.#child.kill('SIGCONT');
+  }
+
   /**
    * Ends it as a service manager would, with SIGTERM, and throws if there was a fault: it has ended before, a
    * session was lost to a bug, the log has a panic, the exit code is not 0, or it had to be killed because it
