@@ -31,6 +31,8 @@ pub struct TrackWish {
     pub playout_delay: Option<(Duration, Duration)>,
     /// How long sent packets are kept to be sent again.
     pub resend: Duration,
+    /// Whether the session is made for its tracks alone: without any of them the offer is refused.
+    pub is_purpose: bool,
 }
 
 impl TrackWish {

@@ -37,6 +37,7 @@ impl Media {
                 receives: grant.allows(&track.name, Verb::Write) && self.may_publish(track),
                 playout_delay,
                 resend: nack,
+                is_purpose: false,
             };
             (id, wish)
         });

@@ -59,6 +59,7 @@ impl Media {
         for (_, track) in &mut wishes {
             track.sends &= wish.purpose != MediaPurpose::Publish;
             track.receives &= wish.purpose != MediaPurpose::Watch;
+            track.is_purpose = wish.purpose != MediaPurpose::AsOffered;
         }
         let wanted = wishes.iter().filter(|(_, track)| track.sends).count();
         self.check_room(wanted).map_err(|most| {

@@ -174,6 +174,7 @@ fn tracks() -> Vec<TrackWish> {
         receives: true,
         playout_delay: Some((Duration::ZERO, Duration::ZERO)),
         resend: Duration::from_millis(500),
+        is_purpose: false,
     });
     wishes.to_vec()
 }

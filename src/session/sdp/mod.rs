@@ -214,6 +214,10 @@ fn check<'a>(
         return Err(SdpError::unsupported(detail));
     }
     let tracks = Tracks::assign(&found, data_channel, wishes, known);
+    let is_in_vain = tracks.sections.is_empty() && wishes.iter().any(|wish| wish.is_purpose);
+    if let (true, Some(why)) = (is_in_vain, tracks.refusal()) {
+        return Err(SdpError::unsupported(why.to_string()));
+    }
     let mut slots = known.clone();
     let accepted = give_places(&found, data_channel, &tracks, &mut slots);
     let anchor = data_channel.or_else(|| accepted.first().map(|first| first.index));
@@ -275,8 +279,7 @@ fn give_places<'a>(
 
 /// Returns the fault of a description from which nothing can be accepted.
 fn no_data_channel(found: &Sections<'_>, what: &str, tracks: &Tracks<'_>) -> SdpError {
-    let mut refusals = tracks.outcomes.iter();
-    if let Some(TrackOutcome::Refused(why)) = refusals.next() {
+    if let Some(why) = tracks.refusal() {
         return SdpError::unsupported(why.to_string());
     }
     let application = found

@@ -114,6 +114,15 @@ impl<'a> Tracks<'a> {
         self.sections.iter().find(|section| section.key == key)
     }
 
+    /// Returns why no wish has got a section. Codecs that differ say more than sections that are missing.
+    pub(super) fn refusal(&self) -> Option<&TrackRefusal> {
+        let refusals = self.outcomes.iter().filter_map(|outcome| match outcome {
+            TrackOutcome::Refused(why) if self.sections.is_empty() => Some(why),
+            TrackOutcome::Refused(_) | TrackOutcome::Accepted(..) => None,
+        });
+        refusals.min_by_key(|why| !matches!(why, TrackRefusal::OtherCodecs { .. }))
+    }
+
     /// Keeps the tracks of earlier offers whose sections are still there, and releases the others.
     fn keep(&mut self, found: &Sections<'a>, known: &Slots, slots: &mut Slots) {
         for slot in known.iter() {

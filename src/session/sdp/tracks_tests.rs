@@ -62,6 +62,7 @@ pub(super) fn wish(endpoint: &str, codec: Codec) -> TrackWish {
         receives: false,
         playout_delay: None,
         resend: Duration::from_millis(500),
+        is_purpose: false,
     }
 }
 
@@ -195,6 +196,24 @@ fn a_codec_that_the_peer_lacks_costs_its_section_alone() {
         fault.unsupported && fault.detail.contains("only H264"),
         "{fault}"
     );
+}
+
+#[test]
+fn a_player_that_can_have_no_track_is_refused_with_its_data_channel() {
+    let text = offer(&[("video", "recvonly", ""), ("data", "", "")]);
+    let of_player = |codec| TrackWish {
+        is_purpose: true,
+        ..wish("camera", codec)
+    };
+    let none = [of_player(Codec::Opus), of_player(Codec::H265)];
+    let fault = check_offer(text.as_bytes(), &none).expect_err("nothing to play");
+    assert!(fault.unsupported, "{fault}");
+    assert_eq!(
+        fault.detail,
+        "the endpoint has H265, the peer has only H264, VP8, VP9"
+    );
+    let one = [of_player(Codec::Opus), of_player(Codec::Vp8)];
+    check_offer(text.as_bytes(), &one).expect("a picture without sound is better than nothing");
 }
 
 #[test]
