@@ -131,6 +131,17 @@ pub struct IncomingPacket {
     pub marker: bool,
     /// The payload.
     pub payload: Arc<[u8]>,
+    /// The stream's newest sender report.
+    pub report: Option<SenderReport>,
+}
+
+/// What a sender report of a stream says of its clock (RFC 3550 §6.4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SenderReport {
+    /// A time of the sender's clock: seconds in the upper half, fractions in the lower.
+    pub ntp: u64,
+    /// The RTP timestamp at that time.
+    pub timestamp: u32,
 }
 
 /// What the peer says about a section with a track.

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::clocks::ClockOf;
 use super::reports::LastReport;
 use super::rtcp::{self, Feedback, Sent};
-use super::source::is_near;
 use super::{Media, MediaNews, TimerKey};
 use crate::ids::{SessionId, TrackId, ViewerId};
 use crate::sources::Context;
@@ -100,13 +100,8 @@ impl Media {
             self.timers.set(TimerKey::Silence(id), Some(now));
         }
         if let Some(sent) = heard.report {
-            let clock = self.clocks.entry(track.endpoint).or_insert((sent.ntp, now));
-            let at = captured_at(*clock, sent.ntp).filter(|at| is_near(*at, now) && *at <= now);
-            // A clock that has been set begins anew, and a report that came faster is the better reference.
-            let at = at.unwrap_or_else(|| {
-                *clock = (sent.ntp, now);
-                now
-            });
+            let clock = ClockOf::Program(track.endpoint);
+            let at = self.clocks.find(clock, sent.ntp, now);
             let report = LastReport {
                 ntp: sent.ntp,
                 arrival: now,
@@ -203,19 +198,5 @@ impl Media {
         cx.sources.transmits().push(socket, None, to, &datagram);
         track.stats.keyframes_requested += 1;
         self.timers.set(TimerKey::Keyframe(id), Some(again));
-    }
-}
-
-/// Returns when a time of a source's clock was here. `known` is another time of that clock, and when that was
-/// here.
-fn captured_at(known: (u64, Instant), ntp: u64) -> Option<Instant> {
-    // 32 bits of seconds and 32 of their fractions.
-    let micros = |difference: u64| {
-        let micros = (u128::from(difference) * 1_000_000) >> 32;
-        Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
-    };
-    match ntp.checked_sub(known.0) {
-        Some(later) => known.1.checked_add(micros(later)),
-        None => known.1.checked_sub(micros(known.0 - ntp)),
     }
 }

@@ -2,6 +2,7 @@
 
 use rand::RngCore;
 
+use super::clocks::ClockOf;
 use super::track::Track;
 use super::viewer::Viewer;
 use super::{Media, TimerKey};
@@ -203,6 +204,7 @@ impl Media {
             return;
         };
         self.timers.set(TimerKey::CatchUp(session), None);
+        self.clocks.remove(ClockOf::Peer(session));
         for id in tracks.viewers {
             self.remove_viewer(id);
         }

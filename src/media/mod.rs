@@ -3,6 +3,7 @@
 //! Nothing is decoded. A packet of a source is parsed once, and its payload is kept once. A viewer is a cursor
 //! into the packets of a track.
 
+mod clocks;
 mod description;
 mod feedback;
 mod figures;
@@ -20,6 +21,7 @@ mod pace;
 mod packets;
 mod published;
 mod publisher;
+mod publishers;
 mod rate;
 mod reports;
 mod requests;
@@ -62,6 +64,7 @@ use crate::sources::{Command, Context, Owner};
 use crate::transceiver::{RtpWriter, TransceiverKey};
 use crate::util::slab::Slab;
 use crate::util::timers::Timers;
+use clocks::{ClockOf, Clocks};
 use track::Track;
 use viewer::Viewer;
 
@@ -160,8 +163,7 @@ pub(crate) struct Media {
     random: StdRng,
     /// When the clock of our sender reports began.
     started: Instant,
-    /// A time of each endpoint's clock, and when that was here, so that its tracks are played in step.
-    clocks: HashMap<EndpointId, (u64, Instant)>,
+    clocks: Clocks,
     /// The datagram that is being written, to use its memory again.
     datagram: Vec<u8>,
     max_viewers: usize,
@@ -182,7 +184,7 @@ impl Media {
             news: VecDeque::new(),
             random: StdRng::from_seed(seed),
             started: now,
-            clocks: HashMap::new(),
+            clocks: Clocks::default(),
             datagram: Vec::new(),
             max_viewers,
             refused_viewers: 0,
@@ -217,7 +219,7 @@ impl Media {
 
     /// Removes the tracks of an endpoint. Their viewers get nothing more.
     pub(crate) fn remove(&mut self, cx: &mut Context<'_>, endpoint: EndpointId) {
-        self.clocks.remove(&endpoint);
+        self.clocks.remove(ClockOf::Program(endpoint));
         let ids: Vec<TrackId> = self.tracks_of(endpoint).collect();
         for id in ids {
             self.tell_removed(id);

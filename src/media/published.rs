@@ -18,7 +18,7 @@ impl Media {
 
     /// Returns the session of a publisher that is not connected.
     fn lost_publisher(&self, track: &Track) -> Option<SessionId> {
-        let mut sessions = track.publishing_sessions();
+        let mut sessions = track.publishers.sessions();
         sessions.find(|session| {
             let tracks = self.sessions.get(session);
             tracks.is_none_or(|tracks| tracks.was_connected && !tracks.is_connected)
@@ -55,7 +55,7 @@ impl Media {
         let Some(track) = self.tracks.get_mut(id) else {
             return;
         };
-        if track.add_publisher(Publisher { session, section }) {
+        if track.publishers.add(Publisher { session, section }) {
             let tracks = self.sessions.entry(session).or_default();
             tracks.published.push((section, id));
         }
@@ -69,13 +69,13 @@ impl Media {
         let interval = track.config.keyframe_interval;
         let is_early = |at: Instant| cx.now.saturating_duration_since(at) < interval;
         if track.config.codec.kind() == MediaKind::Audio
-            || track.asked_publishers.is_some_and(is_early)
+            || track.publishers.asked.is_some_and(is_early)
         {
             return;
         }
-        track.asked_publishers = Some(cx.now);
+        track.publishers.asked = Some(cx.now);
         track.stats.keyframes_requested += 1;
-        for publisher in track.all_publishers() {
+        for publisher in track.publishers.all() {
             self.news.push_back(MediaNews::KeyframeWanted {
                 session: publisher.session,
                 section: publisher.section,
@@ -115,7 +115,13 @@ impl Media {
         let was_live = track.is_alive();
         self.datagram.clear();
         let publisher = Publisher { session, section };
-        let change = track.handle_published(cx.now, publisher, packet, &mut self.datagram);
+        let change = track.handle_published(
+            cx.now,
+            publisher,
+            packet,
+            &mut self.clocks,
+            &mut self.datagram,
+        );
         if self.datagram.is_empty() {
             // The packet was dropped.
             return;

@@ -6,7 +6,7 @@ use super::gaps::Gaps;
 use super::rtcp::Sent;
 use super::source::Numbers;
 use crate::ids::SessionId;
-use crate::transceiver::{IncomingPacket, TransceiverKey};
+use crate::transceiver::{IncomingPacket, SenderReport, TransceiverKey};
 
 /// The largest jumps of a browser's sequence numbers, and of its timestamps in seconds, that are no new beginning.
 const MAX_JUMP: u64 = 3_000;
@@ -21,6 +21,10 @@ pub(crate) struct Output {
     mapping: Option<Mapping>,
     /// The highest number that was sent, and when.
     last: Option<(Numbers, Instant)>,
+    /// The newest sender report of the present browser.
+    report: Option<SenderReport>,
+    /// A timestamp that was sent, and when it was captured, once the browser has said so.
+    clock: Option<(u32, Instant)>,
     packets: u64,
     octets: u64,
     gaps: Gaps,
@@ -50,6 +54,8 @@ impl Output {
             clock_rate,
             mapping: None,
             last: None,
+            report: None,
+            clock: None,
             packets: 0,
             octets: 0,
             gaps: Gaps::default(),
@@ -59,6 +65,30 @@ impl Output {
     /// Notes that another browser sends from now on. Its numbers follow those of the one before.
     pub(crate) fn begin(&mut self) {
         self.mapping = None;
+        (self.report, self.clock) = (None, None);
+    }
+
+    /// Takes the sender report that came before a packet which has just been numbered. `find` returns when a time of the
+    /// browser's clock was here. Returns our timestamp of that time with it, if the report is new.
+    pub(crate) fn note_report(
+        &mut self,
+        packet: &IncomingPacket,
+        find: impl FnOnce(u64) -> Instant,
+    ) -> Option<(u32, Instant)> {
+        let report = packet
+            .report
+            .filter(|report| self.report != Some(*report))?;
+        self.report = Some(report);
+        let mapping = self.mapping?;
+        let off = report.timestamp.wrapping_sub(packet.timestamp);
+        // It may be from before a jump of the browser's timestamps.
+        if off.cast_signed().unsigned_abs() > self.clock_rate.saturating_mul(MAX_SECONDS) {
+            return None;
+        }
+        let ahead = report.timestamp.wrapping_sub(mapping.from.timestamp);
+        let timestamp = mapping.to.timestamp.wrapping_add(ahead);
+        self.clock = Some((timestamp, find(report.ntp)));
+        self.clock
     }
 
     /// Returns the numbers under which a packet goes on, or `None` for one from before the first.
@@ -76,6 +106,7 @@ impl Output {
         });
         if known.is_none() {
             self.gaps.clear();
+            (self.report, self.clock) = (None, None);
         }
         self.mapping = Some(mapping);
         let Mapping { from, to, .. } = mapping;
@@ -122,8 +153,10 @@ impl Output {
 
     /// Returns what a sender report says of the stream (RFC 3550 §6.4.1). `started`: when its clock began.
     pub(crate) fn sent(&self, now: Instant, started: Instant) -> Option<Sent> {
-        let (last, at) = self.last?;
-        let timestamp = last.timestamp.wrapping_add(self.ticks(now, at));
+        let (last, arrived) = self.last?;
+        // Until the browser has said when its packets were captured, they were when they came.
+        let (timestamp, at) = self.clock.unwrap_or((last.timestamp, arrived));
+        let timestamp = timestamp.wrapping_add(self.ticks(now, at));
         Some(sent(now, started, timestamp, self.packets, self.octets))
     }
 

@@ -65,7 +65,7 @@ impl Media {
         }
         let mut is_sending = false;
         if let (Some(to), Some(socket)) = (track.config.send_rtcp, sockets.for_output()) {
-            for (ssrc, sent) in track.sent(cx.now, self.started) {
+            for (ssrc, sent) in track.publishers.sent(cx.now, self.started) {
                 self.datagram.clear();
                 rtcp::write_report(&mut self.datagram, ssrc, Some(&sent), &[], CNAME);
                 cx.sources

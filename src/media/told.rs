@@ -85,7 +85,7 @@ impl Media {
         };
         let viewers = track.viewers.iter().filter_map(|id| self.viewers.get(*id));
         let viewers = viewers.map(|viewer| viewer.session);
-        for session in viewers.chain(track.publishing_sessions()) {
+        for session in viewers.chain(track.publishers.sessions()) {
             self.news.push_back(MediaNews::Told {
                 session,
                 endpoint: track.name.clone(),
@@ -155,7 +155,7 @@ impl Media {
         track.told_bitrate = Some((bitrate, cx.now));
         let viewers = track.viewers.iter().filter_map(|id| self.viewers.get(*id));
         let mut sessions: Vec<SessionId> = viewers.map(|viewer| viewer.session).collect();
-        sessions.extend(track.publishing_sessions());
+        sessions.extend(track.publishers.sessions());
         if let Some(publisher) = track.source_publisher() {
             self.news.push_back(MediaNews::Limited {
                 session: publisher.session,

@@ -4,12 +4,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::clocks::Clocks;
 use super::keyframe::is_keyframe_start;
 use super::packets::{Packet, PacketLog};
-use super::publisher::{Output, Publisher};
+use super::publisher::Publisher;
+use super::publishers::Publishers;
 use super::rate::Rate;
 use super::reports::LastReport;
-use super::rtcp::Sent;
 use super::rtp::{RtpFault, RtpView};
 use super::source::{Numbered, Numbering, Numbers, Restart, SourceNumbers, is_near};
 use super::stats::{Dropped, TrackStats};
@@ -23,9 +24,6 @@ use crate::transceiver::IncomingPacket;
 const MAX_PAYLOAD: usize = crate::limits::RTP_PAYLOAD;
 /// The longest payload that fits into one packet on nearly every path, with all headers.
 const SAFE_PAYLOAD: usize = 1_200;
-
-/// How old the last keyframe of a browser may be for the program behind `send_to`.
-const KEYFRAME_AGE: Duration = Duration::from_secs(5);
 
 /// A packet that may begin a new stream.
 #[derive(Debug)]
@@ -77,8 +75,8 @@ pub(crate) struct Track {
     pub(super) sockets: Sockets,
     pub(crate) log: PacketLog,
     pub(crate) viewers: Vec<ViewerId>,
-    /// The streams to `send_to`, one for each browser that may send at once, with the browser that sends.
-    outputs: Vec<(Output, Option<Publisher>)>,
+    /// The browsers that send.
+    pub(super) publishers: Publishers,
     /// Our SSRC towards the source.
     pub(crate) own_ssrc: u32,
     numbering: Numbering,
@@ -103,12 +101,6 @@ pub(crate) struct Track {
     /// The bit rate that everybody was told last, and when.
     pub(super) told_bitrate: Option<(u64, Instant)>,
     is_alive: bool,
-    /// When the last keyframe of a browser came.
-    published_keyframe: Option<Instant>,
-    /// When the last packet of a browser came.
-    published_at: Option<Instant>,
-    /// When the browsers that send were asked for a keyframe.
-    pub(super) asked_publishers: Option<Instant>,
     /// Whether somebody wants a keyframe that the source may not be asked for yet.
     pub(crate) wants_keyframe: bool,
     /// Why a socket is not open.
@@ -152,10 +144,7 @@ impl Track {
             sockets: Sockets::default(),
             log: PacketLog::new(config.cache),
             viewers: Vec::new(),
-            outputs: (0..u32::from(config.publishers))
-                .map(|n| Output::new(own_ssrc.wrapping_add(n + 1), config.clock_rate))
-                .map(|output| (output, None))
-                .collect(),
+            publishers: Publishers::new(own_ssrc, &config),
             own_ssrc,
             numbering: Numbering::new(config.clock_rate, config.silence),
             sender: None,
@@ -170,9 +159,6 @@ impl Track {
             slow: Vec::new(),
             told_bitrate: None,
             is_alive: false,
-            published_keyframe: None,
-            published_at: None,
-            asked_publishers: None,
             wants_keyframe: false,
             socket_trouble: None,
             other_payload_type: None,
@@ -193,10 +179,9 @@ impl Track {
 
     /// Returns whether packets have come lately.
     pub(crate) fn is_live(&self, now: Instant) -> bool {
-        let is_new = |at: Instant| now.saturating_duration_since(at) < self.config.silence;
         match self.config.listen {
             Some(_) => self.numbering.is_live(now),
-            None => self.published_at.is_some_and(is_new),
+            None => self.publishers.is_live(now, self.config.silence),
         }
     }
 
@@ -302,7 +287,13 @@ impl Track {
         }
     }
 
-    fn push(&mut self, now: Instant, numbers: Numbers, marker: bool, payload: Arc<[u8]>) {
+    pub(super) fn push(
+        &mut self,
+        now: Instant,
+        numbers: Numbers,
+        marker: bool,
+        payload: Arc<[u8]>,
+    ) {
         let begins_keyframe = is_keyframe_start(self.config.codec, &payload);
         if begins_keyframe && self.config.codec.kind() == MediaKind::Video {
             let last = self.last_keyframe.map(|(timestamp, _)| timestamp);
@@ -350,13 +341,6 @@ impl Track {
     /// Returns the highest sequence number of the source, with its wraps (RFC 3550 §6.4.1).
     pub(super) fn highest(&self) -> u32 {
         self.numbering.highest()
-    }
-
-    /// Returns what sender reports say of the streams to `send_to` that are in use.
-    pub(super) fn sent(&self, now: Instant, started: Instant) -> Vec<(u32, Sent)> {
-        let used = self.outputs.iter().filter(|(_, place)| place.is_some());
-        used.filter_map(|(output, _)| Some((output.ssrc, output.sent(now, started)?)))
-            .collect()
     }
 
     /// Returns whether packets of this type are the track's. Without a configured type the first dynamic one
@@ -418,48 +402,22 @@ impl Track {
 
     /// Returns whether one more browser may send to the track.
     pub(crate) fn has_room_for_publisher(&self) -> bool {
-        let mut outputs = self.outputs.iter();
-        self.config.takes_from_browsers() && outputs.any(|(_, publisher)| publisher.is_none())
-    }
-
-    /// Returns the browsers that send.
-    pub(crate) fn all_publishers(&self) -> impl Iterator<Item = Publisher> {
-        self.outputs.iter().filter_map(|(_, place)| *place)
-    }
-
-    /// Returns the sessions of the browsers that send.
-    pub(crate) fn publishing_sessions(&self) -> impl Iterator<Item = SessionId> {
-        self.all_publishers().map(|publisher| publisher.session)
-    }
-
-    /// Adds a browser that sends. Returns false if there is no room.
-    pub(crate) fn add_publisher(&mut self, publisher: Publisher) -> bool {
-        let mut outputs = self.outputs.iter_mut();
-        let Some((output, place)) = outputs.find(|(_, publisher)| publisher.is_none()) else {
-            return false;
-        };
-        output.begin();
-        *place = Some(publisher);
-        true
+        self.config.takes_from_browsers() && self.publishers.has_room()
     }
 
     /// Removes the browser of a session that has ended.
     pub(crate) fn remove_publisher(&mut self, session: SessionId) {
-        let is_source = self
-            .source_publisher()
-            .is_some_and(|it| it.session == session);
-        for (_, place) in &mut self.outputs {
-            place.take_if(|publisher| publisher.session == session);
-        }
-        if is_source {
+        let source = self.source_publisher();
+        self.publishers.remove(session);
+        if source.is_some_and(|it| it.session == session) {
             self.log.clear();
         }
     }
 
     /// Returns the browser whose packets viewers get, because the track has no program as its source.
     pub(crate) fn source_publisher(&self) -> Option<Publisher> {
-        let (_, publisher) = self.outputs.first()?;
-        publisher.filter(|_| self.config.listen.is_none())
+        let first = self.publishers.first();
+        first.filter(|_| self.config.listen.is_none())
     }
 
     /// Handles a packet of a browser. Writes the packet for the local program into `datagram`.
@@ -468,51 +426,38 @@ impl Track {
         now: Instant,
         publisher: Publisher,
         packet: IncomingPacket,
+        clocks: &mut Clocks,
         datagram: &mut Vec<u8>,
     ) -> Change {
-        let is_source = self.source_publisher() == Some(publisher);
-        let mut outputs = self.outputs.iter_mut();
-        let found = outputs.find(|(_, place)| *place == Some(publisher));
-        let Some((output, _)) = found else {
-            return Change::default();
+        let taken = match self.publishers.take(now, publisher, &packet, clocks) {
+            Ok(taken) => taken,
+            Err(why) => {
+                self.stats.drop(why);
+                return Change::default();
+            }
         };
-        if packet.payload.len() > MAX_PAYLOAD {
-            self.stats.drop(Dropped::TooLong);
-            return Change::default();
-        }
-        let Some(numbers) = output.number(now, &packet) else {
-            self.stats.drop(Dropped::Early);
-            return Change::default();
-        };
-        let has_lost = output.note_arrival(now, packet.sequence);
-        if is_keyframe_start(self.config.codec, &packet.payload) {
-            self.published_keyframe = Some(now);
-        }
-        // A program that has started later can begin only with a keyframe, and need not be one that asks.
-        let is_old = |at: Instant| now.saturating_duration_since(at) > KEYFRAME_AGE;
-        let is_due = self.config.send_to.is_some()
-            && self.published_keyframe.is_none_or(is_old)
-            && self.asked_publishers.is_none_or(is_old);
-        self.stats.published.add_one(packet.payload.len());
-        self.published_at = Some(now);
-        let [.., high, low] = numbers.sequence.to_be_bytes();
+        let [.., high, low] = taken.numbers.sequence.to_be_bytes();
         super::rtp::write(
             datagram,
             &RtpView {
                 payload_type: self.config.send_payload_type,
                 sequence: u16::from_be_bytes([high, low]),
-                timestamp: numbers.timestamp,
-                ssrc: output.ssrc,
+                timestamp: taken.numbers.timestamp,
+                ssrc: taken.ssrc,
                 marker: packet.marker,
                 payload: &packet.payload,
             },
         );
+        self.stats.published.add_one(packet.payload.len());
+        let is_due = self.config.send_to.is_some() && self.publishers.is_keyframe_due(now);
+        let is_source = self.source_publisher() == Some(publisher);
         if is_source {
-            self.push(now, numbers, packet.marker, packet.payload);
+            self.clock = taken.clock.or(self.clock);
+            self.push(now, taken.numbers, packet.marker, packet.payload);
         }
         Change {
             has_news: is_source,
-            needs_keyframe: has_lost || is_due,
+            needs_keyframe: taken.has_lost || is_due,
             ..Change::default()
         }
     }
@@ -540,14 +485,6 @@ impl Track {
             log::error!("endpoint {}: {place}{detail}", self.name);
         }
         self.socket_trouble = trouble;
-    }
-
-    /// Returns how many browsers send.
-    pub(crate) fn publishers(&self) -> usize {
-        self.outputs
-            .iter()
-            .filter(|(_, place)| place.is_some())
-            .count()
     }
 
     /// Returns the payload type of the last packet that was dropped for it.

@@ -68,7 +68,7 @@ impl Media {
                 ("slow_viewers", json!(track.slow.len())),
                 ("waiting_viewers", json!(waiting)),
                 ("left_out", json!(left_out)),
-                ("publishers", json!(track.publishers())),
+                ("publishers", json!(track.publishers.all().count())),
                 (
                     "bitrate",
                     json!(track.told_bitrate.map(|(bitrate, _)| bitrate)),

@@ -2,12 +2,13 @@
 //!
 //! str0m forwards packets as they are (its RTP mode). A session without tracks has none of this.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use str0m::Input;
 use str0m::bwe::BweKind;
 use str0m::format::Codec as StrCodec;
 use str0m::media::{KeyframeRequestKind, MediaTime, Mid, Pt};
+use str0m::rtp::rtcp::SenderInfo;
 use str0m::rtp::{Extension, ExtensionMap, ExtensionValues, RtpPacket, RtpWrite, Ssrc};
 use str0m::stats::MediaEgressStats;
 
@@ -18,7 +19,8 @@ use super::sdp::{Slots, TrackSection};
 use crate::codec::{Codec, MediaKind};
 use crate::limits;
 use crate::transceiver::{
-    Direction, IncomingPacket, MediaEvent, OutgoingPacket, TransceiverKey, ViewerReport,
+    Direction, IncomingPacket, MediaEvent, OutgoingPacket, SenderReport, TransceiverKey,
+    ViewerReport,
 };
 
 /// How much str0m sends again, as a share of everything. It saves the work of sealing what a peer asks for too often;
@@ -39,6 +41,17 @@ pub(super) fn codec(codec: Codec) -> StrCodec {
         Codec::Pcmu => StrCodec::PCMU,
         Codec::Pcma => StrCodec::PCMA,
         Codec::G722 => StrCodec::G722,
+    }
+}
+
+/// Returns what a sender report says of its stream's clock.
+fn report(info: SenderInfo) -> SenderReport {
+    let since = (info.ntp_time.duration_since(SystemTime::UNIX_EPOCH)).unwrap_or_default();
+    let fraction = (u64::from(since.subsec_nanos()) << 32) / 1_000_000_000;
+    let low = info.rtp_time.numer() & u64::from(u32::MAX);
+    SenderReport {
+        ntp: (since.as_secs() << 32) | fraction,
+        timestamp: u32::try_from(low).unwrap_or(0),
     }
 }
 
@@ -279,6 +292,7 @@ impl Session {
             timestamp: packet.header.timestamp,
             marker: packet.header.marker,
             payload: packet.payload,
+            report: packet.last_sender_info.map(report),
         };
         let event = MediaEvent::Packet(packet);
         self.events.push_back(SessionEvent::Media(key, event));
