@@ -30,8 +30,9 @@ use self::tracks::Tracks;
 use crate::limits;
 use crate::transceiver::{TrackOutcome, TrackWish, TransceiverKey};
 
-/// The name of a data channel that is alone in the descriptions that str0m sees.
-pub(super) const DATA_CHANNEL: &str = "0";
+/// The name of the data channels in the offers that str0m sees. What the peer calls them may be the name of a track,
+/// too.
+pub(super) const DATA_CHANNEL: &str = "ours_data";
 
 /// A well-formed offer or answer, with a data channel or with tracks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -262,11 +263,9 @@ fn give_places<'a>(
                 slots.note_form(track.used_form());
                 slots.take(track.mid.to_owned(), track.holder())
             }
-            None => slots.data_channel().or_else(|| {
-                let mid = found.media.get(index).and_then(|section| section.mid);
-                let mid = mid.filter(|_| !tracks.sections.is_empty());
-                slots.take(mid.unwrap_or(DATA_CHANNEL).to_owned(), Holder::DataChannel)
-            }),
+            None => slots
+                .data_channel()
+                .or_else(|| slots.take(DATA_CHANNEL.to_owned(), Holder::DataChannel)),
         };
         accepted.extend(place.map(|slot| Accepted {
             slot,

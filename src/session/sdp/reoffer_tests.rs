@@ -126,6 +126,32 @@ fn a_session_of_channels_gets_tracks_and_loses_them() {
 }
 
 #[test]
+fn data_channels_may_be_called_as_a_track_is() {
+    // Of two sections with one name a track gets none that is new, but it keeps the one that it has.
+    let (mut rig, _) = Rig::new(
+        &offer(&[("video", "recvonly", "")]),
+        &[wish("camera", Codec::Vp8)],
+    );
+    let text = offer(&[("video", "recvonly", ""), ("data", "", "")]);
+    let twice = text
+        .replace("a=mid:1", "a=mid:0")
+        .replace("BUNDLE 0 1", "BUNDLE 0");
+    let (answer, _, released) = rig.again(&twice, &[]);
+    assert_eq!(released, []);
+    assert!(answer.contains("m=application 9 "), "{answer}");
+
+    // A track may have the name that an earlier offer had for the data channels.
+    let (mut rig, _) = Rig::new(&offer(&[("data", "", "")]), &[]);
+    let text = offer(&[("video", "recvonly", ""), ("data", "", "")]);
+    let (answer, outcomes, _) = rig.again(&text, &[wish("camera", Codec::Vp8)]);
+    assert_eq!(outcomes, [accepted(0)], "{answer}");
+    assert!(
+        lines(&answer, "0").contains(&"a=msid:camera video"),
+        "{answer}"
+    );
+}
+
+#[test]
 fn only_a_section_that_sends_names_its_stream() {
     let (mut rig, _) = Rig::new(&offer(&[("data", "", "")]), &[]);
     let both = TrackWish {
@@ -243,8 +269,8 @@ fn what_a_later_offer_may_not_do_is_said() {
         ("video", "recvonly", ""),
     ]);
     let ours = ours
-        .replace("a=mid:2", "a=mid:unused2")
-        .replace("0 1 2", "0 1 unused2");
+        .replace("a=mid:2", "a=mid:ours_2")
+        .replace("0 1 2", "0 1 ours_2");
     let (_, outcomes, _) = rig.again(&ours, &[wish("two", Codec::Vp8)]);
     assert_eq!(
         outcomes,

@@ -7,8 +7,8 @@
 use super::forms::Form;
 use crate::transceiver::{TrackWish, TransceiverKey};
 
-/// How the section of an empty place is called. No section with a track may have such a name.
-pub(super) const EMPTY: &str = "unused";
+/// How the names of sections without a track begin. No section with a track may have such a name.
+pub(super) const OURS: &str = "ours_";
 
 /// The most places. Browsers that stop a section use its place again.
 const MAX_SLOTS: usize = 33;
@@ -141,7 +141,7 @@ impl Slots {
             && let Some(slot) = self.all.get_mut(place)
         {
             *slot = Slot {
-                mid: format!("{EMPTY}{place}"),
+                mid: format!("{OURS}{place}"),
                 holder: Holder::Nobody,
             };
         }

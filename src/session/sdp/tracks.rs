@@ -12,7 +12,7 @@ use super::association::Association;
 use super::formats::{Format, choose, formats};
 use super::forms::{self, Form};
 use super::sections::{Section, Sections};
-use super::slots::{EMPTY, SlotTrack, Slots, UsedForm};
+use super::slots::{OURS, SlotTrack, Slots, UsedForm};
 use crate::codec::{Codec, MediaKind};
 use crate::transceiver::{Direction, TrackOutcome, TrackRefusal, TrackWish, TransceiverKey};
 
@@ -279,7 +279,7 @@ fn usable_mid<'a>(found: &Sections<'a>, section: &Section<'a>, slots: &Slots) ->
         .media
         .iter()
         .filter(|other| other.number != section.number);
-    let is_taken = mid.starts_with(EMPTY) || slots.iter().any(|slot| slot.mid == mid);
+    let is_taken = mid.starts_with(OURS) || slots.iter().any(|slot| slot.mid == mid);
     let is_usable = is_token && !is_taken && (1..=MAX_MID).contains(&mid.len());
     (is_usable && others.all(|other| other.mid != Some(mid))).then_some(mid)
 }
