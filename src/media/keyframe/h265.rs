@@ -24,10 +24,13 @@ pub(super) fn is_keyframe_start(payload: &[u8]) -> bool {
         return false;
     };
     match (kind(*first), rest) {
-        (AGGREGATION, _) => units(rest).any(|unit| match unit {
-            [first, _, rest @ ..] => starts(kind(*first), rest),
-            _ => false,
-        }),
+        // A unit that is shorter than its header is no unit, and nothing after it is to be trusted.
+        (AGGREGATION, _) => units(rest)
+            .map_while(|unit| match unit {
+                [first, _, rest @ ..] => Some((kind(*first), rest)),
+                _ => None,
+            })
+            .any(|(kind, rest)| starts(kind, rest)),
         (FRAGMENT, [header, fragment @ ..]) => {
             header & FU_START != 0 && starts(header & FU_TYPE, fragment)
         }
