@@ -2,7 +2,7 @@
 //!
 //! `rtp_viewers URL COUNT [DECRYPTING [BIND]]`: each posts an offer to URL as WHEP says, and connects with ICE and DTLS
 //! like any peer. Packets are then counted by their headers, which SRTP leaves readable, and only the first DECRYPTING
-//! viewers decrypt, to learn how old a packet is (bench/rtp_source.rs has put its time into it). BIND is the address of
+//! viewers decrypt, to learn how old a packet was when it came (bench/rtp_source.rs has put its time into it). BIND is the address of
 //! the sockets, 127.0.0.1 by default; of the other side's candidates those with this address are used.
 //!
 //! It prints a line of JSON when all are connected, one for each line on standard input, and ends with that input.
@@ -17,6 +17,7 @@
     reason = "a tool of the benchmark: it has the real clock, and ends when something is wrong"
 )]
 
+mod arrivals;
 mod counts;
 mod viewer;
 mod whep;

@@ -7,12 +7,12 @@ use std::time::Instant;
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
-use rustix::time::{ClockId, clock_gettime};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, MediaKind};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 
+use crate::arrivals::{Arrivals, note_arrivals};
 use crate::counts::{Ages, Stream};
 
 /// The payload type of H.264 in the offer, and that of packets that are sent again.
@@ -29,6 +29,7 @@ const RECEIVE_BUFFER: usize = 2 << 20;
 pub(crate) struct Buffers {
     bytes: Vec<u8>,
     metas: [RecvMeta; SLOTS],
+    arrivals: Arrivals,
 }
 
 impl Buffers {
@@ -36,6 +37,7 @@ impl Buffers {
         Self {
             bytes: vec![0; SLOTS * SLOT],
             metas: [RecvMeta::default(); SLOTS],
+            arrivals: Arrivals::new(),
         }
     }
 }
@@ -50,7 +52,7 @@ pub(crate) struct Viewer {
     deadline: Instant,
     is_connected: bool,
     decrypts: bool,
-    /// The time of the datagram that is being decrypted.
+    /// When the datagram came that is being decrypted.
     arrival: u64,
     pub(crate) stream: Stream,
     pub(crate) ages: Ages,
@@ -64,6 +66,9 @@ impl Viewer {
             .set_recv_buffer_size(UdpSockRef::from(&socket), RECEIVE_BUFFER)
             .expect("a buffer");
         receive_singly(&socket);
+        if decrypts {
+            note_arrivals(&socket);
+        }
         let local = socket.local_addr().expect("an address");
         let mut builder = Rtc::builder().clear_codecs().set_rtp_mode(true);
         let codecs = builder.codec_config();
@@ -122,6 +127,14 @@ impl Viewer {
 
     /// Takes all that has come.
     pub(crate) fn receive(&mut self, buffers: &mut Buffers) {
+        while self.decrypts {
+            let next = buffers.arrivals.receive(&self.socket, &mut buffers.bytes);
+            let Some((length, from, arrival)) = next else {
+                return;
+            };
+            self.arrival = arrival;
+            self.handle(buffers.bytes.get(..length).unwrap_or_default(), from);
+        }
         loop {
             let mut chunks = buffers.bytes.chunks_mut(SLOT);
             let mut slices: [IoSliceMut<'_>; SLOTS] =
@@ -130,9 +143,6 @@ impl Viewer {
             let Ok(n) = self.state.recv(socket, &mut slices, &mut buffers.metas) else {
                 return;
             };
-            if self.decrypts {
-                self.arrival = now();
-            }
             let received = slices.iter().zip(&buffers.metas).take(n);
             for (slice, meta) in received {
                 self.handle(slice.get(..meta.len).unwrap_or_default(), meta.addr);
@@ -187,13 +197,6 @@ fn is_media(datagram: &[u8]) -> bool {
     datagram
         .first()
         .is_some_and(|byte| (128..192).contains(byte))
-}
-
-/// The time, in nanoseconds of the monotonic clock, as the source has it.
-fn now() -> u64 {
-    let time = clock_gettime(ClockId::Monotonic);
-    let seconds = u64::try_from(time.tv_sec).expect("a time after the start");
-    seconds * 1_000_000_000 + u64::try_from(time.tv_nsec).expect("a fraction of a second")
 }
 
 /// Has the kernel hand out each packet for itself, as to a browser. With GRO a forwarder's batch would go through the
