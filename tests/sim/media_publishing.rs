@@ -270,3 +270,19 @@ fn a_request_reaches_the_browser_beside_another_program_that_sends() {
     let asked = asked_by(&mut world, browser, 100..120, "127.0.0.1:5004", &datagram);
     assert_eq!(asked, 1);
 }
+
+#[test]
+fn a_request_of_a_program_that_sends_by_the_same_socket_reaches_the_browser() {
+    let mut world = World::new(6, &format!("{TALK}{BOTH}silence_ms = 60000\n"));
+    let browser = publish(&mut world);
+    show(&mut world, PROGRAM, PROGRAM);
+    let datagram = report_and_request(5, true);
+    let asked = asked_by(&mut world, browser, 100..120, "127.0.0.1:5005", &datagram);
+    assert_eq!(asked, 1);
+    let video = video(&mut world);
+    assert_eq!(
+        (&video["rtcp_received"], &video["dropped"]),
+        (&json!(2), &json!({})),
+        "its report counts, too"
+    );
+}
