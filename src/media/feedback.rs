@@ -74,27 +74,29 @@ impl Media {
             track.stats.drop(super::stats::Dropped::Stranger);
             return;
         }
+        let heard = Heard::of(datagram, track.ssrc());
         let receiver = track.config.send_to.map(|to| to.ip().to_canonical());
-        if receiver == Some(ip)
-            && track.rtcp_sender.is_none_or(|known| known != remote)
-            && Heard::of(datagram, None).wants_keyframe
-        {
-            track.stats.rtcp += 1;
-            return self.ask_publishers(cx, id);
-        }
+        let is_request = heard.wants_keyframe && receiver == Some(ip);
         // The first that speaks for the source is kept until the source is silent.
-        if track.rtcp_sender.is_some_and(|known| known != remote) {
+        let is_other = track.rtcp_sender.is_some_and(|known| known != remote);
+        if is_other && !is_request {
             return track.stats.drop(super::stats::Dropped::OtherSender);
         }
-        let heard = Heard::of(datagram, track.ssrc());
         match heard.is_malformed {
             false => track.stats.rtcp += 1,
             true => track.stats.bad_rtcp += 1,
         }
-        if !heard.is_of_source {
-            return;
+        let is_of_source = heard.is_of_source && !is_other;
+        if is_of_source {
+            track.rtcp_sender = Some(remote);
         }
-        track.rtcp_sender = Some(remote);
+        // The source may be the program behind `send_to`, and speak as both in one datagram.
+        if is_request {
+            self.ask_publishers(cx, id);
+        }
+        let Some(track) = self.tracks.get_mut(id).filter(|_| is_of_source) else {
+            return;
+        };
         if heard.has_ended && track.is_live(now) {
             track.end_source(now);
             self.timers.set(TimerKey::Silence(id), Some(now));

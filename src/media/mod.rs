@@ -9,13 +9,6 @@ mod feedback;
 mod figures;
 mod gaps;
 mod joining;
-#[cfg_attr(
-    not(any(test, feature = "testing")),
-    expect(
-        dead_code,
-        reason = "layers and frames are for viewers that cannot take everything, which comes next"
-    )
-)]
 pub mod keyframe;
 mod pace;
 mod packets;

@@ -96,12 +96,10 @@ pub fn keyframe(data: &[u8]) {
     let codec = Codec::ALL.get(usize::from(*choice) % Codec::ALL.len());
     let codec = *codec.expect("an index below its length");
     let start = keyframe::is_keyframe_start(codec, payload);
-    let first = keyframe::is_frame_start(codec, payload);
     let layer = keyframe::temporal_layer(codec, payload);
     assert!(layer.is_none_or(|layer| layer < 8), "{layer:?}");
-    assert!(!start || first != Some(false), "a start within a picture");
     if let Some((_, shorter)) = payload.split_last() {
-        check_shorter(codec, shorter, (start, first, layer));
+        check_shorter(codec, shorter, (start, layer));
     }
     match codec {
         Codec::H264 => {
@@ -113,7 +111,7 @@ pub fn keyframe(data: &[u8]) {
         Codec::Vp9 => assert!(!start || detect_vp9_keyframe(payload)),
         Codec::Av1 => assert!(!start || detect_av1_keyframe(payload)),
         Codec::Opus | Codec::Pcmu | Codec::Pcma | Codec::G722 => {
-            assert_eq!((start, first, layer), (true, None, None));
+            assert_eq!((start, layer), (true, None));
         }
     }
 }
@@ -125,11 +123,9 @@ fn has_set(payload: &[u8]) -> bool {
 }
 
 /// A payload that is cut off says nothing that the whole one does not say.
-fn check_shorter(codec: Codec, shorter: &[u8], whole: (bool, Option<bool>, Option<u8>)) {
-    let (start, first, layer) = whole;
+fn check_shorter(codec: Codec, shorter: &[u8], whole: (bool, Option<u8>)) {
+    let (start, layer) = whole;
     assert!(!keyframe::is_keyframe_start(codec, shorter) || start);
-    let shorter_first = keyframe::is_frame_start(codec, shorter);
-    assert!(shorter_first.is_none() || shorter_first == first);
     let shorter_layer = keyframe::temporal_layer(codec, shorter);
     assert!(shorter_layer.is_none() || shorter_layer == layer);
 }

@@ -4,13 +4,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use serde_json::Value;
 use str0m::change::{SdpAnswer, SdpApi, SdpOffer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
+use str0m::rtp::{RtpPacket, RtpWrite};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 
 /// One channel of the peer.
@@ -44,9 +45,46 @@ pub struct Peer {
     pub order: Option<Vec<(String, usize)>>,
     /// The packets of media that came: sequence number, timestamp and payload.
     pub packets: Vec<(u64, u32, Vec<u8>)>,
+    /// When the packets of media were captured, as the sender's reports say.
+    pub captured: Vec<Captured>,
+    /// How often the gateway has asked for a keyframe.
+    pub keyframes_asked: usize,
     /// The media sections of the offer.
     pub mids: Vec<Mid>,
     local: SocketAddr,
+}
+
+/// When a packet of media was captured, as the newest report of its sender says (RFC 3550 §6.4.1).
+#[derive(Debug, Clone, Copy)]
+pub struct Captured {
+    pub clock_rate: u32,
+    /// When the packet came.
+    pub arrived: Instant,
+    timestamp: u32,
+    /// A time of the sender's clock, and the timestamp at that time.
+    report: (SystemTime, u32),
+}
+
+impl Captured {
+    /// Reads a packet. Returns `None` if no report has come yet.
+    fn of(packet: &RtpPacket) -> Option<Self> {
+        let report = packet.last_sender_info?;
+        let low = report.rtp_time.numer() & u64::from(u32::MAX);
+        Some(Self {
+            clock_rate: packet.time.frequency().get(),
+            arrived: packet.timestamp,
+            timestamp: packet.header.timestamp,
+            report: (report.ntp_time, u32::try_from(low).unwrap_or_default()),
+        })
+    }
+
+    /// Returns the sender's time when the packet was captured, in ms since 1970.
+    pub fn millis(&self) -> i64 {
+        let since = self.report.0.duration_since(SystemTime::UNIX_EPOCH);
+        let reported = i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or_default();
+        let before = self.report.1.wrapping_sub(self.timestamp).cast_signed();
+        reported - i64::from(before) * 1_000 / i64::from(self.clock_rate)
+    }
 }
 
 /// Bytes that a peer may have on the way: enough for a message that is far too long.
@@ -69,6 +107,17 @@ pub fn unreliable(label: &str) -> ChannelConfig {
     }
 }
 
+/// What speaks RTP with some of the codecs that browsers have.
+fn with_media(now: Instant) -> Rtc {
+    Rtc::builder()
+        .clear_codecs()
+        .enable_h264(true)
+        .enable_vp8(true)
+        .enable_opus(true, false)
+        .set_rtp_mode(true)
+        .build(now)
+}
+
 impl Peer {
     /// A peer at an address, with its offer.
     pub fn offer(now: Instant, local: SocketAddr, channels: &[ChannelConfig]) -> (Self, String) {
@@ -81,13 +130,33 @@ impl Peer {
 
     /// A peer that watches pictures, with its offer: one section, and channels if there are any.
     pub fn watch(now: Instant, local: SocketAddr, channels: &[ChannelConfig]) -> (Self, String) {
-        let rtc = Rtc::builder()
-            .clear_codecs()
-            .enable_h264(true)
-            .enable_vp8(true)
-            .set_rtp_mode(true)
-            .build(now);
-        Self::offer_with(rtc, now, local, channels, &[MediaKind::Video])
+        let media = [(MediaKind::Video, Direction::RecvOnly)];
+        Self::offer_with(with_media(now), now, local, channels, &media)
+    }
+
+    /// A peer that watches pictures and hears their sound, with its offer.
+    pub fn watch_and_hear(now: Instant, local: SocketAddr) -> (Self, String) {
+        let kinds = [MediaKind::Video, MediaKind::Audio];
+        let media = kinds.map(|kind| (kind, Direction::RecvOnly));
+        Self::offer_with(with_media(now), now, local, &[], &media)
+    }
+
+    /// A peer that sends pictures, with its offer.
+    pub fn publish(now: Instant, local: SocketAddr, channels: &[ChannelConfig]) -> (Self, String) {
+        let media = [(MediaKind::Video, Direction::SendOnly)];
+        Self::offer_with(with_media(now), now, local, channels, &media)
+    }
+
+    /// Sends a packet of its first media section, with the first format of the answer.
+    pub fn send_packet(&mut self, now: Instant, sequence: u64, timestamp: u32, payload: &[u8]) {
+        let mid = *self.mids.first().expect("a section");
+        let formats = self.rtc.media(mid).expect("a section").remote_pts();
+        let format = *formats.first().expect("a format");
+        let packet = RtpWrite::new(format, sequence.into(), timestamp, now, payload);
+        let mut api = self.rtc.direct_api();
+        let stream = api.stream_tx_by_mid(mid, None).expect("a stream");
+        stream.write_rtp(packet.marker(true).nackable(true));
+        self.handle_timeout(now);
     }
 
     fn offer_with(
@@ -95,13 +164,13 @@ impl Peer {
         now: Instant,
         local: SocketAddr,
         channels: &[ChannelConfig],
-        media: &[MediaKind],
+        media: &[(MediaKind, Direction)],
     ) -> (Self, String) {
         rtc.add_local_candidate(Candidate::host(local, "udp").expect("an address for ICE"));
         let mut api = rtc.sdp_api();
         let mut mids = Vec::new();
-        for kind in media {
-            mids.push(api.add_media(*kind, Direction::RecvOnly, None, None, None));
+        for (kind, direction) in media {
+            mids.push(api.add_media(*kind, *direction, None, None, None));
         }
         let mut ids = BTreeMap::new();
         let mut states = BTreeMap::new();
@@ -123,6 +192,8 @@ impl Peer {
             timeout: now,
             order: None,
             packets: Vec::new(),
+            captured: Vec::new(),
+            keyframes_asked: 0,
             mids,
             local,
         };
@@ -176,6 +247,8 @@ impl Peer {
             timeout: now,
             order: None,
             packets: Vec::new(),
+            captured: Vec::new(),
+            keyframes_asked: 0,
             mids: Vec::new(),
             local,
         };
@@ -308,7 +381,9 @@ impl Peer {
             Event::RtpPacket(packet) => {
                 let (number, time) = (*packet.seq_no, packet.header.timestamp);
                 self.packets.push((number, time, packet.payload.to_vec()));
+                self.captured.extend(Captured::of(&packet));
             }
+            Event::KeyframeRequest(_) => self.keyframes_asked += 1,
             Event::ChannelOpen(id, _) => {
                 let unnamed = self
                     .channels

@@ -30,6 +30,8 @@ mod links;
 mod lost_writers;
 mod media;
 mod media_changes;
+mod media_publishing;
+mod media_reports;
 mod panics;
 #[path = "../peer/mod.rs"]
 mod peer;

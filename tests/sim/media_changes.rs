@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use str0m::media::{Direction, MediaKind};
 use thingway::testing::datagram::Meta;
 
+use crate::access::{token, with_token};
 use crate::configure::reload;
 use crate::media::{CAMERA, Camera, assert_gapless, pictures, watch};
 use crate::peer::{Peer, reliable};
@@ -16,7 +17,7 @@ use crate::world::World;
 const SOON: Duration = Duration::from_secs(5);
 
 /// Joins with a control channel. With `watches` the offer asks for the picture of the camera.
-fn join(world: &mut World, watches: bool) -> usize {
+pub fn join(world: &mut World, watches: bool) -> usize {
     let n = world.clients.len() + 1;
     let addr = SocketAddr::new(IpAddr::from([198, 51, 100, n as u8]), 6000);
     let channels = [reliable("thingway"), reliable("demo")];
@@ -33,7 +34,7 @@ fn join(world: &mut World, watches: bool) -> usize {
     n
 }
 
-fn states(world: &mut World, n: usize) -> Vec<String> {
+pub fn states(world: &mut World, n: usize) -> Vec<String> {
     let told = world.peer(n).told("media");
     let state = |message: &&Value| message["state"].as_str().unwrap_or_default().to_owned();
     told.iter().map(state).collect()
@@ -354,29 +355,19 @@ fn a_command_leaves_before_a_picture_that_came_with_it() {
 
 #[test]
 fn a_description_in_place_of_a_fragment_opens_nothing() {
-    let config = format!("{DEMO}{CAMERA}").replace("\"camera\"", "\"secret\"");
-    let mut world = World::new(
-        10,
-        &format!("{config}[http]\nlisten = [\"127.0.0.1:8000\"]\n"),
-    );
+    let mut world = World::new(10, &format!("{DEMO}{CAMERA}"));
+    with_token(&mut world, &token("other", "demo", &["read", "write"]));
     let n = join(&mut world, false);
     let session = world.clients[n].session.clone();
-    let kind = "application/trickle-ice-sdpfrag";
-    let known = world.ask(
-        "PATCH",
-        &format!("/sessions/{session}?media=demo"),
-        kind,
-        "v=0\r\n",
-    );
-    let unknown = world.ask(
-        "PATCH",
-        &format!("/sessions/{session}?media=nothing"),
-        kind,
-        "v=0\r\n",
-    );
-    assert!(
-        known.starts_with("HTTP/1.1 422"),
-        "as with the right type: {known}"
-    );
-    assert!(unknown.starts_with("HTTP/1.1 404"), "{unknown}");
+    let mut ask = |name: &str, kind: &str| {
+        let target = format!("/sessions/{session}?media={name}");
+        world.ask("PATCH", &target, kind, "v=0\r\n")
+    };
+    for kind in ["application/sdp", "application/trickle-ice-sdpfrag"] {
+        let (hidden, none) = (ask("camera", kind), ask("nothing", kind));
+        assert!(hidden.starts_with("HTTP/1.1 404"), "{kind}: {hidden}");
+        assert_eq!(hidden, none, "{kind}");
+        let known = ask("demo", kind);
+        assert!(known.starts_with("HTTP/1.1 422"), "{kind}: {known}");
+    }
 }

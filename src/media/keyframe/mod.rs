@@ -43,19 +43,3 @@ pub fn temporal_layer(codec: Codec, payload: &[u8]) -> Option<u8> {
         Codec::H264 | Codec::Opus | Codec::Pcmu | Codec::Pcma | Codec::G722 => None,
     }
 }
-
-/// Returns whether the payload is the first one of a picture, or `None` if the codec's payload format does not
-/// tell, or the payload is cut off.
-pub fn is_frame_start(codec: Codec, payload: &[u8]) -> Option<bool> {
-    match codec {
-        Codec::Vp8 => vp8::is_frame_start(payload),
-        Codec::Vp9 => vp9::is_frame_start(payload),
-        Codec::H264
-        | Codec::H265
-        | Codec::Av1
-        | Codec::Opus
-        | Codec::Pcmu
-        | Codec::Pcma
-        | Codec::G722 => None,
-    }
-}

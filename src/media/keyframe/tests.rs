@@ -8,7 +8,6 @@ use super::*;
 struct Line {
     codec: Codec,
     start: bool,
-    first: Option<bool>,
     layer: Option<u8>,
     payload: Vec<u8>,
 }
@@ -18,13 +17,12 @@ fn lines() -> impl Iterator<Item = Line> {
     let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.map(|line| {
         let fields: Vec<&str> = line.split(' ').collect();
-        let [codec, start, first, layer, payload] = fields[..] else {
+        let [codec, start, layer, payload] = fields[..] else {
             panic!("{line}");
         };
         Line {
             codec: Codec::find(codec).expect("a codec"),
             start: start == "start",
-            first: (first != "?").then_some(first == "first"),
             layer: layer.parse().ok(),
             payload: HEXLOWER.decode(payload.as_bytes()).expect("hex"),
         }
@@ -38,7 +36,6 @@ fn packets_of_encoders_are_what_the_encoders_meant() {
         let Line { codec, payload, .. } = &line;
         let shown = format!("{codec:?} {}", HEXLOWER.encode(payload));
         assert_eq!(is_keyframe_start(*codec, payload), line.start, "{shown}");
-        assert_eq!(is_frame_start(*codec, payload), line.first, "{shown}");
         assert_eq!(temporal_layer(*codec, payload), line.layer, "{shown}");
         seen += 1;
     }
@@ -52,8 +49,6 @@ fn a_payload_that_is_cut_off_says_nothing_that_the_whole_does_not() {
             let cut = &payload[..length];
             let start = is_keyframe_start(codec, cut);
             assert!(!start || is_keyframe_start(codec, &payload));
-            let first = is_frame_start(codec, cut);
-            assert!(first.is_none() || first == is_frame_start(codec, &payload));
             let layer = temporal_layer(codec, cut);
             assert!(layer.is_none() || layer == temporal_layer(codec, &payload));
         }
@@ -64,7 +59,6 @@ fn a_payload_that_is_cut_off_says_nothing_that_the_whole_does_not() {
 fn sound_starts_anywhere() {
     for codec in [Codec::Opus, Codec::Pcmu, Codec::Pcma, Codec::G722] {
         assert!(is_keyframe_start(codec, &[0xfc]) && is_keyframe_start(codec, &[]));
-        assert_eq!(is_frame_start(codec, &[0xfc]), None);
         assert_eq!(temporal_layer(codec, &[0xfc]), None);
     }
 }
@@ -76,7 +70,6 @@ fn nothing_starts_with_an_empty_payload_of_pictures() {
             is_keyframe_start(codec, &[]),
             codec.kind() == crate::codec::MediaKind::Audio
         );
-        assert_eq!(is_frame_start(codec, &[]), None);
         assert_eq!(temporal_layer(codec, &[]), None);
     }
 }
@@ -157,30 +150,26 @@ fn vp8_descriptors_are_skipped_whole() {
             "{descriptor:?}"
         );
         assert_eq!(temporal_layer(Codec::Vp8, descriptor), layer);
-        assert_eq!(is_frame_start(Codec::Vp8, descriptor), Some(true));
         assert!(!is_keyframe_start(Codec::Vp8, descriptor), "no frame");
     }
     // The second partition, and the rest of the first.
     assert!(!key(&[0x11], 0x10) && !key(&[0x00], 0x10));
-    assert_eq!(is_frame_start(Codec::Vp8, &[0x11, 0x10]), Some(false));
 }
 
 #[test]
 fn vp9_descriptors_are_skipped_whole() {
     let key = |descriptor: &[u8]| is_keyframe_start(Codec::Vp9, &[descriptor, &[0x82]].concat());
     let layer = |descriptor: &[u8]| temporal_layer(Codec::Vp9, descriptor);
-    let first = |descriptor: &[u8]| is_frame_start(Codec::Vp9, descriptor);
     // Layers in both modes: temporal layer 2, spatial layers 0 and 1 (RFC 9628 §4.2).
     assert!(key(&[0xa8, 0x11, 0x40, 0x05]) && !key(&[0xa8, 0x11, 0x42, 0x05]));
     assert!(key(&[0xb8, 0x91, 0x11, 0x40]) && !key(&[0xb8, 0x91, 0x11, 0x42]));
     assert_eq!(layer(&[0xa8, 0x11, 0x42, 0x05]), Some(2));
     assert_eq!(layer(&[0xb8, 0x91, 0x11, 0x40]), Some(2));
-    assert_eq!(first(&[0xa8, 0x11, 0x40, 0x05]), Some(true));
-    assert_eq!(first(&[0xa8, 0x11, 0x42, 0x05]), Some(false));
-    assert_eq!(first(&[0xa0, 0x11, 0x40, 0x05]), Some(false));
+    // A later packet of the same layers.
+    assert!(!key(&[0xa0, 0x11, 0x40, 0x05]));
     // Flexible mode with three references, the last of which claims a fourth.
-    assert_eq!(first(&[0xd8, 0x11, 0x03, 0x05, 0x07]), Some(true));
-    assert_eq!(first(&[0xd8, 0x11, 0x03, 0x05]), None);
+    assert_eq!(layer(&[0xf8, 0x11, 0x40, 0x03, 0x05, 0x07]), Some(2));
+    assert_eq!(layer(&[0xf8, 0x11, 0x40, 0x03, 0x05]), None);
     assert!(!key(&[0xd8, 0x11, 0x02]));
     // A structure of two sizes, and one with a group of two pictures, of which the second has two references.
     assert!(key(&[0x0a, 0x30, 0, 16, 0, 16, 0, 32, 0, 32]));

@@ -109,7 +109,3 @@ pub(super) fn is_keyframe_start(payload: &[u8]) -> bool {
 pub(super) fn temporal_layer(payload: &[u8]) -> Option<u8> {
     Descriptor::parse(payload)?.temporal_layer
 }
-
-pub(super) fn is_frame_start(payload: &[u8]) -> Option<bool> {
-    Some(Descriptor::parse(payload)?.picture_start)
-}

@@ -1,6 +1,7 @@
 //! The formats of a media section (RFC 8866 §6.6 and §6.15), and the choice of the one that carries a track.
 
 use super::sections::Section;
+use super::variants::Variants;
 use crate::codec::Codec;
 use crate::transceiver::TrackWish;
 
@@ -26,6 +27,12 @@ impl<'a> Format<'a> {
             let (name, value) = parameter.trim().split_once('=')?;
             name.eq_ignore_ascii_case(key).then_some(value.trim())
         })
+    }
+
+    /// Returns the number of the payload's form, if the format says one.
+    pub(super) fn mode(&self, codec: Codec) -> Option<u8> {
+        let mode = self.parameter(Variants::of(codec)?.parameter)?;
+        mode.parse().ok()
     }
 }
 
@@ -128,6 +135,7 @@ pub(super) fn choose<'a>(
             && format.clock_rate == wish.clock_rate
             && format.channels.unwrap_or(1) == wish.channels.unwrap_or(1)
             && has_same_form(wish, format)
+            && rank(wish.codec, format).is_some()
             && is_free(format)
     };
     let fitting = formats.iter().filter(fits);
@@ -144,58 +152,26 @@ fn has_same_form(wish: &TrackWish, format: &Format<'_>) -> bool {
         parameters: wish.fmtp.as_deref().unwrap_or_default(),
         ..*format
     };
-    match wish.codec {
-        // Without the parameter the mode is 0 (RFC 6184 §8.1), but programs that send fragments seldom say so.
-        Codec::H264 => {
-            let ours = of_wish.parameter("packetization-mode").unwrap_or("1");
-            format.parameter("packetization-mode").unwrap_or("0") == ours
-                && is_decodable(format.parameter("profile-level-id"))
-        }
-        Codec::Vp9 => {
-            let profile = |format: &Format<'_>| {
-                let profile = format.parameter("profile-id");
-                profile.and_then(|id| id.parse().ok()).unwrap_or(0_u8)
-            };
-            profile(&of_wish) == profile(format)
-        }
-        Codec::H265
-        | Codec::Vp8
-        | Codec::Av1
-        | Codec::Opus
-        | Codec::Pcmu
-        | Codec::Pcma
-        | Codec::G722 => true,
-    }
+    Variants::of(wish.codec).is_none_or(|variants| {
+        let ours = of_wish.mode(wish.codec).unwrap_or(variants.of_programs);
+        format.mode(wish.codec).unwrap_or(0) == ours
+    })
 }
 
 /// The profiles of H.264 with 4:2:0 pictures, from the simplest: `profile_idc` and what `profile-iop` must
 /// have (RFC 6184 §8.1).
 const H264_PROFILES: [(u8, u8); 4] = [(0x42, 0x00), (0x42, 0x40), (0x4d, 0x00), (0x64, 0x00)];
 
-fn h264_rank(profile_level_id: Option<&str>) -> Option<usize> {
+/// Returns how good a fitting format is, or `None` if browsers cannot decode what it promises. Decoders decode the
+/// profiles below theirs, too, so the highest profile promises most.
+fn rank(codec: Codec, format: &Format<'_>) -> Option<usize> {
+    if codec != Codec::H264 {
+        return Some(0);
+    }
     // Without the parameter the profile is Baseline (RFC 6184 §8.1).
-    let id = u32::from_str_radix(profile_level_id.unwrap_or("42000a"), 16).ok()?;
+    let id = format.parameter("profile-level-id").unwrap_or("42000a");
+    let id = u32::from_str_radix(id, 16).ok()?;
     let [_, profile, constraints, _] = id.to_be_bytes();
     let of_profile = |(idc, bits): &(u8, u8)| *idc == profile && constraints & bits == *bits;
     H264_PROFILES.iter().rposition(of_profile)
-}
-
-fn is_decodable(profile_level_id: Option<&str>) -> bool {
-    h264_rank(profile_level_id).is_some()
-}
-
-/// Returns how good a fitting format is. Decoders decode the profiles below theirs, too, so the highest profile
-/// promises most.
-fn rank(codec: Codec, format: &Format<'_>) -> usize {
-    match codec {
-        Codec::H264 => h264_rank(format.parameter("profile-level-id")).unwrap_or(0),
-        Codec::H265
-        | Codec::Vp8
-        | Codec::Vp9
-        | Codec::Av1
-        | Codec::Opus
-        | Codec::Pcmu
-        | Codec::Pcma
-        | Codec::G722 => 0,
-    }
 }

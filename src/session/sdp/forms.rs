@@ -9,6 +9,7 @@ use str0m::format::{CodecConfig, FormatParams};
 use str0m::media::Frequency;
 
 use super::formats::Format;
+use super::variants::Variants;
 use crate::codec::{Codec, MediaKind};
 
 /// A codec with what changes the form of its payloads.
@@ -18,7 +19,7 @@ pub(super) struct Form {
     pub(super) clock_rate: u32,
     /// More than one channel, for sound.
     pub(super) channels: Option<u8>,
-    /// The `packetization-mode` of H.264 (RFC 6184 §6.2), or the `profile-id` of VP9 (RFC 9628 §6).
+    /// Which of the codec's [`Variants`] it is. 0 for a codec without.
     mode: u8,
 }
 
@@ -30,7 +31,8 @@ impl Form {
             codec,
             clock_rate: format.clock_rate,
             channels: format.channels.filter(|channels| *channels > 1),
-            mode: mode_of(codec, format),
+            // H.264 has modes 0 to 2, VP9 has profiles 0 to 3.
+            mode: format.mode(codec).filter(|mode| *mode < 4).unwrap_or(0),
         })
     }
 
@@ -62,54 +64,17 @@ impl Form {
 /// The parameters that str0m sees, as in `a=fmtp`.
 impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mode = self.mode;
-        match self.codec {
-            Codec::H264 => write!(
-                f,
-                "level-asymmetry-allowed=1;packetization-mode={mode};profile-level-id=42e01f"
-            ),
-            Codec::Vp9 => write!(f, "profile-id={mode}"),
-            Codec::H265
-            | Codec::Vp8
-            | Codec::Av1
-            | Codec::Opus
-            | Codec::Pcmu
-            | Codec::Pcma
-            | Codec::G722 => Ok(()),
+        match Variants::of(self.codec) {
+            Some(variants) => write!(f, "{}={}{}", variants.parameter, self.mode, variants.fixed),
+            None => Ok(()),
         }
     }
-}
-
-fn mode_of(codec: Codec, format: &Format<'_>) -> u8 {
-    let name = match codec {
-        Codec::H264 => "packetization-mode",
-        Codec::Vp9 => "profile-id",
-        Codec::H265
-        | Codec::Vp8
-        | Codec::Av1
-        | Codec::Opus
-        | Codec::Pcmu
-        | Codec::Pcma
-        | Codec::G722 => return 0,
-    };
-    let mode = format.parameter(name).and_then(|mode| mode.parse().ok());
-    mode.filter(|mode| *mode < 4).unwrap_or(0)
 }
 
 /// Adds the forms that later offers may need to str0m's codecs, except those that it has. Their payload types change
 /// to those of the offer.
 pub(super) fn add_usual(codecs: &mut CodecConfig, has: impl Fn(Form) -> bool) {
-    let modes = |codec| match codec {
-        Codec::H264 => [0, 1].as_slice(),
-        Codec::Vp9 => &[0, 2],
-        Codec::H265
-        | Codec::Vp8
-        | Codec::Av1
-        | Codec::Opus
-        | Codec::Pcmu
-        | Codec::Pcma
-        | Codec::G722 => &[0],
-    };
+    let modes = |codec| Variants::of(codec).map_or(&[0][..], |variants| variants.usual);
     let all = Codec::ALL.into_iter();
     let forms = all.flat_map(|codec| {
         modes(codec)

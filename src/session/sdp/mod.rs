@@ -18,6 +18,7 @@ mod tests;
 mod tracks;
 #[cfg(test)]
 mod tracks_tests;
+mod variants;
 
 use self::answer::{Accepted, AcceptedTrack, Shape};
 use self::association::Association;
