@@ -221,7 +221,7 @@ fn check<'a>(
         return Err(SdpError::unsupported(why.to_string()));
     }
     let mut slots = known.clone();
-    let accepted = give_places(&found, data_channel, &tracks, &mut slots);
+    let accepted = give_places(data_channel, &tracks, &mut slots);
     let anchor = data_channel.or_else(|| accepted.first().map(|first| first.index));
     let Some(anchor) = anchor.and_then(|index| found.media.get(index)) else {
         return Err(no_data_channel(&found, what, &tracks));
@@ -239,7 +239,6 @@ fn check<'a>(
 
 /// Gives places to the sections that str0m is to see, and returns these sections in the order of the offer.
 fn give_places<'a>(
-    found: &Sections<'a>,
     data_channel: Option<usize>,
     tracks: &Tracks<'a>,
     slots: &mut Slots,
