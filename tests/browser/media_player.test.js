@@ -8,6 +8,19 @@ import { testBound, until } from './lib/until.js';
 
 const red = [200, 30, 30];
 
+/** The color that a person sees in the upper half of the picture, with all that the page lays over it. */
+async function seen(page) {
+  const { x, y, width, height } = await page.locator('video').boundingBox();
+  const clip = { x: x + width / 2, y: y + height / 4, width: 1, height: 1 };
+  const png = (await page.screenshot({ clip })).toString('base64');
+  return page.evaluate(async (base64) => {
+    const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+    const context = new OffscreenCanvas(1, 1).getContext('2d');
+    context.drawImage(await createImageBitmap(new Blob([bytes])), 0, 0);
+    return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  }, png);
+}
+
 async function play(t, address) {
   const page = await (await chromium(t)).newPage();
   const errors = [];
@@ -45,6 +58,40 @@ test('a browser that opens the address of a player sees the picture; programs ge
   assert.equal((await daemon.sessions()).length, 1);
   await page.close();
   await until('the page has ended its session', async () => (await daemon.sessions()).length === 0);
+  assert.deepEqual(errors, []);
+});
+
+test('the last picture of a source that has stopped is dim and says why, and the next one is bright', {
+  timeout: testBound,
+}, async (t) => {
+  const port = await freePorts();
+  // Long enough for the page to notice before the gateway does.
+  const daemon = await Daemon.start(t, rtpEndpoint('camera', 'video', 'H264', port, 'silence_ms = 6000\n'));
+  const camera = Camera.start(t, { codec: 'H264', port });
+  const { page, errors, says } = await play(t, `${daemon.url}/whep/camera`);
+  const isBright = async () => isNear(await seen(page), red) && (await says()) === '';
+  await until('the picture is seen as it is', isBright);
+  await page.evaluate(() => {
+    window.said = [];
+    const state = document.querySelector('#state');
+    new MutationObserver(() => window.said.push(state.textContent)).observe(state, { childList: true });
+  });
+  await camera.stop();
+  await until('it says that the picture has stopped', async () =>
+    (await page.evaluate(() => window.said)).includes('The picture has stopped.'),
+  );
+  await until('it says that the source is silent', async () => (await says()).includes('no packets on'));
+  // The last picture is still there, and is dark.
+  assert.ok(isNear((await page.evaluate(lookAt, 'video')).color, red));
+  const [dim] = await seen(page);
+  assert.ok(dim > 20 && dim < 100, `${dim} of 200`);
+  const said = await page.evaluate(() => window.said);
+  assert.deepEqual(
+    said.filter((text) => text.includes('keyframe')),
+    [],
+  );
+  Camera.start(t, { codec: 'H264', port });
+  await until('the picture is bright again', isBright);
   assert.deepEqual(errors, []);
 });
 
