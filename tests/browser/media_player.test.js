@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chromium } from './lib/browsers.js';
-import { Daemon } from './lib/daemon.js';
+import { Daemon, demoEndpoint } from './lib/daemon.js';
+import { FirstPage } from './lib/first_page.js';
 import { Camera, freePorts, isNear, lookAt, rtpEndpoint } from './lib/media.js';
 import { testBound, until } from './lib/until.js';
 
@@ -93,6 +94,25 @@ test('the last picture of a source that has stopped is dim and says why, and the
   Camera.start(t, { codec: 'H264', port });
   await until('the picture is bright again', isBright);
   assert.deepEqual(errors, []);
+});
+
+test('the first page opens the player of a camera, and its own panel for a text', {
+  timeout: testBound,
+}, async (t) => {
+  const port = await freePorts();
+  const daemon = await Daemon.start(t, rtpEndpoint('camera', 'video', 'VP8', port) + demoEndpoint);
+  Camera.start(t, { codec: 'VP8', port });
+  const browser = await chromium(t);
+  const first = await FirstPage.open(browser, daemon.url);
+  await first.openEndpoint('demo');
+  const player = first.page.context().waitForEvent('page');
+  await first.page.click('.endpoint[data-name="camera"] .open');
+  const page = await player;
+  await until('the player shows the picture', async () => isNear(await seen(page), red));
+  assert.equal(new URL(page.url()).pathname, '/whep/camera');
+  assert.equal(await first.page.locator('.console').count(), 1);
+  assert.match(await first.state('demo'), /^open/);
+  assert.deepEqual(first.errors, []);
 });
 
 test('the player comes back by itself: after a session that was ended, after a restart, and for a new endpoint', {

@@ -148,7 +148,9 @@ export const en = {
   'media.frames': 'Frames/s',
   'media.size': 'Size',
   'media.keyframe': 'Since keyframe',
-  'media.estimate': 'The source may send',
+  'media.estimate': 'Viewers can receive up to',
+  'media.estimate-about':
+    'The bit rate that the connection of the slowest viewer takes, or of the median viewer if the configuration says so. The source is told this figure.',
   'media.sending': 'Send from this device',
   'media.send-video': 'Send camera',
   'media.send-audio': 'Send microphone',
