@@ -75,7 +75,7 @@ for (const [width, height] of [
     assert.match(figures.Jitter, /^\d+\.\d ms$/);
     assert.match(figures['Since keyframe'], /^\d+ s$/);
     await until('it says what the connection takes', async () =>
-      /^[\d,]+ kbit\/s$/.test((await figuresOf(page, 'camera'))['Viewers can receive up to']),
+      /^[\d,]+ kbit\/s$/.test((await figuresOf(page, 'camera'))['Viewers report room for']),
     );
     await until('nothing is missing', async () => (await whyOf(page, 'camera')) === '');
     if (width > 800) {
@@ -86,6 +86,8 @@ for (const [width, height] of [
     assert.deepEqual(await faults(page), []);
 
     const said = await record(page, 'camera');
+    const place = () => desk.desk('camera').locator('.picture').boundingBox();
+    const before = await place();
     await camera.stop();
     await until('it says that nothing comes', async () =>
       (await whyOf(page, 'camera')).includes(`no packets on 127.0.0.1:${port}`),
@@ -93,6 +95,8 @@ for (const [width, height] of [
     // Before the gateway knows it, the page sees that the picture has stopped, and blames no keyframes.
     assert.ok((await said()).includes('The picture has stopped.'), (await said()).join('\n'));
     assert.doesNotMatch((await said()).join('\n'), /keyframe/);
+    const { y: _, ...size } = await place();
+    assert.deepEqual(size, { x: before.x, width: before.width, height: before.height }, 'it keeps its size');
     const { Pictures, ...stopped } = await figuresOf(page, 'camera');
     assert.equal(Pictures, 'H264');
     assert.deepEqual([...new Set(Object.values(stopped))], ['–'], 'a figure of a picture that has stopped');

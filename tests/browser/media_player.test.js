@@ -1,5 +1,6 @@
 // The page at /whep/NAME: it plays, says why it does not, and comes back by itself.
 import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { chromium } from './lib/browsers.js';
 import { Daemon, demoEndpoint } from './lib/daemon.js';
@@ -7,7 +8,18 @@ import { FirstPage } from './lib/first_page.js';
 import { Camera, freePorts, isNear, lookAt, rtpEndpoint } from './lib/media.js';
 import { testBound, until } from './lib/until.js';
 
+const output = new URL('output/', import.meta.url).pathname;
+mkdirSync(output, { recursive: true });
 const red = [200, 30, 30];
+
+/** Runs in a page: whether what it says lies on the picture, where its color can be read. */
+function isOnPicture() {
+  const words = document.createRange();
+  words.selectNodeContents(document.querySelector('#state'));
+  const text = words.getBoundingClientRect();
+  const video = document.querySelector('video').getBoundingClientRect();
+  return text.width > 0 && text.top >= video.top && text.bottom <= video.bottom && text.left >= video.left;
+}
 
 /** The color that a person sees in the upper half of the picture, with all that the page lays over it. */
 async function seen(page) {
@@ -86,6 +98,14 @@ test('the last picture of a source that has stopped is dim and says why, and the
   assert.ok(isNear((await page.evaluate(lookAt, 'video')).color, red));
   const [dim] = await seen(page);
   assert.ok(dim > 20 && dim < 100, `${dim} of 200`);
+  for (const [width, height] of [
+    [390, 844],
+    [1280, 720],
+  ]) {
+    await page.setViewportSize({ width, height });
+    assert.ok(await page.evaluate(isOnPicture), `what it says is on the picture, ${width} px wide`);
+    await page.screenshot({ path: `${output}player-${width}-silent.png` });
+  }
   const said = await page.evaluate(() => window.said);
   assert.deepEqual(
     said.filter((text) => text.includes('keyframe')),

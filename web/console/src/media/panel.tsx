@@ -145,7 +145,7 @@ function FigureList({ kind, track, figures, isStopped, now, estimate }: FigureLi
         <dd>{track?.codec ?? ''}</dd>
       </div>
       {rows.map(([name, value, about]) => (
-        <div key={name} title={about}>
+        <div key={name} class={about && 'wide'} title={about}>
           <dt>{name}</dt>
           <dd>{isStopped ? '–' : value}</dd>
         </div>

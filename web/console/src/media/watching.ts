@@ -21,7 +21,7 @@ export interface Watching {
   /** Whether pictures of the source come to the gateway, as far as it was asked since they stopped here. */
   isFed: boolean;
   states: ReadonlyMap<Kind, MediaInfo>;
-  /** What the connections of viewers take, as the source is told, in bit/s. */
+  /** What the connections of viewers take, as their browsers report and the source is told, in bit/s. */
   estimate: number | null;
   meter: Meter;
   now: number;
