@@ -51,12 +51,12 @@ impl RtpFault {
     /// Returns the name of the fault's counter.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::TooShort => "too_short",
-            Self::BadVersion => "bad_version",
-            Self::BadHeader => "bad_header",
-            Self::BadPadding => "bad_padding",
+            Self::TooShort => "too-short",
+            Self::BadVersion => "bad-version",
+            Self::BadHeader => "bad-header",
+            Self::BadPadding => "bad-padding",
             Self::Empty => "empty",
-            Self::NotRtp => "not_rtp",
+            Self::NotRtp => "not-rtp",
         }
     }
 }
@@ -275,5 +275,7 @@ mod tests {
     fn faults_have_names_of_their_own() {
         let names: std::collections::BTreeSet<_> = RtpFault::ALL.map(RtpFault::as_str).into();
         assert_eq!(names.len(), RtpFault::ALL.len());
+        // They stand in the API beside other reasons, which have hyphens.
+        assert!(names.iter().all(|name| !name.contains('_')), "{names:?}");
     }
 }

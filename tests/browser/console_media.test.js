@@ -32,6 +32,19 @@ const whyOf = (page, name) => page.locator(`.desk[data-name="${name}"] .why`).in
 async function openMedia(desk, name) {
   await desk.row(name).locator('button.primary, button[aria-pressed]').last().click();
   await desk.desk(name).locator('.media').waitFor();
+  assert.doesNotMatch(await desk.notices(), /refuse|pictures or sound/i);
+  assert.equal(await desk.desk(name).locator('> .trouble').count(), 0);
+}
+
+/** What the desk has said of its picture, as the page saw it change. */
+async function record(page, name) {
+  await page.evaluate((selector) => {
+    window.said = [];
+    const why = document.querySelector(selector);
+    const observer = new MutationObserver(() => window.said.push(why.textContent));
+    observer.observe(why, { childList: true, characterData: true, subtree: true });
+  }, `.desk[data-name="${name}"] .why`);
+  return () => page.evaluate(() => window.said);
 }
 
 for (const [width, height] of [
@@ -42,7 +55,7 @@ for (const [width, height] of [
     const port = await freePorts();
     const daemon = await Daemon.start(
       t,
-      `${rtpEndpoint('camera', 'video', 'H264', port, 'silence_ms = 500\n')}${demoEndpoint}`,
+      `${rtpEndpoint('camera', 'video', 'H264', port, 'silence_ms = 6000\n')}${demoEndpoint}`,
     );
     let camera = Camera.start(t, { codec: 'H264', port, size: [640, 480] });
     const browser = await chromium(t, { viewport: { width, height } });
@@ -61,6 +74,9 @@ for (const [width, height] of [
     assert.match(figures.Loss, /^\d+\.\d %$/);
     assert.match(figures.Jitter, /^\d+\.\d ms$/);
     assert.match(figures['Since keyframe'], /^\d+ s$/);
+    await until('it says what the connection takes', async () =>
+      /^[\d,]+ kbit\/s$/.test((await figuresOf(page, 'camera'))['Viewers report room for']),
+    );
     await until('nothing is missing', async () => (await whyOf(page, 'camera')) === '');
     if (width > 800) {
       await desk.send('demo', 'help');
@@ -69,10 +85,21 @@ for (const [width, height] of [
     await page.screenshot({ path: `${output}media-${width}.png` });
     assert.deepEqual(await faults(page), []);
 
+    const said = await record(page, 'camera');
+    const place = () => desk.desk('camera').locator('.picture').boundingBox();
+    const before = await place();
     await camera.stop();
     await until('it says that nothing comes', async () =>
       (await whyOf(page, 'camera')).includes(`no packets on 127.0.0.1:${port}`),
     );
+    // Before the gateway knows it, the page sees that the picture has stopped, and blames no keyframes.
+    assert.ok((await said()).includes('The picture has stopped.'), (await said()).join('\n'));
+    assert.doesNotMatch((await said()).join('\n'), /keyframe/);
+    const { y: _, ...size } = await place();
+    assert.deepEqual(size, { x: before.x, width: before.width, height: before.height }, 'it keeps its size');
+    const { Pictures, ...stopped } = await figuresOf(page, 'camera');
+    assert.equal(Pictures, 'H264');
+    assert.deepEqual([...new Set(Object.values(stopped))], ['–'], 'a figure of a picture that has stopped');
     await page.screenshot({ path: `${output}media-${width}-silent.png` });
     camera = Camera.start(t, { codec: 'H264', port, size: [640, 480], color: 0xff143ca0 });
     await until('it is blue', async () => isNear((await pictureOf(page, 'camera')).color, [20, 60, 160]));

@@ -1,12 +1,38 @@
 // The page at /whep/NAME: it plays, says why it does not, and comes back by itself.
 import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { chromium } from './lib/browsers.js';
-import { Daemon } from './lib/daemon.js';
+import { Daemon, demoEndpoint } from './lib/daemon.js';
+import { FirstPage } from './lib/first_page.js';
 import { Camera, freePorts, isNear, lookAt, rtpEndpoint } from './lib/media.js';
 import { testBound, until } from './lib/until.js';
 
+const output = new URL('output/', import.meta.url).pathname;
+mkdirSync(output, { recursive: true });
 const red = [200, 30, 30];
+
+/** Runs in a page: whether what it says lies on the picture, where its color can be read. */
+function isOnPicture() {
+  const words = document.createRange();
+  words.selectNodeContents(document.querySelector('#state'));
+  const text = words.getBoundingClientRect();
+  const video = document.querySelector('video').getBoundingClientRect();
+  return text.width > 0 && text.top >= video.top && text.bottom <= video.bottom && text.left >= video.left;
+}
+
+/** The color that a person sees in the upper half of the picture, with all that the page lays over it. */
+async function seen(page) {
+  const { x, y, width, height } = await page.locator('video').boundingBox();
+  const clip = { x: x + width / 2, y: y + height / 4, width: 1, height: 1 };
+  const png = (await page.screenshot({ clip })).toString('base64');
+  return page.evaluate(async (base64) => {
+    const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+    const context = new OffscreenCanvas(1, 1).getContext('2d');
+    context.drawImage(await createImageBitmap(new Blob([bytes])), 0, 0);
+    return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  }, png);
+}
 
 async function play(t, address) {
   const page = await (await chromium(t)).newPage();
@@ -46,6 +72,67 @@ test('a browser that opens the address of a player sees the picture; programs ge
   await page.close();
   await until('the page has ended its session', async () => (await daemon.sessions()).length === 0);
   assert.deepEqual(errors, []);
+});
+
+test('the last picture of a source that has stopped is dim and says why, and the next one is bright', {
+  timeout: testBound,
+}, async (t) => {
+  const port = await freePorts();
+  // Long enough for the page to notice before the gateway does.
+  const daemon = await Daemon.start(t, rtpEndpoint('camera', 'video', 'H264', port, 'silence_ms = 6000\n'));
+  const camera = Camera.start(t, { codec: 'H264', port });
+  const { page, errors, says } = await play(t, `${daemon.url}/whep/camera`);
+  const isBright = async () => isNear(await seen(page), red) && (await says()) === '';
+  await until('the picture is seen as it is', isBright);
+  await page.evaluate(() => {
+    window.said = [];
+    const state = document.querySelector('#state');
+    new MutationObserver(() => window.said.push(state.textContent)).observe(state, { childList: true });
+  });
+  await camera.stop();
+  await until('it says that the picture has stopped', async () =>
+    (await page.evaluate(() => window.said)).includes('The picture has stopped.'),
+  );
+  await until('it says that the source is silent', async () => (await says()).includes('no packets on'));
+  // The last picture is still there, and is dark.
+  assert.ok(isNear((await page.evaluate(lookAt, 'video')).color, red));
+  const [dim] = await seen(page);
+  assert.ok(dim > 20 && dim < 100, `${dim} of 200`);
+  for (const [width, height] of [
+    [390, 844],
+    [1280, 720],
+  ]) {
+    await page.setViewportSize({ width, height });
+    assert.ok(await page.evaluate(isOnPicture), `what it says is on the picture, ${width} px wide`);
+    await page.screenshot({ path: `${output}player-${width}-silent.png` });
+  }
+  const said = await page.evaluate(() => window.said);
+  assert.deepEqual(
+    said.filter((text) => text.includes('keyframe')),
+    [],
+  );
+  Camera.start(t, { codec: 'H264', port });
+  await until('the picture is bright again', isBright);
+  assert.deepEqual(errors, []);
+});
+
+test('the first page opens the player of a camera, and its own panel for a text', {
+  timeout: testBound,
+}, async (t) => {
+  const port = await freePorts();
+  const daemon = await Daemon.start(t, rtpEndpoint('camera', 'video', 'VP8', port) + demoEndpoint);
+  Camera.start(t, { codec: 'VP8', port });
+  const browser = await chromium(t);
+  const first = await FirstPage.open(browser, daemon.url);
+  await first.openEndpoint('demo');
+  const player = first.page.context().waitForEvent('page');
+  await first.page.click('.endpoint[data-name="camera"] .open');
+  const page = await player;
+  await until('the player shows the picture', async () => isNear(await seen(page), red));
+  assert.equal(new URL(page.url()).pathname, '/whep/camera');
+  assert.equal(await first.page.locator('.console').count(), 1);
+  assert.match(await first.state('demo'), /^open/);
+  assert.deepEqual(first.errors, []);
 });
 
 test('the player comes back by itself: after a session that was ended, after a restart, and for a new endpoint', {

@@ -71,7 +71,11 @@ function showEndpoint(endpoint) {
   const state = joined(': ', endpoint.state, endpoint.detail);
   fill(item, { '.name': endpoint.name, '.kind': endpoint.kind, '.state': state });
   $('.open', item).ariaLabel = `Open ${endpoint.name}`;
-  $('.open', item).onclick = () => openPanel(endpoint.name);
+  // Pictures and sound have a page of their own; a panel shows text.
+  $('.open', item).onclick =
+    endpoint.kind === 'rtp'
+      ? () => open(`whep/${encodeURIComponent(endpoint.name)}`, '_blank', 'noopener')
+      : () => openPanel(endpoint.name);
   if (!known) $('#endpoints').append(item);
   panels.get(endpoint.name)?.show();
 }

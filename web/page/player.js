@@ -72,6 +72,7 @@ class Session {
   #began = performance.now();
   #frames = 0;
   #frameAt = null;
+  #sourcePackets = null; // those that the gateway had from the source, when it was asked last
   #url = null;
 
   constructor() {
@@ -115,7 +116,10 @@ class Session {
     if (frames !== this.#frames) [this.#frames, this.#frameAt] = [frames, now];
     const isMoving = this.#frameAt !== null && now - this.#frameAt < SHOWN;
     if (isMoving || isSoundOnly) attempts = 0;
-    if (isMoving) return say('');
+    if (isMoving) {
+      this.#sourcePackets = null;
+      return say('');
+    }
     const isUp = this.#peer.connectionState === 'connected';
     if (!this.#url) return;
     // A gateway that was started anew does not know this session.
@@ -154,15 +158,23 @@ class Session {
   /** Why nothing moves, as one sentence. */
   async #why(now, isSoundOnly) {
     const response = await ask(`../endpoints/${encodeURIComponent(name)}`).catch(() => null);
-    const endpoint = response?.ok ? await response.json() : {};
+    if (!response) return 'The gateway does not answer.';
+    if (!response.ok) return `${(await refusal(response)).message}.`;
+    const endpoint = await response.json();
     for (const kind of ['video', 'audio']) {
       const track = endpoint[kind];
       if (track?.why) return `Nothing comes from the source: ${track.why}.`;
       if (track && !this.#has(kind)) return `This browser has no ${track.codec}, which the source sends.`;
     }
     if (isSoundOnly) return '';
+    // The gateway keeps back what nobody can decode, so packets that come to it and not to this page lack a
+    // keyframe. Without them the source has stopped, and the gateway waits a while before it calls that so.
+    const before = this.#sourcePackets;
+    this.#sourcePackets = endpoint.video?.received?.packets ?? null;
+    const isSending = before !== null && this.#sourcePackets > before;
     const seconds = Math.round((now - (this.#frameAt ?? this.#began)) / 1000);
-    return `No keyframe for ${seconds} s: nothing can be decoded before one comes.`;
+    if (isSending) return `No keyframe for ${seconds} s: nothing can be decoded before one comes.`;
+    return this.#frameAt === null ? 'Waiting for the first picture…' : 'The picture has stopped.';
   }
 }
 

@@ -149,12 +149,12 @@ impl RtcpFault {
     /// Returns the name of the fault's counter.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::TooShort => "too_short",
-            Self::BadVersion => "bad_version",
-            Self::NotRtcp => "not_rtcp",
-            Self::BadLength => "bad_length",
-            Self::BadPadding => "bad_padding",
-            Self::TooManyNacks => "too_many_nacks",
+            Self::TooShort => "too-short",
+            Self::BadVersion => "bad-version",
+            Self::NotRtcp => "not-rtcp",
+            Self::BadLength => "bad-length",
+            Self::BadPadding => "bad-padding",
+            Self::TooManyNacks => "too-many-nacks",
         }
     }
 }

@@ -329,4 +329,6 @@ fn lost_packets_are_bounded_over_the_whole_datagram() {
 fn faults_have_names_of_their_own() {
     let names: std::collections::BTreeSet<_> = RtcpFault::ALL.map(RtcpFault::as_str).into();
     assert_eq!(names.len(), RtcpFault::ALL.len());
+    // They stand in the API beside other reasons, which have hyphens.
+    assert!(names.iter().all(|name| !name.contains('_')), "{names:?}");
 }

@@ -148,7 +148,9 @@ export const en = {
   'media.frames': 'Frames/s',
   'media.size': 'Size',
   'media.keyframe': 'Since keyframe',
-  'media.estimate': 'The source may send',
+  'media.estimate': 'Viewers report room for',
+  'media.estimate-about':
+    'The bit rate that the slowest viewer’s connection takes, as its browser reports it; of the median viewer, if the configuration says so. Browsers seldom report much more than arrives. The source is told this figure.',
   'media.sending': 'Send from this device',
   'media.send-video': 'Send camera',
   'media.send-audio': 'Send microphone',

@@ -146,7 +146,9 @@ export const ja: { [key in keyof typeof en]: string } = {
   'media.frames': 'フレーム/秒',
   'media.size': 'サイズ',
   'media.keyframe': 'キーフレームから',
-  'media.estimate': '送信元への上限',
+  'media.estimate': '視聴者が受信できる量',
+  'media.estimate-about':
+    '最も遅い視聴者（設定によっては中央の視聴者）のブラウザーが受信できると報告したビットレートです。実際に届いている量を大きく超えることはまれです。この値は送信元に伝えられます。',
   'media.sending': 'この端末から送る',
   'media.send-video': 'カメラを送る',
   'media.send-audio': 'マイクを送る',

@@ -22,6 +22,7 @@ export function MediaPanel({ desk: { name } }: { desk: Desk }) {
       figures: meter.of(kind),
       trouble,
       began: watching.began,
+      isFed: watching.isFed,
       now,
     });
   const reasons = isAway
@@ -44,6 +45,7 @@ export function MediaPanel({ desk: { name } }: { desk: Desk }) {
           kind={kind}
           track={tracks[kind]}
           figures={meter.of(kind)}
+          isStopped={isAway || why(kind) !== null || !meter.of(kind)?.bitrate}
           now={now}
           estimate={kind === 'video' ? watching.estimate : null}
         />
@@ -116,16 +118,17 @@ interface FigureListProps {
   kind: Kind;
   track: Track | undefined;
   figures: Figures | undefined;
+  isStopped: boolean;
   now: number;
   estimate: number | null;
 }
 
-function FigureList({ kind, track, figures, now, estimate }: FigureListProps) {
+/** Dashes stand for the figures of what has stopped, so that nothing moves on the page and nothing old is read. */
+function FigureList({ kind, track, figures, isStopped, now, estimate }: FigureListProps) {
   if (!figures?.since) return null;
   const { bitrate, loss, jitter, frames, size, keyframeAt } = figures;
   const rate = (value: number) => `${number(value / 1000)} kbit/s`;
-  const rows: [string, string][] = [
-    [t(`endpoint.${kind}`), track?.codec ?? ''],
+  const rows: [name: string, value: string, about?: string][] = [
     [t('media.bitrate'), rate(bitrate)],
     [t('media.loss'), `${number(loss * 100, 1)} %`],
   ];
@@ -134,13 +137,17 @@ function FigureList({ kind, track, figures, now, estimate }: FigureListProps) {
   if (size) rows.push([t('media.size'), size.join(' × ')]);
   if (keyframeAt !== null)
     rows.push([t('media.keyframe'), `${number(Math.max(0, Math.round((now - keyframeAt) / 1000)))} s`]);
-  if (estimate !== null) rows.push([t('media.estimate'), rate(estimate)]);
+  if (estimate !== null) rows.push([t('media.estimate'), rate(estimate), t('media.estimate-about')]);
   return (
     <dl class="figures" data-kind={kind}>
-      {rows.map(([name, value]) => (
-        <div key={name}>
+      <div>
+        <dt>{t(`endpoint.${kind}`)}</dt>
+        <dd>{track?.codec ?? ''}</dd>
+      </div>
+      {rows.map(([name, value, about]) => (
+        <div key={name} class={about && 'wide'} title={about}>
           <dt>{name}</dt>
-          <dd>{value}</dd>
+          <dd>{isStopped ? '–' : value}</dd>
         </div>
       ))}
     </dl>

@@ -11,6 +11,8 @@ export interface Track {
   codec: string;
   state?: string;
   why?: string | null;
+  /** What has come from the source to the gateway. */
+  received?: { packets: number };
 }
 export type Tracks = { [kind in Kind]?: Track };
 
@@ -37,11 +39,16 @@ interface Known {
   trouble: unknown;
   /** When the gateway has agreed to show it. */
   began: number | null;
+  /** Whether the gateway still receives packets of the source. */
+  isFed: boolean;
   now: number;
 }
 
 /** Why a track has nothing to see or to hear now, as one sentence; null: it has. */
-export function whyNothing(kind: Kind, { track, state, figures, trouble, began, now }: Known): string | null {
+export function whyNothing(
+  kind: Kind,
+  { track, state, figures, trouble, began, isFed, now }: Known,
+): string | null {
   if (track && !isKnown(kind, track.codec)) return t('media.no-codec', { codec: track.codec });
   if (state?.state === 'refused') return t('media.refused', { why: state.detail });
   if (track?.why) return t('media.silent', { why: track.why });
@@ -57,9 +64,10 @@ export function whyNothing(kind: Kind, { track, state, figures, trouble, began, 
   if (away <= LATE) return shown === null ? t('media.coming') : null;
   // Packets come, and are of no use: nothing can be decoded before a keyframe. The gateway keeps them back until
   // there is one.
-  return track?.state === 'open' || figures?.bitrate
-    ? t('media.no-keyframe', { time: duration(Math.round(away / 1000) * 1000) })
-    : t('media.stopped');
+  if (isFed || figures?.bitrate)
+    return t('media.no-keyframe', { time: duration(Math.round(away / 1000) * 1000) });
+  // The source is silent, and the gateway waits for a while before it says so.
+  return t(shown === null ? 'media.coming' : 'media.stopped');
 }
 
 /** What is worth knowing although there is a picture. */

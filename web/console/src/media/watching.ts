@@ -18,8 +18,10 @@ export interface Watching {
   /** Why there is no stream. */
   trouble: unknown;
   tracks: Tracks;
+  /** Whether pictures of the source come to the gateway, as far as it was asked since they stopped here. */
+  isFed: boolean;
   states: ReadonlyMap<Kind, MediaInfo>;
-  /** What the source is told, in bit/s. */
+  /** What the connections of viewers take, as their browsers report and the source is told, in bit/s. */
   estimate: number | null;
   meter: Meter;
   now: number;
@@ -37,6 +39,8 @@ export function useWatching(name: string): Watching {
   const [now, setNow] = useState(performance.now());
   const meter = useRef(new Meter()).current;
   const turns = useRef(0);
+  const [isFed, setFed] = useState(false);
+  const packets = useRef<number | null>(null); // that the gateway had when it was asked last
   const state = endpoints.value.get(name)?.state;
 
   useEffect(() => {
@@ -87,11 +91,22 @@ export function useWatching(name: string): Watching {
 
   useEvery(EVERY, () => {
     void measureAll(stream, meter).then(() => setNow(performance.now()));
-    // What moves needs no explanation.
-    if (meter.of('video')?.frames && turns.current++ % SELDOM) return;
-    void get<Tracks>(`/endpoints/${encodeURIComponent(name)}`).then(setTracks, () => {});
+    // What moves needs no explanation. Only what was counted after the picture had stopped says whether the
+    // source has stopped as well.
+    const isMoving = Boolean(meter.of('video')?.frames);
+    if (isMoving) packets.current = null;
+    if (isMoving && turns.current++ % SELDOM) return;
+    void get<Tracks>(`/endpoints/${encodeURIComponent(name)}`).then(
+      (answer) => {
+        setTracks(answer);
+        const before = packets.current;
+        packets.current = isMoving ? null : (answer.video?.received?.packets ?? null);
+        setFed(before !== null && packets.current !== null && packets.current > before);
+      },
+      () => {},
+    );
   }, [stream, meter, name, link.value]);
-  return { stream, began, trouble, tracks, states, estimate, meter, now };
+  return { stream, began, trouble, tracks, isFed, states, estimate, meter, now };
 }
 
 async function measureAll(stream: MediaStream | null, meter: Meter): Promise<void> {
