@@ -102,6 +102,9 @@ impl std::fmt::Display for TrackRefusal {
     }
 }
 
+/// How the numbers of a picture are colors, as the header extension has it: primaries, transfer, matrix, and range.
+pub type ColorSpace = [u8; 4];
+
 /// An RTP packet for a peer.
 #[derive(Debug)]
 pub struct OutgoingPacket<'a> {
@@ -116,6 +119,8 @@ pub struct OutgoingPacket<'a> {
     pub wallclock: Instant,
     /// The payload, which all viewers share.
     pub payload: &'a Arc<[u8]>,
+    /// How its numbers are colors, if the sender has said so.
+    pub color_space: Option<ColorSpace>,
 }
 
 /// An RTP packet of a peer.
@@ -131,6 +136,8 @@ pub struct IncomingPacket {
     pub marker: bool,
     /// The payload.
     pub payload: Arc<[u8]>,
+    /// How its numbers are colors, if the peer says so.
+    pub color_space: Option<ColorSpace>,
     /// The stream's newest sender report.
     pub report: Option<SenderReport>,
 }

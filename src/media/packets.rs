@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::source::Numbers;
+use crate::transceiver::ColorSpace;
 
 /// One packet of a track.
 #[derive(Debug, Clone)]
@@ -20,6 +21,8 @@ pub(crate) struct Packet {
     pub(crate) wallclock: Instant,
     pub(crate) arrived: Instant,
     pub(crate) payload: Arc<[u8]>,
+    /// How its numbers are colors, if a browser has said so.
+    pub(crate) color_space: Option<ColorSpace>,
 }
 
 /// What a packet takes beside its payload, roughly.

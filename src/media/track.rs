@@ -18,7 +18,7 @@ use super::viewer::ViewerStats;
 use crate::codec::MediaKind;
 use crate::config::TrackConfig;
 use crate::ids::{EndpointId, SessionId, SourceId, TrackSocket, ViewerId};
-use crate::transceiver::IncomingPacket;
+use crate::transceiver::{ColorSpace, IncomingPacket};
 
 /// The longest payload that can be forwarded. What is longer would not fit into one packet of any network.
 const MAX_PAYLOAD: usize = crate::limits::RTP_PAYLOAD;
@@ -255,10 +255,10 @@ impl Track {
                         sequence: numbers.sequence,
                         timestamp: numbers.timestamp.wrapping_sub(behind),
                     };
-                    self.push(now, first, held.marker, held.payload);
+                    self.push(now, first, held.marker, held.payload, None);
                     numbers.sequence = self.numbering.make_room();
                 }
-                self.push(now, numbers, packet.marker, Arc::from(packet.payload));
+                self.push(now, numbers, packet.marker, Arc::from(packet.payload), None);
                 Change {
                     has_news: true,
                     has_restarted: restart.is_some(),
@@ -287,12 +287,13 @@ impl Track {
         }
     }
 
-    pub(super) fn push(
+    fn push(
         &mut self,
         now: Instant,
         numbers: Numbers,
         marker: bool,
         payload: Arc<[u8]>,
+        color_space: Option<ColorSpace>,
     ) {
         let begins_keyframe = is_keyframe_start(self.config.codec, &payload);
         if begins_keyframe && self.config.codec.kind() == MediaKind::Video {
@@ -309,6 +310,7 @@ impl Track {
             wallclock: self.captured_at(numbers.timestamp, now),
             arrived: now,
             payload,
+            color_space,
         });
     }
 
@@ -453,7 +455,8 @@ impl Track {
         let is_source = self.source_publisher() == Some(publisher);
         if is_source {
             self.clock = taken.clock.or(self.clock);
-            self.push(now, taken.numbers, packet.marker, packet.payload);
+            let (marker, colors) = (packet.marker, packet.color_space);
+            self.push(now, taken.numbers, marker, packet.payload, colors);
         }
         Change {
             has_news: is_source,

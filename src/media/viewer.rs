@@ -321,6 +321,7 @@ impl Viewer {
             marker: packet.marker,
             wallclock: packet.wallclock,
             payload: &packet.payload,
+            color_space: packet.color_space,
         };
         let written = writer.write_rtp(self.section, &outgoing);
         let size = packet.payload.len();

@@ -12,10 +12,10 @@ use str0m::rtp::rtcp::SenderInfo;
 use str0m::rtp::{Extension, ExtensionMap, ExtensionValues, RtpPacket, RtpWrite, Ssrc};
 use str0m::stats::MediaEgressStats;
 
-use super::Session;
 use super::event::SessionEvent;
 use super::resend::Resends;
 use super::sdp::{Slots, TrackSection};
+use super::{Session, color_space};
 use crate::codec::{Codec, MediaKind};
 use crate::limits;
 use crate::transceiver::{
@@ -65,6 +65,7 @@ pub(super) fn extensions() -> ExtensionMap {
         Extension::VideoOrientation,
         Extension::PlayoutDelay,
         Extension::RtpStreamId,
+        color_space::extension(),
     ];
     for (id, extension) in (1..).zip(all) {
         map.set(id, extension);
@@ -191,12 +192,17 @@ impl Session {
         )
         .marker(packet.marker)
         .nackable(section.kind == MediaKind::Video);
-        if let Some((least, most)) = section.playout_delay {
-            write = write.ext_vals(ExtensionValues {
-                play_delay_min: Some(least),
-                play_delay_max: Some(most),
+        if section.playout_delay.is_some() || packet.color_space.is_some() {
+            let (least, most) = section.playout_delay.unzip();
+            let mut values = ExtensionValues {
+                play_delay_min: least,
+                play_delay_max: most,
                 ..ExtensionValues::default()
-            });
+            };
+            if let Some(value) = packet.color_space {
+                color_space::set(&mut values, value);
+            }
+            write = write.ext_vals(values);
         }
         stream.write_rtp(write);
         media.resends.note_first();
@@ -292,6 +298,7 @@ impl Session {
             timestamp: packet.header.timestamp,
             marker: packet.header.marker,
             payload: packet.payload,
+            color_space: color_space::get(&packet.header.ext_vals),
             report: packet.last_sender_info.map(report),
         };
         let event = MediaEvent::Packet(packet);

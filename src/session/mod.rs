@@ -5,6 +5,7 @@
 //! that and drops the session.
 
 pub mod channels;
+mod color_space;
 pub mod control;
 mod create;
 pub mod crypto;

@@ -24,6 +24,7 @@ fn packet(sequence: u64, timestamp: u32, begins_keyframe: bool) -> Packet {
         wallclock: Instant::now(),
         arrived: Instant::now(),
         payload: Arc::from(sequence.to_string().into_bytes()),
+        color_space: None,
     }
 }
 

@@ -41,6 +41,7 @@ fn send(
         timestamp,
         marker: false,
         payload: Arc::from(vec![0; len]),
+        color_space: None,
         report: None,
     };
     pass(track, from, packet)
@@ -102,6 +103,7 @@ fn a_jump_of_a_browser_is_no_gap_for_those_who_follow() {
             timestamp,
             marker: false,
             payload: Arc::from([0; 10]),
+            color_space: None,
             report: None,
         };
         pass(track, 1, packet).map(|(_, sequence, _)| sequence)
@@ -138,6 +140,7 @@ fn report(
         timestamp: of.timestamp,
         marker: false,
         payload: Arc::from([0; 10]),
+        color_space: None,
         report: Some(of),
     };
     let mut datagram = Vec::new();
@@ -201,6 +204,7 @@ fn a_report_from_before_a_jump_says_nothing() {
         timestamp: 90_000 * 100,
         marker: false,
         payload: Arc::from([0; 10]),
+        color_space: None,
         report: Some(before),
     };
     track.handle_published(later, publisher(1), packet, &mut clocks, &mut datagram);

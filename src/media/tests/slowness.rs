@@ -77,6 +77,7 @@ impl Stream {
                 wallclock: self.now,
                 arrived: self.now,
                 payload: Arc::from(payload),
+                color_space: None,
             });
             self.sequence += 1;
         }

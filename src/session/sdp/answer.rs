@@ -12,6 +12,7 @@ use super::formats::Format;
 use super::sections::{Section, Sections};
 use super::tracks::TrackSection;
 use crate::limits;
+use crate::session::color_space;
 
 /// A section of the offer that str0m sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -254,6 +255,8 @@ fn accept_track(
             if let Some(msid) = &track.msid {
                 push(text, format_args!("{ssrc} msid:{msid}"));
             }
+        } else if let Some(begin) = line.strip_suffix(color_space::ALIAS) {
+            push(text, format_args!("{begin}{}", color_space::URI));
         } else {
             push(text, format_args!("{line}"));
         }

@@ -14,6 +14,7 @@ use super::forms::{self, Form};
 use super::sections::{Section, Sections};
 use super::slots::{OURS, SlotTrack, Slots, UsedForm};
 use crate::codec::{Codec, MediaKind};
+use crate::session::color_space;
 use crate::transceiver::{Direction, TrackOutcome, TrackRefusal, TrackWish, TransceiverKey};
 
 /// The longest mid that str0m keeps whole.
@@ -22,13 +23,14 @@ const MAX_MID: usize = 16;
 const MAX_STREAM_LINES: usize = 32;
 /// The header extensions that may be negotiated, by their URIs. `transport-cc` is left out, so that browsers
 /// report their estimate of the bit rate (REMB) in place of raw arrival times.
-const EXTENSIONS: [&str; 6] = [
+const EXTENSIONS: [&str; 7] = [
     "urn:ietf:params:rtp-hdrext:sdes:mid",
     "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
     "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
     "urn:3gpp:video-orientation",
     "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
     "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
+    color_space::URI,
 ];
 
 /// A section that carries a track.
@@ -414,6 +416,10 @@ impl TrackSection<'_> {
                     && (!uri.ends_with("playout-delay") || self.wish.playout_delay.is_some())
                     // A browser that may not say how its camera is held turns its pictures itself.
                     && (!uri.ends_with("video-orientation") || !self.direction.receives);
+                let uri = match uri {
+                    color_space::URI => color_space::ALIAS,
+                    uri => uri,
+                };
                 is_wanted.then(|| format!("a=extmap:{id} {uri}"))
             }
             "ssrc" if self.direction.receives && !self.has_streams => {
