@@ -206,7 +206,7 @@ test('the camera of this device goes to an endpoint that takes it', { timeout: t
   await page.screenshot({ path: `${output}media-sending.png` });
   await page.getByRole('button', { name: 'Stop camera' }).click();
   await until('the camera is off', async () => (await daemon.get('/endpoints/talk')).video.publishers === 0);
-  assert.equal(await page.locator('.preview').count(), 0);
+  await until('its preview goes away', async () => (await page.locator('.preview').count()) === 0);
   assert.deepEqual(desk.errors, []);
 });
 
