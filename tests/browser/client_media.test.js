@@ -3,11 +3,10 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { chromium, firefox } from './lib/browsers.js';
 import { openConnected, startDaemonFor, startLibrarySite } from './lib/library.js';
-import { Camera, fakeMedia, freePorts, isNear, listen, lookAt, rtpEndpoint } from './lib/media.js';
+import { Camera, fakeMedia, freePorts, listen, look, rtpEndpoint } from './lib/media.js';
+import { blue, isNear, red } from './lib/media_colors.js';
 import { testBound, until } from './lib/until.js';
 
-const red = [200, 30, 30];
-const blue = [20, 60, 160];
 const ECHO = '[[endpoint]]\nname = "echo"\nkind = "echo"\n';
 
 /** A camera, an echo, and a page with a session. */
@@ -29,7 +28,7 @@ async function withCamera(t, { more = '', codec = 'H264', launch = chromium, bro
   });
   return { site, daemon, page, port, config, browser };
 }
-const sees = (page, color) => async () => isNear((await page.evaluate(lookAt, 'video')).color, color);
+const sees = (page, color) => async () => isNear((await page.evaluate(look, 'video')).color, color);
 
 test('a page watches a camera beside an open port, and the part for pictures comes only then', {
   timeout: testBound,

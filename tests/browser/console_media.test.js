@@ -7,12 +7,12 @@ import { chromium } from './lib/browsers.js';
 import { Console } from './lib/console.js';
 import { consoleOf } from './lib/console_site.js';
 import { Daemon, demoEndpoint } from './lib/daemon.js';
-import { Camera, fakeMedia, freePorts, isNear, listen, lookAt, rtpEndpoint } from './lib/media.js';
+import { Camera, fakeMedia, freePorts, listen, look, rtpEndpoint } from './lib/media.js';
+import { blue, isNear, red } from './lib/media_colors.js';
 import { testBound, until } from './lib/until.js';
 
 const output = new URL('output/', import.meta.url).pathname;
 mkdirSync(output, { recursive: true });
-const red = [200, 30, 30];
 
 /** The figures below a picture, by their names. */
 const figuresOf = (page, name) =>
@@ -26,7 +26,7 @@ const figuresOf = (page, name) =>
       ),
     `.desk[data-name="${name}"]`,
   );
-const pictureOf = (page, name) => page.evaluate(lookAt, `.desk[data-name="${name}"] .picture video`);
+const pictureOf = (page, name) => page.evaluate(look, `.desk[data-name="${name}"] .picture video`);
 const whyOf = (page, name) => page.locator(`.desk[data-name="${name}"] .why`).innerText();
 
 async function openMedia(desk, name) {
@@ -102,7 +102,7 @@ for (const [width, height] of [
     assert.deepEqual([...new Set(Object.values(stopped))], ['–'], 'a figure of a picture that has stopped');
     await page.screenshot({ path: `${output}media-${width}-silent.png` });
     camera = Camera.start(t, { codec: 'H264', port, size: [640, 480], color: 0xff143ca0 });
-    await until('it is blue', async () => isNear((await pictureOf(page, 'camera')).color, [20, 60, 160]));
+    await until('it is blue', async () => isNear((await pictureOf(page, 'camera')).color, blue));
     await until('nothing is missing any more', async () => (await whyOf(page, 'camera')) === '');
     if (width > 800) {
       // The same desk has the picture of a gateway that was started anew.
@@ -206,7 +206,7 @@ test('the camera of this device goes to an endpoint that takes it', { timeout: t
   await page.screenshot({ path: `${output}media-sending.png` });
   await page.getByRole('button', { name: 'Stop camera' }).click();
   await until('the camera is off', async () => (await daemon.get('/endpoints/talk')).video.publishers === 0);
-  assert.equal(await page.locator('.preview').count(), 0);
+  await until('its preview goes away', async () => (await page.locator('.preview').count()) === 0);
   assert.deepEqual(desk.errors, []);
 });
 

@@ -8,9 +8,9 @@ import test from 'node:test';
 import { faults } from './lib/axe.js';
 import { chromium } from './lib/browsers.js';
 import { Console } from './lib/console.js';
-import { binary, Daemon, demoEndpoint, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
+import { demoEndpoint, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
 import { SerialDevice } from './lib/devices.js';
-import { twoMachines } from './lib/networks.js';
+import { chromiumOn, setUp, startOnBoard, twoMachines } from './lib/networks.js';
 import { skip } from './lib/skip.js';
 import { testBound, until } from './lib/until.js';
 
@@ -36,18 +36,10 @@ test("from another machine: a phone that has added the board's authority gets no
   const machines = twoMachines(t);
   if (!machines) return skip(t, 'this user may not make networks');
   const { board, phone } = machines;
-  const run = temporaryDirectory();
-  const ask = async (address) => board.run('curl', '--silent', '--fail', address);
-  await Daemon.start(t, demoEndpoint, {
-    program: board.program(binary),
-    environment: { RUNTIME_DIRECTORY: run },
-    ask,
-  });
-  const printed = board.run('env', `RUNTIME_DIRECTORY=${run}`, binary, 'setup', '--ca');
-  const [, origin, token] =
-    printed.match(/(https:\/\/192\.0\.2\.1:8443)\/(#token=\S+)/) ?? assert.fail(printed);
+  const { thingway } = await startOnBoard(t, board, demoEndpoint);
+  const { printed, origin, token } = setUp(thingway, '--ca');
   const [, fingerprint] = printed.match(/^ {2}((?:[0-9A-F]{2}:){31}[0-9A-F]{2})$/m) ?? assert.fail(printed);
-  const executablePath = phone.program(process.env.CHROMIUM_BIN ?? '/usr/bin/chromium');
+  const executablePath = chromiumOn(phone);
 
   // Before: the warning. A person goes on once, compares, and downloads.
   const stranger = await chromium(t, { executablePath });
@@ -89,7 +81,7 @@ test("from another machine: a phone that has added the board's authority gets no
     hasTouch: true,
     isMobile: true,
   });
-  const trusted = await Console.open(browser, origin, token);
+  const trusted = await Console.open(browser, origin, `#token=${token}`);
   await trusted.openEndpoint('demo');
   await trusted.shows('demo', 'Type help.');
 
@@ -131,23 +123,14 @@ test('from another machine: the printed address, typing, the network lost and ba
   const { board, phone } = machines;
   const tty = `${temporaryDirectory()}/tty`;
   const device = await SerialDevice.plugIn(t, tty, { echo: true });
-  const run = temporaryDirectory();
-  const ask = async (address) => board.run('curl', '--silent', '--fail', address);
-  const daemon = await Daemon.start(t, serialEndpoint('arm', tty), {
-    program: board.program(binary),
-    environment: { RUNTIME_DIRECTORY: run },
-    ask,
-  });
+  const { daemon, ask, thingway } = await startOnBoard(t, board, serialEndpoint('arm', tty));
   if (!/assets\/main-/.test(await ask(`${daemon.url}/`)))
     return skip(t, 'this daemon was built without the console');
-  const thingway = (...words) => board.run('env', `RUNTIME_DIRECTORY=${run}`, binary, ...words);
-
-  const printed = thingway('setup');
-  const [, url, token] = printed.match(/(https:\/\/192\.0\.2\.1:8443)\/(#token=\S+)/) ?? assert.fail(printed);
+  const { origin, token } = setUp(thingway);
   const sessions = () => JSON.parse(thingway('sessions', '--json')).sessions;
-  const there = phone.program(process.env.CHROMIUM_BIN ?? '/usr/bin/chromium');
+  const there = chromiumOn(phone);
   const browser = await chromium(t, { executablePath: there, ignoreHTTPSErrors: true });
-  const page = await Console.open(browser, url, token);
+  const page = await Console.open(browser, origin, `#token=${token}`);
   await page.openEndpoint('arm');
   assert.doesNotMatch(page.page.url(), /token/, 'the address bar keeps nothing');
   await page.send('arm', 'hello from the phone');

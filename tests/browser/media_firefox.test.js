@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { firefox } from './lib/browsers.js';
 import { Daemon } from './lib/daemon.js';
-import { Camera, freePorts, look, rtpEndpoint, watch } from './lib/media.js';
+import { Camera, freePorts, look, pageOf, rtpEndpoint, watch } from './lib/media.js';
 import { isNear, red } from './lib/media_colors.js';
 import { testBound, until } from './lib/until.js';
 
@@ -39,8 +39,7 @@ for (const codec of ['VP8', 'VP9', 'H264'])
     const port = await freePorts();
     const daemon = await Daemon.start(t, rtpEndpoint('camera', 'video', codec, port));
     Camera.start(t, { codec, port });
-    const page = await (await firefox(t)).newPage();
-    await page.goto(`${daemon.url}/healthz`); // a page of the gateway's own origin
+    const page = await pageOf(await firefox(t), daemon.url);
     const has = await page.evaluate(() =>
       RTCRtpReceiver.getCapabilities('video').codecs.map(({ mimeType }) => mimeType),
     );

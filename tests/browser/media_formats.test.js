@@ -5,17 +5,11 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { test } from 'node:test';
 import { chromium } from './lib/browsers.js';
 import { Daemon } from './lib/daemon.js';
-import { freePorts, look, rtpEndpoint, watch } from './lib/media.js';
+import { freePorts, look, pageOf, rtpEndpoint, watch } from './lib/media.js';
 import { blue, isNear, middleOf, middleOfCanvas, red } from './lib/media_colors.js';
 import { prepare, publishColor } from './lib/media_senders.js';
 import { redFilter, Shell } from './lib/recipes.js';
 import { Hopeless, testBound, until } from './lib/until.js';
-
-async function pageOf(t, url) {
-  const page = await (await chromium(t)).newPage();
-  await page.goto(`${url}/healthz`); // a page of the gateway's own origin
-  return page;
-}
 
 const encoders = {
   H264: '-c:v libx264 -tune zerolatency -preset ultrafast -profile:v baseline',
@@ -31,7 +25,7 @@ for (const [codec, encoder] of Object.entries(encoders))
       t,
       `ffmpeg -loglevel error ${redFilter('320x240', matrices[codec])} ${encoder} -g 30 -f rtp 'rtp://127.0.0.1:${port}?pkt_size=1200'`,
     );
-    const page = await pageOf(t, daemon.url);
+    const page = await pageOf(await chromium(t), daemon.url);
     const { status, answer } = await page.evaluate(watch, { url: daemon.url, name: 'camera' });
     assert.equal(status, 201, answer);
     await until('the color is right', async () => {
@@ -73,7 +67,7 @@ for (const [sink, codec] of wishes)
     const shell = Shell.start(t, `${description}\n${sinks[sink](format)}`);
     const pictures = `${shell.directory}/pictures`;
     await until('it waits for packets', () => existsSync(pictures));
-    const page = await pageOf(t, daemon.url);
+    const page = await pageOf(await chromium(t), daemon.url);
     await page.evaluate(prepare);
     const wish = { url: `${daemon.url}/whip/talk`, codec, color: `rgb(${blue})` };
     const { status, answer } = await page.evaluate(publishColor, wish);

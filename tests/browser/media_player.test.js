@@ -5,12 +5,12 @@ import { test } from 'node:test';
 import { chromium } from './lib/browsers.js';
 import { Daemon, demoEndpoint } from './lib/daemon.js';
 import { FirstPage } from './lib/first_page.js';
-import { Camera, freePorts, isNear, lookAt, rtpEndpoint } from './lib/media.js';
+import { Camera, freePorts, look, rtpEndpoint } from './lib/media.js';
+import { isNear, red } from './lib/media_colors.js';
 import { testBound, until } from './lib/until.js';
 
 const output = new URL('output/', import.meta.url).pathname;
 mkdirSync(output, { recursive: true });
-const red = [200, 30, 30];
 
 /** Runs in a page: whether what it says lies on the picture, where its color can be read. */
 function isOnPicture() {
@@ -46,7 +46,7 @@ async function play(t, address) {
     page,
     errors,
     says: () => page.locator('#state').innerText(),
-    isRed: async () => isNear((await page.evaluate(lookAt, 'video')).color, red),
+    isRed: async () => isNear((await page.evaluate(look, 'video')).color, red),
   };
 }
 
@@ -95,7 +95,7 @@ test('the last picture of a source that has stopped is dim and says why, and the
   );
   await until('it says that the source is silent', async () => (await says()).includes('no packets on'));
   // The last picture is still there, and is dark.
-  assert.ok(isNear((await page.evaluate(lookAt, 'video')).color, red));
+  assert.ok(isNear((await page.evaluate(look, 'video')).color, red));
   const [dim] = await seen(page);
   assert.ok(dim > 20 && dim < 100, `${dim} of 200`);
   for (const [width, height] of [

@@ -4,7 +4,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chromium } from './lib/browsers.js';
 import { Daemon } from './lib/daemon.js';
-import { Camera, fakeMedia, freePorts, listen, look, publish, rtpEndpoint, watch } from './lib/media.js';
+import {
+  Camera,
+  fakeMedia,
+  freePorts,
+  listen,
+  look,
+  pageOf,
+  publish,
+  rtpEndpoint,
+  watch,
+} from './lib/media.js';
 import { testBound, until } from './lib/until.js';
 
 test('chromium: its camera comes out as RTP under one SSRC, over a reconnect too', {
@@ -15,8 +25,7 @@ test('chromium: its camera comes out as RTP under one SSRC, over a reconnect too
     `[[endpoint]]\nname = "talk"\nkind = "rtp"\n[endpoint.video]\ncodec = "VP8"\n`
     + `send_to = "127.0.0.1:${program.port}"\nsend_rtcp = "127.0.0.1:${program.port}"\n`;
   const daemon = await Daemon.start(t, config);
-  const page = await (await chromium(t, fakeMedia)).newPage();
-  await page.goto(`${daemon.url}/healthz`);
+  const page = await pageOf(await chromium(t, fakeMedia), daemon.url);
   for (const _ of [1, 2]) {
     const before = program.sequences.length;
     assert.equal(await page.evaluate(publish, { url: `${daemon.url}/whip/talk` }), 201);
@@ -39,8 +48,7 @@ for (const codec of ['VP8', 'AV1'])
     const config = `[[endpoint]]\nname = "talk"\nkind = "rtp"\n[endpoint.video]\ncodec = "${codec}"\n`;
     const daemon = await Daemon.start(t, config);
     const browser = await chromium(t, fakeMedia);
-    const [sender, viewer] = [await browser.newPage(), await browser.newPage()];
-    for (const page of [sender, viewer]) await page.goto(`${daemon.url}/healthz`);
+    const [sender, viewer] = [await pageOf(browser, daemon.url), await pageOf(browser, daemon.url)];
     assert.equal(await sender.evaluate(publish, { url: `${daemon.url}/whip/talk` }), 201);
     const { status, answer } = await viewer.evaluate(watch, { url: daemon.url, name: 'talk' });
     assert.equal(status, 201, answer);
@@ -50,8 +58,7 @@ for (const codec of ['VP8', 'AV1'])
 test('a player is told that nothing sends, and may wait', { timeout: testBound }, async (t) => {
   const port = await freePorts();
   const daemon = await Daemon.start(t, rtpEndpoint('camera', 'video', 'VP8', port));
-  const page = await (await chromium(t)).newPage();
-  await page.goto(`${daemon.url}/healthz`);
+  const page = await pageOf(await chromium(t), daemon.url);
   const ask = (query) =>
     page.evaluate(async (url) => {
       const pc = new RTCPeerConnection();

@@ -4,9 +4,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import test from 'node:test';
 import { chromium } from './lib/browsers.js';
-import { binary, Daemon, temporaryDirectory } from './lib/daemon.js';
 import { rtpEndpoint } from './lib/media.js';
-import { twoMachines } from './lib/networks.js';
+import { chromiumOn, setUp, startOnBoard, twoMachines } from './lib/networks.js';
 import { skip } from './lib/skip.js';
 import { testBound, until } from './lib/until.js';
 
@@ -75,19 +74,10 @@ test('behind 150 kbit/s: whole pictures, fast commands, and nobody else loses an
   const machines = twoMachines(t);
   if (!machines) return skip(t, 'this user may not make networks');
   const { board, phone } = machines;
-  const run = temporaryDirectory();
-  const ask = async (address) => board.run('curl', '--silent', '--fail', address);
-  await Daemon.start(t, rtpEndpoint('camera', 'video', 'VP8', 5004), {
-    program: board.program(binary),
-    environment: { RUNTIME_DIRECTORY: run },
-    ask,
-  });
-  const printed = board.run('env', `RUNTIME_DIRECTORY=${run}`, binary, 'setup', '--ca');
-  const [, origin, token] =
-    printed.match(/(https:\/\/192\.0\.2\.1:8443)\/#token=(\S+)/) ?? assert.fail(printed);
+  const { thingway } = await startOnBoard(t, board, rtpEndpoint('camera', 'video', 'VP8', 5004));
+  const { origin, token } = setUp(thingway, '--ca');
   const open = async (machine) => {
-    const executablePath = machine.program(process.env.CHROMIUM_BIN ?? '/usr/bin/chromium');
-    const browser = await chromium(t, { executablePath, ignoreHTTPSErrors: true });
+    const browser = await chromium(t, { executablePath: chromiumOn(machine), ignoreHTTPSErrors: true });
     const page = await browser.newPage();
     await page.goto(`${origin}/healthz`);
     return page;
@@ -106,21 +96,8 @@ test('behind 150 kbit/s: whole pictures, fast commands, and nobody else loses an
     if (camera.exitCode === null && camera.signalCode === null) await once(camera, 'exit');
   });
 
-  board.run(
-    'tc',
-    'qdisc',
-    'add',
-    'dev',
-    'cable',
-    'root',
-    'tbf',
-    'rate',
-    '150kbit',
-    'burst',
-    '4kb',
-    'latency',
-    '500ms',
-  );
+  const narrow = 'tc qdisc add dev cable root tbf rate 150kbit burst 4kb latency 500ms';
+  board.run(...narrow.split(' '));
   await far.evaluate(join, { origin, token });
   const alone = await far.evaluate(pings, 200);
   await far.evaluate(() => window.seen.pc.close());

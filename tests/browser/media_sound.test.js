@@ -4,20 +4,16 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { test } from 'node:test';
 import { chromium } from './lib/browsers.js';
 import { Daemon } from './lib/daemon.js';
-import { freePorts, rtpEndpoint } from './lib/media.js';
+import { freePorts, pageOf, rtpEndpoint } from './lib/media.js';
 import { prepare, publishTone } from './lib/media_senders.js';
 import { hear, samplesOf, strongestTone } from './lib/media_sound.js';
 import { recipe, replaced, Shell } from './lib/recipes.js';
 import { Hopeless, testBound, until } from './lib/until.js';
 
+/** Plays sound that no person has asked for. */
+const audible = { flags: ['--autoplay-policy=no-user-gesture-required'] };
 const tone = 1000;
 const isTone = (frequency) => Math.abs(frequency - tone) <= tone / 100;
-
-async function pageOf(t, url) {
-  const page = await (await chromium(t, { flags: ['--autoplay-policy=no-user-gesture-required'] })).newPage();
-  await page.goto(`${url}/healthz`); // a page of the gateway's own origin
-  return page;
-}
 
 const source = `audiotestsrc is-live=true freq=${tone}`;
 const programs = {
@@ -31,7 +27,7 @@ for (const [codec, program] of Object.entries(programs)) {
     const port = await freePorts();
     const daemon = await Daemon.start(t, rtpEndpoint('talk', 'audio', codec, port));
     const shell = Shell.start(t, program(port));
-    const page = await pageOf(t, daemon.url);
+    const page = await pageOf(await chromium(t, audible), daemon.url);
     const { status, answer } = await page.evaluate(hear, { url: daemon.url, name: 'talk' });
     assert.equal(status, 201, answer);
     await until('the tone is right', async () => {
@@ -53,7 +49,7 @@ gst-launch-1.0 -q filesrc location=talk.sdp ! sdpdemux ! decodebin ! audioconver
     const shell = Shell.start(t, recorder);
     const record = `${shell.directory}/talk.wav`;
     await until('it waits for packets', () => existsSync(record));
-    const page = await pageOf(t, daemon.url);
+    const page = await pageOf(await chromium(t, audible), daemon.url);
     await page.evaluate(prepare);
     const wish = { url: `${daemon.url}/whip/talk`, codec, frequency: tone };
     const { status, answer } = await page.evaluate(publishTone, wish);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chromium } from './lib/browsers.js';
 import { Daemon } from './lib/daemon.js';
-import { Camera, freePorts, rtpEndpoint, watch } from './lib/media.js';
+import { Camera, freePorts, pageOf, rtpEndpoint, watch } from './lib/media.js';
 import { blue, isNear, red } from './lib/media_colors.js';
 import { testBound, until } from './lib/until.js';
 
@@ -29,8 +29,7 @@ for (const codec of ['VP8', 'H264'])
     const port = await freePorts();
     const daemon = await Daemon.start(t, rtpEndpoint('camera', 'video', codec, port, 'silence_ms = 500\n'));
     const first = Camera.start(t, { codec, port });
-    const page = await (await chromium(t)).newPage();
-    await page.goto(`${daemon.url}/healthz`); // a page of the gateway's own origin
+    const page = await pageOf(await chromium(t), daemon.url);
     const { status, answer } = await page.evaluate(watch, { url: daemon.url, name: 'camera' });
     assert.equal(status, 201, answer);
     await page.evaluate(keepColors);

@@ -118,12 +118,12 @@ export async function watch({ url, name }) {
   return { status: 201, answer, streams };
 }
 
-/** Whether two colors are the same to an encoder. */
-export const isNear = (color, wanted) => color.every((value, at) => Math.abs(value - wanted[at]) <= 8);
-
-/** Runs in a page: the color in the middle of a picture, and the picture's size; black while there is none. */
-export function lookAt(selector) {
-  const video = document.querySelector(selector);
+/**
+ * Runs in a page: the color in the middle of a picture, and the picture's size; black while there is none. Without a
+ * selector it is the picture of `watch`.
+ */
+export function look(selector) {
+  const video = selector ? document.querySelector(selector) : window.watched.video;
   if (!video?.videoWidth) return { color: [0, 0, 0], size: [0, 0] };
   const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
   const context = canvas.getContext('2d');
@@ -132,14 +132,11 @@ export function lookAt(selector) {
   return { color: [red, green, blue], size: [video.videoWidth, video.videoHeight] };
 }
 
-/** Runs in a page: the same of the watched picture. */
-export function look() {
-  const { video } = window.watched;
-  const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
-  const context = canvas.getContext('2d');
-  context.drawImage(video, 0, 0);
-  const [red, green, blue] = context.getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data;
-  return { color: [red, green, blue], size: [video.videoWidth, video.videoHeight] };
+/** A page of the gateway's own origin, where the functions below and in media_senders.js and media_sound.js run. */
+export async function pageOf(browser, url) {
+  const page = await browser.newPage();
+  await page.goto(`${url}/healthz`);
+  return page;
 }
 
 /** Runs in a page: sends its camera to the given address, as WHIP says. Resolves to the status of the answer. */

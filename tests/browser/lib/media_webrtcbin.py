@@ -4,13 +4,10 @@ picture as a line of JSON, until it is ended. The first line is the answer's sta
 As interop_webrtcbin.py explains, it is given a certificate with an ECDSA key, and the fingerprint in its offer is corrected."""
 
 import hashlib
-import json
 import queue
 import re
 import ssl
-import sys
 import threading
-import urllib.request
 
 import gi
 
@@ -19,18 +16,7 @@ gi.require_version("GstWebRTC", "1.0")
 gi.require_version("GstSdp", "1.0")
 from gi.repository import GLib, Gst, GstSdp, GstWebRTC  # noqa: E402
 
-
-def say(message):
-    print(json.dumps(message), flush=True)
-
-
-def post(url, offer):
-    request = urllib.request.Request(url, data=offer.encode(), headers={"Content-Type": "application/sdp"})
-    try:
-        with urllib.request.urlopen(request) as response:
-            return response.status, response.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
+import media_viewer as viewer  # noqa: E402
 
 
 def with_fingerprint(offer, pem):
@@ -64,13 +50,11 @@ def color_of(sample):
     caps, buffer = sample.get_caps().get_structure(0), sample.get_buffer()
     width, height = caps.get_value("width"), caps.get_value("height")
     pixels = buffer.extract_dup(0, buffer.get_size())
-    row = (width * 3 + 3) // 4 * 4
-    at = height // 2 * row + width // 2 * 3
-    return list(pixels[at : at + 3])
+    return viewer.middle_of(pixels, (width * 3 + 3) // 4 * 4, width, height)
 
 
 def main():
-    wish = json.loads(sys.argv[1])
+    asked = viewer.wish()
     Gst.init(None)
     loop = GLib.MainLoop()
     threading.Thread(target=loop.run, daemon=True).start()
@@ -80,12 +64,12 @@ def main():
 
     def added(_bin, _sub_bin, element):
         if element.get_factory() and element.get_factory().get_name() == "dtlsdec":
-            element.set_property("pem", wish["pem"])
+            element.set_property("pem", asked["pem"])
 
     pipeline.connect("deep-element-added", added)
 
     def on_sample(sink):
-        say({"color": color_of(sink.emit("pull-sample"))})
+        viewer.say({"color": color_of(sink.emit("pull-sample"))})
         return Gst.FlowReturn.OK
 
     def on_pad(_webrtc, pad):
@@ -109,15 +93,15 @@ def main():
 
     webrtc.connect("notify::ice-gathering-state", gathering)
     pipeline.set_state(Gst.State.PLAYING)
-    caps = f"application/x-rtp,media=video,encoding-name={wish['codec']},payload=96,clock-rate=90000"
+    caps = f"application/x-rtp,media=video,encoding-name={asked['codec']},payload=96,clock-rate=90000"
     direction = GstWebRTC.WebRTCRTPTransceiverDirection.RECVONLY
     webrtc.emit("add-transceiver", direction, Gst.Caps.from_string(caps))
     offer = offer_of(webrtc)
     gathered.get(timeout=40)
     # There is one section, so every candidate is its own.
     offer += "".join(f"a={text}\r\n" for text in candidates if text)
-    status, answer = post(wish["url"], with_fingerprint(offer, wish["pem"]))
-    say({"status": status, "answer": answer})
+    status, answer = viewer.post(asked["url"], with_fingerprint(offer, asked["pem"]))
+    viewer.say({"status": status, "answer": answer})
     if status == 201:
         webrtc.emit("set-remote-description", description(GstWebRTC.WebRTCSDPType.ANSWER, answer), None)
         threading.Event().wait()

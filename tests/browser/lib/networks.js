@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { temporaryDirectory } from './daemon.js';
+import { binary, Daemon, temporaryDirectory } from './daemon.js';
 import { bound } from './until.js';
 
 const ip = (...words) => execFileSync('ip', words, { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -82,3 +82,27 @@ export function twoMachines(t) {
   }
   return { board, phone };
 }
+
+/**
+ * The daemon on the board: `thingway(...words)` runs its program there and returns what that prints, and `ask(address)`
+ * what the daemon answers.
+ */
+export async function startOnBoard(t, board, config) {
+  const run = temporaryDirectory();
+  const ask = async (address) => board.run('curl', '--silent', '--fail', address);
+  const program = board.program(binary);
+  const daemon = await Daemon.start(t, config, { program, environment: { RUNTIME_DIRECTORY: run }, ask });
+  const thingway = (...words) => board.run('env', `RUNTIME_DIRECTORY=${run}`, binary, ...words);
+  return { daemon, ask, thingway };
+}
+
+/** Sets it up, and gives what a person is to open: the address, and the token that stands behind it. */
+export function setUp(thingway, ...options) {
+  const printed = thingway('setup', ...options);
+  const found = printed.match(/(https:\/\/192\.0\.2\.1:8443)\/#token=(\S+)/);
+  if (!found) throw new Error(`no address is printed:\n${printed}`);
+  return { printed, origin: found[1], token: found[2] };
+}
+
+/** Chromium, as it runs on that machine. */
+export const chromiumOn = (machine) => machine.program(process.env.CHROMIUM_BIN ?? '/usr/bin/chromium');
