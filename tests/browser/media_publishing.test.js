@@ -15,6 +15,8 @@ import {
   rtpEndpoint,
   watch,
 } from './lib/media.js';
+import { isNear } from './lib/media_colors.js';
+import { prepare, publishColor } from './lib/media_senders.js';
 import { testBound, until } from './lib/until.js';
 
 test('chromium: its camera comes out as RTP under one SSRC, over a reconnect too', {
@@ -43,16 +45,20 @@ test('chromium: its camera comes out as RTP under one SSRC, over a reconnect too
   );
 });
 
-for (const codec of ['VP8', 'AV1'])
-  test(`chromium: what one page sends in ${codec}, another one sees`, { timeout: testBound }, async (t) => {
+for (const codec of ['VP8', 'VP9', 'AV1'])
+  test(`chromium: what one page sends in ${codec}, another one sees in its color`, { timeout: testBound }, async (t) => {
     const config = `[[endpoint]]\nname = "talk"\nkind = "rtp"\n[endpoint.video]\ncodec = "${codec}"\n`;
     const daemon = await Daemon.start(t, config);
-    const browser = await chromium(t, fakeMedia);
+    const browser = await chromium(t);
     const [sender, viewer] = [await pageOf(browser, daemon.url), await pageOf(browser, daemon.url)];
-    assert.equal(await sender.evaluate(publish, { url: `${daemon.url}/whip/talk` }), 201);
+    await sender.evaluate(prepare);
+    const wish = { url: `${daemon.url}/whip/talk`, codec, color: 'rgb(40, 200, 40)' };
+    assert.equal((await sender.evaluate(publishColor, wish)).status, 201);
     const { status, answer } = await viewer.evaluate(watch, { url: daemon.url, name: 'talk' });
     assert.equal(status, 201, answer);
     await until('there is a picture', async () => (await viewer.evaluate(look)).size[0] > 0);
+    // An encoder takes a moment to be exact.
+    await until('its color is the same', async () => isNear((await viewer.evaluate(look)).color, [40, 200, 40]));
   });
 
 test('a player is told that nothing sends, and may wait', { timeout: testBound }, async (t) => {
