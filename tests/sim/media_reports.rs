@@ -81,9 +81,14 @@ impl Program {
 
     /// Reports that it is now this time by the program's clock: seconds in the upper half, fractions in the lower.
     fn report(&mut self, stream: &Stream, ntp: u64) {
+        self.report_of(stream, ntp, stream.timestamp(self.millis()));
+    }
+
+    /// Reports like [`Self::report`], with this timestamp of the stream.
+    fn report_of(&mut self, stream: &Stream, ntp: u64, timestamp: u32) {
         let sent = rtcp::Sent {
             ntp,
-            rtp: stream.timestamp(self.millis()),
+            rtp: timestamp,
             packets: 1,
             octets: 1,
         };
@@ -171,5 +176,28 @@ fn wrong_times_in_reports_do_not_part_pictures_from_their_sound() {
         // Both begin anew.
         program.world.run(Duration::from_secs(3));
         program.play(true);
+    }
+}
+
+#[test]
+fn wrong_timestamps_in_reports_count_as_no_report() {
+    let mut program = Program::new();
+    program.play(true);
+    program.play(true);
+    let apart = program.told(&VIDEO) - program.told(&AUDIO);
+    assert_near(apart, 100, "the delay of the encoder");
+    // How much later or earlier than it should be, in seconds.
+    for seconds in [20, -2, -20] {
+        let ticks = seconds * 90_000_i32;
+        let timestamp = VIDEO.timestamp(program.millis());
+        let timestamp = timestamp.wrapping_add_signed(ticks);
+        let now = ntp(program.millis());
+        program.report_of(&VIDEO, now, timestamp);
+        program.play(false);
+        let apart = program.told(&VIDEO) - program.told(&AUDIO);
+        assert_near(apart, 0, &format!("{seconds} s: captured when it came"));
+        program.play(true);
+        let apart = program.told(&VIDEO) - program.told(&AUDIO);
+        assert_near(apart, 100, &format!("right again after {seconds} s"));
     }
 }
