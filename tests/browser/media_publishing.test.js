@@ -46,7 +46,7 @@ test('chromium: its camera comes out as RTP under one SSRC, over a reconnect too
 });
 
 for (const codec of ['VP8', 'VP9', 'AV1'])
-  test(`chromium: what one page sends in ${codec}, another one sees in its color`, { timeout: testBound }, async (t) => {
+  test(`chromium: a page sees what another one sends in ${codec}`, { timeout: testBound }, async (t) => {
     const config = `[[endpoint]]\nname = "talk"\nkind = "rtp"\n[endpoint.video]\ncodec = "${codec}"\n`;
     const daemon = await Daemon.start(t, config);
     const browser = await chromium(t);
