@@ -58,7 +58,9 @@ for (const codec of ['VP8', 'VP9', 'AV1'])
     assert.equal(status, 201, answer);
     await until('there is a picture', async () => (await viewer.evaluate(look)).size[0] > 0);
     // An encoder takes a moment to be exact.
-    await until('its color is the same', async () => isNear((await viewer.evaluate(look)).color, [40, 200, 40]));
+    await until('its color is the same', async () =>
+      isNear((await viewer.evaluate(look)).color, [40, 200, 40]),
+    );
   });
 
 test('a player is told that nothing sends, and may wait', { timeout: testBound }, async (t) => {
