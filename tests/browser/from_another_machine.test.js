@@ -10,7 +10,7 @@ import { chromium } from './lib/browsers.js';
 import { Console } from './lib/console.js';
 import { demoEndpoint, serialEndpoint, temporaryDirectory } from './lib/daemon.js';
 import { SerialDevice } from './lib/devices.js';
-import { chromiumOn, setUp, startOnBoard, twoMachines } from './lib/networks.js';
+import { chromiumOn, openThere, setUp, startOnBoard, twoMachines } from './lib/networks.js';
 import { skip } from './lib/skip.js';
 import { testBound, until } from './lib/until.js';
 
@@ -43,11 +43,11 @@ test("from another machine: a phone that has added the board's authority gets no
 
   // Before: the warning. A person goes on once, compares, and downloads.
   const stranger = await chromium(t, { executablePath });
-  const warned = await (await stranger.newPage()).goto(`${origin}/ca`).catch((error) => error.message);
+  const warned = await openThere(await stranger.newPage(), `${origin}/ca`).catch((error) => error.message);
   assert.match(warned, /ERR_CERT_AUTHORITY_INVALID/);
   const first = await chromium(t, { executablePath, ignoreHTTPSErrors: true });
   const page = await first.newPage();
-  await page.goto(`${origin}/ca`);
+  await openThere(page, `${origin}/ca`);
   assert.ok((await page.locator('body').innerText()).includes(fingerprint));
   for (const colorScheme of ['light', 'dark'])
     for (const width of [1280, 390]) {
@@ -158,7 +158,7 @@ test('from another machine: the printed address, typing, the network lost and ba
     const other = await strangers.newPage();
     await other.goto('about:blank');
     await other.addInitScript(() => sessionStorage.clear());
-    await other.goto(`https://192.0.2.1:8443/${fragment}`);
+    await openThere(other, `https://192.0.2.1:8443/${fragment}`);
     await until('it asks for a token', async () => words.test(await other.locator('body').innerText()));
     assert.equal(await other.locator('.endpoint').count(), 0);
     await other.close();

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import test from 'node:test';
 import { chromium } from './lib/browsers.js';
 import { rtpEndpoint } from './lib/media.js';
-import { chromiumOn, setUp, startOnBoard, twoMachines } from './lib/networks.js';
+import { chromiumOn, openThere, setUp, startOnBoard, twoMachines } from './lib/networks.js';
 import { skip } from './lib/skip.js';
 import { testBound, until } from './lib/until.js';
 
@@ -79,7 +79,7 @@ test('behind 150 kbit/s: whole pictures, fast commands, and nobody else loses an
   const open = async (machine) => {
     const browser = await chromium(t, { executablePath: chromiumOn(machine), ignoreHTTPSErrors: true });
     const page = await browser.newPage();
-    await page.goto(`${origin}/healthz`);
+    await openThere(page, `${origin}/healthz`);
     return page;
   };
   const [near, far] = [await open(board), await open(phone)];

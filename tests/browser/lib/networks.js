@@ -106,3 +106,17 @@ export function setUp(thingway, ...options) {
 
 /** Chromium, as it runs on that machine. */
 export const chromiumOn = (machine) => machine.program(process.env.CHROMIUM_BIN ?? '/usr/bin/chromium');
+
+/**
+ * Opens a page there. A browser that has just started may take an address that it finds late for another network, and
+ * gives up what it is loading. It loads that again by itself, which nobody can wait for, so this does.
+ */
+export async function openThere(page, address) {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await page.goto(address);
+    } catch (error) {
+      if (tries === 5 || !/ERR_NETWORK_CHANGED/.test(error.message)) throw error;
+    }
+  }
+}
