@@ -8,9 +8,10 @@ use std::os::fd::AsRawFd;
 use mio::net::UdpSocket;
 use nix::sys::socket::sockopt::ReceiveTimestampns;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt};
-use nix::sys::time::TimeSpec;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
+/// Room for the time, and for what else the sockets are asked for. If anything does not fit, nothing is handed out.
+const CONTROL: usize = 256;
 const NANOS: i64 = 1_000_000_000;
 
 /// Has the kernel note when each datagram of a socket comes.
@@ -29,7 +30,7 @@ impl Arrivals {
     pub(crate) fn new() -> Self {
         let clock = |id| nanos(&clock_gettime(id));
         Self {
-            control: nix::cmsg_space!(TimeSpec),
+            control: vec![0; CONTROL],
             ahead: clock(ClockId::Realtime) - clock(ClockId::Monotonic),
         }
     }
