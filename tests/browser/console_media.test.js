@@ -101,6 +101,20 @@ for (const [width, height] of [
     assert.equal(Pictures, 'H264');
     assert.deepEqual([...new Set(Object.values(stopped))], ['–'], 'a figure of a picture that has stopped');
     await page.screenshot({ path: `${output}media-${width}-silent.png` });
+    // Neither the longer reason nor a low window pushes the figures out of their card, over what is below.
+    for (const rows of [height, 400]) {
+      await page.setViewportSize({ width, height: rows });
+      const [card, figure] = await Promise.all(
+        ['', ' .figures > div:last-child'].map((part) =>
+          page.locator(`.desk[data-name="camera"]${part}`).boundingBox(),
+        ),
+      );
+      assert.ok(
+        figure.y + figure.height <= card.y + card.height,
+        `${rows} px high: figures outside the card`,
+      );
+    }
+    await page.setViewportSize({ width, height });
     camera = Camera.start(t, { codec: 'H264', port, size: [640, 480], color: 0xff143ca0 });
     await until('it is blue', async () => isNear((await pictureOf(page, 'camera')).color, blue));
     await until('nothing is missing any more', async () => (await whyOf(page, 'camera')) === '');
